@@ -1,0 +1,71 @@
+"""Named arrays in one Zarr group: sharded, with dimension names, equal bytes for equal content."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from stages.common.errors import StageError
+from stages.common.files import remove, replacing
+
+SHARD_ROWS = 10_000
+COLUMN_CHUNK = 64
+
+NamedArray = tuple[np.ndarray, tuple[str, ...]]
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NamedArray], attributes: Mapping[str, Any] | None = None) -> None:
+    """Write arrays with their dimension names as one Zarr v3 group, whole or not at all.
+
+    arrays: name -> (array, dimension names). A shard holds up to 10,000 rows, so that a store is a few large files;
+    two-dimensional arrays are chunked 64 columns wide inside it, because ranking and histograms read columns.
+    """
+    with replacing(path) as temporary:
+        group = zarr.open_group(temporary, mode="w", attributes=dict(attributes or {}))
+        for name, (array, dimensions) in arrays.items():
+            if len(dimensions) != array.ndim:
+                raise ValueError(f"{name}: {array.ndim} axes but dimension names {dimensions}")
+            chunks, shards = _layout(array.shape)
+            target = group.create_array(
+                name,
+                shape=array.shape,
+                dtype=array.dtype,
+                chunks=chunks,
+                shards=shards,
+                dimension_names=dimensions,
+                fill_value=np.nan if array.dtype.kind == "f" else 0,
+                config={"write_empty_chunks": True},
+            )
+            target[...] = array
+        for leftover in temporary.rglob("*.partial"):
+            remove(leftover)
+
+
+def read_array(path: Path, name: str) -> np.ndarray:
+    """Read one whole array of a group; StageError if the group or the array is missing."""
+    if not path.exists():
+        raise StageError(f"{path}: missing; make it with dvc repro")
+    group = zarr.open_group(path, mode="r")
+    if name not in group:
+        raise StageError(f"{path}: holds no array '{name}'; it holds: {', '.join(sorted(group.array_keys()))}")
+    array = group[name]
+    if not isinstance(array, zarr.Array):
+        raise StageError(f"{path}: '{name}' is a group, not an array")
+    return np.asarray(array[...])
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """Read the attributes of a group."""
+    return dict(zarr.open_group(path, mode="r").attrs)
+
+
+def _layout(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Chunk and shard shapes; a shard is a whole number of chunks along each axis."""
+    rows = max(1, min(SHARD_ROWS, shape[0]))
+    if len(shape) != 2:
+        chunk = (rows, *shape[1:])
+        return chunk, chunk
+    columns = max(1, min(COLUMN_CHUNK, shape[1]))
+    return (rows, columns), (rows, -(-shape[1] // columns) * columns)

@@ -1,0 +1,31 @@
+"""Where tensors live, and the settings that make equal inputs give equal bytes."""
+
+import os
+
+import torch
+
+from stages.common.errors import StageError
+
+DEVICE_VARIABLE = "FAILURE_ATLAS_DEVICE"
+
+
+def choose_device() -> torch.device:
+    """The device named in FAILURE_ATLAS_DEVICE, else cuda if present, else cpu; deterministic kernels on.
+
+    The choice stands in the environment, never in params, so that moving to another machine invalidates no result.
+    Raises StageError for an unknown or absent device.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
+    torch.use_deterministic_algorithms(True)
+    wanted = os.environ.get(DEVICE_VARIABLE, "").strip()
+    if not wanted:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise StageError(
+            f"{DEVICE_VARIABLE}: got '{wanted}', which this machine cannot use ({reason}); allowed: cpu, cuda, cuda:N"
+        ) from error
+    return device

@@ -1,0 +1,62 @@
+"""One look for all figures, and a CSV beside each so that its numbers can be checked."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.common.files import replacing, write_csv
+
+WELL_COLOR, MIS_COLOR, RANDOM_COLOR = "#2166ac", "#b2182b", "#777777"
+CLASS_COLORS = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]
+plt.rc("figure", **{"dpi": 100, "constrained_layout.use": True})
+plt.rc("savefig", dpi=100)
+plt.rc("font", size=9)
+plt.rc("axes", **{"titlesize": 9, "spines.top": False, "spines.right": False, "grid": True})
+plt.rc("grid", alpha=0.25)
+plt.rc("legend", frameon=False)
+
+
+def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure with a [rows, columns] grid of axes; width, height in inches."""
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+    return figure, axes
+
+
+def save_figure(figure: Figure, path: Path, table: pd.DataFrame) -> None:
+    """Write the figure as PNG and its numbers as CSV of the same name; no dates in either."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    plt.close(figure)
+    write_csv(path.with_suffix(".csv"), table)
+
+
+def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:
+    """Draw one grey [1, H, W] or colour [3, H, W] image, values in [0, 1] or uint8, without axes."""
+    pixels = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1, interpolation="nearest")
+    axes.set_axis_off()
+    if title:
+        axes.set_title(title, fontsize=7, pad=2)
+
+
+def tile(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
+    """Lay [N, C, H, W] images out as one [C, rows*(H+gap)-gap, columns*(W+gap)-gap] sheet, row by row; gaps are white.
+
+    A sheet is one picture, so a hundred samples draw in milliseconds instead of a hundred axes in seconds.
+    """
+    n, channels, height, width = images.shape
+    rows = -(-n // columns)
+    white = 255 if images.dtype == np.uint8 else 1
+    sheet = np.full((channels, rows * (height + gap) - gap, columns * (width + gap) - gap), white, images.dtype)
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    return sheet

@@ -1,0 +1,71 @@
+"""Files that are either whole or absent, with equal bytes for equal content."""
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.common.errors import StageError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; what was written there takes its place when the block ends well.
+
+    Works for a file and for a folder. After an exception or a kill, `path` is as it was before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    remove(temporary)  # what a killed run left
+    try:
+        yield temporary
+        if path.is_dir():
+            remove(path)  # a folder cannot be replaced in one step
+        temporary.replace(path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def require(path: Path, made_by: str) -> Path:
+    """Return `path`; StageError that names the stage to run if it is missing."""
+    if not path.exists():
+        raise StageError(f"{path}: missing; make it with: dvc repro {made_by}")
+    return path
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write metrics: sorted keys, six significant digits, no NaN (which is no JSON: written as null)."""
+    text = json.dumps(_rounded(content), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table without its index; floats with six significant digits, LF line ends."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(inner) for inner in value]
+    if hasattr(value, "item"):
+        value = value.item()  # NumPy and torch scalars
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,54 @@
+"""Layers with equalised learning rate (Karras et al. 2018, 4.1) and the activation of StyleGAN2."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+LEAK = 0.2
+
+
+def activate(x: torch.Tensor) -> torch.Tensor:
+    """Leaky ReLU scaled to keep unit variance."""
+    return functional.leaky_relu(x, LEAK) * math.sqrt(2)
+
+
+class EqualizedLinear(nn.Module):
+    """Linear layer whose weights are stored at unit variance and scaled at run time.
+
+    learning_rate_scale: how fast this layer learns against the others (0.01 in the mapping network).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: float = 0.0, learning_rate_scale: float = 1.0, use_bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / learning_rate_scale)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / learning_rate_scale)) if use_bias else None
+        self._weight_gain = learning_rate_scale / math.sqrt(inputs)
+        self._bias_gain = learning_rate_scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: [N, inputs]. Returns [N, outputs]."""
+        bias = self.bias * self._bias_gain if self.bias is not None else None
+        return functional.linear(x, self.weight * self._weight_gain, bias)
+
+
+class EqualizedConv(nn.Module):
+    """Square convolution with padding to the same size, weights scaled at run time."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_px: int, *, use_bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if use_bias else None
+        self._gain = 1 / math.sqrt(inputs * kernel_px**2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: [N, inputs, H, W]. Returns [N, outputs, H, W]."""
+        return functional.conv2d(x, self.weight * self._gain, self.bias, padding=self.weight.shape[-1] // 2)
+
+
+def normalize_second_moment(x: torch.Tensor) -> torch.Tensor:
+    """Scale each row of [N, F] to a mean square of one."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)

@@ -1,0 +1,63 @@
+"""The section `train_stylegan2` of params.yaml."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stages.common.params import Section
+
+Width = Annotated[int, Field(ge=4, le=1024)]
+
+
+class Resume(Section):
+    """A snapshot to go on from; its hash makes DVC see when the file changes."""
+
+    snapshot: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class TrainStylegan2Params(Section):
+    """Architecture, schedule and regularisation of the generator's training."""
+
+    seed: Annotated[int, Field(ge=0)]
+    total_kimg: Annotated[int, Field(ge=1, le=1_000_000)]
+    resume: Resume | None
+    # Architecture.
+    z_dim: Annotated[int, Field(ge=2, le=1024)]
+    w_dim: Annotated[int, Field(ge=2, le=1024)]
+    mapping_layers: Annotated[int, Field(ge=1, le=8)]
+    generator_channels: Annotated[list[Width], Field(min_length=4, max_length=6)]
+    discriminator_channels: Annotated[list[Width], Field(min_length=4, max_length=6)]
+    discriminator_stem: Literal["space_to_depth", "pixels"]
+    resampling: Literal["bilinear", "fir"]
+    minibatch_std_group: Annotated[int, Field(ge=1, le=64)]
+    # Optimisation.
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
+    learning_rate: Annotated[float, Field(gt=0, le=0.1)]
+    decay_fraction: Annotated[float, Field(ge=0, le=1)]
+    r1_gamma: Annotated[float, Field(ge=0, le=100)]
+    r1_interval_steps: Annotated[int, Field(ge=1, le=1000)]
+    ema_kimg: Annotated[float, Field(gt=0, le=10_000)]
+    ema_ramp: Annotated[float, Field(gt=0, le=1)]
+    # Augmentation.
+    ada_target: Annotated[float, Field(ge=0, lt=1)]
+    ada_interval_steps: Annotated[int, Field(ge=1, le=1000)]
+    ada_kimg: Annotated[float, Field(gt=0, le=100_000)]
+    # Keeping.
+    snapshot_kimg: Annotated[int, Field(ge=1, le=1000)]
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> Self:
+        if len(self.generator_channels) != len(self.discriminator_channels):
+            raise ValueError(
+                "generator_channels and discriminator_channels of equal length, one width per resolution "
+                f"(here {len(self.generator_channels)} and {len(self.discriminator_channels)})"
+            )
+        if self.batch_size % self.minibatch_std_group:
+            raise ValueError(
+                f"a batch_size that minibatch_std_group divides (here {self.batch_size} and {self.minibatch_std_group})"
+            )
+        return self
+
+
+MODEL = TrainStylegan2Params

@@ -1,0 +1,163 @@
+"""One training from its inputs to its end, killed and resumed as often as may be."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from stages.common.errors import StageError
+from stages.prepare_images.store import ImageSet
+from stages.train_stylegan2.augmentation import AdaptiveProbability
+from stages.train_stylegan2.batches import Batches
+from stages.train_stylegan2.discriminator import DiscriminatorArchitecture
+from stages.train_stylegan2.generator import GeneratorArchitecture
+from stages.train_stylegan2.params import Resume, TrainStylegan2Params
+from stages.train_stylegan2.state import TrainingState, new_state, restore_state, save_state
+from stages.train_stylegan2.training import Schedule, train
+from stages.train_stylegan2.workers import Worker, count_workers, worker_group
+
+SNAPSHOT = "snapshot.safetensors"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a training is made from; equal sessions share a resume folder."""
+
+    images: ImageSet
+    num_classes: int
+    params: TrainStylegan2Params
+    resume_root: Path
+    device: torch.device
+
+    @property
+    def folder(self) -> Path:
+        """Where this training's snapshots stand: named by a hash of its params and its images."""
+        digest = hashlib.sha256(json.dumps(self.params.model_dump(), sort_keys=True).encode())
+        digest.update(self.images.images.tobytes())
+        digest.update(self.images.labels.tobytes())
+        return self.resume_root / digest.hexdigest()[:16]
+
+    @property
+    def snapshot(self) -> Path:
+        """The last good snapshot of this training."""
+        return self.folder / SNAPSHOT
+
+
+def start_state(session: Session) -> TrainingState:
+    """The state to go on from: this training's own snapshot, else the one named in `resume`, else untrained."""
+    params = session.params
+    image_channels, height, width = session.images.images.shape[1:]
+    generator = GeneratorArchitecture(
+        z_dim=params.z_dim,
+        w_dim=params.w_dim,
+        num_classes=session.num_classes,
+        mapping_layers=params.mapping_layers,
+        channels=tuple(params.generator_channels),
+        image_channels=image_channels,
+        resampling=params.resampling,
+    )
+    if (height, width) != (generator.size_px, generator.size_px):
+        raise StageError(
+            f"train_stylegan2.generator_channels: {len(generator.channels)} widths make {generator.size_px} px images, "
+            f"the data's are {height} x {width} px; allowed: one width for each of 4, 8, 16, ... px up to {height}"
+        )
+    discriminator = DiscriminatorArchitecture(
+        num_classes=session.num_classes,
+        channels=tuple(params.discriminator_channels),
+        image_channels=image_channels,
+        stem=params.discriminator_stem,
+        minibatch_std_group=params.minibatch_std_group,
+        resampling=params.resampling,
+    )
+    augmentation = AdaptiveProbability(params.ada_target, params.ada_interval_steps, params.ada_kimg)
+    state = new_state(
+        generator,
+        discriminator,
+        augmentation,
+        learning_rate=params.learning_rate,
+        seed=params.seed,
+        device=session.device,
+    )
+    if session.snapshot.is_file():
+        restore_state(session.snapshot, state)
+    elif params.resume is not None:
+        restore_state(check_resume(params.resume), state)
+    return state
+
+
+def check_resume(resume: Resume) -> Path:
+    """The snapshot named in params, if it is there and its hash is the expected one; else StageError."""
+    path = Path(resume.snapshot)
+    if not path.is_file():
+        raise StageError(f"train_stylegan2.resume.snapshot: no file {path}; restore it, or set resume: null")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != resume.sha256:
+        raise StageError(
+            f"{path}: expected SHA-256 {resume.sha256}, found {found}; restore the file, or set "
+            f"train_stylegan2.resume.sha256 if the change is wanted"
+        )
+    return path
+
+
+def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> TrainingState:
+    """Train to the end over as many workers as fit and return the trained state.
+
+    on_tick: called after each thousand images. A snapshot is written every `snapshot_kimg`.
+    Raises StageError when training diverges, naming the last good snapshot.
+    """
+    params = session.params
+    state = start_state(session)
+    if state.images_seen >= params.total_kimg * 1000:
+        return state
+
+    def keep(state: TrainingState, last: bool) -> None:
+        kimg = round(state.images_seen / 1000)
+        if last or kimg % params.snapshot_kimg == 0:
+            save_state(session.snapshot, state)
+        on_tick(state)
+
+    workers = count_workers(params.batch_size, params.minibatch_std_group, session.device)
+    try:
+        with worker_group(workers, _train_helper, session) as worker:
+            _train(worker, session, state, keep)
+    except StageError as error:
+        if session.snapshot.is_file():
+            raise StageError(f"{error}; the last good snapshot is {session.snapshot}") from error
+        raise
+    return state
+
+
+def _train_helper(worker: Worker, session: Session) -> None:
+    """What a helper process runs: the same steps as the first worker, without files or progress."""
+    torch.use_deterministic_algorithms(True)
+    _train(worker, session, start_state(session), lambda _state, _last: None)
+
+
+def _train(
+    worker: Worker, session: Session, state: TrainingState, on_tick: Callable[[TrainingState, bool], None]
+) -> None:
+    params = session.params
+    schedule = Schedule(
+        total_images=params.total_kimg * 1000,
+        batch_size=params.batch_size,
+        learning_rate=params.learning_rate,
+        decay_fraction=params.decay_fraction,
+        r1_gamma=params.r1_gamma,
+        r1_interval_steps=params.r1_interval_steps,
+        ema_kimg=params.ema_kimg,
+        ema_ramp=params.ema_ramp,
+    )
+    batches = Batches(
+        session.images.images,
+        session.images.labels,
+        batch_size=params.batch_size,
+        z_dim=params.z_dim,
+        noise_resolutions=state.generator.noise_resolutions(),
+        seed=params.seed,
+        rows=worker.rows(params.batch_size),
+        device=session.device,
+    )
+    train(state, batches, schedule, worker, on_tick)

@@ -1,0 +1,135 @@
+"""All that training changes, and its form on disk: one safetensors file that a run can go on from."""
+
+import copy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from stages.common.errors import StageError
+from stages.common.weights import load_tensors, save_tensors
+from stages.train_stylegan2.augmentation import AdaptiveProbability
+from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
+from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+
+KIND = "stylegan2-snapshot"
+BETAS = (0.0, 0.99)
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass
+class TrainingState:
+    """Networks, their average, optimisers and counters.
+
+    average: the generator with exponentially averaged weights, the one that is used afterwards. Random numbers are
+    a function of seed and step, so `images_seen` is the whole random state.
+    """
+
+    generator: Generator
+    discriminator: Discriminator
+    average: Generator
+    generator_optimizer: torch.optim.Adam
+    discriminator_optimizer: torch.optim.Adam
+    augmentation: AdaptiveProbability
+    images_seen: int = 0
+    log: list[dict[str, float]] = field(default_factory=list)
+
+
+def new_state(
+    generator: GeneratorArchitecture,
+    discriminator: DiscriminatorArchitecture,
+    augmentation: AdaptiveProbability,
+    *,
+    learning_rate: float,
+    seed: int,
+    device: torch.device,
+) -> TrainingState:
+    """Untrained networks; equal seeds give equal weights and leave the global random state alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network, critic = Generator(generator).to(device), Discriminator(discriminator).to(device)
+    return TrainingState(
+        generator=network,
+        discriminator=critic,
+        average=copy.deepcopy(network).requires_grad_(False),
+        generator_optimizer=_optimizer(network, learning_rate),
+        discriminator_optimizer=_optimizer(critic, learning_rate),
+        augmentation=augmentation,
+    )
+
+
+def save_state(path: Path, state: TrainingState) -> None:
+    """Write a snapshot, whole or not at all."""
+    tensors = {
+        **_prefixed("generator", state.generator),
+        **_prefixed("discriminator", state.discriminator),
+        **_prefixed("average", state.average),
+        **_moments("generator", state.generator, state.generator_optimizer),
+        **_moments("discriminator", state.discriminator, state.discriminator_optimizer),
+    }
+    description = {
+        "kind": KIND,
+        "generator": state.generator.architecture.describe(),
+        "discriminator": state.discriminator.architecture.describe(),
+        "augmentation": asdict(state.augmentation),
+        "images_seen": state.images_seen,
+        "log": state.log,
+    }
+    save_tensors(path, tensors, description)
+
+
+def restore_state(path: Path, state: TrainingState) -> None:
+    """Fill a new state from a snapshot; the rules of augmentation stay those of the new state.
+
+    Raises StageError if the file is damaged or holds networks of another architecture.
+    """
+    tensors, description = load_tensors(path, KIND)
+    for name, module in (("generator", state.generator), ("discriminator", state.discriminator)):
+        held, needed = description[name], module.architecture.describe()
+        for key in needed:
+            if held.get(key) != needed[key]:
+                raise StageError(
+                    f"{path}: its {name} has {key} {held.get(key)}, the params ask for {needed[key]}; "
+                    f"set the params to the snapshot's, or train from scratch with resume: null"
+                )
+    _load(state.generator, "generator", tensors)
+    _load(state.discriminator, "discriminator", tensors)
+    _load(state.average, "average", tensors)
+    _load_moments("generator", state.generator, state.generator_optimizer, tensors)
+    _load_moments("discriminator", state.discriminator, state.discriminator_optimizer, tensors)
+    for key in ("probability", "sign_sum", "images", "steps"):
+        setattr(state.augmentation, key, description["augmentation"][key])
+    state.images_seen = description["images_seen"]
+    state.log = description["log"]
+
+
+def _optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=BETAS, eps=1e-8, fused=True)
+
+
+def _prefixed(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def _load(module: nn.Module, prefix: str, tensors: dict[str, torch.Tensor]) -> None:
+    names = {name: tensors[f"{prefix}.{name}"] for name in module.state_dict()}
+    module.load_state_dict(names)
+
+
+def _moments(prefix: str, module: nn.Module, optimizer: torch.optim.Adam) -> dict[str, torch.Tensor]:
+    return {
+        f"{prefix}_optimizer.{name}.{key}": optimizer.state[parameter][key]
+        for name, parameter in module.named_parameters()
+        if parameter in optimizer.state
+        for key in MOMENTS
+    }
+
+
+def _load_moments(
+    prefix: str, module: nn.Module, optimizer: torch.optim.Adam, tensors: dict[str, torch.Tensor]
+) -> None:
+    for name, parameter in module.named_parameters():
+        keys = {key: f"{prefix}_optimizer.{name}.{key}" for key in MOMENTS}
+        if keys["step"] in tensors:
+            optimizer.state[parameter] = {key: tensors[held].to(parameter.device) for key, held in keys.items()}

@@ -1,0 +1,191 @@
+"""The training step and the loop around it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from stages.common.errors import StageError
+from stages.train_stylegan2.augmentation import augment
+from stages.train_stylegan2.batches import Batches
+from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from stages.train_stylegan2.state import TrainingState
+from stages.train_stylegan2.workers import Worker
+
+LOG_KIMG = 1
+# A discriminator that ends a tick below this loss has won: the generator learns nothing from it any more.
+WON_LOSS = 1e-3
+# And one whose logits differ by less than this has died: it answers the same for every image.
+DEAD_SPREAD = 1e-6
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast; see params.yaml for units."""
+
+    total_images: int
+    batch_size: int
+    learning_rate: float
+    decay_fraction: float
+    r1_gamma: float
+    r1_interval_steps: int
+    ema_kimg: float
+    ema_ramp: float
+
+    def learning_rate_at(self, images_seen: int) -> float:
+        """Constant, then linearly to zero over the last `decay_fraction` of training."""
+        decay_images = self.decay_fraction * self.total_images
+        if decay_images == 0:
+            return self.learning_rate
+        return self.learning_rate * min(1.0, (self.total_images - images_seen) / decay_images)
+
+    def ema_decay_at(self, images_seen: int) -> float:
+        """Factor that the average keeps per step: half-life ema_kimg, shorter at the start by ema_ramp."""
+        half_life = min(self.ema_kimg * 1000, self.ema_ramp * max(images_seen, self.batch_size))
+        return float(0.5 ** (self.batch_size / half_life))
+
+
+def train(
+    state: TrainingState,
+    batches: Batches,
+    schedule: Schedule,
+    worker: Worker,
+    on_tick: Callable[[TrainingState, bool], None],
+) -> None:
+    """Train until `total_images` have been seen, going on from where the state stands.
+
+    on_tick(state, last): called after each thousand images with a new row in `state.log`.
+    Raises StageError when training diverges: NaN, or a discriminator that has won or died.
+    """
+    tick = _Tick()
+    while state.images_seen < schedule.total_images:
+        tick.add(train_step(state, batches, schedule, worker))
+        last = state.images_seen >= schedule.total_images
+        kimg = state.images_seen // (LOG_KIMG * 1000)
+        if last or kimg > (state.images_seen - schedule.batch_size) // (LOG_KIMG * 1000):
+            row = tick.close() | {"augmentation_probability": state.augmentation.probability}
+            check_health(row, state.images_seen)
+            check_weights(state)
+            state.log.append({"kimg": state.images_seen / 1000, **row})
+            on_tick(state, last)
+
+
+def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worker: Worker) -> dict[str, float]:
+    """One step of discriminator and generator on one batch. Returns the mean of what it saw.
+
+    Real and fake images go through the discriminator together, and one fake batch serves both networks. R1 joins the
+    discriminator's loss every r1_interval_steps-th step, weighted by that interval (lazy regularisation).
+    """
+    step = state.images_seen // schedule.batch_size
+    rate = schedule.learning_rate_at(state.images_seen)
+    batch = batches.draw(step)
+    probability = state.augmentation.probability
+
+    def seen(images: torch.Tensor, use: str) -> torch.Tensor:
+        return augment(images, batches.augmentation(step, use, probability)) if probability > 0 else images
+
+    generator, discriminator = state.generator, state.discriminator
+    fake = generator.synthesize_raw(generator.map_styles(generator.map_latents(batch.z, batch.labels)), batch.noise)
+
+    discriminator.requires_grad_(True)
+    real = seen(batch.real, "augment real").detach()
+    fake_seen = seen(fake.detach(), "augment fake")
+    penalty = torch.zeros((), device=real.device)
+    logits = discriminator(torch.cat([real, fake_seen]), torch.cat([batch.labels, batch.labels]))
+    real_logits, fake_logits = logits.chunk(2)
+    loss = discriminator_loss(real_logits, fake_logits)
+    penalized = step % schedule.r1_interval_steps == 0 and schedule.r1_gamma > 0
+    if penalized:
+        leaf = real.requires_grad_(True)
+        penalty = r1_penalty(discriminator(leaf, batch.labels), leaf)
+        loss = loss + penalty * (schedule.r1_gamma / 2 * schedule.r1_interval_steps)
+    _descend(loss, discriminator, state.discriminator_optimizer, rate, worker)
+
+    discriminator.requires_grad_(False)
+    loss_of_generator = generator_loss(discriminator(seen(fake, "augment generator"), batch.labels))
+    _descend(loss_of_generator, generator, state.generator_optimizer, rate, worker)
+
+    state.images_seen += schedule.batch_size
+    update_average(state.average, generator, schedule.ema_decay_at(state.images_seen))
+    seen_values = {
+        "discriminator_loss": loss.detach(),
+        "generator_loss": loss_of_generator.detach(),
+        "real_sign": real_logits.detach().sign().mean(),
+        "real_logit": real_logits.detach().mean(),
+        "fake_logit": fake_logits.detach().mean(),
+        "logit_spread": logits.detach().std(),
+        "r1_penalty": penalty.detach() if penalized else torch.full_like(penalty, math.nan),
+    }
+    values = torch.stack(list(seen_values.values()))
+    worker.average([values])
+    means = dict(zip(seen_values, values.tolist(), strict=True)) | {"learning_rate": rate}
+    state.augmentation.observe(means["real_sign"], schedule.batch_size)
+    return means
+
+
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the averaged weights towards the network's: average = decay * average + (1 - decay) * network."""
+    with torch.no_grad():
+        torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+
+
+def check_health(row: dict[str, float], images_seen: int) -> None:
+    """Raise StageError if a tick's means show that training has diverged."""
+    kimg = images_seen / 1000
+    for key in ("discriminator_loss", "generator_loss", "logit_spread"):
+        if not math.isfinite(row[key]):
+            raise StageError(
+                f"training diverged before {kimg:g} kimg: {key} is {row[key]}; lower learning_rate or raise r1_gamma"
+            )
+    if row["logit_spread"] < DEAD_SPREAD:
+        raise StageError(
+            f"the discriminator died before {kimg:g} kimg: it scores all images alike (spread "
+            f"{row['logit_spread']:.1e}); lower learning_rate"
+        )
+    if row["discriminator_loss"] < WON_LOSS:
+        raise StageError(
+            f"the discriminator won before {kimg:g} kimg (loss {row['discriminator_loss']:.1e}): the generator "
+            f"learns nothing any more; raise r1_gamma or ada_target"
+        )
+
+
+def check_weights(state: TrainingState) -> None:
+    """Raise StageError if a weight is no finite number, so that no such state is ever kept."""
+    for name, network in (("generator", state.generator), ("discriminator", state.discriminator)):
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
+            raise StageError(
+                f"training diverged before {state.images_seen / 1000:g} kimg: a weight of the {name} is not finite; "
+                f"lower learning_rate or raise r1_gamma"
+            )
+
+
+def _descend(loss: torch.Tensor, network: nn.Module, optimizer: torch.optim.Adam, rate: float, worker: Worker) -> None:
+    """One optimiser step on the gradient's mean over the workers."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    worker.average([p.grad for p in network.parameters() if p.grad is not None])
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+
+
+class _Tick:
+    """Means over the steps since the last row of the log; NaN entries (no R1 in that step) do not count."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, float]] = []
+
+    def add(self, row: dict[str, float]) -> None:
+        self._rows.append(row)
+
+    def close(self) -> dict[str, float]:
+        means = {}
+        for key in self._rows[0]:
+            values = [row[key] for row in self._rows]
+            # A NaN loss must stay one; the penalty alone is NaN by design, in steps without it.
+            values = [v for v in values if not math.isnan(v)] if key == "r1_penalty" else values
+            means[key] = sum(values) / len(values) if values else 0.0
+        self._rows = []
+        return means

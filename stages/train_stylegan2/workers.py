@@ -1,0 +1,133 @@
+"""Several processes that train one network, each on its rows of every batch (data parallel over gloo).
+
+Single-threaded workers outrun one process with as many threads on small networks, and keep their pace when another job
+takes a core. The sum of two gradients does not depend on their order, so equal worker counts give equal bytes.
+"""
+
+import multiprocessing
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+
+from stages.common.errors import StageError
+
+PROCESSES_VARIABLE = "FAILURE_ATLAS_PROCESSES"
+TIMEOUT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One process of the group."""
+
+    rank: int
+    count: int
+
+    def rows(self, batch_size: int) -> slice:
+        """This worker's part of a batch."""
+        share = batch_size // self.count
+        return slice(self.rank * share, (self.rank + 1) * share)
+
+    def average(self, tensors: list[torch.Tensor]) -> None:
+        """Replace each tensor by its mean over the workers, in place."""
+        if self.count == 1:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(flat)
+        flat /= self.count
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+
+def count_workers(batch_size: int, group: int, device: torch.device) -> int:
+    """How many processes to use: FAILURE_ATLAS_PROCESSES, else one per usable core, or one on a GPU.
+
+    Each worker needs a whole number of minibatch-deviation groups, so the number is the largest that fits.
+    Raises StageError if the variable holds no number that divides the batch so.
+    """
+    fitting = [n for n in range(1, batch_size // group + 1) if batch_size % (n * group) == 0]
+    wanted = os.environ.get(PROCESSES_VARIABLE, "").strip()
+    if wanted:
+        if not wanted.isdigit() or int(wanted) not in fitting:
+            allowed = ", ".join(map(str, fitting))
+            raise StageError(
+                f"{PROCESSES_VARIABLE}: got '{wanted}'; allowed with batch_size {batch_size} and minibatch_std_group "
+                f"{group}: {allowed}"
+            )
+        return int(wanted)
+    cores = len(os.sched_getaffinity(0)) if device.type == "cpu" else 1
+    return max(n for n in fitting if n <= max(cores, 1))
+
+
+@contextmanager
+def worker_group(count: int, target: Callable[..., None], *arguments: Any) -> Iterator[Worker]:
+    """Start `count - 1` helpers that run `target(worker, *arguments)`; yield this process's own worker, rank 0.
+
+    The helpers end with this process, however it ends. Raises StageError if one of them died.
+    """
+    if count == 1:
+        yield Worker(0, 1)
+        return
+    threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory(prefix="failure-atlas-") as folder:
+        rendezvous = str(Path(folder) / "rendezvous")
+        context = multiprocessing.get_context("spawn")
+        helpers: list[BaseProcess] = [
+            context.Process(target=_help, args=(rank, count, rendezvous, target, arguments), daemon=True)
+            for rank in range(1, count)
+        ]
+        for helper in helpers:
+            helper.start()
+        try:
+            _join_group(0, count, rendezvous)
+            yield Worker(0, count)
+            for helper in helpers:
+                helper.join()
+        except RuntimeError as error:
+            connection.wait([helper.sentinel for helper in helpers], timeout=5)
+            dead = [helper for helper in helpers if helper.exitcode not in (None, 0)]
+            if dead:
+                raise StageError(
+                    f"worker {helpers.index(dead[0]) + 1} of {count} died with exit code {dead[0].exitcode}; its error "
+                    f"stands above; run again to go on from the last snapshot"
+                ) from error
+            raise
+        finally:
+            for helper in helpers:
+                helper.kill()
+            torch.set_num_threads(threads)
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
+
+
+def _help(rank: int, count: int, rendezvous: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _join_group(rank, count, rendezvous)
+    target(Worker(rank, count), *arguments)
+    distributed.destroy_process_group()
+
+
+def _join_group(rank: int, count: int, rendezvous: str) -> None:
+    torch.set_num_threads(1)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # workers share one machine: no host name is looked up
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=count, timeout=TIMEOUT
+    )
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

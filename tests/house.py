@@ -1,0 +1,85 @@
+"""The project's structure as its own code shows it: modules, imports, and the DAG of dvc.yaml."""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMMON = "common"
+
+
+def modules(package: str) -> list[Path]:
+    """Python files of a top-level package, relative to the root."""
+    return sorted(path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py"))
+
+
+def rooms() -> list[str]:
+    """Packages under stages/ that are DVC stages."""
+    return sorted(path.parent.name for path in (ROOT / "stages").glob("*/__main__.py"))
+
+
+@cache
+def imported_names(module: Path) -> tuple[str, ...]:
+    """Dotted names that a module imports, wherever in the file."""
+    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise AssertionError(f"{module}:{node.lineno}: relative import; write the whole name")
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(names)
+
+
+def file_of(name: str) -> Path | None:
+    """The module of this project that a dotted name lives in, if any."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        path = Path(*parts[:end])
+        if (ROOT / path.with_suffix(".py")).is_file():
+            return path.with_suffix(".py")
+    return None
+
+
+def import_closure(module: Path) -> set[Path]:
+    """All modules of this project that running `module` loads, itself included, packages' docstrings left out."""
+    closure, waiting = set(), [module]
+    while waiting:
+        current = waiting.pop()
+        if current in closure:
+            continue
+        closure.add(current)
+        waiting += [found for name in imported_names(current) if (found := file_of(name)) is not None]
+    return closure
+
+
+def read_dag() -> dict[str, dict[str, Any]]:
+    """Stages of dvc.yaml by name, a foreach group as one entry with its `do` body."""
+    document = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    return {name: stage.get("do", stage) for name, stage in document["stages"].items()}
+
+
+def paths_of(entries: list[Any]) -> list[str]:
+    """Paths of a list of outs, metrics or plots, with or without settings."""
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def upstream(room: str) -> set[str]:
+    """Rooms whose outs a room reads, directly or through others."""
+    dag = read_dag()
+    needs = {
+        name: {other for other in dag for dep in stage["deps"] if dep.startswith(f"data/{other}/")}
+        for name, stage in dag.items()
+    }
+    found: set[str] = set()
+    waiting = [room]
+    while waiting:
+        for need in needs[waiting.pop()] - found:
+            found.add(need)
+            waiting.append(need)
+    return found

@@ -1,0 +1,174 @@
+"""The networks against slow twins and the identities that StyleGAN2 promises."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import signal
+from torch.nn import functional
+
+from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArchitecture, append_minibatch_std
+from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+from stages.train_stylegan2.modulated_conv import DEMODULATION_EPSILON, ModulatedConv
+from stages.train_stylegan2.resampling import downsample, upsample
+
+
+@pytest.fixture(params=["bilinear", "fir"])
+def generator(request: pytest.FixtureRequest) -> Generator:
+    torch.manual_seed(0)
+    architecture = GeneratorArchitecture(8, 12, 10, 2, (8, 8, 6, 4), 1, request.param)
+    generator = Generator(architecture)
+    for conv in generator.convs:
+        torch.nn.init.constant_(conv.noise_strength, 0.1)
+    return generator
+
+
+def draw_styles(generator: Generator, n: int) -> torch.Tensor:
+    z = torch.randn(n, generator.z_dim, generator=torch.Generator().manual_seed(1), dtype=generator.constant.dtype)
+    return generator.map_styles(generator.map_latents(z, torch.arange(n) % 10))
+
+
+def convolve_with_sample_weights(conv: ModulatedConv, x: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
+    """The definition: modulate and demodulate the weights of each sample, then convolve one sample at a time."""
+    images = []
+    for image, style in zip(x, styles, strict=True):
+        weight = conv.weight / np.sqrt(conv.weight[0].numel()) * style[None, :, None, None]
+        weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + DEMODULATION_EPSILON).sqrt()
+        image = upsample(image[None], conv.resampling) if conv.up else image[None]
+        y = functional.conv2d(image, weight, padding=1) + conv.noise * conv.noise_strength
+        images.append(functional.leaky_relu(y + conv.bias[:, None, None], 0.2) * np.sqrt(2))
+    return torch.cat(images)
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_scaled_activations_equal_per_sample_weights(up: bool) -> None:
+    torch.manual_seed(0)
+    conv = ModulatedConv(5, 7, 16 if up else 8, up=up, resampling="bilinear").double()
+    torch.nn.init.constant_(conv.noise_strength, 0.3)
+    torch.nn.init.normal_(conv.bias)
+    x, styles = torch.randn(3, 5, 8, 8).double(), torch.randn(3, 5).double()
+    torch.testing.assert_close(conv(x, styles), convolve_with_sample_weights(conv, x, styles))
+
+
+def synthesize_from_w(generator: Generator, w: torch.Tensor) -> torch.Tensor:
+    """The network as the paper draws it: every layer reads w through an affine of its own."""
+    affines, convs, to_images = iter(generator.affines), iter(generator.convs), iter(generator.to_images)
+    x = generator.constant.expand(len(w), -1, -1, -1)
+    x = next(convs)(x, next(affines)(w))
+    image = next(to_images)(x, next(affines)(w))
+    for to_image in to_images:
+        x = next(convs)(x, next(affines)(w))
+        x = next(convs)(x, next(affines)(w))
+        image = upsample(image, generator.architecture.resampling) + to_image(x, next(affines)(w))
+    return image
+
+
+def test_style_path_equals_latent_path(generator: Generator) -> None:
+    w = generator.map_latents(torch.randn(6, 8), torch.arange(6))
+    s = generator.map_styles(w)
+    torch.testing.assert_close(generator.synthesize_raw(s), synthesize_from_w(generator, w))
+    assert s.shape == (6, generator.style_dimensions)
+
+
+def test_layout_covers_every_style_once(generator: Generator) -> None:
+    layout = generator.style_layout()
+    ends = [layer.offset + layer.channels for layer in layout]
+    assert [layer.offset for layer in layout] == [0, *ends[:-1]]
+    assert ends[-1] == generator.style_dimensions == sum(affine.weight.shape[0] for affine in generator.affines)
+    assert [layer.name for layer in layout][:3] == ["b4.conv1", "b4.torgb", "b8.conv0"]
+    assert [layer.kind for layer in layout].count("torgb") == 4
+
+
+def test_each_style_slice_steers_its_own_layer(generator: Generator) -> None:
+    """Zeroing the styles of a tRGB layer removes exactly that layer's image."""
+    s = draw_styles(generator, 2).detach()
+    last = generator.style_layout()[-1]
+    silent = s.clone()
+    silent[:, last.offset :] = 0
+    bias = generator.to_images[-1].bias
+    torch.nn.init.constant_(bias, 0.25)
+    with_layer, without = generator.synthesize_raw(s), generator.synthesize_raw(silent)
+    torch.nn.init.zeros_(generator.to_images[-1].weight)
+    torch.testing.assert_close(generator.synthesize_raw(s), without)
+    assert not torch.allclose(with_layer, without)
+
+
+def test_demodulation_ignores_the_scale_of_a_conv_layers_styles(generator: Generator) -> None:
+    generator = generator.double()
+    s = draw_styles(generator, 3).detach()
+    image = generator.synthesize_raw(s)
+    for layer in generator.style_layout():
+        scaled = s.clone()
+        scaled[:, layer.offset : layer.offset + layer.channels] *= 3.0
+        same = torch.allclose(generator.synthesize_raw(scaled), image, atol=1e-5)
+        assert same == (layer.kind == "conv"), layer.name
+
+
+def test_gradient_along_a_conv_layers_own_styles_vanishes(generator: Generator) -> None:
+    """Euler's identity for a function that is blind to scale: sum_j s_j df/ds_j = 0 per conv layer."""
+    generator = generator.double()
+    s = draw_styles(generator, 3).detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(generator.synthesize_raw(s).square().sum(), s)
+    for layer in generator.style_layout():
+        part = slice(layer.offset, layer.offset + layer.channels)
+        size = float((s.detach()[:, part] * gradient[:, part]).abs().sum())
+        sums = float((s.detach()[:, part] * gradient[:, part]).sum().abs())
+        assert (sums < 1e-5 * size) == (layer.kind == "conv"), layer.name
+
+
+def test_image_is_a_function_of_the_styles_alone(generator: Generator) -> None:
+    s = draw_styles(generator, 4)
+    together = generator.synthesize(s)
+    assert torch.equal(together, generator.synthesize(s))
+    torch.testing.assert_close(together[1:2], generator.synthesize(s[1:2]))
+    assert 0 <= float(together.detach().min()) and float(together.detach().max()) <= 1
+    noise = [torch.randn(4, 1, px, px) for px in generator.noise_resolutions()]
+    assert not torch.allclose(generator.synthesize_raw(s, noise), generator.synthesize_raw(s))
+
+
+def test_the_class_changes_the_image(generator: Generator) -> None:
+    z = torch.randn(1, generator.z_dim).expand(2, -1)
+    w = generator.map_latents(z, torch.tensor([3, 8]))
+    assert not torch.allclose(w[0], w[1])
+
+
+def test_upsampling_fir_equals_its_definition() -> None:
+    """Zeros between pixels, then a convolution with the outer product of [1, 3, 3, 1] / 4, cut to twice the size."""
+    x = np.random.default_rng(0).normal(size=(5, 5))
+    stuffed = np.zeros((10, 10))
+    stuffed[::2, ::2] = x
+    taps = np.array([1, 3, 3, 1]) / 4
+    expected = signal.convolve2d(stuffed, np.outer(taps, taps), mode="full")[1:11, 1:11]
+    result = upsample(torch.from_numpy(x)[None, None], "fir")[0, 0].numpy()
+    np.testing.assert_allclose(result, expected)
+    bilinear = upsample(torch.from_numpy(x)[None, None], "bilinear")[0, 0].numpy()
+    np.testing.assert_allclose(result[1:-1, 1:-1], bilinear[1:-1, 1:-1])
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "fir"])
+def test_resampling_keeps_a_constant_and_the_mean(resampling: str) -> None:
+    flat = torch.full((1, 2, 8, 8), 0.7, dtype=torch.float64)
+    assert torch.allclose(upsample(flat, resampling)[:, :, 2:-2, 2:-2], flat[:, :, :1, :1])  # type: ignore[arg-type]
+    assert torch.allclose(downsample(flat, resampling)[:, :, 1:-1, 1:-1], flat[:, :, :1, :1])  # type: ignore[arg-type]
+    assert downsample(flat, resampling).shape == (1, 2, 4, 4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stem", ["space_to_depth", "pixels"])
+def test_discriminator_scores_by_label_projection(stem: str) -> None:
+    torch.manual_seed(0)
+    network = Discriminator(DiscriminatorArchitecture(10, (8, 8, 6, 4), 1, stem, 2, "bilinear"))  # type: ignore[arg-type]
+    images = torch.randn(4, 1, 32, 32)
+    scores = network(images, torch.tensor([0, 1, 2, 3]))
+    assert scores.shape == (4,)
+    assert not torch.allclose(scores, network(images, torch.tensor([5, 6, 7, 8])))
+
+
+def test_minibatch_std_equals_its_slow_twin() -> None:
+    x = torch.randn(6, 3, 4, 4, dtype=torch.float64)
+    result = append_minibatch_std(x, 3)
+    for start in (0, 3):
+        group = x[start : start + 3].numpy()
+        expected = np.sqrt(group.var(axis=0) + 1e-8).mean()
+        np.testing.assert_allclose(result[start : start + 3, 3].numpy(), expected, rtol=1e-6)
+    assert torch.equal(result[:, :3], x)
+    with pytest.raises(ValueError, match="groups of 4"):
+        append_minibatch_std(x, 4)

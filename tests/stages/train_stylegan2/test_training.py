@@ -1,0 +1,270 @@
+"""The training step, its schedule, resuming, workers and divergence."""
+
+import copy
+import hashlib
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stages.common.errors import StageError
+from stages.prepare_images.store import ImageSet
+from stages.train_stylegan2.batches import Batches
+from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from stages.train_stylegan2.params import Resume, TrainStylegan2Params
+from stages.train_stylegan2.session import Session, check_resume, run_session, start_state
+from stages.train_stylegan2.state import TrainingState, restore_state, save_state
+from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average
+from stages.train_stylegan2.workers import PROCESSES_VARIABLE, count_workers
+
+PARAMS = TrainStylegan2Params(
+    seed=1,
+    total_kimg=3,
+    resume=None,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=2,
+    generator_channels=[8, 8, 8, 8],
+    discriminator_channels=[8, 8, 8, 8],
+    discriminator_stem="space_to_depth",
+    resampling="bilinear",
+    minibatch_std_group=4,
+    batch_size=48,
+    learning_rate=0.003,
+    decay_fraction=0.5,
+    r1_gamma=0.05,
+    r1_interval_steps=4,
+    ema_kimg=1.0,
+    ema_ramp=0.05,
+    ada_target=0.1,
+    ada_interval_steps=2,
+    ada_kimg=5.0,
+    snapshot_kimg=1,
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setenv(PROCESSES_VARIABLE, "1")
+    rng = np.random.default_rng(0)
+    labels = np.arange(100) % 10
+    images = (rng.random((100, 1, 32, 32)) * 20 * (labels[:, None, None, None] + 1)).astype(np.uint8)
+    return Session(ImageSet(images, labels), 10, PARAMS, tmp_path / "resume", CPU)
+
+
+def ignore(_state: TrainingState) -> None:
+    """A tick that nobody looks at."""
+
+
+def tensors_of(state: TrainingState) -> dict[str, torch.Tensor]:
+    networks = {"g": state.generator, "d": state.discriminator, "average": state.average}
+    return {f"{key}.{name}": tensor for key, net in networks.items() for name, tensor in net.state_dict().items()}
+
+
+def test_losses_equal_closed_forms() -> None:
+    zero = torch.zeros(5)
+    assert float(discriminator_loss(zero, zero)) == pytest.approx(2 * math.log(2))
+    assert float(generator_loss(zero)) == pytest.approx(math.log(2))
+    assert float(discriminator_loss(torch.full((2,), 50.0), torch.full((2,), -50.0))) == pytest.approx(0, abs=1e-6)
+
+
+def test_r1_of_a_linear_discriminator_is_its_squared_weight() -> None:
+    weight = torch.randn(1, 4, 4, dtype=torch.float64)
+    images = torch.randn(6, 1, 4, 4, dtype=torch.float64, requires_grad=True)
+    logits = (images * weight).sum(dim=(1, 2, 3))
+    assert float(r1_penalty(logits, images).detach()) == pytest.approx(float(weight.square().sum()))
+
+
+def test_learning_rate_falls_linearly_to_zero_at_the_end() -> None:
+    schedule = Schedule(1000, 10, 0.004, 0.25, 0.1, 16, 1.0, 0.05)
+    assert schedule.learning_rate_at(0) == schedule.learning_rate_at(750) == 0.004
+    assert schedule.learning_rate_at(875) == pytest.approx(0.002)
+    assert schedule.learning_rate_at(1000) == 0
+    assert replace(schedule, decay_fraction=0.0).learning_rate_at(999) == 0.004
+
+
+def test_average_has_the_stated_half_life() -> None:
+    schedule = Schedule(10**6, 100, 0.004, 0.0, 0.1, 16, ema_kimg=1.0, ema_ramp=1.0)
+    network, average = nn.Linear(1, 1), nn.Linear(1, 1)
+    nn.init.constant_(network.weight, 1.0)
+    nn.init.constant_(average.weight, 0.0)
+    for _ in range(10):  # ten steps of a hundred images: one half-life
+        update_average(average, network, schedule.ema_decay_at(100_000))
+    assert float(average.weight.detach()) == pytest.approx(0.5)
+    assert schedule.ema_decay_at(200) == pytest.approx(0.5 ** (100 / 200))  # the ramp
+
+
+def test_each_image_is_seen_once_an_epoch_and_workers_share_the_batch() -> None:
+    images, labels = np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1), np.arange(30) % 10
+
+    def batches(rows: slice) -> Batches:
+        return Batches(
+            images, labels, batch_size=10, z_dim=3, noise_resolutions=[4], seed=5, rows=rows, device=CPU
+        )
+
+    whole, first, second = batches(slice(0, 10)), batches(slice(0, 5)), batches(slice(5, 10))
+    for epoch in (0, 1):
+        seen = np.concatenate([whole.indices(epoch * 3 + step) for step in range(3)])
+        assert sorted(seen) == list(range(30))
+    for step in range(3):
+        parts = [part.draw(step) for part in (first, second)]
+        together = whole.draw(step)
+        assert torch.equal(torch.cat([part.z for part in parts]), together.z)
+        assert torch.equal(torch.cat([part.real for part in parts]), together.real)
+        assert torch.equal(torch.cat([part.noise[0] for part in parts]), together.noise[0])
+    assert not np.array_equal(whole.indices(0), whole.indices(3))
+
+
+def test_training_improves_on_telling_nothing_apart(session: Session) -> None:
+    state = run_session(session, ignore)
+    assert state.images_seen >= 3000
+    assert [round(row["kimg"]) for row in state.log] == [1, 2, 3]
+    assert state.log[-1]["discriminator_loss"] < 2 * math.log(2)
+    assert state.augmentation.probability > 0  # the target of 0.1 is passed at once
+    assert all(row["r1_penalty"] > 0 for row in state.log)
+
+
+def test_a_resumed_run_equals_an_unbroken_one(session: Session) -> None:
+    unbroken = run_session(session, ignore)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(state: TrainingState) -> None:
+        if len(state.log) == 2:
+            raise KilledError
+
+    broken = replace(session, resume_root=session.resume_root / "broken")
+    with pytest.raises(KilledError):
+        run_session(broken, kill)
+    assert start_state(broken).images_seen == pytest.approx(2000, abs=PARAMS.batch_size)
+    resumed = run_session(broken, ignore)
+    for name, tensor in tensors_of(unbroken).items():
+        assert torch.equal(tensor, tensors_of(resumed)[name]), name
+    assert unbroken.log == resumed.log
+    assert broken.snapshot.read_bytes() == session.snapshot.read_bytes()
+
+
+def test_other_params_or_images_never_share_a_resume_folder(session: Session) -> None:
+    other_params = replace(session, params=PARAMS.model_copy(update={"learning_rate": 0.001}))
+    other_images = replace(session, images=ImageSet(session.images.images + 1, session.images.labels))
+    assert len({session.folder, other_params.folder, other_images.folder}) == 3
+
+
+def test_two_workers_take_the_steps_of_one(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Few steps: rounding differs, and adversarial training doubles every difference soon.
+    short = replace(session, params=PARAMS.model_copy(update={"total_kimg": 1, "batch_size": 200, "ada_target": 0.0}))
+    alone = run_session(short, ignore)
+    monkeypatch.setenv(PROCESSES_VARIABLE, "2")
+    pair = [run_session(replace(short, resume_root=short.resume_root / name), ignore) for name in "ab"]
+    for name, tensor in tensors_of(alone).items():
+        torch.testing.assert_close(tensors_of(pair[0])[name], tensor, atol=2e-3, rtol=1e-2, msg=name)
+        assert torch.equal(tensors_of(pair[0])[name], tensors_of(pair[1])[name]), name
+
+
+def test_a_dead_worker_is_an_error_that_names_it(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PROCESSES_VARIABLE, "2")
+    # The first worker has a snapshot open; the helper finds a damaged one and dies while it starts.
+    state = start_state(session)
+
+    def damage(_: TrainingState) -> None:
+        raise AssertionError("no step can be finished without the helper")
+
+    monkeypatch.setattr("stages.train_stylegan2.session.start_state", lambda _session: state)
+    save_state(session.snapshot, state)
+    session.snapshot.write_bytes(b"cut")
+    with pytest.raises(StageError, match="worker 1 of 2 died with exit code 1"):
+        run_session(session, damage)
+
+
+@pytest.mark.parametrize(("wanted", "message"), [("3", "allowed"), ("two", "got 'two'"), ("0", "got '0'")])
+def test_impossible_worker_counts_are_refused(monkeypatch: pytest.MonkeyPatch, wanted: str, message: str) -> None:
+    monkeypatch.setenv(PROCESSES_VARIABLE, wanted)
+    with pytest.raises(StageError, match=message):
+        count_workers(32, 8, CPU)
+
+
+def test_worker_count_divides_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PROCESSES_VARIABLE, raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(7)))
+    assert count_workers(32, 8, CPU) == 4
+    assert count_workers(32, 32, CPU) == 1
+    assert count_workers(32, 8, torch.device("cuda")) == 1
+
+
+def healthy_row() -> dict[str, float]:
+    return {"discriminator_loss": 1.0, "generator_loss": 1.0, "logit_spread": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"generator_loss": math.nan}, "diverged before 7 kimg: generator_loss is nan"),
+        ({"logit_spread": 0.0}, "died before 7 kimg"),
+        ({"discriminator_loss": 1e-6}, "won before 7 kimg"),
+    ],
+)
+def test_divergence_stops_training(change: dict[str, float], message: str) -> None:
+    check_health(healthy_row(), 7000)
+    with pytest.raises(StageError, match=message):
+        check_health(healthy_row() | change, 7000)
+
+
+def test_divergence_names_the_last_good_snapshot_and_keeps_it(session: Session) -> None:
+    def poison(state: TrainingState) -> None:
+        if len(state.log) == 2:
+            with torch.no_grad():
+                state.generator.constant.fill_(math.nan)
+
+    with pytest.raises(StageError, match=r"diverged before 3.* the last good snapshot is .*snapshot.safetensors"):
+        run_session(session, poison)
+    kept = start_state(session)
+    check_weights(kept)
+    assert kept.images_seen == pytest.approx(2000, abs=PARAMS.batch_size)
+
+
+def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Path) -> None:
+    run_session(session, ignore)
+    snapshot = tmp_path / "released.safetensors"
+    snapshot.write_bytes(session.snapshot.read_bytes())
+    resume = Resume(snapshot=str(snapshot), sha256=hashlib.sha256(snapshot.read_bytes()).hexdigest())
+    more = replace(session, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 4}))
+    state = run_session(more, ignore)
+    assert [round(row["kimg"]) for row in state.log] == [1, 2, 3, 4]
+    nothing_left = replace(session, params=PARAMS.model_copy(update={"resume": resume}))
+    before = tensors_of(start_state(nothing_left))
+    after = tensors_of(run_session(nothing_left, ignore))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_wrong_resume_file_is_refused(session: Session, tmp_path: Path) -> None:
+    missing = Resume(snapshot=str(tmp_path / "none"), sha256="0" * 64)
+    with pytest.raises(StageError, match="no file"):
+        check_resume(missing)
+    altered = tmp_path / "altered"
+    altered.write_bytes(b"x")
+    with pytest.raises(StageError, match=r"expected SHA-256 0{64}, found 2d711642b726b04401627ca9fbac32f5"):
+        check_resume(Resume(snapshot=str(altered), sha256="0" * 64))
+    save_state(session.snapshot, start_state(session))
+    wider = replace(session, params=PARAMS.model_copy(update={"generator_channels": [8, 8, 8, 16]}))
+    with pytest.raises(StageError, match=r"its generator has channels \[8, 8, 8, 8\], the params ask for"):
+        restore_state(session.snapshot, start_state(wider))
+
+
+def test_image_size_must_fit_the_widths(session: Session) -> None:
+    wrong = replace(session, params=PARAMS.model_copy(update={"generator_channels": [8, 8, 8, 8, 8]}))
+    with pytest.raises(StageError, match="5 widths make 64 px images, the data's are 32 x 32 px"):
+        start_state(wrong)
+
+
+def test_the_average_is_a_copy_that_training_leaves_alone(session: Session) -> None:
+    state = start_state(session)
+    before = copy.deepcopy(state.average.state_dict())
+    with torch.no_grad():
+        state.generator.constant.add_(1)
+    assert all(torch.equal(before[name], tensor) for name, tensor in state.average.state_dict().items())

@@ -1,0 +1,74 @@
+"""Import rules, and dvc.yaml against the code that it runs."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.house import ROOT, file_of, import_closure, imported_names, modules, paths_of, read_dag, rooms, upstream
+
+FLOWS_MAY_IMPORT = {"prefect", "dvc", "typer", "rich", "flows", *sys.stdlib_module_names}
+
+
+def room_of(module: Path) -> str:
+    return module.parts[1]
+
+
+def test_stages_packages_sections_and_folders_are_one() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert sorted(read_dag()) == rooms() == sorted(params)
+    for name, stage in read_dag().items():
+        outs = paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])
+        assert all(out.startswith(f"data/{name}/") for out in outs), name
+        assert f"python -m stages.{name}" in stage["cmd"], name
+
+
+def test_the_order_of_dvc_yaml_is_the_order_of_params_yaml() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert list(read_dag()) == list(params)
+
+
+@pytest.mark.parametrize("module", modules("stages"), ids=str)
+def test_imports_run_down_the_dag(module: Path) -> None:
+    for name in imported_names(module):
+        top = name.split(".")[0]
+        assert top not in {"prefect", "dvc", "flows", "tests"}, f"{module} imports {name}"
+        target = file_of(name)
+        if target is None or target.parts[0] != "stages" or len(target.parts) < 3 or len(module.parts) < 3:
+            continue
+        here, there = room_of(module), room_of(target)
+        if here == "common":
+            assert there == "common", f"{module} imports {name}: common imports no room"
+        elif there not in {here, "common"}:
+            assert there in upstream(here), f"{module} imports {name}, which is not upstream of {here}"
+
+
+@pytest.mark.parametrize("module", modules("flows"), ids=str)
+def test_flows_import_no_stage(module: Path) -> None:
+    for name in imported_names(module):
+        assert name.split(".")[0] in FLOWS_MAY_IMPORT, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_deps_are_the_import_closure(room: str) -> None:
+    closure = import_closure(Path("stages", room, "__main__.py"))
+    needed = {str(path) for path in closure if path.name != "__init__.py"}
+    listed = {dep for dep in read_dag()[room]["deps"] if dep.endswith(".py")}
+    assert listed == needed, f"missing: {sorted(needed - listed)}; not imported: {sorted(listed - needed)}"
+
+
+@pytest.mark.parametrize("package", [p for top in ("stages", "flows") for p in modules(top) if p.name == "__init__.py"])
+def test_package_files_hold_a_docstring_only(package: Path) -> None:
+    body = ast.parse((ROOT / package).read_text(encoding="utf-8")).body
+    assert len(body) == 1
+    assert isinstance(body[0], ast.Expr)
+
+
+def test_every_declared_path_of_a_command_is_a_dependency_or_an_out() -> None:
+    for name, stage in read_dag().items():
+        words = [word.split("=")[-1] for word in stage["cmd"].split() if "data/" in word]
+        known = [*stage["deps"], *paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])]
+        for word in words:
+            assert any(path == word or path.startswith(f"{word}/") for path in known), f"{name}: {word} is not declared"
