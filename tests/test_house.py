@@ -69,6 +69,9 @@ def test_package_files_hold_a_docstring_only(package: Path) -> None:
 def test_every_declared_path_of_a_command_is_a_dependency_or_an_out() -> None:
     for name, stage in read_dag().items():
         words = [word.split("=")[-1] for word in stage["cmd"].split() if "data/" in word]
-        known = [*stage["deps"], *paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])]
+        known = [
+            *stage["deps"],
+            *paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]),
+        ]
         for word in words:
             assert any(path == word or path.startswith(f"{word}/") for path in known), f"{name}: {word} is not declared"

@@ -45,9 +45,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NamedArray], attributes: Mappi
 
 def read_array(path: Path, name: str) -> np.ndarray:
     """Read one whole array of a group; StageError if the group or the array is missing."""
-    if not path.exists():
-        raise StageError(f"{path}: missing; make it with dvc repro")
-    group = zarr.open_group(path, mode="r")
+    group = _open(path)
     if name not in group:
         raise StageError(f"{path}: holds no array '{name}'; it holds: {', '.join(sorted(group.array_keys()))}")
     array = group[name]
@@ -57,8 +55,17 @@ def read_array(path: Path, name: str) -> np.ndarray:
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
-    """Read the attributes of a group."""
-    return dict(zarr.open_group(path, mode="r").attrs)
+    """Read the attributes of a group; StageError if it is missing."""
+    return dict(_open(path).attrs)
+
+
+def _open(path: Path) -> zarr.Group:
+    if not path.is_dir():
+        raise StageError(f"{path}: missing; make it with dvc repro")
+    try:
+        return zarr.open_group(path, mode="r")
+    except (FileNotFoundError, ValueError) as error:
+        raise StageError(f"{path}: no Zarr group ({error}); remove it and make it with dvc repro") from error
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

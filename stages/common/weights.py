@@ -20,7 +20,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], description: dict
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         # Not save_file, which makes the file unreadable for others whatever the umask says.
-        temporary.write_bytes(save(plain, metadata={METADATA_KEY: json.dumps(description, sort_keys=True)}))
+        temporary.write_bytes(save(plain, metadata={METADATA_KEY: json.dumps(description)}))
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -120,7 +120,8 @@ def test_image_is_a_function_of_the_styles_alone(generator: Generator) -> None:
     together = generator.synthesize(s)
     assert torch.equal(together, generator.synthesize(s))
     torch.testing.assert_close(together[1:2], generator.synthesize(s[1:2]))
-    assert 0 <= float(together.detach().min()) and float(together.detach().max()) <= 1
+    assert float(together.detach().min()) >= 0
+    assert float(together.detach().max()) <= 1
     noise = [torch.randn(4, 1, px, px) for px in generator.noise_resolutions()]
     assert not torch.allclose(generator.synthesize_raw(s, noise), generator.synthesize_raw(s))
 

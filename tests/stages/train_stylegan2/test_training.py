@@ -103,9 +103,7 @@ def test_each_image_is_seen_once_an_epoch_and_workers_share_the_batch() -> None:
     images, labels = np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1), np.arange(30) % 10
 
     def batches(rows: slice) -> Batches:
-        return Batches(
-            images, labels, batch_size=10, z_dim=3, noise_resolutions=[4], seed=5, rows=rows, device=CPU
-        )
+        return Batches(images, labels, batch_size=10, z_dim=3, noise_resolutions=[4], seed=5, rows=rows, device=CPU)
 
     whole, first, second = batches(slice(0, 10)), batches(slice(0, 5)), batches(slice(5, 10))
     for epoch in (0, 1):

@@ -1,0 +1,1 @@
+"""Prefect flows: they launch the stages through DVC and never import one."""

@@ -1,0 +1,78 @@
+"""The processes that a flow starts, each under a supervisor, so that all can be ended together."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import IO
+
+
+def start_supervised(
+    command: list[str], output: int | IO[str], environment: Mapping[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    """Start a command under `flows.supervisor`; it ends when the returned process's stdin is closed.
+
+    output: where stdout and stderr go together.  environment: added to this process's own.
+    The supervisor gets a session of its own, so that Ctrl-C in a terminal reaches the flow alone.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.supervisor", "--", *command],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+def end_supervised(process: "subprocess.Popen[str]") -> int:
+    """Tell a supervisor to end its command and wait for it; returns its exit code."""
+    release_supervised(process)
+    return process.wait()
+
+
+def release_supervised(process: "subprocess.Popen[str]") -> None:
+    """Tell a supervisor to end its command, without waiting."""
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+class Children:
+    """The commands of one flow run. `stop` ends those that run and lets no other start."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self.stopped = False
+
+    def stream(self, command: list[str], on_line: Callable[[str], None]) -> int:
+        """Run a command, hand each line of its output to `on_line`, return its exit code."""
+        with self._lock:
+            if self.stopped:
+                return 128 + 15
+            process = start_supervised(command, subprocess.PIPE)
+            self._running.add(process)
+        try:
+            if process.stdout is None:
+                raise RuntimeError("started without a pipe")
+            with process.stdout:
+                for line in process.stdout:
+                    on_line(line.rstrip())
+        finally:
+            # The output ends when the command has ended, so in the good case this only collects the exit code.
+            code = process.wait() if sys.exc_info()[0] is None else end_supervised(process)
+            release_supervised(process)
+            with self._lock:
+                self._running.discard(process)
+        return code
+
+    def stop(self) -> None:
+        """End all running commands; their `stream` calls then return."""
+        with self._lock:
+            self.stopped = True
+            for process in self._running:
+                release_supervised(process)

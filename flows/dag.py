@@ -1,0 +1,130 @@
+"""The stages and their edges, read from DVC: the DAG is written in dvc.yaml and nowhere else."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from flows.errors import FlowError
+
+ALWAYS_CHANGED = "always changed"  # what DVC says of a stage that is declared to run every time
+
+
+@dataclass(frozen=True)
+class Dag:
+    """What each stage needs, by the names that `dvc repro` takes (`train_classifiers@clean`).
+
+    needs: stage -> the stages it directly depends on; in the order of dvc.yaml where the edges leave it open, so
+    that going through it in its own order is a valid run.
+    """
+
+    needs: dict[str, frozenset[str]]
+
+    @property
+    def stages(self) -> list[str]:
+        """All stages, each after what it needs."""
+        return list(self.needs)
+
+    @property
+    def entries(self) -> set[str]:
+        """What the repeated stages repeat over: the names after `@`."""
+        return {stage.split("@", 1)[1] for stage in self.needs if "@" in stage}
+
+    def upstream(self, stages: Iterable[str]) -> set[str]:
+        """The given stages and all that they need, directly or not."""
+        return _closure(stages, self.needs)
+
+    def downstream(self, stages: Iterable[str]) -> set[str]:
+        """The given stages and all that need them, directly or not."""
+        followers = {name: {other for other, needed in self.needs.items() if name in needed} for name in self.needs}
+        return _closure(stages, followers)
+
+    def select(self, targets: Iterable[str] | None) -> "Dag":
+        """The part that makes the targets: they and all that they need; everything if there are none.
+
+        A target is a stage, or the common name of a repeated one (`train_classifiers`).
+        Raises FlowError that lists the known names.
+        """
+        wanted = list(targets or self.needs)
+        chosen: set[str] = set()
+        for target in wanted:
+            found = [stage for stage in self.needs if target in (stage, stage.split("@", 1)[0])]
+            if not found:
+                raise FlowError(f"unknown target '{target}'; stages of dvc.yaml: {', '.join(self.needs)}")
+            chosen.update(found)
+        kept = self.upstream(chosen)
+        return Dag({stage: needed for stage, needed in self.needs.items() if stage in kept})
+
+
+def read_dag() -> Dag:
+    """Read the DAG of the project in the current folder; FlowError if DVC cannot read it."""
+    try:
+        with Repo() as repo:
+            order = [stage.addressing for stage in repo.index.stages]
+            # DVC's edges point from a stage to what it depends on.
+            graph = repo.index.graph
+            needs = {stage.addressing: {other.addressing for other in graph[stage]} for stage in graph}
+    except DvcException as error:
+        raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
+    if not needs:
+        raise FlowError("dvc.yaml holds no stage; add one under `stages:`")
+    return Dag({stage: frozenset(needs[stage]) for stage in _sort(order, needs)})
+
+
+def read_changes(stage: str) -> list[str]:
+    """What differs between one stage, dvc.lock and the cache, as DVC sees it; empty if there is nothing to do.
+
+    Opens a Repo of its own, so that threads may call it.
+    """
+    with Repo(_wait_for_lock=True) as repo:
+        status: dict[str, list[Any]] = repo.status([stage])
+    return [line for entries in status.values() for entry in entries for line in _tell_change(entry)]
+
+
+def tell(error: BaseException) -> str:
+    """An exception and its causes as one line."""
+    parts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        text = " ".join(str(cause).split())
+        if text and text not in " ".join(parts):
+            parts.append(text)
+        cause = cause.__cause__
+    return ": ".join(parts) or type(error).__name__
+
+
+def _tell_change(entry: Any) -> list[str]:
+    """One entry of DVC's status: a word, or kind -> (path -> what), possibly nested once more for params."""
+    if isinstance(entry, dict):
+        return [f"{kind}: {_compact(what)}" for kind, what in entry.items()]
+    return [str(entry)]
+
+
+def _compact(what: Any) -> str:
+    if isinstance(what, dict):
+        return ", ".join(f"{key} ({_compact(inner)})" for key, inner in what.items())
+    return str(what)
+
+
+def _sort(order: list[str], needs: dict[str, set[str]]) -> list[str]:
+    """Topological order; among those that are ready, the first of `order`."""
+    done: list[str] = []
+    left = list(order)
+    while left:
+        stage = next(name for name in left if needs[name] <= set(done))
+        left.remove(stage)
+        done.append(stage)
+    return done
+
+
+def _closure(start: Iterable[str], edges: Any) -> set[str]:
+    seen: set[str] = set()
+    todo = list(start)
+    while todo:
+        stage = todo.pop()
+        if stage not in seen:
+            seen.add(stage)
+            todo.extend(edges[stage])
+    return seen

@@ -1,0 +1,43 @@
+"""The environment of the flows and of all that they start: state stays in the project, nobody is phoned."""
+
+import os
+import sys
+from pathlib import Path
+
+SITE_CACHE_DIR = ".dvc-site-cache"
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
+
+
+def prepare_environment(root: Path | None = None) -> None:
+    """Set what Prefect, DVC and the stages read from the environment; call it before Prefect is imported.
+
+    root: the project, by default the current folder. What is set already stays, so an existing PREFECT_API_URL or
+    PREFECT_HOME is respected.
+    """
+    root = (root or Path.cwd()).resolve()
+    for name, value in _defaults(root).items():
+        os.environ.setdefault(name, value)
+    # `python` in dvc.yaml must be the interpreter that runs the flow, whether its environment is activated or not.
+    _put_first("PATH", str(Path(sys.executable).parent))
+    # Prefect asks its own server on this machine, which no proxy can reach.
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(hosts + [host for host in LOCAL_HOSTS if host not in hosts])
+
+
+def _defaults(root: Path) -> dict[str, str]:
+    return {
+        "PREFECT_HOME": str(root / ".prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # 9 to 20 s are normal on two busy cores
+        "DVC_SITE_CACHE_DIR": str(root / SITE_CACHE_DIR),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_STUDIO_OFFLINE": "true",
+        "DO_NOT_TRACK": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _put_first(name: str, folder: str) -> None:
+    folders = [entry for entry in os.environ.get(name, "").split(os.pathsep) if entry and entry != folder]
+    os.environ[name] = os.pathsep.join([folder, *folders])

@@ -1,0 +1,66 @@
+"""The metrics that dvc.yaml declares, as rows for a table."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvc.repo import Repo
+
+NUMBER = (int, float)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of one stage, with its interval and sample count where they are stated."""
+
+    stage: str
+    key: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
+    """Read the headline metrics of all metrics files that exist.
+
+    Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
+    number with `<key>_interval` beside it. Groups are left to `dvc metrics show`, save those named after one of
+    `entries`, as `clean` in `{clean: {area: ...}}`.
+    """
+    with Repo() as repo:
+        makers = {str(Path(out.fs_path)): stage.addressing for stage in repo.index.stages for out in stage.outs}
+        order = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
+        shown = repo.metrics.show()
+    files = shown.get("", {}).get("data", {})
+    rows = [
+        metric
+        for path, file in files.items()
+        for metric in _read_group(_find_maker(Path(path), makers), file.get("data") or {}, set(entries), "")
+    ]
+    return sorted(rows, key=lambda metric: order.get(metric.stage, len(order)))
+
+
+def _read_group(stage: str, group: dict[str, Any], entries: set[str], prefix: str) -> Iterator[Metric]:
+    for key, held in group.items():
+        if isinstance(held, NUMBER) and not isinstance(held, bool):
+            interval = group.get(f"{key}_interval")
+            yield _read_number(stage, prefix + key, held, interval if isinstance(interval, dict) else {})
+        elif isinstance(held, dict) and isinstance(held.get("value"), NUMBER):
+            yield _read_number(stage, prefix + key, held["value"], held)
+        elif isinstance(held, dict) and key in entries and not prefix:
+            yield from _read_group(stage, held, set(), f"{key}.")
+
+
+def _read_number(stage: str, key: str, value: float, interval: dict[str, Any]) -> Metric:
+    return Metric(stage, key, value, interval.get("low"), interval.get("high"), interval.get("n"))
+
+
+def _find_maker(path: Path, makers: dict[str, str]) -> str:
+    """The stage that writes a metrics file, alone or inside an output folder; else the file's own name."""
+    full = path.absolute()
+    for place in (full, *full.parents):
+        if str(place) in makers:
+            return makers[str(place)]
+    return str(path)

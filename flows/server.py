@@ -1,0 +1,75 @@
+"""The Prefect server that a run reports to: the user's own, or a temporary one that ends with the run."""
+
+import atexit
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from flows.children import end_supervised, start_supervised
+from flows.errors import FlowError
+
+SERVER_LOG = Path("logs/prefect-server.log")
+WAY_OUT = "or run without Prefect: dvc repro"
+
+
+def start_temporary_server() -> str:
+    """Start a server that ends with this process, however that ends; returns its API address while it still starts.
+
+    Call it before Prefect is imported: what was registered first is ended last, and Prefect delivers its last logs
+    when the process exits. Its database is in PREFECT_HOME. Call `wait_for_api` before the first use.
+    """
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    SERVER_LOG.parent.mkdir(exist_ok=True)
+    with SERVER_LOG.open("w", encoding="utf-8") as log:
+        process = start_supervised(
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            log,
+            {"PREFECT_API_URL": url, "PREFECT_SERVER_UI_ENABLED": "false", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
+        )
+    atexit.register(end_supervised, process)
+    return url
+
+
+def wait_for_api(url: str) -> None:
+    """Wait until a temporary server answers; FlowError if it does not within the time that Prefect allows."""
+    patience = float(os.environ.get("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90"))
+    deadline = time.monotonic() + patience
+    while (fault := probe_api(url)) is not None:
+        if time.monotonic() > deadline:
+            raise FlowError(f"the temporary Prefect server did not start ({fault}); see {SERVER_LOG}, {WAY_OUT}")
+        time.sleep(0.1)
+
+
+def require_api(url: str) -> None:
+    """Check that the server of PREFECT_API_URL answers; FlowError with the way out if it does not."""
+    fault = probe_api(url)
+    if fault is not None:
+        raise FlowError(
+            f"PREFECT_API_URL: nothing answers at {url} ({fault}); start that server, unset the variable to use a "
+            f"temporary one, {WAY_OUT}"
+        )
+
+
+def probe_api(url: str, timeout_seconds: float = 5.0) -> str | None:
+    """Ask a Prefect API whether it is there; None if it is, else why not."""
+    if not url.startswith(("http://", "https://")):
+        return "not an http address"
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=timeout_seconds):  # noqa: S310 - checked above
+            return None
+    except urllib.error.HTTPError as error:
+        # Somebody who wants a key is there; somebody who knows no such page is no Prefect API.
+        return None if error.code in (401, 403) else f"HTTP {error.code}"
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", error))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

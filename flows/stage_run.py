@@ -1,0 +1,63 @@
+"""One stage of a run: ask DVC whether there is anything to do, do it, and check what DVC claims."""
+
+import sys
+import time
+from collections.abc import Callable
+from textwrap import shorten
+
+from dvc.exceptions import DvcException
+
+from flows.children import Children
+from flows.dag import ALWAYS_CHANGED, read_changes, tell
+from flows.dvc_output import find_error, find_lost_output, was_restored
+from flows.outcome import Outcome, StageRun
+
+MAX_REASON_LENGTH = 160
+DVC = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
+
+
+def run_stage(stage: str, *, force: bool, children: Children, on_line: Callable[[str], None]) -> StageRun:
+    """Bring one stage up to date with DVC; what it needs must be up to date.
+
+    on_line: receives every line that DVC and the stage print.  force: run it even if nothing has changed.
+    It counts as done only if DVC exits with 0, no output failed to reach the cache, and nothing differs from
+    dvc.lock or the cache afterwards.
+    """
+    started = time.monotonic()
+    reason = "forced" if force else ""
+    lines: list[str] = []
+
+    def take(line: str) -> None:
+        lines.append(line)
+        on_line(line)
+
+    def end(outcome: Outcome, error: str = "") -> StageRun:
+        return StageRun(stage, outcome, round(time.monotonic() - started, 2), reason, error)
+
+    try:
+        changes = read_changes(stage)
+        if not changes and not force:
+            return end(Outcome.CACHED)
+        reason = reason or "; ".join(changes)
+        on_line(f"running ({shorten(reason, MAX_REASON_LENGTH, placeholder=' ...')})")
+        code = children.stream([*DVC, *(["--force"] if force else []), stage], take)
+        if children.stopped:
+            return end(Outcome.FAILED, "the run was stopped")
+        error = _find_lost(lines) or (find_error(lines, code) if code else _find_left(stage))
+    except DvcException as fault:
+        return end(Outcome.FAILED, tell(fault))
+    if error:
+        return end(Outcome.FAILED, error)
+    return end(Outcome.RESTORED if was_restored(lines) else Outcome.DONE)
+
+
+def _find_lost(lines: list[str]) -> str:
+    """Says so if an output did not reach the cache, which DVC may well call a success; else empty."""
+    lost = find_lost_output(lines)
+    return lost and f"DVC could not store an output in its cache ({lost}); is the disk full? make room and run again"
+
+
+def _find_left(stage: str) -> str:
+    """What differs although DVC says that all went well; empty if nothing does."""
+    left = "; ".join(change for change in read_changes(stage) if change != ALWAYS_CHANGED)
+    return left and f"not as dvc.lock says after the run ({left}); does something else write there?"

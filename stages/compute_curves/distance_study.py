@@ -1,0 +1,56 @@
+"""All curves of accuracy against distance for one classifier, along top and random dimensions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from stages.compute_curves.area import measure_area, measure_slope
+from stages.compute_curves.curve import Curve, bin_accuracy
+from stages.compute_curves.distance import Centre, find_centres, measure_distances, square_deviations
+from stages.compute_curves.ranking import Order
+from stages.compute_curves.results import ALL, Key, Result, pool_draws
+
+CENTRES: tuple[Centre, ...] = ("own_class", "all")
+SCALINGS = ("raw", "standardised")
+
+
+def study_distances(
+    classifier: str,
+    styles: np.ndarray,
+    true_class: np.ndarray,
+    well: np.ndarray,
+    std: np.ndarray,
+    orders: Mapping[str, Order],
+    random_sets: Mapping[int, Sequence[np.ndarray]],
+    *,
+    top_k: Sequence[int | str],
+    bins: int,
+    tail_quantile: float,
+) -> Iterator[Result]:
+    """Yield the curve of each scope, K, scaling and centre along the top dimensions, and along random ones.
+
+    styles: [N, D].  true_class: [N] int64.  well: bool [N].  std: [D].  orders: `all` and each class's name in the
+    order of the labels -> its ranking.  random_sets: K -> sets of K dimensions.
+    """
+    class_names = [scope for scope in orders if scope != ALL]
+    rows = {scope: true_class == class_names.index(scope) for scope in class_names} | {ALL: np.ones(len(well), bool)}
+    for scaling, centre in product(SCALINGS, CENTRES):
+        centres = find_centres(styles, true_class, well, len(class_names), centre)
+        squares = square_deviations(styles, true_class, centres, std if scaling == "standardised" else None)
+        for scope, order in orders.items():
+            inside, outcome = squares[rows[scope]], well[rows[scope]]
+
+            def bin_along(dimensions: np.ndarray, inside: np.ndarray = inside, outcome: np.ndarray = outcome) -> Curve:
+                return bin_accuracy(measure_distances(inside, dimensions), outcome, bins, tail_quantile)
+
+            for k in top_k:
+                key = Key(classifier, "distance", scope, "top", str(k), scaling, centre)
+                curve = bin_along(order.dimensions if isinstance(k, str) else order.dimensions[:k])
+                yield Result(key, curve, measure_area(curve), measure_slope(curve))
+                if isinstance(k, str):
+                    continue
+                curves = [bin_along(dimensions) for dimensions in random_sets[k]]
+                areas, slopes = [measure_area(curve) for curve in curves], [measure_slope(curve) for curve in curves]
+                yield pool_draws(replace(key, dimensions="random"), curves, areas, slopes)

@@ -1,0 +1,98 @@
+"""Figures 6a (classifiers) and 6b (classes and all), and the same against shift."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
+
+from stages.common.figures import CLASS_COLORS, new_figure
+from stages.compute_curves.distance_study import CENTRES
+from stages.compute_curves.results import ALL, Result
+from stages.compute_curves.summary import SCALING, select
+
+CENTRE_TITLES = {"own_class": "centre of the own class", "all": "centre of all"}
+
+
+def draw_classifiers(results: Sequence[Result], top_k: Sequence[int | str]) -> Figure:
+    """Figure 6a: accuracy against standardised distance; a row per centre, a column per K, a colour per classifier."""
+    names = _names(results)
+    figure, axes = new_figure(len(CENTRES), len(top_k), width=3.2 * len(top_k), height=2.7 * len(CENTRES))
+    for centre, row in zip(CENTRES, axes, strict=True):
+        for k, ax in zip(top_k, row, strict=True):
+            drawn = select(results, kind="distance", scope=ALL, k=str(k), scaling=SCALING, centre=centre)
+            _draw_with_control(ax, drawn, names)
+            ax.set_title(f"{'all' if k == ALL else f'top {k}'} dimensions, {CENTRE_TITLES[centre]}")
+            ax.set_xlabel("distance in std")
+    _finish(axes)
+    return figure
+
+
+def draw_classes(results: Sequence[Result]) -> Figure:
+    """Figure 6b: one panel per classifier, one line per class, all classes in black; results: of one kind and K."""
+    names = _names(results)
+    figure, axes = new_figure(1, len(names), width=4.0 * len(names) + 0.8, height=3.4)
+    for name, ax in zip(names, axes[0], strict=True):
+        _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
+        ax.set_title(name)
+        ax.set_xlabel("distance in std")
+    _finish(axes)
+    return figure
+
+
+def draw_shifts(results: Sequence[Result]) -> Figure:
+    """Accuracy against shift: classifiers with the random control, then a panel per classifier with its classes."""
+    names = _names(results)
+    figure, axes = new_figure(1, 1 + len(names), width=3.6 * (1 + len(names)) + 0.8, height=3.2)
+    _draw_with_control(axes[0, 0], select(results, scope=ALL), names)
+    axes[0, 0].set_title(f"{results[0].key.k} dimensions together, top against random")
+    for name, ax in zip(names, axes[0, 1:], strict=True):
+        _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
+        ax.set_title(name)
+    for ax in axes.flat:
+        ax.set_xlabel("shift of each dimension in std")
+    _finish(axes)
+    return figure
+
+
+def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> None:
+    """Top dimensions with their interval as lines, random ones with their range as dashes."""
+    for result in results:
+        color = CLASS_COLORS[names.index(result.key.classifier) % len(CLASS_COLORS)]
+        top = result.key.dimensions == "top"
+        label = result.key.classifier if top else f"{result.key.classifier}, random"
+        _draw_line(ax, result, color, label=label, style="-" if top else "--", band=0.25 if top else 0.1)
+
+
+def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:
+    names = [result.key.scope for result in results if result.key.scope != ALL]
+    for result in sorted(results, key=lambda result: result.key.scope == ALL):  # black last, on top
+        if result.key.scope == ALL:
+            _draw_line(ax, result, "black", label=ALL, style="-", band=0.2)
+        else:
+            color = CLASS_COLORS[names.index(result.key.scope) % len(CLASS_COLORS)]
+            _draw_line(ax, result, color, label=result.key.scope, style="-", band=0)
+
+
+def _draw_line(ax: Axes, result: Result, color: ColorType, *, label: str, style: str, band: float) -> None:
+    curve = result.curve
+    ax.plot(curve.x, curve.accuracy, style, color=color, marker=".", markersize=4, linewidth=1.2, label=label)
+    if band:
+        ax.fill_between(curve.x, curve.low, curve.high, color=color, alpha=band, linewidth=0)
+
+
+def _names(results: Sequence[Result]) -> list[str]:
+    """Classifiers in order of appearance."""
+    return list(dict.fromkeys(result.key.classifier for result in results))
+
+
+def _finish(axes: np.ndarray) -> None:
+    for ax in axes.flat:
+        ax.set_ylim(0, 1)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("accuracy")
+    axes[0, 0].legend(fontsize=7)
+    last = axes[0, -1]
+    if last is not axes[0, 0]:
+        last.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -1,0 +1,41 @@
+"""The params of this stage."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from stages.common.params import Section
+
+
+class ComputeCurvesParams(Section):
+    """Section `compute_curves` of params.yaml."""
+
+    seed: int = Field(ge=0)
+    top_k: list[Annotated[int, Field(ge=1)] | Literal["all"]] = Field(min_length=1)
+    headline_k: int = Field(ge=1)
+    bins: int = Field(ge=2, le=1_000)
+    tail_quantile: float = Field(gt=0.5, le=1)
+    random_draws: int = Field(ge=2, le=1_000)
+    shift_dimensions: int = Field(ge=1)
+    max_shift_std: float = Field(gt=0)
+    shift_step_std: float = Field(gt=0)
+    shift_samples: int = Field(ge=2)
+    batch_size: int = Field(ge=1)
+
+    @field_validator("headline_k")
+    @classmethod
+    def _is_computed(cls, value: int, info: ValidationInfo) -> int:
+        computed = info.data.get("top_k", [value])
+        if value not in computed:
+            raise ValueError(f"a number among top_k: {', '.join(map(str, computed))}")
+        return value
+
+    @field_validator("shift_step_std")
+    @classmethod
+    def _fits(cls, value: float, info: ValidationInfo) -> float:
+        if value > info.data.get("max_shift_std", value):
+            raise ValueError("at most max_shift_std")
+        return value
+
+
+MODEL = ComputeCurvesParams

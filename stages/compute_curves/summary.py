@@ -1,0 +1,41 @@
+"""The headline numbers of one classifier, out of all its curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from stages.common.intervals import flatten
+from stages.compute_curves.results import ALL, Key, Result
+
+SCALING, CENTRE = "standardised", "own_class"
+
+
+def select(results: Sequence[Result], **wanted: str) -> list[Result]:
+    """Results whose key has the wanted values."""
+    return [result for result in results if all(getattr(result.key, name) == value for name, value in wanted.items())]
+
+
+def is_headline(key: Key, headline_k: int) -> bool:
+    """Shifts all are; of the distances those in K standardised dimensions from the centre of the sample's own class."""
+    return key.kind == "shift" or (key.k, key.scaling, key.centre) == (str(headline_k), SCALING, CENTRE)
+
+
+def summarize_curves(results: Sequence[Result], headline_k: int) -> dict[str, Any]:
+    """Area and slope per std of the headline curves, by distance and by shift, along top and random dimensions.
+
+    Intervals of random dimensions are Student's over the draws, n their number; `_range` is [lowest, highest] draw.
+    """
+    headline = [result for result in results if is_headline(result.key, headline_k)]
+    metrics: dict[str, Any] = {}
+    for kind, prefix in (("distance", ""), ("shift", "shift_")):
+        (top,) = select(headline, kind=kind, scope=ALL, dimensions="top")
+        (random,) = select(headline, kind=kind, scope=ALL, dimensions="random")
+        metrics |= flatten(f"{prefix}area", top.area) | flatten(f"{prefix}slope_per_std", top.slope)
+        metrics |= flatten(f"random_{prefix}area", random.area)
+        metrics |= flatten(f"random_{prefix}slope_per_std", random.slope)
+        metrics[f"random_{prefix}area_range"] = [random.area["min"], random.area["max"]]
+        metrics[f"{prefix}area_per_class"] = {
+            result.key.scope: result.area
+            for result in select(headline, kind=kind, dimensions="top")
+            if result.key.scope != ALL
+        }
+    return metrics

@@ -1,0 +1,19 @@
+"""The section `prepare_images` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.common.params import Section
+
+
+class PrepareImagesParams(Section):
+    """Which data set, and how the one without a split of its own is split."""
+
+    source: Literal["mnist-5k", "mnist", "fashion-mnist"]
+    seed: Annotated[int, Field(ge=0)]
+    test_fraction: Annotated[float, Field(gt=0, le=0.5)]
+    size_px: Literal[32]
+
+
+MODEL = PrepareImagesParams

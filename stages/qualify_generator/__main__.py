@@ -1,0 +1,170 @@
+"""Qualify the generator: read, judge real and generated images, compare, write."""
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.device import choose_device
+from stages.common.errors import StageError
+from stages.common.figures import save_figure
+from stages.common.files import require, write_json
+from stages.common.intervals import flatten
+from stages.common.params import load_section
+from stages.common.progress import Progress
+from stages.common.seeds import numpy_stream
+from stages.prepare_images.store import read_class_names, read_images
+from stages.qualify_generator.comparison import compare_features
+from stages.qualify_generator.consistency import (
+    measure_agreement,
+    measure_agreement_per_class,
+    subtract_proportions,
+)
+from stages.qualify_generator.convention import measure_conventional_distance
+from stages.qualify_generator.features import generate_images, judge_images, show_images
+from stages.qualify_generator.figures import (
+    choose_examples,
+    draw_consistency,
+    draw_real_above_generated,
+    tabulate_examples,
+)
+from stages.qualify_generator.inception_weights import load_inception
+from stages.qualify_generator.matching import count_classes, draw_matched
+from stages.qualify_generator.params import QualifyGeneratorParams
+from stages.train_classifiers.checkpoint import load_classifier
+from stages.train_stylegan2.checkpoint import load_generator
+
+
+def main(
+    generator: Annotated[Path, typer.Option(help="The generator's weights file.")],
+    judge: Annotated[Path, typer.Option(help="The weights file of the judge.")],
+    images: Annotated[Path, typer.Option(help="Images store of corrupt_images.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Compare generated images with real corrupted ones in the judge's features, and their labels with its verdicts.
+
+    Leaves metrics.json (Frechet distance, its floor between real sets, precision, recall, label consistency and the
+    judge's own accuracy) and figure 2.
+    """
+    section = load_section(params, QualifyGeneratorParams, "qualify_generator")
+    device = choose_device()
+    inception = load_inception(Path(section.inception_weights), device) if section.inception_weights else None
+    require(images, "corrupt_images")
+    network, judge_network = load_generator(generator, device), load_classifier(judge, device)
+    names = read_class_names(images)
+    train, test = read_images(images, "train"), read_images(images, "test")
+    _check_classes(generator, network.num_classes, names)
+    _check_classes(judge, judge_network.head.out_features, names)
+    counts = count_classes(test.labels, train.labels, section.samples, len(names))
+    _check_counts(params, section, counts)
+    chosen = draw_matched(test.labels, counts, 1, numpy_stream(section.seed, "test subset"))[0]
+    subsets = draw_matched(train.labels, counts, section.repeats, numpy_stream(section.seed, "train subsets"))
+
+    # Every generated set has the labels of the test set, so that no difference comes from the shares of the classes.
+    labels = test.labels[chosen]
+    latents = [
+        numpy_stream(section.seed, "latents", repeat).standard_normal((len(labels), network.z_dim), np.float32)
+        for repeat in range(section.repeats)
+    ]
+    total = len(test.labels) + len(labels) * (len(subsets) + len(latents))
+    with Progress("judging", total, "img") as progress:
+        size, advance = section.batch_size, progress.advance
+        real = judge_images(judge_network, show_images(test.images, size, device), advance)
+        seen = [judge_images(judge_network, show_images(train.images[rows], size, device), advance) for rows in subsets]
+        generated = [judge_images(judge_network, generate_images(network, z, labels, size), advance) for z in latents]
+    with Progress("comparing", len(generated) + len(seen), "sets") as progress:
+        metrics = compare_features(
+            [judgement.features for judgement in generated],
+            [judgement.features for judgement in seen],
+            real.features[chosen],
+            section.neighbours,
+            progress.advance,
+        )
+    predicted = np.concatenate([judgement.predicted for judgement in generated])
+    conditioned = np.tile(labels, section.repeats)
+    metrics |= _measure_labels(predicted, conditioned, real.predicted, test.labels, names)
+    if inception is not None:
+        with Progress("inception", section.inception_samples + len(train.labels), "img") as progress:
+            metrics["inception"] = measure_conventional_distance(
+                inception,
+                network,
+                train,
+                section.inception_samples,
+                numpy_stream(section.seed, "inception"),
+                batch_size=section.batch_size,
+                advance=progress.advance,
+            )
+    logging.info(
+        "Frechet distance %.3g, %.2f times its floor; the judge agrees with %.1f %% of the generated labels "
+        "and %.1f %% of the real ones",
+        metrics["frechet_distance"],
+        metrics["frechet_ratio"],
+        100 * metrics["label_consistency"],
+        100 * metrics["judge_accuracy_real"],
+    )
+
+    real_examples, examples = choose_examples(test.labels, len(names)), choose_examples(labels, len(names))
+    pictures = torch.cat(list(generate_images(network, latents[0][examples], labels[examples], section.batch_size)))
+    figure = draw_real_above_generated(test.images[real_examples], pictures.cpu().numpy(), len(names))
+    table = pd.concat(
+        [
+            tabulate_examples("real", real_examples, test.labels, real.predicted, names),
+            tabulate_examples("generated", examples, labels, generated[0].predicted, names),
+        ]
+    )
+    save_figure(figure, out / "figures" / "fig2_real_above_generated.png", table)
+    agreements = {
+        source: metrics[f"{key}_per_class"] | {"all": {"value": metrics[key], **metrics[f"{key}_interval"]}}
+        for source, key in (("real", "judge_accuracy_real"), ("generated", "label_consistency"))
+    }
+    figure, table = draw_consistency(agreements)
+    save_figure(figure, out / "figures" / "label_consistency.png", table)
+    write_json(out / "metrics.json", metrics)
+
+
+def _measure_labels(
+    predicted: np.ndarray, conditioned: np.ndarray, predicted_real: np.ndarray, labels: np.ndarray, names: list[str]
+) -> dict[str, Any]:
+    """The judge's agreement with the labels of generated and of real images, and the gap between the two."""
+    consistency, accuracy = measure_agreement(predicted, conditioned), measure_agreement(predicted_real, labels)
+    consistencies = measure_agreement_per_class(predicted, conditioned, names)
+    accuracies = measure_agreement_per_class(predicted_real, labels, names)
+    return {
+        **flatten("label_consistency", consistency),
+        **flatten("judge_accuracy_real", accuracy),
+        **flatten("label_gap", subtract_proportions(accuracy, consistency)),
+        "label_consistency_per_class": consistencies,
+        "judge_accuracy_real_per_class": accuracies,
+        "label_gap_per_class": {name: subtract_proportions(accuracies[name], consistencies[name]) for name in names},
+    }
+
+
+def _check_counts(params: Path, section: QualifyGeneratorParams, counts: np.ndarray) -> None:
+    """Every class must take part, and every image needs more than k others around it."""
+    if counts.min() < 1:
+        raise StageError(
+            f"{params}: qualify_generator.samples: got {section.samples}, which with the real images at hand leaves "
+            f"{counts.min()} of class {int(counts.argmin())}; raise it, or prepare more test images"
+        )
+    if counts.sum() <= section.neighbours:
+        raise StageError(
+            f"{params}: qualify_generator.neighbours: got {section.neighbours}; allowed: fewer than the "
+            f"{counts.sum()} images that can be compared"
+        )
+
+
+def _check_classes(path: Path, classes: int, names: list[str]) -> None:
+    if classes != len(names):
+        raise StageError(
+            f"{path}: knows {classes} classes, the images have {len(names)}; use files made from the same data set"
+        )
+
+
+if __name__ == "__main__":
+    run_stage(main, "qualify_generator")

@@ -1,0 +1,20 @@
+"""The params of this stage."""
+
+from pydantic import Field
+
+from stages.common.params import Section
+
+
+class QualifyGeneratorParams(Section):
+    """Section `qualify_generator` of params.yaml."""
+
+    seed: int = Field(ge=0)
+    samples: int = Field(ge=10)
+    repeats: int = Field(ge=2, le=100)
+    neighbours: int = Field(ge=1, le=100)
+    batch_size: int = Field(ge=1)
+    inception_weights: str | None
+    inception_samples: int = Field(ge=10)
+
+
+MODEL = QualifyGeneratorParams

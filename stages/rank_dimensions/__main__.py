@@ -1,0 +1,110 @@
+"""Rank the style dimensions: read, differentiate, sum up, write."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from stages.common.arrays import write_arrays
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.device import choose_device
+from stages.common.figures import save_figure
+from stages.common.files import write_csv, write_json
+from stages.common.params import load_section
+from stages.common.progress import Progress
+from stages.common.seeds import numpy_stream
+from stages.rank_dimensions.agreement import draw_halves
+from stages.rank_dimensions.figures import (
+    choose_dimensions,
+    draw_histograms,
+    draw_ranking,
+    head_ranking,
+    tabulate_histograms,
+)
+from stages.rank_dimensions.inputs import load_networks, read_samples
+from stages.rank_dimensions.params import RankDimensionsParams
+from stages.rank_dimensions.population_pass import score_population
+from stages.rank_dimensions.ranking import GLOBAL, tabulate_ranking
+from stages.rank_dimensions.separation import subtract_class_mean
+from stages.rank_dimensions.summary import (
+    summarize_agreement,
+    summarize_mass,
+    summarize_outputs,
+    summarize_separation,
+    tabulate_classes,
+)
+
+
+def main(
+    generator: Annotated[Path, typer.Option(help="The generator's weights file.")],
+    classifier: Annotated[Path, typer.Option(help="The weights file of the classifier under test.")],
+    population: Annotated[Path, typer.Option(help="Result folder of sample_populations.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Rank the style dimensions by the mean gradient of the true-class softmax, globally and per class (paper, 2.2).
+
+    Leaves ranking.csv, classes.csv, predictions.zarr (the classifier's outputs), metrics.json and figure 4.
+    """
+    section = load_section(params, RankDimensionsParams, "rank_dimensions")
+    device = choose_device()
+    network, under_test = load_networks(generator, classifier, device)
+    samples = read_samples(population, network)
+    styles, true_class, names = samples.styles, samples.true_class, samples.class_names
+
+    with Progress("gradients", len(styles), "samples") as progress:
+        scores = score_population(
+            network.synthesize,
+            under_test,
+            styles,
+            true_class,
+            draw_halves(true_class, section.split_halves, numpy_stream(section.seed, "halves")),
+            classes=len(names),
+            batch_size=section.batch_size,
+            device=device,
+            on_batch=progress.advance,
+        )
+    std = styles.std(axis=0, ddof=1, dtype=np.float64)
+    ranking = tabulate_ranking(scores.gradients, std, network.style_layout(), names)
+    predicted = scores.logits.argmax(axis=1)
+    well = predicted == true_class
+    leading = ranking[ranking["scope"] == GLOBAL]
+    shown = choose_dimensions(leading, section.top_k, numpy_stream(section.seed, "random dimensions"))
+    values = {"raw": styles, "minus_class_mean": subtract_class_mean(styles, true_class)}
+    metrics = {
+        "samples": len(styles),
+        "style_dimensions": styles.shape[1],
+        **summarize_outputs(scores.logits, true_class),
+        **summarize_agreement(scores.halves),
+        **summarize_mass(scores.gradient_mass, numpy_stream(section.seed, "bootstrap")),
+        **summarize_separation(values, well, shown),
+    }
+    logging.info(
+        "accuracy on the population %.3f; two halves share %.0f %% of their top 10 dimensions, Spearman %.3f",
+        metrics["population_accuracy"]["value"],
+        100 * metrics["split_half_top10_overlap"],
+        metrics["split_half_spearman"],
+    )
+
+    write_csv(out / "ranking.csv", ranking)
+    write_csv(out / "classes.csv", tabulate_classes(well, true_class, scores.halves, names))
+    write_arrays(
+        out / "predictions.zarr",
+        {
+            "logits": (scores.logits, ("sample", "class")),
+            "predicted": (predicted.astype(np.int64), ("sample",)),
+            "well": (well, ("sample",)),
+        },
+        {"class_names": names},
+    )
+    histograms = tabulate_histograms(values, well, shown, section.histogram_bins)
+    save_figure(draw_histograms(histograms), out / "figures" / "fig4_well_against_mis.png", histograms)
+    bars = head_ranking(leading)
+    save_figure(draw_ranking(bars), out / "figures" / "ranking.png", bars)
+    write_json(out / "metrics.json", metrics)
+
+
+if __name__ == "__main__":
+    run_stage(main, "rank_dimensions")

@@ -1,0 +1,69 @@
+"""The population and the networks of one analysis, read and checked before any work."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stages.common.arrays import read_array, read_attributes
+from stages.common.errors import StageError
+from stages.common.files import require
+from stages.train_classifiers.checkpoint import load_classifier
+from stages.train_classifiers.networks import Classifier
+from stages.train_stylegan2.checkpoint import load_generator
+from stages.train_stylegan2.generator import Generator
+
+LEAST_PER_CLASS = 4  # two samples in each half of a class
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A population as the analyses use it.
+
+    styles: [N, D] float32 in raw style units.  true_class: [N] int64.  class_names: in the order of the labels.
+    """
+
+    styles: np.ndarray
+    true_class: np.ndarray
+    class_names: list[str]
+
+
+def read_samples(folder: Path, generator: Generator) -> Samples:
+    """Read what an analysis needs of a population from the result folder of sample_populations.
+
+    Raises StageError if it is missing, was made with another generator, or holds too few samples of a class.
+    """
+    path = require(folder / "population.zarr", "sample_populations")
+    styles, true_class = read_array(path, "s"), read_array(path, "labels")
+    classes = generator.num_classes
+    names = read_attributes(path).get("class_names") or list(range(classes))
+    if styles.shape[1] != generator.style_dimensions or len(names) != classes:
+        raise StageError(
+            f"{path}: {styles.shape[1]} style dimensions and {len(names)} classes, the generator has "
+            f"{generator.style_dimensions} and {classes}; make it again with: dvc repro sample_populations"
+        )
+    count = np.bincount(true_class, minlength=classes)
+    if count.min() < LEAST_PER_CLASS:
+        raise StageError(
+            f"{path}: {count.min()} samples of class {names[int(count.argmin())]}; at least {LEAST_PER_CLASS} of each "
+            "are needed; raise sample_populations.samples"
+        )
+    return Samples(styles, true_class, [str(name) for name in names])
+
+
+def load_networks(generator: Path, classifier: Path, device: torch.device) -> tuple[Generator, Classifier]:
+    """Load a generator and a classifier; StageError if one is unusable or they disagree on the number of classes."""
+    generator_network, classifier_network = load_generator(generator, device), load_classifier(classifier, device)
+    for network in (generator_network, classifier_network):
+        # Gradients on CPU are 1.3 to 1.6 times as fast with the channels of a pixel side by side.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with torch.no_grad():
+        styles = torch.ones(1, generator_network.style_dimensions, device=device)
+        classes = classifier_network(generator_network.synthesize(styles)).shape[1]
+    if classes != generator_network.num_classes:
+        raise StageError(
+            f"{classifier}: tells {classes} classes apart, the generator makes {generator_network.num_classes}; "
+            "use a classifier of the same data set"
+        )
+    return generator_network, classifier_network

@@ -1,0 +1,67 @@
+"""Mean and spread of vectors per class, in one pass over batches: memory does not grow with the samples."""
+
+import numpy as np
+
+
+class ClassMoments:
+    """Count, mean and summed squared deviation of vectors, per class, in float64 (Chan, Golub, LeVeque 1983).
+
+    count: [C] int64.  mean, squares: [C, D] float64.
+    """
+
+    def __init__(self, classes: int, dimensions: int) -> None:
+        self.count = np.zeros(classes, np.int64)
+        self.mean = np.zeros((classes, dimensions))
+        self.squares = np.zeros((classes, dimensions))
+
+    def add(self, vectors: np.ndarray, true_class: np.ndarray) -> None:
+        """Take in one batch; vectors: [N, D], true_class: [N] int64."""
+        for index in np.unique(true_class):
+            members = vectors[true_class == index].astype(np.float64)
+            n, total = len(members), len(members) + self.count[index]
+            mean = members.mean(axis=0)
+            step = mean - self.mean[index]
+            self.squares[index] += np.square(members - mean).sum(axis=0) + step**2 * (self.count[index] * n / total)
+            self.mean[index] += step * (n / total)
+            self.count[index] = total
+
+    def class_standard_error(self) -> np.ndarray:
+        """Standard error of each class's mean, [C, D]; NaN where a class has fewer than two samples."""
+        count = self.count[:, None].astype(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.sqrt(self.squares / (count - 1) / count))
+
+    def global_mean(self) -> np.ndarray:
+        """Mean over the classes, each with equal weight, [D]."""
+        return np.asarray(self.mean.mean(axis=0))
+
+    def global_standard_error(self) -> np.ndarray:
+        """Standard error of `global_mean`, [D]: the classes are independent strata."""
+        return np.asarray(np.sqrt(np.square(self.class_standard_error()).sum(axis=0)) / len(self.count))
+
+
+class HalfMeans:
+    """Class means of many random halvings at once, and of their complements.
+
+    members: [R, N] bool, the first half of each of R halvings of N samples.
+    """
+
+    def __init__(self, members: np.ndarray, classes: int, dimensions: int) -> None:
+        self.members = members
+        self._sums = np.zeros((2, len(members), classes, dimensions))
+        self._count = np.zeros((2, len(members), classes))
+
+    def add(self, vectors: np.ndarray, true_class: np.ndarray, first: int) -> None:
+        """Take in the samples first, first + 1, ...; vectors: [n, D], true_class: [n] int64."""
+        chosen = self.members[:, first : first + len(vectors)]
+        for index in np.unique(true_class):
+            own = true_class == index
+            values = vectors[own].astype(np.float64)
+            for half, weights in enumerate((chosen[:, own], ~chosen[:, own])):
+                self._sums[half, :, index] += weights.astype(np.float64) @ values
+                self._count[half, :, index] += weights.sum(axis=1)
+
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Class means of the first and of the second halves, [R, C, D] each."""
+        first, second = self._sums / self._count[..., None]
+        return first, second

@@ -1,0 +1,18 @@
+"""The section `rank_dimensions` of params.yaml."""
+
+from pydantic import Field
+
+from stages.common.params import Section
+
+
+class RankDimensionsParams(Section):
+    """How the ranking is computed and shown; params.yaml tells the units."""
+
+    seed: int = Field(ge=0)
+    batch_size: int = Field(ge=1, le=10_000)
+    split_halves: int = Field(ge=2, le=1000)
+    top_k: int = Field(ge=1, le=10)
+    histogram_bins: int = Field(ge=5, le=200)
+
+
+MODEL = RankDimensionsParams

@@ -1,0 +1,90 @@
+"""What the stage reports: how well the classifier does on the population and how far the ranking can be trusted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.common.intervals import percentile, proportion
+from stages.rank_dimensions.agreement import correlate_ranks, share_direction, share_top
+from stages.rank_dimensions.concentration import bootstrap_share, share_top_tenth
+from stages.rank_dimensions.figures import Shown
+from stages.rank_dimensions.moments import HalfMeans
+from stages.rank_dimensions.separation import bound_null_ks, measure_ks
+
+SATURATED = 0.99
+AGREEMENT = {
+    "split_half_top10_overlap": share_top,
+    "split_half_spearman": correlate_ranks,
+    "split_half_direction_agreement": share_direction,
+}
+
+
+def summarize_agreement(halves: HalfMeans) -> dict[str, Any]:
+    """Agreement of the rankings of two halves: mean over all halvings, and the range of 95 % of them.
+
+    `_class_mean`: the same for the rankings of single classes, averaged over the classes. Every half holds half the
+    samples, so the ranking of the whole population is steadier than these figures say.
+    """
+    first, second = halves.means()
+    summary: dict[str, Any] = {}
+    for name, measure in AGREEMENT.items():
+        repeats = measure(first.mean(axis=1), second.mean(axis=1))
+        low, high = percentile(repeats)
+        summary[name] = repeats.mean()
+        summary[f"{name}_interval"] = {"low": low, "high": high, "n": halves.members.shape[1]}
+        summary[f"{name}_class_mean"] = measure(first, second).mean()
+    return summary
+
+
+def summarize_outputs(logits: np.ndarray, true_class: np.ndarray) -> dict[str, Any]:
+    """Accuracy on the population, and how often the true-class softmax is all but 1 and its gradient all but 0."""
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
+    probability = (odds / odds.sum(axis=1, keepdims=True))[np.arange(len(logits)), true_class]
+    return {
+        "population_accuracy": proportion(logits.argmax(axis=1) == true_class),
+        "saturated_share": proportion(probability > SATURATED),
+    }
+
+
+def tabulate_classes(
+    well: np.ndarray, true_class: np.ndarray, halves: HalfMeans, class_names: Sequence[str]
+) -> pd.DataFrame:
+    """Accuracy with its Wilson interval and agreement of the halves' rankings, one row per class.
+
+    well: [N] bool.  true_class: [N] int64.
+    """
+    first, second = halves.means()
+    accuracy = [proportion(well[true_class == index]) for index in range(len(class_names))]
+    columns = {
+        "class": list(class_names),
+        "samples": [entry["n"] for entry in accuracy],
+        "accuracy": [entry["value"] for entry in accuracy],
+        "accuracy_low": [entry["low"] for entry in accuracy],
+        "accuracy_high": [entry["high"] for entry in accuracy],
+    }
+    return pd.DataFrame(columns | {name: measure(first, second).mean(axis=0) for name, measure in AGREEMENT.items()})
+
+
+def summarize_mass(mass: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
+    """Share of all |gradient| that the heaviest tenth of the samples carries."""
+    low, high = bootstrap_share(mass, random)
+    return {
+        "gradient_mass_top_tenth": share_top_tenth(mass),
+        "gradient_mass_top_tenth_interval": {"low": low, "high": high, "n": len(mass)},
+    }
+
+
+def summarize_separation(values: dict[str, np.ndarray], well: np.ndarray, shown: Sequence[Shown]) -> dict[str, Any]:
+    """Kolmogorov-Smirnov statistic of well against mis: mean over the top dimensions, median over all of them.
+
+    values: how the styles are seen -> [N, D].  null_95: what equal distributions would stay below.
+    """
+    top = [dimension.dimension for dimension in shown if dimension.group == "top"]
+    n, m = int(well.sum()), int((~well).sum())
+    summary: dict[str, Any] = {"n_well": n, "n_mis": m, "null_95": bound_null_ks(n, m)}
+    for name, styles in values.items():
+        ks = measure_ks(styles[well], styles[~well])
+        summary[name] = {"top": ks[top].mean(), "median": np.median(ks)}
+    return {"well_mis_ks": summary}

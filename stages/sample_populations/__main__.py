@@ -1,0 +1,105 @@
+"""Command line of the stage sample_populations."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.device import choose_device
+from stages.common.errors import StageError
+from stages.common.figures import save_figure
+from stages.common.files import require, write_csv, write_json
+from stages.common.intervals import proportion
+from stages.common.params import load_section
+from stages.common.progress import Progress
+from stages.sample_populations.embedding import embed_spaces
+from stages.sample_populations.figures import draw_spaces
+from stages.sample_populations.latents import balance_labels, draw_latents
+from stages.sample_populations.outcomes import classify_styles
+from stages.sample_populations.params import SamplePopulationsParams
+from stages.sample_populations.population import sample_population, write_population
+from stages.sample_populations.probes import (
+    measure_class_separation,
+    measure_outcome_separation,
+    subtract_class_means,
+)
+from stages.sample_populations.style_table import tabulate_styles
+from stages.train_classifiers.checkpoint import load_classifier
+from stages.train_stylegan2.checkpoint import load_generator
+
+
+def main(
+    generator: Annotated[Path, typer.Option(help="Weights of the generator.")],
+    classifier: Annotated[Path, typer.Option(help="Weights of the classifier that says well or mis in figure 3.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Sample a class-balanced population as z, w, s, image and label.
+
+    Shows it by t-SNE in Z, W and S (figure 3) and measures by cross-validated probes what the picture suggests.
+    """
+    section = load_section(params, SamplePopulationsParams, "sample_populations")
+    device = choose_device()
+    network = load_generator(require(generator, "train_stylegan2"), device)
+    under_test = load_classifier(require(classifier, "train_classifiers"), device)
+    if under_test.head.out_features != network.num_classes:
+        raise StageError(
+            f"{classifier}: tells {under_test.head.out_features} classes apart, the generator makes "
+            f"{network.num_classes}; use a classifier of the same data set"
+        )
+    shown = min(section.tsne_samples, section.samples)
+    needed = section.probe_folds * network.num_classes
+    if shown < needed:
+        raise StageError(
+            f"{params}: sample_populations: got {section.samples} samples and {section.tsne_samples} tsne_samples; "
+            f"allowed: at least {needed} of each, one sample of every class in every probe fold"
+        )
+
+    z = draw_latents(section.seed, section.samples, network.z_dim)
+    labels = balance_labels(section.samples, network.num_classes)
+    with Progress("sampling", section.samples, "img") as progress:
+        population = sample_population(network, z, labels, batch_size=section.batch_size, advance=progress.advance)
+    labels = labels[:shown]
+    predicted = classify_styles(network, under_test, population.s[:shown], batch_size=section.batch_size)
+    spaces = {name: getattr(population, name)[:shown] for name in ("z", "w", "s")}
+    planes = embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
+    figure, table = draw_spaces(planes, labels, predicted == labels)
+
+    metrics = {
+        "samples": section.samples,
+        "classes": network.num_classes,
+        "style_dimensions": network.style_dimensions,
+        "probe_samples": shown,
+        "accuracy": proportion(predicted == labels),
+        **_separate(spaces, labels, predicted == labels, section),
+    }
+
+    write_population(out / "population.zarr", population)
+    write_csv(out / "style_dimensions.csv", tabulate_styles(network.style_layout()))
+    save_figure(figure, out / "figures" / "fig3_spaces.png", table)
+    write_json(out / "metrics.json", metrics)
+
+
+def _separate(
+    spaces: dict[str, np.ndarray], labels: np.ndarray, well: np.ndarray, section: SamplePopulationsParams
+) -> dict[str, Any]:
+    """Class and outcome separation of each space, the latter also with the class means subtracted."""
+    options = {"folds": section.probe_folds, "seed": section.seed}
+    return {
+        "class_separation": {
+            name: measure_class_separation(space, labels, **options) for name, space in spaces.items()
+        },
+        "outcome_separation": {
+            name: measure_outcome_separation(space, well, **options) for name, space in spaces.items()
+        },
+        "outcome_separation_within_class": {
+            name: measure_outcome_separation(subtract_class_means(space, labels), well, **options)
+            for name, space in spaces.items()
+        },
+    }
+
+
+if __name__ == "__main__":
+    run_stage(main, "sample_populations")

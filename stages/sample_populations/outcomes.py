@@ -1,0 +1,30 @@
+"""What a classifier makes of generated images."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from stages.train_classifiers.networks import Classifier
+from stages.train_stylegan2.generator import Generator
+
+
+def classify_styles(
+    generator: Generator,
+    classifier: Classifier,
+    styles: np.ndarray,
+    *,
+    batch_size: int,
+    advance: Callable[[int], None] = lambda _: None,
+) -> np.ndarray:
+    """Predicted class [N] int64 of the image of each style vector, which the classifier sees unrounded.
+
+    styles: [N, D] float32.  advance: told the number of samples done after each batch.
+    """
+    device = next(generator.parameters()).device
+    predicted = []
+    with torch.no_grad():
+        for batch in torch.split(torch.from_numpy(styles), batch_size):
+            predicted.append(classifier(generator.synthesize(batch.to(device))).argmax(1).cpu().numpy())
+            advance(len(batch))
+    return np.concatenate(predicted)

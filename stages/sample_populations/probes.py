@@ -1,0 +1,80 @@
+"""How well a space separates classes, and well- from misclassified samples, as cross-validated numbers.
+
+A probe is a logistic regression on standardised features. Every sample is scored by a probe that was fitted without
+it, so a space with many dimensions gains nothing by memory.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from stages.common.intervals import CONFIDENCE, proportion
+
+REGULARISATION = 0.01  # inverse strength C: spaces of 64 and 512 dimensions on a few thousand samples
+MAX_ITERATIONS = 200
+
+
+def measure_class_separation(features: np.ndarray, labels: np.ndarray, *, folds: int, seed: int) -> dict[str, Any]:
+    """Accuracy of a probe that reads the class, with its Wilson interval; chance is one over the number of classes.
+
+    features: [N, F].  labels: [N], each class at least `folds` times.
+    """
+    with threadpool_limits(1):  # equal bytes whatever the number of threads
+        predicted = cross_val_predict(_probe(), _plain(features), labels, cv=_splits(folds, seed))
+    return proportion(predicted == labels)
+
+
+def measure_outcome_separation(features: np.ndarray, well: np.ndarray, *, folds: int, seed: int) -> dict[str, Any]:
+    """ROC AUC of a probe that tells well- from misclassified samples, with DeLong's interval; chance is 0.5.
+
+    features: [N, F].  well: bool [N].  The values are NaN where either kind has fewer than `folds` samples.
+    """
+    if min(np.count_nonzero(well), np.count_nonzero(~well)) < folds:
+        return {"value": np.nan, "low": np.nan, "high": np.nan, "n": len(well)}
+    with threadpool_limits(1):
+        scores = cross_val_predict(
+            _probe(), _plain(features), well, cv=_splits(folds, seed), method="decision_function"
+        )
+    return roc_auc(scores, well)
+
+
+def roc_auc(scores: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
+    """Area under the ROC curve with the 95 % interval of DeLong et al. (1988): {value, low, high, n}.
+
+    scores: [N].  positive: bool [N], with both kinds present.  Ties count one half.
+    """
+    upper, lower = scores[positive], scores[~positive]
+    # Placements: the share of the other kind that each score lies above (or below), from ranks in O(N log N).
+    ranks = stats.rankdata(np.concatenate([upper, lower]))
+    above = (ranks[: len(upper)] - stats.rankdata(upper)) / len(lower)
+    below = 1 - (ranks[len(upper) :] - stats.rankdata(lower)) / len(upper)
+    value = float(above.mean())
+    variance = sum(placement.var(ddof=1) / len(placement) for placement in (above, below) if len(placement) > 1)
+    half = float(stats.norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(variance))
+    return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half), "n": len(scores)}
+
+
+def subtract_class_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Features [N, F] with each class moved to the origin, so that what remains is not the class."""
+    centred = features.astype(np.float64)
+    for label in np.unique(labels):
+        centred[labels == label] -= centred[labels == label].mean(0)
+    return centred
+
+
+def _probe() -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=MAX_ITERATIONS))
+
+
+def _splits(folds: int, seed: int) -> StratifiedKFold:
+    return StratifiedKFold(folds, shuffle=True, random_state=seed)
+
+
+def _plain(features: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(features, np.float64)

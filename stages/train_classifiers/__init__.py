@@ -1,0 +1,1 @@
+"""The classifiers under test, and the independent judge (2.1.1, 3.1)."""

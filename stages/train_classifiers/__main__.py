@@ -1,0 +1,167 @@
+"""Train one classifier: read, train, measure on both test sets, write."""
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.device import choose_device
+from stages.common.errors import StageError
+from stages.common.figures import save_figure
+from stages.common.files import require, write_json
+from stages.common.intervals import proportion
+from stages.common.params import load_section
+from stages.common.progress import Progress
+from stages.common.seeds import numpy_stream, torch_stream
+from stages.corrupt_images.store import Severities, read_severities
+from stages.prepare_images.store import ImageSet, read_class_names, read_images
+from stages.train_classifiers.checkpoint import save_classifier
+from stages.train_classifiers.evaluation import (
+    calibration_error,
+    calibration_interval,
+    calibration_table,
+    count_confusion,
+    measure_accuracy,
+    predict,
+)
+from stages.train_classifiers.figures import draw_confusion, draw_learning_curve, draw_reliability, draw_severities
+from stages.train_classifiers.networks import Classifier
+from stages.train_classifiers.params import TrainClassifierParams
+from stages.train_classifiers.training import initialise, train
+
+CURVE_IMAGES = 500  # test images of each kind behind a point of the learning curve
+
+
+def main(
+    entry: Annotated[str, typer.Argument(help="Which entry of the section train_classifiers, e.g. clean.")],
+    images: Annotated[Path, typer.Option(help="The images store of prepare_images.")],
+    corrupted: Annotated[Path, typer.Option(help="The images store of corrupt_images.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Train one classifier on the clean or the corrupted training set or on both, and measure it on both test sets."""
+    section = load_section(params, TrainClassifierParams, "train_classifiers", entry)
+    stores = {"clean": require(images, "prepare_images"), "corrupted": require(corrupted, "corrupt_images")}
+    tests = {name: read_images(store, "test") for name, store in stores.items()}
+    class_names = read_class_names(images)
+    training = _read_training(stores, section.train_on)
+
+    classifier, curve = _train(entry, section, training, tests, len(class_names))
+    probabilities = {name: predict(classifier, test.images) for name, test in tests.items()}
+    severities = read_severities(corrupted, "test")
+    metrics: dict[str, Any] = {
+        "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
+        "training_set_images": len(training.labels),
+        "final_train_loss": curve[-1]["train_loss"],
+    }
+    for name, test in tests.items():
+        metrics |= _measure(name, probabilities[name], test.labels, class_names, section.seed)
+    correct = _correct(probabilities["corrupted"], tests["corrupted"])
+    metrics["corrupted_half_test_accuracy"] = proportion(correct[~severities.clean])
+    for name in tests:
+        logging.info("%s: accuracy on the %s test set %.4f", entry, name, metrics[f"{name}_test_accuracy"]["value"])
+
+    save_classifier(out / "classifier.safetensors", classifier)
+    _draw(out / "figures", curve, probabilities, tests, class_names, severities)
+    write_json(out / "metrics.json", metrics)
+
+
+def _train(
+    entry: str, section: TrainClassifierParams, training: ImageSet, tests: dict[str, ImageSet], classes: int
+) -> tuple[Classifier, list[dict[str, float]]]:
+    device = choose_device()
+    channels = training.images.shape[1]
+    classifier = Classifier(section.network, classes=classes, width=section.width, channels=channels)
+    # The entry's name stands in the streams: two entries of one seed share nothing.
+    initialise(classifier, torch_stream(section.seed, "train_classifiers", entry, "weights"))
+    classifier.to(device)
+    samples = {name: ImageSet(test.images[:CURVE_IMAGES], test.labels[:CURVE_IMAGES]) for name, test in tests.items()}
+
+    def evaluate() -> dict[str, float]:
+        return {
+            f"{name}_test_accuracy": float(_correct(predict(classifier, sample.images), sample).mean())
+            for name, sample in samples.items()
+        }
+
+    try:
+        with Progress(f"training {entry}", section.training_images, "img") as progress:
+            curve = train(
+                classifier,
+                torch.from_numpy(training.images).to(device),
+                torch.from_numpy(training.labels).to(device),
+                training_images=section.training_images,
+                batch_size=section.batch_size,
+                learning_rate=section.learning_rate,
+                weight_decay=section.weight_decay,
+                limits=section.augmentation.model_dump(exclude={"interpolation"}),
+                interpolation=section.augmentation.interpolation,
+                order=torch_stream(section.seed, "train_classifiers", entry, "order"),
+                shapes=torch_stream(section.seed, "train_classifiers", entry, "shapes"),
+                evaluate=evaluate,
+                advance=progress.advance,
+            )
+    except StageError as error:
+        raise StageError(f"train_classifiers.{entry}: {error} (it is {section.learning_rate:g})") from error
+    return classifier, curve
+
+
+def _measure(
+    name: str, probabilities: np.ndarray, labels: np.ndarray, class_names: list[str], seed: int
+) -> dict[str, Any]:
+    correct = probabilities.argmax(axis=1) == labels
+    stream = numpy_stream(seed, "train_classifiers", "calibration", name)
+    return {
+        f"{name}_test_accuracy": proportion(correct),
+        f"{name}_test_accuracy_per_class": measure_accuracy(correct, labels, class_names),
+        f"{name}_calibration_error": calibration_error(probabilities, labels),
+        f"{name}_calibration_error_interval": calibration_interval(probabilities, labels, stream),
+    }
+
+
+def _draw(
+    folder: Path,
+    curve: list[dict[str, float]],
+    probabilities: dict[str, np.ndarray],
+    tests: dict[str, ImageSet],
+    class_names: list[str],
+    severities: Severities,
+) -> None:
+    labels = {name: test.labels for name, test in tests.items()}
+    tables = {name: calibration_table(each, labels[name]) for name, each in probabilities.items()}
+    errors = {name: calibration_error(each, labels[name]) for name, each in probabilities.items()}
+    counts = {
+        name: count_confusion(labels[name], each.argmax(axis=1), len(class_names))
+        for name, each in probabilities.items()
+    }
+    drawings = {
+        "learning_curve": draw_learning_curve(curve),
+        "reliability": draw_reliability(tables, errors),
+        "confusion": draw_confusion(counts, class_names),
+        "severities": draw_severities(_correct(probabilities["corrupted"], tests["corrupted"]), severities),
+    }
+    for name, (figure, table) in drawings.items():
+        save_figure(figure, folder / f"{name}.png", table)
+
+
+def _correct(probabilities: np.ndarray, test: ImageSet) -> np.ndarray:
+    correct: np.ndarray = probabilities.argmax(axis=1) == test.labels
+    return correct
+
+
+def _read_training(stores: dict[str, Path], train_on: str) -> ImageSet:
+    """The clean or the corrupted training set; for "both" the clean one, and what is corrupted of the other."""
+    if train_on != "both":
+        return read_images(stores[train_on], "train")
+    clean, corrupted = (read_images(store, "train") for store in stores.values())
+    added = ~read_severities(stores["corrupted"], "train").clean
+    return ImageSet(
+        np.concatenate([clean.images, corrupted.images[added]]), np.concatenate([clean.labels, corrupted.labels[added]])
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, "train_classifiers")

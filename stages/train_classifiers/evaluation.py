@@ -1,0 +1,102 @@
+"""What a classifier's outputs on a labelled set are worth: accuracy, calibration, confusion."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from stages.common.intervals import CONFIDENCE, proportion, wilson
+from stages.prepare_images.store import to_unit
+from stages.train_classifiers.networks import Classifier
+
+CALIBRATION_BINS = 15
+RESAMPLES = 400
+
+
+def predict(classifier: Classifier, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+    """Softmax probabilities, float64 [N, classes], of uint8 images [N, C, H, W]."""
+    device = next(classifier.parameters()).device
+    with torch.no_grad():
+        logits = [
+            classifier(to_unit(images[start : start + batch_size]).to(device)).cpu()
+            for start in range(0, len(images), batch_size)
+        ]
+    return torch.cat(logits).to(torch.float64).softmax(1).numpy()
+
+
+def measure_accuracy(correct: np.ndarray, labels: np.ndarray, class_names: list[str]) -> dict[str, dict[str, Any]]:
+    """Accuracy of each class as `{value, low, high, n}` with its Wilson interval."""
+    return {name: proportion(correct[labels == label]) for label, name in enumerate(class_names)}
+
+
+def calibration_table(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> pd.DataFrame:
+    """Confidence against accuracy in equal-width bins of the confidence, the largest probability.
+
+    Columns: confidence_low, confidence_high (the bin holds low < confidence <= high), n, mean_confidence, accuracy, and
+    the accuracy's Wilson interval low, high; NaN where a bin is empty.
+    """
+    confidence, correct = _confidence(probabilities, labels)
+    member = _bin(confidence, bins)
+    n = np.bincount(member, minlength=bins)
+    hits = np.bincount(member, correct, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        mean_confidence, accuracy = np.bincount(member, confidence, minlength=bins) / n, hits / n
+    low, high = wilson(hits, n)
+    edges = np.linspace(0, 1, bins + 1)
+    return pd.DataFrame(
+        {
+            "confidence_low": edges[:-1],
+            "confidence_high": edges[1:],
+            "n": n,
+            "mean_confidence": mean_confidence,
+            "accuracy": accuracy,
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Expected calibration error (Guo et al. 2017): the mean over samples of |accuracy - confidence| of their bin.
+
+    Bins are 15 of equal width on the largest softmax probability.  0 is perfect; it is biased upwards for small sets.
+    """
+    return _weighted_gap(*_confidence(probabilities, labels), bins)
+
+
+def calibration_interval(
+    probabilities: np.ndarray, labels: np.ndarray, stream: np.random.Generator, bins: int = CALIBRATION_BINS
+) -> dict[str, float]:
+    """95 % basic bootstrap interval of `calibration_error`: `{low, high, n}`.
+
+    Basic, not percentile: resampling adds the bias of the error a second time, and reflection takes it off.
+    """
+    confidence, correct = _confidence(probabilities, labels)
+    n = len(labels)
+    value = _weighted_gap(confidence, correct, bins)
+    draws = (stream.integers(0, n, n) for _ in range(RESAMPLES))
+    replicates = np.array([_weighted_gap(confidence[draw], correct[draw], bins) for draw in draws])
+    low, high = 2 * value - np.quantile(replicates, [0.5 + CONFIDENCE / 2, 0.5 - CONFIDENCE / 2])
+    return {"low": max(0.0, float(low)), "high": max(0.0, float(high)), "n": n}
+
+
+def count_confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """int64 [classes, classes]: row true class, column predicted class."""
+    counts: np.ndarray = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    return counts
+
+
+def _confidence(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    correct: np.ndarray = probabilities.argmax(axis=1) == labels
+    return probabilities.max(axis=1), correct
+
+
+def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:
+    member: np.ndarray = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return member
+
+
+def _weighted_gap(confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
+    gaps = np.bincount(_bin(confidence, bins), correct - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))

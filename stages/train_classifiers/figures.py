@@ -1,0 +1,98 @@
+"""Figures of one classifier: learning curve, reliability, confusion, accuracy by severity."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure
+from stages.common.intervals import wilson
+from stages.corrupt_images.store import Severities
+
+Drawing = tuple[Figure, pd.DataFrame]
+TEST_COLORS = {"clean": WELL_COLOR, "corrupted": MIS_COLOR}
+
+
+def draw_learning_curve(curve: list[dict[str, float]]) -> Drawing:
+    """Loss in training, and accuracy in training and on the two test sets, against images seen."""
+    table = pd.DataFrame(curve)
+    figure, grid = new_figure(1, 2, width=7, height=2.8)
+    loss, accuracy = grid[0]
+    loss.plot(table["images"], table["train_loss"], "o-", color="black", markersize=3)
+    loss.set(xlabel="training images seen", ylabel="cross-entropy", yscale="log", title="training loss")
+    accuracy.plot(table["images"], table["train_accuracy"], "o-", color="black", markersize=3, label="training")
+    for name, color in TEST_COLORS.items():
+        values = table[f"{name}_test_accuracy"]
+        accuracy.plot(table["images"], values, "o-", color=color, markersize=3, label=f"{name} test")
+    accuracy.set(xlabel="training images seen", ylabel="accuracy", ylim=(0, 1.02), title="accuracy")
+    accuracy.legend(loc="lower right")
+    return figure, table
+
+
+def draw_reliability(tables: dict[str, pd.DataFrame], errors: dict[str, float]) -> Drawing:
+    """Accuracy against confidence per test set: on the diagonal the classifier is as often right as it claims.
+
+    tables: `calibration_table` by test set.  errors: calibration error by test set.
+    """
+    figure, grid = new_figure(1, len(tables), width=7, height=3.4)
+    for axes, (name, table) in zip(grid[0], tables.items(), strict=True):
+        filled = table[table["n"] > 0]
+        spread = np.abs(filled[["low", "high"]].to_numpy().T - filled["accuracy"].to_numpy())
+        axes.plot([0, 1], [0, 1], "--", color="black", linewidth=0.8)
+        axes.errorbar(
+            filled["mean_confidence"], filled["accuracy"], spread, fmt="o", markersize=3.5, color=TEST_COLORS[name]
+        )
+        for x, y, n in filled[["mean_confidence", "accuracy", "n"]].itertuples(index=False):
+            axes.annotate(f"{n:.0f}", (x, y), (3, -9), textcoords="offset points", fontsize=6, color="#555555")
+        axes.set(
+            xlabel="confidence (largest softmax output)",
+            ylabel="accuracy",
+            xlim=(0, 1.03),
+            ylim=(0, 1.03),
+            title=f"{name} test set: calibration error {errors[name]:.3f}",
+        )
+    return figure, pd.concat([table.assign(test_set=name) for name, table in tables.items()])
+
+
+def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str]) -> Drawing:
+    """True against predicted class per test set; counts [classes, classes] by test set."""
+    classes = len(class_names)
+    figure, grid = new_figure(1, len(counts), width=7.4, height=3.8)
+    for axes, (name, matrix) in zip(grid[0], counts.items(), strict=True):
+        share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), n in np.ndenumerate(matrix):
+            if n:
+                color = "white" if share[row, column] > 0.5 else "black"
+                axes.text(column, row, str(n), ha="center", va="center", fontsize=6, color=color)
+        axes.grid(visible=False)
+        axes.set_xticks(range(classes), class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
+        axes.set_yticks(range(classes), class_names)
+        axes.set(xlabel="predicted class", ylabel="true class", title=f"{name} test set")
+    rows = [
+        (name, class_names[row], class_names[column], n)
+        for name, matrix in counts.items()
+        for (row, column), n in np.ndenumerate(matrix)
+    ]
+    return figure, pd.DataFrame(rows, columns=["test_set", "true_class", "predicted_class", "n"])
+
+
+def draw_severities(correct: np.ndarray, severities: Severities) -> Drawing:
+    """Accuracy on the corrupted test set for each pair of blur and noise severity, 0 for the half left clean."""
+    pairs = pd.DataFrame({"blur_severity": severities.blur, "noise_severity": severities.noise, "correct": correct})
+    groups = pairs.groupby(["blur_severity", "noise_severity"])["correct"]
+    table = groups.agg(n="size", hits="sum").reset_index()
+    table["accuracy"] = table["hits"] / table["n"]
+    table["low"], table["high"] = wilson(table["hits"].to_numpy(), table["n"].to_numpy())
+    grid = table.pivot_table(index="blur_severity", columns="noise_severity", values="accuracy")
+    figure, axes = new_figure(1, 1, width=4.4, height=3.6)
+    picture = axes[0, 0].imshow(grid.to_numpy(), cmap="RdBu", vmin=0, vmax=1)
+    for (row, column), value in np.ndenumerate(grid.to_numpy()):
+        if np.isfinite(value):
+            color = "black" if 0.25 < value < 0.75 else "white"
+            axes[0, 0].text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
+    axes[0, 0].grid(visible=False)
+    axes[0, 0].set_xticks(range(len(grid.columns)), [str(level) for level in grid.columns])
+    axes[0, 0].set_yticks(range(len(grid.index)), [str(level) for level in grid.index])
+    axes[0, 0].set(xlabel="noise severity", ylabel="blur severity", title="accuracy by severity (0: left clean)")
+    figure.colorbar(picture, ax=axes[0, 0], label="accuracy")
+    return figure, table.drop(columns="hits")

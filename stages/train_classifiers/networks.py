@@ -1,0 +1,106 @@
+"""Two small convolutional classifiers of different architecture: one kind to test, one kind to judge.
+
+Both take grey or colour images of any size from 16 px, scale them themselves, are smooth (no gradient is blocked
+anywhere), and in evaluation mode treat each image alone, whatever the batch.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+GROUPS = 8
+MEAN, STD = 0.25, 0.35  # about those of framed digits; the first layer learns the rest
+
+
+class Classifier(nn.Module):
+    """Images to features to logits.
+
+    architecture: the arguments that build it again, for the checkpoint.
+    """
+
+    def __init__(self, network: str, classes: int, width: int = 32, channels: int = 1) -> None:
+        super().__init__()
+        self.architecture: dict[str, Any] = {
+            "network": network, "classes": classes, "width": width, "channels": channels,
+        }  # fmt: skip
+        self.trunk, features = TRUNKS[network](channels, width)
+        self.head = nn.Linear(features, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits [N, classes] of images [N, C, H, W], float32 in [0, 1]."""
+        logits: torch.Tensor = self.head(self.features(images))
+        return logits
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """The representation before the last layer, [N, F]."""
+        maps: torch.Tensor = self.trunk((images - MEAN) / STD)
+        return maps.mean(dim=(2, 3))
+
+
+def build_plain(channels: int, width: int) -> tuple[nn.Module, int]:
+    """Five strided convolutions with group normalisation: the architecture under test; 4 * width features.
+
+    Not batch normalisation: its fixed statistics make a network that was trained on clean images guess on all corrupted
+    ones (12 % right instead of 65 %), which leaves no gradual failure to study.
+    """
+    return (
+        nn.Sequential(
+            _convolution(channels, width, kernel=5, stride=2),
+            _convolution(width, 2 * width, kernel=3, stride=2),
+            _convolution(2 * width, 2 * width, kernel=3),
+            _convolution(2 * width, 4 * width, kernel=3, stride=2),
+            _convolution(4 * width, 4 * width, kernel=3),
+        ),
+        4 * width,
+    )
+
+
+def build_residual(channels: int, width: int) -> tuple[nn.Module, int]:
+    """Residual blocks, average pooling, batch normalisation: the judge's architecture; 2 * width features."""
+    return (
+        nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.AvgPool2d(2),
+            ResidualBlock(width, width),
+            nn.AvgPool2d(2),
+            ResidualBlock(width, 2 * width),
+            nn.AvgPool2d(2),
+            ResidualBlock(2 * width, 2 * width),
+            nn.BatchNorm2d(2 * width),
+            nn.GELU(),
+        ),
+        2 * width,
+    )
+
+
+TRUNKS = {"plain": build_plain, "residual": build_residual}
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x) with f = two normalised, activated 3 x 3 convolutions (pre-activation; He et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(inputs),
+            nn.GELU(),
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            nn.BatchNorm2d(outputs),
+            nn.GELU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+        )
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs, H, W] to [N, outputs, H, W]."""
+        out: torch.Tensor = self.skip(x) + self.body(x)
+        return out
+
+
+def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.GroupNorm(GROUPS, outputs),
+        nn.SiLU(),
+    )

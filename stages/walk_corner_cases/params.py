@@ -1,0 +1,31 @@
+"""The section `walk_corner_cases` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from stages.common.params import Section
+
+
+class WalkCornerCasesParams(Section):
+    """Where walks start, along which dimensions and how far; params.yaml tells the units."""
+
+    scope: Literal["class", "global"]
+    dimensions: int = Field(ge=1, le=100)
+    max_shift_std: float = Field(gt=0, le=100)
+    grid_step_std: float = Field(gt=0, le=5)
+    min_effect: float = Field(ge=0, lt=0.5)
+    start_samples: list[Annotated[int, Field(ge=0)]]
+    figure_classes: list[Annotated[int, Field(ge=0)]]
+    batch_size: int = Field(ge=1, le=10_000)
+
+    @field_validator("start_samples", "figure_classes")
+    @classmethod
+    def refuse_repeats(cls, indices: list[int]) -> list[int]:
+        """The same start twice would count twice."""
+        if len(set(indices)) < len(indices):
+            raise ValueError("each index once")
+        return indices
+
+
+MODEL = WalkCornerCasesParams

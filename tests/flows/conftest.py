@@ -1,0 +1,174 @@
+"""Toy DVC projects, a Prefect server for the session, and a look at the machine's processes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from dvc.repo import Repo
+
+from flows.children import end_supervised, start_supervised
+from flows.server import wait_for_api
+
+ROOT = Path(__file__).parents[2]
+MARK = "FLOW_TEST_MARK"
+
+
+class Project:
+    """A DVC project in a temporary folder, and the command line run in it."""
+
+    def __init__(self, path: Path, api: str | None) -> None:
+        self.path = path
+        self.mark = uuid.uuid4().hex
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "DVC_"))},
+            "PYTHONPATH": str(ROOT),
+            "SHELL": "/bin/sh",
+            MARK: self.mark,
+            **({"PREFECT_API_URL": api} if api else {}),
+        }
+
+    def write_stages(self, **stages: dict[str, Any]) -> None:
+        """Write dvc.yaml; JSON is YAML."""
+        (self.path / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=self.path,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Exit code and all output of one command."""
+        with self.start(*arguments, **environment) as process:
+            try:
+                output, _ = process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            return process.returncode, output
+
+    def log(self) -> list[dict[str, Any]]:
+        file = self.path / "logs/flows.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def dvc(self, *arguments: str) -> str:
+        return subprocess.check_output(
+            [sys.executable, "-m", "dvc", *arguments], cwd=self.path, env=self.environment, text=True
+        )
+
+    def processes(self) -> dict[int, str]:
+        """All living processes that descend from this project's commands: number -> command line."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes():
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue  # ended meanwhile
+        return found
+
+    def wait_for_file(self, name: str, seconds: float = 60) -> None:
+        wait_until(lambda: (self.path / name).exists(), seconds, name)
+
+    def wait_for_silence(self, seconds: float) -> None:
+        wait_until(lambda: not self.processes(), seconds, lambda: f"still alive: {self.processes()}")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: Any) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds} s: {what() if callable(what) else what}")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty DVC project with this project's own settings, made once."""
+    path = tmp_path_factory.mktemp("template")
+    Repo.init(str(path), no_scm=True).close()
+    settings = (ROOT / ".dvc/config").read_text()
+    (path / ".dvc/config").write_text(settings.replace("[core]", "[core]\n    no_scm = true"))
+    return path
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Iterator[Project]:
+    """A project that has no server of its own."""
+    with open_project(template, tmp_path, None) as project:
+        yield project
+
+
+@pytest.fixture
+def served_project(template: Path, tmp_path: Path, server: str) -> Iterator[Project]:
+    """A project whose runs report to the session's server."""
+    with open_project(template, tmp_path, server) as project:
+        yield project
+
+
+@contextmanager
+def open_project(template: Path, folder: Path, api: str | None) -> Iterator[Project]:
+    path = folder / "project"
+    shutil.copytree(template, path)
+    project = Project(path, api)
+    try:
+        yield project
+    finally:
+        for number in project.processes():
+            if number != os.getpid():
+                os.kill(number, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API address of one Prefect server for all tests; starting one takes 9 to 20 s."""
+    home = tmp_path_factory.mktemp("prefect")
+    port = "42" + str(os.getpid() % 1000).zfill(3)
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+    with (home / "server.log").open("w") as log:
+        process = start_supervised(command, log, environment)
+    try:
+        wait_for_api(url)
+        yield url
+    finally:
+        end_supervised(process)
+
+
+@pytest.fixture
+def ask(server: str) -> Callable[[str, dict[str, Any]], Any]:
+    """Ask the session's server: `ask("task_runs/filter", {...})`."""
+
+    def send(path: str, body: dict[str, Any]) -> Any:
+        connection = HTTPConnection(urlsplit(server).netloc, timeout=10)
+        try:
+            connection.request("POST", f"/api/{path}", json.dumps(body), {"Content-Type": "application/json"})
+            return json.load(connection.getresponse())
+        finally:
+            connection.close()
+
+    return send

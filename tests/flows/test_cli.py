@@ -1,0 +1,96 @@
+"""What the command line says to who uses it wrongly, or for the first time."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import ROOT, Project
+
+
+def test_help_shows_examples_quickly(project: Project) -> None:
+    code, output = project.run("reproduce", "--help")
+    assert code == 0
+    assert "failure-atlas reproduce train_classifiers@clean" in output
+    assert "--max-workers" in output
+
+
+def test_no_command_shows_the_commands(project: Project) -> None:
+    _, output = project.run()
+    assert "reproduce" in output
+
+
+def test_wrong_option_is_two(project: Project) -> None:
+    code, output = project.run("reproduce", "--max-workers", "0")
+    assert code == 2
+    assert "--max-workers" in output
+
+
+def test_outside_of_a_project(project: Project) -> None:
+    code, output = project.run("reproduce")
+    assert (code, output) == (1, f"error: {project.path}: no dvc.yaml here; go to the project's root and try again\n")
+
+
+def test_unknown_target_lists_the_known(project: Project) -> None:
+    project.write_stages(a={"cmd": "echo > out", "outs": ["out"]}, b={"cmd": "echo > copy", "outs": ["copy"]})
+    code, output = project.run("reproduce", "c")
+    assert (code, output) == (1, "error: unknown target 'c'; stages of dvc.yaml: a, b\n")
+
+
+def test_unreachable_server_names_the_way_out(project: Project) -> None:
+    project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/api"
+        started = time.monotonic()
+        code, output = project.run("reproduce", PREFECT_API_URL=url)
+    assert code == 1
+    assert output.startswith(f"error: PREFECT_API_URL: nothing answers at {url} (")
+    assert "unset the variable to use a temporary one, or run without Prefect: dvc repro" in output
+    assert len(output.splitlines()) == 1
+    assert time.monotonic() - started < 15
+    assert not (project.path / "dvc.lock").exists()
+
+
+@pytest.mark.slow
+def test_without_a_server_a_temporary_one_is_used_and_gone_after(project: Project) -> None:
+    project.write_stages(a={"cmd": "echo x > out", "outs": ["out"]})
+    code, output = project.run("reproduce")
+    assert code == 0, output
+    assert (project.path / ".prefect/prefect.db").exists(), "its state stays in the project"
+    project.wait_for_silence(1)
+    assert "Error" not in output
+
+
+def test_flows_import_no_stage() -> None:
+    code = "import sys, flows.cli, flows.reproduce; print({name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "'prefect'" in done.stdout
+    assert "'stages'" not in done.stdout
+    assert "'torch'" not in done.stdout
+
+
+def test_dvc_with_nothing_to_do_takes_about_a_second(project: Project) -> None:
+    project.write_stages(**{f"s{n}": {"cmd": f"echo {n} > o{n}", "outs": [f"o{n}"]} for n in range(3)})
+    project.dvc("repro")
+    started = time.monotonic()
+    assert "up to date" in project.dvc("repro")
+    assert time.monotonic() - started < 10, "a second on a quiet machine; no test may gate on its load"
+
+
+def test_called_in_a_subfolder_dvc_still_finds_the_project(project: Project) -> None:
+    """A relative site cache inside `.dvc` would have made the subfolder a project of its own."""
+    project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
+    below = project.path / "below"
+    below.mkdir()
+    for _ in range(2):
+        shown = subprocess.check_output(
+            [sys.executable, "-m", "dvc", "root"], cwd=below, env=project.environment, text=True
+        )
+        subprocess.run(
+            [sys.executable, "-m", "dvc", "status"], cwd=below, env=project.environment, check=True, capture_output=True
+        )
+        assert Path(shown.strip()) == Path("..")

@@ -1,0 +1,115 @@
+"""The DAG is DVC's own, and so is what counts as up to date."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows.dag import Dag, read_changes, read_dag
+from flows.errors import FlowError
+from tests.flows.conftest import Project
+
+DIAMOND = Dag(
+    {
+        "prepare": frozenset(),
+        "train@clean": frozenset({"prepare"}),
+        "train@corrupted": frozenset({"prepare"}),
+        "rank": frozenset({"train@clean", "train@corrupted"}),
+        "other": frozenset(),
+    }
+)
+
+
+@pytest.fixture
+def toy(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    # Written in an order that is no order of execution.
+    project.write_stages(
+        report={"cmd": "cat clean corrupted > report", "deps": ["clean", "corrupted"], "outs": ["report"]},
+        train={
+            "foreach": ["clean", "corrupted"],
+            "do": {"cmd": "cp raw ${item}", "deps": ["raw"], "outs": ["${item}"]},
+        },
+        prepare={"cmd": "echo raw > raw", "outs": ["raw"]},
+        alone={"cmd": "echo alone > alone", "outs": ["alone"]},
+    )
+    monkeypatch.chdir(project.path)
+    return project
+
+
+def test_edges_are_those_that_dvc_draws(toy: Project) -> None:
+    drawn = set(re.findall(r'"(.+)" -> "(.+)"', toy.dvc("dag", "--dot")))
+    dag = read_dag()
+    assert {(needed, stage) for stage, needs in dag.needs.items() for needed in needs} == drawn
+    assert len(drawn) == 4
+
+
+def test_each_stage_stands_after_what_it_needs(toy: Project) -> None:
+    dag = read_dag()
+    assert dag.stages == ["prepare", "train@clean", "train@corrupted", "report", "alone"]
+    assert dag.entries == {"clean", "corrupted"}
+
+
+def test_closures() -> None:
+    assert DIAMOND.downstream(["train@clean"]) == {"train@clean", "rank"}
+    assert DIAMOND.upstream(["train@clean"]) == {"train@clean", "prepare"}
+    assert DIAMOND.downstream(["other"]) == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        (None, list(DIAMOND.needs)),
+        ([], list(DIAMOND.needs)),
+        (["train@clean"], ["prepare", "train@clean"]),
+        (["train"], ["prepare", "train@clean", "train@corrupted"]),
+        (["other", "prepare"], ["prepare", "other"]),
+    ],
+)
+def test_targets_bring_what_they_need(targets: list[str] | None, expected: list[str]) -> None:
+    assert DIAMOND.select(targets).stages == expected
+
+
+def test_unknown_target_lists_the_known_ones() -> None:
+    with pytest.raises(
+        FlowError, match=r"unknown target 'trian'; .*prepare, train@clean, train@corrupted, rank, other"
+    ):
+        DIAMOND.select(["prepare", "trian"])
+
+
+def test_changes_are_seen_in_the_folder_and_in_the_cache(toy: Project) -> None:
+    assert read_changes("prepare") != []
+    toy.dvc("repro", "prepare")
+    assert read_changes("prepare") == []
+    Path("raw").write_text("changed\n")
+    assert read_changes("prepare") == ["changed outs: raw (modified)"]
+    Path("raw").write_text("raw\n")
+    shutil.rmtree(".dvc/cache")
+    assert read_changes("prepare") == ["changed outs: raw (not in cache)"]
+
+
+def test_unreadable_dvc_yaml_is_one_line(toy: Project) -> None:
+    Path("dvc.yaml").write_text("stages: [")
+    with pytest.raises(FlowError, match=r"^DVC cannot read this project: [^\n]*dvc.yaml[^\n]*$"):
+        read_dag()
+
+
+def test_cycle_is_told(toy: Project) -> None:
+    toy.write_stages(
+        a={"cmd": "cp b a", "deps": ["b"], "outs": ["a"]},
+        b={"cmd": "cp a b", "deps": ["a"], "outs": ["b"]},
+    )
+    with pytest.raises(FlowError, match="both a dependency and an output in stages: a, b"):
+        read_dag()
+
+
+def test_no_stage_is_told(toy: Project) -> None:
+    toy.write_stages()
+    with pytest.raises(FlowError, match="no stage"):
+        read_dag()
+
+
+def test_no_dvc_project_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FlowError, match="not inside of a DVC repository"):
+        read_dag()

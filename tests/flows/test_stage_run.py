@@ -1,0 +1,138 @@
+"""One stage through the real DVC: what counts as done, and what does not although DVC exits with 0."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.children import Children
+from flows.environment import prepare_environment
+from flows.outcome import Outcome, StageRun
+from flows.stage_run import run_stage
+from tests.flows.conftest import ROOT, Project, wait_until
+
+
+@pytest.fixture
+def toy(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(project.path)
+    monkeypatch.setattr(os, "environ", project.environment.copy())
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    prepare_environment()
+    return project
+
+
+def run(stage: str, *, force: bool = False, children: Children | None = None) -> tuple[StageRun, list[str]]:
+    lines: list[str] = []
+    return run_stage(stage, force=force, children=children or Children(), on_line=lines.append), lines
+
+
+def test_done_cached_forced_restored(toy: Project) -> None:
+    Path("raw").write_text("one\n")  # DVC remembers runs only of stages that depend on something
+    toy.write_stages(a={"cmd": "cp raw out; echo hello", "deps": ["raw"], "outs": ["out"]})
+    ended, lines = run("a")
+    assert (ended.outcome, ended.error) == (Outcome.DONE, "")
+    assert lines[0].startswith("running (")
+    assert "hello" in lines
+    assert run("a")[0].outcome is Outcome.CACHED
+    ended, lines = run("a", force=True)
+    assert (ended.outcome, ended.reason) == (Outcome.DONE, "forced")
+    assert "hello" in lines
+    Path("out").unlink()
+    ended, _ = run("a")
+    assert (ended.outcome, ended.reason) == (Outcome.RESTORED, "changed outs: out (deleted)")
+
+
+def test_stage_that_always_runs_is_done(toy: Project) -> None:
+    toy.write_stages(a={"cmd": "echo x > out", "outs": ["out"], "always_changed": True})
+    assert run("a")[0].outcome is Outcome.DONE
+    assert run("a")[0].outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        ("echo 'error: key: got 7; allowed: 1 to 5' >&2; exit 1", "key: got 7; allowed: 1 to 5"),
+        ("echo last words; exit 3", "last words (exit code 3)"),
+        ("true", "failed to reproduce 'a': output 'out' does not exist"),
+    ],
+)
+def test_failure_is_told_in_one_line(toy: Project, command: str, error: str) -> None:
+    toy.write_stages(a={"cmd": command, "outs": ["out"]})
+    ended, _ = run("a")
+    assert (ended.outcome, ended.error) == (Outcome.FAILED, error)
+
+
+def test_output_that_changes_meanwhile_is_no_success(toy: Project) -> None:
+    class Meddler(Children):
+        def stream(self, command: list[str], on_line: Callable[[str], None]) -> int:
+            code = super().stream(command, on_line)
+            Path("out").write_text("somebody else's\n")
+            return code
+
+    toy.write_stages(a={"cmd": "echo one > out", "outs": ["out"]})
+    ended, _ = run("a", children=Meddler())
+    assert ended.outcome is Outcome.FAILED
+    assert ended.error.startswith("not as dvc.lock says after the run (changed outs: out (modified))")
+
+
+@pytest.fixture
+def small_cache(toy: Project) -> Iterator[Path]:
+    """A DVC cache on a file system of 2 MB."""
+    cache = toy.path / ".dvc/cache"
+    cache.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", cache], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot mount here: {done.stderr.decode().strip()}")
+    yield cache
+    subprocess.run(["umount", cache], check=True)
+
+
+def test_full_disk_fails_though_dvc_exits_with_zero(toy: Project, small_cache: Path) -> None:
+    fill = "mkdir -p out; for name in a b c; do head -c 1500000 /dev/urandom > out/$name; done"
+    toy.write_stages(a={"cmd": fill, "outs": ["out"]})
+    ended, lines = run("a")
+    assert not any(line.startswith("ERROR: failed to reproduce") for line in lines), "DVC saw no failure"
+    assert "outs" in Path("dvc.lock").read_text(), "it even recorded the stage"
+    assert ended.outcome is Outcome.FAILED
+    assert ended.error.startswith("DVC could not store an output in its cache (failed to transfer '")
+    assert ended.error.endswith("is the disk full? make room and run again")
+
+    subprocess.run(["mount", "-o", "remount,size=20m", small_cache], check=True)
+    ended, _ = run("a")
+    assert (ended.outcome, ended.reason) == (Outcome.DONE, "changed outs: out (not in cache)")
+
+
+@pytest.mark.parametrize(
+    ("victim", "error"),
+    [("dvc --wait-for-lock", "dvc ended with exit code 137"), ("sleep 300", "exited with -9")],
+)
+def test_killed_dvc_or_stage_is_a_failure_and_leaves_nothing(toy: Project, victim: str, error: str) -> None:
+    toy.write_stages(a={"cmd": "touch begun; exec sleep 300", "outs": ["out"]})
+
+    def find_victims() -> list[int]:
+        return [
+            number
+            for number, command in toy.processes().items()
+            if victim in command and "flows.supervisor" not in command and "touch" not in command
+        ]
+
+    def kill() -> None:
+        toy.wait_for_file("begun")
+        wait_until(lambda: len(find_victims()) == 1, 10, toy.processes)
+        os.kill(find_victims()[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    ended, _ = run("a")
+    killer.join()
+    assert ended.outcome is Outcome.FAILED
+    assert error in ended.error
+    assert toy.processes() == {}

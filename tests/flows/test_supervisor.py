@@ -1,0 +1,94 @@
+"""No command outlives whoever started it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.children import Children, end_supervised, start_supervised
+from flows.supervisor import GRACE_SECONDS
+from tests.flows.conftest import ROOT, wait_until
+
+STUBBORN = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(300)
+"""
+
+
+def is_alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/cmdline").read_bytes() != b""  # a zombie has no command line
+    except OSError:
+        return False
+
+
+def test_output_and_exit_code_pass_through() -> None:
+    lines: list[str] = []
+    assert Children().stream(["sh", "-c", "echo out; echo err >&2; exit 7"], lines.append) == 7
+    assert lines == ["out", "err"]
+
+
+def test_signal_becomes_an_exit_code() -> None:
+    assert Children().stream(["sh", "-c", "kill -9 $$"], print) == 128 + 9
+
+
+def test_unknown_command_is_told() -> None:
+    lines: list[str] = []
+    assert Children().stream(["no-such-command"], lines.append) == 127
+    assert lines == ["error: cannot start no-such-command: No such file or directory"]
+
+
+def test_usage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.supervisor", "sleep", "1"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (2, "usage: python -m flows.supervisor -- COMMAND...\n")
+
+
+def test_stop_ends_the_whole_group_and_lets_no_other_start(tmp_path: Path) -> None:
+    children = Children()
+    script = f"sleep 300 & echo $! > {tmp_path}/inner; echo $$ > {tmp_path}/outer; wait"
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(children.stream(["sh", "-c", script], print)))
+    thread.start()
+    wait_until((tmp_path / "outer").exists, 20, "start")
+    started = time.monotonic()
+    children.stop()
+    thread.join(timeout=10)
+    assert codes == [128 + signal.SIGTERM]
+    assert time.monotonic() - started < GRACE_SECONDS, "ended by SIGTERM, not by SIGKILL"
+    assert not any(is_alive(int((tmp_path / name).read_text())) for name in ("inner", "outer"))
+    assert children.stream(["true"], print) != 0
+
+
+def test_who_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    process = start_supervised([sys.executable, "-c", STUBBORN, str(tmp_path / "ready")], subprocess.DEVNULL)
+    wait_until((tmp_path / "ready").exists, 20, "start")
+    started = time.monotonic()
+    assert end_supervised(process) == 128 + signal.SIGKILL
+    assert GRACE_SECONDS <= time.monotonic() - started < 6
+
+
+def test_what_a_killed_command_leaves_behind_is_ended(tmp_path: Path) -> None:
+    script = f"sleep 300 & echo $! > {tmp_path}/orphan; kill -9 $$"
+    assert Children().stream(["sh", "-c", script], print) == 128 + 9
+    assert not is_alive(int((tmp_path / "orphan").read_text()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killing_the_caller_ends_the_command(tmp_path: Path, number: int) -> None:
+    command = ["sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 300"]
+    caller = f"from flows.children import Children; Children().stream({command}, print)"
+    process = subprocess.Popen([sys.executable, "-c", caller], cwd=ROOT)
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 20, "start")
+    child = int((tmp_path / "pid").read_text())
+    os.kill(process.pid, number)
+    process.wait()
+    wait_until(lambda: not is_alive(child), 5, "end of the orphan")

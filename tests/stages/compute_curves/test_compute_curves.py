@@ -1,0 +1,153 @@
+"""The stage on tiny networks, and the study on a population whose geometry is known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.common.arrays import write_arrays
+from stages.common.errors import StageError
+from stages.compute_curves.__main__ import main
+from stages.compute_curves.distance_study import study_distances
+from stages.compute_curves.options import parse_named_paths
+from stages.compute_curves.ranking import Order
+from stages.compute_curves.results import ALL
+from stages.compute_curves.summary import select
+
+SECTION = {
+    "seed": 1, "top_k": [3, 10, "all"], "headline_k": 10, "bins": 4, "tail_quantile": 0.99, "random_draws": 4,
+    "shift_dimensions": 5, "max_shift_std": 2.0, "shift_step_std": 1.0, "shift_samples": 40, "batch_size": 50,
+}  # fmt: skip
+COLUMNS = [
+    "classifier", "kind", "scope", "dimensions", "k", "scaling", "centre", "point", "x", "accuracy", "low", "high", "n"
+]  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, write_params):
+    def start(name, ranked=None, classifier=None, **changes):
+        params = write_params({"compute_curves": SECTION | changes})
+        ranked = ranked if ranked is not None else [f"one={tiny_ranking}", f"two={tiny_ranking}"]
+        classifier = classifier if classifier is not None else [f"one={tiny_classifier}", f"two={tiny_classifier}"]
+        main(tiny_generator, tiny_population, ranked, classifier, tmp_path / name, params)
+        return json.loads((tmp_path / name / "metrics.json").read_text())
+
+    return start
+
+
+def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
+    metrics = run("one")
+    assert run("two") == metrics
+    assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+    assert metrics["one"] == metrics["two"]  # the same classifier under two names
+    for key in ("area", "slope_per_std", "random_area", "shift_area", "random_shift_area", "shift_slope_per_std"):
+        assert isinstance(metrics["one"][key], float), key
+        assert set(metrics["one"][f"{key}_interval"]) == {"low", "high", "n"}, key
+    assert set(metrics["one"]["area_per_class"]) == set("0123456789")
+    low, high = metrics["one"]["random_area_range"]
+    assert low <= metrics["one"]["random_area"] <= high
+
+    curves = pd.read_csv(tmp_path / "one" / "curves.csv", dtype={"k": str})
+    assert list(curves) == COLUMNS
+    assert set(curves["k"]) == {"3", "5", "10", "all"}
+    assert set(curves["scope"]) == {"all", *"0123456789"}
+    assert len(curves[curves["kind"] == "shift"]) == 2 * 3 * (1 + 10 + 1)
+    headline = curves.query("classifier == 'one' and kind == 'distance' and scope == 'all' and k == '10'")
+    headline = headline.query("scaling == 'standardised' and centre == 'own_class' and dimensions == 'top'")
+    assert headline["n"].sum() == 198  # 1 % of 200 is cut
+    area = np.trapezoid(headline["accuracy"], headline["x"]) / np.ptp(headline["x"])
+    assert area == pytest.approx(metrics["one"]["area"], abs=1e-4)
+    assert (
+        len(pd.read_csv(tmp_path / "one" / "areas.csv")) == curves.drop(columns=COLUMNS[7:]).drop_duplicates().shape[0]
+    )
+    for name in ("fig6a_classifiers", "fig6b_classes", "shift"):
+        assert (tmp_path / "one" / "figures" / f"{name}.png").stat().st_size > 1000
+        assert (tmp_path / "one" / "figures" / f"{name}.csv").is_file()
+
+
+def test_batch_size_changes_nothing(run):
+    one, other = run("one", batch_size=7), run("other", batch_size=1000)
+    assert one["one"]["shift_area"] == pytest.approx(other["one"]["shift_area"], abs=0.02)
+    assert one["one"]["area"] == other["one"]["area"]
+
+
+def test_another_classifier_leaves_the_first_ones_numbers_alone(run, tiny_ranking, tiny_classifier):
+    alone = run("alone", ranked=[f"one={tiny_ranking}"], classifier=[f"one={tiny_classifier}"])
+    assert alone["one"] == run("both")["one"]
+
+
+def test_distance_study_on_a_population_that_fails_far_out():
+    # Two classes around centres far apart; a sample is misclassified beyond radius 1.5 in dimensions 0 and 1.
+    stream = np.random.default_rng(1)
+    true_class = np.arange(4000) % 2
+    offsets = stream.standard_normal((4000, 8))
+    styles = (offsets + 10 * true_class[:, None]).astype(np.float32)
+    well = np.linalg.norm(offsets[:, :2], axis=1) < 1.5
+    order = Order(np.arange(8), np.ones(8, int))
+    results = list(
+        study_distances(
+            "disc", styles, true_class, well, np.ones(8), {ALL: order, "a": order, "b": order},
+            {2: [np.array([4, 5]), np.array([6, 7])]}, top_k=[2, "all"], bins=10, tail_quantile=0.99,
+        )
+    )  # fmt: skip
+    assert len(results) == 2 * 2 * 3 * 3
+    own = {"scope": ALL, "scaling": "standardised", "centre": "own_class"}
+    (top,), (random,) = (select(results, k="2", dimensions=kind, **own) for kind in ("top", "random"))
+    assert top.curve.accuracy[0] == 1
+    assert top.curve.accuracy[-1] == 0
+    assert np.ptp(random.curve.accuracy) < 0.15
+    assert top.slope["high"] < -0.3 < random.slope["low"]
+    for scope in ("a", "b"):
+        (part,) = select(results, k="2", dimensions="top", **own | {"scope": scope})
+        assert part.curve.n.sum() == 1980
+        np.testing.assert_allclose(part.curve.accuracy, top.curve.accuracy, atol=0.3)
+    (everything,) = select(results, k="all", **own)
+    assert everything.slope["high"] < 0
+    # From one centre between both classes the failures lie on both sides: the curve rises before it falls.
+    (shared,) = select(results, k="2", dimensions="top", **own | {"centre": "all"})
+    assert shared.curve.accuracy[1:-1].min() > max(shared.curve.accuracy[0], shared.curve.accuracy[-1]) + 0.2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bins": 1}, r"compute_curves\.bins: got 1; allowed: greater than or equal to 2"),
+        ({"tail_quantile": 1.5}, r"compute_curves\.tail_quantile: got 1\.5; allowed: less than or equal to 1"),
+        ({"headline_k": 4}, r"compute_curves\.headline_k: got 4; allowed: a number among top_k: 3, 10, all"),
+        ({"shift_step_std": 3.0}, r"compute_curves\.shift_step_std: got 3\.0; allowed: at most max_shift_std"),
+        ({"top_k": [10, 81]}, r"compute_curves\.top_k: got 81; allowed: at most the generator's 80 style dimensions"),
+        ({"shift_dimensions": 99}, r"compute_curves\.shift_dimensions: got 99; allowed: at most the generator's 80"),
+        ({"random_draws": 41}, r"compute_curves\.random_draws: got 41; allowed: at most .* shifted samples, 40"),
+        ({"top_k": ["most"]}, r"compute_curves\.top_k\.0.*: got 'most'; allowed: "),
+    ],
+)
+def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes, message):
+    with pytest.raises(StageError, match=message):
+        run("out", **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_named_paths():
+    assert {name: str(path) for name, path in parse_named_paths(["a=x/y", "b=z=1"], "--ranked").items()} == {
+        "a": "x/y", "b": "z=1"
+    }  # fmt: skip
+    for value in ("x/y", "=x", "a="):
+        with pytest.raises(StageError, match=r"--ranked: got '.*'; allowed: NAME=PATH"):
+            parse_named_paths([value], "--ranked")
+    with pytest.raises(StageError, match=r"--ranked: 'a' is given twice"):
+        parse_named_paths(["a=x", "a=y"], "--ranked")
+
+
+def test_names_must_agree(run, tiny_ranking, tiny_classifier):
+    with pytest.raises(StageError, match=r"--ranked names one; --classifier names two; name the same"):
+        run("out", ranked=[f"one={tiny_ranking}"], classifier=[f"two={tiny_classifier}"])
+
+
+def test_predictions_of_another_population(run, tmp_path, tiny_ranking, tiny_classifier):
+    folder = tmp_path / "ranked"
+    write_arrays(folder / "predictions.zarr", {"predicted": (np.zeros(7, np.int64), ("sample",))})
+    with pytest.raises(StageError, match=r"predictions\.zarr: 7 predictions for 200 samples"):
+        run("out", ranked=[f"one={folder}"], classifier=[f"one={tiny_classifier}"])
+    with pytest.raises(StageError, match=r"absent/predictions\.zarr: missing; make it with: dvc repro rank_dimensions"):
+        run("out", ranked=[f"one={tmp_path}/absent"], classifier=[f"one={tiny_classifier}"])

@@ -1,0 +1,146 @@
+"""Tiny inputs that every room's tests may share: a real generator, classifier, images and population, made in seconds.
+
+They are made once per test run and read only; write into tmp_path. All have ten classes and 32 px images. The generator
+has random weights; the classifier is trained for a moment on its images, so that it is sure of most of them; the images
+store is a small one of the form that corrupt_images leaves.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from stages.common.arrays import write_arrays
+from stages.common.files import write_csv
+from stages.rank_dimensions.__main__ import main as rank_dimensions
+from stages.sample_populations.latents import balance_labels, draw_latents
+from stages.sample_populations.population import Population, sample_population, write_population
+from stages.sample_populations.style_table import tabulate_styles
+from stages.train_classifiers.checkpoint import save_classifier
+from stages.train_classifiers.networks import Classifier
+from stages.train_stylegan2.checkpoint import load_generator, save_generator
+from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+
+CLASSES = 10
+TRAIN_IMAGES, TEST_IMAGES, SAMPLES = 100, 50, 200
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights file of a generator with random weights: 80 style dimensions, z = w = 8."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        architecture = GeneratorArchitecture(
+            z_dim=8, w_dim=8, num_classes=CLASSES, mapping_layers=2, channels=(8, 8, 8, 4), image_channels=1,
+            resampling="bilinear",
+        )  # fmt: skip
+        generator = Generator(architecture)
+    with torch.no_grad():
+        for to_image in generator.to_images:
+            to_image.weight *= 0.3  # few pixels are saturated, as in a trained generator
+        for conv in generator.convs:
+            conv.noise_strength.fill_(0.1)
+    path = tmp_path_factory.mktemp("tiny_generator") / "generator.safetensors"
+    save_generator(path, generator)
+    return path
+
+
+@pytest.fixture(scope="session")
+def _tiny_samples(tiny_generator: Path) -> Population:
+    generator = load_generator(tiny_generator, torch.device("cpu"))
+    z = draw_latents(1, SAMPLES, generator.z_dim)
+    return sample_population(generator, z, balance_labels(SAMPLES, CLASSES), batch_size=SAMPLES)
+
+
+@pytest.fixture(scope="session")
+def tiny_population(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, _tiny_samples: Population) -> Path:
+    """Folder as sample_populations leaves it, without figures: 200 samples of `tiny_generator`."""
+    folder = tmp_path_factory.mktemp("tiny_population")
+    write_population(folder / "population.zarr", _tiny_samples)
+    layout = load_generator(tiny_generator, torch.device("cpu")).style_layout()
+    write_csv(folder / "style_dimensions.csv", tabulate_styles(layout))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tmp_path_factory: pytest.TempPathFactory, _tiny_samples: Population) -> Path:
+    """Weights file of a classifier that knows most images of `tiny_population`."""
+    images = torch.from_numpy(_tiny_samples.images).float() / 255
+    labels = torch.from_numpy(_tiny_samples.labels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        classifier = Classifier("plain", classes=CLASSES, width=8)
+    optimiser = torch.optim.Adam(classifier.parameters(), lr=0.02)
+    for _ in range(40):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(classifier(images), labels).backward()
+        optimiser.step()
+    path = tmp_path_factory.mktemp("tiny_classifier") / "classifier.safetensors"
+    save_classifier(path, classifier.eval())
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_ranking(
+    tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, tiny_classifier: Path, tiny_population: Path
+) -> Path:
+    """Folder as rank_dimensions leaves it, for `tiny_classifier` on `tiny_population`."""
+    folder = tmp_path_factory.mktemp("tiny_ranking")
+    section = {"seed": 1, "batch_size": 100, "split_halves": 4, "top_k": 2, "histogram_bins": 10}
+    params = folder / "params.yaml"
+    params.write_text(yaml.safe_dump({"rank_dimensions": section}), encoding="utf-8")
+    rank_dimensions(tiny_generator, tiny_classifier, tiny_population, folder / "out", params)
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An images store of the form that corrupt_images leaves: 100 training and 50 test images, half of them clean.
+
+    Each class is a bright bar at a place of its own, so that a small network can tell them apart.
+    """
+    random = np.random.default_rng(1)
+    arrays: dict[str, Any] = {}
+    for split, count in (("train", TRAIN_IMAGES), ("test", TEST_IMAGES)):
+        labels = np.arange(count, dtype=np.int64) % CLASSES
+        images = random.integers(0, 40, (count, 1, 32, 32))
+        for image, label in zip(images, labels, strict=True):
+            image[0, 4:28, 1 + 3 * label : 4 + 3 * label] = random.integers(180, 256)
+        severity = np.where(np.arange(count) < count // 2, 0, random.integers(1, 4, (2, count)))
+        arrays |= {
+            f"{split}_images": (images.astype(np.uint8), ("sample", "channel", "y", "x")),
+            f"{split}_labels": (labels, ("sample",)),
+            f"{split}_blur_severity": (severity[0].astype(np.uint8), ("sample",)),
+            f"{split}_noise_severity": (severity[1].astype(np.uint8), ("sample",)),
+        }
+    path = tmp_path_factory.mktemp("tiny_images") / "images.zarr"
+    write_arrays(path, arrays, {"source": "tiny", "class_names": [str(label) for label in range(CLASSES)]})
+    return path
+
+
+@pytest.fixture
+def write_params(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """A function that writes a params file from `{section: {key: value}}` and returns its path."""
+
+    def write(sections: dict[str, Any]) -> Path:
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(sections), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def hash_folder() -> Callable[[Path], dict[str, str]]:
+    """A function that maps each file below a folder to its SHA-256; equal maps mean equal bytes."""
+
+    def read(folder: Path) -> dict[str, str]:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    return read

@@ -1,0 +1,40 @@
+"""IDX files that the tests write themselves."""
+
+import gzip
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from stages.prepare_images.sources import IdxSource
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def small_set() -> dict[str, np.ndarray]:
+    stream = np.random.default_rng(0)
+    return {
+        "train-images-idx3-ubyte": stream.integers(0, 256, (7, 5, 4), np.uint8),
+        "train-labels-idx1-ubyte": np.arange(7, dtype=np.uint8) % 3,
+        "t10k-images-idx3-ubyte": stream.integers(0, 256, (3, 5, 4), np.uint8),
+        "t10k-labels-idx1-ubyte": np.arange(3, dtype=np.uint8),
+    }
+
+
+def write_source(
+    folder: Path, arrays: dict[str, np.ndarray], *, packed: bool, mirrors: tuple[str, ...] = ()
+) -> IdxSource:
+    """Write the arrays as IDX files and describe them with their true checksums; classes a, b, c."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = {}
+    for name, array in arrays.items():
+        content = idx_bytes(array)
+        sums[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if packed:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
+        else:
+            (folder / name).write_bytes(content)
+    return IdxSource("small", ("a", "b", "c"), sums, mirrors)

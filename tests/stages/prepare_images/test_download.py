@@ -1,0 +1,137 @@
+"""Downloads from a local server that cuts connections, forgets ranges, or serves something else."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from stages.common.errors import StageError
+from stages.prepare_images.download import download
+
+CONTENT = np.random.default_rng(3).bytes(300_000)
+
+
+class Server:
+    """Serves CONTENT; each entry of `plan` treats one request, the last one all that follow."""
+
+    def __init__(self):
+        self.plan = ["whole"]
+        self.ranges = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                action = outer.plan.pop(0) if len(outer.plan) > 1 else outer.plan[0]
+                asked = self.headers.get("Range")
+                outer.ranges.append(asked)
+                if isinstance(action, int):
+                    self.send_error(action)
+                    return
+                start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and action != "no ranges" else 0
+                if start >= len(CONTENT):
+                    self.send_error(416)
+                    return
+                body = CONTENT[start:] if action != "other" else b"?" * (len(CONTENT) - start)
+                self.send_response(206 if start else 200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: 100_000 if action == "cut" else None])
+
+            def log_message(self, *args):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/file"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = Server()
+    yield server
+    server.close()
+
+
+def check(path):
+    if path.read_bytes() != CONTENT:
+        raise StageError("wrong content")
+
+
+def fetch(server, target, urls=None, attempts=5):
+    download(urls or [server.url], target, check, attempts=attempts, timeout_seconds=5, pause_seconds=0)
+
+
+def test_whole_file_in_one_request(server, tmp_path):
+    fetch(server, tmp_path / "new" / "file")
+    assert (tmp_path / "new" / "file").read_bytes() == CONTENT
+    assert server.ranges == [None]
+
+
+def test_cut_connections_are_resumed_where_they_broke(server, tmp_path):
+    server.plan = ["cut", "cut", 503, "whole"]
+    fetch(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=100000-", "bytes=200000-", "bytes=200000-"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_next_run_goes_on_with_what_the_last_one_left(server, tmp_path):
+    server.plan = ["cut"]
+    with pytest.raises(StageError, match=r"file: could not be downloaded .*100,000 of 300,000 bytes.*MNIST_DIR"):
+        fetch(server, tmp_path / "file", attempts=1)
+    assert not (tmp_path / "file").exists()
+    server.plan = ["whole"]
+    fetch(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=100000-"]
+
+
+def test_server_without_ranges_starts_over(server, tmp_path):
+    server.plan = ["cut", "no ranges"]
+    fetch(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_pieces_that_do_not_fit_are_fetched_again_from_the_start(server, tmp_path):
+    server.plan = ["cut", "other", "whole"]
+    fetch(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=100000-", None]
+
+
+def test_left_over_longer_than_the_file_is_dropped(server, tmp_path):
+    server.plan = ["cut"]
+    with pytest.raises(StageError):
+        fetch(server, tmp_path / "file", attempts=1)
+    (part,) = tmp_path.iterdir()
+    part.write_bytes(CONTENT + b"more")
+    server.plan = ["whole"]
+    fetch(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_second_mirror_serves_what_the_first_lacks(server, tmp_path):
+    server.plan = [404, "whole"]
+    fetch(server, tmp_path / "file", [server.url, server.url + "2"])
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_error_lists_each_mirror(server, tmp_path):
+    server.plan = [404, "other"]
+    with pytest.raises(StageError, match=r"file: HTTP 404 .*; .*file2: wrong content"):
+        fetch(server, tmp_path / "file", [server.url, server.url + "2"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_listens(server, tmp_path):
+    server.close()
+    with pytest.raises(StageError, match="refused"):
+        fetch(server, tmp_path / "file", attempts=2)

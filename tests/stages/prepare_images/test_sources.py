@@ -1,0 +1,134 @@
+"""Sources: splits, frames, and each mistake in a folder of IDX files."""
+
+import gzip
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from idx_files import idx_bytes, small_set, write_source
+
+from stages.common.errors import StageError
+from stages.common.seeds import numpy_stream
+from stages.prepare_images.idx import md5
+from stages.prepare_images.sources import KNOWN_FILES, fetch_idx, load_idx, load_mnist_5k, pad_images, split_by_class
+from stages.prepare_images.store import ImageSet
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_idx_folder_holds_what_was_written(tmp_path, packed):
+    arrays = small_set()
+    train, test = load_idx(write_source(tmp_path, arrays, packed=packed), tmp_path)
+    np.testing.assert_array_equal(train.images, arrays["train-images-idx3-ubyte"])
+    np.testing.assert_array_equal(test.labels, arrays["t10k-labels-idx1-ubyte"])
+    assert train.labels.dtype == np.int64
+
+
+def test_missing_file_names_both_forms(tmp_path):
+    source = write_source(tmp_path, small_set(), packed=True)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(StageError, match=r"t10k-labels-idx1-ubyte: missing, and so is t10k-labels-idx1-ubyte\.gz"):
+        load_idx(source, tmp_path)
+
+
+def test_wrong_checksum_is_told_before_the_content_is_believed(tmp_path):
+    source = write_source(tmp_path, small_set(), packed=False)
+    path = tmp_path / "train-labels-idx1-ubyte"
+    expected = md5(path.read_bytes())
+    path.write_bytes(b"damaged")
+    with pytest.raises(
+        StageError, match=f"train-labels-idx1-ubyte: wrong checksum: .* {md5(b'damaged')}, expected {expected}"
+    ):
+        load_idx(source, tmp_path)
+
+
+def test_file_of_another_data_set_is_recognised(tmp_path, monkeypatch):
+    source = write_source(tmp_path, small_set(), packed=False)
+    found = md5((tmp_path / "train-images-idx3-ubyte").read_bytes())
+    monkeypatch.setitem(KNOWN_FILES, found, "other train-images-idx3-ubyte")
+    with pytest.raises(StageError, match="it is other train-images-idx3-ubyte, needed: small train-images-idx3-ubyte"):
+        load_idx(source, tmp_path)
+
+
+def test_cut_gzip(tmp_path):
+    source = write_source(tmp_path, small_set(), packed=True)
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StageError, match="cut or damaged"):
+        load_idx(source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("train-labels-idx1-ubyte", np.zeros(6, np.uint8), "count mismatch: 7 in train-images.*, 6 in train-labels"),
+        ("t10k-labels-idx1-ubyte", np.array([0, 3, 1], np.uint8), "label 3 is out of range; allowed: 0 to 2"),
+        ("train-images-idx3-ubyte", np.zeros(7, np.uint8), "has 1 axes and train-labels-idx1-ubyte 1, not 3 and 1"),
+    ],
+)
+def test_files_that_do_not_fit_together(tmp_path, name, array, message):
+    source = write_source(tmp_path, small_set() | {name: array}, packed=True)
+    with pytest.raises(StageError, match=message):
+        load_idx(source, tmp_path)
+
+
+def test_only_missing_files_are_fetched_and_their_content_is_checked(tmp_path):
+    server = tmp_path / "server"
+    source = write_source(server, small_set(), packed=True)
+    source = replace(source, mirrors=("http://one/", "http://two/"))
+    asked = []
+
+    def fetch(urls, target, check):
+        asked.append(list(urls))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((server / target.name).read_bytes())
+        check(target)
+        bad = tmp_path / "bad.gz"
+        bad.write_bytes(gzip.compress(idx_bytes(np.zeros(2, np.uint8))))
+        with pytest.raises(StageError, match=r"wrong checksum"):
+            check(bad)
+
+    downloads = tmp_path / "downloads"
+    folder = fetch_idx(source, downloads, fetch)
+    assert folder == downloads / "small"
+    assert asked[0] == ["http://one/train-images-idx3-ubyte.gz", "http://two/train-images-idx3-ubyte.gz"]
+    assert len(asked) == 4
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    fetch_idx(source, downloads, fetch)
+    assert len(asked) == 5
+    assert len(load_idx(source, folder)[0].labels) == 7
+
+
+def test_split_is_stratified_whole_and_shuffled():
+    labels = np.repeat(np.arange(4), [10, 20, 30, 1])
+    whole = ImageSet(np.arange(61, dtype=np.uint8).reshape(-1, 1, 1), labels)
+    train, test = split_by_class(whole, 0.2, numpy_stream(1, "test"))
+    assert np.bincount(test.labels).tolist() == [2, 4, 6]
+    assert sorted([*train.images.ravel(), *test.images.ravel()]) == list(range(61))
+    for part in (train, test):
+        np.testing.assert_array_equal(labels[part.images.ravel()], part.labels)
+        assert np.any(np.diff(part.labels) < 0)  # sorted by class before
+    again, _ = split_by_class(whole, 0.2, numpy_stream(1, "test"))
+    other, _ = split_by_class(whole, 0.2, numpy_stream(2, "test"))
+    np.testing.assert_array_equal(again.images, train.images)
+    assert not np.array_equal(other.images, train.images)
+
+
+def test_mnist_5k_is_what_the_checksum_says():
+    train, test = load_mnist_5k(seed=1, test_fraction=0.2)
+    assert np.bincount(train.labels).tolist() == [400] * 10
+    assert np.bincount(test.labels).tolist() == [100] * 10
+    assert len({image.tobytes() for image in np.concatenate([train.images, test.images])}) == 5000
+
+
+@pytest.mark.parametrize(("height", "width", "top", "left"), [(28, 28, 2, 2), (31, 32, 0, 0), (29, 2, 1, 15)])
+def test_frame_is_black_and_centred(height, width, top, left):
+    images = np.full((2, height, width), 9, np.uint8)
+    framed = pad_images(images, 32)
+    assert framed.shape == (2, 1, 32, 32)
+    assert framed.sum(dtype=int) == images.sum(dtype=int)
+    np.testing.assert_array_equal(framed[:, 0, top : top + height, left : left + width], images)
+
+
+def test_images_larger_than_the_frame():
+    with pytest.raises(StageError, match=r"prepare_images\.size_px: got 32, but the images are 28 x 40 px"):
+        pad_images(np.zeros((1, 40, 28), np.uint8), 32)

@@ -1,0 +1,161 @@
+"""The whole stage on real networks."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stages.common.arrays import read_array, write_arrays
+from stages.common.errors import StageError
+from stages.rank_dimensions.__main__ import main
+from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.ranking import COLUMNS, read_ranking
+from stages.rank_dimensions.scores import differentiate_scores
+
+SECTION = {"seed": 1, "batch_size": 64, "split_halves": 5, "top_k": 2, "histogram_bins": 10}
+
+
+@pytest.fixture
+def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_population):
+    def run_main(name="out", population=tiny_population, **changes):
+        params = write_params({"rank_dimensions": SECTION | changes})
+        main(tiny_generator, tiny_classifier, population, tmp_path / name, params)
+        return tmp_path / name
+
+    return run_main
+
+
+def test_gradients_equal_finite_differences_in_float64(tiny_generator, tiny_classifier, tiny_population, monkeypatch):
+    generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
+    styles = torch.from_numpy(read_array(tiny_population / "population.zarr", "s")[:3])
+    true_class = torch.arange(3)
+    gradients, _ = differentiate_scores(generator.synthesize, classifier, styles, true_class)
+    generator.double(), classifier.double()
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)  # no step may round to float32 on the way
+    step = 1e-5
+    moves = step * torch.eye(styles.shape[1], dtype=torch.float64)
+    for sample, own in enumerate(true_class):
+        both = torch.cat([styles[sample].double() + moves, styles[sample].double() - moves])
+        with torch.no_grad():
+            up, down = classifier(generator.synthesize(both)).softmax(1)[:, own].split(len(moves))
+        expected = (up - down) / (2 * step)
+        assert (gradients[sample].double() - expected).norm() < 1e-4 * expected.norm()
+
+
+def test_the_score_falls_along_each_direction_on_the_population(
+    tiny_ranking, tiny_generator, tiny_classifier, tiny_population
+):
+    ranking = read_ranking(tiny_ranking)
+    top = ranking[ranking["scope"] == "global"].head(10)
+    generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
+    styles = torch.from_numpy(read_array(tiny_population / "population.zarr", "s"))
+    true_class = torch.from_numpy(read_array(tiny_population / "population.zarr", "labels"))
+
+    def mean_score(s):
+        with torch.no_grad():
+            return float(classifier(generator.synthesize(s)).softmax(1).gather(1, true_class[:, None]).double().mean())
+
+    for row in top.itertuples():
+        moved = styles.clone()
+        moved[:, row.dimension] += 0.02 * row.direction * row.std
+        assert mean_score(moved) < mean_score(styles)
+
+
+def test_results_hold_what_they_promise(tiny_ranking, tiny_population):
+    out = tiny_ranking
+    ranking = read_ranking(out)
+    labels = read_array(tiny_population / "population.zarr", "labels")
+    assert list(ranking.columns) == COLUMNS
+    assert set(ranking["scope"]) == {"global", *map(str, range(10))}
+    for _, block in ranking.groupby("scope"):
+        assert sorted(block["dimension"]) == list(range(80))
+        assert list(block["rank"]) == list(range(1, 81))
+        assert (block["score"].abs().diff().dropna() <= 0).all()
+        assert (block["direction"] == -np.sign(block["score"])).all()
+    styles = read_array(tiny_population / "population.zarr", "s")
+    spread = ranking[ranking["scope"] == "3"].sort_values("dimension")["std"]
+    np.testing.assert_allclose(spread, styles.std(0, ddof=1, dtype=float), rtol=1e-5)
+
+    logits, well = read_array(out / "predictions.zarr", "logits"), read_array(out / "predictions.zarr", "well")
+    np.testing.assert_array_equal(read_array(out / "predictions.zarr", "predicted"), logits.argmax(1))
+    np.testing.assert_array_equal(well, logits.argmax(1) == labels)
+    assert logits.dtype == np.float32
+
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["population_accuracy"]["value"] == pytest.approx(well.mean(), rel=1e-5)
+    assert metrics["population_accuracy"]["n"] == 200
+    for key in ("split_half_top10_overlap", "split_half_spearman", "gradient_mass_top_tenth"):
+        interval = metrics[f"{key}_interval"]
+        assert interval["low"] <= metrics[key] <= interval["high"]
+        assert interval["n"] == 200
+    classes = pd.read_csv(out / "classes.csv")
+    assert list(classes["class"]) == list(range(10))
+    assert classes["split_half_spearman"].mean() == pytest.approx(metrics["split_half_spearman_class_mean"], rel=1e-4)
+    assert (classes["accuracy"] * classes["samples"]).sum() == pytest.approx(well.sum(), rel=1e-4)
+    for name in ("fig4_well_against_mis", "ranking"):
+        assert (out / "figures" / f"{name}.png").stat().st_size > 0
+        assert len(pd.read_csv(out / "figures" / f"{name}.csv")) > 0
+
+
+def test_the_same_inputs_give_the_same_bytes(run, hash_folder):
+    assert hash_folder(run("first")) == hash_folder(run("second"))
+
+
+def test_the_batch_size_moves_scores_by_rounding_only(run):
+    one, other = (
+        read_ranking(run(f"batch{size}", batch_size=size)).sort_values(["scope", "dimension"]) for size in (13, 200)
+    )
+    np.testing.assert_allclose(one["score"], other["score"].to_numpy(), rtol=1e-3, atol=1e-6)
+
+
+def test_a_classifier_without_a_mistake_leaves_separation_unknown(run, tmp_path, tiny_population, tiny_ranking):
+    """Relabelled as predicted, no sample is misclassified: the figure is drawn and KS is null."""
+    predicted = read_array(tiny_ranking / "predictions.zarr", "predicted")
+    rows = np.concatenate([np.flatnonzero(predicted == label)[:4] for label in range(10)])
+    assert len(rows) == 40
+    styles = read_array(tiny_population / "population.zarr", "s")[rows]
+    write_arrays(
+        tmp_path / "well" / "population.zarr",
+        {"s": (styles, ("sample", "style")), "labels": (predicted[rows], ("sample",))},
+    )
+    out = run("after", population=tmp_path / "well")
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["population_accuracy"]["value"] == 1
+    assert metrics["well_mis_ks"]["raw"] == {"median": None, "top": None}
+    assert (out / "figures" / "fig4_well_against_mis.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"topk": 3}, r"rank_dimensions\.topk: unknown key; allowed here: seed, batch_size, split_halves, top_k"),
+        ({"top_k": 0}, r"rank_dimensions\.top_k: got 0; allowed: greater than or equal to 1"),
+        ({"batch_size": "many"}, r"rank_dimensions\.batch_size: got 'many'; allowed: a valid integer"),
+        ({"seed": -1}, r"rank_dimensions\.seed: got -1; allowed: greater than or equal to 0"),
+    ],
+)
+def test_wrong_params_are_named(run, tmp_path, changes, message):
+    with pytest.raises(StageError, match=message):
+        run(**changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_population_is_named(run, tmp_path):
+    with pytest.raises(StageError, match=r"population\.zarr: missing; make it with: dvc repro sample_populations"):
+        run(population=tmp_path / "nowhere")
+
+
+def test_a_population_of_another_generator_is_refused(run, tmp_path):
+    styles, labels = np.zeros((40, 5), np.float32), np.arange(40) % 10
+    write_arrays(tmp_path / "population.zarr", {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))})
+    with pytest.raises(StageError, match="5 style dimensions and 10 classes, the generator has 80 and 10"):
+        run(population=tmp_path)
+
+
+def test_too_few_samples_of_a_class_are_named(run, tmp_path):
+    styles, labels = np.zeros((39, 80), np.float32), np.arange(39) % 10
+    write_arrays(tmp_path / "population.zarr", {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))})
+    with pytest.raises(StageError, match="3 samples of class 9; at least 4 of each are needed"):
+        run(population=tmp_path)

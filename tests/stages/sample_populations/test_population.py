@@ -1,0 +1,104 @@
+"""Latents depend on seed and index alone, and a population is what the generator makes of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from stages.common.errors import StageError
+from stages.sample_populations.latents import SHARD_SAMPLES, balance_labels, draw_latents
+from stages.sample_populations.outcomes import classify_styles
+from stages.sample_populations.population import read_population, sample_population, write_population
+from stages.sample_populations.style_table import tabulate_styles
+from stages.train_classifiers.checkpoint import load_classifier
+from stages.train_stylegan2.checkpoint import load_generator
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def generator(tiny_generator):
+    return load_generator(tiny_generator, CPU)
+
+
+@pytest.fixture(scope="module")
+def population(generator):
+    return sample_population(generator, draw_latents(1, 30, generator.z_dim), balance_labels(30, 10), batch_size=30)
+
+
+def test_latents_are_standard_normal_and_no_two_shards_are_alike():
+    z = draw_latents(1, 3 * SHARD_SAMPLES, 8)
+    assert z.shape == (3000, 8)
+    assert z.dtype == np.float32
+    assert abs(z.mean()) < 0.03
+    assert z.std() == pytest.approx(1, abs=0.02)
+    assert len(np.unique(z[:, 0])) > 2990
+
+
+@pytest.mark.parametrize("samples", [1, 999, 1000, 1001, 2500])
+def test_fewer_samples_are_the_first_of_more(samples):
+    assert np.array_equal(draw_latents(1, samples, 4), draw_latents(1, 2500, 4)[:samples])
+
+
+def test_another_seed_other_latents():
+    assert not np.isclose(draw_latents(1, 100, 4), draw_latents(2, 100, 4)).any()
+
+
+def test_labels_are_balanced_in_every_run():
+    assert balance_labels(7, 3).tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert balance_labels(7, 3).dtype == np.int64
+
+
+def test_steps_agree_with_the_generator(generator, population):
+    z, labels = torch.from_numpy(population.z), torch.from_numpy(population.labels)
+    w = generator.map_latents(z, labels)
+    s = generator.map_styles(w)
+    torch.testing.assert_close(torch.from_numpy(population.w), w)
+    torch.testing.assert_close(torch.from_numpy(population.s), s)
+    # The image of the stored styles, rounded to whole grey levels and not cut.
+    levels = generator.synthesize(torch.from_numpy(population.s)).numpy() * 255
+    assert population.images.dtype == np.uint8
+    assert np.abs(population.images - levels).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch_size):
+    told = []
+    other = sample_population(generator, population.z, population.labels, batch_size=batch_size, advance=told.append)
+    np.testing.assert_allclose(other.w, population.w, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(other.s, population.s, rtol=1e-4, atol=1e-5)
+    assert np.abs(other.images.astype(int) - population.images).max() <= 1
+    assert sum(told) == 30
+
+
+def test_written_and_read_back(population, tmp_path):
+    write_population(tmp_path / "population.zarr", population)
+    back = read_population(tmp_path / "population.zarr")
+    for name in ("z", "w", "s", "images", "labels"):
+        one, two = getattr(population, name), getattr(back, name)
+        assert one.dtype == two.dtype
+        assert np.array_equal(one, two), name
+    with pytest.raises(StageError, match="missing"):
+        read_population(tmp_path / "absent.zarr")
+
+
+def test_lengths_must_agree(generator):
+    with pytest.raises(ValueError, match="0 latent vectors and 0 labels"):
+        sample_population(generator, np.empty((0, 8), np.float32), np.empty(0, np.int64), batch_size=5)
+
+
+def test_classes_are_those_of_the_unrounded_image(generator, population, tiny_classifier):
+    classifier = load_classifier(tiny_classifier, CPU)
+    wanted = classifier(generator.synthesize(torch.from_numpy(population.s))).argmax(1)
+    for batch_size in (4, 100):
+        assert classify_styles(generator, classifier, population.s, batch_size=batch_size).tolist() == wanted.tolist()
+
+
+def test_table_has_one_row_per_style_dimension(generator):
+    table = tabulate_styles(generator.style_layout())
+    assert table["dimension"].tolist() == list(range(generator.style_dimensions))
+    assert set(table["kind"]) == {"conv", "torgb"}
+    for layer in generator.style_layout():
+        part = table[table["layer"] == layer.name]
+        assert part["channel"].tolist() == list(range(layer.channels))
+        assert part["dimension"].iloc[0] == layer.offset
+        assert set(part["resolution_px"]) == {layer.resolution_px}

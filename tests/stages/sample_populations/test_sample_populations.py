@@ -1,0 +1,89 @@
+"""The stage on a tiny generator and classifier: its results, a second run, batch sizes, and mistakes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+
+from stages.common.errors import StageError
+from stages.sample_populations.__main__ import main
+from stages.sample_populations.population import read_population
+from stages.train_classifiers.checkpoint import save_classifier
+from stages.train_classifiers.networks import Classifier
+
+SECTION = {
+    "seed": 1, "samples": 60, "batch_size": 25, "tsne_samples": 50, "perplexity": 10.0, "probe_folds": 3
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, tiny_generator, tiny_classifier, write_params):
+    def start(name, classifier=tiny_classifier, generator=tiny_generator, **changes):
+        params = write_params({"sample_populations": SECTION | changes})
+        main(generator, classifier, tmp_path / name, params)
+        return json.loads((tmp_path / name / "metrics.json").read_text())
+
+    return start
+
+
+def test_twice_gives_equal_bytes_and_every_result(run, tmp_path, hash_folder):
+    metrics = run("one")
+    assert run("two") == metrics
+    assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+    assert (metrics["samples"], metrics["probe_samples"], metrics["style_dimensions"]) == (60, 50, 80)
+    for key in ("class_separation", "outcome_separation", "outcome_separation_within_class"):
+        assert set(metrics[key]) == {"z", "w", "s"}
+        assert all(set(entry) == {"value", "low", "high", "n"} for entry in metrics[key].values())
+        assert all(entry["n"] == 50 for entry in metrics[key].values())
+
+    population = read_population(tmp_path / "one" / "population.zarr")
+    assert np.bincount(population.labels).tolist() == [6] * 10
+    assert population.s.shape == (60, 80)
+    group = zarr.open_group(tmp_path / "one" / "population.zarr", mode="r")
+    assert group["s"].metadata.dimension_names == ("sample", "style")
+    assert group["images"].metadata.dimension_names == ("sample", "channel", "y", "x")
+    assert len(pd.read_csv(tmp_path / "one" / "style_dimensions.csv")) == 80
+
+    points = pd.read_csv(tmp_path / "one" / "figures" / "fig3_spaces.csv")
+    assert list(points) == ["sample", "label", "well", "z_x", "z_y", "w_x", "w_y", "s_x", "s_y"]
+    assert points["well"].mean() == pytest.approx(metrics["accuracy"]["value"], abs=1e-5)
+
+
+def test_batch_size_and_number_of_samples_leave_each_sample_alone(run, tmp_path):
+    run("one", batch_size=60)
+    run("more", batch_size=7, samples=90)
+    one, more = (read_population(tmp_path / name / "population.zarr") for name in ("one", "more"))
+    assert np.array_equal(one.z, more.z[:60])
+    np.testing.assert_allclose(one.s, more.s[:60], rtol=1e-4, atol=1e-5)
+    assert np.abs(one.images.astype(int) - more.images[:60]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples": 0}, r"sample_populations\.samples: got 0; allowed: greater than or equal to 1"),
+        ({"perplexity": 0.5}, r"sample_populations\.perplexity: got 0\.5; allowed: greater than 1"),
+        ({"probe_folds": 1}, r"sample_populations\.probe_folds: got 1; allowed: greater than or equal to 2"),
+        ({"samples": 20}, r"sample_populations: got 20 samples and 50 tsne_samples; allowed: at least 30 of each"),
+        ({"smaples": 20}, r"sample_populations\.smaples: unknown key; allowed here: seed, samples, batch_size"),
+    ],
+)
+def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes, message):
+    with pytest.raises(StageError, match=message):
+        run("out", **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_classifier_of_another_data_set(run, tmp_path):
+    save_classifier(tmp_path / "other.safetensors", Classifier("plain", classes=3, width=8))
+    with pytest.raises(StageError, match=r"other\.safetensors: tells 3 classes apart, the generator makes 10"):
+        run("out", classifier=tmp_path / "other.safetensors")
+
+
+def test_missing_and_mixed_up_files(run, tmp_path, tiny_classifier):
+    with pytest.raises(StageError, match=r"absent\.safetensors: missing; make it with: dvc repro train_stylegan2"):
+        run("out", generator=tmp_path / "absent.safetensors")
+    with pytest.raises(StageError, match=r"classifier\.safetensors: holds a classifier, needed: a stylegan2-generator"):
+        run("out", generator=tiny_classifier)

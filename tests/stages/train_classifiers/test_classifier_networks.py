@@ -1,0 +1,99 @@
+"""The two architectures: what they promise to the analysis, and their round trip through a file."""
+
+import pytest
+import torch
+
+from stages.common.errors import StageError
+from stages.common.weights import save_tensors
+from stages.train_classifiers.checkpoint import load_classifier, save_classifier
+from stages.train_classifiers.networks import TRUNKS, Classifier
+from stages.train_classifiers.training import initialise
+
+CPU = torch.device("cpu")
+
+
+def build(network, **arguments):
+    classifier = Classifier(network, classes=4, width=8, **arguments)
+    initialise(classifier, torch.Generator().manual_seed(1))
+    return classifier
+
+
+@pytest.mark.parametrize("network", TRUNKS)
+@pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 28), (1, 64)])
+def test_shapes_and_logits_are_linear_in_the_features(network, channels, size):
+    classifier = build(network, channels=channels).eval()
+    images = torch.rand(5, channels, size, size)
+    features = classifier.features(images)
+    assert features.shape == (5, classifier.head.in_features)
+    torch.testing.assert_close(classifier(images), classifier.head(features))
+    assert classifier(images).shape == (5, 4)
+
+
+@pytest.mark.parametrize("network", TRUNKS)
+def test_each_image_stands_alone_in_evaluation_and_the_input_is_kept(network):
+    classifier = build(network)
+    images = torch.rand(6, 1, 32, 32)
+    before = images.clone()
+    classifier(images)  # in training mode: batch statistics move away from their start
+    classifier.eval()
+    alone = torch.cat([classifier(image[None]) for image in images])
+    torch.testing.assert_close(classifier(images), alone, rtol=1e-4, atol=1e-5)
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("network", TRUNKS)
+def test_gradient_reaches_every_pixel_and_equals_finite_differences(network):
+    classifier = build(network).double().eval()
+    images = torch.rand(2, 1, 16, 16, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(classifier(images)[:, 1].sum(), images)
+    assert (gradient != 0).all()
+    assert torch.autograd.gradcheck(lambda x: classifier(x).sum(0), images, fast_mode=True)
+
+
+def test_the_two_architectures_share_no_layer_sizes():
+    sizes = [{tuple(p.shape) for p in build(network).parameters() if p.ndim == 4} for network in TRUNKS]
+    assert sizes[0] - sizes[1]
+    assert sizes[1] - sizes[0]
+
+
+@pytest.mark.parametrize("network", TRUNKS)
+def test_initial_weights_depend_on_the_generator_alone(network):
+    first, second = build(network), build(network)
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("network", TRUNKS)
+def test_file_gives_the_same_classifier_back(network, tmp_path):
+    classifier = build(network)
+    images = torch.rand(8, 1, 32, 32)
+    classifier(images)  # moves the batch statistics, which belong in the file
+    save_classifier(tmp_path / "one.safetensors", classifier)
+    loaded = load_classifier(tmp_path / "one.safetensors", CPU)
+    assert torch.equal(loaded(images), classifier.eval()(images))
+    assert not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    save_classifier(tmp_path / "two.safetensors", loaded)
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "reason"),
+    [
+        ({"network": "unknown", "classes": 4}, "unknown"),
+        ({"network": "plain", "classes": 4, "depth": 3}, "depth"),
+        ({"network": "plain", "classes": 9, "width": 8}, "state_dict"),
+        (None, "architecture"),
+    ],
+)
+def test_file_that_fits_no_known_architecture(architecture, reason, tmp_path):
+    description = {"kind": "classifier"} | ({"architecture": architecture} if architecture else {})
+    save_tensors(tmp_path / "c.safetensors", build("plain").state_dict(), description)
+    with pytest.raises(StageError, match=rf"c\.safetensors: holds no classifier .*{reason}.*train it again"):
+        load_classifier(tmp_path / "c.safetensors", CPU)
+
+
+def test_file_of_another_kind(tmp_path):
+    save_tensors(tmp_path / "g.safetensors", {}, {"kind": "generator"})
+    with pytest.raises(StageError, match="holds a generator, needed: a classifier"):
+        load_classifier(tmp_path / "g.safetensors", CPU)

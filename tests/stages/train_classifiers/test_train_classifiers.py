@@ -1,0 +1,121 @@
+"""The stage from outside: equal bytes on a second run, what it leaves, and one line for each mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stages.common.errors import StageError
+from stages.prepare_images.store import read_images, to_unit
+from stages.train_classifiers.__main__ import main
+from stages.train_classifiers.checkpoint import load_classifier
+
+PROJECT = Path(__file__).parents[3]
+AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}
+ENTRY = {
+    "train_on": "corrupted", "network": "plain", "width": 8, "training_images": 1600, "batch_size": 50,
+    "learning_rate": 0.01, "weight_decay": 0.01, "augmentation": AUGMENTATION, "seed": 1,
+}  # fmt: skip
+
+
+def run(folder, *arguments):
+    command = [sys.executable, "-m", "stages.train_classifiers", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "FAILURE_ATLAS_DEVICE": "cpu"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_twice_gives_equal_bytes_and_the_file_is_the_classifier_that_was_measured(
+    tmp_path, tiny_images, write_params, hash_folder
+):
+    params = write_params({"train_classifiers": {"small": ENTRY}})
+    stores = ("--images", tiny_images, "--corrupted", tiny_images)
+    for name in ("one", "two"):
+        done = run(tmp_path, "small", *stores, "--params", params, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    hashes = hash_folder(tmp_path / "one")
+    assert hashes == hash_folder(tmp_path / "two")
+    figures = ("learning_curve", "reliability", "confusion", "severities")
+    assert {f"figures/{name}.{ending}" for name in figures for ending in ("png", "csv")} < set(hashes)
+
+    metrics = json.loads((tmp_path / "one" / "metrics.json").read_text())
+    classifier = load_classifier(tmp_path / "one" / "classifier.safetensors", torch.device("cpu"))
+    test = read_images(tiny_images, "test")
+    accuracy = (classifier(to_unit(test.images)).argmax(1).numpy() == test.labels).mean()
+    for name in ("clean", "corrupted"):
+        found = metrics[f"{name}_test_accuracy"]
+        assert found["value"] == pytest.approx(accuracy)
+        assert found["low"] < accuracy <= found["high"]
+        assert found["n"] == 50
+        assert len(metrics[f"{name}_test_accuracy_per_class"]) == 10
+        assert 0 <= metrics[f"{name}_calibration_error"] <= 1
+        assert set(metrics[f"{name}_calibration_error_interval"]) == {"low", "high", "n"}
+    assert accuracy > 0.5
+    assert metrics["corrupted_half_test_accuracy"]["n"] == 25
+    assert metrics["parameters"] == sum(tensor.numel() for tensor in classifier.parameters())
+    confusion = pd.read_csv(tmp_path / "one" / "figures" / "confusion.csv")
+    right = confusion["true_class"] == confusion["predicted_class"]
+    assert confusion.loc[right & (confusion["test_set"] == "clean"), "n"].sum() == round(accuracy * 50)
+
+
+def test_both_sets_are_joined_and_entries_of_one_seed_differ(tmp_path, tiny_images, write_params):
+    entry = ENTRY | {"training_images": 50}
+    both = entry | {"train_on": "both", "network": "residual"}
+    params = write_params({"train_classifiers": {"one": entry, "two": entry, "judge": both}})
+    for name in ("one", "two", "judge"):
+        main(entry=name, images=tiny_images, corrupted=tiny_images, out=tmp_path / name, params=params)
+    sizes = {
+        name: json.loads((tmp_path / name / "metrics.json").read_text())["training_set_images"]
+        for name in ("one", "two", "judge")
+    }
+    assert sizes == {"one": 100, "two": 100, "judge": 150}
+    first, second = (
+        load_classifier(tmp_path / name / "classifier.safetensors", torch.device("cpu")) for name in ("one", "two")
+    )
+    assert not np.array_equal(first.head.weight, second.head.weight)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_on": "dirty"}, r"train_classifiers\.small\.train_on: got 'dirty'; allowed: 'clean', 'corrupted' or"),
+        ({"network": "resnet"}, r"train_classifiers\.small\.network: got 'resnet'; allowed: 'plain' or 'residual'"),
+        ({"width": 12}, r"train_classifiers\.small\.width: got 12; allowed: a multiple of 8"),
+        ({"training_images": 0}, r"train_classifiers\.small\.training_images: got 0; allowed: greater than or equal"),
+        ({"learning_rate": "fast"}, r"train_classifiers\.small\.learning_rate: got 'fast'; allowed: a valid number"),
+        ({"epochs": 3}, r"train_classifiers\.small\.epochs: unknown key; allowed here: train_on, network, width"),
+        (
+            {"augmentation": AUGMENTATION | {"flip": 0.5}},
+            r"train_classifiers\.small\.augmentation\.flip: unknown key; allowed here: rotation_degrees, scale, shear",
+        ),
+        (
+            {"augmentation": AUGMENTATION | {"rotation_degrees": 180.0}},
+            r"train_classifiers\.small\.augmentation\.rotation_degrees: got 180\.0; allowed: less than or equal to 45",
+        ),
+    ],
+)
+def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, write_params, tiny_images, changes, message):
+    params = write_params({"train_classifiers": {"small": ENTRY | changes}})
+    with pytest.raises(StageError, match=message):
+        main(entry="small", images=tiny_images, corrupted=tiny_images, out=tmp_path / "out", params=params)
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_entry_lists_those_there_are(tmp_path, write_params, tiny_images):
+    params = write_params({"train_classifiers": {"clean": ENTRY, "judge": ENTRY}})
+    with pytest.raises(StageError, match=r"section 'train_classifiers\.dirty' is missing; sections here: clean, judge"):
+        main(entry="dirty", images=tiny_images, corrupted=tiny_images, out=tmp_path / "out", params=params)
+
+
+@pytest.mark.parametrize("missing", ["prepare_images", "corrupt_images"])
+def test_missing_images_name_the_stage_that_makes_them(tmp_path, write_params, tiny_images, missing):
+    params = write_params({"train_classifiers": {"small": ENTRY}})
+    stores = {"prepare_images": tiny_images, "corrupt_images": tiny_images} | {missing: tmp_path / "images.zarr"}
+    with pytest.raises(StageError, match=rf"images\.zarr: missing; make it with: dvc repro {missing}"):
+        main("small", stores["prepare_images"], stores["corrupt_images"], tmp_path / "out", params)
+    assert not (tmp_path / "out").exists()

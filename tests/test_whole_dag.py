@@ -1,0 +1,164 @@
+"""The whole DAG on real images, once through `dvc repro` and once through the flow."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.house import read_dag
+from tests.project import copy_project, git, run
+
+pytestmark = pytest.mark.slow
+
+FIGURES = [
+    "qualify_generator/figures/fig2_real_above_generated",
+    "sample_populations/figures/fig3_spaces",
+    "rank_dimensions/clean/figures/fig4_well_against_mis",
+    "rank_dimensions/corrupted/figures/fig4_well_against_mis",
+    "walk_corner_cases/corrupted/figures/fig5_degradation_class3",
+    "walk_corner_cases/corrupted/figures/fig7_corner_cases",
+    "compute_curves/figures/fig6a_classifiers",
+]
+METRICS = {
+    "prepare_images": ["train_images", "test_images"],
+    "train_classifiers/clean": ["clean_test_accuracy.value", "corrupted_test_accuracy.low"],
+    "train_classifiers/judge": ["clean_test_accuracy.high", "corrupted_test_accuracy.n"],
+    "train_stylegan2": ["kimg", "style_dimensions", "generator_parameters"],
+    "qualify_generator": [
+        "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "label_consistency",
+        "judge_accuracy_real", "label_gap",
+    ],
+    "sample_populations": ["samples"],
+    "rank_dimensions/clean": ["split_half_top10_overlap", "split_half_spearman"],
+    "walk_corner_cases/corrupted": [
+        "walks", "reached_within_5_std", "reached_within_10_std", "reached_within_20_std", "median_shift_std",
+    ],
+    "compute_curves": [
+        f"{name}.{key}"
+        for name in ("clean", "corrupted")
+        for key in ("area", "slope_per_std", "random_area", "shift_area", "random_shift_area")
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project after `dvc repro`."""
+    folder = copy_project(tmp_path_factory.mktemp("project"))
+    done = run(folder, "dvc", "repro")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder
+
+
+def look_up(metrics: dict[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        metrics = metrics[part]
+    return metrics
+
+
+@pytest.mark.parametrize("folder", METRICS)
+def test_metrics_hold_the_promised_keys(project: Path, folder: str) -> None:
+    metrics = json.loads((project / "data" / folder / "metrics.json").read_text(encoding="utf-8"))
+    for key in METRICS[folder]:
+        value = look_up(metrics, key)
+        assert value is None or isinstance(value, (int, float)), key
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_each_figure_of_the_paper_has_its_numbers_beside_it(project: Path, figure: str) -> None:
+    assert (project / "data" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(project / "data" / f"{figure}.csv")) > 0
+
+
+def test_tables_hold_the_promised_columns(project: Path) -> None:
+    ranking = pd.read_csv(project / "data/rank_dimensions/clean/ranking.csv", dtype={"scope": str})
+    promised = ["scope", "rank", "dimension", "layer", "kind", "score", "standard_error", "std", "direction"]
+    assert list(ranking.columns) == promised
+    assert set(ranking["scope"]) == {"global", *map(str, range(10))}
+    assert (ranking["direction"].abs() <= 1).all()
+    for path in ("walk_corner_cases/clean/corner_cases.csv", "compute_curves/curves.csv"):
+        assert len(pd.read_csv(project / "data" / path)) > 0
+
+
+def test_a_second_repro_does_nothing(project: Path) -> None:
+    lock = (project / "dvc.lock").read_bytes()
+    started = time.monotonic()
+    done = run(project, "dvc", "repro")
+    assert done.returncode == 0
+    assert "Running stage" not in done.stdout
+    assert (project / "dvc.lock").read_bytes() == lock
+    assert time.monotonic() - started < 30  # about one second on an idle machine
+
+
+def test_a_clone_with_the_lock_file_knows_that_it_is_current(project: Path, tmp_path: Path) -> None:
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "run")
+    git(project, "clone", "--quiet", str(project), str(tmp_path / "clone"))
+    done = run(tmp_path / "clone", "dvc", "repro", "--dry", "--allow-missing")
+    assert done.returncode == 0, done.stderr
+    assert "Running stage" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["metrics", "show"], ["plots", "show", "--out", "plots_html"], ["params", "diff"], ["metrics", "diff"]],
+)
+def test_dvcs_own_views_work(project: Path, command: list[str]) -> None:
+    done = run(project, "dvc", *command)
+    assert done.returncode == 0, done.stderr
+    assert "ERROR" not in done.stderr
+    assert "WARNING" not in done.stderr
+
+
+def test_the_flow_does_the_same_work_and_leaves_the_same_lock_file(project: Path, tmp_path: Path) -> None:
+    copy = copy_project(tmp_path)
+    done = run(copy, "failure-atlas", "reproduce")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert (copy / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
+    for stage in read_dag():
+        assert stage in done.stdout
+    assert "frechet_ratio" in done.stdout
+    again = run(copy, "failure-atlas", "reproduce")
+    assert again.returncode == 0
+    assert again.stdout.lower().count("cached") >= 13
+
+
+def test_nothing_that_is_kept_names_this_machine_or_a_time(project: Path) -> None:
+    words = [str(project).encode(), b"/tmp/", b"2026-", b"localhost"]
+    for path in sorted((project / "data").rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            found = [word for word in words if word in content]
+            assert not found, f"{path.relative_to(project)} holds {found}"
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("sample_populations", {"samples": 0}, "sample_populations.samples: got 0"),
+        ("corrupt_images", {"severities": [7]}, "corrupt_images.severities"),
+        ("rank_dimensions", {"topk": 3}, "rank_dimensions.topk: unknown key"),
+        ("compute_curves", {"bins": "10"}, "compute_curves.bins: got '10'"),
+    ],
+)
+def test_a_mistake_in_params_stops_the_flow_before_any_work(
+    project: Path, section: str, change: dict[str, Any], message: str
+) -> None:
+    path = project / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    params = yaml.safe_load(text)
+    params[section].update(change)
+    before = hashlib.sha256((project / "dvc.lock").read_bytes()).hexdigest()
+    try:
+        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+        done = run(project, "failure-atlas", "reproduce")
+    finally:
+        path.write_text(text, encoding="utf-8")
+    assert done.returncode == 1
+    assert message in done.stdout + done.stderr
+    assert hashlib.sha256((project / "dvc.lock").read_bytes()).hexdigest() == before
