@@ -1,5 +1,6 @@
 """Named arrays in one Zarr group: sharded, with dimension names, equal bytes for equal content."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,19 @@ def write_arrays(path: Path, arrays: Mapping[str, NamedArray], attributes: Mappi
 
 
 def read_array(path: Path, name: str) -> np.ndarray:
-    """Read one whole array of a group; StageError if the group or the array is missing."""
+    """Read one whole array of a group; StageError if the group or the array is missing or damaged."""
     group = _open(path)
-    if name not in group:
-        raise StageError(f"{path}: holds no array '{name}'; it holds: {', '.join(sorted(group.array_keys()))}")
-    array = group[name]
-    if not isinstance(array, zarr.Array):
-        raise StageError(f"{path}: '{name}' is a group, not an array")
-    return np.asarray(array[...])
+    try:
+        if name not in group:
+            raise StageError(f"{path}: holds no array '{name}'; it holds: {', '.join(sorted(group.array_keys()))}")
+        array = group[name]
+        if not isinstance(array, zarr.Array):
+            raise StageError(f"{path}: '{name}' is a group, not an array")
+        _check_shards(path / name, array)
+        return np.asarray(array[...])
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise StageError(f"{path}: array '{name}' is damaged ({reason}); remove {path} and run dvc repro") from error
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
@@ -66,6 +72,14 @@ def _open(path: Path) -> zarr.Group:
         return zarr.open_group(path, mode="r")
     except (FileNotFoundError, ValueError) as error:
         raise StageError(f"{path}: no Zarr group ({error}); remove it and make it with dvc repro") from error
+
+
+def _check_shards(folder: Path, array: zarr.Array[Any]) -> None:
+    """Raise ValueError if a shard file is missing or empty; Zarr would read it as zeros or NaN without a word."""
+    expected = math.prod(-(-size // part) for size, part in zip(array.shape, array.shards or array.chunks, strict=True))
+    found = sum(file.is_file() and file.stat().st_size > 0 for file in (folder / "c").rglob("*"))
+    if found != expected:
+        raise ValueError(f"{found} of {expected} shard files are there")
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -7,6 +7,7 @@ import torch
 from stages.common.errors import StageError
 
 DEVICE_VARIABLE = "FAILURE_ATLAS_DEVICE"
+DEVICE_TYPES = ("cpu", "cuda")
 
 
 def choose_device() -> torch.device:
@@ -22,6 +23,8 @@ def choose_device() -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
+        if device.type not in DEVICE_TYPES:
+            raise RuntimeError("no kind of device that the stages run on")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

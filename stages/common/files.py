@@ -17,16 +17,21 @@ from stages.common.errors import StageError
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; what was written there takes its place when the block ends well.
 
-    Works for a file and for a folder. After an exception or a kill, `path` is as it was before.
+    Works for a file and for a folder. After an exception or a kill, `path` is as it was before; only a kill in the
+    instant between the two renames of a folder leaves it absent, never torn.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old.partial")
     remove(temporary)  # what a killed run left
+    remove(old)
     try:
         yield temporary
-        if path.is_dir():
-            remove(path)  # a folder cannot be replaced in one step
+        if not temporary.exists():
+            raise FileNotFoundError(f"{temporary}: nothing was written there to become {path}")
+        if path.is_dir() or (temporary.is_dir() and path.exists()):
+            path.rename(old)  # a folder cannot be replaced in one step, and deleting it takes long
         temporary.replace(path)
+        remove(old)
     finally:
         remove(temporary)
 

@@ -20,8 +20,11 @@ def wilson(successes: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray
         centre = p + _Z**2 / (2 * n)
         half = _Z * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
         scale = 1 + _Z**2 / n
-        # The bound is exactly 0 or 1 at the edges; rounding must not carry it past them.
-        return np.clip((centre - half) / scale, 0, 1), np.clip((centre + half) / scale, 0, 1)
+        low, high = (centre - half) / scale, (centre + half) / scale
+    # At the edges one bound is exactly 0 or 1; rounding must carry it neither past them nor short of them.
+    low = np.where((successes == 0) & (n > 0), 0.0, np.clip(low, 0, 1))
+    high = np.where((successes == n) & (n > 0), 1.0, np.clip(high, 0, 1))
+    return low, high
 
 
 def proportion(correct: np.ndarray) -> dict[str, Any]:

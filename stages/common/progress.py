@@ -51,8 +51,9 @@ class Progress:
     def _log(self) -> None:
         self._logged = now = time.monotonic()
         rate = (self.done - self._first) / max(now - self._started, 1e-9)
-        left = (self.total - self.done) / rate if rate > 0 else float("nan")
+        remaining = max(self.total - self.done, 0)
+        left = f"{remaining / rate:.0f}" if rate > 0 else "?" if remaining else "0"
         note = f", {self._note}" if self._note else ""
         count = f"{self.done:,}/{self.total:,} {self.unit}"
-        pace = f"{rate:,.1f} {self.unit}/s, {max(left, 0):.0f} s left"
+        pace = f"{rate:,.1f} {self.unit}/s, {left} s left"
         print(f"{self.title}: {count}, {pace}{note}", file=sys.stderr, flush=True)

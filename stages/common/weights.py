@@ -38,7 +38,10 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[s
         raise StageError(f"{path}: cut or not a safetensors file ({error}); make it again or restore it") from error
     if METADATA_KEY not in metadata:
         raise StageError(f"{path}: written by something else; its metadata has no '{METADATA_KEY}' entry")
-    description = json.loads(metadata[METADATA_KEY])
+    try:
+        description = json.loads(metadata[METADATA_KEY])
+    except json.JSONDecodeError as error:
+        raise StageError(f"{path}: its description is no JSON ({error}); make it again or restore it") from error
     if description.get("kind") != kind:
         raise StageError(f"{path}: holds a {description.get('kind')}, needed: a {kind}")
     return tensors, description

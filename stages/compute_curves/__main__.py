@@ -43,10 +43,10 @@ def main(
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Measure accuracy against distance from the well-classified centre, and against shift, for each classifier.
+    """Measure accuracy against distance from the well-classified centre, and against shift (paper 2.4, 3.3).
 
-    Both along the top dimensions and along random ones, over all samples and per class. Leaves curves.csv, areas.csv,
-    metrics.json and figures 6a and 6b.
+    Along top and random dimensions, over all samples and per class. Leaves curves.csv, areas.csv, metrics.json
+    and figures 6a and 6b.
     """
     section = load_section(params, ComputeCurvesParams, "compute_curves")
     device = choose_device()

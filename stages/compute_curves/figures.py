@@ -23,8 +23,9 @@ def draw_classifiers(results: Sequence[Result], top_k: Sequence[int | str]) -> F
         for k, ax in zip(top_k, row, strict=True):
             drawn = select(results, kind="distance", scope=ALL, k=str(k), scaling=SCALING, centre=centre)
             _draw_with_control(ax, drawn, names)
-            ax.set_title(f"{'all' if k == ALL else f'top {k}'} dimensions, {CENTRE_TITLES[centre]}")
+            ax.set_title(f"{'all dimensions' if k == ALL else f'top {k}'}, {CENTRE_TITLES[centre]}")
             ax.set_xlabel("distance in std")
+    axes[0, 0].legend(fontsize=7)
     _finish(axes)
     return figure
 
@@ -37,6 +38,7 @@ def draw_classes(results: Sequence[Result]) -> Figure:
         _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
         ax.set_title(name)
         ax.set_xlabel("distance in std")
+    _explain_beside(axes[0, -1])
     _finish(axes)
     return figure
 
@@ -52,6 +54,8 @@ def draw_shifts(results: Sequence[Result]) -> Figure:
         ax.set_title(name)
     for ax in axes.flat:
         ax.set_xlabel("shift of each dimension in std")
+    axes[0, 0].legend(fontsize=7)
+    _explain_beside(axes[0, -1])
     _finish(axes)
     return figure
 
@@ -89,10 +93,11 @@ def _names(results: Sequence[Result]) -> list[str]:
 
 def _finish(axes: np.ndarray) -> None:
     for ax in axes.flat:
-        ax.set_ylim(0, 1)
+        ax.set_ylim(0, 1.01)
     for ax in axes[:, 0]:
         ax.set_ylabel("accuracy")
-    axes[0, 0].legend(fontsize=7)
-    last = axes[0, -1]
-    if last is not axes[0, 0]:
-        last.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _explain_beside(ax: Axes) -> None:
+    """A legend on the right, outside."""
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))

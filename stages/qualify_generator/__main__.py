@@ -47,10 +47,9 @@ def main(
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Compare generated images with real corrupted ones in the judge's features, and their labels with its verdicts.
+    """Compare generated images with real corrupted ones by the judge's features and verdicts (paper 3.1).
 
-    Leaves metrics.json (Frechet distance, its floor between real sets, precision, recall, label consistency and the
-    judge's own accuracy) and figure 2.
+    Leaves figure 2 and metrics.json: Frechet distance and its floor, precision, recall, label consistency.
     """
     section = load_section(params, QualifyGeneratorParams, "qualify_generator")
     device = choose_device()

@@ -36,9 +36,9 @@ def main(
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Sample a class-balanced population as z, w, s, image and label.
+    """Sample a class-balanced population as z, w, s, image and label (paper 2.1.2).
 
-    Shows it by t-SNE in Z, W and S (figure 3) and measures by cross-validated probes what the picture suggests.
+    Leaves population.zarr, style_dimensions.csv, figure 3 and, in metrics.json, what probes make of each space.
     """
     section = load_section(params, SamplePopulationsParams, "sample_populations")
     device = choose_device()

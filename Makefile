@@ -1,0 +1,50 @@
+# Each target sets up what it needs: a virtual environment in .venv, made once and again when its lists change.
+#
+#   make repro    the whole DAG, then a summary table      make lint     style and types
+#   make test     lint, then all tests                     make bench    figures of speed
+#   make clean    remove the environment and what tools keep; data, DVC's cache and logs stay
+#
+# Variables: PYTHON (3.11 or 3.12), ARGS (for `make repro`, e.g. ARGS="train_classifiers --force"),
+# PIP_ARGS (for pip: where PyPI's torch would bring gigabytes of CUDA packages that this machine cannot use,
+# PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu").
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3; do "$$name" -c "" 2>/dev/null && command -v "$$name" && break; done)
+PIP_ARGS ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The project's own tools first, also for what they start.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test lint bench clean
+.DELETE_ON_ERROR:
+
+repro: $(INSTALLED)
+	failure-atlas reproduce $(ARGS)
+
+test: lint
+	python -m pytest
+
+lint: $(INSTALLED)
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: $(INSTALLED)
+	@for file in $(wildcard benchmarks/[!_]*.py); do \
+		echo "== $$file"; python -m "benchmarks.$$(basename "$$file" .py)" || exit 1; \
+	done
+
+# The stamp comes last: an install that was cut short is done again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no python3.11, python3.12 or python3 found; install one or set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_ARGS) --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) *.egg-info build .mypy_cache .pytest_cache .ruff_cache .hypothesis .prefect
+	find stages flows tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
