@@ -65,18 +65,19 @@ def reproduce(
     selected = dag.select(targets)
     with hold_lock():
         url = os.environ.get("PREFECT_API_URL")
-        temporary = not url
+        server = None
         if url:
             require_api(url)
         else:
             say("starting a temporary Prefect server, which takes some seconds")
-            url = os.environ["PREFECT_API_URL"] = start_temporary_server()
+            url, server = start_temporary_server()
+            os.environ["PREFECT_API_URL"] = url
         check_params()  # here too, so that a mistake shows before the server is there
         from flows.reproduce import reproduce as flow
         from flows.terminal import show_stage_lines
 
-        if temporary:
-            wait_for_api(url)
+        if server:
+            wait_for_api(url, server)
         show_stage_lines(max(map(len, selected.stages)))
         state = flow(targets, force, max_workers, return_state=True)
         runs: Any = state.result(raise_on_failure=False)

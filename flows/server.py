@@ -3,6 +3,7 @@
 import atexit
 import os
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -16,8 +17,8 @@ SERVER_LOG = Path("logs/prefect-server.log")
 WAY_OUT = "or run without Prefect: dvc repro"
 
 
-def start_temporary_server() -> str:
-    """Start a server that ends with this process, however that ends; returns its API address while it still starts.
+def start_temporary_server() -> tuple[str, "subprocess.Popen[str]"]:
+    """Start a server that ends with this process, however that ends; returns its API address and its process at once.
 
     Call it before Prefect is imported: what was registered first is ended last, and Prefect delivers its last logs
     when the process exits. Its database is in PREFECT_HOME. Call `wait_for_api` before the first use.
@@ -32,15 +33,15 @@ def start_temporary_server() -> str:
             {"PREFECT_API_URL": url, "PREFECT_SERVER_UI_ENABLED": "false", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
         )
     atexit.register(end_supervised, process)
-    return url
+    return url, process
 
 
-def wait_for_api(url: str) -> None:
-    """Wait until a temporary server answers; FlowError if it does not within the time that Prefect allows."""
+def wait_for_api(url: str, process: "subprocess.Popen[str]") -> None:
+    """Wait until a temporary server answers; FlowError if it ends, or is silent for longer than Prefect allows."""
     patience = float(os.environ.get("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90"))
     deadline = time.monotonic() + patience
     while (fault := probe_api(url)) is not None:
-        if time.monotonic() > deadline:
+        if process.poll() is not None or time.monotonic() > deadline:
             raise FlowError(f"the temporary Prefect server did not start ({fault}); see {SERVER_LOG}, {WAY_OUT}")
         time.sleep(0.1)
 

@@ -26,6 +26,10 @@ PROCESSES_VARIABLE = "FAILURE_ATLAS_PROCESSES"
 TIMEOUT = timedelta(minutes=10)
 
 
+class LostWorkerError(Exception):
+    """Another worker of the group died, or did not answer in time."""
+
+
 @dataclass(frozen=True)
 class Worker:
     """One process of the group."""
@@ -43,7 +47,10 @@ class Worker:
         if self.count == 1:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        distributed.all_reduce(flat)
+        try:
+            distributed.all_reduce(flat)
+        except RuntimeError as error:  # gloo has no error class of its own
+            raise LostWorkerError(str(error).splitlines()[0]) from error
         flat /= self.count
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
@@ -74,7 +81,7 @@ def count_workers(batch_size: int, group: int, device: torch.device) -> int:
 def worker_group(count: int, target: Callable[..., None], *arguments: Any) -> Iterator[Worker]:
     """Start `count - 1` helpers that run `target(worker, *arguments)`; yield this process's own worker, rank 0.
 
-    The helpers end with this process, however it ends. Raises StageError if one of them died.
+    The helpers end with this process, however it ends. Raises StageError if one of them is lost.
     """
     if count == 1:
         yield Worker(0, 1)
@@ -94,15 +101,15 @@ def worker_group(count: int, target: Callable[..., None], *arguments: Any) -> It
             yield Worker(0, count)
             for helper in helpers:
                 helper.join()
-        except RuntimeError as error:
+        except LostWorkerError as error:
             connection.wait([helper.sentinel for helper in helpers], timeout=5)
-            dead = [helper for helper in helpers if helper.exitcode not in (None, 0)]
-            if dead:
-                raise StageError(
-                    f"worker {helpers.index(dead[0]) + 1} of {count} died with exit code {dead[0].exitcode}; its error "
-                    f"stands above; run again to go on from the last snapshot"
-                ) from error
-            raise
+            dead = [n for n, helper in enumerate(helpers, start=1) if helper.exitcode not in (None, 0)]
+            what = (
+                f"worker {dead[0]} of {count} died with exit code {helpers[dead[0] - 1].exitcode}"
+                if dead
+                else (f"a worker of {count} did not answer for {TIMEOUT.total_seconds() / 60:.0f} minutes ({error})")
+            )
+            raise StageError(f"{what}; run again to go on from the last snapshot") from error
         finally:
             for helper in helpers:
                 helper.kill()

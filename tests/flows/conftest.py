@@ -153,7 +153,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (home / "server.log").open("w") as log:
         process = start_supervised(command, log, environment)
     try:
-        wait_for_api(url)
+        wait_for_api(url, process)
         yield url
     finally:
         end_supervised(process)

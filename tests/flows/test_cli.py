@@ -65,6 +65,18 @@ def test_without_a_server_a_temporary_one_is_used_and_gone_after(project: Projec
     assert "Error" not in output
 
 
+def test_server_that_cannot_start_is_told_at_once(project: Project) -> None:
+    project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
+    started = time.monotonic()
+    database = "sqlite+aiosqlite:////no/such/folder/prefect.db"
+    code, output = project.run("reproduce", PREFECT_API_DATABASE_CONNECTION_URL=database)
+    assert code == 1
+    assert "error: the temporary Prefect server did not start (" in output
+    assert "see logs/prefect-server.log, or run without Prefect: dvc repro" in output
+    assert time.monotonic() - started < 60
+    project.wait_for_silence(1)
+
+
 def test_flows_import_no_stage() -> None:
     code = "import sys, flows.cli, flows.reproduce; print({name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -99,7 +99,7 @@ def test_cycle_is_told(toy: Project) -> None:
         a={"cmd": "cp b a", "deps": ["b"], "outs": ["a"]},
         b={"cmd": "cp a b", "deps": ["a"], "outs": ["b"]},
     )
-    with pytest.raises(FlowError, match="both a dependency and an output in stages: a, b"):
+    with pytest.raises(FlowError, match="both a dependency and an output"):
         read_dag()
 
 
