@@ -24,11 +24,11 @@ def multiply_matrices(threads: int, size: int = 1024, times: int = 4) -> float:
     return 2.0 * size**3 * times
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up torch's own formulas; its FlopCounterMode also follows modules, which fails at a second derivative."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

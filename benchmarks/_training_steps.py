@@ -1,7 +1,6 @@
 """Training steps to measure: the project's own and the published one, on equal widths, batches and work."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -23,8 +22,11 @@ from stages.train_stylegan2.workers import Worker
 CLASSES, IMAGES = 10, 1000
 ALONE = Worker(0, 1)
 PUBLISHED_EMA_KIMG = 500.0
+LEARNING_RATE = 1e-6  # its value costs nothing; near zero, no contender drifts to where scores and gradients vanish
+END, PLAIN, PENALIZED = 0, 1, 2
 
-Step = Callable[[], object]  # one call, one training step
+# A call takes one training step, with the R1 penalty or without it.
+Step = Callable[[bool], None]
 
 
 def own_step(
@@ -37,54 +39,85 @@ def own_step(
 ) -> Step:
     """The project's step, by default with the architecture of params.yaml."""
     state = _new_state(section, device, stem or section.discriminator_stem, resampling or section.resampling)
+    batches = _batches(section, device, state, worker)
     schedule = Schedule(
         total_images=10**12,
         batch_size=section.batch_size,
-        learning_rate=section.learning_rate,
+        learning_rate=LEARNING_RATE,
         decay_fraction=0.0,
         r1_gamma=section.r1_gamma,
         r1_interval_steps=section.r1_interval_steps,
         ema_kimg=section.ema_kimg,
         ema_ramp=section.ema_ramp,
     )
-    return partial(train_step, state, _batches(section, device, state, worker), schedule, worker)
+
+    def take(penalized: bool) -> None:
+        step = _next_step(state.images_seen // section.batch_size, section.r1_interval_steps, penalized)
+        state.images_seen = step * section.batch_size
+        train_step(state, batches, schedule, worker)
+
+    return take
 
 
 def twin_step(section: TrainStylegan2Params, device: torch.device, *, per_sample_weights: bool) -> Step:
     """The twin's step, whose discriminator starts at single pixels and whose networks resample with the filter."""
     fresh = _new_state(section, device, "pixels", "fir")
+    batches = _batches(section, device, fresh, ALONE)
+    decay = 0.5 ** (section.batch_size / (PUBLISHED_EMA_KIMG * 1000))
+    interval = section.r1_interval_steps
     state = start_training(
         fresh.generator,
         fresh.discriminator,
-        learning_rate=section.learning_rate,
-        r1_interval_steps=section.r1_interval_steps,
+        learning_rate=LEARNING_RATE,
+        r1_interval_steps=interval,
         per_sample_weights=per_sample_weights,
     )
-    return partial(
-        published_step,
-        state,
-        _batches(section, device, fresh, ALONE),
-        r1_gamma=section.r1_gamma,
-        r1_interval_steps=section.r1_interval_steps,
-        ema_decay=0.5 ** (section.batch_size / (PUBLISHED_EMA_KIMG * 1000)),
-    )
+
+    def take(penalized: bool) -> None:
+        state.step = _next_step(state.step, interval, penalized)
+        published_step(state, batches, r1_gamma=section.r1_gamma, r1_interval_steps=interval, ema_decay=decay)
+
+    return take
 
 
-def step_on_command(worker: Worker, section: TrainStylegan2Params, device: torch.device) -> None:
-    """What the other workers do: wait idly until told how many steps to take, take them, and end at 0."""
+def led_step(section: TrainStylegan2Params, device: torch.device, worker: Worker) -> Step:
+    """The project's step over all workers, which wait in `follow_steps`."""
+    own = own_step(section, device, worker)
+
+    def take(penalized: bool) -> None:
+        _tell(worker, PENALIZED if penalized else PLAIN)
+        own(penalized)
+
+    return take
+
+
+def follow_steps(worker: Worker, section: TrainStylegan2Params, device: torch.device) -> None:
+    """What the other workers do: wait idly to be told what kind of step to take, until it is the end."""
     torch.use_deterministic_algorithms(True)
     step = own_step(section, device, worker)
-    while count := command(worker, 0):
-        for _ in range(count):
-            step()
+    while (told := _tell(worker, END)) != END:
+        step(told == PENALIZED)
 
 
-def command(worker: Worker, count: int) -> int:
-    """Tell the other workers how many steps to take, or be told by the first one."""
-    told = torch.tensor([count])
+def end_steps(worker: Worker) -> None:
+    """Let the other workers go."""
+    _tell(worker, END)
+
+
+def _tell(worker: Worker, word: int) -> int:
+    """Tell the other workers a word, or be told it by the first one."""
+    told = torch.tensor([word])
     if worker.count > 1:
         distributed.broadcast(told, src=0)
     return int(told)
+
+
+def _next_step(step: int, interval: int, penalized: bool) -> int:
+    """The next step number at which R1 is due, or is not."""
+    step += 1
+    while (step % interval == 0) != penalized:
+        step += 1
+    return step
 
 
 def _new_state(
@@ -109,7 +142,7 @@ def _new_state(
             resampling=resampling,
         ),
         AdaptiveProbability(0.0, section.ada_interval_steps, section.ada_kimg),  # off, as in the twin
-        learning_rate=section.learning_rate,
+        learning_rate=LEARNING_RATE,
         seed=section.seed,
         device=device,
     )

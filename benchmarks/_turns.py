@@ -11,49 +11,43 @@ from rich.table import Table
 
 from stages.common.progress import Progress
 
-FEWEST_ROUNDS = 2
 SHEET_WIDTH = 120  # columns, where the output is no terminal
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One thing to measure.
-
-    run: does a piece of work and returns its size.  warm: does a little of it, so that threads and caches are ready.
-    """
+    """One thing to measure; measure: one turn, which returns a rate per second."""
 
     name: str
-    run: Callable[[], float]
-    warm: Callable[[], object]
+    measure: Callable[[], float]
 
 
 def measure_in_turns(contenders: Sequence[Contender], seconds: float, title: str) -> dict[str, list[float]]:
     """Rates of each contender, one per round; every round runs all of them, forwards and backwards by turns.
 
-    Rounds are run while another one fits into `seconds`, two at least.
+    Rounds are run while another one fits into `seconds`; one at least, which takes longer on a busy machine.
     """
     rates: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     started, longest, rounds = time.monotonic(), 0.0, 0
-    with Progress(title, max(int(seconds), 1), "s") as progress:
-        while rounds < FEWEST_ROUNDS or time.monotonic() - started + longest < seconds:
+    with Progress(title, max(round(seconds), 1), "s") as progress:
+        while rounds == 0 or time.monotonic() - started + longest < seconds:
             began = time.monotonic()
             for contender in contenders if rounds % 2 == 0 else reversed(contenders):
-                contender.warm()
-                first = time.perf_counter()
-                work = contender.run()
-                rates[contender.name].append(work / (time.perf_counter() - first))
-                progress.advance(min(int(time.monotonic() - started), progress.total) - progress.done)
+                rates[contender.name].append(contender.measure())
+                progress.advance(min(round(time.monotonic() - started), progress.total) - progress.done)
             rounds += 1
             longest = max(longest, time.monotonic() - began)
     return rates
 
 
-def repeat_for(seconds: float, work: Callable[[], int]) -> float:
-    """Repeat a piece of work until some time has passed; the work done in all."""
-    first, done = time.perf_counter(), 0
-    while time.perf_counter() - first < seconds:
+def repeat_for(seconds: float, work: Callable[[], float]) -> float:
+    """Do a piece of work once to warm up, then again until some time has passed; work done per second."""
+    work()
+    first, done, passed = time.perf_counter(), 0.0, 0.0
+    while passed < seconds:
         done += work()
-    return done
+        passed = time.perf_counter() - first
+    return done / passed
 
 
 def median_ratio(rates: Sequence[float], reference: Sequence[float]) -> float:
@@ -70,7 +64,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     """Print a table, its first column to the left and the others to the right, and lines below it."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left")
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console = Console(width=None if sys.stdout.isatty() else SHEET_WIDTH, highlight=False)

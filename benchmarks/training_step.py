@@ -1,11 +1,12 @@
 """Images per second of the full training step, against a slow twin of NVIDIA's published one.
 
-All contenders have the widths and the batch size of params.yaml and do the same work: a turn is one R1 interval of
-steps, in which both networks take every step and R1 is computed once.
+All contenders have the widths and the batch size of params.yaml and do the same work: both networks take every step,
+and R1 is due once in an interval. A turn is one step with R1 and a few without, weighted as in the interval.
 """
 
 import os
 import statistics
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,15 +17,16 @@ import typer
 
 from benchmarks._command import run_benchmark
 from benchmarks._flops import count_flops, multiply_matrices
-from benchmarks._training_steps import Step, command, own_step, step_on_command, twin_step
-from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, spread
+from benchmarks._training_steps import Step, end_steps, follow_steps, led_step, own_step, twin_step
+from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, spread
 from stages.common.device import choose_device
 from stages.common.params import load_section
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.workers import Worker, count_workers, worker_group
 
-TWIN, SHARED = "twin of the published step", "twin, shared weights"
-OWN, OWN_FIR = "this project", "this project, FIR and pixel stem"
+TWIN, SHARED = "published step (twin)", "twin, shared weights"
+OWN, OWN_FIR = "project's step", "project's, FIR and pixels"
+PLAIN_STEPS, TURN_SECONDS = 4, 3.0  # steps without R1 in a turn, fewer where they take long
 BAR = 2.0  # times the twin's images/s that the project wants of its own step
 
 
@@ -39,7 +41,7 @@ class Entry:
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="Time to spend on measuring; two rounds are always run.")] = 60.0,
+    seconds: Annotated[float, typer.Option(help="Time to spend on measuring; one round is always run.")] = 60.0,
     params: Annotated[Path, typer.Option(help="The params file whose section train_stylegan2 is measured.")] = Path(
         "params.yaml"
     ),
@@ -49,12 +51,12 @@ def main(
     device = choose_device()
     cores = len(os.sched_getaffinity(0)) if device.type == "cpu" else 1
     workers = count_workers(section.batch_size, section.minibatch_std_group, device)
-    with worker_group(workers, step_on_command, section, device) as worker:
+    with worker_group(workers, follow_steps, section, device) as worker:
         try:
             entries = _enter(section, device, cores, worker)
             rates = measure_in_turns([entry.contender for entry in entries], seconds, "training step")
         finally:
-            command(worker, 0)
+            end_steps(worker)
     _report(section, device, entries, rates)
 
 
@@ -69,90 +71,87 @@ def _enter(section: TrainStylegan2Params, device: torch.device, cores: int, work
     entries = []
     for threads in sorted({1, cores}):
         for title, step in steps.items():
-            if threads == cores or title in (TWIN, OWN):  # the rest on all cores only: time is short
-                contender = _contend(f"{title} on {threads}", section, step, device, threads)
-                entries.append(Entry(title, threads, contender, flops[title]))
+            contender = _contend(f"{title} on {threads}", section, step, device, threads)
+            entries.append(Entry(title, threads, contender, flops[title]))
         if device.type == "cpu":
-            run = partial(multiply_matrices, threads)
-            entries.append(Entry("float32 matrix product", threads, Contender(f"sgemm {threads}", run, run)))
+            turn = partial(repeat_for, 0.1, partial(multiply_matrices, threads))
+            entries.append(Entry("float32 matrix product", threads, Contender(f"matrices on {threads}", turn)))
     if worker.count > 1:
         title = f"{OWN}, {worker.count} processes"
-        together = _contend(title, section, own_step(section, device, worker), device, 1, worker)
+        together = _contend(title, section, led_step(section, device, worker), device, 1)
         entries.append(Entry(title, worker.count, together, flops[OWN]))
     return entries
 
 
-def _contend(
-    name: str,
-    section: TrainStylegan2Params,
-    step: Step,
-    device: torch.device,
-    threads: int,
-    worker: Worker | None = None,
-) -> Contender:
-    def run(count: int) -> float:
-        torch.set_num_threads(threads)
-        if worker is not None:
-            command(worker, count)
-        for _ in range(count):
-            step()
+def _contend(name: str, section: TrainStylegan2Params, step: Step, device: torch.device, threads: int) -> Contender:
+    def time_step(penalized: bool) -> float:
+        started = time.perf_counter()
+        step(penalized)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return count * section.batch_size
+        return time.perf_counter() - started
 
-    return Contender(name, partial(run, section.r1_interval_steps), partial(run, 1))
+    def measure() -> float:
+        torch.set_num_threads(threads)
+        time_step(False)  # warms up
+        first, plain = time_step(True), [time_step(False)]
+        while len(plain) < PLAIN_STEPS and sum(plain) < TURN_SECONDS:
+            plain.append(time_step(False))
+        interval = section.r1_interval_steps
+        return interval * section.batch_size / (first + (interval - 1) * statistics.mean(plain))
+
+    return Contender(name, measure)
 
 
-def _flops_per_image(section: TrainStylegan2Params, fresh: Step) -> float:
-    """Mean over one R1 interval; a fresh step's first call has R1, its second has not."""
-    first, plain = count_flops(fresh), count_flops(fresh)
+def _flops_per_image(section: TrainStylegan2Params, step: Step) -> float:
+    """Mean over one R1 interval."""
+    penalized, plain = (count_flops(partial(step, kind)) for kind in (True, False))
     interval = section.r1_interval_steps
-    return (first + (interval - 1) * plain) / (interval * section.batch_size)
+    return (penalized + (interval - 1) * plain) / (interval * section.batch_size)
 
 
 def _report(
     section: TrainStylegan2Params, device: torch.device, entries: list[Entry], rates: dict[str, list[float]]
 ) -> None:
-    medians = {entry.contender.name: statistics.median(rates[entry.contender.name]) for entry in entries}
-    matrix = {entry.cores: medians[entry.contender.name] for entry in entries if not entry.flops}
+    matrix = {entry.cores: statistics.median(rates[entry.contender.name]) for entry in entries if not entry.flops}
     twins = {entry.cores: rates[entry.contender.name] for entry in entries if entry.title == TWIN}
     rows = []
     for entry in entries:
-        own, median = rates[entry.contender.name], medians[entry.contender.name]
-        if not entry.flops:
-            giga = [rate / 1e9 for rate in own]
-            rows.append([entry.title, str(entry.cores), "", "", "", "", f"{median / 1e9:.1f}", "1"])
-            rows[-1][3] = f"({spread(giga, 1)} GFLOP/s)"
-            continue
-        reference, rate = twins.get(entry.cores, twins[max(twins)]), median * entry.flops
-        share = f"{rate / matrix[entry.cores]:.2f}" if entry.cores in matrix else ""
-        rows.append(
-            [
-                entry.title, str(entry.cores), f"{median:,.0f}", spread(own), f"{median_ratio(own, reference):.2f}",
-                f"{entry.flops / 1e6:.0f}", f"{rate / 1e9:.1f}", share,
-            ]
-        )  # fmt: skip
-    notes = _notes(section, device, entries, rates)
-    columns = ["step", "cores", "images/s", "lowest - highest", "x twin", "MFLOP/image", "GFLOP/s", "of matrix rate"]
-    print_table("Training step: one full step of generator and discriminator", columns, rows, notes)
+        own = rates[entry.contender.name]
+        rate = statistics.median(own)
+        if entry.flops:
+            ratios = [median_ratio(own, twin) for twin in (twins.get(entry.cores, own), _best(entries, rates, TWIN))]
+            flops = rate * entry.flops
+            images = [f"{rate:,.0f}", spread(own), *(f"{ratio:.2f}" for ratio in ratios), f"{entry.flops / 1e6:.0f}"]
+        else:
+            flops, images = rate, [""] * 5
+        share = f"{flops / matrix[entry.cores]:.2f}" if entry.cores in matrix else ""
+        rows.append([entry.title, str(entry.cores), *images, f"{flops / 1e9:.1f}", share])
+    columns = [
+        "step", "cores", "images/s\nmedian", "images/s\nlow - high", "x twin,\nsame cores", "x twin,\nbest",
+        "MFLOP\n/image", "GFLOP/s\nmedian", "of matrix\nrate",
+    ]  # fmt: skip
+    print_table("Training step", columns, rows, _notes(section, device, entries, rates))
+
+
+def _best(entries: list[Entry], rates: dict[str, list[float]], *titles: str) -> list[float]:
+    """Rates of the fastest entry whose title begins with one of these."""
+    names = [entry.contender.name for entry in entries if entry.title.startswith(titles) and entry.flops]
+    return max((rates[name] for name in names), key=statistics.median)
 
 
 def _notes(
     section: TrainStylegan2Params, device: torch.device, entries: list[Entry], rates: dict[str, list[float]]
 ) -> list[str]:
-    def best(*titles: str) -> list[float]:
-        names = [entry.contender.name for entry in entries if entry.title.startswith(titles) and entry.flops]
-        return max((rates[name] for name in names), key=statistics.median)
-
-    own = best(OWN)
-    over_twin, over_shared = median_ratio(own, best(TWIN)), median_ratio(own, best(SHARED))
+    own = _best(entries, rates, OWN)
+    over_twin, over_shared = (median_ratio(own, _best(entries, rates, title)) for title in (TWIN, SHARED))
     widths = f"widths {section.generator_channels} and {section.discriminator_channels}, batch {section.batch_size}"
+    rounds = f"medians of {len(own)} rounds in turns, ratios within a round"
     return [
-        f"Best of this project over the best of the twin: {over_twin:.2f} (wanted: {BAR:g}).",
-        f"The same over the twin with shared weights, the other form that the published code has: {over_shared:.2f}.",
-        f"{device}, {widths}, R1 every {section.r1_interval_steps} steps, no augmentation.",
-        f"Medians of {len(own)} rounds in turns; x twin: within a round, on as many cores. On a busy machine rates",
-        "mean little and ratios more: see how far apart the lowest and the highest are.",
+        f"Best of the project over the best of the twin: {over_twin:.2f} (wanted: {BAR:g}).",
+        f"The same over the twin with shared weights, the other form of the published code: {over_shared:.2f}.",
+        f"{device}, {widths}, R1 every {section.r1_interval_steps} steps, no augmentation; {rounds}.",
+        "On a busy machine rates mean little and ratios more: see low - high; several threads suffer most.",
         "FLOP: of convolutions and matrix products. benchmarks/_published_step.py says what the twin leaves out.",
     ]
 

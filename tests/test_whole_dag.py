@@ -20,7 +20,6 @@ FIGURES = [
     "sample_populations/figures/fig3_spaces",
     "rank_dimensions/clean/figures/fig4_well_against_mis",
     "rank_dimensions/corrupted/figures/fig4_well_against_mis",
-    "walk_corner_cases/corrupted/figures/fig5_degradation_class3",
     "walk_corner_cases/corrupted/figures/fig7_corner_cases",
     "compute_curves/figures/fig6a_classifiers",
 ]

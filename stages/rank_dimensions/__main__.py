@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from stages.common.arrays import write_arrays
+from stages.common.class_means import subtract_class_means
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.device import choose_device
 from stages.common.figures import save_figure
@@ -27,7 +28,6 @@ from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.params import RankDimensionsParams
 from stages.rank_dimensions.population_pass import score_population
 from stages.rank_dimensions.ranking import GLOBAL, tabulate_ranking
-from stages.rank_dimensions.separation import subtract_class_mean
 from stages.rank_dimensions.summary import (
     summarize_agreement,
     summarize_mass,
@@ -72,7 +72,7 @@ def main(
     well = predicted == true_class
     leading = ranking[ranking["scope"] == GLOBAL]
     shown = choose_dimensions(leading, section.top_k, numpy_stream(section.seed, "random dimensions"))
-    values = {"raw": styles, "minus_class_mean": subtract_class_mean(styles, true_class)}
+    values = {"raw": styles, "minus_class_mean": subtract_class_means(styles, true_class)}
     metrics = {
         "samples": len(styles),
         "style_dimensions": styles.shape[1],

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from stages.common.class_means import subtract_class_means
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.device import choose_device
 from stages.common.errors import StageError
@@ -20,11 +21,7 @@ from stages.sample_populations.latents import balance_labels, draw_latents
 from stages.sample_populations.outcomes import classify_styles
 from stages.sample_populations.params import SamplePopulationsParams
 from stages.sample_populations.population import sample_population, write_population
-from stages.sample_populations.probes import (
-    measure_class_separation,
-    measure_outcome_separation,
-    subtract_class_means,
-)
+from stages.sample_populations.probes import measure_class_separation, measure_outcome_separation
 from stages.sample_populations.style_table import tabulate_styles
 from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_stylegan2.checkpoint import load_generator

@@ -60,14 +60,6 @@ def roc_auc(scores: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
     return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half), "n": len(scores)}
 
 
-def subtract_class_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Features [N, F] with each class moved to the origin, so that what remains is not the class."""
-    centred = features.astype(np.float64)
-    for label in np.unique(labels):
-        centred[labels == label] -= centred[labels == label].mean(0)
-    return centred
-
-
 def _probe() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=MAX_ITERATIONS))
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from stages.common.errors import StageError
 from stages.train_classifiers.augmentation import draw_affine, warp
-from stages.train_classifiers.networks import Classifier
+from stages.train_classifiers.networks import LAYOUTS, Classifier
 
 WARM_UP = 0.1  # share of the training over which the learning rate rises
 BETAS = (0.9, 0.99)
@@ -46,6 +46,8 @@ def train(
     steps = math.ceil(training_images / batch_size)
     batches = draw_batches(len(labels), batch_size, order)
     curve, loss_sum, correct, seen = [], 0.0, 0, 0
+    layout = LAYOUTS[classifier.architecture["network"]]
+    classifier.to(memory_format=layout)  # type: ignore[call-overload]  # its stub leaves this argument out
     classifier.train()
     for step in range(steps):
         rate = learning_rate * one_cycle(step / steps)
@@ -55,7 +57,7 @@ def train(
         batch = images[chosen].to(torch.float32) / 255
         if any(limits.values()):
             batch = warp(batch, draw_affine(len(chosen), shapes, **limits).to(batch), interpolation)
-        logits = classifier(batch)
+        logits = classifier(batch.contiguous(memory_format=layout))
         loss = functional.cross_entropy(logits, labels[chosen])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

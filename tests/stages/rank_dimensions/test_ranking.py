@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from stages.common.class_means import subtract_class_means
 from stages.rank_dimensions.agreement import (
     correlate_ranks,
     draw_halves,
@@ -17,7 +18,7 @@ from stages.rank_dimensions.concentration import bootstrap_share, share_top_tent
 from stages.rank_dimensions.figures import choose_dimensions, tabulate_histograms
 from stages.rank_dimensions.moments import ClassMoments
 from stages.rank_dimensions.ranking import tabulate_ranking
-from stages.rank_dimensions.separation import bound_null_ks, measure_ks, subtract_class_mean
+from stages.rank_dimensions.separation import bound_null_ks, measure_ks
 from stages.train_stylegan2.generator import StyleLayer
 
 LAYOUT = [StyleLayer("b4.conv1", "conv", 4, 0, 3), StyleLayer("b4.torgb", "torgb", 4, 3, 2)]
@@ -126,7 +127,7 @@ def test_equal_distributions_stay_below_the_null_bound_in_95_percent():
 def test_subtracting_class_means_leaves_none():
     random = np.random.default_rng(0)
     true_class = np.arange(30) % 3
-    centred = subtract_class_mean(random.normal(size=(30, 4)) + 10 * true_class[:, None], true_class)
+    centred = subtract_class_means(random.normal(size=(30, 4)) + 10 * true_class[:, None], true_class)
     for index in range(3):
         np.testing.assert_allclose(centred[true_class == index].mean(axis=0), 0, atol=1e-12)
 

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from stages.common.class_means import subtract_class_means
 from stages.sample_populations.probes import (
     measure_class_separation,
     measure_outcome_separation,
     roc_auc,
-    subtract_class_means,
 )
 
 

@@ -1,0 +1,49 @@
+"""README and CONTRIBUTING against the project: links lead somewhere, tables name what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.house import ROOT, read_dag
+
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_file_of_the_project(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if not target.startswith("https://"):
+            assert (ROOT / target).exists(), f"{document} links to {target}, which is missing"
+
+
+def test_readme_names_every_stage_in_the_order_of_the_dag() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\| \[`(\w+)`\]\(stages/\1\)", text) == list(read_dag())
+
+
+def test_every_param_has_a_comment_with_its_range() -> None:
+    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
+    commented: set[tuple[str, str]] = set()
+    keys: list[tuple[str, str]] = []
+    section = ""
+    for line in lines:
+        if match := re.match(r"(\w+):", line):
+            section = match[1]
+        elif match := re.match(r"\s+(\w+):(.*)", line):
+            keys.append((section, match[1]))
+            if "#" in match[2]:
+                commented.add(keys[-1])
+    entries = set(yaml.safe_load("\n".join(lines))["train_classifiers"])
+    bare = {key for key in keys if key[1] not in entries} - commented
+    assert not bare, f"params without a comment: {sorted(bare)}"
+
+
+def test_the_default_run_is_in_git_with_its_figures() -> None:
+    for name, stage in read_dag().items():
+        assert Path("data", name).name == name
+        assert list((ROOT / "data" / name).rglob("metrics.json")), f"no metrics of {name}"
+        assert list((ROOT / "data" / name).rglob("figures/*.png")), f"no figures of {name}"
+        assert "desc" in stage
