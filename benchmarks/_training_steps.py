@@ -8,6 +8,7 @@ from torch import distributed
 
 from benchmarks._published_step import start_training
 from benchmarks._published_step import train_step as published_step
+from stages.common.device import fix_kernels
 from stages.common.seeds import numpy_stream
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
@@ -93,7 +94,7 @@ def led_step(section: TrainStylegan2Params, device: torch.device, worker: Worker
 
 def follow_steps(worker: Worker, section: TrainStylegan2Params, device: torch.device) -> None:
     """What the other workers do: wait idly to be told what kind of step to take, until it is the end."""
-    torch.use_deterministic_algorithms(True)
+    fix_kernels()
     step = own_step(section, device, worker)
     while (told := _tell(worker, END)) != END:
         step(told == PENALIZED)

@@ -60,6 +60,11 @@ def spread(rates: Sequence[float], digits: int = 0) -> str:
     return f"{min(rates):,.{digits}f} - {max(rates):,.{digits}f}"
 
 
+def show_ratio(ratio: float) -> str:
+    """A ratio as text, with the digits that say something."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
     """Print a table, its first column to the left and the others to the right, and lines below it."""
     table = Table(title=title, title_justify="left")

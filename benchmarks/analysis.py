@@ -12,7 +12,7 @@ import torch
 import typer
 
 from benchmarks._command import run_benchmark
-from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, spread
+from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, show_ratio, spread
 from stages.common.device import choose_device
 from stages.common.params import load_section
 from stages.common.seeds import torch_stream
@@ -119,7 +119,7 @@ def main(
     rates = measure_in_turns(contenders, seconds, "analysis")
     rows = []
     for name, own in rates.items():
-        ratios = [f"{median_ratio(own, rates[other]):,.3g}" for other in (IMAGES, DIFFERENCES)]
+        ratios = [show_ratio(median_ratio(own, rates[other])) for other in (IMAGES, DIFFERENCES)]
         digits = 0 if statistics.median(own) > 100 else 2
         rows.append([name, f"{statistics.median(own):,.{digits}f}", spread(own, digits), *ratios])
     whole = sum(POPULATION / statistics.median(rates[name]) for name in (STYLES, IMAGES, GRADIENTS))
@@ -127,8 +127,8 @@ def main(
     columns = ["analysis", "samples/s\nmedian", "samples/s\nlow - high", "x images", "x finite\ndifferences"]
     notes = [
         f"Sampling {POPULATION:,} images and one gradient pass over them: {whole:.0f} s.",
-        f"A gradient by finite differences takes {2 * generator.style_dimensions} forwards of generator and classifier.",
-        f"{device}, {torch.get_num_threads()} threads, {sizes}; medians of {len(rates[IMAGES])} rounds in turns.",
+        f"A gradient by finite differences: {2 * generator.style_dimensions} forwards of generator and classifier.",
+        f"{device}, torch threads {torch.get_num_threads()}, {sizes}; rounds in turns: {len(rates[IMAGES])}.",
         "On a busy machine rates mean little and ratios more: see low - high; several threads suffer most.",
     ]
     print_table("Analysis", columns, rows, notes)

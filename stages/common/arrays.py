@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.codecs import ZstdCodec
 
 from stages.common.errors import StageError
 from stages.common.files import remove, replacing
@@ -36,6 +37,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NamedArray], attributes: Mappi
                 chunks=chunks,
                 shards=shards,
                 dimension_names=dimensions,
+                compressors=ZstdCodec(level=0, checksum=True),  # a flipped byte is an error, not another number
                 fill_value=np.nan if array.dtype.kind == "f" else 0,
                 config={"write_empty_chunks": True},
             )

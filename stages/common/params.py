@@ -2,10 +2,10 @@
 
 import math
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from stages.common.errors import StageError
@@ -13,6 +13,7 @@ from stages.common.errors import StageError
 HELD_LENGTH = 100  # of a value in a message, in characters
 
 SectionT = TypeVar("SectionT", bound="Section")
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what every generator of random numbers takes
 
 
 class Section(BaseModel):

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stages.common.params import Section
+from stages.common.params import Section, Seed
 
 
 class ComputeCurvesParams(Section):
     """Section `compute_curves` of params.yaml."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     top_k: list[Annotated[int, Field(ge=1)] | Literal["all"]] = Field(min_length=1)
     headline_k: int = Field(ge=1)
     bins: int = Field(ge=2, le=1_000)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from stages.common.params import Section
+from stages.common.params import Section, Seed
 
 Severity = Annotated[int, Field(ge=1, le=5)]
 
@@ -12,7 +12,7 @@ Severity = Annotated[int, Field(ge=1, le=5)]
 class CorruptImagesParams(Section):
     """How much of the set is corrupted, and how badly."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     clean_fraction: Annotated[float, Field(ge=0, le=1)]
     table: Literal["imagenet-c", "tiny-imagenet-c", "cifar-c"]
     severities: Annotated[list[Severity], Field(min_length=1)]

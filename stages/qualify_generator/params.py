@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from stages.common.params import Section
+from stages.common.params import Section, Seed
 
 
 class QualifyGeneratorParams(Section):
     """Section `qualify_generator` of params.yaml."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     samples: int = Field(ge=10)
     repeats: int = Field(ge=2, le=100)
     neighbours: int = Field(ge=1, le=100)

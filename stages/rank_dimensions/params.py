@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from stages.common.params import Section
+from stages.common.params import Section, Seed
 
 
 class RankDimensionsParams(Section):
     """How the ranking is computed and shown; params.yaml tells the units."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     batch_size: int = Field(ge=1, le=10_000)
     split_halves: int = Field(ge=2, le=1000)
     top_k: int = Field(ge=1, le=10)

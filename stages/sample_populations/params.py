@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from stages.common.params import Section
+from stages.common.params import Section, Seed
 
 
 class SamplePopulationsParams(Section):
     """Section `sample_populations` of params.yaml."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     samples: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     tsne_samples: int = Field(ge=10)

@@ -1,7 +1,9 @@
 """Two small convolutional classifiers of different architecture: one kind to test, one kind to judge.
 
 Both take grey or colour images of any size from 16 px, scale them themselves, are smooth (no gradient is blocked
-anywhere), and in evaluation mode treat each image alone, whatever the batch.
+anywhere), and treat each image alone, in training too: group normalisation, not batch normalisation. The fixed
+statistics of the latter would make a network that was trained on clean images guess on all corrupted ones (measured:
+12 % right instead of 63 %), which leaves no gradual failure to study.
 """
 
 from typing import Any
@@ -39,11 +41,7 @@ class Classifier(nn.Module):
 
 
 def build_plain(channels: int, width: int) -> tuple[nn.Module, int]:
-    """Five strided convolutions with group normalisation: the architecture under test; 4 * width features.
-
-    Not batch normalisation: its fixed statistics make a network that was trained on clean images guess on all corrupted
-    ones (12 % right instead of 65 %), which leaves no gradual failure to study.
-    """
+    """Five convolutions, three of them strided, SiLU: the architecture under test; 4 * width features."""
     return (
         nn.Sequential(
             _convolution(channels, width, kernel=5, stride=2),
@@ -57,7 +55,7 @@ def build_plain(channels: int, width: int) -> tuple[nn.Module, int]:
 
 
 def build_residual(channels: int, width: int) -> tuple[nn.Module, int]:
-    """Residual blocks, average pooling, batch normalisation: the judge's architecture; 2 * width features."""
+    """Residual blocks between average pooling, GELU: the judge's architecture; 2 * width features."""
     return (
         nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
@@ -67,7 +65,7 @@ def build_residual(channels: int, width: int) -> tuple[nn.Module, int]:
             ResidualBlock(width, 2 * width),
             nn.AvgPool2d(2),
             ResidualBlock(2 * width, 2 * width),
-            nn.BatchNorm2d(2 * width),
+            nn.GroupNorm(GROUPS, 2 * width),
             nn.GELU(),
         ),
         2 * width,
@@ -75,8 +73,6 @@ def build_residual(channels: int, width: int) -> tuple[nn.Module, int]:
 
 
 TRUNKS = {"plain": build_plain, "residual": build_residual}
-# The layout of memory that trains faster on a CPU (measured: plain 1.0 to 1.4 times, residual 1.5 times).
-LAYOUTS = {"plain": torch.contiguous_format, "residual": torch.channels_last}
 
 
 class ResidualBlock(nn.Module):
@@ -85,10 +81,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.BatchNorm2d(inputs),
+            nn.GroupNorm(GROUPS, inputs),
             nn.GELU(),
             nn.Conv2d(inputs, outputs, 3, padding=1),
-            nn.BatchNorm2d(outputs),
+            nn.GroupNorm(GROUPS, outputs),
             nn.GELU(),
             nn.Conv2d(outputs, outputs, 3, padding=1),
         )

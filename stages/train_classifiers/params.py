@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.common.params import Section
+from stages.common.params import Section, Seed
 
 
 class AugmentationParams(Section):
@@ -28,7 +28,7 @@ class TrainClassifierParams(Section):
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     augmentation: AugmentationParams
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
 
 MODEL = TrainClassifierParams

@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from stages.common.errors import StageError
 from stages.train_classifiers.augmentation import draw_affine, warp
-from stages.train_classifiers.networks import LAYOUTS, Classifier
+from stages.train_classifiers.networks import Classifier
+from stages.train_classifiers.sharded_gradient import set_gradient, shard_workers
 
 WARM_UP = 0.1  # share of the training over which the learning rate rises
 BETAS = (0.9, 0.99)
 CURVE_POINTS = 16
+LAYOUT = torch.channels_last  # on a CPU 1.1 to 1.5 times as fast as the other
 
 
 def train(
@@ -37,7 +38,7 @@ def train(
     training_images: how many images are shown in total, each counted as often as it is shown; independent of N, so that
     a larger set takes no longer.  limits, interpolation: of the
     augmentation, as `draw_affine` and `warp` take them.  order, shapes: CPU generators of the
-    shuffle and of the augmentation.  evaluate: called in evaluation mode at each of 16 points of the learning curve.
+    shuffle and of the augmentation.  evaluate: called at each of 16 points of the learning curve.
     advance: told the number of images just shown and a note.
     Returns the points: images seen, learning rate, loss and accuracy in training since the last, what `evaluate` gave.
     Raises StageError if the loss is no longer finite.
@@ -45,44 +46,29 @@ def train(
     optimiser = torch.optim.AdamW(_groups(classifier, weight_decay), lr=learning_rate, betas=BETAS)
     steps = math.ceil(training_images / batch_size)
     batches = draw_batches(len(labels), batch_size, order)
-    curve, loss_sum, correct, seen = [], 0.0, 0, 0
-    layout = LAYOUTS[classifier.architecture["network"]]
-    classifier.to(memory_format=layout)  # type: ignore[call-overload]  # its stub leaves this argument out
-    classifier.train()
-    for step in range(steps):
-        rate = learning_rate * one_cycle(step / steps)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        chosen = next(batches).to(labels.device)
-        batch = images[chosen].to(torch.float32) / 255
-        if any(limits.values()):
-            batch = warp(batch, draw_affine(len(chosen), shapes, **limits).to(batch), interpolation)
-        logits = classifier(batch.contiguous(memory_format=layout))
-        loss = functional.cross_entropy(logits, labels[chosen])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+    classifier.to(memory_format=LAYOUT)  # type: ignore[call-overload]  # its stub leaves this argument out
+    curve, losses, correct, shown = [], 0.0, 0, 0
+    with shard_workers() as workers:
+        for step in range(1, steps + 1):
+            rate = learning_rate * one_cycle((step - 1) / steps)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            chosen = next(batches).to(labels.device)
+            batch = images[chosen].to(torch.float32) / 255
+            if any(limits.values()):
+                batch = warp(batch, draw_affine(batch_size, shapes, **limits).to(batch), interpolation)
+            loss, right = set_gradient(classifier, batch.contiguous(memory_format=LAYOUT), labels[chosen], workers)
+            if not math.isfinite(loss):
+                raise StageError(f"loss is not finite after {step * batch_size:,} images; try a smaller learning_rate")
+            optimiser.step()
+            advance(batch_size, f"loss {loss:.3f}")
 
-        loss_sum += loss.item() * batch_size
-        correct += int((logits.argmax(1) == labels[chosen]).sum())
-        seen += batch_size
-        if not math.isfinite(loss_sum):
-            raise StageError(f"loss is not finite after {step * batch_size:,} images; try a smaller learning_rate")
-        advance(batch_size, f"loss {loss.item():.3f}")
-        if (step + 1) * CURVE_POINTS // steps > step * CURVE_POINTS // steps:
-            classifier.eval()
-            curve.append(
-                {
-                    "images": (step + 1) * batch_size,
-                    "learning_rate": rate,
-                    "train_loss": loss_sum / seen,
-                    "train_accuracy": correct / seen,
-                    **evaluate(),
-                }
-            )
-            classifier.train()
-            loss_sum, correct, seen = 0.0, 0, 0
-    classifier.eval()
+            losses, correct, shown = losses + loss * batch_size, correct + right, shown + batch_size
+            if step * CURVE_POINTS // steps > (step - 1) * CURVE_POINTS // steps:
+                point = {"images": step * batch_size, "learning_rate": rate}
+                point |= {"train_loss": losses / shown, "train_accuracy": correct / shown}
+                curve.append(point | evaluate())
+                losses, correct, shown = 0.0, 0, 0
     return curve
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages.common.params import Section
+from stages.common.params import Section, Seed
 
 Width = Annotated[int, Field(ge=4, le=1024)]
 
@@ -19,7 +19,7 @@ class Resume(Section):
 class TrainStylegan2Params(Section):
     """Architecture, schedule and regularisation of the generator's training."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     total_kimg: Annotated[int, Field(ge=1, le=1_000_000)]
     resume: Resume | None
     # Architecture.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from stages.common.device import fix_kernels
 from stages.common.errors import StageError
 from stages.prepare_images.store import ImageSet
 from stages.train_stylegan2.augmentation import AdaptiveProbability
@@ -132,7 +133,7 @@ def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> T
 
 def _train_helper(worker: Worker, session: Session) -> None:
     """What a helper process runs: the same steps as the first worker, without files or progress."""
-    torch.use_deterministic_algorithms(True)
+    fix_kernels()
     _train(worker, session, start_state(session), lambda _state, _last: None)
 
 

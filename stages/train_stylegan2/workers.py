@@ -102,12 +102,14 @@ def worker_group(count: int, target: Callable[..., None], *arguments: Any) -> It
             for helper in helpers:
                 helper.join()
         except LostWorkerError as error:
-            connection.wait([helper.sentinel for helper in helpers], timeout=5)
+            # Its connection closes before the process has ended, and that before its exit code can be read.
+            for sentinel in connection.wait([helper.sentinel for helper in helpers], timeout=30):
+                next(helper for helper in helpers if helper.sentinel == sentinel).join()
             dead = [n for n, helper in enumerate(helpers, start=1) if helper.exitcode not in (None, 0)]
             what = (
                 f"worker {dead[0]} of {count} died with exit code {helpers[dead[0] - 1].exitcode}"
                 if dead
-                else (f"a worker of {count} did not answer for {TIMEOUT.total_seconds() / 60:.0f} minutes ({error})")
+                else f"a worker of {count} was lost ({error})"
             )
             raise StageError(f"{what}; run again to go on from the last snapshot") from error
         finally:

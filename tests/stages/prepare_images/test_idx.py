@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from idx_files import idx_bytes
 
 from stages.common.errors import StageError
 from stages.prepare_images.idx import check_md5, parse_idx, unpack
+from tests.stages.prepare_images.idx_files import idx_bytes
 
 
 @settings(max_examples=30, deadline=None)

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from idx_files import idx_bytes, small_set, write_source
 
 from stages.common.errors import StageError
 from stages.common.seeds import numpy_stream
 from stages.prepare_images.idx import md5
 from stages.prepare_images.sources import KNOWN_FILES, fetch_idx, load_idx, load_mnist_5k, pad_images, split_by_class
 from stages.prepare_images.store import ImageSet
+from tests.stages.prepare_images.idx_files import idx_bytes, small_set, write_source
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -30,12 +30,10 @@ def test_shapes_and_logits_are_linear_in_the_features(network, channels, size):
 
 
 @pytest.mark.parametrize("network", TRUNKS)
-def test_each_image_stands_alone_in_evaluation_and_the_input_is_kept(network):
+def test_each_image_stands_alone_and_the_input_is_kept(network):
     classifier = build(network)
     images = torch.rand(6, 1, 32, 32)
     before = images.clone()
-    classifier(images)  # in training mode: batch statistics move away from their start
-    classifier.eval()
     alone = torch.cat([classifier(image[None]) for image in images])
     torch.testing.assert_close(classifier(images), alone, rtol=1e-4, atol=1e-5)
     assert torch.equal(images, before)
@@ -67,10 +65,10 @@ def test_initial_weights_depend_on_the_generator_alone(network):
 def test_file_gives_the_same_classifier_back(network, tmp_path):
     classifier = build(network)
     images = torch.rand(8, 1, 32, 32)
-    classifier(images)  # moves the batch statistics, which belong in the file
+    classifier.to(memory_format=torch.channels_last)  # as training leaves it
     save_classifier(tmp_path / "one.safetensors", classifier)
     loaded = load_classifier(tmp_path / "one.safetensors", CPU)
-    assert torch.equal(loaded(images), classifier.eval()(images))
+    torch.testing.assert_close(loaded(images), classifier(images), rtol=1e-5, atol=1e-6)
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     save_classifier(tmp_path / "two.safetensors", loaded)

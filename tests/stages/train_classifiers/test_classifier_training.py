@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stages.common.errors import StageError
 from stages.train_classifiers.augmentation import draw_affine, warp
 from stages.train_classifiers.networks import Classifier
+from stages.train_classifiers.sharded_gradient import set_gradient, shard_workers
 from stages.train_classifiers.training import draw_batches, initialise, one_cycle, train
 
 NONE = {"rotation_degrees": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0}
@@ -107,7 +108,7 @@ def fit(network="plain", *, told=None, **changes):
     } | changes  # fmt: skip
     curve = train(
         classifier, *bars(64), order=generator(2), shapes=generator(3),
-        evaluate=lambda: {"evaluating": float(not classifier.training)},
+        evaluate=lambda: {"threads": float(torch.get_num_threads())},
         advance=lambda amount, note: told.append((amount, note)) if told is not None else None, **arguments,
     )  # fmt: skip
     return classifier, curve
@@ -118,18 +119,41 @@ def test_training_learns_what_can_be_learned(network):
     told = []
     classifier, curve = fit(network, told=told)
     images, labels = bars(40, seed=9)
-    assert not classifier.training
     assert (classifier(images.float() / 255).argmax(1) == labels).float().mean() > 0.9
     assert [point["images"] for point in curve][-1] == 640 == sum(amount for amount, _ in told)
     assert len(curve) == 16
-    assert curve[-1]["train_loss"] < curve[0]["train_loss"] / 4
-    assert all(point["evaluating"] for point in curve)
+    assert curve[-1]["train_loss"] < curve[0]["train_loss"] / 2
+    assert {point["threads"] for point in curve} == {1}
     assert told[0][1].startswith("loss ")
 
 
-def test_training_depends_on_its_generators_alone():
-    first, second = (fit(limits=NONE | {"shift": 0.05})[0].state_dict() for _ in range(2))
-    assert all(torch.equal(first[name], second[name]) for name in first)
+@pytest.mark.parametrize("network", ["plain", "residual"])
+def test_training_depends_on_its_generators_and_not_on_the_threads(network):
+    before = torch.get_num_threads()
+    weights = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        weights.append(fit(network, limits=NONE | {"shift": 0.05})[0].state_dict())
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert all(torch.equal(weights[0][name], other[name]) for other in weights[1:] for name in other)
+
+
+@pytest.mark.parametrize("n", [2, 7, 32])
+def test_sharded_gradient_is_that_of_the_whole_batch(n):
+    classifier = Classifier("plain", classes=4, width=8).double()
+    images, labels = bars(n)
+    images = images / 255.0
+    with shard_workers() as workers:
+        loss, right = set_gradient(classifier, images.double(), labels, workers)
+    logits = classifier(images.double())
+    whole = torch.nn.functional.cross_entropy(logits, labels)
+    assert loss == pytest.approx(whole.item())
+    assert right == (logits.argmax(1) == labels).sum()
+    for parameter, gradient in zip(
+        classifier.parameters(), torch.autograd.grad(whole, classifier.parameters()), strict=True
+    ):
+        torch.testing.assert_close(parameter.grad, gradient)
 
 
 @pytest.mark.parametrize(("training_images", "points"), [(1, 1), (33, 2), (6400, 16)])

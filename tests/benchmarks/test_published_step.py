@@ -1,0 +1,111 @@
+"""The slow twin computes what it says: same weights, same images; and its step trains."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import _published_step as twin
+from benchmarks._flops import count_flops
+from benchmarks._training_steps import own_step, twin_step
+from stages.train_stylegan2.batches import Batches
+from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
+from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+from stages.train_stylegan2.params import TrainStylegan2Params
+from stages.train_stylegan2.resampling import downsample, upsample
+
+SECTION = TrainStylegan2Params(
+    seed=1, total_kimg=1, resume=None, z_dim=8, w_dim=8, mapping_layers=2, generator_channels=[8, 8, 6, 4],
+    discriminator_channels=[8, 8, 6, 4], discriminator_stem="space_to_depth", resampling="bilinear",
+    minibatch_std_group=4, batch_size=8, learning_rate=0.003, decay_fraction=0.0, r1_gamma=0.05, r1_interval_steps=4,
+    ema_kimg=1.0, ema_ramp=0.05, ada_target=0.0, ada_interval_steps=4, ada_kimg=5.0, snapshot_kimg=1,
+)  # fmt: skip
+LABELS = torch.arange(5)
+
+
+@pytest.fixture
+def generator() -> Generator:
+    torch.manual_seed(0)
+    generator = Generator(GeneratorArchitecture(8, 12, 10, 2, (8, 8, 6, 4), 1, "fir")).double()
+    for conv in generator.convs:
+        torch.nn.init.constant_(conv.noise_strength, 0.1)  # type: ignore[arg-type]
+        torch.nn.init.normal_(conv.bias)  # type: ignore[arg-type]
+    return generator
+
+
+@pytest.mark.parametrize("per_sample_weights", [True, False])
+def test_same_weights_give_the_same_images(generator: Generator, per_sample_weights: bool) -> None:
+    z = torch.randn(5, 8).double()
+    noise = [torch.randn(5, 1, px, px).double() for px in generator.noise_resolutions()]
+    expected = generator.synthesize_raw(generator.map_styles(generator.map_latents(z, LABELS)), noise)
+    images = twin.generate(generator, z, LABELS, noise, per_sample_weights=per_sample_weights)
+    torch.testing.assert_close(images, expected)
+
+
+def test_same_weights_give_the_same_scores_where_stride_makes_no_difference() -> None:
+    """Filter, 3 x 3 with stride and halving, 3 x 3 are one where only the middle of the 3 x 3 weights is not zero."""
+    torch.manual_seed(0)
+    network = Discriminator(DiscriminatorArchitecture(10, (8, 8, 6, 4), 1, "pixels", 5, "fir")).double()
+    images = torch.randn(5, 1, 32, 32).double()
+    assert not torch.allclose(twin.discriminate(network, images, LABELS).float(), network(images, LABELS))
+    for block in network.blocks:
+        middle = block.conv1.weight.detach()[:, :, 1:2, 1:2].clone()  # type: ignore[union-attr,index]
+        with torch.no_grad():
+            block.conv1.weight.zero_()[:, :, 1:2, 1:2] = middle  # type: ignore[union-attr,operator]
+    torch.testing.assert_close(twin.discriminate(network, images, LABELS).float(), network(images, LABELS))
+
+
+def test_filters_equal_those_of_the_project() -> None:
+    x = torch.randn(2, 3, 8, 8).double()
+    torch.testing.assert_close(twin.double(x), upsample(x, "fir"))
+    torch.testing.assert_close(twin.filter_fir(x, padding=1, stride=2), downsample(x, "fir"))
+
+
+@pytest.mark.parametrize("per_sample_weights", [True, False])
+def test_a_step_moves_both_networks_and_the_average(per_sample_weights: bool) -> None:
+    torch.manual_seed(0)
+    generator = Generator(GeneratorArchitecture(8, 8, 10, 2, (8, 8, 6, 4), 1, "fir"))
+    critic = Discriminator(DiscriminatorArchitecture(10, (8, 8, 6, 4), 1, "pixels", 4, "fir"))
+    state = twin.start_training(
+        generator, critic, learning_rate=0.01, r1_interval_steps=2, per_sample_weights=per_sample_weights
+    )
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 32, 32), dtype=np.uint8)
+    batches = Batches(
+        images, np.arange(20) % 10, batch_size=8, z_dim=8, noise_resolutions=generator.noise_resolutions(), seed=1,
+        rows=slice(0, 8), device=torch.device("cpu"),
+    )  # fmt: skip
+    before = [p.detach().clone() for net in (generator, critic, state.average) for p in net.parameters()]
+    twin.train_step(state, batches, r1_gamma=1.0, r1_interval_steps=2, ema_decay=0.5)
+    after = [p.detach() for net in (generator, critic, state.average) for p in net.parameters()]
+    moved = [not torch.equal(one, two) for one, two in zip(before, after, strict=True)]
+    assert np.mean(moved) > 0.9
+    assert all(bool(torch.isfinite(p).all()) for p in after)
+    assert steps_of(state.discriminator_optimizer) == 2  # one for the scores, one for R1
+    twin.train_step(state, batches, r1_gamma=1.0, r1_interval_steps=2, ema_decay=0.5)
+    assert steps_of(state.discriminator_optimizer) == 3
+    assert steps_of(state.generator_optimizer) == 2
+
+
+def steps_of(optimizer: torch.optim.Adam) -> int:
+    return max(int(held["step"]) for held in optimizer.state.values())
+
+
+def test_operations_are_counted_as_by_hand() -> None:
+    x = torch.randn(3, 4, 10, 10, requires_grad=True)
+    weight = torch.randn(6, 4, 3, 3, requires_grad=True)
+    forward = 2 * 3 * 6 * 8 * 8 * 4 * 9
+    assert count_flops(lambda: torch.nn.functional.conv2d(x, weight)) == forward
+    assert count_flops(lambda: torch.nn.functional.conv2d(x, weight).sum().backward()) == 3 * forward  # type: ignore[no-untyped-call]
+    grouped = torch.randn(6, 2, 3, 3, requires_grad=True)
+    backward = count_flops(lambda: torch.nn.functional.conv2d(x, grouped, groups=2).sum().backward())  # type: ignore[no-untyped-call]
+    assert backward == 3 * forward / 2
+    assert count_flops(lambda: torch.ones(3, 4) @ torch.ones(4, 5)) == 2 * 3 * 4 * 5
+
+
+def test_penalized_steps_cost_more_and_the_twin_more_than_the_project() -> None:
+    cpu = torch.device("cpu")
+    costs = []
+    for step in (twin_step(SECTION, cpu, per_sample_weights=True), own_step(SECTION, cpu)):
+        counted = [count_flops(lambda: step(penalized)) for penalized in (True, False, False)]  # noqa: B023
+        assert counted[0] > counted[1] == counted[2]
+        costs.append(counted[1])
+    assert costs[0] > costs[1]

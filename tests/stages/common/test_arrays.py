@@ -1,0 +1,172 @@
+"""Zarr stores: layout, equal bytes, and damage that must not be read as zeros."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.common import arrays
+from stages.common.arrays import COLUMN_CHUNK, SHARD_ROWS, read_array, read_attributes, write_arrays
+from stages.common.errors import StageError
+
+Arrays = dict[str, tuple[np.ndarray, tuple[str, ...]]]
+
+
+def draw_arrays(rows: int = 30) -> Arrays:
+    random = np.random.default_rng(0)
+    return {
+        "s": (random.random((rows, 130), np.float32), ("sample", "style")),
+        "images": (random.integers(0, 256, (rows, 1, 4, 4), dtype=np.uint8), ("sample", "channel", "y", "x")),
+        "labels": (random.integers(0, 10, rows), ("sample",)),
+        "well": (random.random(rows) < 0.5, ("sample",)),
+        "zeros": (np.zeros((rows, 3)), ("sample", "probe")),
+        "missing": (np.full((rows, 3), np.nan), ("sample", "probe")),
+    }
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    path = tmp_path / "images.zarr"
+    write_arrays(path, draw_arrays(), {"source": "tiny", "class_names": ["0", "1"]})
+    return path
+
+
+def test_what_is_written_comes_back(store: Path) -> None:
+    for name, (array, _) in draw_arrays().items():
+        held = read_array(store, name)
+        assert held.dtype == array.dtype
+        np.testing.assert_array_equal(held, array)
+    assert read_attributes(store) == {"source": "tiny", "class_names": ["0", "1"]}
+
+
+def test_arrays_carry_their_dimension_names(store: Path) -> None:
+    group = zarr.open_group(store, mode="r")
+    for name, (_, dimensions) in draw_arrays().items():
+        array = group[name]
+        assert isinstance(array, zarr.Array)
+        assert array.metadata.dimension_names == dimensions  # type: ignore[union-attr]
+        assert array.metadata.zarr_format == 3
+    with pytest.raises(ValueError, match="style: 2 axes but dimension names"):
+        write_arrays(store, {"style": (np.zeros((2, 2)), ("sample",))})
+    assert "s" in zarr.open_group(store, mode="r")  # the old store is still there
+
+
+def test_a_store_is_few_files_with_narrow_columns(store: Path) -> None:
+    array = zarr.open_group(store, mode="r")["s"]
+    assert isinstance(array, zarr.Array)
+    assert array.chunks == (30, COLUMN_CHUNK)
+    assert array.shards == (30, 3 * COLUMN_CHUNK)
+    files = [path for path in store.rglob("*") if path.is_file()]
+    assert len(files) == 1 + 2 * len(draw_arrays())  # the group, and per array its description and one shard
+    assert not list(store.rglob("*.partial"))
+
+
+def test_more_rows_than_a_shard_make_several_files(tmp_path: Path) -> None:
+    rows = 2 * SHARD_ROWS + 5
+    wide = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
+    write_arrays(tmp_path / "a.zarr", {"s": (wide, ("sample", "style")), "n": (wide[:, 0], ("sample",))})
+    np.testing.assert_array_equal(read_array(tmp_path / "a.zarr", "s"), wide)
+    np.testing.assert_array_equal(read_array(tmp_path / "a.zarr", "n"), wide[:, 0])
+    for name in ("s", "n"):
+        assert len([path for path in (tmp_path / "a.zarr" / name / "c").rglob("*") if path.is_file()]) == 3
+
+
+@given(
+    shape=st.one_of(
+        st.tuples(st.integers(0, 25)),
+        st.tuples(st.integers(0, 25), st.integers(1, 140)),
+        st.tuples(st.integers(0, 25), st.integers(1, 3), st.integers(1, 5), st.integers(1, 5)),
+    )
+)
+def test_any_shape_comes_back(tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, ...]) -> None:
+    path = tmp_path_factory.mktemp("any") / "a.zarr"
+    array = np.arange(np.prod(shape), dtype=np.int64).reshape(shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "SHARD_ROWS", 10)
+        write_arrays(path, {"a": (array, tuple(f"axis{index}" for index in range(len(shape))))})
+    np.testing.assert_array_equal(read_array(path, "a"), array)
+
+
+def test_equal_content_gives_equal_bytes(
+    tmp_path: Path, store: Path, hash_folder: Callable[[Path], dict[str, str]]
+) -> None:
+    other = tmp_path / "other.zarr"
+    write_arrays(other, dict(reversed(draw_arrays().items())), {"source": "tiny", "class_names": ["0", "1"]})
+    assert hash_folder(store) == hash_folder(other)
+    write_arrays(other, draw_arrays(7))  # replaced whole: nothing of the longer store stays
+    write_arrays(store, draw_arrays(7))
+    assert hash_folder(store) == hash_folder(other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images.zarr", "other.zarr"]
+
+
+def fault_of(store: Path, name: str = "s") -> str:
+    with pytest.raises(StageError) as caught:
+        read_array(store, name)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_missing_store_or_array_is_told(tmp_path: Path, store: Path) -> None:
+    assert fault_of(tmp_path / "gone.zarr").endswith("gone.zarr: missing; make it with dvc repro")
+    message = "holds no array 'z'; it holds: images, labels, missing, s, well, zeros"
+    assert fault_of(store, "z").endswith(message)
+    with pytest.raises(StageError, match=r"gone\.zarr: missing"):
+        read_attributes(tmp_path / "gone.zarr")
+    zarr.open_group(store / "inner", mode="w")
+    assert fault_of(store, "inner").endswith("'inner' is a group, not an array")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
+def test_a_folder_that_is_no_store_is_told(store: Path, content: bytes | None) -> None:
+    if content is None:
+        shutil.rmtree(store)
+        store.mkdir()
+    else:
+        (store / "zarr.json").write_bytes(content)
+    assert "no Zarr group" in fault_of(store)
+
+
+@pytest.mark.parametrize("name", ["s", "labels", "well", "zeros", "missing"])
+def test_a_missing_shard_is_no_zeros(store: Path, name: str) -> None:
+    (shard,) = (path for path in (store / name / "c").rglob("*") if path.is_file())
+    shard.write_bytes(b"")
+    assert f"array '{name}' is damaged (0 of 1 shard files are there); remove" in fault_of(store, name)
+    shard.unlink()
+    assert f"array '{name}' is damaged (0 of 1 shard files are there); remove" in fault_of(store, name)
+
+
+def test_a_cut_shard_is_told(store: Path) -> None:
+    shard = store / "s" / "c" / "0" / "0"
+    whole = shard.read_bytes()
+    for kept in (1, 7, len(whole) // 2, len(whole) - 1):
+        shard.write_bytes(whole[:kept])
+        assert "array 's' is damaged (" in fault_of(store)
+    shard.write_bytes(whole)
+    np.testing.assert_array_equal(read_array(store, "s"), draw_arrays()["s"][0])
+
+
+def damage_shape(description: dict[str, Any]) -> None:
+    description["shape"] = "large"
+
+
+def damage_codec(description: dict[str, Any]) -> None:
+    description["codecs"] = [{"name": "unheard of"}]
+
+
+@pytest.mark.parametrize("damage", [damage_shape, damage_codec])
+def test_a_damaged_description_is_told(store: Path, damage: Callable[[dict[str, Any]], None]) -> None:
+    path = store / "s" / "zarr.json"
+    path.write_text(path.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    assert "array 's' is damaged (" in fault_of(store)
+    write_arrays(store, draw_arrays())
+    description = json.loads(path.read_text(encoding="utf-8"))
+    damage(description)
+    path.write_text(json.dumps(description), encoding="utf-8")
+    assert "array 's' is damaged (" in fault_of(store)

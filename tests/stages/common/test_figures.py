@@ -1,0 +1,89 @@
+"""Figures: a PNG and a CSV, equal bytes, and the sheet of images against its slow twin."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from stages.common.figures import new_figure, save_figure, show_image, tile
+
+TABLE = pd.DataFrame({"x": [0, 1, 2], "y": [0.1, 1 / 3, 2.0]})
+
+
+def draw() -> Figure:
+    figure, axes = new_figure(1, 2, width=3, height=1.5)
+    axes[0, 0].plot(TABLE["x"], TABLE["y"], label="line")
+    axes[0, 0].legend()
+    show_image(axes[0, 1], np.linspace(0, 1, 64).reshape(1, 8, 8), "grey")
+    return figure
+
+
+def test_a_figure_is_a_png_and_a_csv_with_equal_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        save_figure(draw(), tmp_path / "figures" / f"{name}.png", TABLE)
+    folder = tmp_path / "figures"
+    assert sorted(path.name for path in folder.iterdir()) == ["one.csv", "one.png", "two.csv", "two.png"]
+    assert (folder / "one.png").read_bytes() == (folder / "two.png").read_bytes()
+    assert (folder / "one.csv").read_text(encoding="utf-8") == "x,y\n0,0.1\n1,0.333333\n2,2\n"
+    image = (folder / "one.png").read_bytes()
+    assert image.startswith(b"\x89PNG")
+    assert b"Software" not in image
+    assert b"tEXt" not in image
+    assert plt.imread(folder / "one.png").shape[:2] == (150, 300)
+    assert not plt.get_fignums()  # none is left open
+
+
+def test_axes_come_as_a_grid() -> None:
+    figure, axes = new_figure(1, 1, width=1, height=1)
+    assert axes.shape == (1, 1)
+    plt.close(figure)
+    figure, axes = new_figure(2, 3, width=1, height=1)
+    assert axes.shape == (2, 3)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(1, (4, 5)), (3, (4, 5, 3))])
+@pytest.mark.parametrize(("kind", "white"), [(np.uint8, 255), (np.float32, 1)])
+def test_images_are_shown_on_one_scale(channels: int, shape: tuple[int, ...], kind: type, white: int) -> None:
+    """A dim image must look dim: the scale is that of the data type, not that of the image."""
+    figure, axes = new_figure(1, 1, width=1, height=1)
+    show_image(axes[0, 0], np.zeros((channels, 4, 5), kind), "title")
+    (shown,) = axes[0, 0].images
+    assert shown.get_array().shape == shape
+    assert shown.get_clim() == (0, white)
+    assert not axes[0, 0].axison
+    assert axes[0, 0].get_title() == "title"
+    plt.close(figure)
+
+
+def tile_slowly(images: np.ndarray, columns: int, gap: int) -> np.ndarray:
+    """Row by row, image beside image, white between."""
+    white = 255 if images.dtype == np.uint8 else 1.0
+    n, channels, height, width = images.shape
+    rows = []
+    for first in range(0, n, columns):
+        row = list(images[first : first + columns])
+        row += [np.full_like(images[0], white)] * (columns - len(row))
+        separated = [part for image in row for part in (np.full((channels, height, gap), white), image)][1:]
+        rows.append(np.concatenate(separated, axis=2))
+    line = np.full((channels, gap, columns * (width + gap) - gap), white)
+    return np.concatenate([part for row in rows for part in (line, row)][1:], axis=1).astype(images.dtype)
+
+
+@settings(max_examples=50)
+@given(
+    n=st.integers(1, 12), channels=st.sampled_from([1, 3]), height=st.integers(1, 5), width=st.integers(1, 5),
+    columns=st.integers(1, 7), gap=st.integers(0, 3), kind=st.sampled_from([np.uint8, np.float32]),
+)  # fmt: skip
+def test_a_sheet_equals_its_slow_twin(
+    n: int, channels: int, height: int, width: int, columns: int, gap: int, kind: type
+) -> None:
+    images = np.random.default_rng(n).integers(0, 2, (n, channels, height, width)).astype(kind)
+    sheet = tile(images, columns, gap)
+    assert sheet.dtype == images.dtype
+    np.testing.assert_array_equal(sheet, tile_slowly(images, columns, gap))

@@ -1,0 +1,203 @@
+"""Files are whole or absent, and equal content gives equal bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.common import files
+from stages.common.errors import StageError
+from stages.common.files import remove, replacing, require, write_csv, write_json
+
+PROJECT = Path(__file__).parents[3]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from stages.common.files import replacing
+
+with replacing(Path(sys.argv[1])) as temporary:
+    if sys.argv[2] == "folder":
+        temporary.mkdir()
+        temporary = temporary / "part"
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def make(path: Path, kind: str, text: str) -> None:
+    if kind == "folder":
+        path.mkdir()
+        path = path / "part"
+    path.write_text(text, encoding="utf-8")
+
+
+def content(path: Path) -> str:
+    return (path / "part" if path.is_dir() else path).read_text(encoding="utf-8")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("old", [None, "file", "folder"])
+@pytest.mark.parametrize("new", ["file", "folder"])
+def test_new_content_takes_the_place_of_old(tmp_path: Path, old: str | None, new: str) -> None:
+    path = tmp_path / "deep" / "out"
+    if old:
+        path.parent.mkdir()
+        make(path, old, "old")
+    with replacing(path) as temporary:
+        make(temporary, new, "new")
+        if old:
+            assert content(path) == "old"
+        else:
+            assert not path.exists()
+    assert content(path) == "new"
+    assert path.is_dir() == (new == "folder")
+    assert names(path.parent) == ["out"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_after_an_exception_the_old_content_is_there(tmp_path: Path, kind: str, error: type[BaseException]) -> None:
+    path = tmp_path / "out"
+    make(path, kind, "old")
+
+    def fail_halfway() -> None:
+        with replacing(path) as temporary:
+            make(temporary, kind, "half")
+            raise error
+
+    with pytest.raises(error):
+        fail_halfway()
+    assert content(path) == "old"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_block_that_wrote_nothing_leaves_the_old_content(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out"
+    make(path, kind, "old")
+    with pytest.raises(FileNotFoundError, match="nothing was written"), replacing(path):
+        pass
+    assert content(path) == "old"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_after_a_kill_the_old_content_is_there_and_the_next_run_cleans_up(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out"
+    make(path, kind, "old")
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", KILLED, str(path), kind]
+    done = subprocess.run(command, env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert content(path) == "old"
+    assert names(tmp_path) == [".out.partial", "out"]
+    with replacing(path) as temporary:
+        assert not temporary.exists()
+        make(temporary, kind, "new")
+    assert content(path) == "new"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_folder_is_moved_away_whole_before_it_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill while the old folder is being deleted must not leave half of it under its name."""
+    path = tmp_path / "out"
+    make(path, "folder", "old")
+    seen = []
+
+    def watch(folder: Path) -> None:
+        if folder.exists():
+            seen.append((folder.name, content(path)))
+        remove(folder)
+
+    monkeypatch.setattr(files, "remove", watch)
+    with replacing(path) as temporary:
+        make(temporary, "folder", "new")
+    assert seen == [(".out.old.partial", "new")]
+
+
+def test_removing_a_link_leaves_its_target(tmp_path: Path) -> None:
+    make(tmp_path / "target", "folder", "kept")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    remove(tmp_path / "link")
+    remove(tmp_path / "absent")
+    assert names(tmp_path) == ["target"]
+    assert content(tmp_path / "target") == "kept"
+
+
+def test_a_missing_input_names_the_stage_that_makes_it(tmp_path: Path) -> None:
+    assert require(tmp_path, "prepare_images") == tmp_path
+    with pytest.raises(StageError, match=r"gone\.zarr: missing; make it with: dvc repro prepare_images"):
+        require(tmp_path / "gone.zarr", "prepare_images")
+
+
+def read_back(path: Path, metrics: dict[str, Any]) -> Any:
+    write_json(path, metrics)
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+
+
+def test_metrics_are_rounded_sorted_and_hold_no_nan(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    held = read_back(
+        path,
+        {
+            "b": 1 / 3,
+            "a": float("nan"),
+            "nested": {"high": float("inf"), "list": [np.float32(0.1), -float("inf"), (1, np.float64("nan"))]},
+            "numpy": np.int64(3),
+            "torch": torch.tensor(2.5),
+            "flag": np.bool_(True),
+            "large": 123456789,
+            "tiny": 1.23456789e-12,
+            "text": "ü",
+            "none": None,
+            3: 4,
+        },  # type: ignore[dict-item]
+    )
+    assert held == {
+        "b": 0.333333, "a": None, "nested": {"high": None, "list": [0.1, None, [1, None]]}, "numpy": 3, "torch": 2.5,
+        "flag": True, "large": 123456789, "tiny": 1.23457e-12, "text": "ü", "none": None, "3": 4,
+    }  # fmt: skip
+    assert held["flag"] is True
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("}\n")
+    assert list(held) == sorted(held)
+
+
+def test_equal_metrics_give_equal_bytes_in_any_order(tmp_path: Path) -> None:
+    write_json(tmp_path / "one", {"a": 1, "b": 0.1 + 0.2})
+    write_json(tmp_path / "two", {"b": 0.3, "a": 1})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@given(value=st.floats(allow_nan=False, allow_infinity=False))
+def test_rounding_keeps_six_significant_digits(value: float) -> None:
+    rounded = files._rounded({"x": value})["x"]
+    assert rounded == pytest.approx(value, rel=5.1e-6, abs=5e-324)
+    assert files._rounded(rounded) == rounded
+
+
+def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": Path("x")})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": 1}
+
+
+def test_tables_have_no_index_six_digits_and_unix_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    write_csv(path, pd.DataFrame({"name": ["a", "b,c"], "value": [1 / 3, np.nan], "n": [1, 2]}, index=[7, 8]))
+    assert path.read_bytes() == b'name,value,n\na,0.333333,1\n"b,c",,2\n'

@@ -1,0 +1,181 @@
+"""Every way in which a section of params.yaml can be wrong ends in one line: key, what it held, what is allowed."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import pytest
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from stages.common.errors import StageError
+from stages.common.params import Section, check_section, load_section, read_params
+
+
+class Inner(Section):
+    share: Annotated[float, Field(ge=0, le=1)]
+    name: str
+
+
+class Outer(Section):
+    count: Annotated[int, Field(ge=1)]
+    rate: Annotated[float, Field(gt=0)]
+    kind: Literal["plain", "residual"]
+    inner: Inner
+    maybe: Inner | None
+    items: list[Inner]
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)]
+    top_k: list[Annotated[int, Field(ge=1)] | Literal["all"]]
+
+    @field_validator("severities")
+    @classmethod
+    def _differ(cls, severities: list[int]) -> list[int]:
+        if len(set(severities)) < len(severities):
+            raise ValueError("each severity at most once")
+        return severities
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.count % self.severities[0]:
+            raise ValueError(f"a count that the first severity divides (here {self.count} and {self.severities[0]})")
+        return self
+
+
+INNER = {"share": 0.5, "name": "x"}
+GOOD: dict[str, Any] = {
+    "count": 6, "rate": 0.5, "kind": "plain", "inner": INNER, "maybe": None, "items": [INNER], "severities": [1, 2],
+    "top_k": [10, "all"],
+}  # fmt: skip
+OUTER_KEYS = "count, rate, kind, inner, maybe, items, severities, top_k"
+
+
+def check(node: Any) -> Outer:
+    return check_section(node, Outer, "room", Path("params.yaml"))
+
+
+def message_of(node: Any) -> str:
+    with pytest.raises(StageError) as caught:
+        check(node)
+    message = str(caught.value)
+    assert message.startswith("params.yaml: room")
+    assert "\n" not in message
+    return message.removeprefix("params.yaml: ")
+
+
+def test_a_good_section_is_read_as_it_stands() -> None:
+    section = check(GOOD)
+    assert section.model_dump() == GOOD
+    assert check(GOOD | {"rate": 1}).rate == 1.0  # a whole number is a number
+    assert check(GOOD | {"maybe": INNER}).maybe == Inner(share=0.5, name="x")
+
+
+def test_a_section_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        check(GOOD).count = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"count": 0}, "room.count: got 0; allowed: greater than or equal to 1"),
+        ({"count": 1.0}, "room.count: got 1.0; allowed: a valid integer"),
+        ({"count": True}, "room.count: got True; allowed: a valid integer"),
+        ({"count": None}, "room.count: got None; allowed: a valid integer"),
+        ({"count": "many"}, "room.count: got 'many'; allowed: a valid integer"),
+        ({"rate": -1.0}, "room.rate: got -1.0; allowed: greater than 0"),
+        ({"rate": float("inf")}, "room.rate: got inf; allowed: a finite number"),
+        ({"rate": float("nan")}, "room.rate: got nan; allowed: a finite number"),
+        ({"rate": True}, "room.rate: got True; allowed: a valid number"),
+        ({"kind": "wide"}, "room.kind: got 'wide'; allowed: 'plain' or 'residual'"),
+        ({"inner": INNER | {"share": 1.5}}, "room.inner.share: got 1.5; allowed: less than or equal to 1"),
+        ({"inner": INNER | {"name": 3}}, "room.inner.name: got 3; allowed: a valid string"),
+        ({"inner": 3}, "room.inner: got 3; allowed: a valid dictionary"),
+        ({"inner": {"share": 0.5}}, "room.inner.name: missing; add it"),
+        ({"inner": INNER | {"shape": 1}}, "room.inner.shape: unknown key; allowed here: share, name"),
+        ({"maybe": INNER | {"shape": 1}}, "room.maybe.shape: unknown key; allowed here: share, name"),
+        ({"items": [INNER, INNER | {"shape": 1}]}, "room.items.1.shape: unknown key; allowed here: share, name"),
+        ({"items": [INNER, INNER | {"share": 2}]}, "room.items.1.share: got 2; allowed: less than or equal to 1"),
+        ({"severities": [1, 7]}, "room.severities.1: got 7; allowed: less than or equal to 5"),
+        ({"severities": 3}, "room.severities: got 3; allowed: a valid list"),
+        ({"severities": []}, "room.severities: got []; allowed: List should have at least 1 item"),
+        ({"severities": [1, 1]}, "room.severities: got [1, 1]; allowed: each severity at most once"),
+        ({"severities": [4]}, "room: allowed: a count that the first severity divides (here 6 and 4)"),
+        ({"top_k": ["most"]}, "room.top_k.0: got 'most'; allowed: a valid integer or 'all'"),
+        ({"top_k": [3, 0]}, "room.top_k.1: got 0; allowed: greater than or equal to 1 or 'all'"),
+        ({"cuont": 6}, f"room.cuont: unknown key; allowed here: {OUTER_KEYS}"),
+        ({5: 6}, "room.5: got 5; allowed: Keys should be strings"),
+    ],
+)
+def test_a_fault_names_key_value_and_what_is_allowed(changes: dict[Any, Any], message: str) -> None:
+    assert message_of(GOOD | changes).startswith(message)
+
+
+def test_a_misspelt_key_is_named_before_the_one_that_is_therefore_missing() -> None:
+    node = {("cuont" if key == "count" else key): value for key, value in GOOD.items()}
+    assert message_of(node) == f"room.cuont: unknown key; allowed here: {OUTER_KEYS} (and 1 more)"
+
+
+def test_the_number_of_further_faults_is_told() -> None:
+    assert message_of(GOOD | {"count": 0, "rate": 0.0, "top_k": ["most"]}).endswith("or equal to 1 (and 2 more)")
+
+
+@pytest.mark.parametrize("node", [None, [1, 2], "text", 3])
+def test_a_section_that_is_no_mapping(node: Any) -> None:
+    assert message_of(node) == f"room: got {node!r}; allowed: a valid dictionary"
+
+
+def test_long_values_are_cut() -> None:
+    message = message_of(GOOD | {"severities": {"a": list(range(1000))}})
+    assert len(message) < 200
+    assert message.endswith("...; allowed: a valid list")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "plain"),
+    [("3e-3", "rate", "0.003"), ("1e-8", "rate", "1.0e-08"), ("1e3", "count", "1000"), ("'7'", "count", "7")],
+)
+def test_a_number_that_yaml_takes_for_text_is_told_how_to_be_written(text: str, key: str, plain: str) -> None:
+    value = yaml.safe_load(text)
+    assert isinstance(value, str)
+    assert f"{key}: got {value!r}" in message_of(GOOD | {key: value})
+    assert message_of(GOOD | {key: value}).endswith(f"(YAML takes this for text; write {plain})")
+    assert getattr(check(GOOD | {key: yaml.safe_load(plain), "severities": [1]}), key) == float(value)
+
+
+def test_sections_are_found_by_their_keys(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({"room": GOOD, "entries": {"one": GOOD}}, sort_keys=False), encoding="utf-8")
+    assert load_section(path, Outer, "room") == load_section(path, Outer, "entries", "one") == check(GOOD)
+    with pytest.raises(StageError, match=r"section 'rom' is missing; sections here: room, entries"):
+        load_section(path, Outer, "rom")
+    with pytest.raises(StageError, match=r"section 'entries\.two' is missing; sections here: one"):
+        load_section(path, Outer, "entries", "two")
+    with pytest.raises(StageError, match=r"section 'room\.count\.x' is missing; sections here: none"):
+        load_section(path, Outer, "room", "count", "x")
+    path.write_text(yaml.safe_dump({"entries": {"one": GOOD | {"count": 0}}}), encoding="utf-8")
+    with pytest.raises(StageError, match=r"params\.yaml: entries\.one\.count: got 0; allowed: greater"):
+        load_section(path, Outer, "entries", "one")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "holds NoneType; a mapping with one section per stage is needed"),
+        (b"- 1\n- 2\n", "holds list; a mapping"),
+        (b"a: [1\nb: 2\n", "not valid YAML: while parsing a flow sequence"),
+        (b"a: \xff\n", "not valid YAML: 'utf-8' codec can't decode byte 0xff"),
+        (b"a: \x07\n", "not valid YAML: unacceptable character"),
+    ],
+)
+def test_a_file_that_is_no_mapping(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(StageError) as caught:
+        read_params(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    for path in (tmp_path / "params.yaml", tmp_path):
+        with pytest.raises(StageError, match="no such params file; run from the project's root or pass --params"):
+            read_params(path)

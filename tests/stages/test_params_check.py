@@ -1,0 +1,123 @@
+"""`python -m stages`: the whole of params.yaml is checked at once, and each fault is one line."""
+
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from stages.__main__ import ROOMS, check_params, main
+from stages.common.errors import StageError
+
+PROJECT = Path(__file__).parents[2]
+PARAMS: dict[str, Any] = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def fault_of(path: Path) -> str:
+    with pytest.raises(StageError) as caught:
+        check_params(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def changed(*keys: str, value: Any) -> dict[str, Any]:
+    """The project's params with one value changed or added."""
+    document = copy.deepcopy(PARAMS)
+    node = document
+    for key in keys[:-1]:
+        node = node[key]
+    node[keys[-1]] = value
+    return document
+
+
+def test_the_projects_own_params_are_good() -> None:
+    check_params(PROJECT / "params.yaml")
+    assert sorted(PARAMS) == ROOMS
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (["corrupt_images", "severities"], [7], "corrupt_images.severities.0: got 7; allowed: less than or equal to 5"),
+        (["sample_populations", "samples"], 0, "sample_populations.samples: got 0; allowed: greater than or equal"),
+        (["rank_dimensions", "topk"], 3, "rank_dimensions.topk: unknown key; allowed here: seed, batch_size, "),
+        (["rank_dimensions", "top_k"], "3", "rank_dimensions.top_k: got '3'; allowed: a valid integer"),
+        (["rank_dimensions", "top_k"], 2.5, "rank_dimensions.top_k: got 2.5; allowed: a valid integer"),
+        (["train_stylegan2", "learning_rate"], "fast", "train_stylegan2.learning_rate: got 'fast'; allowed: a valid"),
+        (["train_stylegan2", "resume"], {"file": "x"}, "train_stylegan2.resume.file: unknown key; allowed here: snap"),
+        (["compute_curves", "top_k"], ["most"], "compute_curves.top_k.0: got 'most'; allowed: a valid integer or 'a"),
+        (["compute_curves"], None, "compute_curves: got None; allowed: a valid dictionary"),
+        (["train_classifiers"], None, "train_classifiers: got None; allowed: at least one named entry"),
+        (["train_classifiers"], {}, "train_classifiers: got {}; allowed: at least one named entry"),
+        (["train_classifiers"], [1], "train_classifiers: got [1]; allowed: at least one named entry"),
+        (["train_classifiers", "clean"], 3, "train_classifiers.clean: got 3; allowed: a valid dictionary"),
+        (["train_classifiers", "wide"], {}, "train_classifiers.wide.train_on: missing; add it (and "),
+        (["train_classifiers", "judge", "width"], 12, "train_classifiers.judge.width: got 12; allowed: a multiple of"),
+        (["train_classifiers", "judge", "depth"], 3, "train_classifiers.judge.depth: unknown key; allowed here: train"),
+        (
+            ["train_classifiers", "clean", "augmentation", "scale"], 3.0,
+            "train_classifiers.clean.augmentation.scale: got 3.0; allowed: less than or equal to 1",
+        ),
+        (["train_clasifiers"], {}, f"train_clasifiers: no stage of that name; sections: {', '.join(ROOMS)}"),
+    ],
+)  # fmt: skip
+def test_a_fault_names_key_value_and_what_is_allowed(
+    write_params: Callable[[dict[str, Any]], Path], keys: list[str], value: Any, message: str
+) -> None:
+    assert fault_of(write_params(changed(*keys, value=value))).startswith(message)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_section_is_needed_and_checked(write_params: Callable[[dict[str, Any]], Path], room: str) -> None:
+    document = copy.deepcopy(PARAMS)
+    section = document.pop(room)
+    message = f"section '{room}' is missing; it is needed by the stage of that name"
+    assert fault_of(write_params(document)) == message
+    entry = next(iter(section)) if room == "train_classifiers" else None
+    node = section[entry] if entry else section
+    node["misspelt"] = 1
+    place = f"{room}.{entry}" if entry else room
+    known = ", ".join(key for key in node if key != "misspelt")
+    fault = fault_of(write_params(document | {room: section}))
+    assert fault == f"{place}.misspelt: unknown key; allowed here: {known}"
+
+
+def test_the_command_prints_one_line_and_ends_with_1(
+    write_params: Callable[[dict[str, Any]], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_params(changed("sample_populations", "samples", value=0))
+    with pytest.raises(typer.Exit) as stop:
+        main(path)
+    assert stop.value.exit_code == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"error: {path}: sample_populations.samples: got 0; allowed: greater than or equal to 1\n"
+    assert not captured.out
+    with pytest.raises(typer.Exit):
+        main(path.parent / "gone.yaml")
+    assert "no such params file" in capsys.readouterr().err
+
+
+def test_from_a_shell(tmp_path: Path, write_params: Callable[[dict[str, Any]], Path]) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "stages", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    write_params(PARAMS)
+    good = run()
+    assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
+    write_params(changed("corrupt_images", "severities", value=[7]))
+    bad = run("--params", "params.yaml")
+    assert bad.returncode == 1
+    (line,) = bad.stderr.splitlines()
+    assert line == "error: params.yaml: corrupt_images.severities.0: got 7; allowed: less than or equal to 5"
+    assert not bad.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
