@@ -29,6 +29,8 @@ Examples:
 Exit code: 0 all is up to date, 1 something failed (named in the last lines), 2 wrong command line.
 """
 
+LOG_WIDTH = 120  # columns
+
 app = typer.Typer(
     add_completion=True,
     no_args_is_help=True,
@@ -96,7 +98,8 @@ def show_summary(runs: list[StageRun], entries: set[str]) -> None:
     from flows.metrics import read_metrics
     from flows.summary import metric_table, stage_table
 
-    console = Console()
+    # A file or a pipe has no width of its own; what is cut there cannot be read again.
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     console.print()
     console.print(stage_table(runs))
     metrics = read_metrics(entries)

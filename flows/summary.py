@@ -70,7 +70,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _table(title: str, header: Sequence[str], right: set[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in header:
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right, overflow="fold")
     return table
 
 
