@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -47,3 +48,14 @@ def test_the_default_run_is_in_git_with_its_figures() -> None:
         assert list((ROOT / "data" / name).rglob("metrics.json")), f"no metrics of {name}"
         assert list((ROOT / "data" / name).rglob("figures/*.png")), f"no figures of {name}"
         assert "desc" in stage
+
+
+@pytest.mark.parametrize("classifier", ["clean", "corrupted"])
+def test_the_default_run_walked_from_every_class(classifier: str) -> None:
+    folder = ROOT / "data" / "walk_corner_cases" / classifier
+    walks = pd.read_csv(folder / "corner_cases.csv")
+    assert walks["class"].nunique() == 10
+    reached = walks[walks["reached"]]
+    assert len(reached) > 0
+    assert reached["end_probability"].between(0.499, 0.5).all()
+    assert len(pd.read_csv(folder / "figures" / "fig7_corner_cases.csv")) > 0

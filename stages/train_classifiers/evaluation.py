@@ -68,7 +68,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 def calibration_interval(
     probabilities: np.ndarray, labels: np.ndarray, stream: np.random.Generator, bins: int = CALIBRATION_BINS
 ) -> dict[str, float]:
-    """95 % basic bootstrap interval of `calibration_error`: `{low, high, n}`.
+    """95 % basic bootstrap interval of `calibration_error`, widened to hold the value itself: `{low, high, n}`.
 
     Basic, not percentile: resampling adds the bias of the error a second time, and reflection takes it off.
     """
@@ -78,7 +78,7 @@ def calibration_interval(
     draws = (stream.integers(0, n, n) for _ in range(RESAMPLES))
     replicates = np.array([_weighted_gap(confidence[draw], correct[draw], bins) for draw in draws])
     low, high = 2 * value - np.quantile(replicates, [0.5 + CONFIDENCE / 2, 0.5 - CONFIDENCE / 2])
-    return {"low": max(0.0, float(low)), "high": max(0.0, float(high)), "n": n}
+    return {"low": max(0.0, min(float(low), value)), "high": max(float(high), value), "n": n}
 
 
 def count_confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

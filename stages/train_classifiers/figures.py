@@ -15,15 +15,16 @@ TEST_COLORS = {"clean": WELL_COLOR, "corrupted": MIS_COLOR}
 def draw_learning_curve(curve: list[dict[str, float]]) -> Drawing:
     """Loss in training, and accuracy in training and on the two test sets, against images seen."""
     table = pd.DataFrame(curve)
+    thousands = table["images"] / 1000
     figure, grid = new_figure(1, 2, width=7, height=2.8)
     loss, accuracy = grid[0]
-    loss.plot(table["images"], table["train_loss"], "o-", color="black", markersize=3)
-    loss.set(xlabel="training images seen", ylabel="cross-entropy", yscale="log", title="training loss")
-    accuracy.plot(table["images"], table["train_accuracy"], "o-", color="black", markersize=3, label="training")
+    loss.plot(thousands, table["train_loss"], "o-", color="black", markersize=3)
+    loss.set(xlabel="training images seen, thousands", ylabel="cross-entropy", yscale="log", title="training loss")
+    accuracy.plot(thousands, table["train_accuracy"], "o-", color="black", markersize=3, label="training")
     for name, color in TEST_COLORS.items():
         values = table[f"{name}_test_accuracy"]
-        accuracy.plot(table["images"], values, "o-", color=color, markersize=3, label=f"{name} test")
-    accuracy.set(xlabel="training images seen", ylabel="accuracy", ylim=(0, 1.02), title="accuracy")
+        accuracy.plot(thousands, values, "o-", color=color, markersize=3, label=f"{name} test")
+    accuracy.set(xlabel="training images seen, thousands", ylabel="accuracy", ylim=(0, 1.02), title="accuracy")
     accuracy.legend(loc="lower right")
     return figure, table
 
@@ -56,7 +57,7 @@ def draw_reliability(tables: dict[str, pd.DataFrame], errors: dict[str, float]) 
 def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str]) -> Drawing:
     """True against predicted class per test set; counts [classes, classes] by test set."""
     classes = len(class_names)
-    figure, grid = new_figure(1, len(counts), width=7.4, height=3.8)
+    figure, grid = new_figure(1, len(counts), width=7.4, height=4.1)
     for axes, (name, matrix) in zip(grid[0], counts.items(), strict=True):
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
