@@ -28,7 +28,6 @@ TINY: dict[str, dict[str, Any]] = {
         "max_shift_std": 6.0,
         "grid_step_std": 1.0,
         "figure_classes": [3],
-        # So little training leaves class means that no classifier recognises; among a hundred samples it does some.
         "start_samples": list(range(100)),
     },
     "compute_curves": {"top_k": [10, "all"], "headline_k": 10, "bins": 4, "random_draws": 2, "shift_samples": 40},
