@@ -64,6 +64,14 @@ def run(project: Path, out: str, *more: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def wait_for_snapshot(project: Path) -> None:
+    """Return as soon as a training in progress has left its first snapshot."""
+    deadline = time.monotonic() + 120
+    while not list((project / ".resume").rglob("snapshot.safetensors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def contents(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -79,10 +87,7 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(project: Pat
     assert not list((project / ".resume").rglob("*.safetensors")), "resume state is removed after success"
 
     victim = subprocess.Popen(command("killed"), cwd=project, env=environment(), stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list((project / ".resume").rglob("snapshot.safetensors")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_snapshot(project)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
     assert not (project / "killed" / "metrics.json").exists()
@@ -102,10 +107,7 @@ def test_a_stage_killed_leaves_no_worker_behind(project: Path) -> None:
     victim = subprocess.Popen(
         command("out"), cwd=project, env=environment(), stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 120
-    while not list((project / ".resume").rglob("snapshot.safetensors")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_snapshot(project)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
     deadline = time.monotonic() + 10
