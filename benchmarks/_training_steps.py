@@ -10,11 +10,12 @@ from benchmarks._published_step import start_training
 from benchmarks._published_step import train_step as published_step
 from stages.common.device import fix_kernels
 from stages.common.seeds import numpy_stream
+from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
-from stages.train_stylegan2.discriminator import DiscriminatorArchitecture, Stem
-from stages.train_stylegan2.generator import GeneratorArchitecture
+from stages.train_stylegan2.discriminator import Stem
 from stages.train_stylegan2.params import TrainStylegan2Params
+from stages.train_stylegan2.precision import Precision, choose_dtype
 from stages.train_stylegan2.resampling import Resampling
 from stages.train_stylegan2.state import TrainingState, new_state
 from stages.train_stylegan2.training import Schedule, train_step
@@ -37,6 +38,7 @@ def own_step(
     *,
     stem: Stem | None = None,
     resampling: Resampling | None = None,
+    precision: Precision | None = None,
 ) -> Step:
     """The project's step, by default with the architecture of params.yaml."""
     state = _new_state(section, device, stem or section.discriminator_stem, resampling or section.resampling)
@@ -50,6 +52,7 @@ def own_step(
         r1_interval_steps=section.r1_interval_steps,
         ema_kimg=section.ema_kimg,
         ema_ramp=section.ema_ramp,
+        dtype=choose_dtype(precision or section.precision, device),
     )
 
     def take(penalized: bool) -> None:
@@ -124,24 +127,11 @@ def _next_step(step: int, interval: int, penalized: bool) -> int:
 def _new_state(
     section: TrainStylegan2Params, device: torch.device, stem: Stem, resampling: Resampling
 ) -> TrainingState:
+    changed = section.model_copy(update={"discriminator_stem": stem, "resampling": resampling})
+    generator, discriminator = design_networks(changed, CLASSES, image_channels=1)
     return new_state(
-        GeneratorArchitecture(
-            z_dim=section.z_dim,
-            w_dim=section.w_dim,
-            num_classes=CLASSES,
-            mapping_layers=section.mapping_layers,
-            channels=tuple(section.generator_channels),
-            image_channels=1,
-            resampling=resampling,
-        ),
-        DiscriminatorArchitecture(
-            num_classes=CLASSES,
-            channels=tuple(section.discriminator_channels),
-            image_channels=1,
-            stem=stem,
-            minibatch_std_group=section.minibatch_std_group,
-            resampling=resampling,
-        ),
+        generator,
+        discriminator,
         AdaptiveProbability(0.0, section.ada_interval_steps, section.ada_kimg),  # off, as in the twin
         learning_rate=LEARNING_RATE,
         seed=section.seed,

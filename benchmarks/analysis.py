@@ -20,7 +20,8 @@ from stages.rank_dimensions.params import RankDimensionsParams
 from stages.rank_dimensions.scores import Classify, differentiate_scores
 from stages.train_classifiers.networks import Classifier
 from stages.train_classifiers.params import TrainClassifierParams
-from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+from stages.train_stylegan2.architecture import design_networks
+from stages.train_stylegan2.generator import Generator
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.walk_corner_cases.probe import Probe
 
@@ -91,18 +92,8 @@ def main(
     tested = load_section(params, TrainClassifierParams, "train_classifiers", "corrupted")
     batch_size = load_section(params, RankDimensionsParams, "rank_dimensions").batch_size
     device = choose_device()
-    generator = Generator(
-        GeneratorArchitecture(
-            z_dim=gan.z_dim,
-            w_dim=gan.w_dim,
-            num_classes=CLASSES,
-            mapping_layers=gan.mapping_layers,
-            channels=tuple(gan.generator_channels),
-            image_channels=1,
-            resampling=gan.resampling,
-        )
-    )
-    generator = generator.to(device).eval().requires_grad_(False)
+    architecture, _ = design_networks(gan, CLASSES, image_channels=1)
+    generator = Generator(architecture).to(device).eval().requires_grad_(False)
     classifier = Classifier(tested.network, CLASSES, tested.width).to(device).eval().requires_grad_(False)
     analysis = Analysis(generator, classifier, batch_size)
     work = {

@@ -25,7 +25,8 @@ from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.workers import Worker, count_workers, worker_group
 
 TWIN, SHARED = "published step (twin)", "twin, shared weights"
-OWN, OWN_FIR = "project's step", "project's, FIR and pixels"
+OWN, OWN_FLOAT32 = "project's step", "project's, float32"
+OWN_FIR = "project's, FIR and pixels"  # in float32 too
 PLAIN_STEPS, TURN_SECONDS = 4, 2.0  # steps without R1 in a turn, fewer where they take long
 BAR = 2.0  # times the twin's images/s that the project wants of its own step
 
@@ -67,7 +68,8 @@ def _enter(section: TrainStylegan2Params, device: torch.device, cores: int, work
     steps = {
         TWIN: twin_step(section, device, per_sample_weights=True),
         SHARED: twin_step(section, device, per_sample_weights=False),
-        OWN_FIR: own_step(section, device, stem="pixels", resampling="fir"),
+        OWN_FIR: own_step(section, device, stem="pixels", resampling="fir", precision="float32"),
+        OWN_FLOAT32: own_step(section, device, precision="float32"),
         OWN: own_step(section, device),
     }
     flops = {title: _flops_per_image(section, step) for title, step in steps.items()}

@@ -26,8 +26,8 @@ def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
     """Read the headline metrics of all metrics files that exist.
 
     Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
-    number with `<key>_interval` beside it. Groups are left to `dvc metrics show`, save those named after one of
-    `entries`, as `clean` in `{clean: {area: ...}}`.
+    number with `<key>_interval` beside it. Plain counts (whole numbers without an interval) and groups are left to
+    `dvc metrics show`, save groups named after one of `entries`, as `clean` in `{clean: {area: ...}}`.
     """
     with Repo() as repo:
         makers = {str(Path(out.fs_path)): stage.addressing for stage in repo.index.stages for out in stage.outs}
@@ -46,7 +46,10 @@ def _read_group(stage: str, group: dict[str, Any], entries: set[str], prefix: st
     for key, held in group.items():
         if isinstance(held, NUMBER) and not isinstance(held, bool):
             interval = group.get(f"{key}_interval")
-            yield _read_number(stage, prefix + key, held, interval if isinstance(interval, dict) else {})
+            if isinstance(interval, dict):
+                yield _read_number(stage, prefix + key, held, interval)
+            elif not isinstance(held, int):
+                yield _read_number(stage, prefix + key, held, {})
         elif isinstance(held, dict) and isinstance(held.get("value"), NUMBER):
             yield _read_number(stage, prefix + key, held["value"], held)
         elif isinstance(held, dict) and key in entries and not prefix:

@@ -18,6 +18,9 @@ from stages.common.errors import StageError
 RUN_LOG = Path("logs/stages.jsonl")
 
 ParamsOption = Annotated[Path, typer.Option("--params", help="The params file to read this stage's section from.")]
+GeneratorOption = Annotated[Path, typer.Option("--generator", help="The generator's weights file.")]
+ClassifierOption = Annotated[Path, typer.Option("--classifier", help="The weights file of the classifier under test.")]
+PopulationOption = Annotated[Path, typer.Option("--population", help="Result folder of sample_populations.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder that receives this stage's results.")]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from matplotlib.figure import Figure
 
-from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.device import choose_device
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
@@ -34,8 +34,8 @@ from stages.sample_populations.outcomes import classify_styles
 
 
 def main(
-    generator: Annotated[Path, typer.Option(help="The generator's weights file.")],
-    population: Annotated[Path, typer.Option(help="Result folder of sample_populations.")],
+    generator: GeneratorOption,
+    population: PopulationOption,
     ranked: Annotated[
         list[str], typer.Option(help="NAME=FOLDER: result folder of rank_dimensions; one per classifier.")
     ],

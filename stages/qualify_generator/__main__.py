@@ -9,13 +9,14 @@ import pandas as pd
 import torch
 import typer
 
-from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.device import choose_device
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import require, write_json
 from stages.common.intervals import flatten
 from stages.common.params import load_section
+from stages.common.pinned_file import check_pinned
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
 from stages.prepare_images.store import read_class_names, read_images
@@ -33,6 +34,7 @@ from stages.qualify_generator.figures import (
     draw_real_above_generated,
     tabulate_examples,
 )
+from stages.qualify_generator.inception_weights import KEY as INCEPTION_KEY
 from stages.qualify_generator.inception_weights import load_inception
 from stages.qualify_generator.matching import count_classes, draw_matched
 from stages.qualify_generator.params import QualifyGeneratorParams
@@ -41,7 +43,7 @@ from stages.train_stylegan2.checkpoint import load_generator
 
 
 def main(
-    generator: Annotated[Path, typer.Option(help="The generator's weights file.")],
+    generator: GeneratorOption,
     judge: Annotated[Path, typer.Option(help="The weights file of the judge.")],
     images: Annotated[Path, typer.Option(help="Images store of corrupt_images.")],
     out: OutOption,
@@ -53,7 +55,9 @@ def main(
     """
     section = load_section(params, QualifyGeneratorParams, "qualify_generator")
     device = choose_device()
-    inception = load_inception(Path(section.inception_weights), device) if section.inception_weights else None
+    inception = None
+    if section.inception_weights is not None:
+        inception = load_inception(check_pinned(section.inception_weights, INCEPTION_KEY), device)
     require(images, "corrupt_images")
     network, judge_network = load_generator(generator, device), load_classifier(judge, device)
     names = read_class_names(images)

@@ -16,8 +16,7 @@ KEY = "qualify_generator.inception_weights"
 def load_inception(path: Path, device: torch.device) -> Inception:
     """Read the feature network from a weights file: safetensors, or a torch state dict (never unpickled as code).
 
-    Entries of the classification head are ignored.  Raises StageError if the file is missing, unreadable or lacks
-    an entry.
+    Entries of the classification head are ignored.  Raises StageError if the file is unreadable or lacks an entry.
     """
     entries = _read_state(path)
     network = Inception()
@@ -39,8 +38,6 @@ def load_inception(path: Path, device: torch.device) -> Inception:
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise StageError(f"{KEY}: {path} is no file; name the InceptionV3 weights file, or null")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from stages.common.params import Section, Seed
+from stages.common.pinned_file import PinnedFile
 
 
 class QualifyGeneratorParams(Section):
@@ -13,7 +14,7 @@ class QualifyGeneratorParams(Section):
     repeats: int = Field(ge=2, le=100)
     neighbours: int = Field(ge=1, le=100)
     batch_size: int = Field(ge=1)
-    inception_weights: str | None
+    inception_weights: PinnedFile | None
     inception_samples: int = Field(ge=10)
 
 

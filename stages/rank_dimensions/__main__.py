@@ -2,14 +2,19 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
 from stages.common.arrays import write_arrays
 from stages.common.class_means import subtract_class_means
-from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.command import (
+    ClassifierOption,
+    GeneratorOption,
+    OutOption,
+    ParamsOption,
+    PopulationOption,
+    run_stage,
+)
 from stages.common.device import choose_device
 from stages.common.figures import save_figure
 from stages.common.files import write_csv, write_json
@@ -38,9 +43,9 @@ from stages.rank_dimensions.summary import (
 
 
 def main(
-    generator: Annotated[Path, typer.Option(help="The generator's weights file.")],
-    classifier: Annotated[Path, typer.Option(help="The weights file of the classifier under test.")],
-    population: Annotated[Path, typer.Option(help="Result folder of sample_populations.")],
+    generator: GeneratorOption,
+    classifier: ClassifierOption,
+    population: PopulationOption,
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:

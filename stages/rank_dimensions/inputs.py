@@ -37,7 +37,7 @@ def read_samples(folder: Path, generator: Generator) -> Samples:
     path = require(folder / "population.zarr", "sample_populations")
     styles, true_class = read_array(path, "s"), read_array(path, "labels")
     classes = generator.num_classes
-    names = read_attributes(path).get("class_names") or list(range(classes))
+    names = read_attributes(path).get("class_names", [])
     if styles.shape[1] != generator.style_dimensions or len(names) != classes:
         raise StageError(
             f"{path}: {styles.shape[1]} style dimensions and {len(names)} classes, the generator has "

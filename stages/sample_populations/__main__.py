@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 from stages.common.class_means import subtract_class_means
-from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.command import ClassifierOption, GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.device import choose_device
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
@@ -15,6 +15,7 @@ from stages.common.files import require, write_csv, write_json
 from stages.common.intervals import proportion
 from stages.common.params import load_section
 from stages.common.progress import Progress
+from stages.prepare_images.store import read_class_names
 from stages.sample_populations.embedding import embed_spaces
 from stages.sample_populations.figures import draw_spaces
 from stages.sample_populations.latents import balance_labels, draw_latents
@@ -28,14 +29,16 @@ from stages.train_stylegan2.checkpoint import load_generator
 
 
 def main(
-    generator: Annotated[Path, typer.Option(help="Weights of the generator.")],
-    classifier: Annotated[Path, typer.Option(help="Weights of the classifier that says well or mis in figure 3.")],
+    generator: GeneratorOption,
+    classifier: ClassifierOption,
+    images: Annotated[Path, typer.Option(help="An images store of the same data set, for the names of its classes.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Sample a class-balanced population as z, w, s, image and label (paper 2.1.2).
 
-    Leaves population.zarr, style_dimensions.csv, figure 3 and, in metrics.json, what probes make of each space.
+    The classifier says well or mis in figure 3. Leaves population.zarr, style_dimensions.csv, figure 3 and, in
+    metrics.json, what probes make of each space.
     """
     section = load_section(params, SamplePopulationsParams, "sample_populations")
     device = choose_device()
@@ -45,6 +48,12 @@ def main(
         raise StageError(
             f"{classifier}: tells {under_test.head.out_features} classes apart, the generator makes "
             f"{network.num_classes}; use a classifier of the same data set"
+        )
+    names = read_class_names(require(images, "corrupt_images"))
+    if len(names) != network.num_classes:
+        raise StageError(
+            f"{images}: has {len(names)} classes, the generator makes {network.num_classes}; use the images that it "
+            "learned from"
         )
     shown = min(section.tsne_samples, section.samples)
     needed = section.probe_folds * network.num_classes
@@ -62,7 +71,7 @@ def main(
     predicted = classify_styles(network, under_test, population.s[:shown], batch_size=section.batch_size)
     spaces = {name: getattr(population, name)[:shown] for name in ("z", "w", "s")}
     planes = embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
-    figure, table = draw_spaces(planes, labels, predicted == labels)
+    figure, table = draw_spaces(planes, labels, predicted == labels, names)
 
     metrics = {
         "samples": section.samples,
@@ -73,7 +82,7 @@ def main(
         **_separate(spaces, labels, predicted == labels, section),
     }
 
-    write_population(out / "population.zarr", population)
+    write_population(out / "population.zarr", population, names)
     write_csv(out / "style_dimensions.csv", tabulate_styles(network.style_layout()))
     save_figure(figure, out / "figures" / "fig3_spaces.png", table)
     write_json(out / "metrics.json", metrics)

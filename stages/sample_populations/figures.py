@@ -1,6 +1,6 @@
 """Figure 3: the same samples in Z, W and S, coloured by class and by outcome."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,17 @@ from matplotlib.typing import ColorType
 from stages.common.figures import CLASS_COLORS, MIS_COLOR, WELL_COLOR, new_figure
 
 
-def draw_spaces(planes: Mapping[str, np.ndarray], labels: np.ndarray, well: np.ndarray) -> tuple[Figure, pd.DataFrame]:
+def draw_spaces(
+    planes: Mapping[str, np.ndarray], labels: np.ndarray, well: np.ndarray, class_names: Sequence[str]
+) -> tuple[Figure, pd.DataFrame]:
     """Two rows (class; well or mis) by one column per space.
 
-    planes: name -> [N, 2].  labels: [N].  well: bool [N].  Returns the figure and its numbers, one row per sample.
+    planes: name -> [N, 2].  labels: [N].  well: bool [N].  class_names: in the order of the labels.
+    Returns the figure and its numbers, one row per sample.
     """
     figure, axes = new_figure(2, len(planes), width=3.4 * len(planes), height=6.6)
     for (name, plane), column in zip(planes.items(), axes.T, strict=True):
-        colors = [CLASS_COLORS[label % len(CLASS_COLORS)] for label in labels]
-        column[0].scatter(*plane.T, c=colors, s=3, linewidths=0)
+        column[0].scatter(*plane.T, c=[CLASS_COLORS[label % len(CLASS_COLORS)] for label in labels], s=3, linewidths=0)
         # Misclassified samples are the fewer: drawn last, they stay visible.
         column[1].scatter(*plane[well].T, c=WELL_COLOR, s=3, linewidths=0)
         column[1].scatter(*plane[~well].T, c=MIS_COLOR, s=5, linewidths=0)
@@ -29,9 +31,11 @@ def draw_spaces(planes: Mapping[str, np.ndarray], labels: np.ndarray, well: np.n
             ax.grid(visible=False)
     axes[0, 0].set_ylabel("class")
     axes[1, 0].set_ylabel("outcome")
-    _explain(axes[0, -1], {str(label): CLASS_COLORS[label % len(CLASS_COLORS)] for label in np.unique(labels)})
+    colors = {class_names[label]: CLASS_COLORS[label % len(CLASS_COLORS)] for label in np.unique(labels)}
+    _explain(axes[0, -1], colors)
     _explain(axes[1, -1], {"well-classified": WELL_COLOR, "misclassified": MIS_COLOR})
-    table = pd.DataFrame({"sample": np.arange(len(labels)), "label": labels, "well": well})
+    classes = [class_names[label] for label in labels]
+    table = pd.DataFrame({"sample": np.arange(len(labels)), "class": classes, "well": well})
     for name, plane in planes.items():
         table[f"{name}_x"], table[f"{name}_y"] = plane.T
     return figure, table

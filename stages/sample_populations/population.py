@@ -1,6 +1,6 @@
 """A population: the same samples as z, w, s, image and label, in memory and in Zarr."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +59,10 @@ def sample_population(
     return Population(z, w_all, s_all, images_all, labels)
 
 
-def write_population(path: Path, population: Population) -> None:
-    """Write a population as one Zarr group with named dimensions."""
-    write_arrays(path, {name: (getattr(population, name), dimensions) for name, dimensions in DIMENSIONS.items()})
+def write_population(path: Path, population: Population, class_names: Sequence[str]) -> None:
+    """Write a population as one Zarr group with named dimensions; class_names: in the order of the labels."""
+    arrays = {name: (getattr(population, name), dimensions) for name, dimensions in DIMENSIONS.items()}
+    write_arrays(path, arrays, {"class_names": list(class_names)})
 
 
 def read_population(path: Path) -> Population:

@@ -55,12 +55,37 @@ def augment(images: torch.Tensor, augmentation: Augmentation) -> torch.Tensor:
     images: [N, C, H, W], nominally in [-1, 1], where -1 is the background that fills what moves in.
     """
     device, dtype = images.device, images.dtype
-    matrix = augmentation.matrix.to(device, dtype)
-    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
-    moved = functional.grid_sample(images + 1, grid, mode="bilinear", padding_mode="zeros", align_corners=False) - 1
+    moved = _move(images + 1, augmentation.matrix.to(device, dtype)) - 1
     contrast = augmentation.contrast.to(device, dtype)[:, None, None, None]
     brightness = augmentation.brightness.to(device, dtype)[:, None, None, None]
     return moved * contrast + brightness
+
+
+def _move(images: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """Bilinear reading of images [N, C, H, W] at affinely moved places, with zeros outside; matrix: [N, 2, 3].
+
+    As grid_sample has it, whose backward pass on a GPU gives other bytes each time.
+    """
+    n, channels, height, width = images.shape
+    grid = functional.affine_grid(matrix, [n, channels, height, width], align_corners=False)
+    size = torch.tensor([width, height], dtype=grid.dtype, device=grid.device)
+    place = ((grid + 1) * size - 1) / 2  # x and y in pixels
+    corner = place.floor()
+    right, down = (place - corner).unbind(dim=3)
+    left, top = corner.long().unbind(dim=3)
+    pixels = images.flatten(2)
+    moved = torch.zeros_like(images)
+    for x, y, weight in (
+        (left, top, (1 - right) * (1 - down)),
+        (left + 1, top, right * (1 - down)),
+        (left, top + 1, (1 - right) * down),
+        (left + 1, top + 1, right * down),
+    ):
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        index = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+        read = pixels.gather(2, index.flatten(1)[:, None].expand(n, channels, -1)).view_as(images)
+        moved = moved + read * (weight * inside)[:, None]
+    return moved
 
 
 @dataclass

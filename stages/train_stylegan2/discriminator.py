@@ -8,7 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stages.train_stylegan2.layers import EqualizedConv, EqualizedLinear, activate, normalize_second_moment
+from stages.train_stylegan2.layers import (
+    ACTIVATION_GAIN,
+    EqualizedConv,
+    EqualizedLinear,
+    activate,
+    normalize_second_moment,
+)
 from stages.train_stylegan2.resampling import Resampling, downsample
 
 Stem = Literal["space_to_depth", "pixels"]
@@ -42,9 +48,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: [N, inputs, H, W]. Returns [N, outputs, H/2, W/2]."""
-        residual = activate(self.conv1(downsample(activate(self.conv0(x)), self.resampling)))
-        shortcut: torch.Tensor = self.shortcut(downsample(x, self.resampling))
-        return (residual + shortcut) * math.sqrt(0.5)
+        inner = downsample(self.conv0.activated(x), self.resampling)
+        # The sum of two is halved in variance, each before it is added.
+        residual: torch.Tensor = self.conv1.activated(inner, gain=ACTIVATION_GAIN * math.sqrt(0.5))
+        shortcut: torch.Tensor = self.shortcut(downsample(x, self.resampling), gain=math.sqrt(0.5))
+        return residual + shortcut
 
 
 class Discriminator(nn.Module):
@@ -75,15 +83,16 @@ class Discriminator(nn.Module):
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """images: [N, C, size, size], nominally in [-1, 1]; labels: [N] int64. Returns logits [N]."""
         x = functional.pixel_unshuffle(images, 2) if self.architecture.stem == "space_to_depth" else images
-        x = activate(self.stem(x))
+        x = self.stem.activated(x)
         for block in self.blocks:
             x = block(x)
         x = append_minibatch_std(x, self.architecture.minibatch_std_group)
-        x = activate(self.conv(x))
-        features: torch.Tensor = self.output(activate(self.dense(x.flatten(1))))
-        classes = functional.one_hot(labels, self.architecture.num_classes).to(features.dtype)
-        embedded = normalize_second_moment(self.embedding(classes))
-        return (features * embedded).sum(dim=1).float() / math.sqrt(features.shape[1])
+        x = self.conv.activated(x)
+        with torch.autocast(x.device.type, enabled=False):  # the score in full
+            features: torch.Tensor = self.output(activate(self.dense(x.flatten(1).to(self.dense.weight.dtype))))
+            classes = functional.one_hot(labels, self.architecture.num_classes).to(features.dtype)
+            embedded = normalize_second_moment(self.embedding(classes))
+            return (features * embedded).sum(dim=1) / math.sqrt(features.shape[1])
 
 
 def append_minibatch_std(x: torch.Tensor, group: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stages.train_stylegan2.layers import activate
+from stages.train_stylegan2.layers import ACTIVATION_GAIN, activate
 from stages.train_stylegan2.resampling import Resampling, upsample
 
 DEMODULATION_EPSILON = 1e-8
@@ -43,9 +43,11 @@ class ModulatedConv(nn.Module):
             x = upsample(x, self.resampling)
         x = functional.conv2d(x, weight, padding=1)
         noise = self.noise if noise is None else noise
-        x = x * demodulation[:, :, None, None].to(x.dtype)
-        x = x + (noise * self.noise_strength).to(x.dtype) + self.bias[:, None, None].to(x.dtype)
-        return activate(x)
+        # The activation's gain goes into the three small terms: x itself is read and written as rarely as may be.
+        demodulation = (demodulation * ACTIVATION_GAIN)[:, :, None, None].to(x.dtype)
+        noise = (noise * (self.noise_strength * ACTIVATION_GAIN)).to(x.dtype)
+        x = torch.addcmul(noise, x, demodulation) + (self.bias * ACTIVATION_GAIN)[:, None, None].to(x.dtype)
+        return activate(x, gain=1)
 
 
 class ToImage(nn.Module):
@@ -62,5 +64,7 @@ class ToImage(nn.Module):
 
     def forward(self, x: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
         """x: [N, inputs, H, W]; styles: [N, inputs]. Returns [N, image_channels, H, W] float32."""
-        x = x * (styles * self._gain)[:, :, None, None].to(x.dtype)
-        return functional.conv2d(x, self.weight[:, :, None, None]).float() + self.bias[:, None, None]
+        # With so few output channels, weights for each sample are less to compute than scaled inputs.
+        weight = (styles[:, None, :] * (self.weight * self._gain)).to(x.dtype)
+        image = torch.bmm(weight, x.flatten(2)).view(len(x), -1, *x.shape[2:]).float()
+        return image + self.bias[:, None, None]

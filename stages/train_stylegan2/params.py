@@ -5,15 +5,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stages.common.params import Section, Seed
+from stages.common.pinned_file import PinnedFile
+from stages.train_stylegan2.precision import Precision
 
 Width = Annotated[int, Field(ge=4, le=1024)]
-
-
-class Resume(Section):
-    """A snapshot to go on from; its hash makes DVC see when the file changes."""
-
-    snapshot: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class TrainStylegan2Params(Section):
@@ -21,7 +16,7 @@ class TrainStylegan2Params(Section):
 
     seed: Seed
     total_kimg: Annotated[int, Field(ge=1, le=1_000_000)]
-    resume: Resume | None
+    resume: PinnedFile | None
     # Architecture.
     z_dim: Annotated[int, Field(ge=2, le=1024)]
     w_dim: Annotated[int, Field(ge=2, le=1024)]
@@ -32,6 +27,7 @@ class TrainStylegan2Params(Section):
     resampling: Literal["bilinear", "fir"]
     minibatch_std_group: Annotated[int, Field(ge=1, le=64)]
     # Optimisation.
+    precision: Precision
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: Annotated[float, Field(gt=0, le=0.1)]
     decay_fraction: Annotated[float, Field(ge=0, le=1)]

@@ -10,12 +10,13 @@ import torch
 
 from stages.common.device import fix_kernels
 from stages.common.errors import StageError
+from stages.common.pinned_file import check_pinned
 from stages.prepare_images.store import ImageSet
+from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
-from stages.train_stylegan2.discriminator import DiscriminatorArchitecture
-from stages.train_stylegan2.generator import GeneratorArchitecture
-from stages.train_stylegan2.params import Resume, TrainStylegan2Params
+from stages.train_stylegan2.params import TrainStylegan2Params
+from stages.train_stylegan2.precision import choose_dtype
 from stages.train_stylegan2.state import TrainingState, new_state, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, train
 from stages.train_stylegan2.workers import Worker, count_workers, worker_group
@@ -51,28 +52,12 @@ def start_state(session: Session) -> TrainingState:
     """The state to go on from: this training's own snapshot, else the one named in `resume`, else untrained."""
     params = session.params
     image_channels, height, width = session.images.images.shape[1:]
-    generator = GeneratorArchitecture(
-        z_dim=params.z_dim,
-        w_dim=params.w_dim,
-        num_classes=session.num_classes,
-        mapping_layers=params.mapping_layers,
-        channels=tuple(params.generator_channels),
-        image_channels=image_channels,
-        resampling=params.resampling,
-    )
+    generator, discriminator = design_networks(params, session.num_classes, image_channels)
     if (height, width) != (generator.size_px, generator.size_px):
         raise StageError(
             f"train_stylegan2.generator_channels: {len(generator.channels)} widths make {generator.size_px} px images, "
             f"the data's are {height} x {width} px; allowed: one width for each of 4, 8, 16, ... px up to {height}"
         )
-    discriminator = DiscriminatorArchitecture(
-        num_classes=session.num_classes,
-        channels=tuple(params.discriminator_channels),
-        image_channels=image_channels,
-        stem=params.discriminator_stem,
-        minibatch_std_group=params.minibatch_std_group,
-        resampling=params.resampling,
-    )
     augmentation = AdaptiveProbability(params.ada_target, params.ada_interval_steps, params.ada_kimg)
     state = new_state(
         generator,
@@ -85,22 +70,8 @@ def start_state(session: Session) -> TrainingState:
     if session.snapshot.is_file():
         restore_state(session.snapshot, state)
     elif params.resume is not None:
-        restore_state(check_resume(params.resume), state)
+        restore_state(check_pinned(params.resume, "train_stylegan2.resume"), state)
     return state
-
-
-def check_resume(resume: Resume) -> Path:
-    """The snapshot named in params, if it is there and its hash is the expected one; else StageError."""
-    path = Path(resume.snapshot)
-    if not path.is_file():
-        raise StageError(f"train_stylegan2.resume.snapshot: no file {path}; restore it, or set resume: null")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != resume.sha256:
-        raise StageError(
-            f"{path}: expected SHA-256 {resume.sha256}, found {found}; restore the file, or set "
-            f"train_stylegan2.resume.sha256 if the change is wanted"
-        )
-    return path
 
 
 def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> TrainingState:
@@ -150,6 +121,7 @@ def _train(
         r1_interval_steps=params.r1_interval_steps,
         ema_kimg=params.ema_kimg,
         ema_ramp=params.ema_ramp,
+        dtype=choose_dtype(params.precision, session.device),
     )
     batches = Batches(
         session.images.images,

@@ -11,6 +11,7 @@ from stages.common.errors import StageError
 from stages.train_stylegan2.augmentation import augment
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from stages.train_stylegan2.precision import computing_in
 from stages.train_stylegan2.state import TrainingState
 from stages.train_stylegan2.workers import Worker
 
@@ -33,6 +34,7 @@ class Schedule:
     r1_interval_steps: int
     ema_kimg: float
     ema_ramp: float
+    dtype: torch.dtype = torch.float32
 
     def learning_rate_at(self, images_seen: int) -> float:
         """Constant, then linearly to zero over the last `decay_fraction` of training."""
@@ -87,24 +89,32 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
         return augment(images, batches.augmentation(step, use, probability)) if probability > 0 else images
 
     generator, discriminator = state.generator, state.discriminator
-    fake = generator.synthesize_raw(generator.map_styles(generator.map_latents(batch.z, batch.labels)), batch.noise)
+    styles = generator.map_styles(generator.map_latents(batch.z, batch.labels))
+    with computing_in(schedule.dtype, styles.device):
+        fake = generator.synthesize_raw(styles, batch.noise)
 
     discriminator.requires_grad_(True)
     real = seen(batch.real, "augment real").detach()
     fake_seen = seen(fake.detach(), "augment fake")
     penalty = torch.zeros((), device=real.device)
-    logits = discriminator(torch.cat([real, fake_seen]), torch.cat([batch.labels, batch.labels]))
+    with computing_in(schedule.dtype, real.device):
+        logits = discriminator(torch.cat([real, fake_seen]), torch.cat([batch.labels, batch.labels]))
     real_logits, fake_logits = logits.chunk(2)
     loss = discriminator_loss(real_logits, fake_logits)
     penalized = step % schedule.r1_interval_steps == 0 and schedule.r1_gamma > 0
     if penalized:
         leaf = real.requires_grad_(True)
-        penalty = r1_penalty(discriminator(leaf, batch.labels), leaf)
+        with computing_in(schedule.dtype, real.device):
+            penalized_logits = discriminator(leaf, batch.labels)
+        penalty = r1_penalty(penalized_logits, leaf)
         loss = loss + penalty * (schedule.r1_gamma / 2 * schedule.r1_interval_steps)
     _descend(loss, discriminator, state.discriminator_optimizer, rate, worker)
 
     discriminator.requires_grad_(False)
-    loss_of_generator = generator_loss(discriminator(seen(fake, "augment generator"), batch.labels))
+    fake_seen = seen(fake, "augment generator")
+    with computing_in(schedule.dtype, real.device):
+        fooled_logits = discriminator(fake_seen, batch.labels)
+    loss_of_generator = generator_loss(fooled_logits)
     _descend(loss_of_generator, generator, state.generator_optimizer, rate, worker)
 
     state.images_seen += schedule.batch_size

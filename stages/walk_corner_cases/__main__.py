@@ -8,7 +8,14 @@ import numpy as np
 import typer
 
 from stages.common.arrays import write_arrays
-from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.command import (
+    ClassifierOption,
+    GeneratorOption,
+    OutOption,
+    ParamsOption,
+    PopulationOption,
+    run_stage,
+)
 from stages.common.device import choose_device
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
@@ -28,9 +35,9 @@ from stages.walk_corner_cases.walks import LEVEL, space_grid, walk_dimensions
 
 
 def main(
-    generator: Annotated[Path, typer.Option(help="The generator's weights file.")],
-    classifier: Annotated[Path, typer.Option(help="The weights file of the classifier under test.")],
-    population: Annotated[Path, typer.Option(help="Result folder of sample_populations.")],
+    generator: GeneratorOption,
+    classifier: ClassifierOption,
+    population: PopulationOption,
     ranking: Annotated[Path, typer.Option(help="Result folder of rank_dimensions for this classifier.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),

@@ -16,7 +16,8 @@ from stages.train_stylegan2.resampling import downsample, upsample
 SECTION = TrainStylegan2Params(
     seed=1, total_kimg=1, resume=None, z_dim=8, w_dim=8, mapping_layers=2, generator_channels=[8, 8, 6, 4],
     discriminator_channels=[8, 8, 6, 4], discriminator_stem="space_to_depth", resampling="bilinear",
-    minibatch_std_group=4, batch_size=8, learning_rate=0.003, decay_fraction=0.0, r1_gamma=0.05, r1_interval_steps=4,
+    minibatch_std_group=4,
+    precision="float32", batch_size=8, learning_rate=0.003, decay_fraction=0.0, r1_gamma=0.05, r1_interval_steps=4,
     ema_kimg=1.0, ema_ramp=0.05, ada_target=0.0, ada_interval_steps=4, ada_kimg=5.0, snapshot_kimg=1,
 )  # fmt: skip
 LABELS = torch.arange(5)
@@ -46,12 +47,12 @@ def test_same_weights_give_the_same_scores_where_stride_makes_no_difference() ->
     torch.manual_seed(0)
     network = Discriminator(DiscriminatorArchitecture(10, (8, 8, 6, 4), 1, "pixels", 5, "fir")).double()
     images = torch.randn(5, 1, 32, 32).double()
-    assert not torch.allclose(twin.discriminate(network, images, LABELS).float(), network(images, LABELS))
+    assert not torch.allclose(twin.discriminate(network, images, LABELS), network(images, LABELS))
     for block in network.blocks:
         middle = block.conv1.weight.detach()[:, :, 1:2, 1:2].clone()  # type: ignore[union-attr,index]
         with torch.no_grad():
             block.conv1.weight.zero_()[:, :, 1:2, 1:2] = middle  # type: ignore[union-attr,operator]
-    torch.testing.assert_close(twin.discriminate(network, images, LABELS).float(), network(images, LABELS))
+    torch.testing.assert_close(twin.discriminate(network, images, LABELS), network(images, LABELS))
 
 
 def test_filters_equal_those_of_the_project() -> None:

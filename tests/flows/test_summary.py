@@ -37,7 +37,6 @@ def test_headline_metrics_of_all_declared_files(project: Project, monkeypatch: p
     assert read_metrics({"clean"}) == [
         Metric("second", "accuracy", 0.91, 0.9, 0.92, 1000),
         Metric("second", "median_shift_std", 9.5, 9.0, 10.0, 100),
-        Metric("second", "walks", 1000),
         Metric("second", "clean.area", 0.5),
         Metric("first", "loss", 0.25),
     ]

@@ -61,7 +61,7 @@ def _tiny_samples(tiny_generator: Path) -> Population:
 def tiny_population(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, _tiny_samples: Population) -> Path:
     """Folder as sample_populations leaves it, without figures: 200 samples of `tiny_generator`."""
     folder = tmp_path_factory.mktemp("tiny_population")
-    write_population(folder / "population.zarr", _tiny_samples)
+    write_population(folder / "population.zarr", _tiny_samples, [str(label) for label in range(CLASSES)])
     layout = load_generator(tiny_generator, torch.device("cpu")).style_layout()
     write_csv(folder / "style_dimensions.csv", tabulate_styles(layout))
     return folder

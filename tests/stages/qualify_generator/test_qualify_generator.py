@@ -1,5 +1,6 @@
 """The stage on a tiny generator and judge: its results, batch sizes, a second run, and mistakes."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -109,8 +110,8 @@ def test_distance_by_the_convention_of_the_literature(tiny_generator, tiny_class
 
 
 def test_missing_inception_weights_stop_before_any_work(run, tmp_path):
-    with pytest.raises(StageError, match=r"inception_weights: .*absent\.pth is no file"):
-        run("out", inception_weights=str(tmp_path / "absent.pth"))
+    with pytest.raises(StageError, match=r"qualify_generator\.inception_weights\.path: no file .*absent\.pth"):
+        run("out", inception_weights={"path": str(tmp_path / "absent.pth"), "sha256": "0" * 64})
     assert not (tmp_path / "out").exists()
 
 
@@ -125,7 +126,9 @@ def test_inception_weights_of_the_user_are_a_second_extractor(run, tmp_path, tin
         arrays[f"{split}_images"] = (part.images[:20], ("sample", "channel", "y", "x"))
         arrays[f"{split}_labels"] = (part.labels[:20], ("sample",))
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
-    metrics = run("out", images=tmp_path / "images.zarr", inception_weights=str(tmp_path / "weights.safetensors"))
+    weights = tmp_path / "weights.safetensors"
+    pinned = {"path": str(weights), "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    metrics = run("out", images=tmp_path / "images.zarr", inception_weights=pinned)
     assert metrics["inception"]["generated_images"] == 10
     assert metrics["inception"]["real_images"] == 20
     assert metrics["inception"]["frechet_distance"] > 0

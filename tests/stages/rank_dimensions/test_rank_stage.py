@@ -14,6 +14,7 @@ from stages.rank_dimensions.inputs import load_networks
 from stages.rank_dimensions.ranking import COLUMNS, read_ranking
 from stages.rank_dimensions.scores import differentiate_scores
 
+NAMES = {"class_names": list("0123456789")}
 SECTION = {"seed": 1, "batch_size": 64, "split_halves": 5, "top_k": 2, "histogram_bins": 10}
 
 
@@ -119,6 +120,7 @@ def test_a_classifier_without_a_mistake_leaves_separation_unknown(run, tmp_path,
     write_arrays(
         tmp_path / "well" / "population.zarr",
         {"s": (styles, ("sample", "style")), "labels": (predicted[rows], ("sample",))},
+        NAMES,
     )
     out = run("after", population=tmp_path / "well")
     metrics = json.loads((out / "metrics.json").read_text())
@@ -149,13 +151,15 @@ def test_a_missing_population_is_named(run, tmp_path):
 
 def test_a_population_of_another_generator_is_refused(run, tmp_path):
     styles, labels = np.zeros((40, 5), np.float32), np.arange(40) % 10
-    write_arrays(tmp_path / "population.zarr", {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))})
+    arrays = {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))}
+    write_arrays(tmp_path / "population.zarr", arrays, NAMES)
     with pytest.raises(StageError, match="5 style dimensions and 10 classes, the generator has 80 and 10"):
         run(population=tmp_path)
 
 
 def test_too_few_samples_of_a_class_are_named(run, tmp_path):
     styles, labels = np.zeros((39, 80), np.float32), np.arange(39) % 10
-    write_arrays(tmp_path / "population.zarr", {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))})
+    arrays = {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))}
+    write_arrays(tmp_path / "population.zarr", arrays, NAMES)
     with pytest.raises(StageError, match="3 samples of class 9; at least 4 of each are needed"):
         run(population=tmp_path)

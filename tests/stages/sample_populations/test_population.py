@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from stages.common.errors import StageError
+from stages.prepare_images.store import read_class_names
 from stages.sample_populations.latents import SHARD_SAMPLES, balance_labels, draw_latents
 from stages.sample_populations.outcomes import classify_styles
 from stages.sample_populations.population import read_population, sample_population, write_population
@@ -71,8 +72,9 @@ def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch
 
 
 def test_written_and_read_back(population, tmp_path):
-    write_population(tmp_path / "population.zarr", population)
+    write_population(tmp_path / "population.zarr", population, list("0123456789"))
     back = read_population(tmp_path / "population.zarr")
+    assert read_class_names(tmp_path / "population.zarr") == list("0123456789")
     for name in ("z", "w", "s", "images", "labels"):
         one, two = getattr(population, name), getattr(back, name)
         assert one.dtype == two.dtype

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 import zarr
 
+from stages.common.arrays import write_arrays
 from stages.common.errors import StageError
+from stages.prepare_images.store import read_class_names
 from stages.sample_populations.__main__ import main
 from stages.sample_populations.population import read_population
 from stages.train_classifiers.checkpoint import save_classifier
@@ -19,10 +21,10 @@ SECTION = {
 
 
 @pytest.fixture
-def run(tmp_path, tiny_generator, tiny_classifier, write_params):
-    def start(name, classifier=tiny_classifier, generator=tiny_generator, **changes):
+def run(tmp_path, tiny_generator, tiny_classifier, tiny_images, write_params):
+    def start(name, classifier=tiny_classifier, generator=tiny_generator, images=tiny_images, **changes):
         params = write_params({"sample_populations": SECTION | changes})
-        main(generator, classifier, tmp_path / name, params)
+        main(generator, classifier, images, tmp_path / name, params)
         return json.loads((tmp_path / name / "metrics.json").read_text())
 
     return start
@@ -47,7 +49,7 @@ def test_twice_gives_equal_bytes_and_every_result(run, tmp_path, hash_folder):
     assert len(pd.read_csv(tmp_path / "one" / "style_dimensions.csv")) == 80
 
     points = pd.read_csv(tmp_path / "one" / "figures" / "fig3_spaces.csv")
-    assert list(points) == ["sample", "label", "well", "z_x", "z_y", "w_x", "w_y", "s_x", "s_y"]
+    assert list(points) == ["sample", "class", "well", "z_x", "z_y", "w_x", "w_y", "s_x", "s_y"]
     assert points["well"].mean() == pytest.approx(metrics["accuracy"]["value"], abs=1e-5)
 
 
@@ -80,6 +82,21 @@ def test_classifier_of_another_data_set(run, tmp_path):
     save_classifier(tmp_path / "other.safetensors", Classifier("plain", classes=3, width=8))
     with pytest.raises(StageError, match=r"other\.safetensors: tells 3 classes apart, the generator makes 10"):
         run("out", classifier=tmp_path / "other.safetensors")
+
+
+def test_samples_bear_the_names_of_their_classes(run, tmp_path):
+    names = ["shirt", "shoe", "bag", "coat", "dress", "boot", "pullover", "sandal", "sneaker", "trouser"]
+    write_arrays(tmp_path / "clothing.zarr", {}, {"class_names": names})
+    run("named", images=tmp_path / "clothing.zarr")
+    assert read_class_names(tmp_path / "named" / "population.zarr") == names
+    points = pd.read_csv(tmp_path / "named" / "figures" / "fig3_spaces.csv")
+    assert points["class"].tolist()[:10] == names
+
+
+def test_images_of_another_data_set(run, tmp_path):
+    write_arrays(tmp_path / "two.zarr", {}, {"class_names": ["cat", "dog"]})
+    with pytest.raises(StageError, match=r"two\.zarr: has 2 classes, the generator makes 10"):
+        run("out", images=tmp_path / "two.zarr")
 
 
 def test_missing_and_mixed_up_files(run, tmp_path, tiny_classifier):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from stages.train_stylegan2.augmentation import (
     MAX_PROBABILITY,
@@ -54,6 +55,15 @@ def test_a_shift_moves_pixels_and_fills_with_background() -> None:
     moved = augment(images, Augmentation(matrix, torch.ones(1), torch.zeros(1)))
     torch.testing.assert_close(moved[..., :28], images[..., :28])
     torch.testing.assert_close(moved[..., 28:], torch.full((1, 1, 32, 4), -1.0))
+
+
+def test_moving_reads_as_grid_sample_does() -> None:
+    images = torch.rand(6, 2, 12, 20, generator=stream(1)) * 2 - 1
+    matrix = draw_augmentation(6, 1.0, stream(2)).matrix
+    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
+    expected = functional.grid_sample(images + 1, grid, mode="bilinear", padding_mode="zeros", align_corners=False) - 1
+    moved = augment(images, Augmentation(matrix, torch.ones(6), torch.zeros(6)))
+    torch.testing.assert_close(moved, expected, atol=1e-5, rtol=0)
 
 
 def test_contrast_and_brightness_are_affine_in_the_values() -> None:

@@ -141,7 +141,7 @@ def members_of(session: int) -> list[str]:
             {"generator_channels": [4] * 5, "discriminator_channels": [4] * 5},
             "5 widths make 64 px images, the data's are 32 x 32 px",
         ),
-        ({"resume": {"snapshot": "gone.safetensors", "sha256": "0" * 64}}, "resume.snapshot: no file gone.safetensors"),
+        ({"resume": {"path": "gone.safetensors", "sha256": "0" * 64}}, "resume.path: no file gone.safetensors"),
     ],
 )
 def test_mistakes_in_params_end_in_one_line(project: Path, changes: dict[str, object], message: str) -> None:

@@ -5,18 +5,22 @@ import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stages.common.errors import StageError
+from stages.common.pinned_file import PinnedFile
 from stages.prepare_images.store import ImageSet
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
-from stages.train_stylegan2.params import Resume, TrainStylegan2Params
-from stages.train_stylegan2.session import Session, check_resume, run_session, start_state
+from stages.train_stylegan2.params import TrainStylegan2Params
+from stages.train_stylegan2.precision import choose_dtype
+from stages.train_stylegan2.session import Session, run_session, start_state
 from stages.train_stylegan2.state import TrainingState, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE, count_workers
@@ -34,6 +38,7 @@ PARAMS = TrainStylegan2Params(
     resampling="bilinear",
     minibatch_std_group=4,
     batch_size=48,
+    precision="float32",
     learning_rate=0.003,
     decay_fraction=0.5,
     r1_gamma=0.05,
@@ -125,6 +130,53 @@ def test_training_improves_on_telling_nothing_apart(session: Session) -> None:
     assert state.log[-1]["discriminator_loss"] < 2 * math.log(2)
     assert state.augmentation.probability > 0  # the target of 0.1 is passed at once
     assert all(row["r1_penalty"] > 0 for row in state.log)
+
+
+class Operations(TorchDispatchMode):
+    """Notes the names of all operations, those of the backward pass too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_holds_no_operation_that_is_random_on_a_gpu(session: Session) -> None:
+    """PyTorch would stop there: deterministic kernels are asked for, and these have none (its documentation's list)."""
+    random_on_gpu = {
+        "grid_sampler_2d_backward", "upsample_bilinear2d_backward", "upsample_bicubic2d_backward",
+        "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "reflection_pad2d_backward",
+        "replication_pad2d_backward", "max_unpool2d", "nll_loss2d_backward", "histc", "cumsum", "put_", "kthvalue",
+    }  # fmt: skip
+    with Operations() as operations:
+        state = run_session(session, ignore)
+    assert state.augmentation.probability > 0
+    # PyTorch itself computes this one in another way on a GPU that has to be deterministic.
+    replaced = {"upsample_bilinear2d_backward"}
+    assert {"convolution_backward", "gather", *replaced} <= operations.names
+    assert not (operations.names - replaced) & random_on_gpu
+
+
+def test_bfloat16_trains_to_about_the_same_and_keeps_weights_in_float32(session: Session) -> None:
+    narrow = replace(session, params=PARAMS.model_copy(update={"precision": "bfloat16"}))
+    one, other = run_session(session, ignore), run_session(narrow, ignore)
+    for name in ("discriminator_loss", "generator_loss"):
+        assert other.log[0][name] == pytest.approx(one.log[0][name], rel=0.05)
+        assert other.log[0][name] != one.log[0][name]
+    assert all(tensor.dtype == torch.float32 for tensor in tensors_of(other).values())
+
+
+def test_precision_is_asked_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for native in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"avx512_bf16": native})
+        assert choose_dtype("auto", CPU) is (torch.bfloat16 if native else torch.float32)
+        assert choose_dtype("bfloat16", CPU) is torch.bfloat16
+        assert choose_dtype("float32", CPU) is torch.float32
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (7, 5))
+    assert choose_dtype("auto", torch.device("cuda")) is torch.float32
 
 
 def test_a_resumed_run_equals_an_unbroken_one(session: Session) -> None:
@@ -230,7 +282,7 @@ def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Pa
     run_session(session, ignore)
     snapshot = tmp_path / "released.safetensors"
     snapshot.write_bytes(session.snapshot.read_bytes())
-    resume = Resume(snapshot=str(snapshot), sha256=hashlib.sha256(snapshot.read_bytes()).hexdigest())
+    resume = PinnedFile(path=str(snapshot), sha256=hashlib.sha256(snapshot.read_bytes()).hexdigest())
     more = replace(session, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 4}))
     state = run_session(more, ignore)
     assert [round(row["kimg"]) for row in state.log] == [1, 2, 3, 4]
@@ -241,13 +293,11 @@ def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Pa
 
 
 def test_a_wrong_resume_file_is_refused(session: Session, tmp_path: Path) -> None:
-    missing = Resume(snapshot=str(tmp_path / "none"), sha256="0" * 64)
-    with pytest.raises(StageError, match="no file"):
-        check_resume(missing)
     altered = tmp_path / "altered"
     altered.write_bytes(b"x")
+    resume = PinnedFile(path=str(altered), sha256="0" * 64)
     with pytest.raises(StageError, match=r"expected SHA-256 0{64}, found 2d711642b726b04401627ca9fbac32f5"):
-        check_resume(Resume(snapshot=str(altered), sha256="0" * 64))
+        start_state(replace(session, params=PARAMS.model_copy(update={"resume": resume})))
     save_state(session.snapshot, start_state(session))
     wider = replace(session, params=PARAMS.model_copy(update={"generator_channels": [8, 8, 8, 16]}))
     with pytest.raises(StageError, match=r"its generator has channels \[8, 8, 8, 8\], the params ask for"):
