@@ -22,6 +22,10 @@ class Severities:
         clean: np.ndarray = (self.blur == 0) & (self.noise == 0)
         return clean
 
+    def rows(self, indices: np.ndarray) -> "Severities":
+        """The severities of some of the images."""
+        return Severities(self.blur[indices], self.noise[indices])
+
 
 def named_severities(split: Split, severities: Severities) -> dict[str, NamedArray]:
     """The arrays of one split under the names that `read_severities` looks for."""

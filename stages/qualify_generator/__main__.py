@@ -19,7 +19,8 @@ from stages.common.params import load_section
 from stages.common.pinned_file import check_pinned
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
-from stages.prepare_images.store import read_class_names, read_images
+from stages.corrupt_images.store import read_severities
+from stages.prepare_images.store import read_class_names, read_images, to_unit
 from stages.qualify_generator.comparison import compare_features
 from stages.qualify_generator.consistency import (
     measure_agreement,
@@ -27,17 +28,20 @@ from stages.qualify_generator.consistency import (
     subtract_proportions,
 )
 from stages.qualify_generator.convention import measure_conventional_distance
+from stages.qualify_generator.copies import compare_nearness, find_nearest
 from stages.qualify_generator.features import generate_images, judge_images, show_images
 from stages.qualify_generator.figures import (
     choose_examples,
-    draw_consistency,
+    draw_nearest,
     draw_real_above_generated,
+    draw_shares,
     tabulate_examples,
 )
 from stages.qualify_generator.inception_weights import KEY as INCEPTION_KEY
 from stages.qualify_generator.inception_weights import load_inception
 from stages.qualify_generator.matching import count_classes, draw_matched
 from stages.qualify_generator.params import QualifyGeneratorParams
+from stages.qualify_generator.severities import compare_severities
 from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_stylegan2.checkpoint import load_generator
 
@@ -92,6 +96,18 @@ def main(
     predicted = np.concatenate([judgement.predicted for judgement in generated])
     conditioned = np.tile(labels, section.repeats)
     metrics |= _measure_labels(predicted, conditioned, real.predicted, test.labels, names)
+    metrics |= compare_severities(
+        np.concatenate([judgement.features for judgement in seen]),
+        read_severities(images, "train").rows(np.concatenate(subsets)),
+        real.features,
+        read_severities(images, "test"),
+        np.concatenate([judgement.features for judgement in generated]),
+    )
+    with Progress("nearest training images", len(labels) + len(test.labels), "img") as progress:
+        made = torch.cat(list(generate_images(network, latents[0], labels, section.batch_size)))
+        nearest = find_nearest(made, train.images, device, progress.advance)
+        nearest_real = find_nearest(to_unit(test.images), train.images, device, progress.advance)
+    metrics |= compare_nearness(nearest.distance, nearest_real.distance)
     if inception is not None:
         with Progress("inception", section.inception_samples + len(train.labels), "img") as progress:
             metrics["inception"] = measure_conventional_distance(
@@ -113,8 +129,8 @@ def main(
     )
 
     real_examples, examples = choose_examples(test.labels, len(names)), choose_examples(labels, len(names))
-    pictures = torch.cat(list(generate_images(network, latents[0][examples], labels[examples], section.batch_size)))
-    figure = draw_real_above_generated(test.images[real_examples], pictures.cpu().numpy(), len(names))
+    pictures = made.cpu().numpy()
+    figure = draw_real_above_generated(test.images[real_examples], pictures[examples], len(names))
     table = pd.concat(
         [
             tabulate_examples("real", real_examples, test.labels, real.predicted, names),
@@ -126,8 +142,17 @@ def main(
         source: metrics[f"{key}_per_class"] | {"all": {"value": metrics[key], **metrics[f"{key}_interval"]}}
         for source, key in (("real", "judge_accuracy_real"), ("generated", "label_consistency"))
     }
-    figure, table = draw_consistency(agreements)
+    figure, table = draw_shares(agreements, "class", "judge agrees with the label")
     save_figure(figure, out / "figures" / "label_consistency.png", table)
+    if "severity_shares" in metrics:
+        read = {
+            source: {kind: share[source] for kind, share in metrics["severity_shares"].items()}
+            for source in ("real", "generated")
+        }
+        figure, table = draw_shares(read, "severity", "share of images")
+        save_figure(figure, out / "figures" / "severities.png", table)
+    figure, table = draw_nearest(pictures, train.images, nearest)
+    save_figure(figure, out / "figures" / "nearest_training_images.png", table)
     write_json(out / "metrics.json", metrics)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 import typer
 
 from stages.common.class_means import subtract_class_means
@@ -16,6 +17,7 @@ from stages.common.intervals import proportion
 from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.prepare_images.store import read_class_names
+from stages.sample_populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
 from stages.sample_populations.embedding import embed_spaces
 from stages.sample_populations.figures import draw_spaces
 from stages.sample_populations.latents import balance_labels, draw_latents
@@ -73,17 +75,26 @@ def main(
     planes = embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
     figure, table = draw_spaces(planes, labels, predicted == labels, names)
 
+    std = population.s.std(axis=0, ddof=1, dtype=np.float64)
+    with Progress("moving each style dimension", PROBED_SAMPLES * network.style_dimensions, "img") as progress:
+        effects = measure_effects(
+            network, population.s[:PROBED_SAMPLES], std, batch_size=section.batch_size, advance=progress.advance
+        )
+    styles = pd.concat([tabulate_styles(network.style_layout()), effects], axis=1)
+
     metrics = {
         "samples": section.samples,
         "classes": network.num_classes,
         "style_dimensions": network.style_dimensions,
+        "dead_dimensions": int(styles["dead"].sum()),
+        "layers": summarize_effects(styles),
         "probe_samples": shown,
         "accuracy": proportion(predicted == labels),
         **_separate(spaces, labels, predicted == labels, section),
     }
 
     write_population(out / "population.zarr", population, names)
-    write_csv(out / "style_dimensions.csv", tabulate_styles(network.style_layout()))
+    write_csv(out / "style_dimensions.csv", styles)
     save_figure(figure, out / "figures" / "fig3_spaces.png", table)
     write_json(out / "metrics.json", metrics)
 

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from stages.common.arrays import write_arrays
 from stages.common.errors import StageError
 from stages.common.seeds import numpy_stream
+from stages.corrupt_images.store import Severities, named_severities
 from stages.prepare_images.store import read_images
 from stages.qualify_generator.__main__ import main
 from stages.qualify_generator.convention import measure_conventional_distance
@@ -59,12 +60,22 @@ def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
     assert metrics["judge_accuracy_real_interval"]["n"] == 50
     assert metrics["label_consistency_per_class"]["7"]["n"] == 12
     assert "inception" not in metrics
+    assert set(metrics["severity_shares"]) == {
+        *(f"{corruption}_{severity}" for corruption in ("blur", "noise") for severity in ("none", 1, 2, 3))
+    }
+    for source in ("real", "generated"):
+        shares = [share[source]["value"] for kind, share in metrics["severity_shares"].items() if "blur" in kind]
+        assert sum(shares) == pytest.approx(1, abs=1e-4)
+    assert metrics["copies_share"]["n"] == 40
+    assert metrics["label_gap_per_class"]["7"]["n"] == 5
 
     table = pd.read_csv(tmp_path / "one" / "figures" / "fig2_real_above_generated.csv")
     assert table.groupby("source").size().to_dict() == {"real": 40, "generated": 40}
     assert (table["class"] == table["column"]).all()
     bars = pd.read_csv(tmp_path / "one" / "figures" / "label_consistency.csv")
     assert set(bars["class"]) == {*"0123456789", "all"}
+    assert len(pd.read_csv(tmp_path / "one" / "figures" / "nearest_training_images.csv")) == 16
+    assert len(pd.read_csv(tmp_path / "one" / "figures" / "severities.csv")) == 2 * 8
 
 
 def test_batch_size_changes_nothing_beyond_rounding(run):
@@ -125,6 +136,8 @@ def test_inception_weights_of_the_user_are_a_second_extractor(run, tmp_path, tin
         part = read_images(tiny_images, split)
         arrays[f"{split}_images"] = (part.images[:20], ("sample", "channel", "y", "x"))
         arrays[f"{split}_labels"] = (part.labels[:20], ("sample",))
+        none = np.zeros(20, np.uint8)
+        arrays |= named_severities(split, Severities(none, none))
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
     weights = tmp_path / "weights.safetensors"
     pinned = {"path": str(weights), "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
@@ -132,6 +145,7 @@ def test_inception_weights_of_the_user_are_a_second_extractor(run, tmp_path, tin
     assert metrics["inception"]["generated_images"] == 10
     assert metrics["inception"]["real_images"] == 20
     assert metrics["inception"]["frechet_distance"] > 0
+    assert "severity_shares" not in metrics  # all of one severity: nothing to tell apart
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,11 @@ def test_twice_gives_equal_bytes_and_every_result(run, tmp_path, hash_folder):
     group = zarr.open_group(tmp_path / "one" / "population.zarr", mode="r")
     assert group["s"].metadata.dimension_names == ("sample", "style")
     assert group["images"].metadata.dimension_names == ("sample", "channel", "y", "x")
-    assert len(pd.read_csv(tmp_path / "one" / "style_dimensions.csv")) == 80
+    styles = pd.read_csv(tmp_path / "one" / "style_dimensions.csv")
+    assert len(styles) == 80
+    np.testing.assert_allclose(styles["std"], population.s.std(axis=0, ddof=1), rtol=1e-4)
+    assert sum(layer["dimensions"] for layer in metrics["layers"].values()) == 80
+    assert sum(layer["dead"] for layer in metrics["layers"].values()) == metrics["dead_dimensions"] < 80
 
     points = pd.read_csv(tmp_path / "one" / "figures" / "fig3_spaces.csv")
     assert list(points) == ["sample", "class", "well", "z_x", "z_y", "w_x", "w_y", "s_x", "s_y"]
