@@ -13,6 +13,7 @@ from tests.house import ROOT
 
 TINY: dict[str, dict[str, Any]] = {
     "train_stylegan2": {
+        "resume": None,
         "total_kimg": 1,
         "snapshot_kimg": 1,
         "z_dim": 8,

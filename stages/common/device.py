@@ -19,7 +19,10 @@ def choose_device() -> torch.device:
     fix_kernels()
     wanted = os.environ.get(DEVICE_VARIABLE, "").strip()
     if not wanted:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        # Each of the processes that torchrun starts has a GPU of its own.
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     try:
         device = torch.device(wanted)
         if device.type not in DEVICE_TYPES:

@@ -15,8 +15,9 @@ from stages.prepare_images.store import read_class_names, read_images
 from stages.train_stylegan2.checkpoint import save_generator
 from stages.train_stylegan2.figures import draw_sample_sheet, draw_training_log
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.session import Session, run_session, start_state
+from stages.train_stylegan2.session import Session, follow_session, run_session, start_state
 from stages.train_stylegan2.state import TrainingState, save_state
+from stages.train_stylegan2.workers import launched_rank
 
 
 def main(
@@ -29,12 +30,15 @@ def main(
 ) -> None:
     """Train the class-conditional StyleGAN2 on the corrupted images (Le Coz et al. 2022, 2.1.2).
 
-    Uses one process per core (FAILURE_ATLAS_PROCESSES overrides). Killed at any moment, the next run goes on from the
-    last snapshot and ends with the same bytes.
+    Uses one process per core (FAILURE_ATLAS_PROCESSES overrides), or those that torchrun starts, one per GPU. Killed at
+    any moment, the next run goes on from the last snapshot and ends with the same bytes.
     """
     section = load_section(params, TrainStylegan2Params, "train_stylegan2")
     class_names = read_class_names(images)
     session = Session(read_images(images, "train"), len(class_names), section, resume_root, choose_device())
+    if launched_rank():  # of torchrun's processes, the first one shows and writes
+        follow_session(session)
+        return
     done = start_state(session).images_seen
     with Progress("train_stylegan2", section.total_kimg * 1000, "img", done=done) as progress:
 

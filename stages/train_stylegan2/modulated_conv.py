@@ -66,5 +66,5 @@ class ToImage(nn.Module):
         """x: [N, inputs, H, W]; styles: [N, inputs]. Returns [N, image_channels, H, W] float32."""
         # With so few output channels, weights for each sample are less to compute than scaled inputs.
         weight = (styles[:, None, :] * (self.weight * self._gain)).to(x.dtype)
-        image = torch.bmm(weight, x.flatten(2)).view(len(x), -1, *x.shape[2:]).float()
+        image = torch.bmm(weight, x.flatten(2)).view(len(x), len(self.weight), *x.shape[2:]).float()
         return image + self.bias[:, None, None]

@@ -27,8 +27,8 @@ class TrainStylegan2Params(Section):
     resampling: Literal["bilinear", "fir"]
     minibatch_std_group: Annotated[int, Field(ge=1, le=64)]
     # Optimisation.
-    precision: Precision
     batch_size: Annotated[int, Field(ge=2, le=4096)]
+    precision: Precision
     learning_rate: Annotated[float, Field(gt=0, le=0.1)]
     decay_fraction: Annotated[float, Field(ge=0, le=1)]
     r1_gamma: Annotated[float, Field(ge=0, le=100)]

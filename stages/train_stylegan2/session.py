@@ -71,6 +71,11 @@ def start_state(session: Session) -> TrainingState:
         restore_state(session.snapshot, state)
     elif params.resume is not None:
         restore_state(check_pinned(params.resume, "train_stylegan2.resume"), state)
+        if state.images_seen - params.batch_size >= params.total_kimg * 1000:  # the last batch may go past the end
+            raise StageError(
+                f"train_stylegan2.total_kimg: got {params.total_kimg}; allowed: at least the "
+                f"{state.images_seen // 1000} that {params.resume.path} has seen, or fewer with resume: null"
+            )
     return state
 
 
@@ -100,6 +105,16 @@ def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> T
             raise StageError(f"{error}; the last good snapshot is {session.snapshot}") from error
         raise
     return state
+
+
+def follow_session(session: Session) -> None:
+    """Take part in a training that another process leads, as `torchrun` has it: no files, no progress."""
+    state = start_state(session)
+    if state.images_seen >= session.params.total_kimg * 1000:
+        return
+    workers = count_workers(session.params.batch_size, session.params.minibatch_std_group, session.device)
+    with worker_group(workers, _train_helper, session) as worker:
+        _train(worker, session, state, lambda _state, _last: None)
 
 
 def _train_helper(worker: Worker, session: Session) -> None:

@@ -1,7 +1,8 @@
-"""Several processes that train one network, each on its rows of every batch (data parallel over gloo).
+"""Several processes that train one network, each on its rows of every batch (data parallel).
 
-Single-threaded workers outrun one process with as many threads on small networks, and keep their pace when another job
-takes a core. The sum of two gradients does not depend on their order, so equal worker counts give equal bytes.
+On CPUs this process starts the others itself; on several GPUs `torchrun` starts all of them. Single-threaded workers
+outrun one process with as many threads on small networks, and keep their pace when another job takes a core. The sum of
+two gradients does not depend on their order, so equal worker counts give equal bytes.
 """
 
 import multiprocessing
@@ -24,6 +25,11 @@ from stages.common.errors import StageError
 
 PROCESSES_VARIABLE = "FAILURE_ATLAS_PROCESSES"
 TIMEOUT = timedelta(minutes=10)
+
+
+def launched_rank() -> int | None:
+    """This process's number among those that `torchrun` started, or None without it."""
+    return int(os.environ["RANK"]) if distributed.is_torchelastic_launched() else None
 
 
 class LostWorkerError(Exception):
@@ -58,18 +64,21 @@ class Worker:
 
 
 def count_workers(batch_size: int, group: int, device: torch.device) -> int:
-    """How many processes to use: FAILURE_ATLAS_PROCESSES, else one per usable core, or one on a GPU.
+    """How many processes to use: as many as `torchrun` started, else FAILURE_ATLAS_PROCESSES, else one per usable core,
+    or one on a GPU.
 
     Each worker needs a whole number of minibatch-deviation groups, so the number is the largest that fits.
     Raises StageError if the variable holds no number that divides the batch so.
     """
     fitting = [n for n in range(1, batch_size // group + 1) if batch_size % (n * group) == 0]
-    wanted = os.environ.get(PROCESSES_VARIABLE, "").strip()
+    launched = launched_rank() is not None
+    source = "torchrun --nproc-per-node" if launched else PROCESSES_VARIABLE
+    wanted = os.environ["WORLD_SIZE"] if launched else os.environ.get(PROCESSES_VARIABLE, "").strip()
     if wanted:
         if not wanted.isdigit() or int(wanted) not in fitting:
             allowed = ", ".join(map(str, fitting))
             raise StageError(
-                f"{PROCESSES_VARIABLE}: got '{wanted}'; allowed with batch_size {batch_size} and minibatch_std_group "
+                f"{source}: got '{wanted}'; allowed with batch_size {batch_size} and minibatch_std_group "
                 f"{group}: {allowed}"
             )
         return int(wanted)
@@ -81,10 +90,16 @@ def count_workers(batch_size: int, group: int, device: torch.device) -> int:
 def worker_group(count: int, target: Callable[..., None], *arguments: Any) -> Iterator[Worker]:
     """Start `count - 1` helpers that run `target(worker, *arguments)`; yield this process's own worker, rank 0.
 
-    The helpers end with this process, however it ends. Raises StageError if one of them is lost.
+    The helpers end with this process, however it ends. Under `torchrun` nothing is started, and the worker is the one
+    that this process was started as. Raises StageError if one of them is lost.
     """
     if count == 1:
         yield Worker(0, 1)
+        return
+    rank = launched_rank()
+    if rank is not None:
+        with _launched_group():
+            yield Worker(rank, count)
         return
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory(prefix="failure-atlas-") as folder:
@@ -118,6 +133,21 @@ def worker_group(count: int, target: Callable[..., None], *arguments: Any) -> It
             torch.set_num_threads(threads)
             if distributed.is_initialized():
                 distributed.destroy_process_group()
+
+
+@contextmanager
+def _launched_group() -> Iterator[None]:
+    """The group that `torchrun` describes in the environment; it also ends all processes if one fails."""
+    cuda = torch.cuda.is_available()
+    if not cuda:
+        torch.set_num_threads(1)
+    distributed.init_process_group("nccl" if cuda else "gloo", timeout=TIMEOUT)
+    try:
+        yield
+    except LostWorkerError as error:
+        raise StageError(f"a worker was lost ({error}); run again to go on from the last snapshot") from error
+    finally:
+        distributed.destroy_process_group()
 
 
 def _help(rank: int, count: int, rendezvous: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -23,6 +23,7 @@ from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 from tests.house import ROOT
 
 TINY = {
+    "resume": None,
     "total_kimg": 2,
     "snapshot_kimg": 1,
     "z_dim": 8,
@@ -114,6 +115,19 @@ def test_a_stage_killed_leaves_no_worker_behind(project: Path) -> None:
     while members_of(victim.pid):
         assert time.monotonic() < deadline, f"left behind: {members_of(victim.pid)}"
         time.sleep(0.1)
+
+
+def test_torchrun_takes_the_same_steps(project: Path) -> None:
+    """As on several GPUs, with one process each: they join a group that torchrun describes."""
+    assert run(project, "alone").returncode == 0
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    started = subprocess.run(
+        [*launcher, *command("launched")[1:]],
+        cwd=project, env=environment(), capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert started.returncode == 0, started.stderr
+    assert started.stderr.count("2,000/2,000 img") == 1, "one process shows progress"
+    assert contents(project / "alone") == contents(project / "launched")
 
 
 def members_of(session: int) -> list[str]:

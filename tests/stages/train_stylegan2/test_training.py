@@ -286,6 +286,9 @@ def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Pa
     more = replace(session, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 4}))
     state = run_session(more, ignore)
     assert [round(row["kimg"]) for row in state.log] == [1, 2, 3, 4]
+    less = replace(session, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 2}))
+    with pytest.raises(StageError, match=r"total_kimg: got 2; allowed: at least the 3 that .* has seen"):
+        run_session(less, ignore)
     nothing_left = replace(session, params=PARAMS.model_copy(update={"resume": resume}))
     before = tensors_of(start_state(nothing_left))
     after = tensors_of(run_session(nothing_left, ignore))
