@@ -9,13 +9,13 @@ from torch import distributed
 from benchmarks._published_step import start_training
 from benchmarks._published_step import train_step as published_step
 from stages.common.device import fix_kernels
+from stages.common.precision import Precision, choose_dtype
 from stages.common.seeds import numpy_stream
 from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.discriminator import Stem
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.precision import Precision, choose_dtype
 from stages.train_stylegan2.resampling import Resampling
 from stages.train_stylegan2.state import TrainingState, new_state
 from stages.train_stylegan2.training import Schedule, train_step

@@ -15,6 +15,7 @@ from stages.common.figures import save_figure
 from stages.common.files import require, write_json
 from stages.common.intervals import proportion
 from stages.common.params import load_section
+from stages.common.precision import choose_dtype
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream, torch_stream
 from stages.corrupt_images.store import Severities, read_severities
@@ -99,6 +100,7 @@ def _train(
                 weight_decay=section.weight_decay,
                 limits=section.augmentation.model_dump(exclude={"interpolation"}),
                 interpolation=section.augmentation.interpolation,
+                dtype=choose_dtype(section.precision, device),
                 order=torch_stream(section.seed, "train_classifiers", entry, "order"),
                 shapes=torch_stream(section.seed, "train_classifiers", entry, "shapes"),
                 evaluate=evaluate,

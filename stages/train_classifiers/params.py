@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stages.common.params import Section, Seed
+from stages.common.precision import Precision
 
 
 class AugmentationParams(Section):
@@ -25,6 +26,7 @@ class TrainClassifierParams(Section):
     width: Annotated[int, Field(ge=8, le=512, multiple_of=8)]
     training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
     batch_size: Annotated[int, Field(ge=2, le=4096)]
+    precision: Precision
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     augmentation: AugmentationParams

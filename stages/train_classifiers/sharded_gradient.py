@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from stages.common.precision import computing_in
+
 SHARDS = 2
 
 
@@ -30,16 +32,22 @@ def shard_workers() -> Iterator[Executor]:
 
 
 def set_gradient(
-    classifier: nn.Module, images: torch.Tensor, labels: torch.Tensor, workers: Executor
+    classifier: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    workers: Executor,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[float, int]:
     """Set `grad` of each parameter to that of the mean cross-entropy; returns the loss and how many were right.
 
-    images: [N, C, H, W].  labels: int64 [N].  The classifier must treat each image alone and keep no statistics.
+    images: [N, C, H, W].  labels: int64 [N].  dtype: of convolutions and matrix products.  The classifier
+    must treat each image alone and keep no statistics.
     """
     parameters = list(classifier.parameters())
 
     def differentiate(part: torch.Tensor, truth: torch.Tensor) -> tuple[float, int, tuple[torch.Tensor, ...]]:
-        logits = classifier(part)
+        with computing_in(dtype, part.device):
+            logits = classifier(part).float()
         loss = functional.cross_entropy(logits, truth, reduction="sum") / len(labels)
         gradients = torch.autograd.grad(loss, parameters)
         return loss.item(), int((logits.argmax(1) == truth).sum()), gradients

@@ -28,6 +28,7 @@ def train(
     weight_decay: float,
     limits: dict[str, float],
     interpolation: str,
+    dtype: torch.dtype = torch.float32,
     order: torch.Generator,
     shapes: torch.Generator,
     evaluate: Callable[[], dict[str, float]],
@@ -36,9 +37,9 @@ def train(
     """Train in place on uint8 images [N, C, H, W] and labels [N], on their device.
 
     training_images: how many images are shown in total, each counted as often as it is shown; independent of N, so that
-    a larger set takes no longer.  limits, interpolation: of the
-    augmentation, as `draw_affine` and `warp` take them.  order, shapes: CPU generators of the
-    shuffle and of the augmentation.  evaluate: called at each of 16 points of the learning curve.
+    a larger set takes no longer.  limits, interpolation: of the augmentation, as `draw_affine` and `warp` take them.
+    dtype: of convolutions and matrix products.  order, shapes: CPU generators of the shuffle and of the augmentation.
+    evaluate: called at each of 16 points of the learning curve.
     advance: told the number of images just shown and a note.
     Returns the points: images seen, learning rate, loss and accuracy in training since the last, what `evaluate` gave.
     Raises StageError if the loss is no longer finite.
@@ -57,7 +58,8 @@ def train(
             batch = images[chosen].to(torch.float32) / 255
             if any(limits.values()):
                 batch = warp(batch, draw_affine(batch_size, shapes, **limits).to(batch), interpolation)
-            loss, right = set_gradient(classifier, batch.contiguous(memory_format=LAYOUT), labels[chosen], workers)
+            batch = batch.contiguous(memory_format=LAYOUT)
+            loss, right = set_gradient(classifier, batch, labels[chosen], workers, dtype)
             if not math.isfinite(loss):
                 raise StageError(f"loss is not finite after {step * batch_size:,} images; try a smaller learning_rate")
             optimiser.step()

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from stages.common.params import Section, Seed
 from stages.common.pinned_file import PinnedFile
-from stages.train_stylegan2.precision import Precision
+from stages.common.precision import Precision
 
 Width = Annotated[int, Field(ge=4, le=1024)]
 

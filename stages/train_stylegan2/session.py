@@ -11,12 +11,12 @@ import torch
 from stages.common.device import fix_kernels
 from stages.common.errors import StageError
 from stages.common.pinned_file import check_pinned
+from stages.common.precision import choose_dtype
 from stages.prepare_images.store import ImageSet
 from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.precision import choose_dtype
 from stages.train_stylegan2.state import TrainingState, new_state, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, train
 from stages.train_stylegan2.workers import Worker, count_workers, worker_group

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from stages.common.errors import StageError
+from stages.common.precision import computing_in
 from stages.train_stylegan2.augmentation import augment
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
-from stages.train_stylegan2.precision import computing_in
 from stages.train_stylegan2.state import TrainingState
 from stages.train_stylegan2.workers import Worker
 

@@ -20,6 +20,7 @@ PROJECT = Path(__file__).parents[3]
 AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}
 ENTRY = {
     "train_on": "corrupted", "network": "plain", "width": 8, "training_images": 1600, "batch_size": 50,
+    "precision": "float32",
     "learning_rate": 0.01, "weight_decay": 0.01, "augmentation": AUGMENTATION, "seed": 1,
 }  # fmt: skip
 

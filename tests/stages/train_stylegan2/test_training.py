@@ -15,11 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from stages.common.errors import StageError
 from stages.common.pinned_file import PinnedFile
+from stages.common.precision import choose_dtype
 from stages.prepare_images.store import ImageSet
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.precision import choose_dtype
 from stages.train_stylegan2.session import Session, run_session, start_state
 from stages.train_stylegan2.state import TrainingState, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average

@@ -1,4 +1,4 @@
-"""In which number format training computes its convolutions."""
+"""In which number format a training computes its convolutions."""
 
 from contextlib import AbstractContextManager
 from typing import Literal
