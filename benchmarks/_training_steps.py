@@ -133,6 +133,7 @@ def _new_state(
         generator,
         discriminator,
         AdaptiveProbability(0.0, section.ada_interval_steps, section.ada_kimg),  # off, as in the twin
+        [str(label) for label in range(CLASSES)],
         learning_rate=LEARNING_RATE,
         seed=section.seed,
         device=device,

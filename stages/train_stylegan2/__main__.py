@@ -35,7 +35,7 @@ def main(
     """
     section = load_section(params, TrainStylegan2Params, "train_stylegan2")
     class_names = read_class_names(images)
-    session = Session(read_images(images, "train"), len(class_names), section, resume_root, choose_device())
+    session = Session(read_images(images, "train"), class_names, section, resume_root, choose_device())
     if launched_rank():  # of torchrun's processes, the first one shows and writes
         follow_session(session)
         return

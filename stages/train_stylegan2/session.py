@@ -29,15 +29,16 @@ class Session:
     """What a training is made from; equal sessions share a resume folder."""
 
     images: ImageSet
-    num_classes: int
+    class_names: list[str]
     params: TrainStylegan2Params
     resume_root: Path
     device: torch.device
 
     @property
     def folder(self) -> Path:
-        """Where this training's snapshots stand: named by a hash of its params and its images."""
+        """Where this training's snapshots stand: named by a hash of its params, images and class names."""
         digest = hashlib.sha256(json.dumps(self.params.model_dump(), sort_keys=True).encode())
+        digest.update(json.dumps(self.class_names).encode())
         digest.update(self.images.images.tobytes())
         digest.update(self.images.labels.tobytes())
         return self.resume_root / digest.hexdigest()[:16]
@@ -52,7 +53,7 @@ def start_state(session: Session) -> TrainingState:
     """The state to go on from: this training's own snapshot, else the one named in `resume`, else untrained."""
     params = session.params
     image_channels, height, width = session.images.images.shape[1:]
-    generator, discriminator = design_networks(params, session.num_classes, image_channels)
+    generator, discriminator = design_networks(params, len(session.class_names), image_channels)
     if (height, width) != (generator.size_px, generator.size_px):
         raise StageError(
             f"train_stylegan2.generator_channels: {len(generator.channels)} widths make {generator.size_px} px images, "
@@ -63,6 +64,7 @@ def start_state(session: Session) -> TrainingState:
         generator,
         discriminator,
         augmentation,
+        session.class_names,
         learning_rate=params.learning_rate,
         seed=params.seed,
         device=session.device,
@@ -71,11 +73,7 @@ def start_state(session: Session) -> TrainingState:
         restore_state(session.snapshot, state)
     elif params.resume is not None:
         restore_state(check_pinned(params.resume, "train_stylegan2.resume"), state)
-        if state.images_seen - params.batch_size >= params.total_kimg * 1000:  # the last batch may go past the end
-            raise StageError(
-                f"train_stylegan2.total_kimg: got {params.total_kimg}; allowed: at least the "
-                f"{state.images_seen // 1000} that {params.resume.path} has seen, or fewer with resume: null"
-            )
+        _check_resumed(session, params.resume.path, state)
     return state
 
 
@@ -149,3 +147,19 @@ def _train(
         device=session.device,
     )
     train(state, batches, schedule, worker, on_tick)
+
+
+def _check_resumed(session: Session, path: str, state: TrainingState) -> None:
+    """A snapshot from elsewhere must not be past the end; one with nothing left to learn must know these classes."""
+    params, kimg = session.params, state.images_seen // 1000
+    if kimg > params.total_kimg:
+        raise StageError(
+            f"train_stylegan2.total_kimg: got {params.total_kimg}; allowed: at least the {kimg} that {path} has seen, "
+            "or fewer with resume: null"
+        )
+    if kimg == params.total_kimg and state.class_names != session.class_names:
+        raise StageError(
+            f"{path}: has learned {', '.join(state.class_names)}; the images show {', '.join(session.class_names)}; "
+            f"raise train_stylegan2.total_kimg above {kimg} to train it on them, or set resume: null"
+        )
+    state.class_names = session.class_names

@@ -23,7 +23,8 @@ class TrainingState:
     """Networks, their average, optimisers and counters.
 
     average: the generator with exponentially averaged weights, the one that is used afterwards. Random numbers are
-    a function of seed and step, so `images_seen` is the whole random state.
+    a function of seed and step, so `images_seen` is the whole random state. class_names: what was learned from, in the
+    order of the labels.
     """
 
     generator: Generator
@@ -32,6 +33,7 @@ class TrainingState:
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
     augmentation: AdaptiveProbability
+    class_names: list[str]
     images_seen: int = 0
     log: list[dict[str, float]] = field(default_factory=list)
 
@@ -40,6 +42,7 @@ def new_state(
     generator: GeneratorArchitecture,
     discriminator: DiscriminatorArchitecture,
     augmentation: AdaptiveProbability,
+    class_names: list[str],
     *,
     learning_rate: float,
     seed: int,
@@ -59,6 +62,7 @@ def new_state(
         generator_optimizer=_optimizer(network, learning_rate),
         discriminator_optimizer=_optimizer(critic, learning_rate),
         augmentation=augmentation,
+        class_names=class_names,
     )
 
 
@@ -76,6 +80,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "generator": state.generator.architecture.describe(),
         "discriminator": state.discriminator.architecture.describe(),
         "augmentation": asdict(state.augmentation),
+        "class_names": state.class_names,
         "images_seen": state.images_seen,
         "log": state.log,
     }
@@ -103,6 +108,7 @@ def restore_state(path: Path, state: TrainingState) -> None:
     _load_moments("discriminator", state.discriminator, state.discriminator_optimizer, tensors)
     for key in ("probability", "sign_sum", "images", "steps"):
         setattr(state.augmentation, key, description["augmentation"][key])
+    state.class_names = description["class_names"]
     state.images_seen = description["images_seen"]
     state.log = description["log"]
 

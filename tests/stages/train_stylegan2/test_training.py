@@ -51,6 +51,7 @@ PARAMS = TrainStylegan2Params(
     snapshot_kimg=1,
 )
 CPU = torch.device("cpu")
+DIGITS = [str(digit) for digit in range(10)]
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     rng = np.random.default_rng(0)
     labels = np.arange(100) % 10
     images = (rng.random((100, 1, 32, 32)) * 20 * (labels[:, None, None, None] + 1)).astype(np.uint8)
-    return Session(ImageSet(images, labels), 10, PARAMS, tmp_path / "resume", CPU)
+    return Session(ImageSet(images, labels), DIGITS, PARAMS, tmp_path / "resume", CPU)
 
 
 def ignore(_state: TrainingState) -> None:
@@ -290,6 +291,13 @@ def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Pa
     with pytest.raises(StageError, match=r"total_kimg: got 2; allowed: at least the 3 that .* has seen"):
         run_session(less, ignore)
     nothing_left = replace(session, params=PARAMS.model_copy(update={"resume": resume}))
+    clothes = [f"garment {label}" for label in range(10)]
+    with pytest.raises(
+        StageError, match=r"has learned 0, 1, .* the images show garment 0, .* raise .*total_kimg above"
+    ):
+        run_session(replace(nothing_left, class_names=clothes), ignore)
+    transferred = run_session(replace(more, class_names=clothes), ignore)
+    assert transferred.class_names == clothes
     before = tensors_of(start_state(nothing_left))
     after = tensors_of(run_session(nothing_left, ignore))
     assert all(torch.equal(before[name], after[name]) for name in before)
