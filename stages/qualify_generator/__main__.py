@@ -14,22 +14,17 @@ from stages.common.device import choose_device
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import require, write_json
-from stages.common.intervals import flatten
 from stages.common.params import load_section
 from stages.common.pinned_file import check_pinned
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
 from stages.corrupt_images.store import read_severities
-from stages.prepare_images.store import read_class_names, read_images, to_unit
+from stages.prepare_images.store import ImageSet, read_class_names, read_images, to_unit
 from stages.qualify_generator.comparison import compare_features
-from stages.qualify_generator.consistency import (
-    measure_agreement,
-    measure_agreement_per_class,
-    subtract_proportions,
-)
+from stages.qualify_generator.consistency import measure_labels
 from stages.qualify_generator.convention import measure_conventional_distance
-from stages.qualify_generator.copies import compare_nearness, find_nearest
-from stages.qualify_generator.features import generate_images, judge_images, show_images
+from stages.qualify_generator.copies import Nearest, compare_nearness, find_nearest
+from stages.qualify_generator.features import Judgement, generate_images, judge_images, show_images
 from stages.qualify_generator.figures import (
     choose_examples,
     draw_nearest,
@@ -95,7 +90,7 @@ def main(
         )
     predicted = np.concatenate([judgement.predicted for judgement in generated])
     conditioned = np.tile(labels, section.repeats)
-    metrics |= _measure_labels(predicted, conditioned, real.predicted, test.labels, names)
+    metrics |= measure_labels(predicted, conditioned, real.predicted, test.labels, names)
     metrics |= compare_severities(
         np.concatenate([judgement.features for judgement in seen]),
         read_severities(images, "train").rows(np.concatenate(subsets)),
@@ -128,49 +123,47 @@ def main(
         100 * metrics["judge_accuracy_real"],
     )
 
+    _draw(out / "figures", metrics, train, test, real, labels, generated[0], made.cpu().numpy(), nearest, names)
+    write_json(out / "metrics.json", metrics)
+
+
+def _draw(
+    folder: Path,
+    metrics: dict[str, Any],
+    train: ImageSet,
+    test: ImageSet,
+    real: Judgement,
+    labels: np.ndarray,
+    generated: Judgement,
+    pictures: np.ndarray,
+    nearest: Nearest,
+    names: list[str],
+) -> None:
+    """All figures; labels, generated, pictures, nearest: of one generated set."""
     real_examples, examples = choose_examples(test.labels, len(names)), choose_examples(labels, len(names))
-    pictures = made.cpu().numpy()
     figure = draw_real_above_generated(test.images[real_examples], pictures[examples], len(names))
     table = pd.concat(
         [
             tabulate_examples("real", real_examples, test.labels, real.predicted, names),
-            tabulate_examples("generated", examples, labels, generated[0].predicted, names),
+            tabulate_examples("generated", examples, labels, generated.predicted, names),
         ]
     )
-    save_figure(figure, out / "figures" / "fig2_real_above_generated.png", table)
+    save_figure(figure, folder / "fig2_real_above_generated.png", table)
     agreements = {
         source: metrics[f"{key}_per_class"] | {"all": {"value": metrics[key], **metrics[f"{key}_interval"]}}
         for source, key in (("real", "judge_accuracy_real"), ("generated", "label_consistency"))
     }
     figure, table = draw_shares(agreements, "class", "judge agrees with the label")
-    save_figure(figure, out / "figures" / "label_consistency.png", table)
+    save_figure(figure, folder / "label_consistency.png", table)
     if "severity_shares" in metrics:
         read = {
             source: {kind: share[source] for kind, share in metrics["severity_shares"].items()}
             for source in ("real", "generated")
         }
         figure, table = draw_shares(read, "severity", "share of images")
-        save_figure(figure, out / "figures" / "severities.png", table)
+        save_figure(figure, folder / "severities.png", table)
     figure, table = draw_nearest(pictures, train.images, nearest)
-    save_figure(figure, out / "figures" / "nearest_training_images.png", table)
-    write_json(out / "metrics.json", metrics)
-
-
-def _measure_labels(
-    predicted: np.ndarray, conditioned: np.ndarray, predicted_real: np.ndarray, labels: np.ndarray, names: list[str]
-) -> dict[str, Any]:
-    """The judge's agreement with the labels of generated and of real images, and the gap between the two."""
-    consistency, accuracy = measure_agreement(predicted, conditioned), measure_agreement(predicted_real, labels)
-    consistencies = measure_agreement_per_class(predicted, conditioned, names)
-    accuracies = measure_agreement_per_class(predicted_real, labels, names)
-    return {
-        **flatten("label_consistency", consistency),
-        **flatten("judge_accuracy_real", accuracy),
-        **flatten("label_gap", subtract_proportions(accuracy, consistency)),
-        "label_consistency_per_class": consistencies,
-        "judge_accuracy_real_per_class": accuracies,
-        "label_gap_per_class": {name: subtract_proportions(accuracies[name], consistencies[name]) for name in names},
-    }
+    save_figure(figure, folder / "nearest_training_images.png", table)
 
 
 def _check_counts(params: Path, section: QualifyGeneratorParams, counts: np.ndarray) -> None:

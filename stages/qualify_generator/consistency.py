@@ -5,7 +5,30 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.intervals import proportion
+from stages.common.intervals import flatten, proportion
+
+
+def measure_labels(
+    predicted: np.ndarray, conditioned: np.ndarray, predicted_real: np.ndarray, labels: np.ndarray, names: Sequence[str]
+) -> dict[str, Any]:
+    """The judge's agreement with the labels of generated and of real images, and the gap between the two.
+
+    predicted, conditioned: int64 [N], seen in and asked of generated images.
+    predicted_real, labels: int64 [M], seen in and known of real ones.
+    """
+    consistency, accuracy = measure_agreement(predicted, conditioned), measure_agreement(predicted_real, labels)
+    consistencies = measure_agreement_per_class(predicted, conditioned, names)
+    accuracies = measure_agreement_per_class(predicted_real, labels, names)
+    gaps = {name: subtract_proportions(accuracies[name], consistencies[name]) for name in names}
+    return {
+        **flatten("label_consistency", consistency),
+        **flatten("judge_accuracy_real", accuracy),
+        **flatten("label_gap", subtract_proportions(accuracy, consistency)),
+        "label_consistency_per_class": consistencies,
+        "judge_accuracy_real_per_class": accuracies,
+        "label_gap_per_class": gaps,
+        "label_gap_widest_class": max(gaps.values(), key=lambda gap: abs(gap["value"])),
+    }
 
 
 def measure_agreement(predicted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

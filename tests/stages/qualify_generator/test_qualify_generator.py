@@ -67,7 +67,10 @@ def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
         shares = [share[source]["value"] for kind, share in metrics["severity_shares"].items() if "blur" in kind]
         assert sum(shares) == pytest.approx(1, abs=1e-4)
     assert metrics["copies_share"]["n"] == 40
-    assert metrics["label_gap_per_class"]["7"]["n"] == 5
+    gaps = metrics["label_gap_per_class"]
+    assert gaps["7"]["n"] == 5
+    assert metrics["label_gap_widest_class"] in gaps.values()
+    assert all(abs(gap["value"]) <= abs(metrics["label_gap_widest_class"]["value"]) for gap in gaps.values())
 
     table = pd.read_csv(tmp_path / "one" / "figures" / "fig2_real_above_generated.csv")
     assert table.groupby("source").size().to_dict() == {"real": 40, "generated": 40}
