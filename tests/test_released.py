@@ -1,0 +1,84 @@
+"""The released generator: whole, as pinned, small, described, and what the default run uses."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors import safe_open
+
+from stages.train_stylegan2.architecture import design_networks
+from stages.train_stylegan2.augmentation import AdaptiveProbability
+from stages.train_stylegan2.params import TrainStylegan2Params
+from stages.train_stylegan2.state import new_state, restore_state
+from tests.house import ROOT
+
+RELEASED = ROOT / "data" / "released"
+MOST_BYTES = 30 * 2**20
+SECTION = TrainStylegan2Params.model_validate(
+    yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_stylegan2"]
+)
+
+
+def test_the_default_run_goes_on_from_the_released_snapshot_with_nothing_left_to_train() -> None:
+    assert SECTION.resume is not None
+    assert ROOT / SECTION.resume.path == RELEASED / "snapshot.safetensors"
+    generator, discriminator = design_networks(SECTION, 10, image_channels=1)
+    state = new_state(
+        generator,
+        discriminator,
+        AdaptiveProbability(0.0, 1, 1.0),
+        [],
+        learning_rate=0.001,
+        seed=1,
+        device=torch.device("cpu"),
+    )
+    restore_state(ROOT / SECTION.resume.path, state)
+    assert state.images_seen // 1000 == SECTION.total_kimg
+    assert state.class_names == list("0123456789")
+    images = state.average.synthesize(
+        state.average.map_styles(state.average.map_latents(torch.zeros(1, 64), torch.tensor([3])))
+    )
+    assert float(images.max()) > 0.5
+
+
+def test_every_hash_is_that_of_the_file() -> None:
+    listed = dict(
+        reversed(line.split("  ")) for line in (RELEASED / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    )
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in RELEASED.iterdir()}
+    del found["SHA256SUMS"]
+    assert listed == found
+    assert SECTION.resume is not None
+    assert SECTION.resume.sha256 == found["snapshot.safetensors"]
+    assert found["snapshot.safetensors"] in (RELEASED / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_release_is_small_and_holds_no_pickle() -> None:
+    assert sum(path.stat().st_size for path in RELEASED.iterdir()) < MOST_BYTES
+    assert {path.suffix for path in RELEASED.iterdir()} <= {".safetensors", ".csv", ".png", ".md", ""}
+    with safe_open(RELEASED / "snapshot.safetensors", framework="pt") as file:
+        assert list(file.metadata()) == ["failure-atlas"]
+
+
+@pytest.mark.parametrize(
+    "said", ["data", "params", "commit", "versions", "hardware", "hours", "metrics", "limits", "licence"]
+)
+def test_the_card_says_what_an_assessor_asks(said: str) -> None:
+    headings = re.findall(
+        r"^\| \*\*(.+?)\*\*|^## (.+)$", (RELEASED / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert any(said in "".join(pair).lower() for pair in headings), said
+
+
+def test_the_log_ends_where_training_ended_and_the_tries_are_kept() -> None:
+    log = pd.read_csv(RELEASED / "training_log.csv")
+    assert round(log["kimg"].iloc[-1]) == SECTION.total_kimg
+    assert log["kimg"].is_monotonic_increasing
+    tries = pd.read_csv(RELEASED / "tries.csv")
+    assert {"kimg", "frechet_ratio", "label_consistency", "label_gap_points", "verdict"} <= set(tries.columns)
+    assert len(tries) >= 5
+    assert Path(RELEASED / "sample_sheet.png").stat().st_size > 10_000
