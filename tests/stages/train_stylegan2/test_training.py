@@ -15,7 +15,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from stages.common.errors import StageError
 from stages.common.pinned_file import PinnedFile
-from stages.common.precision import choose_dtype
 from stages.prepare_images.store import ImageSet
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
@@ -168,16 +167,6 @@ def test_bfloat16_trains_to_about_the_same_and_keeps_weights_in_float32(session:
         assert other.log[0][name] == pytest.approx(one.log[0][name], rel=0.05)
         assert other.log[0][name] != one.log[0][name]
     assert all(tensor.dtype == torch.float32 for tensor in tensors_of(other).values())
-
-
-def test_precision_is_asked_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    for native in (True, False):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"avx512_bf16": native})
-        assert choose_dtype("auto", CPU) is (torch.bfloat16 if native else torch.float32)
-        assert choose_dtype("bfloat16", CPU) is torch.bfloat16
-        assert choose_dtype("float32", CPU) is torch.float32
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (7, 5))
-    assert choose_dtype("auto", torch.device("cuda")) is torch.float32
 
 
 def test_a_resumed_run_equals_an_unbroken_one(session: Session) -> None:
