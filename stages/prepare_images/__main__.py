@@ -15,7 +15,7 @@ from stages.common.files import write_json
 from stages.common.params import load_section
 from stages.prepare_images.figures import draw_samples
 from stages.prepare_images.params import PrepareImagesParams
-from stages.prepare_images.sources import DIGITS, IDX_SOURCES, fetch_idx, load_idx, load_mnist_5k, pad_images
+from stages.prepare_images.sources import DIGITS, IDX_SOURCES, drop_mnist_5k, fetch_idx, load_idx, load_mnist_5k, pad_images
 from stages.prepare_images.store import ImageSet, named_arrays
 
 FOLDER_VARIABLE = "MNIST_DIR"
@@ -60,7 +60,8 @@ def _load(section: PrepareImagesParams, downloads: Path) -> tuple[ImageSet, Imag
         return *load_mnist_5k(section.seed, section.test_fraction), DIGITS
     source = IDX_SOURCES[section.source]
     folder = os.environ.get(FOLDER_VARIABLE, "").strip()
-    return *load_idx(source, Path(folder) if folder else fetch_idx(source, downloads)), source.class_names
+    train, test = load_idx(source, Path(folder) if folder else fetch_idx(source, downloads))
+    return drop_mnist_5k(train) if section.leave_out_mnist_5k else train, test, source.class_names
 
 
 def _count(part: ImageSet, class_names: tuple[str, ...]) -> dict[str, int]:

@@ -14,6 +14,7 @@ class PrepareImagesParams(Section):
     seed: Seed
     test_fraction: Annotated[float, Field(gt=0, le=0.5)]
     size_px: Literal[32]
+    leave_out_mnist_5k: bool
 
 
 MODEL = PrepareImagesParams

@@ -24,7 +24,13 @@ from stages.qualify_generator.comparison import compare_features
 from stages.qualify_generator.consistency import measure_labels
 from stages.qualify_generator.convention import measure_conventional_distance
 from stages.qualify_generator.copies import Nearest, compare_nearness, find_nearest
-from stages.qualify_generator.features import Judgement, generate_images, judge_images, show_images
+from stages.qualify_generator.features import (
+    Judgement,
+    extract_features,
+    generate_images,
+    judge_images,
+    show_images,
+)
 from stages.qualify_generator.figures import (
     choose_examples,
     draw_nearest,
@@ -37,13 +43,13 @@ from stages.qualify_generator.inception_weights import load_inception
 from stages.qualify_generator.matching import count_classes, draw_matched
 from stages.qualify_generator.params import QualifyGeneratorParams
 from stages.qualify_generator.severities import compare_severities
-from stages.train_classifiers.checkpoint import load_classifier
+from stages.train_judges.ensemble import load_ensemble
 from stages.train_stylegan2.checkpoint import load_generator
 
 
 def main(
     generator: GeneratorOption,
-    judge: Annotated[Path, typer.Option(help="The weights file of the judge.")],
+    judge: Annotated[Path, typer.Option(help="The judge, an ensemble of train_judges.")],
     images: Annotated[Path, typer.Option(help="Images store of corrupt_images.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
@@ -58,11 +64,11 @@ def main(
     if section.inception_weights is not None:
         inception = load_inception(check_pinned(section.inception_weights, INCEPTION_KEY), device)
     require(images, "corrupt_images")
-    network, judge_network = load_generator(generator, device), load_classifier(judge, device)
+    network, judge_network = load_generator(generator, device), load_ensemble(judge, device)
     names = read_class_names(images)
     train, test = read_images(images, "train"), read_images(images, "test")
     _check_classes(generator, network.num_classes, names)
-    _check_classes(judge, judge_network.head.out_features, names)
+    _check_classes(judge, len(judge_network.class_names), names)
     counts = count_classes(test.labels, train.labels, section.samples, len(names))
     _check_counts(params, section, counts)
     chosen = draw_matched(test.labels, counts, 1, numpy_stream(section.seed, "test subset"))[0]
@@ -78,12 +84,15 @@ def main(
     with Progress("judging", total, "img") as progress:
         size, advance = section.batch_size, progress.advance
         real = judge_images(judge_network, show_images(test.images, size, device), advance)
-        seen = [judge_images(judge_network, show_images(train.images[rows], size, device), advance) for rows in subsets]
+        seen = [
+            extract_features(judge_network.features, show_images(train.images[rows], size, device), advance)
+            for rows in subsets
+        ]
         generated = [judge_images(judge_network, generate_images(network, z, labels, size), advance) for z in latents]
     with Progress("comparing", len(generated) + len(seen), "sets") as progress:
         metrics = compare_features(
             [judgement.features for judgement in generated],
-            [judgement.features for judgement in seen],
+            seen,
             real.features[chosen],
             section.neighbours,
             progress.advance,
@@ -92,7 +101,7 @@ def main(
     conditioned = np.tile(labels, section.repeats)
     metrics |= measure_labels(predicted, conditioned, real.predicted, test.labels, names)
     metrics |= compare_severities(
-        np.concatenate([judgement.features for judgement in seen]),
+        np.concatenate(seen),
         read_severities(images, "train").rows(np.concatenate(subsets)),
         real.features,
         read_severities(images, "test"),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from stages.prepare_images.store import to_unit
-from stages.train_classifiers.networks import Classifier
+from stages.train_judges.ensemble import Ensemble
 from stages.train_stylegan2.generator import Generator
 
 
@@ -20,15 +20,15 @@ class Judgement:
 
 
 def judge_images(
-    judge: Classifier, batches: Iterable[torch.Tensor], advance: Callable[[int], None] = lambda _: None
+    judge: Ensemble, batches: Iterable[torch.Tensor], advance: Callable[[int], None] = lambda _: None
 ) -> Judgement:
     """Features and verdict for batches of images in [0, 1]; advance: told the size of each batch when done."""
     features, predicted = [], []
     with torch.no_grad():
         for images in batches:
-            seen = judge.features(images)
+            seen, opinion = judge.examine(images)
             features.append(seen.cpu().numpy())
-            predicted.append(judge.head(seen).argmax(1).cpu().numpy())
+            predicted.append(opinion.argmax(1).cpu().numpy())
             advance(len(images))
     return Judgement(np.concatenate(features), np.concatenate(predicted))
 

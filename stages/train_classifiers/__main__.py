@@ -33,6 +33,7 @@ from stages.train_classifiers.figures import draw_confusion, draw_learning_curve
 from stages.train_classifiers.networks import Classifier
 from stages.train_classifiers.params import TrainClassifierParams
 from stages.train_classifiers.training import initialise, train
+from stages.train_classifiers.training_set import read_training
 
 CURVE_IMAGES = 500  # test images of each kind behind a point of the learning curve
 
@@ -49,7 +50,7 @@ def main(
     stores = {"clean": require(images, "prepare_images"), "corrupted": require(corrupted, "corrupt_images")}
     tests = {name: read_images(store, "test") for name, store in stores.items()}
     class_names = read_class_names(images)
-    training = _read_training(stores, section.train_on)
+    training = read_training(stores["clean"], stores["corrupted"], section.train_on)
 
     classifier, curve = _train(entry, section, training, tests, len(class_names))
     probabilities = {name: predict(classifier, test.images) for name, test in tests.items()}
@@ -152,17 +153,6 @@ def _draw(
 def _correct(probabilities: np.ndarray, test: ImageSet) -> np.ndarray:
     correct: np.ndarray = probabilities.argmax(axis=1) == test.labels
     return correct
-
-
-def _read_training(stores: dict[str, Path], train_on: str) -> ImageSet:
-    """The clean or the corrupted training set; for "both" the clean one, and what is corrupted of the other."""
-    if train_on != "both":
-        return read_images(stores[train_on], "train")
-    clean, corrupted = (read_images(store, "train") for store in stores.values())
-    added = ~read_severities(stores["corrupted"], "train").clean
-    return ImageSet(
-        np.concatenate([clean.images, corrupted.images[added]]), np.concatenate([clean.labels, corrupted.labels[added]])
-    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from stages.common.intervals import wilson
 from stages.corrupt_images.store import Severities
 
 Drawing = tuple[Figure, pd.DataFrame]
-TEST_COLORS = {"clean": WELL_COLOR, "corrupted": MIS_COLOR}
+PANEL_COLORS = (WELL_COLOR, MIS_COLOR)
+TEST_COLORS = dict(zip(("clean", "corrupted"), PANEL_COLORS, strict=True))
 
 
 def draw_learning_curve(curve: list[dict[str, float]]) -> Drawing:
@@ -29,18 +30,20 @@ def draw_learning_curve(curve: list[dict[str, float]]) -> Drawing:
     return figure, table
 
 
-def draw_reliability(tables: dict[str, pd.DataFrame], errors: dict[str, float]) -> Drawing:
-    """Accuracy against confidence per test set: on the diagonal the classifier is as often right as it claims.
+def draw_reliability(
+    tables: dict[str, pd.DataFrame], errors: dict[str, float], kind: str = "test set"
+) -> Drawing:
+    """Accuracy against confidence, one panel each: on the diagonal a classifier is as often right as it claims.
 
-    tables: `calibration_table` by test set.  errors: calibration error by test set.
+    tables: `calibration_table` by name.  errors: calibration error by name.  kind: what the names are names of.
     """
     figure, grid = new_figure(1, len(tables), width=7, height=3.4)
-    for axes, (name, table) in zip(grid[0], tables.items(), strict=True):
+    for axes, color, (name, table) in zip(grid[0], PANEL_COLORS, tables.items(), strict=True):
         filled = table[table["n"] > 0]
         spread = np.abs(filled[["low", "high"]].to_numpy().T - filled["accuracy"].to_numpy())
         axes.plot([0, 1], [0, 1], "--", color="black", linewidth=0.8)
         axes.errorbar(
-            filled["mean_confidence"], filled["accuracy"], spread, fmt="o", markersize=3.5, color=TEST_COLORS[name]
+            filled["mean_confidence"], filled["accuracy"], spread, fmt="o", markersize=3.5, color=color
         )
         for x, y, n in filled[["mean_confidence", "accuracy", "n"]].itertuples(index=False):
             axes.annotate(f"{n:.0f}", (x, y), (3, -9), textcoords="offset points", fontsize=6, color="#555555")
@@ -49,13 +52,13 @@ def draw_reliability(tables: dict[str, pd.DataFrame], errors: dict[str, float]) 
             ylabel="accuracy",
             xlim=(0, 1.03),
             ylim=(0, 1.03),
-            title=f"{name} test set: calibration error {errors[name]:.3f}",
+            title=f"{name} {kind}: calibration error {errors[name]:.3f}",
         )
-    return figure, pd.concat([table.assign(test_set=name) for name, table in tables.items()])
+    return figure, pd.concat([table.assign(**{_column(kind): name}) for name, table in tables.items()])
 
 
-def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str]) -> Drawing:
-    """True against predicted class per test set; counts [classes, classes] by test set."""
+def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str], kind: str = "test set") -> Drawing:
+    """True against predicted class, one panel each; counts: [classes, classes] by name.  kind: as above."""
     classes = len(class_names)
     figure, grid = new_figure(1, len(counts), width=7.4, height=4.1)
     for axes, (name, matrix) in zip(grid[0], counts.items(), strict=True):
@@ -68,13 +71,17 @@ def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str]) -> Dra
         axes.grid(visible=False)
         axes.set_xticks(range(classes), class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
         axes.set_yticks(range(classes), class_names)
-        axes.set(xlabel="predicted class", ylabel="true class", title=f"{name} test set")
+        axes.set(xlabel="predicted class", ylabel="true class", title=f"{name} {kind}")
     rows = [
         (name, class_names[row], class_names[column], n)
         for name, matrix in counts.items()
         for (row, column), n in np.ndenumerate(matrix)
     ]
-    return figure, pd.DataFrame(rows, columns=["test_set", "true_class", "predicted_class", "n"])
+    return figure, pd.DataFrame(rows, columns=[_column(kind), "true_class", "predicted_class", "n"])
+
+
+def _column(kind: str) -> str:
+    return kind.replace(" ", "_")
 
 
 def draw_severities(correct: np.ndarray, severities: Severities) -> Drawing:

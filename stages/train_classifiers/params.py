@@ -6,6 +6,7 @@ from pydantic import Field
 
 from stages.common.params import Section, Seed
 from stages.common.precision import Precision
+from stages.train_classifiers.training_set import TrainOn
 
 
 class AugmentationParams(Section):
@@ -21,7 +22,7 @@ class AugmentationParams(Section):
 class TrainClassifierParams(Section):
     """What one classifier is, and how it is trained."""
 
-    train_on: Literal["clean", "corrupted", "both"]
+    train_on: TrainOn
     network: Literal["plain", "residual"]
     width: Annotated[int, Field(ge=8, le=512, multiple_of=8)]
     training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]

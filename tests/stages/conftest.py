@@ -21,8 +21,9 @@ from stages.rank_dimensions.__main__ import main as rank_dimensions
 from stages.sample_populations.latents import balance_labels, draw_latents
 from stages.sample_populations.population import Population, sample_population, write_population
 from stages.sample_populations.style_table import tabulate_styles
-from stages.train_classifiers.checkpoint import save_classifier
+from stages.train_classifiers.checkpoint import load_classifier, save_classifier
 from stages.train_classifiers.networks import Classifier
+from stages.train_judges.ensemble import Ensemble, save_ensemble
 from stages.train_stylegan2.checkpoint import load_generator, save_generator
 from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 
@@ -82,6 +83,18 @@ def tiny_classifier(tmp_path_factory: pytest.TempPathFactory, _tiny_samples: Pop
         optimiser.step()
     path = tmp_path_factory.mktemp("tiny_classifier") / "classifier.safetensors"
     save_classifier(path, classifier.eval())
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_judge(tmp_path_factory: pytest.TempPathFactory, tiny_classifier: Path) -> Path:
+    """File of an ensemble of two: `tiny_classifier` and one that knows nothing."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        ignorant = Classifier("residual", classes=CLASSES, width=8)
+    members = [load_classifier(tiny_classifier, torch.device("cpu")), ignorant.eval()]
+    path = tmp_path_factory.mktemp("tiny_judge") / "judge.safetensors"
+    save_ensemble(path, Ensemble(members, [str(label) for label in range(CLASSES)], temperature=0.5, confidence=0.8))
     return path
 
 

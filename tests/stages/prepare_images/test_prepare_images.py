@@ -15,7 +15,7 @@ from stages.prepare_images.__main__ import main
 from stages.prepare_images.store import read_class_names, read_images, to_unit
 
 PROJECT = Path(__file__).parents[3]
-SECTION = {"source": "mnist-5k", "seed": 1, "test_fraction": 0.2, "size_px": 32}
+SECTION = {"source": "mnist-5k", "seed": 1, "test_fraction": 0.2, "size_px": 32, "leave_out_mnist_5k": False}
 
 
 def run(folder, *arguments):
@@ -63,7 +63,7 @@ def test_mistake_is_one_line_and_nothing_is_written(tmp_path, write_params):
         ({"seed": "1"}, r"prepare_images\.seed: got '1'; allowed: a valid integer"),
         ({"test_fraction": 0.0}, r"prepare_images\.test_fraction: got 0\.0; allowed: greater than 0"),
         ({"size_px": 64}, r"prepare_images\.size_px: got 64; allowed: 32"),
-        ({"sauce": "mnist"}, r"prepare_images\.sauce: unknown key; allowed here: source, seed, test_fraction, size_px"),
+        ({"sauce": "mnist"}, r"prepare_images\.sauce: unknown key; allowed here: source, seed, test_fraction, size_px, leave_out"),
     ],
 )
 def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, changes, message, write_params):

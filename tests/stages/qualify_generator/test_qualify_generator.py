@@ -19,8 +19,9 @@ from stages.qualify_generator.convention import measure_conventional_distance
 from stages.qualify_generator.features import generate_images, judge_images, show_images
 from stages.qualify_generator.figures import choose_examples
 from stages.qualify_generator.inception import Inception
-from stages.train_classifiers.checkpoint import load_classifier, save_classifier
+from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_classifiers.networks import Classifier
+from stages.train_judges.ensemble import Ensemble, load_ensemble, save_ensemble
 from stages.train_stylegan2.checkpoint import load_generator
 
 CPU = torch.device("cpu")
@@ -31,8 +32,8 @@ SECTION = {
 
 
 @pytest.fixture
-def run(tmp_path, tiny_generator, tiny_classifier, tiny_images, write_params):
-    def start(name, judge=tiny_classifier, images=tiny_images, **changes):
+def run(tmp_path, tiny_generator, tiny_judge, tiny_images, write_params):
+    def start(name, judge=tiny_judge, images=tiny_images, **changes):
         params = write_params({"qualify_generator": SECTION | changes})
         main(tiny_generator, judge, images, tmp_path / name, params)
         return json.loads((tmp_path / name / "metrics.json").read_text())
@@ -87,8 +88,8 @@ def test_batch_size_changes_nothing_beyond_rounding(run):
         assert one[key] == pytest.approx(other[key], rel=1e-3), key
 
 
-def test_features_and_verdict_are_those_of_the_judge(tiny_classifier, tiny_images):
-    judge, images = load_classifier(tiny_classifier, CPU), read_images(tiny_images, "test").images
+def test_features_and_verdict_are_those_of_the_judge(tiny_judge, tiny_images):
+    judge, images = load_ensemble(tiny_judge, CPU), read_images(tiny_images, "test").images
     judged = judge_images(judge, show_images(images, 20, CPU))
     unit = torch.from_numpy(images).float() / 255
     np.testing.assert_allclose(judged.features, judge.features(unit), rtol=1e-4, atol=1e-5)
@@ -167,7 +168,8 @@ def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes,
 
 
 def test_judge_of_another_data_set(run, tmp_path):
-    save_classifier(tmp_path / "judge.safetensors", Classifier("plain", classes=3, width=8))
+    few = Ensemble([Classifier("plain", classes=3, width=8)], ["a", "b", "c"])
+    save_ensemble(tmp_path / "judge.safetensors", few)
     with pytest.raises(StageError, match=r"judge\.safetensors: knows 3 classes, the images have 10"):
         run("out", judge=tmp_path / "judge.safetensors")
 

@@ -1,0 +1,137 @@
+"""Two ensembles of judges: train or take over, calibrate, measure, write."""
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.device import choose_device
+from stages.common.errors import StageError
+from stages.common.figures import save_figure
+from stages.common.files import require, write_json
+from stages.common.intervals import proportion
+from stages.common.params import load_section
+from stages.common.pinned_file import check_pinned
+from stages.common.progress import Progress
+from stages.common.seeds import numpy_stream
+from stages.corrupt_images.store import read_severities
+from stages.prepare_images.store import ImageSet, read_class_names, read_images
+from stages.train_classifiers.evaluation import calibration_table, count_confusion, predict
+from stages.train_classifiers.figures import draw_confusion, draw_reliability, draw_severities
+from stages.train_classifiers.training_set import read_training
+from stages.train_judges.calibration import calibrate_across, fit_temperature
+from stages.train_judges.ensemble import SMALLEST, Ensemble, load_ensemble, save_ensemble
+from stages.train_judges.members import train_member
+from stages.train_judges.params import TrainJudgesParams
+from stages.train_judges.report import measure_ensemble
+
+ENSEMBLES = ("judge", "auditor")
+
+
+def main(
+    images: Annotated[Path, typer.Option(help="The images store of prepare_images.")],
+    corrupted: Annotated[Path, typer.Option(help="The images store of corrupt_images.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Train two ensembles, or take them over, and calibrate them on real test images.
+
+    The judge says what a generated image shows; the auditor checks the judge and is asked by no search. Neither is ever
+    a classifier under test. Leaves judge.safetensors, auditor.safetensors, metrics.json and figures.
+    """
+    section = load_section(params, TrainJudgesParams, "train_judges")
+    device = choose_device()
+    require(images, "prepare_images"), require(corrupted, "corrupt_images")
+    class_names = read_class_names(corrupted)
+    test, severities = read_images(corrupted, "test"), read_severities(corrupted, "test")
+    if section.released is None:
+        ensembles = _train(section, read_training(images, corrupted, "both"), class_names, device)
+    else:
+        ensembles = _take_over(section, class_names, device)
+
+    metrics: dict[str, Any] = {}
+    raw, calibrated = {}, {}
+    for name, ensemble in ensembles.items():
+        raw[name] = _predict(ensemble, test.images)
+        logarithms = np.log(np.maximum(raw[name], SMALLEST))
+        ensemble.temperature = fit_temperature(logarithms, test.labels)
+        ensemble.confidence = section.confidence
+        # Halves are drawn alike for both, so that judge and auditor are compared on the same footing.
+        calibrated[name] = calibrate_across(logarithms, test.labels, numpy_stream(section.seed, "calibration halves"))
+        metrics[name] = measure_ensemble(
+            raw[name],
+            calibrated[name],
+            test.labels,
+            severities,
+            class_names,
+            section.confidence,
+            numpy_stream(section.seed, "calibration bootstrap", name),
+        ) | {"members": len(ensemble.members), "temperature": ensemble.temperature, "test_images": len(test.labels)}
+    predicted = {name: each.argmax(axis=1) for name, each in calibrated.items()}
+    metrics["agreement"] = proportion(predicted["judge"] == predicted["auditor"])
+    for name, each in metrics.items():
+        if name in ensembles:
+            logging.info(
+                "%s: right on %.2f %% of real corrupted test images, calibration error %.3f, temperature %.2f",
+                name,
+                100 * each["accuracy"]["value"],
+                each["calibration_error"],
+                each["temperature"],
+            )
+
+    for name, ensemble in ensembles.items():
+        save_ensemble(out / f"{name}.safetensors", ensemble)
+    tables = {name: calibration_table(each, test.labels) for name, each in calibrated.items()}
+    errors = {name: metrics[name]["calibration_error"] for name in ensembles}
+    counts = {name: count_confusion(test.labels, each, len(class_names)) for name, each in predicted.items()}
+    drawings = {
+        "reliability": draw_reliability(tables, errors, "ensemble"),
+        "confusion": draw_confusion(counts, class_names, "ensemble"),
+        "severities": draw_severities(predicted["judge"] == test.labels, severities),
+    }
+    for name, (figure, table) in drawings.items():
+        save_figure(figure, out / "figures" / f"{name}.png", table)
+    write_json(out / "metrics.json", metrics)
+
+
+def _train(
+    section: TrainJudgesParams, training: ImageSet, class_names: list[str], device: torch.device
+) -> dict[str, Ensemble]:
+    wanted = [
+        (name, place, member) for name in ENSEMBLES for place, member in enumerate(getattr(section, name))
+    ]
+    trained: dict[str, list[Any]] = {name: [] for name in ENSEMBLES}
+    with Progress("training judges", len(wanted) * section.training_images, "img") as progress:
+        for name, place, member in wanted:
+            trained[name].append(
+                train_member(name, place, member, section, training, len(class_names), device, progress.advance)
+            )
+    return {name: Ensemble(members, class_names) for name, members in trained.items()}
+
+
+def _take_over(section: TrainJudgesParams, class_names: list[str], device: torch.device) -> dict[str, Ensemble]:
+    """The released ensembles; their temperature is fitted anew to the images at hand."""
+    ensembles = {}
+    for name in ENSEMBLES:
+        path = check_pinned(getattr(section.released, name), f"train_judges.released.{name}")
+        ensembles[name] = load_ensemble(path, device)
+        if ensembles[name].class_names != class_names:
+            raise StageError(
+                f"{path}: knows {', '.join(ensembles[name].class_names)}; the images show {', '.join(class_names)}; "
+                "set train_judges.released: null to train judges on them"
+            )
+    return ensembles
+
+
+def _predict(ensemble: Ensemble, images: np.ndarray) -> np.ndarray:
+    """Mean softmax of the members, untempered: float64 [N, classes] of uint8 images [N, C, H, W]."""
+    members = [predict(member, images) for member in ensemble.members]  # type: ignore[arg-type]
+    return np.asarray(np.mean(members, axis=0))
+
+
+if __name__ == "__main__":
+    run_stage(main, "train_judges")

@@ -1,0 +1,54 @@
+"""Training of one member of an ensemble."""
+
+from collections.abc import Callable
+
+import torch
+
+from stages.common.errors import StageError
+from stages.common.precision import choose_dtype
+from stages.common.seeds import torch_stream
+from stages.prepare_images.store import ImageSet
+from stages.train_classifiers.networks import Classifier
+from stages.train_classifiers.training import initialise, train
+from stages.train_judges.params import MemberParams, TrainJudgesParams
+
+
+def train_member(
+    ensemble: str,
+    place: int,
+    member: MemberParams,
+    section: TrainJudgesParams,
+    training: ImageSet,
+    classes: int,
+    device: torch.device,
+    advance: Callable[[int, str], object],
+) -> Classifier:
+    """Train one network on its own order of images and its own deformations.
+
+    ensemble, place: `judge` or `auditor`, and which of its members; they stand in the random streams, so that two
+    members of one seed share nothing.  Raises StageError if training diverges.
+    """
+    names = ("train_judges", ensemble, place)
+    classifier = Classifier(member.network, classes=classes, width=member.width, channels=training.images.shape[1])
+    initialise(classifier, torch_stream(member.seed, *names, "weights"))
+    classifier.to(device)
+    try:
+        train(
+            classifier,
+            torch.from_numpy(training.images).to(device),
+            torch.from_numpy(training.labels).to(device),
+            training_images=section.training_images,
+            batch_size=section.batch_size,
+            learning_rate=section.learning_rate,
+            weight_decay=section.weight_decay,
+            limits=section.augmentation.model_dump(exclude={"interpolation"}),
+            interpolation=section.augmentation.interpolation,
+            dtype=choose_dtype(section.precision, device),
+            order=torch_stream(member.seed, *names, "order"),
+            shapes=torch_stream(member.seed, *names, "shapes"),
+            evaluate=dict,
+            advance=advance,
+        )
+    except StageError as error:
+        raise StageError(f"train_judges.{ensemble}[{place}]: {error} (it is {section.learning_rate:g})") from error
+    return classifier.eval().requires_grad_(False)

@@ -1,0 +1,44 @@
+"""The section `train_judges` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.common.params import Section, Seed
+from stages.common.pinned_file import PinnedFile
+from stages.common.precision import Precision
+from stages.train_classifiers.params import AugmentationParams
+
+
+class MemberParams(Section):
+    """One network of an ensemble."""
+
+    network: Literal["plain", "residual"]
+    width: Annotated[int, Field(ge=8, le=512, multiple_of=8)]
+    seed: Seed
+
+
+class ReleasedParams(Section):
+    """Ensembles that are taken over instead of trained."""
+
+    judge: PinnedFile
+    auditor: PinnedFile
+
+
+class TrainJudgesParams(Section):
+    """Who judges, how its members are trained, and when it is said to see a class."""
+
+    seed: Seed
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    released: ReleasedParams | None
+    judge: Annotated[list[MemberParams], Field(min_length=1)]
+    auditor: Annotated[list[MemberParams], Field(min_length=1)]
+    training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
+    precision: Precision
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    augmentation: AugmentationParams
+
+
+MODEL = TrainJudgesParams
