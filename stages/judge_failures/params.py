@@ -1,0 +1,17 @@
+"""The section `judge_failures` of params.yaml."""
+
+from pydantic import Field
+
+from stages.common.params import Section, Seed
+
+
+class JudgeFailuresParams(Section):
+    """When a verdict is given, what counts as far out, what people are shown; params.yaml tells the units."""
+
+    seed: Seed
+    far_out_percentile: float = Field(gt=50, lt=100)
+    contact_sheet_samples: int = Field(ge=1, le=100)
+    batch_size: int = Field(ge=1, le=10_000)
+
+
+MODEL = JudgeFailuresParams

@@ -1,0 +1,131 @@
+"""What the room reads beside the shared tiny inputs: two ensembles, a snapshot, walks and true failures."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from stages.common.arrays import read_array
+from stages.common.files import write_csv
+from stages.sample_populations.effects import measure_effects
+from stages.sample_populations.style_table import tabulate_styles
+from stages.train_classifiers.networks import Classifier
+from stages.train_judges.ensemble import Ensemble, save_ensemble
+from stages.train_stylegan2.augmentation import AdaptiveProbability
+from stages.train_stylegan2.checkpoint import load_generator
+from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
+from stages.train_stylegan2.snapshot import load_discriminator
+from stages.train_stylegan2.state import new_state, save_state
+from stages.walk_corner_cases.__main__ import main as walk_corner_cases
+
+CPU = torch.device("cpu")
+NAMES = [str(label) for label in range(10)]
+
+
+@pytest.fixture(scope="session")
+def make_ensemble(tmp_path_factory: pytest.TempPathFactory, tiny_population: Path) -> Callable[..., Path]:
+    """A function that trains a network on `tiny_population` for a moment and saves it as an ensemble of one."""
+    images = torch.from_numpy(read_array(tiny_population / "population.zarr", "images")).float() / 255
+    labels = torch.from_numpy(read_array(tiny_population / "population.zarr", "labels"))
+
+    def make(seed: int, names: list[str] = NAMES) -> Path:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            member = Classifier("plain", classes=10, width=8)
+        optimiser = torch.optim.Adam(member.parameters(), lr=0.02)
+        for _ in range(30):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(member(images), labels).backward()
+            optimiser.step()
+        path = tmp_path_factory.mktemp("ensemble") / "ensemble.safetensors"
+        save_ensemble(path, Ensemble([member.eval()], names, temperature=0.6, confidence=0.6))
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def judge(make_ensemble: Callable[..., Path]) -> Path:
+    return make_ensemble(3)
+
+
+@pytest.fixture(scope="session")
+def auditor(make_ensemble: Callable[..., Path]) -> Path:
+    return make_ensemble(4)
+
+
+@pytest.fixture(scope="session")
+def make_snapshot(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path) -> Callable[..., Path]:
+    """A function that saves a snapshot of untrained networks; changes: of the discriminator's architecture."""
+
+    def make(**changes: object) -> Path:
+        architecture = {
+            "num_classes": 10, "channels": (8, 8, 8, 4), "image_channels": 1, "stem": "space_to_depth",
+            "minibatch_std_group": 4, "resampling": "bilinear",
+        }  # fmt: skip
+        state = new_state(
+            load_generator(tiny_generator, CPU).architecture,
+            DiscriminatorArchitecture(**(architecture | changes)),
+            AdaptiveProbability(target=0.6, interval_steps=4, adjustment_kimg=500),
+            NAMES,
+            learning_rate=0.001,
+            seed=5,
+            device=CPU,
+        )
+        path = tmp_path_factory.mktemp("snapshot") / "snapshot.safetensors"
+        save_state(path, state)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def snapshot(make_snapshot: Callable[..., Path]) -> Path:
+    return make_snapshot()
+
+
+@pytest.fixture(scope="session")
+def critic(snapshot: Path) -> Discriminator:
+    return load_discriminator(snapshot, CPU)
+
+
+@pytest.fixture(scope="session")
+def population(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, tiny_population: Path) -> Path:
+    """`tiny_population` with the effects of its style dimensions; ten of them are declared dead."""
+    folder = tmp_path_factory.mktemp("population")
+    shutil.copytree(tiny_population / "population.zarr", folder / "population.zarr")
+    generator = load_generator(tiny_generator, CPU)
+    styles = read_array(folder / "population.zarr", "s")
+    effects = measure_effects(generator, styles[:2], styles.std(axis=0, ddof=1, dtype=np.float64), batch_size=100)
+    table = tabulate_styles(generator.style_layout()).assign(**{name: effects[name] for name in effects})
+    table.loc[70:, "dead"] = True
+    write_csv(folder / "style_dimensions.csv", table)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corner_cases(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_generator: Path,
+    tiny_classifier: Path,
+    tiny_population: Path,
+    tiny_ranking: Path,
+    judge: Path,
+) -> Path:
+    """Folder as walk_corner_cases leaves it; its search consults `judge`."""
+    folder = tmp_path_factory.mktemp("walks")
+    section = {
+        "scope": "class", "dimensions": 3, "max_shift_std": 20.0, "grid_step_std": 1.0, "min_effect": 0.001,
+        "only_true_failures": False, "start_samples": [], "figure_classes": [], "batch_size": 64,
+    }  # fmt: skip
+    params = folder / "params.yaml"
+    params.write_text(yaml.safe_dump({"walk_corner_cases": section}), encoding="utf-8")
+    walk_corner_cases(
+        generator=tiny_generator, classifier=tiny_classifier, judge=judge, population=tiny_population,
+        ranking=tiny_ranking, out=folder / "out", params=params,
+    )  # fmt: skip
+    return folder / "out"

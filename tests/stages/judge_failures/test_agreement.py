@@ -1,0 +1,165 @@
+"""Reviews read back: kappa in closed form, the command as a whole, and every mistake a reviewer can make."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.common.errors import StageError
+from stages.judge_failures.agreement import main
+from stages.judge_failures.kappa import measure_kappa
+from stages.judge_failures.reviews import read_review, read_shown
+
+TRUE, CHANGED, NEITHER = "true failure", "label changed", "unreadable"
+
+
+def test_kappa_equals_its_textbook_value():
+    # 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: observed .7, by chance .5, kappa .4
+    first, second = np.repeat(["y", "y", "n", "n"], [20, 5, 10, 15]), np.repeat(["y", "n", "y", "n"], [20, 5, 10, 15])
+    kappa = measure_kappa(first, second, np.random.default_rng(0))
+    assert kappa["value"] == pytest.approx(0.4)
+    assert kappa["n"] == 50
+    # The asymptotic standard error is 0.127 (Cohen 1960: sqrt(.7 * .3 / (50 * .5^2))).
+    assert kappa["low"] == pytest.approx(0.4 - 1.96 * 0.13, abs=0.06)
+    assert kappa["high"] == pytest.approx(0.4 + 1.96 * 0.13, abs=0.06)
+
+
+def test_kappa_of_equal_and_of_constant_raters():
+    words = np.array(["a", "b"] * 20)
+    assert measure_kappa(words, words, np.random.default_rng(0))["value"] == 1
+    assert np.isnan(measure_kappa(words[::2], words[::2], np.random.default_rng(0))["value"])
+    assert np.isnan(measure_kappa(words[:0], words[:0], np.random.default_rng(0))["low"])
+
+
+@pytest.fixture
+def failures(tmp_path):
+    """Twelve shown failures and one that was not; ids 1 to 4 true, 5 to 8 changed, 9 to 12 unreadable, by the judge."""
+    table = pd.DataFrame(
+        {
+            "source": "population",
+            "class": ["3"] * 13,
+            "predicted_class": ["8"] * 6 + ["5"] * 7,
+            "verdict": [TRUE] * 4 + [CHANGED] * 4 + [NEITHER] * 5,
+            "review_id": [*range(1, 13), 0],
+        }
+    )
+    path = tmp_path / "failures.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes a form; verdicts, classes: id -> what the reviewer wrote."""
+
+    def write_form(name="anna", verdicts=None, classes=None, **columns):
+        ids = list(range(1, 13))
+        table = pd.DataFrame(
+            {
+                "id": ids,
+                "sheet_row": 1,
+                "sheet_column": ids,
+                "meant_class": "3",
+                "classifier_class": ["8"] * 6 + ["5"] * 6,
+                "reviewer_class": [(classes or {}).get(number, "") for number in ids],
+                "reviewer_verdict": [(verdicts or {}).get(number, "") for number in ids],
+            }
+        ).assign(**columns)
+        path = tmp_path / f"{name}.csv"
+        table.to_csv(path, index=False)
+        return path
+
+    return write_form
+
+
+def test_two_reviewers_against_the_judge_and_each_other(tmp_path, failures, write, hash_folder):
+    judged = (
+        dict.fromkeys(range(1, 5), TRUE) | dict.fromkeys(range(5, 9), CHANGED) | dict.fromkeys(range(9, 13), NEITHER)
+    )
+    like = write("anna", verdicts=judged)
+    # Ben writes classes only: 1 to 3 as meant, 4 as another, 5 to 8 as another, two blank, two unreadable.
+    ben = write(
+        "ben",
+        classes={1: "3", 2: "3", 3: "3", 4: "5", 5: "8", 6: "8", 7: "5", 8: "5", 9: "unreadable", 10: "Unreadable"},
+    )
+    main([like, ben], failures, tmp_path / "out", seed=1)
+    result = json.loads((tmp_path / "out" / "agreement.json").read_text())
+    anna, other = result["with_judge"]["anna"], result["with_judge"]["ben"]
+    assert anna["kappa"]["value"] == anna["agreement"]["value"] == 1
+    assert (anna["rows"], anna["blank"]) == (12, 0)
+    assert (other["rows"], other["blank"], other["kappa"]["n"]) == (12, 2, 10)
+    assert other["agreement"]["value"] == 0.9
+    # Judge 4, 4, 2 and Ben 3, 5, 2 of ten: chance .36, kappa (.9 - .36) / .64
+    assert other["kappa"]["value"] == pytest.approx(0.84375)
+    assert other["kappa"]["low"] <= other["kappa"]["value"] <= other["kappa"]["high"]
+    assert other["judge_right_on_true_failure"]["value"] == 0.75
+    assert other["judge_right_on_unreadable"]["n"] == 2
+    assert result["between_reviewers"]["anna and ben"]["kappa"]["value"] == pytest.approx(0.84375)
+    counts = pd.read_csv(tmp_path / "out" / "agreement.csv")
+    assert counts.groupby(["first", "second"])["n"].sum().to_dict() == {
+        ("anna", "judge"): 12,
+        ("ben", "judge"): 10,
+        ("anna", "ben"): 10,
+    }
+    own = counts[(counts["first"] == "ben") & (counts["first_verdict"] == CHANGED) & (counts["second_verdict"] == TRUE)]
+    assert own["n"].tolist() == [1]
+    main([like, ben], failures, tmp_path / "again", seed=1)
+    assert hash_folder(tmp_path / "out") == hash_folder(tmp_path / "again")
+
+
+def test_a_reviewer_with_one_word_for_all_has_no_kappa_and_no_crash(tmp_path, failures, write):
+    main([write(verdicts={1: TRUE, 2: TRUE})], failures, tmp_path / "out", seed=1)
+    entry = json.loads((tmp_path / "out" / "agreement.json").read_text())["with_judge"]["anna"]
+    assert entry["kappa"] == {"value": None, "low": None, "high": None, "n": 2}
+    assert entry["agreement"]["value"] == 1
+    assert entry["judge_right_on_unreadable"]["value"] is None
+
+
+def test_words_are_read_without_regard_to_case_spaces_and_a_mark_before_the_header(tmp_path, failures, write):
+    path = write(verdicts={1: " True Failure ", 5: "LABEL CHANGED"}, classes={5: " 8 "})
+    path.write_text("\ufeff" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    review = read_review(path, read_shown(failures))
+    assert review.verdicts.to_dict() == {"1": TRUE, "5": CHANGED}
+    assert review.blank == 10
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"verdicts": {3: "wrong"}}, r"anna\.csv: row 4: reviewer_verdict: got 'wrong'; allowed: true failure, label"),
+        ({"classes": {3: "cat"}}, r"row 4: reviewer_class: got 'cat'; allowed: 3, 5, 8, unreadable, or nothing"),
+        ({"classes": {2: "8"}, "verdicts": {2: TRUE}}, r"row 3: reviewer_verdict 'true failure' contradicts .* '8'"),
+        ({"id": [*range(1, 12), 99]}, r"row 13: id: got '99'; allowed: 1 to 12"),
+        ({"id": [*range(1, 12), 0]}, r"row 13: id: got '0'; allowed: 1 to 12"),
+        ({"id": [*range(1, 12), 11]}, r"row 13: id: got 11 a second time; allowed: each id once"),
+        ({"meant_class": "4"}, r"row 2: id 1 is a 4 that the classifier calls 8, among these failures it is a 3"),
+        ({}, r"none of its 12 rows is filled in; write into reviewer_verdict or reviewer_class"),
+    ],
+)
+def test_mistakes_on_a_form_are_named_with_their_row(failures, write, form, message):
+    with pytest.raises(StageError, match=message):
+        read_review(write(**form), read_shown(failures))
+
+
+def test_files_that_are_no_forms_are_named(tmp_path, failures, write):
+    shown = read_shown(failures)
+    path = write(verdicts={1: TRUE})
+    pd.read_csv(path).drop(columns="reviewer_verdict").to_csv(tmp_path / "few.csv", index=False)
+    pd.read_csv(path).head(0).to_csv(tmp_path / "rowless.csv", index=False)
+    (tmp_path / "empty.csv").write_text("")
+    for name, message in {
+        "nowhere": "missing; use a copy of review.csv",
+        "few": "lacks the columns reviewer_verdict",
+        "rowless": "holds no row",
+        "empty": "no table separated by commas",
+    }.items():
+        with pytest.raises(StageError, match=rf"{name}\.csv: {message}"):
+            read_review(tmp_path / f"{name}.csv", shown)
+    with pytest.raises(StageError, match=r"anna\.csv: lacks the columns review_id, class, predicted_class, verdict"):
+        read_shown(path)
+    (tmp_path / "b").mkdir()
+    twin = path.rename(tmp_path / "b" / "anna.csv")
+    with pytest.raises(StageError, match="a second review named 'anna'; rename one"):
+        main([write(verdicts={1: TRUE}), twin], failures, tmp_path / "out", seed=1)
+    assert not (tmp_path / "out").exists()

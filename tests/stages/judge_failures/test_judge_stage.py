@@ -1,0 +1,273 @@
+"""The whole stage on real networks."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from stages.common.arrays import read_array, read_attributes, write_arrays
+from stages.common.errors import StageError
+from stages.judge_failures.__main__ import main
+from stages.judge_failures.agreement import main as agreement
+from stages.rank_dimensions.inputs import load_networks
+from stages.train_judges.ensemble import ask, load_ensemble
+from stages.train_judges.verdicts import VERDICTS, give_verdicts
+
+SECTION = {"seed": 1, "far_out_percentile": 95.0, "contact_sheet_samples": 8, "batch_size": 64}
+CPU = torch.device("cpu")
+TEXT = dict.fromkeys(("class", "predicted_class", "rival_class", "judge_class", "auditor_class"), str)
+
+
+@pytest.fixture(scope="module")
+def inputs(
+    tiny_generator, tiny_classifier, judge, auditor, snapshot, tiny_images, population, tiny_ranking, corner_cases
+):
+    return {
+        "generator": tiny_generator, "classifier": tiny_classifier, "judge": judge, "auditor": auditor,
+        "snapshot": snapshot, "images": tiny_images, "population": population, "ranking": tiny_ranking,
+        "corner_cases": corner_cases,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, write_params, inputs):
+    def run_main(name="out", section=None, **changes):
+        params = write_params({"judge_failures": SECTION | (section or {})})
+        main(**(inputs | changes), out=tmp_path / name, params=params)
+        return tmp_path / name
+
+    return run_main
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory, inputs):
+    """Folder of one run, to be read only."""
+    folder = tmp_path_factory.mktemp("judge_failures")
+    (folder / "params.yaml").write_text(yaml.safe_dump({"judge_failures": SECTION}), encoding="utf-8")
+    main(**inputs, out=folder / "out", params=folder / "params.yaml")
+    return folder / "out"
+
+
+def read_table(path):
+    return pd.read_csv(path, dtype=TEXT)
+
+
+def test_every_claimed_failure_has_the_verdict_that_a_slow_twin_gives(
+    out, tiny_generator, tiny_classifier, judge, auditor, population, tiny_ranking, corner_cases
+):
+    table = read_table(out / "failures.csv")
+    predicted = read_array(tiny_ranking / "predictions.zarr", "predicted")
+    labels = read_array(population / "population.zarr", "labels")
+    reached = np.flatnonzero(read_array(corner_cases / "corner_cases.zarr", "reached"))
+    wrong = np.flatnonzero(predicted != labels)
+    assert len(wrong) > 3, "else this tests too little"
+    assert len(reached) > 3, "else this tests too little"
+    assert table["index"].tolist() == [*wrong, *reached]
+    assert table["source"].tolist() == ["population"] * len(wrong) + ["corner case"] * len(reached)
+
+    styles = np.concatenate(
+        [
+            read_array(population / "population.zarr", "s")[wrong],
+            read_array(corner_cases / "corner_cases.zarr", "s")[reached],
+        ]
+    )
+    meant = np.concatenate([labels[wrong], read_array(corner_cases / "corner_cases.zarr", "labels")[reached]])
+    assert table["class"].tolist() == [str(label) for label in meant]
+    generator, classifier = load_networks(tiny_generator, tiny_classifier, CPU)
+    ensembles = {"judge": load_ensemble(judge, CPU), "auditor": load_ensemble(auditor, CPU)}
+    for row, style in enumerate(styles):
+        entry, label = table.iloc[row], meant[row]
+        with torch.no_grad():
+            image = generator.synthesize(torch.from_numpy(style[None]))
+            softmax = classifier(image).double().softmax(1)[0].numpy()
+        assert entry["classifier_probability"] == pytest.approx(softmax[label], rel=1e-3, abs=1e-5)
+        for name, ensemble in ensembles.items():
+            opinion = ask(ensemble, image)[0].numpy()
+            assert entry[f"{name}_probability"] == pytest.approx(opinion[label], rel=1e-3, abs=1e-5)
+            assert entry[f"{name}_confidence"] == pytest.approx(opinion.max(), rel=1e-3)
+            if name == "judge" and np.abs(opinion - 0.6).min() > 1e-4:
+                (verdict,) = give_verdicts(opinion[None], np.array([label]), 0.6)
+                assert entry["verdict"] == VERDICTS[verdict]
+    assert (table["predicted_class"] != table["class"])[table["source"] == "population"].all()
+
+
+def test_walks_are_told_for_corner_cases_alone(out, corner_cases):
+    table, walks = read_table(out / "failures.csv"), pd.read_csv(corner_cases / "corner_cases.csv")
+    own = table[table["source"] == "corner case"]
+    columns = ["dimension", "direction", "shift_std"]
+    np.testing.assert_allclose(
+        own[columns].to_numpy(float), walks[columns].iloc[own["index"]].to_numpy(float), rtol=1e-5
+    )
+    assert table.loc[table["source"] == "population", columns].isna().all(axis=None)
+    directions = pd.read_csv(out / "directions.csv")
+    assert directions["walks"].sum() == len(walks)
+    assert directions["reached"].sum() == len(own)
+
+
+def test_the_true_failures_of_the_search_are_shown_to_the_auditor(out, corner_cases):
+    table, metrics = read_table(out / "true_failures.csv"), json.loads((out / "metrics.json").read_text())
+    rows = read_array(corner_cases / "true_failures.zarr", "corner_case")
+    assert len(table) == len(rows) == metrics["true_failure_search"]["found"]
+    assert len(rows) > 0, "else this tests nothing"
+    assert (table["verdict"] == "true failure").all(), "the search consulted the same judge with the same confidence"
+    walks = pd.read_csv(corner_cases / "corner_cases.csv")
+    assert table["dimension"].tolist() == walks["dimension"].iloc[rows].tolist()
+    np.testing.assert_allclose(table["shift_std"], walks["true_failure_shift_std"].iloc[rows], rtol=1e-5)
+    confirmed = metrics["confirmed_true_failure_share"]
+    assert confirmed["n"] == len(rows)
+    assert confirmed["value"] == pytest.approx((table["auditor_class"] == table["class"]).mean(), rel=1e-5)
+    assert metrics["confirmed_true_failure_bar_met"] == (confirmed["value"] >= 0.9)
+
+
+def test_metrics_equal_a_recount_of_the_tables(out, population):
+    table, metrics = read_table(out / "failures.csv"), json.loads((out / "metrics.json").read_text())
+    assert metrics["claimed_failures"] == len(table)
+    for verdict, key in zip(VERDICTS, ("true_failure", "label_changed", "unreadable"), strict=True):
+        share = metrics[f"{key}_share"]
+        assert share["value"] == pytest.approx((table["verdict"] == verdict).mean(), rel=1e-5)
+        assert share["low"] <= share["value"] <= share["high"]
+        assert share["n"] == len(table)
+    for source, key in (("population", "population"), ("corner case", "corner_cases")):
+        own = table[table["source"] == source]
+        assert metrics[key]["far_out_share"]["value"] == pytest.approx(own["far_out"].mean(), rel=1e-5)
+    assert (table["far_out"] == table["far_out_in_s"] | table["far_out_in_realism"]).all()
+    dimensions = pd.read_csv(population / "style_dimensions.csv")
+    assert metrics["style_dimensions_used"] == (~dimensions["dead"]).sum() <= 70
+    real = metrics["real_images"]
+    assert real["misclassified_share"]["n"] == 50
+    assert metrics["judge_false_alarm_share"]["n"] == round(50 * real["misclassified_share"]["value"]) > 0
+    assert metrics["judge_false_alarm_share"] == real["label_changed_share"]
+
+
+def test_without_true_failures_the_stage_goes_on(run, tmp_path, corner_cases):
+    folder = tmp_path / "walks"
+    shutil.copytree(corner_cases, folder)
+    store = folder / "true_failures.zarr"
+    names = {"s": ("row", "style"), "images": ("row", "channel", "y", "x"), "labels": ("row",), "corner_case": ("row",)}
+    arrays = {name: (read_array(store, name)[:0], dimensions) for name, dimensions in names.items()}
+    write_arrays(store, arrays, read_attributes(store))
+    out = run(corner_cases=folder)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["confirmed_true_failure_share"] == {"value": None, "low": None, "high": None, "n": 0}
+    assert metrics["confirmed_true_failure_bar_met"] is None
+    assert len(read_table(out / "true_failures.csv")) == 0
+
+
+def test_sheets_and_form_fit_together_and_a_review_that_repeats_the_judge_agrees(out, tmp_path):
+    table, form = read_table(out / "failures.csv"), pd.read_csv(out / "review.csv", dtype=str, keep_default_na=False)
+    contact = pd.read_csv(out / "figures" / "contact_sheet.csv", dtype={"class": str})
+    assert len(form) == len(contact) == (table["review_id"] > 0).sum()
+    assert contact["verdict"].value_counts().max() <= 8
+    assert list(form["id"]) == [str(number) for number in range(1, len(form) + 1)]
+    shown = table[table["review_id"] > 0].sort_values("review_id")
+    form["reviewer_verdict"] = shown["verdict"].to_numpy()
+    form.to_csv(tmp_path / "judge_again.csv", index=False)
+    agreement([tmp_path / "judge_again.csv"], out / "failures.csv", tmp_path / "agreement", seed=1)
+    result = json.loads((tmp_path / "agreement" / "agreement.json").read_text())["with_judge"]["judge_again"]
+    assert result["agreement"]["value"] == 1
+    assert result["kappa"]["value"] == 1
+
+
+def test_the_batch_size_moves_numbers_by_rounding_only(out, run):
+    one, other = out, run("other", {"batch_size": 7})
+    for name in ("failures.csv", "true_failures.csv"):
+        first, second = read_table(one / name), read_table(other / name)
+        pd.testing.assert_frame_equal(first, second, rtol=1e-3, atol=1e-4)
+
+
+def test_the_same_inputs_give_the_same_bytes(out, run, hash_folder):
+    first = hash_folder(out)
+    assert first == hash_folder(run("second"))
+    assert {
+        "failures.csv", "true_failures.csv", "directions.csv", "review.csv", "metrics.json", "figures/verdicts.png",
+        "figures/contact_sheet.png", "figures/review_sheet.png", "figures/review_sheet.csv",
+    } <= set(first)  # fmt: skip
+    other = hash_folder(run("other", {"seed": 2}))
+    assert other["figures/review_sheet.png"] != first["figures/review_sheet.png"]
+    assert other["figures/verdicts.png"] == first["figures/verdicts.png"]
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"far_out_percentile": 100.0}, r"judge_failures\.far_out_percentile: got 100\.0; allowed: less than 100"),
+        ({"contact_sheet_samples": 0}, r"judge_failures\.contact_sheet_samples: got 0; allowed: greater than or"),
+        ({"samples": 3}, r"judge_failures\.samples: unknown key; allowed here: seed, far_out_percentile"),
+    ],
+)
+def test_wrong_params_are_named(run, tmp_path, section, message):
+    with pytest.raises(StageError, match=message):
+        run(section=section)
+    assert not (tmp_path / "out").exists()
+
+
+def test_unfit_judges_are_refused(run, judge, make_ensemble):
+    with pytest.raises(StageError, match="the auditor is the judge itself"):
+        run(auditor=judge)
+    other = make_ensemble(5, [f"class {index}" for index in range(10)])
+    with pytest.raises(StageError, match=r"tells apart the classes class 0, class 1, .* use an ensemble of the same"):
+        run(judge=other)
+
+
+def test_an_unfit_snapshot_is_refused(run, make_snapshot):
+    with pytest.raises(StageError, match=r"its discriminator knows 4 classes and images of 1 channels and 32 px"):
+        run(snapshot=make_snapshot(num_classes=4))
+
+
+def test_real_images_of_other_classes_are_refused(run, tmp_path, tiny_images):
+    path = tmp_path / "images.zarr"
+    shutil.copytree(tiny_images, path)
+    arrays = {name: (read_array(path, name), dimensions) for name, dimensions in
+              {"test_images": ("sample", "channel", "y", "x"), "test_labels": ("sample",)}.items()}  # fmt: skip
+    write_arrays(path, arrays, {"class_names": ["a", "b"]})
+    with pytest.raises(StageError, match="shows the classes a, b; the population has 0, 1"):
+        run(images=path)
+
+
+def test_results_of_another_run_are_refused(run, tmp_path, tiny_ranking, corner_cases, population):
+    for name, source in (("ranking", tiny_ranking), ("walks", corner_cases), ("people", population)):
+        shutil.copytree(source, tmp_path / name)
+    logits = read_array(tiny_ranking / "predictions.zarr", "logits")
+    predicted = read_array(tiny_ranking / "predictions.zarr", "predicted")
+    write_arrays(
+        tmp_path / "ranking" / "predictions.zarr",
+        {"logits": (logits[:9], ("sample", "class")), "predicted": (predicted[:9], ("sample",))},
+    )
+    with pytest.raises(StageError, match="outputs for 9 samples and 10 classes, the population has 200 and 10"):
+        run(ranking=tmp_path / "ranking")
+
+    path = tmp_path / "walks" / "corner_cases.csv"
+    walks = pd.read_csv(path)
+    walks.drop(columns="direction").to_csv(path, index=False)
+    with pytest.raises(StageError, match=r"corner_cases\.csv: lacks the columns direction; make it again"):
+        run(corner_cases=tmp_path / "walks")
+    walks[:-1].to_csv(path, index=False)
+    with pytest.raises(StageError, match=rf"corner_cases\.zarr: {len(walks)} walks, .* has {len(walks) - 1}"):
+        run(corner_cases=tmp_path / "walks")
+    walks.to_csv(path, index=False)
+    store = tmp_path / "walks" / "true_failures.zarr"
+    names = {"s": ("row", "style"), "images": ("row", "channel", "y", "x"), "labels": ("row",)}
+    arrays = {name: (read_array(store, name)[:1], dimensions) for name, dimensions in names.items()}
+    write_arrays(store, arrays | {"corner_case": (np.array([len(walks)]), ("row",))}, read_attributes(store))
+    with pytest.raises(StageError, match=rf"true_failures\.zarr: names row {len(walks)} of corner_cases\.csv"):
+        run(corner_cases=tmp_path / "walks")
+    arrays["s"] = (arrays["s"][0][:, :5], ("row", "style"))
+    write_arrays(store, arrays | {"corner_case": (np.array([0]), ("row",))}, read_attributes(store))
+    with pytest.raises(StageError, match=r"true_failures\.zarr: 5 style dimensions .* the generator has 80"):
+        run(corner_cases=tmp_path / "walks")
+
+    path = tmp_path / "people" / "style_dimensions.csv"
+    pd.read_csv(path).drop(columns="dead").to_csv(path, index=False)
+    with pytest.raises(StageError, match="holds 80 dimensions and no column 'dead', needed: 80 with it"):
+        run(population=tmp_path / "people")
+
+
+@pytest.mark.parametrize("missing", ["corner_cases.csv", "corner_cases.zarr", "true_failures.zarr"])
+def test_a_missing_result_names_the_stage_that_makes_it(run, tmp_path, corner_cases, missing):
+    shutil.copytree(corner_cases, tmp_path / "walks", ignore=shutil.ignore_patterns(missing))
+    with pytest.raises(StageError, match=rf"{missing}: missing; make it with: dvc repro walk_corner_cases"):
+        run(corner_cases=tmp_path / "walks")
