@@ -30,13 +30,13 @@ def find_crossings(
     *,
     level: float,
     tolerance: float,
-    on_end: Callable[[int], None] = lambda _: None,
+    on_arrival: Callable[[int], None] = lambda _: None,
 ) -> Crossings:
     """Follow functions from 0 along the grid to the first point at or below the level, then bisect the last step.
 
     evaluate: called with the functions still under way, all at once.  start: [M], values at 0, above the level.
-    grid: [G], rising, above 0. A dip between two points of the grid is not seen.  on_end: told how many functions have
-    just reached the level or the end of the grid.
+    grid: [G], rising, above 0. A dip between two points of the grid is not seen.  on_arrival: told how many functions
+    have just reached the level.
     The end lies on the far side: level - tolerance <= value <= level, for continuous functions.
     Raises ValueError if a start is not above the level.
     """
@@ -52,10 +52,9 @@ def find_crossings(
         value[under_way] = evaluate(under_way, position[under_way])
         change = np.abs(value[under_way] - start[under_way])
         largest_change[under_way] = np.maximum(largest_change[under_way], change)
-        on_end(int(np.count_nonzero(value[under_way] <= level)))
+        on_arrival(int(np.count_nonzero(value[under_way] <= level)))
         under_way = under_way[value[under_way] > level]
         before[under_way] = point
-    on_end(len(under_way))
     reached = value <= level
     for _ in range(MOST_HALVINGS):
         loose = np.flatnonzero(reached & (value < level - tolerance))

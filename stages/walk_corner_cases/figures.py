@@ -1,4 +1,4 @@
-"""Figures 5 and 7: sheets of images, each with a line of text above it."""
+"""Figures 5 and 7 and the true failures: sheets of images, each with text above it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,40 +6,66 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from stages.common.figures import MIS_COLOR, new_figure, show_image, tile
+from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure, show_image, tile
+from stages.train_judges.verdicts import LABEL_CHANGED, TRUE_FAILURE, UNREADABLE
 
-GAP_PX = 12  # room for the text, in image pixels
+GAP_PX = 12  # room for one line of text, in image pixels
+LINE_PX = 5  # for each further line
+FRAME_PX = 1.5  # between an image and its frame
 INCHES_PER_PX = 0.021
 BLACK, GREY = "black", "#777777"
 ARROWS = {-1: "\u2193", 1: "\u2191"}
+LEGEND_INCHES = 10.5  # width of the legend of figure 7 on one line
+LEAST_COLUMNS = 8  # of a sheet: no title is wider
+MOST_SHOWN = 10  # true failures of a class
+# Frames differ in line and in colour: neither print nor eye need tell colours apart.
+FRAMES = {TRUE_FAILURE: (WELL_COLOR, "-"), LABEL_CHANGED: ("#e08214", "--"), UNREADABLE: (GREY, ":")}
+MEANINGS = {
+    TRUE_FAILURE: "the judge sees the class",
+    LABEL_CHANGED: "the judge sees another",
+    UNREADABLE: "the judge is sure of none",
+}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One image [channels, H, W] uint8 of a sheet with the text above it."""
+    """One image [channels, H, W] uint8 of a sheet with the text above it.
+
+    verdict: what the frame around it stands for; empty: no frame.
+    """
 
     image: np.ndarray
     title: str
     color: str = BLACK
+    verdict: str = ""
 
 
-def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str) -> Figure:
-    """Lay rows of cells out on one sheet, a label on the left of each; short rows are filled with white."""
-    columns = max(len(row) for row in rows)
+def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str, *, lines: int = 1) -> Figure:
+    """Lay rows of cells out on one sheet, a label on the left of each; short rows are filled with white.
+
+    lines: of text above each image.
+    """
+    columns = max(LEAST_COLUMNS, *(len(row) for row in rows))
     blank = np.full_like(rows[0][0].image, 255)
     images = np.stack([row[place].image if place < len(row) else blank for row in rows for place in range(columns)])
     height, width = images.shape[-2:]
-    size = ((width + GAP_PX) * columns + 2 * GAP_PX, (height + GAP_PX) * len(rows) + 2 * GAP_PX)
+    gap = GAP_PX + (lines - 1) * LINE_PX
+    size = ((width + gap) * columns + 2 * gap, (height + gap) * len(rows) + 2 * gap)
     figure, axes = new_figure(1, 1, width=size[0] * INCHES_PER_PX, height=size[1] * INCHES_PER_PX)
-    show_image(axes[0, 0], tile(images, columns, GAP_PX))
+    show_image(axes[0, 0], tile(images, columns, gap))
     for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
-        top = index * (height + GAP_PX)
+        top = index * (height + gap)
         axes[0, 0].text(-4, top + height / 2, label, ha="right", va="center", fontsize=9)
         for place, cell in enumerate(row):
-            middle = place * (width + GAP_PX) + width / 2
-            axes[0, 0].text(middle, top - 1.5, cell.title, ha="center", va="bottom", fontsize=7, color=cell.color)
-    axes[0, 0].set_title(title, pad=14)
+            left = place * (width + gap)
+            above = (left + width / 2, top - 1.5 - FRAME_PX)
+            axes[0, 0].text(*above, cell.title, ha="center", va="bottom", fontsize=7, color=cell.color)
+            if cell.verdict:
+                corner = (left - 0.5 - FRAME_PX, top - 0.5 - FRAME_PX)
+                axes[0, 0].add_patch(_frame(cell.verdict, corner, width + 2 * FRAME_PX, height + 2 * FRAME_PX))
+    axes[0, 0].set_title(title, pad=9 * lines + 9)
     return figure
 
 
@@ -65,12 +91,18 @@ def draw_degradation(images: np.ndarray, table: pd.DataFrame, progress: Sequence
 
 
 def draw_corner_cases(
-    start_images: np.ndarray, starts: pd.DataFrame, corner_images: np.ndarray, corner_cases: pd.DataFrame
+    start_images: np.ndarray,
+    starts: pd.DataFrame,
+    corner_images: np.ndarray,
+    corner_cases: pd.DataFrame,
+    ending: str,
+    confidence: float,
 ) -> Figure:
     """Figure 7 of the paper: one row a class, its mean style and then its corner cases.
 
     start_images: [S, channels, H, W], one per row of `starts`; corner_images: [M, ...], one per row of `corner_cases`.
-    Titles give predicted class and shift in std; walks that never fell to 0.50 show their farthest image.
+    Titles give predicted class and shift in std; walks that never fell to 0.50 show their farthest image. Frames give
+    the judge's verdict.  ending: where the walks of the table end.  confidence: at which verdicts are given.
     """
     rows = []
     for start, class_name, image in zip(starts.itertuples(), starts["class"], start_images, strict=True):
@@ -83,10 +115,60 @@ def draw_corner_cases(
                 predicted += f" ({case.rival_class})"
             far = f"{predicted}, {case.shift_std:.1f} std"
             text = far if case.reached else f"not by {case.shift_std:.0f} std"
-            cells.append(Cell(corner_images[place], text, BLACK if case.reached else MIS_COLOR))
+            verdict = str(case.verdict) if case.reached else ""
+            cells.append(Cell(corner_images[place], text, BLACK if case.reached else MIS_COLOR, verdict))
         rows.append(cells)
     title = (
-        "mean style of each class, then its corner cases\n"
-        "titles: predicted class (the next one, if still right), shift; red: never fell to 0.50"
+        f"mean style of each class, then {ending}\n"
+        "titles: predicted class (the next one, if still right), shift; red: never fell to 0.50\n"
+        f"frames: the judge's verdict on the image, at confidence {confidence:g}"
     )
-    return draw_sheet(rows, list(starts["class"]), title)
+    figure = draw_sheet(rows, list(starts["class"]), title)
+    count = corner_cases["verdict"].value_counts()
+    frames = [_frame(verdict, (0, 0), 1, 1) for verdict in FRAMES]
+    labels = [f"{verdict}: {MEANINGS[verdict]} (n={count.get(verdict, 0)})" for verdict in FRAMES]
+    fits = figure.get_figwidth() >= LEGEND_INCHES
+    figure.legend(frames, labels, loc="outside lower center", ncols=len(FRAMES) if fits else 1)
+    return figure
+
+
+def choose_nearest(true_failures: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:
+    """Rows of the nearest true failures of each class, at most ten of each, class by class; [K] int64."""
+    shift = true_failures["true_failure_shift_std"].to_numpy(float)
+    own = [np.flatnonzero(true_failures["class"] == name) for name in class_names]
+    return np.concatenate([rows[np.argsort(shift[rows], kind="stable")][:MOST_SHOWN] for rows in own])
+
+
+def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Sequence[str], total: int) -> Figure:
+    """The nearest true failures, one row a class that has any.
+
+    images: [K, channels, H, W] uint8, one per row of `table`, K > 0.  total: true failures found, shown or not.
+    """
+    rows, labels = [], []
+    for name in class_names:
+        own = np.flatnonzero(table["class"] == name)
+        if not len(own):
+            continue
+        labels.append(name)
+        rows.append(
+            [
+                Cell(
+                    images[place],
+                    f"{case.predicted_class}, {case.true_failure_shift_std:.1f} std\n"
+                    f"judge {case.true_failure_judge_probability:.2f}",
+                )
+                for place, case in zip(own, table.iloc[own].itertuples(), strict=True)
+            ]
+        )
+    without = [name for name in class_names if name not in labels]
+    title = (
+        f"first true failure on each walk, nearest first ({len(table)} of {total})\n"
+        "titles: class that the classifier sees, shift, the judge's probability of the true class"
+        + (f"\nno walk meets one: {', '.join(without)}" if without else "")
+    )
+    return draw_sheet(rows, labels, title, lines=2)
+
+
+def _frame(verdict: str, corner: tuple[float, float], width: float, height: float) -> Rectangle:
+    color, line = FRAMES[verdict]
+    return Rectangle(corner, width, height, fill=False, edgecolor=color, linestyle=line, linewidth=1.6, clip_on=False)

@@ -8,13 +8,14 @@ from stages.common.params import Section
 
 
 class WalkCornerCasesParams(Section):
-    """Where walks start, along which dimensions and how far; params.yaml tells the units."""
+    """Where walks start, along which dimensions, how far, and what counts as a failure; params.yaml tells the units."""
 
     scope: Literal["class", "global"]
     dimensions: int = Field(ge=1, le=100)
     max_shift_std: float = Field(gt=0, le=100)
     grid_step_std: float = Field(gt=0, le=5)
     min_effect: float = Field(ge=0, lt=0.5)
+    only_true_failures: bool
     start_samples: list[Annotated[int, Field(ge=0)]]
     figure_classes: list[Annotated[int, Field(ge=0)]]
     batch_size: int = Field(ge=1, le=10_000)

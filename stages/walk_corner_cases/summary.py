@@ -1,4 +1,4 @@
-"""What the stage reports: how many walks arrive, how far they go, how many dimensions had no effect."""
+"""What the stage reports: how many walks arrive, how far they go, and how many of them meet a true failure."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stages.common.intervals import proportion
+from stages.train_judges.verdicts import VERDICTS
 from stages.walk_corner_cases.censoring import find_median
 from stages.walk_corner_cases.walks import LEVEL
 
@@ -15,9 +16,14 @@ LIMITS_STD = (5, 10, 20)
 def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: float) -> dict[str, Any]:
     """Figures of a set of walks and of the starts they came from.
 
+    corner_cases: as `add_verdicts` leaves it.
     Shares are of all walks; a share within more stds than were tried is unknown (NaN). Unreached walks count as longer
-    than all others in the median, which is infinite if they are the majority. Walks share starts and networks, so the
-    intervals, made for independent walks, are on the narrow side.
+    than all others in the median, which is infinite if they are the majority; so do walks without a true failure in
+    the median shift of true failures.
+    true_failure_walks: share of walks that meet a true failure.  true_failure_share: share of the walks at 0.50 for
+    which that very point is one.  verdicts: of the walks at 0.50, shares by what the judge sees there, whether or not
+    the classifier is wrong already.
+    Walks share starts and networks, so the intervals, made for independent walks, are on the narrow side.
     """
     reached, distance = corner_cases["reached"].to_numpy(bool), corner_cases["shift_std"].to_numpy(float)
     misclassified = (corner_cases["predicted_class"] != corner_cases["class"]).to_numpy(bool)
@@ -40,10 +46,28 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
             "high": share["high"] if known else float("nan"),
             "n": share["n"],
         }
-    median, low, high = find_median(distance, reached)
-    summary["median_shift_std"] = median
-    summary["median_shift_std_interval"] = {"low": low, "high": high, "n": len(corner_cases)}
+    failed = corner_cases["true_failure"].to_numpy(bool)
+    failure_distance = corner_cases["true_failure_shift_std"].to_numpy(float)
+    summary |= _estimate_median("median_shift_std", distance, reached)
+    summary |= _estimate_median("true_failure_median_shift_std", failure_distance, failed)
+    summary["true_failure_walks"] = proportion(failed)
+    # The crossing is the first point tried: where it is a true failure, the two shifts are the same number.
+    summary["true_failure_share"] = proportion((failure_distance == distance)[reached])
+    at_level = corner_cases[reached]
+    summary["verdicts"] = _share_verdicts(at_level["verdict"])
+    summary["verdicts_by_class"] = {
+        name: _share_verdicts(at_level.loc[at_level["class"] == name, "verdict"]) for name in starts["class"].unique()
+    }
     return summary
+
+
+def _estimate_median(name: str, distance: np.ndarray, reached: np.ndarray) -> dict[str, Any]:
+    median, low, high = find_median(distance, reached)
+    return {name: median, f"{name}_interval": {"low": low, "high": high, "n": len(distance)}}
+
+
+def _share_verdicts(verdicts: pd.Series) -> dict[str, Any]:
+    return {verdict.replace(" ", "_"): proportion((verdicts == verdict).to_numpy(bool)) for verdict in VERDICTS}
 
 
 def tell_walks(summary: dict[str, Any]) -> str:
@@ -58,5 +82,6 @@ def tell_walks(summary: dict[str, Any]) -> str:
             else f"beyond the {summary['max_shift_std']:g} std tried (fewer than half reached)"
         )
         + f"; {summary['skipped_no_effect']} dimensions without effect skipped, {summary['starts_in_doubt']} of "
-        f"{summary['starts']} starts at 0.50 or less and not walked"
+        f"{summary['starts']} starts at 0.50 or less and not walked; "
+        f"{summary['true_failure_walks']['value']:.0%} of the walks meet a true failure"
     )

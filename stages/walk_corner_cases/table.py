@@ -7,9 +7,11 @@ import pandas as pd
 
 from stages.common.errors import StageError
 from stages.rank_dimensions.ranking import GLOBAL
+from stages.train_judges.verdicts import TRUE_FAILURE, VERDICTS, give_verdicts
 from stages.train_stylegan2.generator import StyleLayer
 from stages.walk_corner_cases.censoring import find_median
 from stages.walk_corner_cases.starts import Starts
+from stages.walk_corner_cases.true_failures import TrueFailures
 from stages.walk_corner_cases.walks import LEVEL, Candidates, Walks
 
 
@@ -78,6 +80,39 @@ def tabulate_walks(
             "reached": walks.reached,
         }
     )
+
+
+def add_verdicts(
+    table: pd.DataFrame, opinion: np.ndarray, true_class: np.ndarray, failures: TrueFailures, confidence: float
+) -> pd.DataFrame:
+    """The table of walks that end at 0.50 with what the judge says there and with their first true failures.
+
+    opinion: [M, C], the judge's probabilities at the ends.  true_class: [M].  confidence: see `give_verdicts`.
+    verdict: on the image alone, missing where a walk did not reach 0.50; at 0.50 the classifier need not be wrong yet,
+    so that a verdict of true failure still waits for the classifier.  true_failure_*: missing where there is none.
+    """
+    verdicts = np.array(VERDICTS, object)[give_verdicts(opinion, true_class, confidence)]
+    verdicts[~table["reached"].to_numpy(bool)] = None
+    return table.assign(
+        judge_probability=opinion[np.arange(len(opinion)), true_class],
+        verdict=verdicts,
+        **_describe_failures(failures),
+    )
+
+
+def add_failures(table: pd.DataFrame, failures: TrueFailures) -> pd.DataFrame:
+    """The table of walks that end at their first true failure with the same columns; failures: of these walks."""
+    return table.assign(
+        judge_probability=failures.judge_probability, verdict=TRUE_FAILURE, **_describe_failures(failures)
+    )
+
+
+def _describe_failures(failures: TrueFailures) -> dict[str, np.ndarray]:
+    return {
+        "true_failure": failures.found,
+        "true_failure_shift_std": failures.shift_std,
+        "true_failure_judge_probability": failures.judge_probability,
+    }
 
 
 def tabulate_starts(

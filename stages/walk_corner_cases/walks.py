@@ -67,7 +67,8 @@ def walk_dimensions(
     """From each start, walk along its first `wanted` dimensions that have an effect, all starts at once.
 
     start_probability: [S]; a start at 0.5 or less is in doubt already and gets no walk.  candidates: one entry per
-    start.  grid_std: [G], rising; its end is the farthest shift.  on_end: told how many walks have just ended.
+    start.  grid_std: [G], rising; its end is the farthest shift.  on_end: told how many of the walks
+    that will be returned have just ended.
     A dimension along which the probability never changes by min_effect has no effect: it is counted, and the next one
     in the ranking takes its place.
     Returns the walks and the number of dimensions that each start passed over, [S] int64.
@@ -111,10 +112,12 @@ def _walk(
         grid_std,
         level=LEVEL,
         tolerance=TOLERANCE,
-        on_end=on_end,
+        on_arrival=on_end,
     )
     walks = Walks(start, place, dimension, step, crossings.position, crossings.value, crossings.reached)
-    return walks.select(crossings.reached | (crossings.largest_change >= min_effect))
+    idle = ~crossings.reached & (crossings.largest_change < min_effect)
+    on_end(int(np.count_nonzero(~crossings.reached & ~idle)))
+    return walks.select(~idle)
 
 
 def _join(rounds: Sequence[Walks]) -> Walks:

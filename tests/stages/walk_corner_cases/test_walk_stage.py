@@ -1,15 +1,20 @@
 """The whole stage on real networks."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
-from stages.common.arrays import read_array
+from stages.common.arrays import read_array, read_attributes
 from stages.common.errors import StageError
 from stages.rank_dimensions.inputs import load_networks
+from stages.train_classifiers.checkpoint import load_classifier
+from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
+from stages.train_judges.verdicts import VERDICTS, give_verdicts
 from stages.walk_corner_cases.__main__ import main
 
 SECTION = {
@@ -18,6 +23,7 @@ SECTION = {
     "max_shift_std": 20.0,
     "grid_step_std": 1.0,
     "min_effect": 0.001,
+    "only_true_failures": False,
     "start_samples": [],
     "figure_classes": [0, 1],
     "batch_size": 64,
@@ -25,13 +31,23 @@ SECTION = {
 
 
 @pytest.fixture
-def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_population, tiny_ranking):
-    def run_main(name="out", ranking=tiny_ranking, **changes):
+def run(tmp_path, write_params, tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking):
+    def run_main(name="out", ranking=tiny_ranking, judge=robust_judge, **changes):
         params = write_params({"walk_corner_cases": SECTION | changes})
-        main(tiny_generator, tiny_classifier, tiny_population, ranking, tmp_path / name, params)
+        main(tiny_generator, tiny_classifier, judge, tiny_population, ranking, tmp_path / name, params)
         return tmp_path / name
 
     return run_main
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory, tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking):
+    """Results with the params above, made once and read only."""
+    folder = tmp_path_factory.mktemp("walks")
+    (folder / "params.yaml").write_text(yaml.safe_dump({"walk_corner_cases": SECTION}), encoding="utf-8")
+    paths = (tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking)
+    main(*paths, folder / "out", folder / "params.yaml")
+    return folder / "out"
 
 
 def read_cases(out):
@@ -51,8 +67,8 @@ def score(tiny_generator, tiny_classifier):
     return read
 
 
-def test_walks_end_at_half_within_tolerance_or_at_the_farthest_shift(run, score):
-    out = run()
+def test_walks_end_at_half_within_tolerance_or_at_the_farthest_shift(default, score):
+    out = default
     cases = read_cases(out)
     assert cases["reached"].any(), "the tiny networks must give corner cases, else this tests nothing"
     assert (cases.groupby("class").size() <= 3).all()
@@ -65,8 +81,8 @@ def test_walks_end_at_half_within_tolerance_or_at_the_farthest_shift(run, score)
     assert (cases["start_probability"] > 0.5).all()
 
 
-def test_only_one_dimension_moves_and_by_what_the_table_says(run, tiny_population):
-    out = run()
+def test_only_one_dimension_moves_and_by_what_the_table_says(default, tiny_population):
+    out = default
     cases = read_cases(out)
     styles = read_array(tiny_population / "population.zarr", "s")
     labels = read_array(tiny_population / "population.zarr", "labels")
@@ -83,8 +99,8 @@ def test_only_one_dimension_moves_and_by_what_the_table_says(run, tiny_populatio
     assert read_array(out / "corner_cases.zarr", "images").dtype == np.uint8
 
 
-def test_the_score_is_above_half_at_the_grid_points_before_the_end(run, score):
-    out = run()
+def test_the_score_is_above_half_at_the_grid_points_before_the_end(default, score):
+    out = default
     cases = read_cases(out)
     cases = cases[cases["reached"]]
     end, shift_std = read_array(out / "corner_cases.zarr", "s")[cases.index], cases["shift_std"].to_numpy()
@@ -97,8 +113,8 @@ def test_the_score_is_above_half_at_the_grid_points_before_the_end(run, score):
         assert (score(styles[before], cases["class"].astype(int).to_numpy()[before]) > 0.5).all()
 
 
-def test_metrics_equal_a_recount_of_the_table(run):
-    out = run()
+def test_metrics_equal_a_recount_of_the_table(default):
+    out = default
     cases, starts = read_cases(out), pd.read_csv(out / "starts.csv")
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["walks"] == len(cases)
@@ -116,6 +132,25 @@ def test_metrics_equal_a_recount_of_the_table(run):
     assert metrics["starts_in_doubt"] == (~starts["walked"]).sum()
     assert metrics["largest_end_error"] <= 1e-3 + 1e-6
     assert "from_samples" not in metrics
+    reached = cases[cases["reached"]]
+    assert metrics["true_failure_walks"]["value"] == pytest.approx(cases["true_failure"].mean(), rel=1e-4)
+    assert metrics["true_failure_walks"]["n"] == len(cases)
+    at_once = (reached["true_failure_shift_std"] == reached["shift_std"]).mean()
+    assert metrics["true_failure_share"]["value"] == pytest.approx(at_once, rel=1e-4)
+    assert metrics["true_failure_share"]["n"] == len(reached)
+    assert metrics["true_failure_median_shift_std_interval"]["n"] == len(cases)
+    for verdict in ("true failure", "label changed", "unreadable"):
+        key = verdict.replace(" ", "_")
+        estimate = metrics["verdicts"][key]
+        assert estimate["value"] == pytest.approx((reached["verdict"] == verdict).mean(), rel=1e-4, abs=1e-9)
+        assert estimate["low"] <= estimate["value"] <= estimate["high"]
+        for name, own in metrics["verdicts_by_class"].items():
+            verdicts = reached.loc[reached["class"] == name, "verdict"]
+            assert own[key]["n"] == len(verdicts)
+            assert own[key]["value"] == (
+                pytest.approx((verdicts == verdict).mean(), rel=1e-4) if len(verdicts) else None
+            )
+    assert list(metrics["verdicts_by_class"]) == [str(index) for index in range(10)]
 
 
 def test_samples_asked_for_are_walked_beside_the_means(run, score, tiny_population):
@@ -152,15 +187,16 @@ def test_the_global_ranking_gives_every_class_the_same_dimensions(run):
     assert len({tuple(own["dimension"]) for _, own in cases.groupby("class")}) == 1
 
 
-def test_the_batch_size_moves_ends_by_rounding_only(run):
-    one, other = read_cases(run("one", batch_size=7)), read_cases(run("other", batch_size=500))
+def test_the_batch_size_moves_ends_by_rounding_only(run, default):
+    one, other = read_cases(default), read_cases(run(batch_size=7, figure_classes=[]))
     pd.testing.assert_frame_equal(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_the_same_inputs_give_the_same_bytes(run, hash_folder):
-    first = hash_folder(run("first"))
-    assert first == hash_folder(run("second"))
+def test_the_same_inputs_give_the_same_bytes(run, default, hash_folder):
+    first = hash_folder(default)
+    assert first == hash_folder(run())
     assert {"figures/fig7_corner_cases.png", "figures/fig7_corner_cases.csv", "corner_cases.csv"} <= set(first)
+    assert {"figures/true_failures.png", "figures/true_failures.csv", "true_failures.zarr/s/zarr.json"} <= set(first)
 
 
 def test_figure_5_goes_from_the_start_to_the_end(run):
@@ -178,12 +214,138 @@ def test_figure_5_goes_from_the_start_to_the_end(run):
         np.testing.assert_allclose(table["probability"].head(len(own)), own["start_probability"], atol=1e-4)
 
 
+@pytest.fixture
+def make_images(tiny_generator, tiny_classifier):
+    """Unrounded images of styles, all in one batch."""
+    generator, _ = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
+    return lambda styles: generator.synthesize(torch.from_numpy(styles)).detach()
+
+
+@pytest.fixture
+def opinions(tiny_generator, tiny_classifier, robust_judge):
+    """Softmax of the classifier and probabilities of the judge for images, all in one batch."""
+    _, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
+    ensemble = load_ensemble(robust_judge, torch.device("cpu"))
+    return lambda images: (classifier(images).double().softmax(1).numpy(), ask(ensemble, images).numpy())
+
+
+def test_true_failures_are_wrong_answers_to_images_of_which_the_judge_is_sure(default, make_images, opinions):
+    out = default
+    cases, store = read_cases(out), out / "true_failures.zarr"
+    assert 0 < cases["true_failure"].sum() < cases["reached"].sum(), "the tiny judge must leave both kinds"
+    rows, labels = read_array(store, "corner_case"), read_array(store, "labels")
+    assert list(rows) == list(np.flatnonzero(cases["true_failure"]))
+    own = cases.iloc[rows]
+    assert list(labels) == list(own["class"].astype(int))
+    styles, stored, each = read_array(store, "s"), read_array(store, "images"), np.arange(len(rows))
+    unrounded = make_images(styles)
+    np.testing.assert_allclose(stored, unrounded.numpy() * 255, atol=0.51)
+    sure = []
+    for images in (unrounded, torch.from_numpy(stored).float() / 255):
+        softmax, judged = opinions(images)
+        assert (softmax.argmax(1) != labels).all()
+        assert (softmax[each, labels] <= 0.5).all()
+        sure.append(judged[each, labels])
+    assert (np.minimum(*sure) >= 0.8 - 1e-6).all()
+    np.testing.assert_allclose(own["true_failure_judge_probability"], np.minimum(*sure), rtol=1e-4)
+    ends = read_array(out / "corner_cases.zarr", "s")[rows]
+    further = ((own["true_failure_shift_std"] / own["shift_std"] - 1) * own["shift"] * own["direction"]).to_numpy()
+    ends[each, own["dimension"]] += further.astype(np.float32)
+    np.testing.assert_allclose(ends, styles, rtol=1e-4, atol=1e-4)
+    assert read_attributes(store)["class_names"] == [str(index) for index in range(10)]
+    lacking = cases[~cases["true_failure"]]
+    assert lacking[["true_failure_shift_std", "true_failure_judge_probability"]].isna().all(axis=None)
+
+
+def test_no_earlier_point_of_the_grid_is_a_true_failure(default, make_images, opinions):
+    out = default
+    cases, ends = read_cases(out), read_array(out / "corner_cases.zarr", "s")
+    for row in np.flatnonzero(cases["reached"]):
+        case, label = cases.iloc[row], int(cases["class"][row])
+        until = case["true_failure_shift_std"] if case["true_failure"] else 20.5
+        grid = np.arange(1.0, 21)
+        tried = np.r_[case["shift_std"], grid[(grid > case["shift_std"]) & (grid < until - 1e-3)]]
+        if case["true_failure_shift_std"] == case["shift_std"]:
+            continue
+        styles = np.repeat(ends[[row]], len(tried), axis=0)
+        per_std = case["direction"] * case["shift"] / case["shift_std"]
+        styles[:, case["dimension"]] += (per_std * (tried - case["shift_std"])).astype(np.float32)
+        unrounded, holds = make_images(styles), True
+        for images in (unrounded, (unrounded * 255).round() / 255):
+            softmax, judged = opinions(images)
+            clear = np.sort(softmax, axis=1)[:, -1] - softmax[:, label] > 1e-5  # float rounding does not decide
+            holds = holds & clear & (softmax[:, label] <= 0.5) & (judged[:, label] >= 0.80001)
+        assert not holds.any()
+
+
+def test_the_judge_is_asked_at_the_end_of_each_walk_and_rules_on_corner_cases(default, make_images, opinions):
+    out = default
+    cases = read_cases(out)
+    _, judged = opinions(make_images(read_array(out / "corner_cases.zarr", "s")))
+    labels = cases["class"].astype(int).to_numpy()
+    np.testing.assert_allclose(cases["judge_probability"], judged[np.arange(len(labels)), labels], rtol=1e-3, atol=1e-5)
+    expected = np.array(VERDICTS)[give_verdicts(judged, labels, 0.8)]
+    assert list(cases["verdict"].notna()) == list(cases["reached"])
+    assert list(cases["verdict"][cases["reached"]]) == list(expected[cases["reached"]])
+
+
+def test_only_true_failures_may_be_kept(run, default, caplog):
+    caplog.set_level("INFO")
+    every, only = default, run("only", only_true_failures=True)
+    before, after = read_cases(every), read_cases(only)
+    kept = before[before["true_failure"]].reset_index(drop=True)
+    assert f"{len(kept)} of {len(before)} walks are kept, {len(before) - len(kept)} without one are left" in caplog.text
+    same = ["class", "start", "rank", "dimension", "direction", "true_failure_shift_std", "true_failure"]
+    pd.testing.assert_frame_equal(after[same], kept[same])
+    pd.testing.assert_series_equal(after["shift_std"], kept["true_failure_shift_std"], check_names=False)
+    assert (after["predicted_class"] != after["class"]).all()
+    assert (after["end_probability"] <= 0.5).all()
+    assert (after["verdict"] == "true failure").all()
+    assert (every / "metrics.json").read_bytes() == (only / "metrics.json").read_bytes()
+    assert list(read_array(only / "true_failures.zarr", "corner_case")) == list(range(len(kept)))
+    for store in ("corner_cases.zarr", "true_failures.zarr"):
+        np.testing.assert_array_equal(read_array(only / store, "s"), read_array(every / "true_failures.zarr", "s"))
+    assert len(pd.read_csv(only / "figures" / "fig7_corner_cases.csv")) == len(kept)
+
+
+@pytest.mark.parametrize("only", [False, True])
+def test_without_a_true_failure_the_store_is_empty_and_no_figure_drawn(run, only):
+    out = run(confidence=0.9999999999, only_true_failures=only)
+    cases, metrics = read_cases(out), json.loads((out / "metrics.json").read_text())
+    assert metrics["true_failure_walks"]["value"] == 0
+    assert metrics["true_failure_median_shift_std"] is None
+    assert len(cases) == (0 if only else metrics["walks"])
+    assert read_array(out / "true_failures.zarr", "s").shape == (0, 80)
+    assert read_array(out / "true_failures.zarr", "images").shape == (0, 1, 32, 32)
+    assert not (out / "figures" / "true_failures.png").exists()
+    assert (out / "figures" / "fig7_corner_cases.png").exists()
+
+
+def test_progress_never_passes_its_total(run, capsys):
+    run(min_effect=0.2, figure_classes=[])
+    counts = re.findall(r"(\d+)/(\d+) walks,", capsys.readouterr().err)
+    assert len(counts) >= 2
+    assert all(int(done) <= int(total) for done, total in counts)
+
+
+def test_a_judge_that_is_missing_or_no_ensemble_or_of_other_classes_is_named(run, tmp_path, tiny_classifier):
+    with pytest.raises(StageError, match=r"nobody\.safetensors: no such weights file"):
+        run(judge=tmp_path / "nobody.safetensors")
+    with pytest.raises(StageError, match="holds a classifier, needed: a ensemble"):
+        run(judge=tiny_classifier)
+    member = load_classifier(tiny_classifier, torch.device("cpu"))
+    save_ensemble(tmp_path / "other.safetensors", Ensemble([member], list("abcdefghij")))
+    with pytest.raises(StageError, match=r"other\.safetensors: knows the classes a, b, .*, the population has 0, 1, "):
+        run(judge=tmp_path / "other.safetensors")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"scope": "all"}, r"walk_corner_cases\.scope: got 'all'; allowed: 'class' or 'global'"),
         ({"max_shift_std": 0}, r"walk_corner_cases\.max_shift_std: got 0; allowed: greater than 0"),
         ({"dimension": 3}, r"walk_corner_cases\.dimension: unknown key; allowed here: scope, dimensions"),
+        ({"only_true_failures": 1}, r"walk_corner_cases\.only_true_failures: got 1; allowed: a valid boolean"),
         ({"start_samples": [1, 1]}, r"walk_corner_cases\.start_samples: got \[1, 1\]; allowed: each index once"),
         ({"start_samples": [200]}, r"walk_corner_cases\.start_samples: got 200; allowed: 0 to 199"),
         ({"figure_classes": [10]}, r"walk_corner_cases\.figure_classes: got 10; allowed: 0 to 9"),

@@ -56,12 +56,12 @@ def test_functions_that_ended_are_not_evaluated_again():
         asked.append(index.copy())
         return np.where(index == 0, 0.5 - 0.0005, 0.9)
 
-    ended = []
-    crossings = follow(function, [0.8, 0.9], on_end=ended.append)
+    arrived = []
+    crossings = follow(function, [0.8, 0.9], on_arrival=arrived.append)
     assert list(crossings.reached) == [True, False]
     assert len(asked) == len(GRID)
     assert all(list(index) == [1] for index in asked[1:])
-    assert sum(ended) == 2
+    assert sum(arrived) == 1
     assert crossings.largest_change == pytest.approx([0.3005, 0])
 
 
@@ -115,6 +115,14 @@ def test_walks_fall_to_half_at_the_exact_shift_and_skip_dimensions_without_effec
     assert walks.reached[inside].all()
     assert (walks.shift_std <= 20).all()
     assert (np.sign(walks.step) == -np.sign(world.slope[walks.dimension])).all()
+
+
+@pytest.mark.parametrize("farthest", [20.0, 1.0])
+def test_each_walk_returned_is_told_once_and_a_skipped_dimension_never(farthest):
+    ended = []
+    walks, skipped = LogisticWorld().walk(4, grid_std=space_grid(farthest, 0.5), on_end=ended.append)
+    assert skipped.sum() > 0
+    assert 0 < sum(ended) == len(walks.start) <= 8  # four from each start that is walked, at most
 
 
 def test_unreached_walks_stop_at_the_farthest_shift_and_are_flagged():

@@ -1,0 +1,226 @@
+"""The search for true failures on functions whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stages.train_judges.verdicts import VERDICTS
+from stages.walk_corner_cases.figures import FRAMES, MOST_SHOWN, choose_nearest
+from stages.walk_corner_cases.probe import JudgedProbe, Probe
+from stages.walk_corner_cases.true_failures import (
+    TOLERANCE_STD,
+    TrueFailures,
+    find_true_failures,
+    stop_at_true_failures,
+    tell_wrong,
+)
+from stages.walk_corner_cases.walks import Walks, space_grid
+
+GRID = space_grid(20.0, 0.5)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def logit(p):
+    return np.log(p / (1 - p))
+
+
+class LogisticWorld:
+    """Three classes with logits (a - b t, 0, 0), and a judge that gives the true class sigmoid(c + d t).
+
+    The true class stands at 0.50 where a - b t = log 2; the classifier is wrong beyond a / b.
+    """
+
+    def __init__(self, a, b, c, d):
+        self.a, self.b, self.c, self.d = (np.array(each, float) for each in (a, b, c, d))
+        self.crossing = (self.a - np.log(2)) / self.b
+        self.wrong_from = self.a / self.b
+        self.asked = []
+
+    def weigh(self, walks, t):
+        self.asked.append((walks.copy(), t.copy()))
+        true = self.a[walks] - self.b[walks] * t
+        exponentials = np.exp(np.stack([true, 0 * true, 0 * true], axis=1))
+        softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
+        wrong = tell_wrong(softmax, np.zeros(len(walks), int))
+        return np.where(wrong, sigmoid(self.c[walks] + self.d[walks] * t), 0.0)
+
+    def find(self, reached=None, **options):
+        reached = np.ones(len(self.a), bool) if reached is None else np.array(reached)
+        return find_true_failures(self.weigh, self.crossing, reached, GRID, **{"confidence": 0.8} | options)
+
+
+def test_the_first_true_failure_is_where_the_later_of_the_two_conditions_begins():
+    # sure all the way; sure until 6.1, long after the classifier fell; sure only from 9.3 on
+    world = LogisticWorld([3.0, 2.0, 4.0], [1.0, 0.7, 2.0], [4, 6.1 + logit(0.8), logit(0.8) - 9.3], [0, -1, 1])
+    found = world.find(tolerance_std=1e-9)
+    assert found.found.all()
+    np.testing.assert_allclose(found.shift_std, [3, 2 / 0.7, 9.3], atol=1e-8)
+    assert (found.shift_std >= [3, 2 / 0.7, 9.3]).all()  # the condition holds there
+    np.testing.assert_allclose(found.judge_probability, sigmoid(world.c + world.d * found.shift_std), rtol=1e-12)
+    coarse = world.find()
+    assert ((coarse.shift_std - found.shift_std >= 0) & (coarse.shift_std - found.shift_std <= TOLERANCE_STD)).all()
+
+
+def test_there_is_none_if_the_judge_gives_up_first_or_the_classifier_never_fails_in_reach():
+    # the judge is sure until 2.9 and the classifier right until 3; wrong from 25 on; the judge is sure from 21 on
+    world = LogisticWorld([3.0, 25.0, 3.0], [1.0, 1.0, 1.0], [2.9 + logit(0.8), 5, logit(0.8) - 21], [-1, 0, 1])
+    found = world.find(reached=[True, False, True])
+    assert not found.found.any()
+    assert np.isnan(found.shift_std).all()
+    assert np.isnan(found.judge_probability).all()
+    assert all(1 not in walks for walks, _ in world.asked)  # never at 0.50: nothing to ask
+    assert max(t.max() for _, t in world.asked) == 20
+
+
+def test_a_crossing_that_is_a_true_failure_is_taken_as_it_is():
+    asked = []
+
+    def weigh(walks, t):
+        asked.append(t.copy())
+        return np.full(len(walks), 0.9)
+
+    ended = []
+    found = find_true_failures(
+        weigh, np.array([1.23, 20.0]), np.ones(2, bool), GRID, confidence=0.8, on_end=ended.append
+    )
+    assert list(found.shift_std) == [1.23, 20]
+    assert list(found.judge_probability) == [0.9, 0.9]
+    assert len(asked) == 1
+    assert ended == [2]
+
+
+def test_a_walk_stops_as_soon_as_it_found_one_and_is_told_once():
+    world, ended = LogisticWorld([3.0, 8.0], [1.0, 1.0], [5.0, -5.0], [0.0, 0.0]), []
+    found = world.find(on_end=ended.append, tolerance_std=0.5)
+    assert list(found.found) == [True, False]
+    assert sum(ended) == 2
+    assert all(t[walks == 0].max(initial=0) <= 3.5 for walks, t in world.asked)
+
+
+def test_what_lies_between_two_points_of_the_grid_is_not_seen():
+    def weigh(walks, t):
+        return np.where((t > 3.1) & (t < 3.4), 0.9, 0.0)
+
+    arguments = (weigh, np.array([2.2]), np.array([True]))
+    assert not find_true_failures(*arguments, GRID, confidence=0.8).found[0]
+    fine = find_true_failures(*arguments, space_grid(20.0, 0.1), confidence=0.8)
+    assert fine.shift_std[0] == pytest.approx(3.1, abs=TOLERANCE_STD)
+
+
+def follow_one(function, crossing, grid, confidence, tolerance):
+    """One walk, point by point: the slow twin."""
+    last = crossing
+    for point in [crossing, *(point for point in grid if point > crossing)]:
+        if function(point) >= confidence:
+            while point - last > tolerance:
+                middle = (last + point) / 2
+                last, point = (last, middle) if function(middle) >= confidence else (middle, point)
+            return point, function(point)
+        last = point
+    return np.nan, np.nan
+
+
+def test_all_walks_at_once_find_what_each_finds_alone():
+    random = np.random.default_rng(1)
+    crossing, speed, phase = random.uniform(0, 22, 60).clip(max=20), random.uniform(0, 3, 60), random.uniform(0, 6, 60)
+    crossing[:10] = GRID[:10]  # exactly on the grid
+    reached = random.random(60) < 0.8
+
+    def weigh(walks, t):
+        return 0.5 + 0.45 * np.sin(speed[walks] * t + phase[walks])
+
+    found = find_true_failures(weigh, crossing, reached, GRID, confidence=0.8)
+    assert 10 < found.found.sum() < reached.sum()
+    for walk in range(60):
+        twin = follow_one(lambda t, w=walk: float(weigh(w, t)), crossing[walk], GRID, 0.8, TOLERANCE_STD)
+        twin = twin if reached[walk] else (np.nan, np.nan)
+        np.testing.assert_allclose([found.shift_std[walk], found.judge_probability[walk]], twin, rtol=1e-12)
+        assert found.found[walk] == (not np.isnan(twin[0]))
+
+
+def test_no_walks_give_no_failures():
+    none = np.zeros(0)
+    found = find_true_failures(lambda _, t: t, none, none.astype(bool), GRID, confidence=0.8)
+    assert len(found.found) == len(found.shift_std) == 0
+
+
+def test_a_classifier_in_doubt_is_not_wrong():
+    softmax = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25], [0.45, 0.55, 0.0], [0.3, 0.3, 0.4], [0.0, 1.0, 0.0]])
+    assert list(tell_wrong(softmax, np.zeros(5, int))) == [False, False, True, True, True]
+    assert list(tell_wrong(softmax, np.array([1, 1, 1, 2, 2]))) == [True, True, False, False, True]
+
+
+def test_walks_that_met_a_failure_end_there():
+    walks = Walks(
+        np.array([0, 0, 1]), np.arange(3), np.array([4, 5, 6]), np.array([0.5, -2.0, 3.0]), np.array([1.0, 2, 3]),
+        np.full(3, 0.5), np.ones(3, bool),
+    )  # fmt: skip
+    failures = TrueFailures(np.array([False, True, True]), np.array([np.nan, 2.5, 4]), np.array([np.nan, 0.9, 0.8]))
+    ended = stop_at_true_failures(lambda start, dimension, amount: start + dimension + amount, walks, failures)
+    assert list(ended.dimension) == [5, 6]
+    assert list(ended.shift_std) == [2.5, 4]
+    assert list(ended.probability) == [0 + 5 - 2 * 2.5, 1 + 6 + 3 * 4.0]
+    assert list(failures.select(failures.found).judge_probability) == [0.9, 0.8]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+def test_the_judge_counts_only_where_the_classifier_is_wrong(batch_size):
+    asked = []
+
+    def judge(images):
+        asked.append(len(images))
+        return (2 * images.flatten(1)).double().softmax(dim=1)
+
+    def classify(images):
+        return images.flatten(1) @ matrix
+
+    random = torch.Generator().manual_seed(1)
+    matrix = torch.randn(3, 3, generator=random)
+    styles = torch.rand(11, 3, generator=random).numpy()
+    true_class = np.arange(11) % 3
+    probe = Probe(lambda s: s.reshape(-1, 1, 1, 3), classify, batch_size, torch.device("cpu"))
+    weight = JudgedProbe(probe, judge).weigh(styles, true_class)
+    expected, opinions = np.full(11, np.inf), []
+    for images in (styles.astype(float), np.round(styles.astype(float) * 255) / 255):
+        logits = images @ matrix.double().numpy()
+        softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        opinions.append(np.exp(2 * images) / np.exp(2 * images).sum(1, keepdims=True))
+        wrong = (softmax.argmax(1) != true_class) & (softmax[np.arange(11), true_class] <= 0.5)
+        expected = np.minimum(expected, np.where(wrong, opinions[-1][np.arange(11), true_class], 0))
+    assert 0 < (expected > 0).sum() < 11
+    np.testing.assert_allclose(weight, expected, rtol=1e-5)
+    assert sum(asked) == 2 * (expected > 0).sum()
+    assert max(asked) <= batch_size
+    np.testing.assert_allclose(JudgedProbe(probe, judge).consult(styles), opinions[0], rtol=1e-5)
+
+
+def test_a_failure_that_rounding_to_bytes_undoes_does_not_count():
+    images = torch.tensor([[[[100.4 / 255]]], [[[101.4 / 255]]]])  # stored as 100 and 101
+
+    def classify(shown):
+        return torch.stack([0 * shown, (shown - 100.2 / 255) * 1e4], dim=1).flatten(1)
+
+    def judge(shown):
+        return torch.tensor([[0.9, 0.1]]).repeat(len(shown), 1).double()
+
+    probe = Probe(lambda styles: images[styles[:, 0].long()], classify, 2, torch.device("cpu"))
+    weight = JudgedProbe(probe, judge).weigh(np.array([[0.0], [1.0]], np.float32), np.zeros(2, int))
+    np.testing.assert_allclose(weight, [0, 0.9], rtol=1e-6)
+
+
+def test_the_nearest_of_each_class_are_shown_in_the_order_of_classes():
+    table = pd.DataFrame(
+        {"class": list("baab" + "c" * 12), "true_failure_shift_std": [3.0, 2, 1, 3, *range(12, 0, -1)]}
+    )
+    rows = choose_nearest(table, ["a", "b", "c", "d"])
+    assert list(rows) == [2, 1, 0, 3, *range(15, 15 - MOST_SHOWN, -1)]
+    assert len(choose_nearest(table[:0], ["a", "b"])) == 0
+
+
+def test_each_verdict_has_a_frame_of_its_own():
+    assert set(FRAMES) == set(VERDICTS)
+    assert len({color for color, _ in FRAMES.values()}) == len({line for _, line in FRAMES.values()}) == len(VERDICTS)
