@@ -1,0 +1,94 @@
+"""The comparison as tables: one row per cell, one row per method, one row per dimension."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.common.intervals import mean, proportion
+from stages.compare_rankings.methods import Method
+from stages.compare_rankings.paired import compare_paired
+from stages.compare_rankings.shifts import Cell, Outcome
+from stages.compare_rankings.walks import CoarseWalks
+from stages.train_judges.verdicts import TRUE_FAILURE, VERDICTS
+from stages.train_stylegan2.generator import StyleLayer
+
+LIMITS_STD = (5, 10, 20)
+UNMOVED = "unmoved"
+UNKNOWN = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
+
+
+def tabulate_cells(methods: Sequence[Method], outcomes: Mapping[Cell, Outcome], unmoved: Outcome) -> pd.DataFrame:
+    """Accuracy and mean true-class probability after each shift, with intervals; the unmoved samples come first."""
+    rows = [{"method": UNMOVED, "budget": "", "k": 0, "shift_std": 0.0, **_describe(unmoved)}]
+    by_label = {method.label: method for method in methods}
+    for (label, k, shift), outcome in outcomes.items():
+        method = by_label[label]
+        rows.append({"method": method.name, "budget": method.budget, "k": k, "shift_std": shift, **_describe(outcome)})
+    return pd.DataFrame(rows)
+
+
+def tabulate_methods(
+    methods: Sequence[Method],
+    headline: Mapping[str, Outcome],
+    walks: Mapping[str, CoarseWalks],
+    reference: str,
+    resamples: np.ndarray,
+    max_shift_std: int,
+) -> pd.DataFrame:
+    """Cost, headline cell and walks of each method.
+
+    headline: label -> outcome of the headline cell, with verdicts.
+    walks: label -> walks from the class means that have any.  reference: label of the method that all are compared
+    with.  true_failure_share: of all samples, those that the classifier gets wrong after the move while the judge still
+    sees the true class. walk_true_failure_share: of the walks that reached 0.50, those where the judge still sees it.
+    """
+    rows = []
+    for method in methods:
+        own, other = headline[method.label], headline[reference]
+        if own.verdict is None:
+            raise ValueError(f"{method.label}: the judge was not asked")
+        failure = ~own.correct & (own.verdict == VERDICTS.index(TRUE_FAILURE))
+        walk = walks[method.label]
+        reached = np.isfinite(walk.reached_std)
+        row: dict[str, Any] = {
+            "method": method.name,
+            "budget": method.budget,
+            "samples": method.samples,
+            "forward_passes": method.forward_passes,
+            "directions": method.steps.shape[1],
+            **_describe(own),
+            **_spread("true_failure_share", proportion(failure)),
+            **_spread("probability_minus_attfind", compare_paired(own.probability, other.probability, resamples)),
+            **_spread("accuracy_minus_attfind", compare_paired(own.correct, other.correct, resamples)),
+            "walks": reached.size,
+            "walks_reached": int(reached.sum()),
+        }
+        for limit in LIMITS_STD:
+            share = proportion(walk.reached_std <= limit) if limit <= max_shift_std else UNKNOWN
+            row |= _spread(f"reached_within_{limit}_std", share)
+        true_failures = proportion(walk.verdict[reached] == VERDICTS.index(TRUE_FAILURE))
+        rows.append(row | _spread("walk_true_failure_share", true_failures))
+    return pd.DataFrame(rows)
+
+
+def tabulate_influence(layout: Sequence[StyleLayer], columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """One row per style dimension, in the order of s; columns: name -> [D]."""
+    layers = [layer for layer in layout for _ in range(layer.channels)]
+    named = {
+        "dimension": np.arange(len(layers)),
+        "layer": [layer.name for layer in layers],
+        "kind": [layer.kind for layer in layers],
+    }
+    return pd.DataFrame(named | dict(columns))
+
+
+def _describe(outcome: Outcome) -> dict[str, Any]:
+    """Both measures of one cell; n: the samples that each of them rests on."""
+    accuracy, probability = proportion(outcome.correct), mean(outcome.probability)
+    return _spread("accuracy", accuracy) | _spread("probability", probability) | {"n": accuracy["n"]}
+
+
+def _spread(name: str, estimate: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: estimate["value"], f"{name}_low": estimate["low"], f"{name}_high": estimate["high"]}

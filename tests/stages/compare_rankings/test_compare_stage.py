@@ -1,0 +1,207 @@
+"""The whole stage on real networks."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from stages.common.errors import StageError
+from stages.compare_rankings.__main__ import main
+from stages.compare_rankings.params import CompareRankingsParams
+from stages.rank_dimensions.ranking import read_ranking
+
+SECTION = {
+    "seed": 1,
+    "samples": 200,
+    "attfind_samples": 12,
+    "held_out_samples": 40,
+    "random_draws": 2,
+    "top_k": [1, 3],
+    "shifts_std": [1.0, 2.0],
+    "headline_k": 3,
+    "headline_shift_std": 2.0,
+    "walk_dimensions": 3,
+    "max_shift_std": 6,
+    "split_halves": 4,
+    "bootstrap_replicates": 40,
+    "fdr": 0.05,
+    "batch_size": 100,
+}
+METHODS = 15
+
+
+@pytest.fixture
+def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking):
+    def run_main(name="out", judge=tiny_judge, population=tiny_population, ranking=tiny_ranking, **changes):
+        params = write_params({"compare_rankings": SECTION | changes})
+        main(tiny_generator, tiny_classifier, judge, population, tmp_path / name, ranking, params)
+        return tmp_path / name
+
+    return run_main
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory, tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking):
+    folder = tmp_path_factory.mktemp("compared")
+    (folder / "params.yaml").write_text(json.dumps({"compare_rankings": SECTION}), encoding="utf-8")
+    main(
+        tiny_generator, tiny_classifier, tiny_judge, tiny_population, folder / "out", tiny_ranking,
+        folder / "params.yaml",
+    )  # fmt: skip
+    return folder / "out"
+
+
+def read_metrics(out):
+    return json.loads((out / "metrics.json").read_text())
+
+
+def test_the_table_holds_every_method_with_its_cost(out):
+    table = pd.read_csv(out / "comparison.csv")
+    assert len(table) == METHODS
+    cost = table.set_index(["method", "budget"])["forward_passes"]
+    assert cost["attfind", "full"] == 12 * 161
+    assert cost["paper", "full"] == 600
+    assert cost["paper", "1/50"] == 36 <= 12 * 161 / 50
+    for name in ("accuracy", "probability", "true_failure_share", "probability_minus_attfind"):
+        assert (table[f"{name}_low"] <= table[name]).all()
+        assert (table[name] <= table[f"{name}_high"]).all()
+    assert (table["n"] == 40).all()
+    assert (table["true_failure_share"] <= 1 - table["accuracy"] + 1e-6).all()
+    assert (table["reached_within_5_std"] <= table["walks_reached"] / table["walks"] + 1e-6).all()
+    assert table["reached_within_10_std"].isna().all()
+    assert table["walks_reached"].max() > 0, "the tiny networks must give crossings, else the walks test nothing"
+
+
+def test_cells_agree_with_the_headline(out):
+    table, cells = pd.read_csv(out / "comparison.csv"), pd.read_csv(out / "shifts.csv", keep_default_na=False)
+    assert len(cells) == 1 + 9 * 4 + 6  # unmoved; in all cells; small budget and the second AttFind in the headline's
+    headline = cells[(cells["k"] == 3) & (cells["shift_std"] == 2)].set_index(["method", "budget"])
+    for row in table.to_dict("records"):
+        cell = headline.loc[(row["method"], row["budget"])]
+        assert (cell["accuracy"], cell["probability"]) == (row["accuracy"], row["probability"])
+    figure = pd.read_csv(out / "figures" / "comparison.csv", keep_default_na=False)
+    assert set(figure["k"]) == {0, 3}
+
+
+def test_moves_lower_the_probability_and_random_ones_lower_it_less(out):
+    cells = pd.read_csv(out / "shifts.csv", keep_default_na=False)
+    unmoved = cells["probability"][0]
+    probability = cells[(cells["k"] == 3) & (cells["shift_std"] == 2)].set_index(["method", "budget"])["probability"]
+    assert probability["gradient_std", "full"] < unmoved
+    assert probability["attfind", "full"] < unmoved
+    assert probability["gradient_std", "full"] < probability["random", "full"]
+
+
+def test_metrics_name_the_best_and_what_it_saved(out):
+    metrics, table = read_metrics(out), pd.read_csv(out / "comparison.csv")
+    assert metrics["best_gradient_score"].endswith("(1/50)")
+    assert metrics["attfind_variant"] in ("attfind", "attfind_probability")
+    assert metrics["forward_pass_ratio"] >= 50
+    difference = metrics["best_gradient_minus_attfind_probability"]
+    assert metrics["best_gradient_equals_attfind"] == int(difference["low"] <= 0)
+    name = metrics["best_gradient_score"].removesuffix(" (1/50)")
+    row = table[(table["method"] == name) & (table["budget"] == "1/50")].iloc[0]
+    assert row["probability_minus_attfind"] == pytest.approx(difference["value"], abs=1e-6)
+    assert len(metrics["headline_probability"]) == METHODS
+    assert metrics["samples"] == 200
+    assert metrics["unmoved_accuracy"]["n"] == metrics["held_out_samples"] == 40
+
+
+def test_the_paper_ranking_is_that_of_rank_dimensions(out):
+    metrics = read_metrics(out)
+    assert metrics["paper_top10_shared_with_rank_dimensions"] == 1
+    assert metrics["paper_spearman_with_rank_dimensions"] > 0.9999
+
+
+def test_influence_is_told_of_every_dimension(out, tiny_ranking):
+    table, metrics = pd.read_csv(out / "influence.csv"), read_metrics(out)
+    assert list(table["dimension"]) == list(range(80))
+    ranking = read_ranking(tiny_ranking)
+    ranking = ranking[ranking["scope"] == "global"].sort_values("dimension")
+    np.testing.assert_allclose(table["effect"], ranking["score"] * ranking["std"], rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(table["standard_error"], ranking["standard_error"] * ranking["std"], rtol=1e-3)
+    assert table["influential"].sum() == metrics["influential_dimensions"]["value"]
+    assert (table["influential"] <= (table["q_value"] <= 0.05)).all()
+    assert (table["q_value"] >= table["p_value"] * 0.9999).all()
+    assert (table["zero_q_value"] <= 0.05).sum() == metrics["dimensions_with_a_mean_other_than_0"]
+    for key in ("influential_overlap_of_halves", "influential_overlap_of_populations"):
+        assert 0 <= metrics[key]["low"] <= metrics[key]["value"] <= metrics[key]["high"] <= 1
+    for name in ("comparison", "influence"):
+        assert (out / "figures" / f"{name}.png").stat().st_size > 0
+
+
+def test_the_same_inputs_give_the_same_bytes(run, out, hash_folder):
+    assert hash_folder(run()) == hash_folder(out)
+
+
+def test_the_batch_size_moves_numbers_by_rounding_only(run, out):
+    other = run(batch_size=37)
+    for name in ("influence.csv", "shifts.csv"):
+        one, two = (pd.read_csv(folder / name, keep_default_na=False) for folder in (out, other))
+        pd.testing.assert_frame_equal(one, two, rtol=1e-2, atol=1e-3)
+
+
+def test_part_of_the_population_need_not_equal_the_ranking_of_all(run):
+    metrics = read_metrics(run(samples=60, held_out_samples=10))
+    assert metrics["samples"] == 60
+    assert 0.3 < metrics["paper_spearman_with_rank_dimensions"] < 0.9999
+
+
+def test_the_ranking_is_optional(run):
+    assert "paper_spearman_with_rank_dimensions" not in read_metrics(
+        run(samples=40, attfind_samples=10, held_out_samples=10, ranking=None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"top": [1]}, r"compare_rankings\.top: unknown key; allowed here: seed, samples"),
+        ({"fdr": 1.5}, r"compare_rankings\.fdr: got 1\.5; allowed: less than 1"),
+        ({"top_k": [3, 1]}, r"compare_rankings: allowed: top_k \[3, 1\] rising, each value once"),
+        ({"headline_k": 2}, r"compare_rankings: allowed: headline_k 2 must be one of top_k \[1, 3\]"),
+        ({"headline_shift_std": 4.0}, r"headline_shift_std 4\.0 must be one of shifts_std \[1\.0, 2\.0\]"),
+        ({"samples": 201}, r"compare_rankings\.samples: got 201; allowed: 40 to 200"),
+        ({"samples": 39}, r"compare_rankings\.samples: got 39; allowed: 40 to 200"),
+        ({"attfind_samples": 9}, r"compare_rankings\.attfind_samples: got 9; allowed: 10 to 200"),
+        ({"attfind_samples": 150, "samples": 100}, r"compare_rankings\.samples: got 100; allowed: 161 to 200"),
+        ({"held_out_samples": 9}, r"compare_rankings\.held_out_samples: got 9; allowed: at least 10"),
+        ({"top_k": [3, 81]}, r"compare_rankings\.top_k: got 81; allowed: 1 to 80"),
+        ({"walk_dimensions": 81}, r"compare_rankings\.walk_dimensions: got 81; allowed: 1 to 80"),
+    ],
+)
+def test_wrong_params_are_named(run, tmp_path, changes, message):
+    with pytest.raises(StageError, match=message):
+        run(**changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_inputs_are_named(run, tmp_path):
+    with pytest.raises(StageError, match=r"judge\.safetensors: missing; make it with: dvc repro train_judges"):
+        run(judge=tmp_path / "judge.safetensors")
+    with pytest.raises(StageError, match=r"population\.zarr: missing; make it with: dvc repro sample_populations"):
+        run(population=tmp_path)
+    with pytest.raises(StageError, match=r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"):
+        run(ranking=tmp_path)
+
+
+def test_a_judge_of_other_classes_is_refused(run, make_judge):
+    with pytest.raises(StageError, match="tells 9 classes apart, the generator makes 10; use a judge of the same data"):
+        run(judge=make_judge(9))
+
+
+def test_a_ranking_of_another_classifier_is_refused(run, tmp_path, tiny_ranking):
+    table = pd.read_csv(tiny_ranking / "ranking.csv")
+    table.assign(score=-table["score"]).to_csv(tmp_path / "ranking.csv", index=False)
+    with pytest.raises(StageError, match=r"its scores are up to .* off this classifier's, the largest of which is"):
+        run(ranking=tmp_path)
+    table[table["dimension"] < 70].to_csv(tmp_path / "ranking.csv", index=False)
+    with pytest.raises(StageError, match=r"ranking\.csv: ranks 70 dimensions, the generator has 80"):
+        run(ranking=tmp_path)
+
+
+def test_params_are_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        CompareRankingsParams(**SECTION).seed = 2
