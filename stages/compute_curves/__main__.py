@@ -1,15 +1,16 @@
-"""Compute the curves: read, measure distances, shift samples, write."""
+"""Compute the curves: read, ask the judge, measure distances, shift samples, compare, write."""
 
 import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from matplotlib.figure import Figure
 
+from stages.common.arrays import read_array
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.device import choose_device
 from stages.common.errors import StageError
@@ -19,18 +20,30 @@ from stages.common.intervals import proportion
 from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
+from stages.compute_curves.bootstrap import draw_counts
 from stages.compute_curves.distance_study import study_distances
-from stages.compute_curves.figures import draw_classes, draw_classifiers, draw_shifts
-from stages.compute_curves.inputs import read_orders, read_outcomes
+from stages.compute_curves.figures import (
+    draw_classes,
+    draw_classifiers,
+    draw_differences,
+    draw_projections,
+    draw_shifts,
+)
+from stages.compute_curves.inputs import read_judge, read_orders, read_outcomes
+from stages.compute_curves.opinions import read_classes, read_styles
 from stages.compute_curves.options import parse_named_paths
+from stages.compute_curves.paired import summarize_differences, tabulate_differences
+from stages.compute_curves.paired_study import compare_by_distance, compare_by_shift
 from stages.compute_curves.params import ComputeCurvesParams
+from stages.compute_curves.projection_study import study_projections
 from stages.compute_curves.ranking import draw_dimensions
 from stages.compute_curves.results import ALL, Result, tabulate_areas, tabulate_curves
 from stages.compute_curves.shift import space_shifts
 from stages.compute_curves.shift_study import study_shifts
 from stages.compute_curves.summary import is_headline, select, summarize_curves
 from stages.rank_dimensions.inputs import Samples, load_networks, read_samples
-from stages.sample_populations.outcomes import classify_styles
+
+PAIRED = "paired"  # beside the classifiers' names in metrics.json
 
 
 def main(
@@ -40,65 +53,97 @@ def main(
         list[str], typer.Option(help="NAME=FOLDER: result folder of rank_dimensions; one per classifier.")
     ],
     classifier: Annotated[list[str], typer.Option(help="NAME=FILE: weights of the classifier of that name.")],
+    judge: Annotated[Path, typer.Option(help="Weights of the judge: what it reads of the same images is the ceiling.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Measure accuracy against distance from the well-classified centre, and against shift (paper 2.4, 3.3).
+    """Measure accuracy against distance from the well-classified centre, against shift and projection (2.4, 3.3).
 
-    Along top and random dimensions, over all samples and per class. Leaves curves.csv, areas.csv, metrics.json
-    and figures 6a and 6b.
+    Along top and random dimensions, over all samples and per class, beside the judge's accuracy on the same images;
+    and the difference of every two classifiers. Leaves curves.csv, areas.csv, metrics.json and figures 6a and 6b.
     """
     section = load_section(params, ComputeCurvesParams, "compute_curves")
     device = choose_device()
     folders, files = parse_named_paths(ranked, "--ranked"), parse_named_paths(classifier, "--classifier")
     if folders.keys() != files.keys():
         raise StageError(f"--ranked names {', '.join(folders)}; --classifier names {', '.join(files)}; name the same")
+    if PAIRED in files:
+        raise StageError(f"--classifier: '{PAIRED}' is where metrics.json keeps differences; give it another name")
     networks = {name: load_networks(generator, path, device) for name, path in files.items()}
     samples = read_samples(population, next(iter(networks.values()))[0])
     _check_sizes(params, section, samples)
     outcomes = {name: read_outcomes(folder, samples) for name, folder in folders.items()}
     orders = {name: read_orders(folder, samples) for name, folder in folders.items()}
+    referee = read_judge(judge, samples, device)
 
     styles, true_class = samples.styles, samples.true_class
+    with Progress("judging", len(styles), "img") as progress:
+        images = read_array(population / "population.zarr", "images")
+        read = read_classes(referee, images, batch_size=section.batch_size, advance=progress.advance)
+    judged = read == true_class
     std = styles.std(axis=0, ddof=1, dtype=np.float64)
     random_sets = _draw_sets(section, styles.shape[1])
+    binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
     shifts_std = space_shifts(section.max_shift_std, section.shift_step_std)
     moved = slice(0, section.shift_samples)
+    counts = draw_counts(
+        len(styles[moved]), section.bootstrap_replicates, numpy_stream(section.seed, "bootstrap", "shift")
+    )
     results: list[Result] = []
-    with Progress("shifting", 3 * len(files) * len(shifts_std) * len(styles[moved]), "img") as progress:
+    correct_moved: dict[str, np.ndarray] = {}
+    moves = 1 + 3 * (len(shifts_std) - 1)  # of each sample: none, then each step along three kinds of dimensions
+    with Progress("shifting", len(files) * moves * len(styles[moved]), "img") as progress:
         for name, (network, under_test) in networks.items():
-            results += study_distances(
+            population_view = (name, styles, true_class, outcomes[name], judged, std, orders[name], random_sets)
+            results += study_distances(*population_view, top_k=section.top_k, **binning)
+            results += study_projections(*population_view, top_k=section.top_k, **binning)
+            study = study_shifts(
                 name,
-                styles,
-                true_class,
-                outcomes[name],
-                std,
-                orders[name],
-                random_sets,
-                top_k=section.top_k,
-                bins=section.bins,
-                tail_quantile=section.tail_quantile,
-            )
-            results += study_shifts(
-                name,
-                partial(classify_styles, network, under_test, batch_size=section.batch_size, advance=progress.advance),
+                partial(
+                    read_styles,
+                    network,
+                    (under_test, referee),
+                    batch_size=section.batch_size,
+                    advance=progress.advance,
+                ),
                 styles[moved],
                 true_class[moved],
                 std,
                 orders[name],
                 random_sets[section.shift_dimensions],
                 shifts_std,
+                counts,
             )
+            results += study.results
+            correct_moved[name] = study.correct
+    differences = [
+        *compare_by_distance(
+            styles,
+            true_class,
+            outcomes,
+            std,
+            classes=len(samples.class_names),
+            replicates=section.bootstrap_replicates,
+            stream=numpy_stream(section.seed, "bootstrap", "distance"),
+            **binning,
+        ),
+        *compare_by_shift(shifts_std, correct_moved, counts),
+    ]
     metrics = {
         name: summarize_curves(select(results, classifier=name), section.headline_k)
-        | {"accuracy": proportion(outcomes[name])}
+        | {
+            "accuracy": proportion(outcomes[name]),
+            "ceiling": proportion(judged),
+            "avoidable_share": proportion(judged & ~outcomes[name]),
+        }
         for name in files
     }
     for name, numbers in metrics.items():
         logging.info(
-            "%s: area by distance %.3f (random dimensions %.3f), by shift %.3f (random %.3f)",
+            "%s: area by distance %.3f (judge %.3f, random dimensions %.3f), by shift %.3f (judge %.3f, random %.3f)",
             name,
-            *(numbers[key] for key in ("area", "random_area", "shift_area", "random_shift_area")),
+            *(numbers[key] for key in ("area", "ceiling_area", "random_area")),
+            *(numbers[key] for key in ("shift_area", "shift_ceiling_area", "random_shift_area")),
         )
 
     write_csv(out / "curves.csv", tabulate_curves(results))
@@ -108,7 +153,11 @@ def main(
     _save(draw_classifiers(distances, section.top_k), out, "fig6a_classifiers", select(distances, scope=ALL))
     _save(draw_classes(classes), out, "fig6b_classes", select(classes, dimensions="top"))
     _save(draw_shifts(shifts), out, "shift", shifts)
-    write_json(out / "metrics.json", metrics)
+    projections = select(results, kind="projection", scope=ALL)
+    _save(draw_projections(projections, section.top_k), out, "projection", projections)
+    table = tabulate_differences(differences)
+    save_figure(draw_differences(differences), out / "figures" / "paired_difference.png", table)
+    write_json(out / "metrics.json", metrics | {PAIRED: summarize_differences(differences)})
 
 
 def _save(figure: Figure, out: Path, name: str, results: Sequence[Result]) -> None:

@@ -25,18 +25,25 @@ def bin_accuracy(distance: np.ndarray, well: np.ndarray, bins: int, tail_quantil
     distance: [N]; samples without one (NaN) are left out.  well: bool [N].  bins: at most; one sample each at least.
     tail_quantile: the share of samples that is kept, the nearest first; the far tail is cut.  x: a bin's mean distance.
     """
-    known = ~np.isnan(distance)
-    distance, well = distance[known], well[known]
-    if len(distance) == 0:
-        return Curve(np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int64))
-    kept = max(1, int(tail_quantile * len(distance) + 1e-9))
-    order = np.argsort(distance, kind="stable")[:kept]
-    parts = np.array_split(order, min(bins, len(order)))
-    n = np.array([len(part) for part in parts])
-    successes = np.array([np.count_nonzero(well[part]) for part in parts])
-    x = np.array([distance[part].mean() for part in parts])
+    return count_bins(distance, well, split_bins(distance, bins, tail_quantile))
+
+
+def split_bins(distance: np.ndarray, bins: int, tail_quantile: float) -> list[np.ndarray]:
+    """The samples of each bin of `bin_accuracy`, the nearest bin first: indices into [N]; none without a distance."""
+    known = np.flatnonzero(~np.isnan(distance))
+    if len(known) == 0:
+        return []
+    kept = max(1, int(tail_quantile * len(known) + 1e-9))
+    order = known[np.argsort(distance[known], kind="stable")[:kept]]
+    return np.array_split(order, min(bins, len(order)))
+
+
+def count_bins(distance: np.ndarray, correct: np.ndarray, parts: Sequence[np.ndarray]) -> Curve:
+    """The share of `correct`, bool [N], among the samples of each bin, with Wilson intervals; parts: `split_bins`."""
+    n = np.array([len(part) for part in parts], np.int64)
+    successes = np.array([np.count_nonzero(correct[part]) for part in parts], np.int64)
     low, high = wilson(successes, n)
-    return Curve(x, successes / n, low, high, n)
+    return Curve(np.array([distance[part].mean() for part in parts], float), successes / n, low, high, n)
 
 
 def count_accuracy(x: np.ndarray, correct: np.ndarray) -> Curve:

@@ -6,8 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from stages.compute_curves.area import measure_area, measure_slope
-from stages.compute_curves.curve import Curve, bin_accuracy
+from stages.compute_curves.binned import summarize_bins
 from stages.compute_curves.distance import Centre, find_centres, measure_distances, square_deviations
 from stages.compute_curves.ranking import Order
 from stages.compute_curves.results import ALL, Key, Result, pool_draws
@@ -21,6 +20,7 @@ def study_distances(
     styles: np.ndarray,
     true_class: np.ndarray,
     well: np.ndarray,
+    judged: np.ndarray,
     std: np.ndarray,
     orders: Mapping[str, Order],
     random_sets: Mapping[int, Sequence[np.ndarray]],
@@ -31,8 +31,9 @@ def study_distances(
 ) -> Iterator[Result]:
     """Yield the curve of each scope, K, scaling and centre along the top dimensions, and along random ones.
 
-    styles: [N, D].  true_class: [N] int64.  well: bool [N].  std: [D].  orders: `all` and each class's name in the
-    order of the labels -> its ranking.  random_sets: K -> sets of K dimensions.
+    styles: [N, D].  true_class: [N] int64.  well, judged: bool [N], whether classifier and judge are right.  std: [D].
+    orders: `all` and each class's name in the order of the labels -> its ranking.  random_sets: K -> sets of K
+    dimensions.
     """
     class_names = [scope for scope in orders if scope != ALL]
     rows = {scope: true_class == class_names.index(scope) for scope in class_names} | {ALL: np.ones(len(well), bool)}
@@ -40,17 +41,21 @@ def study_distances(
         centres = find_centres(styles, true_class, well, len(class_names), centre)
         squares = square_deviations(styles, true_class, centres, std if scaling == "standardised" else None)
         for scope, order in orders.items():
-            inside, outcome = squares[rows[scope]], well[rows[scope]]
+            inside, right, readable = squares[rows[scope]], well[rows[scope]], judged[rows[scope]]
 
-            def bin_along(dimensions: np.ndarray, inside: np.ndarray = inside, outcome: np.ndarray = outcome) -> Curve:
-                return bin_accuracy(measure_distances(inside, dimensions), outcome, bins, tail_quantile)
+            def bin_along(
+                key: Key,
+                dimensions: np.ndarray,
+                inside: np.ndarray = inside,
+                right: np.ndarray = right,
+                readable: np.ndarray = readable,
+            ) -> Result:
+                distance = measure_distances(inside, dimensions)
+                return summarize_bins(key, distance, right, readable, bins, tail_quantile)
 
             for k in top_k:
                 key = Key(classifier, "distance", scope, "top", str(k), scaling, centre)
-                curve = bin_along(order.dimensions if isinstance(k, str) else order.dimensions[:k])
-                yield Result(key, curve, measure_area(curve), measure_slope(curve))
-                if isinstance(k, str):
-                    continue
-                curves = [bin_along(dimensions) for dimensions in random_sets[k]]
-                areas, slopes = [measure_area(curve) for curve in curves], [measure_slope(curve) for curve in curves]
-                yield pool_draws(replace(key, dimensions="random"), curves, areas, slopes)
+                yield bin_along(key, order.dimensions if isinstance(k, str) else order.dimensions[:k])
+                if not isinstance(k, str):
+                    key = replace(key, dimensions="random")
+                    yield pool_draws(key, [bin_along(key, dimensions) for dimensions in random_sets[k]])

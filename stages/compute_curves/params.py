@@ -20,6 +20,7 @@ class ComputeCurvesParams(Section):
     max_shift_std: float = Field(gt=0)
     shift_step_std: float = Field(gt=0)
     shift_samples: int = Field(ge=2)
+    bootstrap_replicates: int = Field(ge=100, le=100_000)
     batch_size: int = Field(ge=1)
 
     @field_validator("headline_k")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from stages.common.intervals import mean
 from stages.compute_curves.curve import Curve, average_curves
+from stages.compute_curves.trend import count_rises
 
 ALL = "all"
 
@@ -17,7 +18,7 @@ ALL = "all"
 class Key:
     """What a curve is of, in the words of curves.csv.
 
-    kind: distance | shift.  scope: all, or a class.  dimensions: top | random.  k: a number, or all.
+    kind: distance | projection | shift.  scope: all, or a class.  dimensions: top | random.  k: a number, or all.
     scaling: raw | standardised.  centre: own_class | all, or none for a shift.
     """
 
@@ -32,26 +33,54 @@ class Key:
 
 @dataclass(frozen=True)
 class Result:
-    """A curve with its area and slope, each {value, low, high, n}; for random dimensions also min and max."""
+    """A curve with its area and slope, each {value, low, high, n}; for random dimensions also min and max.
+
+    ceiling: the judge's accuracy on the same images, with the area under it.  avoidable_area: that under the share of
+    images that the judge reads and the classifier does not; unlike the difference of the two areas it cannot be
+    negative.  trend_p_value: of the test that the curve falls; rises: see `count_rises`.
+    band: (low, high) [B] of the whole curve at once, where the points share samples.
+    """
 
     key: Key
     curve: Curve
     area: dict[str, Any]
     slope: dict[str, Any]
+    ceiling: Curve
+    ceiling_area: dict[str, Any]
+    avoidable_area: dict[str, Any]
+    trend_p_value: float
+    rises: int
+    band: tuple[np.ndarray, np.ndarray] | None = None
 
 
-def pool_draws(
-    key: Key, curves: Sequence[Curve], areas: Sequence[dict[str, Any]], slopes: Sequence[dict[str, Any]]
-) -> Result:
-    """One result of several random draws: their means with Student's interval over the draws, and their range."""
-    return Result(key, average_curves(curves), _pool(areas), _pool(slopes))
+def pool_draws(key: Key, draws: Sequence[Result]) -> Result:
+    """One result of several random draws: their means with Student's interval over the draws, and their range.
+
+    The trend's p-value is the median of the draws'; rises are counted in the mean curve, beyond the draws' range.
+    """
+    curve = average_curves([draw.curve for draw in draws])
+    return Result(
+        key,
+        curve,
+        _pool([draw.area for draw in draws]),
+        _pool([draw.slope for draw in draws]),
+        average_curves([draw.ceiling for draw in draws]),
+        _pool([draw.ceiling_area for draw in draws]),
+        _pool([draw.avoidable_area for draw in draws]),
+        float(np.median([draw.trend_p_value for draw in draws])),
+        count_rises(curve),
+    )
 
 
 def tabulate_curves(results: Sequence[Result]) -> pd.DataFrame:
-    """One row per point of each curve."""
+    """One row per point of each curve; the band is missing where the points hold different samples."""
     tables = []
     for result in results:
         table = pd.DataFrame({"point": np.arange(len(result.curve.x)), **asdict(result.curve)})
+        for column, name in (("ceiling", "accuracy"), ("ceiling_low", "low"), ("ceiling_high", "high")):
+            table[column] = getattr(result.ceiling, name)
+        low, high = result.band if result.band is not None else (np.nan, np.nan)
+        table["band_low"], table["band_high"] = low, high
         for place, (name, value) in enumerate(asdict(result.key).items()):
             table.insert(place, name, value)
         tables.append(table)
@@ -59,15 +88,19 @@ def tabulate_curves(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def tabulate_areas(results: Sequence[Result]) -> pd.DataFrame:
-    """One row per curve: area and slope with their intervals, and the range over random draws where there are any."""
+    """One row per curve: areas and slope with their intervals, and the range over random draws where there are any."""
     rows = [
         asdict(result.key)
         | {
-            f"{name}{suffix}": estimate.get(field, np.nan)
-            for name, estimate in (("area", result.area), ("slope", result.slope))
+            f"{name}{suffix}": getattr(result, name).get(field, np.nan)
+            for name in ("area", "slope", "ceiling_area", "avoidable_area")
             for suffix, field in (("", "value"), ("_low", "low"), ("_high", "high"), ("_min", "min"), ("_max", "max"))
         }
-        | {"n": int(result.curve.n.sum()) if result.key.kind == "distance" else int(result.curve.n.max(initial=0))}
+        | {
+            "trend_p_value": result.trend_p_value,
+            "rises": result.rises,
+            "n": int(result.curve.n.max(initial=0)) if result.key.kind == "shift" else int(result.curve.n.sum()),
+        }
         for result in results
     ]
     return pd.DataFrame(rows)

@@ -25,8 +25,8 @@ def build_move(dimensions: np.ndarray, direction: np.ndarray, std: np.ndarray) -
 def measure_shifts(
     predict: Predict, styles: np.ndarray, moves: np.ndarray, true_class: np.ndarray, shifts_std: np.ndarray
 ) -> np.ndarray:
-    """Whether each sample is well classified after each shift: bool [T, N].
+    """Whether each sample is well classified after each shift: bool [T, N], or [T, M, N] if M networks are asked.
 
-    predict: styles [N, D] -> class [N].  styles: [N, D] float32.  moves: [D], or [N, D]: one for each sample.
+    predict: styles [N, D] -> class [N] or [M, N].  styles: [N, D] float32.  moves: [D], or [N, D]: one for each sample.
     """
     return np.stack([predict(styles + np.float32(shift) * moves) == true_class for shift in shifts_std])

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from stages.common.arrays import write_arrays
 from stages.common.errors import StageError
@@ -17,64 +18,134 @@ from stages.compute_curves.summary import select
 
 SECTION = {
     "seed": 1, "top_k": [3, 10, "all"], "headline_k": 10, "bins": 4, "tail_quantile": 0.99, "random_draws": 4,
-    "shift_dimensions": 5, "max_shift_std": 2.0, "shift_step_std": 1.0, "shift_samples": 40, "batch_size": 50,
+    "shift_dimensions": 5, "max_shift_std": 2.0, "shift_step_std": 1.0, "shift_samples": 40,
+    "bootstrap_replicates": 100, "batch_size": 50,
 }  # fmt: skip
 COLUMNS = [
-    "classifier", "kind", "scope", "dimensions", "k", "scaling", "centre", "point", "x", "accuracy", "low", "high", "n"
+    "classifier", "kind", "scope", "dimensions", "k", "scaling", "centre", "point", "x", "accuracy", "low", "high", "n",
+    "ceiling", "ceiling_low", "ceiling_high", "band_low", "band_high",
 ]  # fmt: skip
 
 
 @pytest.fixture
-def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, write_params):
-    def start(name, ranked=None, classifier=None, **changes):
+def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge, write_params):
+    def start(name, ranked=None, classifier=None, judge=tiny_judge, **changes):
         params = write_params({"compute_curves": SECTION | changes})
-        ranked = ranked if ranked is not None else [f"one={tiny_ranking}", f"two={tiny_ranking}"]
-        classifier = classifier if classifier is not None else [f"one={tiny_classifier}", f"two={tiny_classifier}"]
-        main(tiny_generator, tiny_population, ranked, classifier, tmp_path / name, params)
+        ranked = ranked if ranked is not None else [f"one={tiny_ranking}"]
+        classifier = classifier if classifier is not None else [f"one={tiny_classifier}"]
+        main(tiny_generator, tiny_population, ranked, classifier, judge, tmp_path / name, params)
         return json.loads((tmp_path / name / "metrics.json").read_text())
 
     return start
 
 
-def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
-    metrics = run("one")
-    assert run("two") == metrics
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge):
+    """The result folder of one classifier under two names; read only."""
+    folder = tmp_path_factory.mktemp("both")
+    (folder / "params.yaml").write_text(yaml.safe_dump({"compute_curves": SECTION}), encoding="utf-8")
+    ranked, classifier = ([f"{name}={path}" for name in ("one", "two")] for path in (tiny_ranking, tiny_classifier))
+    main(tiny_generator, tiny_population, ranked, classifier, tiny_judge, folder / "out", folder / "params.yaml")
+    return folder / "out"
+
+
+def read_metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_twice_gives_equal_bytes(run, tmp_path, hash_folder):
+    assert run("one") == run("two")
     assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+
+
+def test_every_key_and_every_curve_is_there(both):
+    metrics = read_metrics(both)
     assert metrics["one"] == metrics["two"]  # the same classifier under two names
-    for key in ("area", "slope_per_std", "random_area", "shift_area", "random_shift_area", "shift_slope_per_std"):
+    for key in (
+        "area", "slope_per_std", "random_area", "shift_area", "random_shift_area", "shift_slope_per_std",
+        "projection_area", "random_projection_area", "ceiling_area", "avoidable_area", "shift_ceiling_area",
+    ):  # fmt: skip
         assert isinstance(metrics["one"][key], float), key
         assert set(metrics["one"][f"{key}_interval"]) == {"low", "high", "n"}, key
     assert set(metrics["one"]["area_per_class"]) == set("0123456789")
     low, high = metrics["one"]["random_area_range"]
     assert low <= metrics["one"]["random_area"] <= high
 
-    curves = pd.read_csv(tmp_path / "one" / "curves.csv", dtype={"k": str})
+    curves = pd.read_csv(both / "curves.csv", dtype={"k": str})
     assert list(curves) == COLUMNS
     assert set(curves["k"]) == {"3", "5", "10", "all"}
     assert set(curves["scope"]) == {"all", *"0123456789"}
-    assert len(curves[curves["kind"] == "shift"]) == 2 * 3 * (1 + 10 + 1)
+    shifts = curves[curves["kind"] == "shift"]
+    assert len(shifts) == 2 * 3 * (1 + 10 + 1)
+    own = shifts[shifts["dimensions"] == "top"]
+    assert (own["band_low"] <= own["accuracy"]).all()
+    assert (own["accuracy"] <= own["band_high"]).all()
+    assert curves[curves["kind"] != "shift"]["band_low"].isna().all()
     headline = curves.query("classifier == 'one' and kind == 'distance' and scope == 'all' and k == '10'")
     headline = headline.query("scaling == 'standardised' and centre == 'own_class' and dimensions == 'top'")
     assert headline["n"].sum() == 198  # 1 % of 200 is cut
     area = np.trapezoid(headline["accuracy"], headline["x"]) / np.ptp(headline["x"])
     assert area == pytest.approx(metrics["one"]["area"], abs=1e-4)
-    assert (
-        len(pd.read_csv(tmp_path / "one" / "areas.csv")) == curves.drop(columns=COLUMNS[7:]).drop_duplicates().shape[0]
-    )
-    for name in ("fig6a_classifiers", "fig6b_classes", "shift"):
-        assert (tmp_path / "one" / "figures" / f"{name}.png").stat().st_size > 1000
-        assert (tmp_path / "one" / "figures" / f"{name}.csv").is_file()
+    assert len(pd.read_csv(both / "areas.csv")) == curves.drop(columns=COLUMNS[7:]).drop_duplicates().shape[0]
+    for name in ("fig6a_classifiers", "fig6b_classes", "shift", "projection", "paired_difference"):
+        assert (both / "figures" / f"{name}.png").stat().st_size > 1000
+        assert (both / "figures" / f"{name}.csv").is_file()
 
 
-def test_batch_size_changes_nothing(run):
-    one, other = run("one", batch_size=17), run("other", batch_size=1000)
+def test_batch_size_changes_nothing(run, both):
+    one, other = read_metrics(both), run("other", batch_size=17)
     assert one["one"]["shift_area"] == pytest.approx(other["one"]["shift_area"], abs=0.02)
     assert one["one"]["area"] == other["one"]["area"]
 
 
-def test_another_classifier_leaves_the_first_ones_numbers_alone(run, tiny_ranking, tiny_classifier):
-    alone = run("alone", ranked=[f"one={tiny_ranking}"], classifier=[f"one={tiny_classifier}"])
-    assert alone["one"] == run("both")["one"]
+def test_a_judge_that_is_the_classifier_draws_the_ceiling_onto_the_curve(both):
+    # `tiny_judge` holds the weights under test: nothing is avoidable, and both curves are one.
+    metrics = read_metrics(both)["one"]
+    for prefix in ("", "projection_", "shift_"):
+        assert metrics[f"{prefix}ceiling_area"] == pytest.approx(metrics[f"{prefix}area"], abs=0.02)
+        assert metrics[f"{prefix}avoidable_area"] == pytest.approx(0, abs=0.02)
+    shifts = pd.read_csv(both / "curves.csv").query("kind == 'shift'")
+    np.testing.assert_allclose(shifts["ceiling"], shifts["accuracy"])
+
+
+def test_a_judge_that_reads_nothing_lowers_the_ceiling_and_moves_no_curve(run, both, blind_judge):
+    seeing, blind = read_metrics(both)["one"], run("blind", judge=blind_judge)["one"]
+    assert blind["ceiling"]["value"] == pytest.approx(0.1)  # one class for every image
+    assert blind["shift_ceiling_area"] == pytest.approx(0.1)
+    assert blind["shift_ceiling_area"] < seeing["shift_ceiling_area"]
+    assert blind["avoidable_share"]["value"] <= 0.1
+    for key in ("area", "shift_area", "projection_area", "random_shift_area", "shift_trend_p_value"):
+        assert blind[key] == seeing[key], key
+
+
+def test_equal_classifiers_have_no_paired_difference(both):
+    paired = read_metrics(both)["paired"]
+    assert set(paired) == {"two_minus_one"}
+    for key, n in (("area", 198), ("shift_area", 40)):
+        assert paired["two_minus_one"][key] == {"value": 0, "low": 0, "high": 0, "n": n}
+    table = pd.read_csv(both / "figures" / "paired_difference.csv")
+    assert len(table) == 4 + 3
+    assert (table["low"] < 0).all()
+    assert (table["high"] > 0).all()
+
+
+def test_judge_of_other_classes_or_none(run, tmp_path, strange_judge):
+    with pytest.raises(StageError, match=r"judges the classes zero, .*; the population has 0, 1, .*use a judge of the"):
+        run("out", judge=strange_judge)
+    with pytest.raises(StageError, match=r"absent\.safetensors: no such weights file"):
+        run("out", judge=tmp_path / "absent.safetensors")
+
+
+def test_a_classifier_cannot_take_the_name_of_the_differences(run, tiny_ranking, tiny_classifier):
+    with pytest.raises(StageError, match=r"--classifier: 'paired' is where metrics\.json keeps differences"):
+        run("out", ranked=[f"paired={tiny_ranking}"], classifier=[f"paired={tiny_classifier}"])
+
+
+def test_alone_a_classifier_has_the_same_numbers_and_nothing_to_compare(run, tmp_path, both):
+    alone = run("alone")
+    assert alone["one"] == read_metrics(both)["one"]
+    assert alone["paired"] == {}
+    assert len(pd.read_csv(tmp_path / "alone" / "figures" / "paired_difference.csv")) == 0
 
 
 def test_distance_study_on_a_population_that_fails_far_out():
@@ -87,7 +158,7 @@ def test_distance_study_on_a_population_that_fails_far_out():
     order = Order(np.arange(8), np.ones(8, int))
     results = list(
         study_distances(
-            "disc", styles, true_class, well, np.ones(8), {ALL: order, "a": order, "b": order},
+            "disc", styles, true_class, well, np.ones(4000, bool), np.ones(8), {ALL: order, "a": order, "b": order},
             {2: [np.array([4, 5]), np.array([6, 7])]}, top_k=[2, "all"], bins=10, tail_quantile=0.99,
         )
     )  # fmt: skip
@@ -98,6 +169,10 @@ def test_distance_study_on_a_population_that_fails_far_out():
     assert top.curve.accuracy[-1] == 0
     assert np.ptp(random.curve.accuracy) < 0.15
     assert top.slope["high"] < -0.3 < random.slope["low"]
+    assert top.trend_p_value < 1e-100
+    assert top.rises == 0
+    assert top.ceiling_area["value"] == 1
+    assert top.avoidable_area["value"] == pytest.approx(1 - top.area["value"])
     for scope in ("a", "b"):
         (part,) = select(results, k="2", dimensions="top", **own | {"scope": scope})
         assert part.curve.n.sum() == 1980
@@ -106,6 +181,7 @@ def test_distance_study_on_a_population_that_fails_far_out():
     assert everything.slope["high"] < 0
     # From one centre between both classes the failures lie on both sides: the curve rises before it falls.
     (shared,) = select(results, k="2", dimensions="top", **own | {"centre": "all"})
+    assert shared.rises > 0
     assert shared.curve.accuracy[1:-1].min() > max(shared.curve.accuracy[0], shared.curve.accuracy[-1]) + 0.2
 
 
@@ -119,6 +195,7 @@ def test_distance_study_on_a_population_that_fails_far_out():
         ({"top_k": [10, 81]}, r"compute_curves\.top_k: got 81; allowed: at most the generator's 80 style dimensions"),
         ({"shift_dimensions": 99}, r"compute_curves\.shift_dimensions: got 99; allowed: at most the generator's 80"),
         ({"random_draws": 41}, r"compute_curves\.random_draws: got 41; allowed: at most .* shifted samples, 40"),
+        ({"bootstrap_replicates": 10}, r"compute_curves\.bootstrap_replicates: got 10; allowed: greater than or equal"),
         ({"top_k": ["most"]}, r"compute_curves\.top_k\.0.*: got 'most'; allowed: "),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from stages.common.errors import StageError
+from stages.compute_curves.bootstrap import draw_counts
 from stages.compute_curves.ranking import Order, draw_dimensions, read_order
 from stages.compute_curves.results import ALL
 from stages.compute_curves.shift import build_move, measure_shifts, space_shifts
@@ -55,12 +56,13 @@ def test_study_moves_all_classes_their_own_and_random_ones():
         "b": Order(order, np.array([-1] + [1] * 9)),
     }
     random_sets = [np.array([draw % 8 + 2]) for draw in range(4)]
-    results = list(
-        study_shifts(
-            "linear", lambda s: (s[:, 0] > 0).astype(int), styles, true_class, np.ones(10), orders, random_sets,
-            np.array([0.0, 2.0]),
-        )
+    # The judge reads everything but class 1.
+    study = study_shifts(
+        "linear", lambda s: np.stack([s[:, 0] > 0, np.zeros(len(s))]).astype(int), styles, true_class, np.ones(10),
+        orders, random_sets, np.array([0.0, 2.0]), draw_counts(400, 200, stream),
     )  # fmt: skip
+    results = study.results
+    assert study.correct.mean(axis=1).tolist() == [1, 0.5]
     accuracy = {(r.key.scope, r.key.dimensions): r.curve.accuracy.tolist() for r in results}
     assert accuracy == {
         (ALL, "top"): [1, 0.5], ("a", "top"): [1, 0], ("b", "top"): [1, 0], (ALL, "random"): [1, 1]
@@ -68,6 +70,16 @@ def test_study_moves_all_classes_their_own_and_random_ones():
     (random,) = select(results, dimensions="random")
     assert random.area["value"] == random.area["min"] == random.area["max"] == 1
     assert random.curve.n.tolist() == [100, 100]
+    assert random.trend_p_value == 0.5
+    assert random.band is None
+    (top,) = select(results, dimensions="top", scope=ALL)
+    assert top.ceiling.accuracy.tolist() == [0.5, 0.5]
+    assert top.avoidable_area["value"] == 0.25  # after the shift class 0 is missed and read
+    assert top.trend_p_value < 1e-10
+    low, high = top.band
+    assert low[1] < 0.5 < high[1] < low[0] < high[0] == 1
+    ceilings = {r.key.scope: r.ceiling_area["value"] for r in results if r.key.scope != ALL}
+    assert ceilings == {"a": 1, "b": 0}
     assert {r.key.k for r in results} == {"1"}
 
 

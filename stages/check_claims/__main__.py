@@ -1,0 +1,88 @@
+"""Check the paper's claims: read what was measured, decide, write."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages.check_claims.claims import check_claims, count_verdicts
+from stages.check_claims.figures import draw_claims, tabulate_claims
+from stages.check_claims.inputs import Sources, read_areas, read_metrics
+from stages.check_claims.params import CheckClaimsParams
+from stages.check_claims.verdicts import VERDICTS
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.errors import StageError
+from stages.common.figures import save_figure
+from stages.common.files import write_csv, write_json
+from stages.common.params import load_section
+from stages.compute_curves.options import parse_named_paths
+
+
+def main(
+    curves: Annotated[Path, typer.Option(help="Result folder of compute_curves.")],
+    ranked: Annotated[list[str], typer.Option(help="NAME=FOLDER: result folder of rank_dimensions.")],
+    populations: Annotated[Path, typer.Option(help="Result folder of sample_populations.")],
+    walks: Annotated[list[str], typer.Option(help="NAME=FOLDER: result folder of walk_corner_cases.")],
+    classifiers: Annotated[list[str], typer.Option(help="NAME=FOLDER: result folder of train_classifiers.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Say of each claim of the paper whether it holds, fails, or is not decided by what this run measured.
+
+    Leaves claims.json (evidence and rule of each), claims.csv, metrics.json (how many of each) and a figure.
+    """
+    section = load_section(params, CheckClaimsParams, "check_claims")
+    named = {
+        "rank_dimensions": _parse(ranked, "--ranked", section, params),
+        "walk_corner_cases": _parse(walks, "--walks", section, params),
+        "train_classifiers": _parse(classifiers, "--classifiers", section, params),
+    }
+    by_classifier = {
+        stage: {name: read_metrics(folder, stage, name) for name, folder in folders.items()}
+        for stage, folders in named.items()
+    }
+    sources = Sources(
+        curves=read_metrics(curves, "compute_curves"),
+        areas=read_areas(curves),
+        populations=read_metrics(populations, "sample_populations"),
+        ranked=by_classifier["rank_dimensions"],
+        walks=by_classifier["walk_corner_cases"],
+        classifiers=by_classifier["train_classifiers"],
+    )
+    claims = check_claims(sources, section)
+    counts = count_verdicts(claims, VERDICTS)
+    logging.info("%d claims: %s", len(claims), ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+
+    content = [
+        {
+            "id": claim.id,
+            "claim": claim.claim,
+            "source": claim.source,
+            "verdict": claim.verdict,
+            "rule": claim.rule,
+            "evidence": {name: estimate.as_dict() for name, estimate in claim.evidence.items()},
+        }
+        for claim in claims
+    ]
+    table = tabulate_claims(claims)
+    write_json(out / "claims.json", {"claims": content})
+    write_csv(out / "claims.csv", table)
+    save_figure(draw_claims(claims), out / "figures" / "claims.png", table)
+    counted = {verdict.replace(" ", "_"): count for verdict, count in counts.items()}
+    write_json(out / "metrics.json", {"claims": len(claims), **counted})
+
+
+def _parse(values: Sequence[str], option: str, section: CheckClaimsParams, params: Path) -> dict[str, Path]:
+    """The folders of the two classifiers that the claims speak of."""
+    folders = parse_named_paths(values, option)
+    wanted = {key: getattr(section, key) for key in ("trained_on_clean", "trained_on_corrupted")}
+    for key, name in wanted.items():
+        if name not in folders:
+            raise StageError(f"{params}: check_claims.{key}: got '{name}'; allowed: {', '.join(folders)} ({option})")
+    return {name: folders[name] for name in wanted.values()}
+
+
+if __name__ == "__main__":
+    run_stage(main, "check_claims")

@@ -1,0 +1,74 @@
+"""The claims as a table that can be read without the files."""
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.check_claims.claims import Claim
+from stages.check_claims.estimates import Estimate
+from stages.check_claims.verdicts import FAILS, HOLDS, NOT_DECIDED
+from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
+
+VERDICT_COLORS = {HOLDS: WELL_COLOR, FAILS: MIS_COLOR, NOT_DECIDED: RANDOM_COLOR}
+CLAIM_WIDTH, SOURCE_WIDTH, EVIDENCE_WIDTH = 58, 20, 90  # characters
+LINE_INCHES = 0.135
+PLACES = {"verdict": 0.0, "claim": 0.085, "paper": 0.40, "evidence": 0.51}  # shares of the figure's width
+
+
+def tabulate_claims(claims: Sequence[Claim]) -> pd.DataFrame:
+    """One row per claim, its evidence as text."""
+    return pd.DataFrame(
+        {
+            "id": claim.id,
+            "verdict": claim.verdict,
+            "claim": claim.claim,
+            "source": claim.source,
+            "rule": claim.rule,
+            "evidence": "; ".join(_tell(name, estimate) for name, estimate in claim.evidence.items()),
+        }
+        for claim in claims
+    )
+
+
+def draw_claims(claims: Sequence[Claim]) -> Figure:
+    """Verdict, claim, place in the paper and evidence, one row per claim."""
+    rows = [_wrap(claim) for claim in claims]
+    lines = [max(len(cell) for cell in row.values()) + 1 for row in rows]
+    total = sum(lines) + 2
+    figure, axes = new_figure(1, 1, width=12.0, height=LINE_INCHES * total)
+    ax = axes[0, 0]
+    ax.set_axis_off()
+    ax.set_xlim(0, 1)
+    ax.set_ylim(total, 0)
+    for name, place in PLACES.items():
+        ax.text(place, 0.2, name, fontsize=8, weight="bold", va="top")
+    top = 2.0
+    for claim, row, height in zip(claims, rows, lines, strict=True):
+        ax.axhline(top - 0.45, color="#cccccc", linewidth=0.6)
+        for name, cell in row.items():
+            bold = {"color": VERDICT_COLORS[claim.verdict], "weight": "bold"} if name == "verdict" else {}
+            ax.text(PLACES[name], top, "\n".join(cell), fontsize=7, va="top", linespacing=1.15, **bold)
+        top += height
+    return figure
+
+
+def _wrap(claim: Claim) -> dict[str, list[str]]:
+    evidence = [_tell(name, estimate) for name, estimate in claim.evidence.items()] or ["none"]
+    return {
+        "verdict": [claim.verdict],
+        "claim": textwrap.wrap(claim.claim, CLAIM_WIDTH),
+        "paper": textwrap.wrap(claim.source, SOURCE_WIDTH),
+        "evidence": [line for text in evidence for line in textwrap.wrap(text, EVIDENCE_WIDTH, subsequent_indent="  ")],
+    }
+
+
+def _tell(name: str, estimate: Estimate) -> str:
+    """An estimate in one line, such as `a: b 0.960 [0.946, 0.970], n=1,000`."""
+    interval = (
+        "" if np.isnan(estimate.low) and np.isnan(estimate.high) else f" [{estimate.low:.3g}, {estimate.high:.3g}]"
+    )
+    value = "unknown" if np.isnan(estimate.value) else f"{estimate.value:.3g}"
+    return f"{name} {value}{interval}" + (f", n={estimate.n:,}" if estimate.n is not None else "")

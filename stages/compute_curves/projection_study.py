@@ -1,0 +1,57 @@
+"""All curves of accuracy against the signed projection for one classifier, along top and random dimensions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from stages.compute_curves.binned import summarize_bins
+from stages.compute_curves.distance import find_centres
+from stages.compute_curves.projection import project, standardise
+from stages.compute_curves.ranking import Order
+from stages.compute_curves.results import ALL, Key, Result, pool_draws
+
+
+def study_projections(
+    classifier: str,
+    styles: np.ndarray,
+    true_class: np.ndarray,
+    well: np.ndarray,
+    judged: np.ndarray,
+    std: np.ndarray,
+    orders: Mapping[str, Order],
+    random_sets: Mapping[int, Sequence[np.ndarray]],
+    *,
+    top_k: Sequence[int | str],
+    bins: int,
+    tail_quantile: float,
+) -> Iterator[Result]:
+    """Yield the curve of each scope and K along the top dimensions, and along random ones; arguments: as for distances.
+
+    Standardised, from the well-classified centre of the own class.  Random dimensions keep their gradient's sign, so
+    that only their choice differs.  The tail that is cut is the far degraded end.
+    """
+    class_names = [scope for scope in orders if scope != ALL]
+    deviations = standardise(
+        styles, true_class, find_centres(styles, true_class, well, len(class_names), "own_class"), std
+    )
+    for scope, order in orders.items():
+        rows = np.ones(len(well), bool) if scope == ALL else true_class == class_names.index(scope)
+        inside, right, readable = deviations[rows], well[rows], judged[rows]
+
+        def bin_along(
+            key: Key,
+            dimensions: np.ndarray,
+            inside: np.ndarray = inside,
+            right: np.ndarray = right,
+            readable: np.ndarray = readable,
+            direction: np.ndarray = order.direction,
+        ) -> Result:
+            return summarize_bins(key, project(inside, dimensions, direction), right, readable, bins, tail_quantile)
+
+        for k in top_k:
+            key = Key(classifier, "projection", scope, "top", str(k), "standardised", "own_class")
+            yield bin_along(key, order.dimensions if isinstance(k, str) else order.dimensions[:k])
+            if not isinstance(k, str):
+                key = replace(key, dimensions="random")
+                yield pool_draws(key, [bin_along(key, dimensions) for dimensions in random_sets[k]])

@@ -1,0 +1,61 @@
+"""Metrics and curves with known numbers, of the form that the stages upstream leave."""
+
+from typing import Any
+
+import pandas as pd
+
+NAMES = ("clean", "corrupted")
+
+
+def build_estimate(value: float, half: float = 0.01, n: int = 1000) -> dict[str, Any]:
+    return {"value": value, "low": value - half, "high": value + half, "n": n}
+
+
+def flatten_estimate(name: str, value: float, half: float = 0.01) -> dict[str, Any]:
+    estimate = build_estimate(value, half)
+    return {name: estimate.pop("value"), f"{name}_interval": estimate}
+
+
+def build_metrics() -> dict[str, Any]:
+    """Every metric that a claim reads, such that all that can hold holds; by folder."""
+    curve = {
+        "headline_k": 100,
+        **flatten_estimate("area", 0.7), **flatten_estimate("random_area", 0.8),
+        **flatten_estimate("shift_area", 0.4), **flatten_estimate("random_shift_area", 0.7),
+        **flatten_estimate("shift_avoidable_area", 0.2), **flatten_estimate("random_shift_avoidable_area", 0.1),
+    }  # fmt: skip
+    paired = {"corrupted_minus_clean": {"area": build_estimate(0.1), "shift_area": build_estimate(0.1)}}
+    metrics: dict[str, Any] = {
+        "curves": dict.fromkeys(NAMES, curve) | {"paired": paired},
+        "populations": {
+            "outcome_separation": {
+                space: build_estimate(value) for space, value in (("z", 0.6), ("w", 0.7), ("s", 0.8))
+            }
+        },
+    }
+    for name in NAMES:
+        ks = {"raw": {"top": 0.4, "median": 0.02}, "null_95": 0.03, "n_well": 900, "n_mis": 100}
+        metrics[f"ranked/{name}"] = {"well_mis_ks": ks, **flatten_estimate("split_half_top10_overlap", 0.9)}
+        metrics[f"walks/{name}"] = {"reached": 80, "walks": 100, **flatten_estimate("median_shift_std", 12, 2)}
+        accuracy = 0.985 if name == "corrupted" else 0.8
+        metrics[f"classifiers/{name}"] = {
+            "clean_test_accuracy": build_estimate(0.98),
+            "corrupted_test_accuracy": build_estimate(accuracy),
+            "corrupted_half_test_accuracy": build_estimate(accuracy - 0.05),
+        }
+    return metrics
+
+
+def build_areas() -> pd.DataFrame:
+    """Curves that fall in the top dimensions, and rise in all of them."""
+    rows = [
+        {
+            "classifier": name, "kind": "distance", "scope": "all", "dimensions": "top", "k": k,
+            "scaling": "standardised", "centre": centre, "area": area, "area_low": area - 0.01,
+            "area_high": area + 0.01, "trend_p_value": p, "rises": rises, "n": 990,
+        }
+        for name in NAMES
+        for centre in ("own_class", "all")
+        for k, area, p, rises in (("100", 0.7, 1e-9, 0), ("all", 0.8, 0.3, 1))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)

@@ -1,0 +1,216 @@
+"""The stage on folders with known numbers: verdicts turn where the numbers do, and every mistake is named."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from stages.check_claims.__main__ import main
+from stages.check_claims.claims import check_claims
+from stages.check_claims.inputs import Sources, read_areas, read_metrics
+from stages.check_claims.params import CheckClaimsParams
+from stages.common.errors import StageError
+from tests.stages.check_claims.known_results import NAMES, build_areas, build_estimate, flatten_estimate
+
+SECTION = {
+    "trained_on_clean": "clean", "trained_on_corrupted": "corrupted", "corrupted_accuracy": 0.97,
+    "reached_share": 0.5, "ranking_overlap": 0.5, "negligible_ks": 0.1, "significance": 0.05,
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, write_params):
+    def start(folder, out="out", names=NAMES, **changes):
+        params = write_params({"check_claims": SECTION | changes})
+        options = [[f"{name}={folder / kind / name}" for name in names] for kind in ("ranked", "walks", "classifiers")]
+        ranked, walks, classifiers = options
+        main(folder / "curves", ranked, folder / "populations", walks, classifiers, tmp_path / out, params)
+        claims = json.loads((tmp_path / out / "claims.json").read_text())["claims"]
+        return {claim["id"]: claim for claim in claims}
+
+    return start
+
+
+def decide(folder):
+    """Verdict by claim, without the files that the stage writes."""
+    stages = {"ranked": "rank_dimensions", "walks": "walk_corner_cases", "classifiers": "train_classifiers"}
+    sources = Sources(
+        curves=read_metrics(folder / "curves", "compute_curves"),
+        areas=read_areas(folder / "curves"),
+        populations=read_metrics(folder / "populations", "sample_populations"),
+        **{kind: {name: read_metrics(folder / kind / name, stage, name) for name in NAMES}
+           for kind, stage in stages.items()},
+    )  # fmt: skip
+    return {claim.id: claim for claim in check_claims(sources, CheckClaimsParams(**SECTION))}
+
+
+def test_twice_gives_equal_bytes_and_every_verdict_has_evidence_and_rule(run, results, tmp_path, hash_folder):
+    folder = results()
+    claims = run(folder, "one")
+    assert run(folder, "two") == claims
+    assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+    assert len(claims) == 19
+    for claim in claims.values():
+        assert claim["verdict"] == "holds", claim["id"]
+        assert claim["rule"]
+        assert claim["source"]
+        assert claim["evidence"]
+        for estimate in claim["evidence"].values():
+            assert set(estimate) == {"value", "low", "high", "n"}
+    table = pd.read_csv(tmp_path / "one" / "claims.csv")
+    assert list(table["id"]) == list(claims)
+    metrics = json.loads((tmp_path / "one" / "metrics.json").read_text())
+    assert metrics == {"claims": 19, "holds": 19, "fails": 0, "not_decided": 0}
+    assert (tmp_path / "one" / "figures" / "claims.png").stat().st_size > 1000
+    accuracy = claims["corrupted_accuracy"]["evidence"]["train_classifiers/corrupted: corrupted_test_accuracy"]
+    assert accuracy == {"value": 0.985, "low": 0.975, "high": 0.995, "n": 1000}
+
+
+def change(key, value):
+    """An edit of one metric; key: folder and names, joined by colons."""
+
+    def edit(metrics):
+        *path, last = key.split(":")
+        node = metrics
+        for name in path:
+            node = node[name]
+        if isinstance(value, tuple):
+            node.update(flatten_estimate(last, *value))
+        else:
+            node[last] = value
+
+    return edit  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "claim", "verdict"),
+    [
+        ("classifiers/corrupted:corrupted_test_accuracy", build_estimate(0.97), "corrupted_accuracy", "not decided"),
+        ("classifiers/corrupted:corrupted_test_accuracy", build_estimate(0.95), "corrupted_accuracy", "fails"),
+        ("classifiers/clean:corrupted_half_test_accuracy", build_estimate(0.98), "corruption_impact", "not decided"),
+        ("classifiers/clean:corrupted_test_accuracy", build_estimate(0.999, 0.001), "corrupted_training", "fails"),
+        ("populations:outcome_separation:s", build_estimate(0.705), "s_separates_better_than_w", "not decided"),
+        ("populations:outcome_separation:w", build_estimate(0.5), "w_separates_better_than_z", "fails"),
+        ("populations:outcome_separation:w", {"value": None, "low": None, "high": None, "n": 5},
+         "w_separates_better_than_z", "not decided"),
+        ("ranked/clean:well_mis_ks:raw:top", 0.02, "top_histograms_differ", "not decided"),
+        ("ranked/clean:well_mis_ks:raw:median", 0.2, "random_histograms_agree", "fails"),
+        ("ranked/clean:well_mis_ks:null_95", 0.09, "random_histograms_agree", "not decided"),
+        ("ranked/clean:split_half_top10_overlap", (0.5, 0.2), "ranking_is_stable", "not decided"),
+        ("ranked/clean:split_half_top10_overlap", (0.3,), "ranking_is_stable", "fails"),
+        ("walks/clean:reached", 55, "one_dimension_reaches_half", "not decided"),
+        ("walks/clean:reached", 20, "one_dimension_reaches_half", "fails"),
+        ("curves:clean:random_shift_area", (0.4,), "ranking_tells_influence", "not decided"),
+        ("curves:clean:random_shift_avoidable_area", (0.3,), "top_dimensions_bring_avoidable_failures", "fails"),
+        ("curves:corrupted:random_area", (0.6,), "top_dimensions_are_steeper_than_random", "fails"),
+        ("curves:paired:corrupted_minus_clean:area", build_estimate(0), "distance_curves_compare_classifiers",
+         "not decided"),
+        ("curves:paired:corrupted_minus_clean:shift_area", build_estimate(-1), "shift_curves_compare_classifiers",
+         "fails"),
+    ],
+)  # fmt: skip
+def test_verdicts_turn_where_the_numbers_do(results, key, value, claim, verdict):
+    claims = decide(results(change(key, value)))
+    assert claims[claim].verdict == verdict
+    others = [other.verdict for name, other in claims.items() if name != claim]
+    assert others.count("holds") >= len(others) - 2  # an accuracy may serve several claims
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "k", "top", "everything"),
+    [
+        ("rises", 2, "100", "fails", "holds"),
+        ("trend_p_value", 0.5, "100", "not decided", "holds"),
+        ("trend_p_value", 0.99, "100", "fails", "holds"),
+        ("rises", 0, "all", "holds", "not decided"),
+    ],
+)
+def test_shape_of_the_curves(results, column, value, k, top, everything):
+    areas = build_areas()
+    areas.loc[(areas["k"] == k) & (areas["centre"] == "all") & (areas["classifier"] == "clean"), column] = value
+    claims = decide(results(areas=areas))
+    assert claims["monotone_in_top_dimensions_all"].verdict == top
+    assert claims["not_monotone_in_all_dimensions_all"].verdict == everything
+    assert claims["monotone_in_top_dimensions_own_class"].verdict == "holds"
+
+
+def test_no_walks_decide_nothing(results):
+    claims = decide(results(lambda metrics: metrics["walks/clean"].update(walks=0, reached=0)))
+    assert claims["one_dimension_reaches_half"].verdict == "not decided"
+
+
+def test_curves_that_were_not_computed_decide_nothing(results):
+    areas = build_areas()
+    claims = decide(results(areas=areas[areas["k"] != "all"]))
+    for name in ("not_monotone_in_all_dimensions_own_class", "top_dimensions_are_steeper_than_all"):
+        assert claims[name].verdict == "not decided"
+        assert "compute_curves.top_k" in claims[name].rule
+    assert claims["monotone_in_top_dimensions_own_class"].verdict == "holds"
+
+
+def test_the_order_of_the_classifiers_does_not_matter(run, results):
+    def flip(metrics):
+        pair = {key: build_estimate(-0.1) for key in ("area", "shift_area")}
+        metrics["curves"]["paired"] = {"clean_minus_corrupted": pair}
+
+    claims = run(results(flip), names=NAMES[::-1])
+    assert {claims[f"{kind}_curves_compare_classifiers"]["verdict"] for kind in ("distance", "shift")} == {"holds"}
+
+
+@pytest.mark.parametrize(
+    ("file", "stage"),
+    [
+        ("curves/metrics.json", "compute_curves"),
+        ("curves/areas.csv", "compute_curves"),
+        ("populations/metrics.json", "sample_populations"),
+        ("ranked/clean/metrics.json", "rank_dimensions"),
+        ("walks/corrupted/metrics.json", "walk_corner_cases"),
+        ("classifiers/clean/metrics.json", "train_classifiers"),
+    ],
+)
+def test_missing_and_damaged_inputs_name_file_and_stage(run, results, tmp_path, file, stage):
+    folder = results()
+    (folder / file).write_text("[" if file.endswith("json") else "classifier,kind\n", encoding="utf-8")
+    message = "no JSON" if file.endswith("json") else "no column scope, "
+    with pytest.raises(StageError, match=rf"{file}: {message}.*make it again with: dvc repro {stage}"):
+        run(folder)
+    (folder / file).unlink()
+    with pytest.raises(StageError, match=rf"{file}: missing; make it with: dvc repro {stage}"):
+        run(folder)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda m: m["curves"]["clean"].pop("headline_k"), r"curves/metrics.json: holds no 'clean.headline_k'; make"),
+        (lambda m: m["curves"].pop("paired"), r"holds no 'paired.corrupted_minus_clean.area'; make it again"),
+        (lambda m: m["curves"]["clean"].pop("area_interval"), r"holds no 'clean.area_interval'; make it again"),
+        (lambda m: m["populations"]["outcome_separation"]["s"].pop("n"), r"'outcome_separation.s' has no n; make"),
+        (lambda m: m["walks/clean"].update(reached="many"), r"walks/clean/metrics.json: 'reached' is no number; make"),
+    ],
+)
+def test_metrics_of_another_form_are_named(run, results, edit, message):
+    with pytest.raises(StageError, match=message):
+        run(results(edit))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trained_on_clean": "plain"}, r"check_claims\.trained_on_clean: got 'plain'; allowed: clean, corrupted"),
+        ({"trained_on_corrupted": "clean"}, r"trained_on_corrupted: got 'clean'; allowed: another classifier than"),
+        ({"corrupted_accuracy": 97}, r"check_claims\.corrupted_accuracy: got 97; allowed: "),
+        ({"significance": 0.5}, r"check_claims\.significance: got 0\.5; allowed: less than 0\.5"),
+        ({"bar": 1}, r"check_claims\.bar: unknown key"),
+    ],
+)
+def test_wrong_params_name_key_value_and_what_is_allowed(run, results, changes, message):
+    with pytest.raises(StageError, match=message):
+        run(results(), **changes)
+
+
+def test_unnamed_folder(results, tmp_path, write_params):
+    folder = results()
+    with pytest.raises(StageError, match=r"--ranked: got '.*'; allowed: NAME=PATH"):
+        main(folder, ["ranked"], folder, [], [], tmp_path / "out", write_params({"check_claims": SECTION}))
