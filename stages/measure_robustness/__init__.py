@@ -1,0 +1,1 @@
+"""How far from failing a population is: walks along many style dimensions at once, judged where they end."""

@@ -1,0 +1,136 @@
+"""The share still well classified against distance, and the joint walks of the class means as images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.common.figures import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
+from stages.measure_robustness.search import BEYOND_STD
+from stages.measure_robustness.survival import estimate_survival
+from stages.measure_robustness.table import BEYOND, JOINT, SINGLE, START
+from stages.measure_robustness.view import View
+
+ALL = "all"
+CLASSES, RULES = "classes", "rules"  # the panels of the robustness figure
+RULE_COLUMNS = {
+    "joint walk": ("distance_std", "reached", MIS_COLOR),
+    "greedy set": ("set_distance_std", "set_reached", "#762a83"),
+    "best single dimension": ("single_distance_std", "single_reached", WELL_COLOR),
+    "top single dimension": ("top_distance_std", "top_reached", RANDOM_COLOR),
+}
+COLUMNS = ("start", "softmax 0.50", "change", f"{BEYOND_STD:g} std farther", "best single")
+CELL_WIDTH, CELL_HEIGHT = 1.5, 1.32  # in image widths: room for the text
+INCHES_PER_IMAGE = 0.95
+
+
+def tabulate_curves(samples: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
+    """Kaplan-Meier curves of both panels, one row per step; samples: the table of starts without the means.
+
+    Panel `classes`: all samples and those of each class, samples in doubt from the start at distance 0.  Panel
+    `rules`: from the samples that are walked, by each kind of walk.
+    """
+    walked = samples[samples["walked"]]
+    parts = [(CLASSES, ALL, samples, "distance_std", "reached")]
+    parts += [(CLASSES, name, samples[samples["class"] == name], "distance_std", "reached") for name in class_names]
+    for rule, (distance, reached, _) in RULE_COLUMNS.items():
+        searched = walked[walked["set_searched"]] if distance.startswith("set") else walked
+        parts.append((RULES, rule, searched, distance, reached))
+    blocks = []
+    for panel, scope, own, distance, reached in parts:
+        curve = estimate_survival(own[distance].to_numpy(float), own[reached].to_numpy(bool))
+        block: dict[str, Any] = {"panel": panel, "scope": scope, "distance_std": curve.distance, "share": curve.share}
+        block |= {"low": curve.low, "high": curve.high, "at_risk": curve.at_risk, "n": curve.n}
+        blocks.append(pd.DataFrame(block))
+    return pd.concat(blocks, ignore_index=True)
+
+
+def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str]) -> Figure:
+    """Share still well classified against distance: per class and in all, then by each kind of walk."""
+    figure, axes = new_figure(1, 2, width=10.5, height=3.9)
+    colors = {name: CLASS_COLORS[label % len(CLASS_COLORS)] for label, name in enumerate(class_names)}
+    looks = [(CLASSES, name, colors[name], 1.0, False) for name in class_names]
+    looks += [(CLASSES, ALL, "black", 2.0, True)]
+    looks += [(RULES, rule, color, 1.6, True) for rule, (_, _, color) in RULE_COLUMNS.items()]
+    for panel, scope, color, width, band in looks:
+        ax = axes[0, 0] if panel == CLASSES else axes[0, 1]
+        own = curves[(curves["panel"] == panel) & (curves["scope"] == scope)]
+        n = int(own["n"].iloc[0]) if len(own) else 0
+        label = f"{scope} (n={n})"
+        ax.step(own["distance_std"], own["share"], where="post", color=color, linewidth=width, label=label)
+        if band:
+            ax.fill_between(
+                own["distance_std"], own["low"], own["high"], step="post", color=color, alpha=0.18, linewidth=0
+            )
+    axes[0, 0].set_title("all samples, by class; band: 95 %")
+    axes[0, 0].set_ylabel("share for which no failure is found yet")
+    axes[0, 0].set_xlabel("straight distance of the joint walk, in std")
+    axes[0, 1].set_title("well-classified samples, by the kind of walk")
+    axes[0, 1].set_xlabel("straight distance of the walk, in std")
+    for ax in axes.flat:
+        ax.set_ylim(0, 1.01)
+        ax.set_xlim(left=0)
+        ax.legend(fontsize=7, loc="upper right")
+    return figure
+
+
+def draw_joint_walks(views: dict[str, View], table: pd.DataFrame) -> Figure:
+    """A row per start: start, end of its joint walk, the change, 1 std farther, and its best single-dimension case.
+
+    views: of the same starts as the rows of the table, by place.
+    """
+    entries = list(table.itertuples())
+    width, height = len(COLUMNS) * CELL_WIDTH, len(entries) * CELL_HEIGHT
+    figure, axes = new_figure(1, 1, width=width * INCHES_PER_IMAGE + 0.4, height=height * INCHES_PER_IMAGE + 0.8)
+    ax = axes[0, 0]
+    for row, entry in enumerate(entries):
+        top = row * CELL_HEIGHT
+        ax.text(-0.12, top + 0.5, entry[1], ha="right", va="center", fontsize=10)
+        images = [views[place].images[row] for place in (START, JOINT, JOINT, BEYOND, SINGLE)]
+        for column, (image, text) in enumerate(zip(images, _caption(entry), strict=True)):
+            left = column * CELL_WIDTH
+            extent = (left, left + 1, top + 1, top)
+            if COLUMNS[column] == "change":
+                change = (images[1].astype(float) - images[0]).mean(axis=0)
+                ax.imshow(change, cmap="RdBu_r", vmin=-255, vmax=255, extent=extent, interpolation="nearest")
+            else:
+                pixels = np.moveaxis(image, 0, -1) if len(image) == 3 else image[0]
+                ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
+            color = MIS_COLOR if "not by" in text else "black"
+            ax.text(left + 0.5, top - 0.03, text, ha="center", va="bottom", fontsize=7, color=color)
+    for column, name in enumerate(COLUMNS):
+        ax.text(column * CELL_WIDTH + 0.5, -0.36, name, ha="center", va="bottom", fontsize=9, weight="bold")
+    ax.set_xlim(-0.3, width - CELL_WIDTH + 1.25)
+    ax.set_ylim(height - CELL_HEIGHT + 1.05, -0.55)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    ax.set_title(
+        "joint walks from the mean style of each class: straight distance in std, what the classifier (C)\n"
+        "and the judge (J) see, and the judge's verdict; red: never fell to 0.50"
+    )
+    return figure
+
+
+def _caption(entry: "tuple[object, ...]") -> list[str]:
+    """Text above each cell of a row, in the order of COLUMNS."""
+    row = entry._asdict()  # type: ignore[attr-defined]  # a named tuple of pandas
+    farthest = f"not by {row['distance_std']:.1f} std"
+    single_farthest = f"not by {row['single_distance_std']:.0f} std"
+    joint = f"{row['distance_std']:.1f} std, C {row['rival_class']}, J {row['judge_class']}\n{row['verdict']}"
+    beyond = (
+        f"{row['beyond_distance_std']:.1f} std, C {row['beyond_predicted_class']}, J {row['beyond_judge_class']}\n"
+        f"{row['beyond_verdict']}"
+    )
+    single = (
+        f"{row['single_distance_std']:.1f} std, C {row['single_rival_class']}, J {row['single_judge_class']}\n"
+        f"{row['single_verdict']}"
+    )
+    return [
+        f"C {row['start_probability']:.2f}, J {row['start_judge_probability']:.2f}",
+        joint if row["reached"] else farthest,
+        "",
+        beyond if row["reached"] else farthest,
+        single if row["single_reached"] else single_farthest,
+    ]

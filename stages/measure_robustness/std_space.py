@@ -1,0 +1,85 @@
+"""Styles near fixed starts, in stds of the population: what all walks of this room move through."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from stages.measure_robustness.log_odds import differentiate_log_odds, measure_log_odds
+from stages.rank_dimensions.scores import Classify, Synthesize
+
+# Which starts [K] int64, their offsets [K, D] in std -> log-odds of the true class [K].
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# The same -> log-odds [K] and their slope along each dimension, per std [K, D].
+Differentiate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass
+class Passes:
+    """What the walks cost: images classified, and for how many of them a gradient was computed as well."""
+
+    images: int = 0
+    gradients: int = 0
+
+
+@dataclass(frozen=True)
+class StdSpace:
+    """Offsets u in std from N starts: s = styles + std * u, batch by batch; memory is bounded by batch_size.
+
+    styles: [N, D] float32.  true_class: [N] int64.  std: [D], of the population; a dimension of std 0 stays.
+    passes: counts what is computed, for all parts of a space together.
+    """
+
+    synthesize: Synthesize
+    classify: Classify
+    styles: np.ndarray
+    true_class: np.ndarray
+    std: np.ndarray
+    batch_size: int
+    device: torch.device
+    passes: Passes = field(default_factory=Passes)
+
+    def select(self, rows: np.ndarray) -> "StdSpace":
+        """The space of some of the starts, by index or mask."""
+        return replace(self, styles=self.styles[rows], true_class=self.true_class[rows])
+
+    def place(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """Raw styles [K, D] float32 at offsets [K, D] from the starts `rows`."""
+        return np.asarray(self.styles[rows] + self.std * offset, np.float32)
+
+    def measure(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """Log-odds [K] float64 of the true class."""
+        values = np.empty(len(rows))
+        with torch.no_grad():
+            for part, batch, labels in self._batches(rows, offset):
+                values[part] = measure_log_odds(self.classify(self.synthesize(batch)), labels).cpu().numpy()
+        self.passes.images += len(rows)
+        return values
+
+    def differentiate(self, rows: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-odds [K] and slopes [K, D] per std, float64."""
+        values, slopes = np.empty(len(rows)), np.empty((len(rows), len(self.std)))
+        for part, batch, labels in self._batches(rows, offset):
+            batch_values, gradients = differentiate_log_odds(self.synthesize, self.classify, batch, labels)
+            values[part] = batch_values.cpu().numpy()
+            slopes[part] = gradients.cpu().numpy() * self.std
+        self.passes.images += len(rows)
+        self.passes.gradients += len(rows)
+        return values, slopes
+
+    def _batches(self, rows: np.ndarray, offset: np.ndarray) -> list[tuple[slice, torch.Tensor, torch.Tensor]]:
+        parts = [slice(first, first + self.batch_size) for first in range(0, len(rows), self.batch_size)]
+        return [
+            (
+                part,
+                torch.from_numpy(self.place(rows[part], offset[part])).to(self.device),
+                torch.from_numpy(self.true_class[rows[part]]).to(self.device),
+            )
+            for part in parts
+        ]
+
+
+def measure_length(offset: np.ndarray) -> np.ndarray:
+    """Straight L2 distance in std; offset: [N, D]. Returns [N]."""
+    return np.asarray(np.sqrt(np.square(offset).sum(axis=1)))

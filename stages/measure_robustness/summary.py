@@ -1,0 +1,139 @@
+"""What the stage reports: how far failure lies by each kind of walk, and what the judge sees there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.common.intervals import proportion
+from stages.measure_robustness.starts import MEAN
+from stages.measure_robustness.survival import estimate_survival, find_median
+from stages.train_judges.verdicts import VERDICTS
+
+LIMITS_STD = (1, 2, 3, 5, 10)
+
+
+def summarize(
+    table: pd.DataFrame, class_names: Sequence[str], max_shift_std: float, single_max_shift_std: float
+) -> dict[str, Any]:
+    """Figures of the table of starts.
+
+    population: the draw of samples as a whole, those in doubt from the start at distance 0.  from_samples, from_means:
+    the walks alone.  Walks share networks, so the intervals, made for independent walks, are on the narrow side.
+    """
+    is_mean = table["start"] == MEAN
+    samples, means = table[~is_mean], table[is_mean]
+    walked = [part[part["walked"]] for part in (samples, means)]
+    from_samples, from_means = (_summarize_walks(part, max_shift_std, single_max_shift_std) for part in walked)
+    return {
+        "max_shift_std": max_shift_std,
+        "single_max_shift_std": single_max_shift_std,
+        "population": _summarize_population(samples, max_shift_std),
+        "per_class": {
+            name: {
+                **_summarize_population(samples[samples["class"] == name], max_shift_std),
+                "median_set_size": _find_set_median(table[table["class"] == name], "set_size"),
+            }
+            for name in class_names
+        },
+        "from_samples": from_samples,
+        "from_means": from_means,
+    }
+
+
+def tell(metrics: dict[str, Any]) -> str:
+    """The main figures in one line for the log."""
+    walks = metrics["from_samples"]
+
+    def say(median: dict[str, Any], unit: str) -> str:
+        return f"{median['value']:.1f} {unit}" if np.isfinite(median["value"]) else "beyond what was tried"
+
+    return (
+        f"median distance to failure from well-classified samples: {say(walks['joint']['median_std'], 'std')} jointly, "
+        f"{say(walks['single']['median_std'], 'std')} along the best single dimension; greedy sets of "
+        f"{say(walks['set']['median_size'], 'dimensions')}; the judge confirms "
+        f"{walks['joint']['true_failure_share']['value']:.2f} of the joint ends"
+    )
+
+
+def _summarize_population(samples: pd.DataFrame, max_shift_std: float) -> dict[str, Any]:
+    distance, reached = _read(samples, "distance_std", "reached")
+    return {
+        "in_doubt_at_start": proportion(~samples["walked"].to_numpy(bool)),
+        "misclassified_at_start": proportion((samples["start_predicted_class"] != samples["class"]).to_numpy(bool)),
+        "median_distance_std": find_median(estimate_survival(distance, reached)),
+        **_count_within("failed", distance, reached, max_shift_std),
+    }
+
+
+def _summarize_walks(walks: pd.DataFrame, max_shift_std: float, single_max_shift_std: float) -> dict[str, Any]:
+    distance, reached = _read(walks, "distance_std", "reached")
+    single, single_reached = _read(walks, "single_distance_std", "single_reached")
+    top, top_reached = _read(walks, "top_distance_std", "top_reached")
+    sets = walks[walks["set_searched"]]
+    set_reached = sets["set_reached"].to_numpy(bool)
+    moved = reached & (distance > 0)
+    ratio = single[moved] / distance[moved]
+    return {
+        "walks": len(walks),
+        "confirmed_at_start": proportion(walks["start_confirmed"].to_numpy(bool)),
+        "joint": {
+            "reached": proportion(reached),
+            "median_std": find_median(estimate_survival(distance, reached)),
+            "median_path_std": find_median(estimate_survival(walks["path_std"].to_numpy(float), reached)),
+            **_count_within("reached", distance, reached, max_shift_std),
+            **_count_verdicts(walks["verdict"], reached),
+        },
+        "beyond": {
+            "misclassified": proportion((walks["beyond_predicted_class"] != walks["class"]).to_numpy(bool)[reached]),
+            **_count_verdicts(walks["beyond_verdict"], reached),
+        },
+        "single": {
+            "reached": proportion(single_reached),
+            "median_std": find_median(estimate_survival(single, single_reached)),
+            **_count_within("reached", single, single_reached, single_max_shift_std),
+            **_count_verdicts(walks["single_verdict"], single_reached),
+        },
+        "top": {
+            "reached": proportion(top_reached),
+            "median_std": find_median(estimate_survival(top, top_reached)),
+            **_count_within("reached", top, top_reached, single_max_shift_std),
+        },
+        "single_over_joint": find_median(estimate_survival(ratio, single_reached[moved])),
+        "joint_is_shorter": proportion((distance < np.where(single_reached, single, np.inf))[reached]),
+        "only_joint_reaches": proportion(reached & ~single_reached),
+        "only_single_reaches": proportion(single_reached & ~reached),
+        "set": {
+            "searched": len(sets),
+            "reached": proportion(set_reached),
+            "median_size": _find_set_median(walks, "set_size"),
+            "median_std": _find_set_median(walks, "set_distance_std"),
+            "pruned": int(sets["set_pruned"].sum()),
+            **_count_verdicts(sets["set_verdict"], set_reached),
+        },
+    }
+
+
+def _read(table: pd.DataFrame, distance: str, reached: str) -> tuple[np.ndarray, np.ndarray]:
+    return table[distance].to_numpy(float), table[reached].to_numpy(bool)
+
+
+def _find_set_median(table: pd.DataFrame, column: str) -> dict[str, Any]:
+    """Median over the greedy sets; one that did not reach 0.50 would have to be larger."""
+    return find_median(estimate_survival(*_read(table[table["set_searched"]], column, "set_reached")))
+
+
+def _count_within(name: str, distance: np.ndarray, reached: np.ndarray, farthest_std: float) -> dict[str, Any]:
+    """Shares of all that reached 0.50 within each limit; unknown (NaN) farther out than was tried."""
+    unknown = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": len(distance)}
+    return {
+        f"{name}_within_{limit}_std": proportion(reached & (distance <= limit)) if limit <= farthest_std else unknown
+        for limit in LIMITS_STD
+    }
+
+
+def _count_verdicts(verdicts: pd.Series, reached: np.ndarray) -> dict[str, Any]:
+    """Share of each verdict among the ends that reached 0.50."""
+    given = verdicts.to_numpy(str)[reached]
+    return {f"{verdict.replace(' ', '_')}_share": proportion(given == verdict) for verdict in VERDICTS}

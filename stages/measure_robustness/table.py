@@ -1,0 +1,108 @@
+"""What was found, as tables: one row per start, and one per dimension that a greedy set holds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.common.intervals import wilson
+from stages.measure_robustness.search import Found
+from stages.measure_robustness.starts import Starts
+from stages.measure_robustness.std_space import measure_length
+from stages.measure_robustness.view import View
+from stages.train_judges.verdicts import VERDICTS, give_verdicts
+from stages.train_stylegan2.generator import StyleLayer
+
+JOINT, BEYOND, SINGLE, SET, START = "joint", "beyond", "single", "set", "start"  # the places that are looked at
+
+
+def tabulate_starts(
+    starts: Starts, found: Found, views: dict[str, View], class_names: Sequence[str], confidence: float
+) -> pd.DataFrame:
+    """One row per start.
+
+    views: of the start and of the ends of its joint walk, of that walk 1 std farther, of its single-dimension walk and
+    of its set.
+    Distances are straight L2 distances in std; where 0.50 was not reached, that of the farthest point. A verdict is
+    given where it was reached; on a start that is in doubt from the outset it is the verdict on the start itself.
+    At 0.50 the classifier is in doubt rather than wrong: rival_class is the most probable class there apart from the
+    true one.  judge_probability: of the true class there.  start_confirmed: whether the judge sees the true class in
+    the start.  Columns of the greedy set are empty where none was looked for.
+    """
+    names = np.array(class_names)
+    true_class, rows = starts.true_class, np.arange(len(starts.true_class))
+
+    def judge(name: str, reached: np.ndarray) -> np.ndarray:
+        verdicts = np.array(VERDICTS)[give_verdicts(views[name].opinion, true_class, confidence)]
+        return np.where(reached, verdicts, "")
+
+    def find_rival(name: str) -> np.ndarray:
+        others = views[name].softmax.copy()
+        others[rows, true_class] = -1
+        return np.asarray(names[others.argmax(axis=1)])
+
+    lost, farther = found.joint.reached, found.beyond.reached
+    table: dict[str, Any] = {
+        "class": names[true_class],
+        "start": starts.names,
+        "start_probability": views[START].read(true_class),
+        "start_predicted_class": names[views[START].softmax.argmax(axis=1)],
+        "start_judge_probability": views[START].opinion[rows, true_class],
+        "start_confirmed": views[START].opinion[rows, true_class] >= confidence,
+        "walked": found.walked,
+        "path_std": found.joint.length_std,
+        "distance_std": measure_length(found.joint.offset),
+        "reached": lost,
+        "end_probability": views[JOINT].read(true_class),
+        "predicted_class": names[views[JOINT].softmax.argmax(axis=1)],
+        "rival_class": find_rival(JOINT),
+        "judge_class": names[views[JOINT].opinion.argmax(axis=1)],
+        "judge_probability": views[JOINT].opinion[rows, true_class],
+        "verdict": judge(JOINT, lost),
+        "beyond_distance_std": measure_length(found.beyond.offset),
+        "beyond_predicted_class": names[views[BEYOND].softmax.argmax(axis=1)],
+        "beyond_judge_class": names[views[BEYOND].opinion.argmax(axis=1)],
+        "beyond_verdict": judge(BEYOND, farther),
+        "top_distance_std": found.top_std,
+        "top_reached": found.top_reached,
+        "single_best_dimension": pd.Series(found.single_dimension, dtype="Int64").where(found.single_dimension >= 0),
+        "single_distance_std": found.single.length_std,
+        "single_reached": found.single.reached,
+        "single_rival_class": find_rival(SINGLE),
+        "single_judge_class": names[views[SINGLE].opinion.argmax(axis=1)],
+        "single_verdict": judge(SINGLE, found.single.reached),
+        "set_searched": found.searched,
+        "set_size": pd.Series((found.sets.offset != 0).sum(axis=1), dtype="Int64").where(found.searched),
+        "set_pruned": pd.Series(found.pruned, dtype="Int64").where(found.searched),
+        "set_distance_std": np.where(found.searched, measure_length(found.sets.offset), np.nan),
+        "set_reached": found.sets.reached & found.searched,
+        "set_verdict": judge(SET, found.sets.reached & found.searched),
+    }
+    return pd.DataFrame(table)
+
+
+def tabulate_dimensions(found: Found, layout: Sequence[StyleLayer]) -> pd.DataFrame:
+    """How often each dimension is in a greedy set that reached 0.50, the most frequent first.
+
+    chosen: in how many of the n sets, with share and 95 % Wilson interval.  mean_move_std: mean signed
+    move where chosen.
+    """
+    offset = found.sets.offset[found.searched & found.sets.reached]
+    chosen = (offset != 0).sum(axis=0)
+    order = np.lexsort((np.arange(len(chosen)), -chosen))[: np.count_nonzero(chosen)]
+    layers = [layer for layer in layout for _ in range(layer.channels)]
+    low, high = wilson(chosen[order], np.full(len(order), len(offset)))
+    return pd.DataFrame(
+        {
+            "dimension": order,
+            "layer": [layers[dimension].name for dimension in order],
+            "kind": [layers[dimension].kind for dimension in order],
+            "chosen": chosen[order],
+            "share": chosen[order] / max(len(offset), 1),
+            "low": low,
+            "high": high,
+            "n": len(offset),
+            "mean_move_std": offset.sum(axis=0)[order] / chosen[order],
+        }
+    )

@@ -1,0 +1,55 @@
+"""A judge for the tiny world, and a world whose walks are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.common.arrays import read_array
+from stages.train_classifiers.networks import Classifier
+from stages.train_judges.ensemble import Ensemble, save_ensemble
+
+CLASSES = 10
+
+
+@pytest.fixture(scope="session")
+def tiny_judge(tmp_path_factory: pytest.TempPathFactory, tiny_population: Path) -> Path:
+    """Weights file of an ensemble of two small networks, trained for a moment on the images of `tiny_population`."""
+    images = torch.from_numpy(read_array(tiny_population / "population.zarr", "images")).float() / 255
+    labels = torch.from_numpy(read_array(tiny_population / "population.zarr", "labels"))
+    members = []
+    for seed in (2, 3):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            member = Classifier("plain", classes=CLASSES, width=8)
+        optimiser = torch.optim.Adam(member.parameters(), lr=0.02)
+        for _ in range(25):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(member(images), labels).backward()
+            optimiser.step()
+        members.append(member.eval())
+    path = tmp_path_factory.mktemp("tiny_judge") / "judge.safetensors"
+    save_ensemble(path, Ensemble(members, [str(label) for label in range(CLASSES)]))
+    return path
+
+
+class LinearWorld:
+    """Log-odds that fall linearly with the offset: value = start + slope . u, for every start the same slope."""
+
+    def __init__(self, start: list[float], slope: list[float]) -> None:
+        self.start, self.slope = np.array(start), np.array(slope)
+        self.measured, self.differentiated = 0, 0
+
+    def measure(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        self.measured += len(rows)
+        return self.start[rows] + offset @ self.slope
+
+    def differentiate(self, rows: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.differentiated += len(rows)
+        return self.start[rows] + offset @ self.slope, np.tile(self.slope, (len(rows), 1))
+
+
+@pytest.fixture
+def linear_world() -> type[LinearWorld]:
+    return LinearWorld

@@ -1,0 +1,276 @@
+"""The whole stage on real networks."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from stages.common.arrays import read_array
+from stages.common.errors import StageError
+from stages.measure_robustness.__main__ import main
+from stages.rank_dimensions.inputs import load_networks
+from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
+from stages.train_judges.verdicts import VERDICTS, give_verdicts
+
+SECTION = {
+    "seed": 1,
+    "samples": 20,
+    "greedy_samples": 10,
+    "step_std": 0.5,
+    "max_shift_std": 4.0,
+    "single_max_shift_std": 4.0,
+    "single_step_std": 0.5,
+    "budget_std": 2.0,
+    "most_dimensions": 4,
+    "confidence": 0.8,
+    "batch_size": 64,
+}
+WORDS = {"class": str, "start": str, "predicted_class": str, "verdict": str, "beyond_verdict": str, "set_verdict": str}
+
+
+@pytest.fixture(scope="module")
+def start_stage(tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking):
+    def start(folder, ranking=tiny_ranking, judge=tiny_judge, **changes):
+        params = folder.parent / f"{folder.name}.yaml"
+        params.write_text(yaml.safe_dump({"measure_robustness": SECTION | changes}), encoding="utf-8")
+        main(tiny_generator, tiny_classifier, judge, tiny_population, ranking, folder, params)
+        return folder
+
+    return start
+
+
+@pytest.fixture
+def run(start_stage, tmp_path):
+    return lambda name="out", **changes: start_stage(tmp_path / name, **changes)
+
+
+@pytest.fixture(scope="module")
+def out(start_stage, tmp_path_factory):
+    """One run of the stage, to be read only."""
+    return start_stage(tmp_path_factory.mktemp("robustness") / "out")
+
+
+@pytest.fixture
+def look(tiny_generator, tiny_classifier, tiny_judge):
+    """Softmax of the classifier and opinion of the judge on styles [N, D], all at once."""
+    generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
+    judge = load_ensemble(tiny_judge, torch.device("cpu"))
+
+    def read(styles):
+        with torch.no_grad():
+            images = generator.synthesize(torch.from_numpy(styles))
+            return classifier(images).double().softmax(1).numpy(), ask(judge, images).numpy()
+
+    return read
+
+
+def read_table(out):
+    return pd.read_csv(out / "joint_walks.csv", dtype=WORDS, keep_default_na=False, na_values=[""])
+
+
+@pytest.fixture
+def population(tiny_population):
+    path = tiny_population / "population.zarr"
+    return read_array(path, "s"), read_array(path, "labels")
+
+
+def list_start_styles(table, styles, labels):
+    rows = []
+    for entry in table.itertuples():
+        own = styles[labels == int(table["class"][entry.Index])]
+        rows.append(own.mean(0, dtype=float) if entry.start == "mean" else styles[int(entry.start)])
+    return np.array(rows, np.float32)
+
+
+def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, population):
+    table, (styles, labels) = read_table(out), population
+    std, truth = styles.std(0, ddof=1, dtype=float), table["class"].astype(int).to_numpy()
+    rows = np.arange(len(table))
+    start = list_start_styles(table, styles, labels)
+    assert len(table) == 30
+    np.testing.assert_array_equal(read_array(out / "walks.zarr", "labels"), truth)
+    probability = look(start)[0][rows, truth]
+    np.testing.assert_allclose(probability, table["start_probability"], rtol=1e-3, atol=1e-6)
+    np.testing.assert_array_equal(table["walked"], probability > 0.5)
+    assert table["walked"].sum() > 10, "the tiny networks must give walks, else this tests nothing"
+    kinds = {"joint": ("distance_std", "reached"), "single": ("single_distance_std", "single_reached")}
+    for kind, (distance, reached) in (kinds | {"set": ("set_distance_std", "set_reached")}).items():
+        ends = read_array(out / "walks.zarr", f"{kind}_s")
+        softmax, opinion = look(ends)
+        arrived = (table["walked"] & table[reached]).to_numpy(bool)
+        assert arrived.sum() > 3, kind
+        end = softmax[rows, truth]
+        assert (np.abs(end[arrived] - 0.5) < 1.2e-3).all(), kind
+        offset = (ends - start) / std
+        far = np.sqrt(np.square(offset).sum(axis=1))
+        known = arrived | (table["walked"] & table[distance].notna() & (kind != "single")).to_numpy(bool)
+        np.testing.assert_allclose(far[known], table[distance][known].astype(float), rtol=2e-3, atol=1e-4)
+        verdicts = np.array(VERDICTS)[give_verdicts(opinion, truth, 0.8)]
+        column = "verdict" if kind == "joint" else f"{kind}_verdict"
+        shown = table[reached].to_numpy(bool)
+        np.testing.assert_array_equal(table[column][shown], verdicts[shown])
+        assert table[column][~shown].isna().all()
+    still = ~table["walked"].to_numpy(bool)
+    assert still.any(), "some samples must be in doubt, else this tests nothing"
+    assert (table["distance_std"][still] == 0).all()
+    assert table["reached"][still].all()
+    np.testing.assert_array_equal(read_array(out / "walks.zarr", "joint_s")[still], start[still])
+
+
+def test_each_kind_of_walk_moves_what_it_may(out, population):
+    table, (styles, labels) = read_table(out), population
+    std = styles.std(0, ddof=1, dtype=float)
+    start = list_start_styles(table, styles, labels)
+    moved = {kind: read_array(out / "walks.zarr", f"{kind}_s") != start for kind in ("joint", "single", "set")}
+    walked, short = table["walked"].to_numpy(bool), table["single_best_dimension"].notna().to_numpy()
+    assert (moved["joint"][walked].sum(axis=1) > 20).all()
+    assert not moved["joint"][:, std == 0].any()
+    np.testing.assert_array_equal(moved["single"].sum(axis=1), short)
+    np.testing.assert_array_equal(moved["single"][short].argmax(axis=1), table["single_best_dimension"][short])
+    searched = table["set_searched"].to_numpy(bool)
+    np.testing.assert_array_equal(moved["set"][searched].sum(axis=1), table["set_size"][searched])
+    assert table["set_size"][~searched].isna().all()
+    assert (table["set_size"][searched] <= 4).all()
+    assert (table["path_std"] >= table["distance_std"] - 1e-5).all()
+    assert (table["path_std"] <= 4.00001).all()
+    beyond = np.sqrt(np.square((read_array(out / "walks.zarr", "beyond_s") - start) / np.where(std > 0, std, 1)).sum(1))
+    np.testing.assert_allclose(beyond, table["beyond_distance_std"], rtol=2e-3, atol=1e-4)
+
+
+def test_the_best_single_dimension_is_the_shortest_of_the_class(out, look, population, tiny_ranking):
+    """Slow twin: every candidate on its own, at fine steps."""
+    table, (styles, labels) = read_table(out), population
+    ranking = pd.read_csv(tiny_ranking / "ranking.csv", dtype={"scope": str})
+    start = list_start_styles(table, styles, labels)
+    checked = 0
+    for row in np.flatnonzero(table["walked"])[:4]:
+        own = ranking[ranking["scope"] == table["class"][row]].head(10)
+        first = []
+        for entry in own.itertuples():
+            shifts = np.linspace(0.04, 4, 100)
+            line = np.tile(start[row], (len(shifts), 1))
+            line[:, entry.dimension] += (shifts * entry.direction * entry.std).astype(np.float32)
+            below = look(line)[0][:, int(table["class"][row])] <= 0.5
+            first.append(shifts[below.argmax()] if below.any() else np.inf)
+        if np.isfinite(min(first)):
+            assert table["single_distance_std"][row] == pytest.approx(min(first), abs=0.05)
+            assert table["single_best_dimension"][row] == own["dimension"].iloc[int(np.argmin(first))]
+            checked += 1
+        else:
+            assert not table["single_reached"][row]
+            assert table["single_distance_std"][row] == 4
+        assert table["top_reached"][row] == np.isfinite(first[0])
+    assert checked
+
+
+def test_metrics_equal_a_recount_of_the_table(out):
+    table, metrics = read_table(out), json.loads((out / "metrics.json").read_text())
+    samples, means = table[table["start"] != "mean"], table[table["start"] == "mean"]
+    everyone = metrics["population"]
+    assert everyone["in_doubt_at_start"]["value"] == pytest.approx((~samples["walked"]).mean())
+    for limit in (1, 2, 3):
+        share = (samples["reached"] & (samples["distance_std"] <= limit)).mean()
+        estimate = everyone[f"failed_within_{limit}_std"]
+        assert estimate["value"] == pytest.approx(share)
+        assert estimate["low"] <= share <= estimate["high"]
+        assert estimate["n"] == 20
+    assert everyone["failed_within_10_std"]["value"] is None  # farther than was walked
+    for name, part in (("from_samples", samples[samples["walked"]]), ("from_means", means[means["walked"]])):
+        walks = metrics[name]
+        assert walks["walks"] == len(part)
+        assert walks["only_joint_reaches"]["value"] == pytest.approx((part["reached"] & ~part["single_reached"]).mean())
+        ends = part[part["reached"]]
+        for key, column in (("joint", "verdict"), ("beyond", "beyond_verdict")):
+            shares = {verdict: (ends[column] == verdict).mean() for verdict in VERDICTS}
+            for verdict, share in shares.items():
+                assert walks[key][f"{verdict.replace(' ', '_')}_share"]["value"] == pytest.approx(share)
+            assert sum(shares.values()) == pytest.approx(1)
+        if part["reached"].all():
+            ordered = np.sort(part["distance_std"])
+            assert walks["joint"]["median_std"]["value"] == pytest.approx(ordered[(len(ordered) - 1) // 2], rel=1e-4)
+        assert walks["set"]["searched"] == part["set_searched"].sum()
+    assert metrics["images"] > metrics["gradients"] > 0
+    assert set(metrics["per_class"]) == {str(label) for label in range(10)}
+
+
+def test_the_table_of_dimensions_counts_the_greedy_sets(out, population):
+    table, counted = read_table(out), pd.read_csv(out / "dimensions.csv")
+    styles, labels = population
+    start = list_start_styles(table, styles, labels)
+    arrived = (table["set_searched"] & table["set_reached"]).to_numpy(bool)
+    moved = (read_array(out / "walks.zarr", "set_s") != start)[arrived]
+    assert counted["chosen"].sum() == moved.sum() == table["set_size"][arrived].sum()
+    np.testing.assert_array_equal(counted["chosen"], moved.sum(axis=0)[counted["dimension"]])
+    assert counted["chosen"].is_monotonic_decreasing
+    assert (counted["n"] == arrived.sum()).all()
+    np.testing.assert_allclose(counted["share"], counted["chosen"] / counted["n"], rtol=1e-5)
+
+
+def test_the_curve_of_all_starts_at_the_share_that_is_not_in_doubt(out):
+    table, curves = read_table(out), pd.read_csv(out / "figures" / "robustness.csv")
+    samples = table[table["start"] != "mean"]
+    whole = curves[(curves["panel"] == "classes") & (curves["scope"] == "all")]
+    assert whole["distance_std"].iloc[0] == 0
+    assert whole["share"].iloc[0] == pytest.approx(samples["walked"].mean())
+    assert set(curves["scope"][curves["panel"] == "classes"]) == {"all", *(str(label) for label in range(10))}
+    for _, curve in curves.groupby(["panel", "scope"]):
+        assert (curve["share"].diff().dropna() <= 1e-9).all()
+
+
+def test_the_same_inputs_give_the_same_bytes(out, run, hash_folder):
+    first = hash_folder(out)
+    assert first == hash_folder(run())
+    wanted = {"joint_walks.csv", "dimensions.csv", "metrics.json", "figures/robustness.png", "figures/joint_walks.png"}
+    assert wanted <= set(first)
+
+
+def test_the_batch_size_moves_ends_by_rounding_only(out, run):
+    one, other = read_table(out), read_table(run(batch_size=17))
+    columns = ["class", "start", "walked", "distance_std", "path_std", "reached", "single_distance_std", "set_size"]
+    pd.testing.assert_frame_equal(one[columns], other[columns], rtol=2e-2, atol=2e-3)
+
+
+def test_a_draw_without_walks_for_sets_is_fine(run):
+    metrics = json.loads((run(greedy_samples=0, samples=10) / "metrics.json").read_text())
+    assert metrics["from_samples"]["set"]["searched"] == 0
+    assert metrics["from_samples"]["set"]["median_size"]["value"] is None
+    assert metrics["from_means"]["set"]["searched"] > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step_std": 0}, r"measure_robustness\.step_std: got 0; allowed: greater than 0"),
+        ({"confidence": 0.5}, r"measure_robustness\.confidence: got 0\.5; allowed: greater than 0\.5"),
+        ({"step": 1}, r"measure_robustness\.step: unknown key; allowed here: seed, samples"),
+        ({"greedy_samples": 21}, r"measure_robustness: allowed: greedy_samples \(21\) at most samples \(20\)"),
+        ({"samples": 201}, r"measure_robustness\.samples: got 201, 21 of class 0; the population has 20"),
+    ],
+)
+def test_wrong_params_are_named(run, tmp_path, changes, message):
+    with pytest.raises(StageError, match=message):
+        run(**changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_and_foreign_inputs_are_named(run, tmp_path, tiny_judge, tiny_classifier):
+    with pytest.raises(StageError, match=r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"):
+        run(ranking=tmp_path)
+    with pytest.raises(StageError, match="no such weights file"):
+        run(judge=tmp_path / "judge.safetensors")
+    with pytest.raises(StageError, match="holds a classifier, needed: a ensemble"):
+        run(judge=tiny_classifier)
+    judge = load_ensemble(tiny_judge, torch.device("cpu"))
+    save_ensemble(tmp_path / "other.safetensors", Ensemble(list(judge.members), [*"abcdefghij"]))
+    with pytest.raises(StageError, match="judges the classes a, b, c, d, e, f, g, h, i, j; the population has 0, 1, 2"):
+        run(judge=tmp_path / "other.safetensors")
+
+
+def test_a_ranking_of_another_generator_is_refused(run, tmp_path, tiny_ranking):
+    table = pd.read_csv(tiny_ranking / "ranking.csv")
+    table[table["dimension"] < 70].to_csv(tmp_path / "ranking.csv", index=False)
+    with pytest.raises(StageError, match="ranks 70 dimensions in scope '0', the generator has 80"):
+        run(ranking=tmp_path)
