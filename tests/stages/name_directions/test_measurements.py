@@ -1,0 +1,147 @@
+"""Measurements against bars and rings of known shape, and against slow twins."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from skimage.measure import euler_number, label
+from skimage.morphology import skeletonize
+
+from stages.name_directions.calibration import corrupt_known, to_bytes
+from stages.name_directions.frames import count_labels, join_frames, split_frames
+from stages.name_directions.measurements import MEASUREMENTS, NAMES, measure_images
+from stages.name_directions.outline import count_holes, drop_specks, enlarge_matrix, outline_strokes
+from stages.name_directions.shape import find_centreline
+
+
+def measure(*images):
+    values = measure_images(to_bytes(np.stack(images))[:, None])
+    return {name: values[:, column] for column, name in enumerate(NAMES)}
+
+
+def ring(radius, thickness=3.0, x=15.5, y=15.5):
+    yy, xx = np.mgrid[:32, :32]
+    return np.clip(thickness / 2 + 0.5 - np.abs(np.hypot(xx - x, yy - y) - radius), 0, 1)
+
+
+def test_a_bar_has_its_thickness_place_and_area(draw_bar):
+    """In the mean over places between pixels: all the edge of one upright bar would fall on one step."""
+    thickness = np.array([4.0, 5.0, 6.0, 7.0])
+    bars = [draw_bar(value, 26, lean=0.1, x=x) for value in thickness for x in np.linspace(15, 16, 6)]
+    found = {name: values.reshape(4, 6).mean(axis=1) for name, values in measure(*bars).items()}
+    np.testing.assert_allclose(found["thickness"], thickness, rtol=0.1)  # rounded ends count as thin
+    np.testing.assert_allclose(np.diff(found["thickness"]), 1, atol=0.2)
+    np.testing.assert_allclose(found["area"], thickness * 26, rtol=0.06)
+    moved = measure(draw_bar(x=12.5, y=17.0))
+    assert moved["x"][0] == pytest.approx(12.5, abs=0.05)
+    assert moved["y"][0] == pytest.approx(17.0, abs=0.3)
+
+
+@pytest.mark.parametrize("lean", [-0.4, 0.0, 0.3])
+def test_a_leaning_bar_has_its_slant_and_its_upright_width(draw_bar, lean):
+    found = measure(draw_bar(lean=lean))
+    assert found["slant"][0] == pytest.approx(np.degrees(np.arctan(lean)), abs=1.0)
+    # Blurred ends round the bar: height 18, width 4, both within a pixel.
+    assert found["size"][0] == pytest.approx(np.sqrt(18 * 4), rel=0.06)
+    assert found["aspect"][0] == pytest.approx(np.log(18 / 4), abs=0.15)
+
+
+def test_a_bar_has_the_length_of_its_centreline(draw_bar):
+    long, short = measure(draw_bar(length=22), draw_bar(length=14))["length"]
+    assert long - short == pytest.approx(8, abs=1.0)  # ends are rounded by less than a pixel
+
+
+def test_holes_and_pieces_are_counted(draw_bar):
+    eight = np.maximum(ring(4, y=10), ring(4, y=20))
+    two = np.maximum(draw_bar(x=9), draw_bar(x=22))
+    found = measure(ring(7), eight, draw_bar(), two)
+    np.testing.assert_array_equal(found["holes"], [1, 2, 0, 0])
+    np.testing.assert_array_equal(found["pieces"], [1, 1, 1, 2])
+
+
+def test_grey_and_flanks_do_not_depend_on_each_other(draw_bar):
+    bar = draw_bar(thickness=6)
+    found = measure(bar, 0.5 * bar, ndimage.gaussian_filter(bar, 1.0))
+    np.testing.assert_allclose(found["intensity"][:2], [1, 0.5], atol=0.03)
+    assert found["edge"][1] == pytest.approx(found["edge"][0], rel=0.02)
+    assert found["edge"][2] > 1.5 * found["edge"][0]
+
+
+def test_a_background_that_is_not_clipped_shows_the_noise_that_was_added(draw_bar):
+    random = np.random.default_rng(1)
+    bars = [0.3 + 0.5 * draw_bar() + sigma * random.standard_normal((32, 32)) for sigma in (0.02, 0.05, 0.08)]
+    np.testing.assert_allclose(measure(*bars)["noise"], [0.02, 0.05, 0.08], rtol=0.15)
+
+
+def test_noise_breaks_no_stroke_and_opens_no_hole(digits):
+    """The denoising before the cut is enough at the strongest noise of the default data, 0.18."""
+    clean = measure_images(digits)
+    noisy = measure_images(corrupt_known(digits, 0.18, 0.0, np.random.default_rng(1)))
+    for name in ("holes", "pieces"):
+        column = NAMES.index(name)
+        assert (clean[:, column] == noisy[:, column]).mean() > 0.9, name
+    column = NAMES.index("thickness")
+    assert np.abs(clean[:, column] - noisy[:, column]).mean() < 0.3
+
+
+def test_without_denoising_the_same_noise_would_break_them(digits):
+    noisy = corrupt_known(digits[:30], 0.18, 0.0, np.random.default_rng(1))[:, 0] / 255
+    pieces = [label(image > 0.5, connectivity=2).max() for image in noisy]
+    assert np.mean(np.array(pieces) > 1) > 0.5
+
+
+def test_an_empty_image_is_nan_and_moves_no_other(draw_bar):
+    empty, faint = np.zeros((32, 32)), np.full((32, 32), 0.4)
+    values = measure_images(to_bytes(np.stack([empty, draw_bar(), faint]))[:, None])
+    assert np.isnan(values[[0, 2]]).all()
+    np.testing.assert_array_equal(values[1:2], measure_images(to_bytes(draw_bar()[None])[:, None]))
+
+
+def test_each_image_is_measured_on_its_own(digits):
+    together = measure_images(digits[:20])
+    alone = np.concatenate([measure_images(digits[index : index + 1]) for index in range(20)])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_no_images_give_no_rows():
+    assert measure_images(np.zeros((0, 1, 32, 32), np.uint8)).shape == (0, len(MEASUREMENTS))
+
+
+def test_colours_are_averaged(digits):
+    colour = np.repeat(digits[:3], 3, axis=1)
+    np.testing.assert_allclose(measure_images(colour), measure_images(digits[:3]), rtol=1e-9, atol=1e-9)
+
+
+def test_frames_are_a_reversible_strip_and_equal_the_slow_twins(digits):
+    mask = outline_strokes(digits[:12, 0] / 255).mask
+    np.testing.assert_array_equal(split_frames(join_frames(mask), 12), mask)
+    np.testing.assert_array_equal(
+        find_centreline(mask), np.stack([skeletonize(np.pad(m, 1))[1:-1, 1:-1] for m in mask])
+    )
+    pieces = np.array([label(m, connectivity=2).max() for m in mask])
+    holes = pieces - [euler_number(np.pad(m, 1), connectivity=2) for m in mask]
+    np.testing.assert_array_equal(count_holes(mask, 1), holes)
+
+
+def test_specks_are_dropped_and_pieces_kept():
+    mask = np.zeros((2, 20, 20), bool)
+    mask[0, 2:12, 2:12] = True
+    mask[0, 15:17, 15:17] = True  # 4 of 104 pixels
+    mask[1, 2:12, 2:12] = True
+    mask[1, 14:17, 14:17] = True  # 9 of 109
+    kept, pieces = drop_specks(mask)
+    np.testing.assert_array_equal(pieces, [1, 2])
+    np.testing.assert_array_equal(kept.sum(axis=(1, 2)), [100, 109])
+
+
+def test_labels_belong_to_their_image():
+    labels = np.array([[[1, 0], [1, 0]], [[0, 2], [3, 0]]])
+    size, image = count_labels(labels, 2)
+    np.testing.assert_array_equal(size, [2, 1, 1])
+    np.testing.assert_array_equal(image, [0, 1, 1])
+
+
+def test_enlarging_keeps_planes():
+    plane = np.arange(8) * 2.0 + 1
+    enlarged = enlarge_matrix(8) @ plane
+    np.testing.assert_allclose(enlarged[1:-1], ((np.arange(16) + 0.5) / 2 - 0.5)[1:-1] * 2 + 1)
+    np.testing.assert_allclose(enlarged[[0, -1]], plane[[0, -1]])

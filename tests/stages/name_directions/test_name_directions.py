@@ -1,0 +1,171 @@
+"""The whole stage on a real, tiny generator and real digits."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.common.arrays import read_array, write_arrays
+from stages.common.errors import StageError
+from stages.name_directions.__main__ import main
+from stages.name_directions.measurements import MEASUREMENTS, NAMES
+from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
+
+SECTION = {
+    "seed": 1,
+    "dimensions": 3,
+    "class_dimensions": 1,
+    "samples": 20,
+    "step_std": 1.0,
+    "fdr": 0.05,
+    "check_images": 10,
+    "batch_size": 64,
+}
+
+
+@pytest.fixture(scope="session")
+def clean_images(tmp_path_factory, digits):
+    """A store of real clean digits as prepare_images leaves it, test split only: 24 images."""
+    path = tmp_path_factory.mktemp("clean") / "images.zarr"
+    arrays = {
+        "test_images": (digits[:24], ("sample", "channel", "y", "x")),
+        "test_labels": (np.arange(24) % 10, ("sample",)),
+    }
+    write_arrays(path, arrays, {"class_names": [str(label) for label in range(10)]})
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_stage(tiny_generator, tiny_population, tiny_ranking, tiny_images, clean_images):
+    def run(out, params, ranking=tiny_ranking, images=tiny_images, clean=clean_images):
+        main(tiny_generator, tiny_population, ranking, images, clean, out, params)
+        return out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, run_stage):
+    folder = tmp_path_factory.mktemp("done")
+    params = folder / "params.yaml"
+    params.write_text(json.dumps({"name_directions": SECTION}), encoding="utf-8")
+    return run_stage(folder / "out", params)
+
+
+def read_directions(out):
+    return pd.read_csv(out / "directions.csv", dtype={"scope": str}, keep_default_na=False, na_values=["nan"])
+
+
+def test_the_table_has_a_row_for_each_place_in_a_ranking(done, tiny_ranking):
+    table, ranking = read_directions(done), pd.read_csv(tiny_ranking / "ranking.csv", dtype={"scope": str})
+    for scope, count in [("global", 3), *((str(label), 1) for label in range(10))]:
+        own = table[table["scope"] == scope]
+        expected = ranking[(ranking["scope"] == scope) & (ranking["direction"] != 0)].head(count)
+        assert list(own["dimension"]) == list(expected["dimension"])
+        assert list(own["direction"]) == list(expected["direction"])
+    assert (table["n"].between(2, 20)).all()
+    words = {word for m in MEASUREMENTS for word in (m.more, m.less)} | {NO_CHANGE, SHAPE_CHANGE}
+    assert set(table["name"]) <= words
+    assert set(table["reach"]) <= {"global", "class-specific", "none"}
+    assert ((table["reach"] == "none") == table["name"].isin([NO_CHANGE, SHAPE_CHANGE])).all()
+
+
+def test_each_effect_lies_in_its_interval_and_the_name_is_the_largest(done):
+    table = read_directions(done)
+    for column in (*NAMES, "noise_sigma_per_std", "blur_sigma_per_std", "pixel_change_per_std"):
+        low, value, high = (pd.to_numeric(table[f"{column}{end}"]) for end in ("_low", "", "_high"))
+        known = value.notna() & low.notna()
+        assert ((low <= value + 1e-6) & (value <= high + 1e-6))[known].all(), column
+    named = {word: (m.name, sign) for m in MEASUREMENTS for word, sign in ((m.more, 1), (m.less, -1)) if word}
+    seen = 0
+    for row in table.to_dict("records"):
+        if row["name"] in named:
+            measurement, sign = named[row["name"]]
+            assert np.sign(float(row[measurement])) == sign
+            assert abs(float(row[measurement])) >= 0.05
+            seen += 1
+    assert seen, "the tiny generator must give named directions, else this tests nothing"
+
+
+def test_the_noise_column_and_its_level_are_one_measurement_in_two_units(done):
+    table, spreads = read_directions(done), pd.read_csv(done / "spreads.csv").set_index("measurement")
+    value = pd.to_numeric(table["noise"]) * spreads.loc["noise", "spread"]
+    np.testing.assert_allclose(value, pd.to_numeric(table["noise_sigma_per_std"]), rtol=1e-3, atol=1e-6)
+    assert (spreads["n"] == 200).all()
+
+
+def test_metrics_equal_a_recount(done):
+    table, metrics = read_directions(done), json.loads((done / "metrics.json").read_text())
+    named = ~table["name"].isin([NO_CHANGE, SHAPE_CHANGE])
+    assert metrics["directions"] == len(table)
+    assert metrics["all"]["named"] == named.sum()
+    assert metrics["all"]["share_named"] == pytest.approx(named.mean(), rel=1e-4)
+    assert metrics["global"]["share_named_interval"]["n"] == 3
+    shares = metrics["all"]["share_of_name"]
+    assert sum(entry["value"] for entry in shares.values()) == pytest.approx(1, abs=1e-4)
+    check = pd.read_csv(done / "figures" / "naming_check.csv")
+    right = check.loc[check["expected"] == check["named"], "groups"].sum()
+    assert metrics["naming_accuracy"] == pytest.approx(right / check["groups"].sum(), rel=1e-4)
+    interval = metrics["naming_accuracy_interval"]
+    assert interval["low"] <= metrics["naming_accuracy"] <= interval["high"]
+    assert interval["n"] == check["groups"].sum()
+
+
+def test_the_same_inputs_give_the_same_bytes(done, run_stage, tmp_path, write_params, hash_folder):
+    again = run_stage(tmp_path / "again", write_params({"name_directions": SECTION}))
+    first = hash_folder(done)
+    assert first == hash_folder(again)
+    figures = {"directions", "class_directions", "calibration", "naming_check"}
+    assert {f"figures/{name}.{kind}" for name in figures for kind in ("png", "csv")} <= set(first)
+
+
+def test_the_batch_size_moves_nothing_beyond_rounding_and_classes_may_be_left_out(
+    done, run_stage, tmp_path, write_params
+):
+    section = SECTION | {"batch_size": 7, "class_dimensions": 0}
+    other = run_stage(tmp_path / "other", write_params({"name_directions": section}))
+    table = read_directions(done)
+    pd.testing.assert_frame_equal(table[table["scope"] == "global"], read_directions(other), rtol=1e-3, atol=1e-3)
+    assert not (other / "figures" / "class_directions.png").exists()
+    assert json.loads((other / "metrics.json").read_text())["classes"]["share_named"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples": 1}, r"name_directions\.samples: got 1; allowed: greater than or equal to 2"),
+        ({"step_std": 0}, r"name_directions\.step_std: got 0; allowed: greater than 0"),
+        ({"fdr": 1.0}, r"name_directions\.fdr: got 1\.0; allowed: less than 1"),
+        ({"check_images": 9}, r"name_directions\.check_images: got 9; allowed: greater than or equal to 10"),
+        ({"dimension": 3}, r"name_directions\.dimension: unknown key; allowed here: seed, dimensions"),
+        ({"check_images": 13}, r"24 test images; name_directions\.check_images: got 13; allowed: at most 12"),
+    ],
+)
+def test_wrong_params_are_named(run_stage, tmp_path, write_params, changes, message):
+    with pytest.raises(StageError, match=message):
+        run_stage(tmp_path / "out", write_params({"name_directions": SECTION | changes}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_or_foreign_inputs_are_named(run_stage, tmp_path, write_params, tiny_ranking, clean_images):
+    params = write_params({"name_directions": SECTION})
+    with pytest.raises(StageError, match=r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"):
+        run_stage(tmp_path / "out", params, ranking=tmp_path)
+    with pytest.raises(StageError, match=r"gone: missing; make it with: dvc repro prepare_images"):
+        run_stage(tmp_path / "out", params, clean=tmp_path / "gone")
+    with pytest.raises(StageError, match=r"gone: missing; make it with: dvc repro corrupt_images"):
+        run_stage(tmp_path / "out", params, images=tmp_path / "gone")
+    table = pd.read_csv(tiny_ranking / "ranking.csv")
+    table[table["dimension"] < 70].to_csv(tmp_path / "ranking.csv", index=False)
+    with pytest.raises(StageError, match="ranks 70 dimensions in scope 'global', the generator has 80"):
+        run_stage(tmp_path / "out", params, ranking=tmp_path)
+    blank = tmp_path / "blank.zarr"
+    arrays = {
+        "test_images": (np.zeros_like(read_array(clean_images, "test_images")), ("sample", "channel", "y", "x")),
+        "test_labels": (read_array(clean_images, "test_labels"), ("sample",)),
+    }
+    write_arrays(blank, arrays, {"class_names": []})
+    with pytest.raises(StageError, match=r"blank\.zarr: cannot be calibrated on: 0 images show a stroke at noise 0\.0"):
+        run_stage(tmp_path / "out", params, clean=blank)
+    assert not (tmp_path / "out").exists()
