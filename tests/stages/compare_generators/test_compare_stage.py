@@ -1,0 +1,139 @@
+"""The stage on generators whose likeness is known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.common.errors import StageError
+from stages.compare_generators.__main__ import main
+from stages.name_directions.naming import NO_CHANGE
+
+SECTION = {"seed": 1, "top": [3, 5], "replicates": 400}
+FALLING = [10, 9, 8, 7, 3, 2, 0.1, 0.1, 0.1, 0.1]  # conv0 carries nearly all
+RISING = FALLING[::-1]
+NAMES = ["noise +", "noise +", "blurrier", "fainter", "wider"]
+OTHERS = ["slant left", "slant right", "taller", NO_CHANGE]
+
+
+@pytest.fixture
+def run(tmp_path, make_view, write_params):
+    def start(name, first, second, **changes):
+        params = write_params({"compare_generators": SECTION | changes})
+        main(first[0], second[0], first[1], second[1], tmp_path / name, params)
+        return json.loads((tmp_path / name / "metrics.json").read_text())
+
+    return start
+
+
+def test_twice_gives_equal_bytes_and_shares_by_hand(run, make_view, tmp_path, hash_folder):
+    first = make_view("first", FALLING, NAMES, OTHERS, accuracy=0.9)
+    second = make_view("second", FALLING, ["blurrier", "noise +", "taller", "wider", NO_CHANGE], OTHERS, accuracy=0.8)
+    metrics = run("one", first, second)
+    assert run("two", first, second) == metrics
+    assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+
+    assert metrics["first_population_accuracy"]["value"] == 0.9
+    assert metrics["second_population_accuracy"] | {"low": 0, "high": 0} == {
+        "value": 0.8,
+        "low": 0,
+        "high": 0,
+        "n": 100,
+    }
+    # Top 3 weigh 10, 9, 8: noise 19/27 and blur 8/27 against blur 10/27, noise 9/27, taller 8/27.
+    assert metrics["top3_name_share_overlap"]["value"] == pytest.approx(17 / 27, abs=1e-5)
+    assert metrics["top3_name_jaccard"]["value"] == pytest.approx(2 / 3, abs=1e-5)
+    assert metrics["top3_names_in_both"] == ["blurrier", "noise +"]
+    assert metrics["top3_names_in_second_only"] == ["taller"]
+    # A dimension without a visible change is shared out like the others, but is no name to have in common.
+    assert metrics["top5_name_jaccard"]["value"] == pytest.approx(3 / 5, abs=1e-5)
+    assert metrics["layer_cosine"]["value"] == pytest.approx(1)
+    assert metrics["layer_cosine_by_chance"]["p_value"] < 0.1
+
+    table = pd.read_csv(tmp_path / "one" / "comparison.csv")
+    for _, part in table.groupby(["kind", "dimensions"]):
+        assert part["first_share"].sum() == pytest.approx(1, abs=1e-4)
+        assert part["second_share"].sum() == pytest.approx(1, abs=1e-4)
+    layers = table[table["kind"] == "layer"].set_index("group")
+    assert list(layers.index) == ["conv0", "torgb0", "conv1"]
+    assert layers.loc["conv0", "first_share"] == pytest.approx(34 / np.sum(FALLING), abs=1e-5)
+    noise = table.query("dimensions == 3 and group == 'noise +'").iloc[0]
+    assert noise["first_low"] <= noise["first_share"] == pytest.approx(19 / 27, abs=1e-5)
+    assert NO_CHANGE not in set(table.query("dimensions == 3")["group"])
+    assert (tmp_path / "one" / "figures" / "shares.png").stat().st_size > 1000
+    assert (tmp_path / "one" / "figures" / "shares.csv").read_bytes() == (
+        tmp_path / "one" / "comparison.csv"
+    ).read_bytes()
+
+
+def test_generators_that_have_nothing_in_common(run, make_view):
+    first = make_view("first", FALLING, NAMES, OTHERS)
+    second = make_view("second", RISING, ["taller", "slant left", "slant right", "taller", "taller"], ["noise +"] * 4)
+    metrics = run("out", first, second)
+    assert metrics["top3_name_share_overlap"]["value"] == 0
+    assert metrics["top3_name_share_overlap_by_chance"]["p_value"] == 1
+    assert metrics["top3_names_in_both"] == []
+    assert metrics["layer_cosine"]["value"] < 0.3
+    assert metrics["layer_cosine_by_chance"]["p_value"] > 0.5
+
+
+def test_chance_is_what_dealing_out_gives(run, make_view):
+    # One name in three of each generator's six, equal influence: of the leading three any set is as likely.
+    equal = [1.0] * 6 + [0.1] * 4
+    words = ["a", "a", "b", "b", "c", "c"]
+    view = make_view("first", equal, words[:3], words[3:])
+    metrics = run("out", view, view, top=[3], replicates=5000)
+    # Slow twin: all 20 x 20 pairs of dealt sets.
+    from itertools import combinations, product
+
+    sets = [[words[place] for place in chosen] for chosen in combinations(range(6), 3)]
+    expected = np.mean([sum(min(x.count(w), y.count(w)) for w in "abc") / 3 for x, y in product(sets, sets)])
+    assert metrics["top3_name_share_overlap_by_chance"]["value"] == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"top": []}, r"compare_generators\.top: got \[\]; allowed: "),
+        ({"top": [1]}, r"compare_generators\.top\.0: got 1; allowed: greater than or equal to 2"),
+        ({"top": [3, 3]}, r"compare_generators\.top: got \[3, 3\]; allowed: each number of dimensions at most once"),
+        (
+            {"top": [3, 6]},
+            r"--first: names 5 dimensions of scope 'global', compare_generators\.top asks for 6; raise na",
+        ),
+        ({"replicates": 5}, r"compare_generators\.replicates: got 5; allowed: greater than or equal to 100"),
+    ],
+)
+def test_wrong_params(run, make_view, changes, message):
+    view = make_view("first", FALLING, NAMES, OTHERS)
+    with pytest.raises(StageError, match=message):
+        run("out", view, view, **changes)
+
+
+def test_folders_that_do_not_belong_together(run, make_view, tmp_path):
+    first, second = make_view("first", FALLING, NAMES, OTHERS), make_view("second", RISING, NAMES, OTHERS)
+    with pytest.raises(StageError, match=r"directions\.csv: its leading dimensions are not those of .*ranking\.csv"):
+        run("out", (first[0], second[1]), second)
+    with pytest.raises(StageError, match=r"directions\.csv: missing; make it with: dvc repro name_directions"):
+        run("out", (tmp_path / "absent", first[1]), second)
+    with pytest.raises(StageError, match=r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"):
+        run("out", (first[0], tmp_path / "absent"), second)
+    (first[0] / "directions.csv").write_text("scope,rank\nglobal,1\n")
+    with pytest.raises(StageError, match=r"directions\.csv: lacks the columns dimension, name; make it again"):
+        run("out", first, second)
+    ranking = second[1] / "ranking.csv"
+    table = pd.read_csv(ranking, dtype={"scope": str})
+    table[table["dimension"] != 3].to_csv(ranking, index=False)
+    with pytest.raises(StageError, match=r"scope 'global' does not hold each dimension once; make it again"):
+        run("out", second, second)
+
+
+def test_generators_of_another_architecture(run, make_view):
+    first, second = make_view("first", FALLING, NAMES, OTHERS), make_view("second", FALLING, NAMES, OTHERS)
+    path = second[1] / "ranking.csv"
+    path.write_text(path.read_text().replace("torgb0", "conv1"))
+    with pytest.raises(
+        StageError, match=r"has the layers conv0 \(4\), torgb0 \(2\), conv1 \(4\); --ranking-second has"
+    ):
+        run("out", first, second)
