@@ -2,6 +2,7 @@
 #
 #   make repro    the whole DAG, then a summary table      make lint     style and types
 #   make test     lint, then all tests                     make bench    figures of speed
+#   make study    after `make repro`: external validity over twelve classifiers, and a second generator (hours)
 #   make clean    remove the environment and what tools keep; data, DVC's cache and logs stay
 #
 # Variables: PYTHON (3.11 or 3.12), ARGS (for `make repro`, e.g. ARGS="train_classifiers --force"),
@@ -19,11 +20,15 @@ INSTALLED := $(VENV)/.installed
 # The project's own tools first, also for what they start.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test lint bench clean
+.PHONY: repro study test lint bench clean
 .DELETE_ON_ERROR:
 
 repro: $(INSTALLED)
 	failure-atlas reproduce $(ARGS)
+
+study: $(INSTALLED)
+	python -m stages --params study/params.yaml --partial
+	dvc repro study/dvc.yaml $(ARGS)
 
 test: lint
 	python -m pytest

@@ -9,6 +9,7 @@ from dvc.repo import Repo
 
 from flows.errors import FlowError
 
+DAG_FILE = "dvc.yaml"
 ALWAYS_CHANGED = "always changed"  # what DVC says of a stage that is declared to run every time
 
 
@@ -62,10 +63,12 @@ def read_dag() -> Dag:
     """Read the DAG of the project in the current folder; FlowError if DVC cannot read it."""
     try:
         with Repo() as repo:
-            order = [stage.addressing for stage in repo.index.stages]
+            # Further dvc.yaml files below the root are profiles of their own (study/), run on request.
+            stages = [stage for stage in repo.index.stages if stage.path_in_repo == DAG_FILE]
+            order = [stage.addressing for stage in stages]
             # DVC's edges point from a stage to what it depends on.
             graph = repo.index.graph
-            needs = {stage.addressing: {other.addressing for other in graph[stage]} for stage in graph}
+            needs = {stage.addressing: {other.addressing for other in graph[stage]} for stage in stages}
     except DvcException as error:
         raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
     if not needs:

@@ -7,6 +7,8 @@ from typing import Any
 
 from dvc.repo import Repo
 
+from flows.dag import DAG_FILE
+
 NUMBER = (int, float)
 
 
@@ -23,22 +25,23 @@ class Metric:
 
 
 def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
-    """Read the headline metrics of all metrics files that exist.
+    """Read the headline metrics of all metrics files of the DAG that exist.
 
     Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
     number with `<key>_interval` beside it. Plain counts (whole numbers without an interval) and groups are left to
     `dvc metrics show`, save groups named after one of `entries`, as `clean` in `{clean: {area: ...}}`.
     """
     with Repo() as repo:
-        makers = {str(Path(out.fs_path)): stage.addressing for stage in repo.index.stages for out in stage.outs}
+        makers = {str(Path(out.fs_path)): stage for stage in repo.index.stages for out in stage.outs}
         order = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
         shown = repo.metrics.show()
     files = shown.get("", {}).get("data", {})
-    rows = [
-        metric
-        for path, file in files.items()
-        for metric in _read_group(_find_maker(Path(path), makers), file.get("data") or {}, set(entries), "")
-    ]
+    rows: list[Metric] = []
+    for path, file in files.items():
+        maker = _find_maker(Path(path), makers)
+        if maker is None or maker.path_in_repo == DAG_FILE:
+            name = maker.addressing if maker is not None else path
+            rows += _read_group(name, file.get("data") or {}, set(entries), "")
     return sorted(rows, key=lambda metric: order.get(metric.stage, len(order)))
 
 
@@ -60,10 +63,7 @@ def _read_number(stage: str, key: str, value: float, interval: dict[str, Any]) -
     return Metric(stage, key, value, interval.get("low"), interval.get("high"), interval.get("n"))
 
 
-def _find_maker(path: Path, makers: dict[str, str]) -> str:
-    """The stage that writes a metrics file, alone or inside an output folder; else the file's own name."""
+def _find_maker(path: Path, makers: dict[str, Any]) -> Any:
+    """The stage that writes a metrics file, alone or inside an output folder; None if none does."""
     full = path.absolute()
-    for place in (full, *full.parents):
-        if str(place) in makers:
-            return makers[str(place)]
-    return str(path)
+    return next((makers[str(place)] for place in (full, *full.parents) if str(place) in makers), None)

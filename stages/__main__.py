@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ ROOMS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/params
 
 def main(
     params: Annotated[Path, typer.Option("--params", help="The params file to check.")] = Path("params.yaml"),
+    partial: Annotated[bool, typer.Option("--partial", help="Check what is there; sections may be missing.")] = False,
 ) -> None:
     """Check every section of params.yaml: unknown keys, wrong types, values out of range, missing sections.
 
@@ -22,27 +24,31 @@ def main(
     the last stage's typing error after the first stage's hour.
     """
     try:
-        check_params(params)
+        check_params(params, partial=partial)
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
 
 
-def check_params(path: Path) -> None:
-    """Check a whole params file; StageError for the first fault."""
+def check_params(path: Path, *, partial: bool = False) -> None:
+    """Check a whole params file; StageError for the first fault.
+
+    partial: no section has to be there. Those of a profile (`PROFILE = "study"` in a room's params) never have to.
+    """
     document = read_params(path)
     unknown = [name for name in document if name not in ROOMS]
     if unknown:
         raise StageError(f"{path}: {unknown[0]}: no stage of that name; sections: {', '.join(ROOMS)}")
     for room in ROOMS:
-        if room not in document:
+        if room in document:
+            check_room(room, document[room], path)
+        elif not partial and not hasattr(_params_of(room), "PROFILE"):
             raise StageError(f"{path}: section '{room}' is missing; it is needed by the stage of that name")
-        check_room(room, document[room], path)
 
 
 def check_room(room: str, node: Any, path: Path) -> None:
     """Check one stage's section; a stage with several entries (`ENTRIES = True`) has one section per entry."""
-    module = importlib.import_module(f"stages.{room}.params")
+    module = _params_of(room)
     model: type[Section] = module.MODEL
     if not getattr(module, "ENTRIES", False):
         check_section(node, model, room, path)
@@ -51,6 +57,10 @@ def check_room(room: str, node: Any, path: Path) -> None:
         raise StageError(f"{path}: {room}: got {node!r}; allowed: at least one named entry")
     for name, entry in node.items():
         check_section(entry, model, f"{room}.{name}", path)
+
+
+def _params_of(room: str) -> ModuleType:
+    return importlib.import_module(f"stages.{room}.params")
 
 
 if __name__ == "__main__":

@@ -58,10 +58,15 @@ def import_closure(module: Path) -> set[Path]:
     return closure
 
 
-def read_dag() -> dict[str, dict[str, Any]]:
-    """Stages of dvc.yaml by name, a foreach group as one entry with its `do` body."""
-    document = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+def read_dag(file: str = "dvc.yaml") -> dict[str, dict[str, Any]]:
+    """Stages of a dvc.yaml by name, a foreach group as one entry with its `do` body."""
+    document = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
     return {name: stage.get("do", stage) for name, stage in document["stages"].items()}
+
+
+def read_study() -> dict[str, dict[str, Any]]:
+    """Stages of the profile that `make study` runs after the DAG."""
+    return read_dag("study/dvc.yaml")
 
 
 def paths_of(entries: list[Any]) -> list[str]:
@@ -70,8 +75,10 @@ def paths_of(entries: list[Any]) -> list[str]:
 
 
 def upstream(room: str) -> set[str]:
-    """Rooms whose outs a room reads, directly or through others."""
+    """Rooms whose outs a room reads, directly or through others; a room of the study alone comes after all."""
     dag = read_dag()
+    if room not in dag:
+        return {*dag, *read_study()}
     needs = {
         name: {other for other in dag for dep in stage["deps"] if dep.startswith(f"data/{other}/")}
         for name, stage in dag.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.house import ROOT, file_of, import_closure, imported_names, modules, paths_of, read_dag, rooms, upstream
+from tests.house import ROOT, file_of, import_closure, imported_names, modules, paths_of, read_dag, read_study, rooms, upstream
 
 FLOWS_MAY_IMPORT = {"prefect", "dvc", "typer", "rich", "flows", *sys.stdlib_module_names}
 
@@ -16,18 +16,28 @@ def room_of(module: Path) -> str:
     return module.parts[1]
 
 
-def test_stages_packages_sections_and_folders_are_one() -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    assert sorted(read_dag()) == rooms() == sorted(params)
-    for name, stage in read_dag().items():
+FILES = {"dvc.yaml": ("params.yaml", "data"), "study/dvc.yaml": ("study/params.yaml", "data/study")}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_stages_packages_sections_and_folders_are_one(file: str) -> None:
+    params, folder = FILES[file]
+    dag = read_dag(file)
+    assert sorted(dag) == sorted(yaml.safe_load((ROOT / params).read_text(encoding="utf-8")))
+    for name, stage in dag.items():
         outs = paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])
-        assert all(out.startswith(f"data/{name}/") for out in outs), name
+        assert all(out.startswith(f"{folder}/{name}/") for out in outs), name
         assert f"python -m stages.{name}" in stage["cmd"], name
 
 
-def test_the_order_of_dvc_yaml_is_the_order_of_params_yaml() -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    assert list(read_dag()) == list(params)
+def test_every_room_is_a_stage_of_the_dag_or_of_the_study() -> None:
+    assert sorted({*read_dag(), *read_study()}) == rooms()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_order_of_dvc_yaml_is_the_order_of_params_yaml(file: str) -> None:
+    params = yaml.safe_load((ROOT / FILES[file][0]).read_text(encoding="utf-8"))
+    assert list(read_dag(file)) == list(params)
 
 
 @pytest.mark.parametrize("module", modules("stages"), ids=str)
@@ -51,11 +61,11 @@ def test_flows_import_no_stage(module: Path) -> None:
         assert name.split(".")[0] in FLOWS_MAY_IMPORT, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("room", rooms())
-def test_deps_are_the_import_closure(room: str) -> None:
+@pytest.mark.parametrize(("file", "room"), [(file, room) for file in FILES for room in read_dag(file)])
+def test_deps_are_the_import_closure(file: str, room: str) -> None:
     closure = import_closure(Path("stages", room, "__main__.py"))
     needed = {str(path) for path in closure if path.name != "__init__.py"}
-    listed = {dep for dep in read_dag()[room]["deps"] if dep.endswith(".py")}
+    listed = {dep for dep in read_dag(file)[room]["deps"] if dep.endswith(".py")}
     assert listed == needed, f"missing: {sorted(needed - listed)}; not imported: {sorted(listed - needed)}"
 
 
@@ -67,7 +77,7 @@ def test_package_files_hold_a_docstring_only(package: Path) -> None:
 
 
 def test_every_declared_path_of_a_command_is_a_dependency_or_an_out() -> None:
-    for name, stage in read_dag().items():
+    for name, stage in [*read_dag().items(), *read_study().items()]:
         words = [word.split("=")[-1] for word in stage["cmd"].split() if "data/" in word]
         known = [
             *stage["deps"],

@@ -17,6 +17,7 @@ from stages.common.errors import StageError
 
 PROJECT = Path(__file__).parents[2]
 PARAMS: dict[str, Any] = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+STUDY: dict[str, Any] = yaml.safe_load((PROJECT / "study" / "params.yaml").read_text(encoding="utf-8"))
 
 
 def fault_of(path: Path) -> str:
@@ -40,7 +41,8 @@ def changed(*keys: str, value: Any) -> dict[str, Any]:
 
 def test_the_projects_own_params_are_good() -> None:
     check_params(PROJECT / "params.yaml")
-    assert sorted(PARAMS) == ROOMS
+    check_params(PROJECT / "study" / "params.yaml", partial=True)
+    assert sorted({*PARAMS, *STUDY}) == ROOMS
 
 
 @pytest.mark.parametrize(
