@@ -21,9 +21,30 @@ TINY: dict[str, dict[str, Any]] = {
         "generator_channels": [8, 8, 8, 8],
         "discriminator_channels": [8, 8, 8, 8],
     },
+    "train_judges": {
+        "released": None,
+        "judge": [{"network": "residual", "width": 8, "seed": 2}, {"network": "plain", "width": 8, "seed": 3}],
+        "auditor": [{"network": "plain", "width": 8, "seed": 4}],
+        "training_images": 1500,
+    },
     "qualify_generator": {"samples": 100, "repeats": 2},
     "sample_populations": {"samples": 300, "tsne_samples": 150, "perplexity": 10.0, "probe_folds": 2},
     "rank_dimensions": {"split_halves": 2},
+    "compare_rankings": {
+        "samples": 100,
+        "attfind_samples": 10,
+        "held_out_samples": 20,
+        "random_draws": 2,
+        "top_k": [1, 3],
+        "shifts_std": [1.0, 2.0],
+        "headline_k": 3,
+        "headline_shift_std": 2.0,
+        "walk_dimensions": 3,
+        "max_shift_std": 5,
+        "split_halves": 2,
+        "bootstrap_replicates": 40,
+    },
+    "name_directions": {"dimensions": 2, "class_dimensions": 1, "samples": 10, "check_images": 10},
     "walk_corner_cases": {
         "dimensions": 3,
         "max_shift_std": 6.0,
@@ -31,7 +52,16 @@ TINY: dict[str, dict[str, Any]] = {
         "figure_classes": [3],
         "start_samples": list(range(100)),
     },
-    "compute_curves": {"top_k": [10, "all"], "headline_k": 10, "bins": 4, "random_draws": 2, "shift_samples": 40},
+    "measure_robustness": {"samples": 20, "greedy_samples": 5, "max_shift_std": 2.0, "single_max_shift_std": 2.0},
+    "judge_failures": {"contact_sheet_samples": 5},
+    "compute_curves": {
+        "top_k": [10, "all"],
+        "headline_k": 10,
+        "bins": 4,
+        "random_draws": 2,
+        "shift_samples": 40,
+        "bootstrap_replicates": 100,
+    },
 }
 
 

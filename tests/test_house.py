@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.house import ROOT, file_of, import_closure, imported_names, modules, paths_of, read_dag, read_study, rooms, upstream
+from tests.house import (
+    ROOT,
+    file_of,
+    import_closure,
+    imported_names,
+    modules,
+    paths_of,
+    read_dag,
+    read_study,
+    rooms,
+    upstream,
+)
 
 FLOWS_MAY_IMPORT = {"prefect", "dvc", "typer", "rich", "flows", *sys.stdlib_module_names}
 

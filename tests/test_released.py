@@ -1,4 +1,4 @@
-"""The released generator: whole, as pinned, small, described, and what the default run uses."""
+"""The released generator and judges: whole, as pinned, small, described, and what the default run uses."""
 
 import hashlib
 import re
@@ -10,6 +10,9 @@ import torch
 import yaml
 from safetensors import safe_open
 
+from stages.common.pinned_file import check_pinned
+from stages.train_judges.ensemble import load_ensemble
+from stages.train_judges.params import TrainJudgesParams
 from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.params import TrainStylegan2Params
@@ -18,9 +21,9 @@ from tests.house import ROOT
 
 RELEASED = ROOT / "data" / "released"
 MOST_BYTES = 30 * 2**20
-SECTION = TrainStylegan2Params.model_validate(
-    yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_stylegan2"]
-)
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+JUDGES = TrainJudgesParams.model_validate(PARAMS["train_judges"]).released
+SECTION = TrainStylegan2Params.model_validate(PARAMS["train_stylegan2"])
 
 
 def test_the_default_run_goes_on_from_the_released_snapshot_with_nothing_left_to_train() -> None:
@@ -54,7 +57,21 @@ def test_every_hash_is_that_of_the_file() -> None:
     assert listed == found
     assert SECTION.resume is not None
     assert SECTION.resume.sha256 == found["snapshot.safetensors"]
-    assert found["snapshot.safetensors"] in (RELEASED / "README.md").read_text(encoding="utf-8")
+    card = (RELEASED / "README.md").read_text(encoding="utf-8")
+    assert all(found[name] in card for name in found if name.endswith(".safetensors"))
+
+
+@pytest.mark.parametrize("name", ["judge", "auditor"])
+def test_the_default_run_takes_the_released_judges_over(name: str) -> None:
+    assert JUDGES is not None
+    path = check_pinned(getattr(JUDGES, name), "train_judges.released")
+    assert ROOT / path == RELEASED / f"{name}.safetensors"
+    ensemble = load_ensemble(path, torch.device("cpu"))
+    described = [{key: each.architecture[key] for key in ("network", "width")} for each in ensemble.members]
+    # The params say how they were made, so that training them anew makes ensembles of the same kind.
+    wanted = [{"network": member["network"], "width": member["width"]} for member in PARAMS["train_judges"][name]]
+    assert described == wanted
+    assert ensemble.class_names == list("0123456789")
 
 
 def test_the_release_is_small_and_holds_no_pickle() -> None:

@@ -26,7 +26,7 @@ FIGURES = [
 METRICS = {
     "prepare_images": ["train_images", "test_images"],
     "train_classifiers/clean": ["clean_test_accuracy.value", "corrupted_test_accuracy.low"],
-    "train_classifiers/judge": ["clean_test_accuracy.high", "corrupted_test_accuracy.n"],
+    "train_judges": ["judge.accuracy.value", "auditor.accuracy.low", "judge.calibration_error", "agreement.value"],
     "train_stylegan2": ["kimg", "style_dimensions", "generator_parameters"],
     "qualify_generator": [
         "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "label_consistency",

@@ -24,7 +24,7 @@ from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
 from stages.compare_rankings.attfind import count_passes, find_effects
-from stages.compare_rankings.checks import check_agreement, check_judge, check_sizes, count_small_budget
+from stages.compare_rankings.checks import check_agreement, check_sizes, count_small_budget
 from stages.compare_rankings.figures import draw_comparison, draw_influence
 from stages.compare_rankings.gradients import PROBABILITY, average_gradients
 from stages.compare_rankings.influence import bound_directions
@@ -43,7 +43,7 @@ from stages.compare_rankings.tables import UNMOVED, tabulate_cells, tabulate_inf
 from stages.compare_rankings.walks import LEVEL, collect_directions, walk_coarsely
 from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.ranking import read_ranking
-from stages.train_judges.ensemble import ask, load_ensemble
+from stages.train_judges.ensemble import ask, load_judge
 
 BAND = 0.95  # share of random directions in the band of the figure
 
@@ -66,9 +66,8 @@ def main(
     section = load_section(params, CompareRankingsParams, "compare_rankings")
     device = choose_device()
     network, under_test = load_networks(generator, classifier, device)
-    ensemble = load_ensemble(require(judge, "train_judges"), device)
-    check_judge(judge, ensemble, network.num_classes)
     whole = read_samples(population, network)
+    ensemble = load_judge(require(judge, "train_judges"), whole.class_names, device)
     dimensions = network.style_dimensions
     check_sizes(params, section, len(whole.styles), dimensions, network.num_classes)
     published = read_ranking(ranking) if ranking is not None else None

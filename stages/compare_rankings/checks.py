@@ -13,7 +13,6 @@ from stages.compare_rankings.params import CompareRankingsParams
 from stages.rank_dimensions.agreement import correlate_ranks, share_top
 from stages.rank_dimensions.inputs import LEAST_PER_CLASS
 from stages.rank_dimensions.ranking import GLOBAL
-from stages.train_judges.ensemble import Ensemble
 
 SAVING = 50  # the gradient scores are also computed at this part of AttFind's forward passes
 TOLERANCE = 0.01  # of the largest score: two ways to the same gradient differ by rounding only
@@ -41,15 +40,6 @@ def check_sizes(params: Path, section: CompareRankingsParams, population: int, d
         if value < low or (high is not None and value > high):
             allowed = f"{low} to {high}" if high is not None else f"at least {low}"
             raise StageError(f"{params}: compare_rankings.{key}: got {value}; allowed: {allowed}")
-
-
-def check_judge(path: Path, judge: Ensemble, classes: int) -> None:
-    """Raise StageError if the judge tells another number of classes apart."""
-    if len(judge.class_names) != classes:
-        raise StageError(
-            f"{path}: tells {len(judge.class_names)} classes apart, the generator makes {classes}; "
-            "use a judge of the same data set"
-        )
 
 
 def check_agreement(path: Path, ranking: pd.DataFrame, score: np.ndarray, *, whole: bool) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from stages.compute_curves.figures import (
     draw_projections,
     draw_shifts,
 )
-from stages.compute_curves.inputs import read_judge, read_orders, read_outcomes
+from stages.compute_curves.inputs import read_orders, read_outcomes
 from stages.compute_curves.opinions import read_classes, read_styles
 from stages.compute_curves.options import parse_named_paths
 from stages.compute_curves.paired import summarize_differences, tabulate_differences
@@ -42,6 +42,7 @@ from stages.compute_curves.shift import space_shifts
 from stages.compute_curves.shift_study import study_shifts
 from stages.compute_curves.summary import is_headline, select, summarize_curves
 from stages.rank_dimensions.inputs import Samples, load_networks, read_samples
+from stages.train_judges.ensemble import load_judge
 
 PAIRED = "paired"  # beside the classifiers' names in metrics.json
 
@@ -74,7 +75,7 @@ def main(
     _check_sizes(params, section, samples)
     outcomes = {name: read_outcomes(folder, samples) for name, folder in folders.items()}
     orders = {name: read_orders(folder, samples) for name, folder in folders.items()}
-    referee = read_judge(judge, samples, device)
+    referee = load_judge(judge, samples.class_names, device)
 
     styles, true_class = samples.styles, samples.true_class
     with Progress("judging", len(styles), "img") as progress:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from stages.common.arrays import read_array
 from stages.common.errors import StageError
@@ -12,7 +11,6 @@ from stages.compute_curves.ranking import Order, read_order
 from stages.compute_curves.results import ALL
 from stages.rank_dimensions.inputs import Samples
 from stages.rank_dimensions.ranking import GLOBAL, read_ranking
-from stages.train_judges.ensemble import Ensemble, load_ensemble
 
 
 def read_outcomes(folder: Path, samples: Samples) -> np.ndarray:
@@ -33,14 +31,3 @@ def read_orders(folder: Path, samples: Samples) -> dict[str, Order]:
     dimensions = samples.styles.shape[1]
     scopes = {ALL: GLOBAL} | {name: name for name in samples.class_names}
     return {name: read_order(table, scope, dimensions) for name, scope in scopes.items()}
-
-
-def read_judge(path: Path, samples: Samples, device: torch.device) -> Ensemble:
-    """The judge; StageError if it is unusable or tells other classes apart than the population has."""
-    judge = load_ensemble(path, device)
-    if judge.class_names != samples.class_names:
-        raise StageError(
-            f"{path}: judges the classes {', '.join(judge.class_names)}; the population has "
-            f"{', '.join(samples.class_names)}; use a judge of the same data set"
-        )
-    return judge

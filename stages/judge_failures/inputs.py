@@ -13,7 +13,7 @@ from stages.common.errors import StageError
 from stages.common.files import require
 from stages.judge_failures.claims import CORNER_CASE, SEARCH, WALK_COLUMNS, Claims
 from stages.prepare_images.store import ImageSet, read_class_names, read_images
-from stages.train_judges.ensemble import Ensemble, load_ensemble
+from stages.train_judges.ensemble import Ensemble, load_judge
 from stages.train_stylegan2.discriminator import Discriminator
 from stages.train_stylegan2.generator import Generator
 from stages.train_stylegan2.snapshot import load_discriminator
@@ -121,13 +121,7 @@ def load_judges(
     judge: Path, auditor: Path, class_names: Sequence[str], device: torch.device
 ) -> tuple[Ensemble, Ensemble]:
     """The judge and the auditor; StageError if they are one and the same, or know other classes."""
-    ensembles = load_ensemble(judge, device), load_ensemble(auditor, device)
-    for path, ensemble in zip((judge, auditor), ensembles, strict=True):
-        if ensemble.class_names != list(class_names):
-            raise StageError(
-                f"{path}: tells apart the classes {', '.join(ensemble.class_names)}; the population has "
-                f"{', '.join(class_names)}; use an ensemble of the same data set"
-            )
+    ensembles = load_judge(judge, class_names, device), load_judge(auditor, class_names, device)
     if judge.read_bytes() == auditor.read_bytes():
         raise StageError(f"{auditor}: the auditor is the judge itself; it confirms nothing unless it is another one")
     return ensembles

@@ -17,7 +17,6 @@ from stages.common.command import (
     run_stage,
 )
 from stages.common.device import choose_device
-from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
@@ -32,7 +31,7 @@ from stages.measure_robustness.table import BEYOND, JOINT, SET, SINGLE, START, t
 from stages.measure_robustness.view import View, view_styles
 from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.ranking import read_ranking
-from stages.train_judges.ensemble import load_ensemble
+from stages.train_judges.ensemble import load_judge
 
 HALF = 0.5  # true-class softmax at which a start is in doubt already
 
@@ -55,14 +54,9 @@ def main(
     device = choose_device()
     ranked = read_ranking(ranking)
     network, under_test = load_networks(generator, classifier, device)
-    judges = load_ensemble(judge, device)
     samples = read_samples(population, network)
     names = samples.class_names
-    if judges.class_names != names:
-        raise StageError(
-            f"{judge}: judges the classes {', '.join(judges.class_names)}; the population has {', '.join(names)}; "
-            "train it on the same data set"
-        )
+    judges = load_judge(judge, names, device)
     starts = draw_starts(samples.styles, samples.true_class, names, section.samples, section.seed)
     candidates = choose_candidates(ranked, starts.true_class, names, network.style_dimensions)
 
@@ -98,7 +92,7 @@ def main(
         for place, moves in ((JOINT, found.joint), (BEYOND, found.beyond), (SINGLE, found.single), (SET, found.sets))
     }
     views |= {place: view(styles) for place, styles in ends.items()}
-    table = tabulate_starts(starts, found, views, names, section.confidence)
+    table = tabulate_starts(starts, found, views, names, judges.confidence)
     metrics = summarize(table, names, section.max_shift_std, section.single_max_shift_std)
     metrics |= {"images": space.passes.images, "gradients": space.passes.gradients}
     logging.info(tell(metrics))

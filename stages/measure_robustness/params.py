@@ -19,7 +19,6 @@ class MeasureRobustnessParams(Section):
     single_step_std: float = Field(gt=0, le=5)
     budget_std: float = Field(gt=0, le=100)
     most_dimensions: int = Field(ge=1, le=1000)
-    confidence: float = Field(gt=0.5, lt=1)
     batch_size: int = Field(ge=1, le=10_000)
 
     @model_validator(mode="after")

@@ -15,7 +15,15 @@ from stages.common.files import write_json
 from stages.common.params import load_section
 from stages.prepare_images.figures import draw_samples
 from stages.prepare_images.params import PrepareImagesParams
-from stages.prepare_images.sources import DIGITS, IDX_SOURCES, drop_mnist_5k, fetch_idx, load_idx, load_mnist_5k, pad_images
+from stages.prepare_images.sources import (
+    DIGITS,
+    IDX_SOURCES,
+    drop_mnist_5k,
+    fetch_idx,
+    load_idx,
+    load_mnist_5k,
+    pad_images,
+)
 from stages.prepare_images.store import ImageSet, named_arrays
 
 FOLDER_VARIABLE = "MNIST_DIR"

@@ -30,9 +30,7 @@ def draw_learning_curve(curve: list[dict[str, float]]) -> Drawing:
     return figure, table
 
 
-def draw_reliability(
-    tables: dict[str, pd.DataFrame], errors: dict[str, float], kind: str = "test set"
-) -> Drawing:
+def draw_reliability(tables: dict[str, pd.DataFrame], errors: dict[str, float], kind: str = "test set") -> Drawing:
     """Accuracy against confidence, one panel each: on the diagonal a classifier is as often right as it claims.
 
     tables: `calibration_table` by name.  errors: calibration error by name.  kind: what the names are names of.
@@ -42,9 +40,7 @@ def draw_reliability(
         filled = table[table["n"] > 0]
         spread = np.abs(filled[["low", "high"]].to_numpy().T - filled["accuracy"].to_numpy())
         axes.plot([0, 1], [0, 1], "--", color="black", linewidth=0.8)
-        axes.errorbar(
-            filled["mean_confidence"], filled["accuracy"], spread, fmt="o", markersize=3.5, color=color
-        )
+        axes.errorbar(filled["mean_confidence"], filled["accuracy"], spread, fmt="o", markersize=3.5, color=color)
         for x, y, n in filled[["mean_confidence", "accuracy", "n"]].itertuples(index=False):
             axes.annotate(f"{n:.0f}", (x, y), (3, -9), textcoords="offset points", fontsize=6, color="#555555")
         axes.set(

@@ -101,9 +101,7 @@ def main(
 def _train(
     section: TrainJudgesParams, training: ImageSet, class_names: list[str], device: torch.device
 ) -> dict[str, Ensemble]:
-    wanted = [
-        (name, place, member) for name in ENSEMBLES for place, member in enumerate(getattr(section, name))
-    ]
+    wanted = [(name, place, member) for name in ENSEMBLES for place, member in enumerate(getattr(section, name))]
     trained: dict[str, list[Any]] = {name: [] for name in ENSEMBLES}
     with Progress("training judges", len(wanted) * section.training_images, "img") as progress:
         for name, place, member in wanted:

@@ -83,6 +83,17 @@ def load_ensemble(path: Path, device: torch.device) -> Ensemble:
     return ensemble.to(device).eval().requires_grad_(False)
 
 
+def load_judge(path: Path, class_names: Sequence[str], device: torch.device) -> Ensemble:
+    """The ensemble of a file; StageError if it is unusable or tells other classes apart than the population has."""
+    ensemble = load_ensemble(path, device)
+    if ensemble.class_names != list(class_names):
+        raise StageError(
+            f"{path}: judges the classes {', '.join(ensemble.class_names)}; the population has "
+            f"{', '.join(class_names)}; use a judge of the same data set"
+        )
+    return ensemble
+
+
 def ask(ensemble: Ensemble, images: torch.Tensor) -> torch.Tensor:
     """Calibrated probabilities float64 [N, classes] of images [N, C, H, W] in [0, 1], without gradients."""
     with torch.no_grad():

@@ -28,7 +28,7 @@ from stages.rank_dimensions.inputs import LEAST_PER_CLASS, Samples, load_network
 from stages.rank_dimensions.population_pass import score_population
 from stages.train_classifiers.evaluation import predict
 from stages.train_classifiers.networks import Classifier
-from stages.train_judges.ensemble import Ensemble, load_ensemble
+from stages.train_judges.ensemble import Ensemble, load_judge
 from stages.train_stylegan2.generator import Generator
 from stages.validate_externally.conditions import CORRUPTED, list_conditions, show_images, weigh_conditions
 from stages.validate_externally.figures import draw_correlations, draw_scatter
@@ -77,13 +77,8 @@ def main(
     device = choose_device()
     networks = {name: load_networks(generator, path, device) for name, path in files.items()}
     network = next(iter(networks.values()))[0]
-    ensemble = load_ensemble(judge, device)
-    if len(ensemble.class_names) != network.num_classes:
-        raise StageError(
-            f"{judge}: tells {len(ensemble.class_names)} classes apart, the generator makes {network.num_classes}; "
-            "use a judge of the same data set"
-        )
     world = _read_world(population, network, section, params)
+    ensemble = load_judge(judge, world.samples.class_names, device)
     test = read_images(require(images, "prepare_images"), "test")
     real = ImageSet(test.images[: section.real_images], test.labels[: section.real_images])
 

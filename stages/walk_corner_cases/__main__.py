@@ -25,7 +25,7 @@ from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.ranking import read_ranking
-from stages.train_judges.ensemble import ask
+from stages.train_judges.ensemble import ask, load_judge
 from stages.walk_corner_cases.degradation import PROGRESS, trace_walks
 from stages.walk_corner_cases.ends import Ends, look_at_ends
 from stages.walk_corner_cases.figures import (
@@ -34,7 +34,6 @@ from stages.walk_corner_cases.figures import (
     draw_degradation,
     draw_true_failures,
 )
-from stages.walk_corner_cases.inputs import load_judge
 from stages.walk_corner_cases.params import WalkCornerCasesParams
 from stages.walk_corner_cases.probe import JudgedProbe, Probe, move_styles
 from stages.walk_corner_cases.starts import MEAN, choose_starts

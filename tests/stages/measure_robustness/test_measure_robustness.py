@@ -25,7 +25,6 @@ SECTION = {
     "single_step_std": 0.5,
     "budget_std": 2.0,
     "most_dimensions": 4,
-    "confidence": 0.8,
     "batch_size": 64,
 }
 WORDS = {"class": str, "start": str, "predicted_class": str, "verdict": str, "beyond_verdict": str, "set_verdict": str}
@@ -244,7 +243,6 @@ def test_a_draw_without_walks_for_sets_is_fine(run):
     ("changes", "message"),
     [
         ({"step_std": 0}, r"measure_robustness\.step_std: got 0; allowed: greater than 0"),
-        ({"confidence": 0.5}, r"measure_robustness\.confidence: got 0\.5; allowed: greater than 0\.5"),
         ({"step": 1}, r"measure_robustness\.step: unknown key; allowed here: seed, samples"),
         ({"greedy_samples": 21}, r"measure_robustness: allowed: greedy_samples \(21\) at most samples \(20\)"),
         ({"samples": 201}, r"measure_robustness\.samples: got 201, 21 of class 0; the population has 20"),

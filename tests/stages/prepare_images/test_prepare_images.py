@@ -62,8 +62,15 @@ def test_mistake_is_one_line_and_nothing_is_written(tmp_path, write_params):
         ({"seed": -1}, r"prepare_images\.seed: got -1; allowed: greater than or equal to 0"),
         ({"seed": "1"}, r"prepare_images\.seed: got '1'; allowed: a valid integer"),
         ({"test_fraction": 0.0}, r"prepare_images\.test_fraction: got 0\.0; allowed: greater than 0"),
+        (
+            {"leave_out_mnist_5k": True},
+            r"leave_out_mnist_5k is true, which goes with source mnist alone, not .*mnist-5k",
+        ),
         ({"size_px": 64}, r"prepare_images\.size_px: got 64; allowed: 32"),
-        ({"sauce": "mnist"}, r"prepare_images\.sauce: unknown key; allowed here: source, seed, test_fraction, size_px, leave_out"),
+        (
+            {"sauce": "mnist"},
+            r"prepare_images\.sauce: unknown key; allowed here: source, seed, test_fraction, size_px, leave_out",
+        ),
     ],
 )
 def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, changes, message, write_params):

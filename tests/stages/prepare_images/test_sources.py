@@ -9,7 +9,15 @@ import pytest
 from stages.common.errors import StageError
 from stages.common.seeds import numpy_stream
 from stages.prepare_images.idx import md5
-from stages.prepare_images.sources import KNOWN_FILES, fetch_idx, load_idx, load_mnist_5k, pad_images, split_by_class
+from stages.prepare_images.sources import (
+    KNOWN_FILES,
+    drop_mnist_5k,
+    fetch_idx,
+    load_idx,
+    load_mnist_5k,
+    pad_images,
+    split_by_class,
+)
 from stages.prepare_images.store import ImageSet
 from tests.stages.prepare_images.idx_files import idx_bytes, small_set, write_source
 
@@ -118,6 +126,16 @@ def test_mnist_5k_is_what_the_checksum_says():
     assert np.bincount(train.labels).tolist() == [400] * 10
     assert np.bincount(test.labels).tolist() == [100] * 10
     assert len({image.tobytes() for image in np.concatenate([train.images, test.images])}) == 5000
+
+
+def test_the_images_of_mnist_5k_are_left_out_and_no_other():
+    known = load_mnist_5k(seed=1, test_fraction=0.2)[0]
+    one_pixel_off = known.images[:3].copy()
+    one_pixel_off[:, 0, 0] ^= 1
+    mixed = ImageSet(np.concatenate([known.images[:5], one_pixel_off]), np.r_[known.labels[:5], [7, 8, 9]])
+    left = drop_mnist_5k(mixed)
+    np.testing.assert_array_equal(left.images, one_pixel_off)
+    assert left.labels.tolist() == [7, 8, 9]
 
 
 @pytest.mark.parametrize(("height", "width", "top", "left"), [(28, 28, 2, 2), (31, 32, 0, 0), (29, 2, 1, 15)])

@@ -309,8 +309,11 @@ def test_only_true_failures_may_be_kept(run, default, caplog):
 
 
 @pytest.mark.parametrize("only", [False, True])
-def test_without_a_true_failure_the_store_is_empty_and_no_figure_drawn(run, only):
-    out = run(confidence=0.9999999999, only_true_failures=only)
+def test_without_a_true_failure_the_store_is_empty_and_no_figure_drawn(run, only, robust_judge, tmp_path):
+    judge = load_ensemble(robust_judge, torch.device("cpu"))
+    judge.confidence = 0.9999999999  # nothing is seen as surely as that
+    save_ensemble(tmp_path / "judge.safetensors", judge)
+    out = run(judge=tmp_path / "judge.safetensors", only_true_failures=only)
     cases, metrics = read_cases(out), json.loads((out / "metrics.json").read_text())
     assert metrics["true_failure_walks"]["value"] == 0
     assert metrics["true_failure_median_shift_std"] is None
@@ -335,7 +338,7 @@ def test_a_judge_that_is_missing_or_no_ensemble_or_of_other_classes_is_named(run
         run(judge=tiny_classifier)
     member = load_classifier(tiny_classifier, torch.device("cpu"))
     save_ensemble(tmp_path / "other.safetensors", Ensemble([member], list("abcdefghij")))
-    with pytest.raises(StageError, match=r"other\.safetensors: knows the classes a, b, .*, the population has 0, 1, "):
+    with pytest.raises(StageError, match=r"other\.safetensors: judges the classes a, b, .*; the population has 0, 1, "):
         run(judge=tmp_path / "other.safetensors")
 
 

@@ -1,0 +1,134 @@
+"""The stage from outside: equal bytes on a second run, what it measures, released judges, and each mistake named."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+from stages.common.errors import StageError
+from stages.prepare_images.store import read_images, to_unit
+from stages.train_classifiers.networks import Classifier
+from stages.train_judges import members
+from stages.train_judges.__main__ import main
+from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
+
+AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}
+SECTION = {
+    "seed": 1, "confidence": 0.8, "released": None,
+    "judge": [{"network": "residual", "width": 8, "seed": 2}, {"network": "plain", "width": 8, "seed": 3}],
+    "auditor": [{"network": "plain", "width": 8, "seed": 3}],
+    "training_images": 1600, "batch_size": 50, "precision": "float32", "learning_rate": 0.01, "weight_decay": 0.01,
+    "augmentation": AUGMENTATION,
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, tiny_images, write_params):
+    """A function that runs the stage with changed params and returns its folder."""
+
+    def stage(name="out", **changes):
+        params = write_params({"train_judges": SECTION | changes})
+        main(images=tiny_images, corrupted=tiny_images, out=tmp_path / name, params=params)
+        return tmp_path / name
+
+    return stage
+
+
+def pin(path):
+    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_twice_gives_equal_bytes_and_the_files_are_what_was_measured(run, hash_folder, tiny_images):
+    out = run("one")
+    hashes = hash_folder(out)
+    assert hashes == hash_folder(run("two"))
+    figures = ("reliability", "confusion", "severities")
+    assert {f"figures/{name}.{ending}" for name in figures for ending in ("png", "csv")} < set(hashes)
+
+    metrics = json.loads((out / "metrics.json").read_text())
+    test = read_images(tiny_images, "test")
+    for name, size in (("judge", 2), ("auditor", 1)):
+        ensemble = load_ensemble(out / f"{name}.safetensors", torch.device("cpu"))
+        assert len(ensemble.members) == size == metrics[name]["members"]
+        assert ensemble.temperature == pytest.approx(metrics[name]["temperature"], rel=1e-4)
+        assert ensemble.confidence == 0.8
+        right = ask(ensemble, to_unit(test.images)).argmax(1).numpy() == test.labels
+        found = metrics[name]["accuracy"]
+        assert found["value"] == pytest.approx(right.mean())
+        assert found["low"] < right.mean() <= found["high"]
+        assert found["n"] == 50
+        assert metrics[name]["accuracy_on_corrupted"]["n"] == 25
+        assert len(metrics[name]["accuracy_per_class"]) == 10
+        assert 0 <= metrics[name]["calibration_error"] <= 1
+        assert metrics[name]["sure_accuracy"]["n"] == round(metrics[name]["sure_share"]["value"] * 50)
+        wrongly_sure = metrics[name]["sure_share"]["value"] * (1 - (metrics[name]["sure_accuracy"]["value"] or 0))
+        assert metrics[name]["false_verdict_share"]["value"] == pytest.approx(wrongly_sure, abs=1e-6)
+    assert metrics["judge"]["accuracy"]["value"] > 0.5
+
+
+def test_members_of_one_seed_share_nothing_between_judge_and_auditor(run):
+    out = run(training_images=50)
+    judge, auditor = (load_ensemble(out / f"{name}.safetensors", torch.device("cpu")) for name in ("judge", "auditor"))
+    assert judge.members[1].architecture == auditor.members[0].architecture
+    pairs = zip(judge.members[1].parameters(), auditor.members[0].parameters(), strict=True)
+    assert any(not torch.equal(*pair) for pair in pairs)
+
+
+def test_released_judges_are_taken_over_and_calibrated_on_the_images_at_hand(run, tmp_path):
+    made = run("made")
+    trained = load_ensemble(made / "judge.safetensors", torch.device("cpu"))
+    trained.temperature, trained.confidence = 3.0, 0.6
+    save_ensemble(tmp_path / "judge.safetensors", trained)
+    pinned = {"judge": pin(tmp_path / "judge.safetensors"), "auditor": pin(made / "auditor.safetensors")}
+    out = run(released=pinned, training_images=1)
+    assert (out / "judge.safetensors").read_bytes() == (made / "judge.safetensors").read_bytes()
+    assert (out / "metrics.json").read_bytes() == (made / "metrics.json").read_bytes()
+
+
+def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_path):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        member = Classifier("plain", classes=2, width=8)
+    path = tmp_path / "two.safetensors"
+    save_ensemble(path, Ensemble([member], ["cat", "dog"]))
+    pinned = {"judge": pin(path), "auditor": pin(path)}
+    with pytest.raises(StageError, match=r"two\.safetensors: knows cat, dog; the images show 0, 1, .*released: null"):
+        run(released=pinned)
+    wrong = pin(path) | {"sha256": "0" * 64}
+    with pytest.raises(
+        StageError, match=rf"two\.safetensors: expected SHA-256 {'0' * 64}, found {pinned['judge']['sha256']}"
+    ):
+        run(released=pinned | {"judge": wrong})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"confidence": 0.5}, r"train_judges\.confidence: got 0\.5; allowed: greater than 0\.5"),
+        ({"judge": []}, r"train_judges\.judge: got \[\]"),
+        ({"auditor": [{"network": "plain", "width": 9, "seed": 1}]}, r"train_judges\.auditor.*width: got 9"),
+        ({"released": {"judge": None}}, r"train_judges\.released"),
+        ({"colour": 1}, r"train_judges\.colour: unknown key"),
+    ],
+)
+def test_wrong_params_are_named(run, changes, message):
+    with pytest.raises(StageError, match=message):
+        run(**changes)
+
+
+def test_a_diverging_member_is_named(run, tmp_path, monkeypatch):
+    def spoil(classifier, _):
+        torch.nn.init.constant_(classifier.head.weight, float("nan"))
+
+    monkeypatch.setattr(members, "initialise", spoil)
+    with pytest.raises(StageError, match=r"train_judges\.judge\[0\]: .*learning_rate.*it is 0\.01"):
+        run()
+    assert not (tmp_path / "out" / "judge.safetensors").exists()
+
+
+def test_missing_stores_are_named(tmp_path, tiny_images, write_params):
+    params = write_params({"train_judges": SECTION})
+    with pytest.raises(StageError, match=r"missing; make it with: dvc repro corrupt_images"):
+        main(images=tiny_images, corrupted=tmp_path / "no.zarr", out=tmp_path / "out", params=params)
