@@ -75,18 +75,8 @@ def paths_of(entries: list[Any]) -> list[str]:
 
 
 def upstream(room: str) -> set[str]:
-    """Rooms whose outs a room reads, directly or through others; a room of the study alone comes after all."""
-    dag = read_dag()
+    """Rooms above a room in dvc.yaml, whose order is one in which they can run; a room of the study comes after all."""
+    dag = list(read_dag())
     if room not in dag:
         return {*dag, *read_study()}
-    needs = {
-        name: {other for other in dag for dep in stage["deps"] if dep.startswith(f"data/{other}/")}
-        for name, stage in dag.items()
-    }
-    found: set[str] = set()
-    waiting = [room]
-    while waiting:
-        for need in needs[waiting.pop()] - found:
-            found.add(need)
-            waiting.append(need)
-    return found
+    return set(dag[: dag.index(room)])

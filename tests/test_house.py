@@ -51,6 +51,14 @@ def test_the_order_of_dvc_yaml_is_the_order_of_params_yaml(file: str) -> None:
     assert list(read_dag(file)) == list(params)
 
 
+def test_every_stage_reads_what_a_stage_above_it_leaves() -> None:
+    above: set[str] = set()
+    for name, stage in read_dag().items():
+        read = {Path(dep).parts[1] for dep in stage["deps"] if dep.startswith("data/")}
+        assert read <= above, name
+        above.add(name)
+
+
 @pytest.mark.parametrize("module", modules("stages"), ids=str)
 def test_imports_run_down_the_dag(module: Path) -> None:
     for name in imported_names(module):

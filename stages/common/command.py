@@ -21,6 +21,7 @@ ParamsOption = Annotated[Path, typer.Option("--params", help="The params file to
 GeneratorOption = Annotated[Path, typer.Option("--generator", help="The generator's weights file.")]
 ClassifierOption = Annotated[Path, typer.Option("--classifier", help="The weights file of the classifier under test.")]
 PopulationOption = Annotated[Path, typer.Option("--population", help="Result folder of sample_populations.")]
+NamesOption = Annotated[Path, typer.Option("--names", help="Result folder of name_directions for this classifier.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder that receives this stage's results.")]
 
 

@@ -12,6 +12,7 @@ from stages.common.arrays import read_array
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
+    NamesOption,
     OutOption,
     ParamsOption,
     PopulationOption,
@@ -41,6 +42,7 @@ from stages.compare_rankings.stability import judge_influence
 from stages.compare_rankings.summary import choose_best, summarize_comparison, tell_comparison
 from stages.compare_rankings.tables import UNMOVED, tabulate_cells, tabulate_influence, tabulate_methods
 from stages.compare_rankings.walks import LEVEL, collect_directions, walk_coarsely
+from stages.name_directions.names import read_names
 from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.ranking import read_ranking
 from stages.train_judges.ensemble import ask, load_judge
@@ -53,6 +55,7 @@ def main(
     classifier: ClassifierOption,
     judge: Annotated[Path, typer.Option(help="The weights file of the judge ensemble.")],
     population: PopulationOption,
+    names: NamesOption,
     out: OutOption,
     ranking: Annotated[
         Path | None, typer.Option(help="Result folder of rank_dimensions for this classifier, to check against.")
@@ -68,6 +71,7 @@ def main(
     network, under_test = load_networks(generator, classifier, device)
     whole = read_samples(population, network)
     ensemble = load_judge(require(judge, "train_judges"), whole.class_names, device)
+    words = read_names(names)
     dimensions = network.style_dimensions
     check_sizes(params, section, len(whole.styles), dimensions, network.num_classes)
     published = read_ranking(ranking) if ranking is not None else None
@@ -210,7 +214,7 @@ def main(
     own_walks = {label: walks.select(places) for label, places in columns.items()}
     comparison = tabulate_methods(methods, own_cell, own_walks, reference, resamples, section.max_shift_std)
     shifts = tabulate_cells(methods, outcomes, unmoved)
-    table = tabulate_influence(network.style_layout(), influence.columns)
+    table = tabulate_influence(network.style_layout(), words, influence.columns)
     metrics = {
         "samples": len(styles),
         "style_dimensions": dimensions,

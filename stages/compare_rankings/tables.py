@@ -11,6 +11,8 @@ from stages.compare_rankings.methods import Method
 from stages.compare_rankings.paired import compare_paired
 from stages.compare_rankings.shifts import Cell, Outcome
 from stages.compare_rankings.walks import CoarseWalks
+from stages.name_directions.names import Names
+from stages.rank_dimensions.ranking import GLOBAL
 from stages.train_judges.verdicts import TRUE_FAILURE, VERDICTS
 from stages.train_stylegan2.generator import StyleLayer
 
@@ -73,13 +75,17 @@ def tabulate_methods(
     return pd.DataFrame(rows)
 
 
-def tabulate_influence(layout: Sequence[StyleLayer], columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """One row per style dimension, in the order of s; columns: name -> [D]."""
+def tabulate_influence(layout: Sequence[StyleLayer], words: Names, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """One row per style dimension, in the order of s; columns: name -> [D], `effect` among them.
+
+    name: what a move that lowers the true-class softmax does to the image, empty where nobody measured it.
+    """
     layers = [layer for layer in layout for _ in range(layer.channels)]
     named = {
         "dimension": np.arange(len(layers)),
         "layer": [layer.name for layer in layers],
         "kind": [layer.kind for layer in layers],
+        "name": words.name_rows([GLOBAL] * len(layers), range(len(layers)), list(-np.sign(columns["effect"]))),
     }
     return pd.DataFrame(named | dict(columns))
 

@@ -62,6 +62,7 @@ def tabulate_directions(walks: pd.DataFrame, failures: pd.DataFrame) -> pd.DataF
     """Share of each verdict per dimension and direction, one row each, in the order of dimension and direction.
 
     walks: corner_cases.csv.  failures: the claims; only those of corner cases count.
+    name: what it does to the images, in the words of each class, the most frequent first; empty: not measured.
     walks: all of that direction, from whatever start.  reached: those that fell to 0.50; the shares are of these.
     """
     verdict = pd.Series(pd.NA, index=range(len(walks)), dtype="object")
@@ -75,9 +76,13 @@ def tabulate_directions(walks: pd.DataFrame, failures: pd.DataFrame) -> pd.DataF
             share = proportion((given == name).to_numpy())
             column = f"{name.replace(' ', '_')}_share"
             row |= {column: share["value"], f"{column}_low": share["low"], f"{column}_high": share["high"]}
-        rows.append(row)
+        rows.append(row | {"name": _join_words(members["name"])})
     shares = [f"{name.replace(' ', '_')}_share{end}" for name in VERDICTS for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=[*GROUP_COLUMNS, "walks", "reached", *shares])
+    return pd.DataFrame(rows, columns=[*GROUP_COLUMNS, "name", "walks", "reached", *shares])
+
+
+def _join_words(words: pd.Series) -> str:
+    return "; ".join(str(word) for word in words[words != ""].value_counts(sort=True).index)
 
 
 def _tabulate_opinions(

@@ -11,6 +11,7 @@ from stages.common.arrays import NamedArray, write_arrays
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
+    NamesOption,
     OutOption,
     ParamsOption,
     PopulationOption,
@@ -29,6 +30,7 @@ from stages.measure_robustness.std_space import StdSpace
 from stages.measure_robustness.summary import summarize, tell
 from stages.measure_robustness.table import BEYOND, JOINT, SET, SINGLE, START, tabulate_dimensions, tabulate_starts
 from stages.measure_robustness.view import View, view_styles
+from stages.name_directions.names import read_names
 from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.ranking import read_ranking
 from stages.train_judges.ensemble import load_judge
@@ -42,6 +44,7 @@ def main(
     judge: Annotated[Path, typer.Option(help="The judge's weights file, an ensemble.")],
     population: PopulationOption,
     ranking: Annotated[Path, typer.Option(help="Result folder of rank_dimensions for this classifier.")],
+    names: NamesOption,
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -55,10 +58,11 @@ def main(
     ranked = read_ranking(ranking)
     network, under_test = load_networks(generator, classifier, device)
     samples = read_samples(population, network)
-    names = samples.class_names
-    judges = load_judge(judge, names, device)
-    starts = draw_starts(samples.styles, samples.true_class, names, section.samples, section.seed)
-    candidates = choose_candidates(ranked, starts.true_class, names, network.style_dimensions)
+    class_names = samples.class_names
+    words = read_names(names)
+    judges = load_judge(judge, class_names, device)
+    starts = draw_starts(samples.styles, samples.true_class, class_names, section.samples, section.seed)
+    candidates = choose_candidates(ranked, starts.true_class, class_names, network.style_dimensions)
 
     def view(styles: np.ndarray) -> View:
         return view_styles(network.synthesize, under_test, judges, styles, batch_size=section.batch_size, device=device)
@@ -92,21 +96,21 @@ def main(
         for place, moves in ((JOINT, found.joint), (BEYOND, found.beyond), (SINGLE, found.single), (SET, found.sets))
     }
     views |= {place: view(styles) for place, styles in ends.items()}
-    table = tabulate_starts(starts, found, views, names, judges.confidence)
-    metrics = summarize(table, names, section.max_shift_std, section.single_max_shift_std)
+    table = tabulate_starts(starts, found, views, class_names, judges.confidence)
+    metrics = summarize(table, class_names, section.max_shift_std, section.single_max_shift_std)
     metrics |= {"images": space.passes.images, "gradients": space.passes.gradients}
     logging.info(tell(metrics))
 
     write_csv(out / "joint_walks.csv", table)
-    write_csv(out / "dimensions.csv", tabulate_dimensions(found, network.style_layout()))
+    write_csv(out / "dimensions.csv", tabulate_dimensions(found, network.style_layout(), words))
     arrays: dict[str, NamedArray] = {f"{place}_s": (styles, ("start", "style")) for place, styles in ends.items()}
     arrays |= {f"{place}_images": (views[place].images, ("start", "channel", "y", "x")) for place in views}
     flags = {"labels": starts.true_class, "reached": found.joint.reached, "set_searched": found.searched}
     arrays |= {name: (values, ("start",)) for name, values in flags.items()}
-    write_arrays(out / "walks.zarr", arrays, {"class_names": names})
+    write_arrays(out / "walks.zarr", arrays, {"class_names": class_names})
     is_sample = table["start"] != MEAN
-    curves = tabulate_curves(table[is_sample], names)
-    save_figure(draw_robustness(curves, names), out / "figures" / "robustness.png", curves)
+    curves = tabulate_curves(table[is_sample], class_names)
+    save_figure(draw_robustness(curves, class_names), out / "figures" / "robustness.png", curves)
     # The means come first, so their rows are those of the views.
     means = table[~is_sample]
     save_figure(draw_joint_walks(views, means), out / "figures" / "joint_walks.png", means)

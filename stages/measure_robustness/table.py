@@ -11,6 +11,8 @@ from stages.measure_robustness.search import Found
 from stages.measure_robustness.starts import Starts
 from stages.measure_robustness.std_space import measure_length
 from stages.measure_robustness.view import View
+from stages.name_directions.names import Names
+from stages.rank_dimensions.ranking import GLOBAL
 from stages.train_judges.verdicts import VERDICTS, give_verdicts
 from stages.train_stylegan2.generator import StyleLayer
 
@@ -82,27 +84,29 @@ def tabulate_starts(
     return pd.DataFrame(table)
 
 
-def tabulate_dimensions(found: Found, layout: Sequence[StyleLayer]) -> pd.DataFrame:
+def tabulate_dimensions(found: Found, layout: Sequence[StyleLayer], words: Names) -> pd.DataFrame:
     """How often each dimension is in a greedy set that reached 0.50, the most frequent first.
 
     chosen: in how many of the n sets, with share and 95 % Wilson interval.  mean_move_std: mean signed
-    move where chosen.
+    move where chosen.  name: what such a move does to images of all classes, empty where nobody measured it.
     """
     offset = found.sets.offset[found.searched & found.sets.reached]
     chosen = (offset != 0).sum(axis=0)
     order = np.lexsort((np.arange(len(chosen)), -chosen))[: np.count_nonzero(chosen)]
     layers = [layer for layer in layout for _ in range(layer.channels)]
+    move = offset.sum(axis=0)[order] / chosen[order]
     low, high = wilson(chosen[order], np.full(len(order), len(offset)))
     return pd.DataFrame(
         {
             "dimension": order,
             "layer": [layers[dimension].name for dimension in order],
             "kind": [layers[dimension].kind for dimension in order],
+            "name": words.name_rows([GLOBAL] * len(order), list(order), list(np.sign(move))),
             "chosen": chosen[order],
             "share": chosen[order] / max(len(offset), 1),
             "low": low,
             "high": high,
             "n": len(offset),
-            "mean_move_std": offset.sum(axis=0)[order] / chosen[order],
+            "mean_move_std": move,
         }
     )

@@ -12,6 +12,7 @@ from stages.common.arrays import write_arrays
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
+    NamesOption,
     OutOption,
     ParamsOption,
     PopulationOption,
@@ -23,6 +24,7 @@ from stages.common.figures import save_figure
 from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
 from stages.common.progress import Progress
+from stages.name_directions.names import read_names
 from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.ranking import read_ranking
 from stages.train_judges.ensemble import ask, load_judge
@@ -54,6 +56,7 @@ def main(
     judge: Annotated[Path, typer.Option(help="The judge's ensemble, which says what class an image still shows.")],
     population: PopulationOption,
     ranking: Annotated[Path, typer.Option(help="Result folder of rank_dimensions for this classifier.")],
+    names: NamesOption,
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -68,12 +71,13 @@ def main(
     ranked = read_ranking(ranking)
     network, under_test = load_networks(generator, classifier, device)
     samples = read_samples(population, network)
-    names = samples.class_names
-    ensemble = load_judge(judge, names, device)
+    class_names = samples.class_names
+    ensemble = load_judge(judge, class_names, device)
+    words = read_names(names)
     _check_indices(params, "start_samples", section.start_samples, len(samples.styles))
-    _check_indices(params, "figure_classes", section.figure_classes, len(names))
-    starts = choose_starts(samples.styles, samples.true_class, len(names), section.start_samples)
-    candidates = choose_candidates(ranked, section.scope, starts.true_class, names, network.style_dimensions)
+    _check_indices(params, "figure_classes", section.figure_classes, len(class_names))
+    starts = choose_starts(samples.styles, samples.true_class, len(class_names), section.start_samples)
+    candidates = choose_candidates(ranked, section.scope, starts.true_class, class_names, network.style_dimensions)
 
     probe = Probe(network.synthesize, under_test, section.batch_size, device)
     judged = JudgedProbe(probe, partial(ask, ensemble))
@@ -114,12 +118,13 @@ def main(
         starts=starts,
         start_softmax=start_softmax,
         layout=network.style_layout(),
-        class_names=names,
+        words=words,
+        class_names=class_names,
     )
     ends, failed = look(walks), look(stop_at_true_failures(measure, walks, failures))
     corner_cases = add_verdicts(ends.table, judged.consult(ends.styles), ends.true_class, failures, ensemble.confidence)
     true_failures = add_failures(failed.table, failures.select(failures.found))
-    start_table = tabulate_starts(starts, start_softmax, walks, skipped, names)
+    start_table = tabulate_starts(starts, start_softmax, walks, skipped, class_names)
     from_mean, is_mean = corner_cases["start"] == MEAN, start_table["start"] == MEAN
     metrics = summarize_walks(corner_cases[from_mean], start_table[is_mean], section.max_shift_std)
     if section.start_samples:
@@ -139,11 +144,13 @@ def main(
         ending, rows = "the first true failure of its walks", np.arange(len(rows))
     write_csv(out / "corner_cases.csv", corner_cases)
     write_csv(out / "starts.csv", start_table)
-    _write_ends(out / "corner_cases.zarr", ends, "corner_case", names, reached=corner_cases["reached"].to_numpy(bool))
-    _write_ends(out / "true_failures.zarr", failed, "true_failure", names, corner_case=rows)
+    _write_ends(
+        out / "corner_cases.zarr", ends, "corner_case", class_names, reached=corner_cases["reached"].to_numpy(bool)
+    )
+    _write_ends(out / "true_failures.zarr", failed, "true_failure", class_names, corner_case=rows)
     shown = corner_cases[from_mean]
     figure = draw_corner_cases(
-        start_images[: len(names)],
+        start_images[: len(class_names)],
         start_table[is_mean],
         ends.images[: len(shown)],
         shown,
@@ -152,18 +159,18 @@ def main(
     )
     save_figure(figure, out / "figures" / "fig7_corner_cases.png", shown)
     for index in section.figure_classes:
-        own = corner_cases[from_mean & (corner_cases["class"] == names[index])]
+        own = corner_cases[from_mean & (corner_cases["class"] == class_names[index])]
         if not len(own):
-            logging.info("class %s: no walk from its mean style to show; no figure 5", names[index])
+            logging.info("class %s: no walk from its mean style to show; no figure 5", class_names[index])
             continue
         begin = np.repeat(starts.styles[[index]], len(own), axis=0)  # the first starts are the class means, in order
-        sheet, table = trace_walks(probe, begin, own, index, names)
-        figure = draw_degradation(sheet, table, PROGRESS, names[index])
+        sheet, table = trace_walks(probe, begin, own, index, class_names)
+        figure = draw_degradation(sheet, table, PROGRESS, class_names[index])
         save_figure(figure, out / "figures" / f"fig5_degradation_class{index}.png", table)
-    nearest = choose_nearest(true_failures, names)
+    nearest = choose_nearest(true_failures, class_names)
     if len(nearest):
         table = true_failures.iloc[nearest]
-        figure = draw_true_failures(failed.images[nearest], table, names, len(true_failures))
+        figure = draw_true_failures(failed.images[nearest], table, class_names, len(true_failures))
         save_figure(figure, out / "figures" / "true_failures.png", table)
     write_json(out / "metrics.json", metrics)
 

@@ -22,7 +22,7 @@ def trace_walks(
     move = corner_cases["direction"].to_numpy() * shift
     styles = np.concatenate([move_styles(start_styles, dimension, share * move) for share in PROGRESS])
     images, softmax = probe.show(styles)
-    copied = corner_cases[["class", "rank", "dimension", "layer", "kind", "direction", "reached"]]
+    copied = corner_cases[["class", "rank", "dimension", "layer", "kind", "direction", "name", "reached"]]
     table = pd.concat([copied] * len(PROGRESS), ignore_index=True)
     table["progress"] = np.repeat(PROGRESS, len(corner_cases))
     table["shift_std"] = np.outer(PROGRESS, corner_cases["shift_std"]).ravel()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stages.name_directions.names import Names
 from stages.train_stylegan2.generator import StyleLayer
 from stages.walk_corner_cases.probe import Probe, move_styles
 from stages.walk_corner_cases.starts import Starts
@@ -32,10 +33,11 @@ def look_at_ends(
     starts: Starts,
     start_softmax: np.ndarray,
     layout: Sequence[StyleLayer],
+    words: Names,
     class_names: Sequence[str],
 ) -> Ends:
     """Make the image at each walk's end and tell what the classifier says; start_softmax: [S, C]."""
     styles = move_styles(starts.styles[walks.start], walks.dimension, walks.step * walks.shift_std)
     images, softmax = probe.show(styles)
-    table = tabulate_walks(walks, starts, start_softmax, softmax, layout, class_names)
+    table = tabulate_walks(walks, starts, start_softmax, softmax, layout, words, class_names)
     return Ends(styles, images, starts.true_class[walks.start], table)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure, show_image, tile
+from stages.name_directions.names import shorten_name
 from stages.train_judges.verdicts import LABEL_CHANGED, TRUE_FAILURE, UNREADABLE
 
 GAP_PX = 12  # room for one line of text, in image pixels
@@ -80,14 +81,17 @@ def draw_degradation(images: np.ndarray, table: pd.DataFrame, progress: Sequence
         cells = []
         for column, image in enumerate(images[row]):
             entry = entries[row * images.shape[1] + column]
-            text = f"{entry.dimension}{ARROWS[entry.direction]} {entry.probability:.2f}"
+            text = (
+                f"{entry.dimension}{ARROWS[entry.direction]} {entry.probability:.2f}\n{shorten_name(str(entry.name))}"
+            )
             cells.append(Cell(image, text, BLACK if entry.reached else MIS_COLOR))
         rows.append(cells)
     title = (
         f"class {class_name}: from the mean style to the end of each walk\n"
-        "titles: dimension, direction, true-class softmax; red: never fell to 0.50"
+        "titles: dimension, direction, true-class softmax, what the move does (?: not measured)\n"
+        "red: never fell to 0.50"
     )
-    return draw_sheet(rows, [f"{share:.0%}" for share in progress], title)
+    return draw_sheet(rows, [f"{share:.0%}" for share in progress], title, lines=2)
 
 
 def draw_corner_cases(
@@ -116,14 +120,15 @@ def draw_corner_cases(
             far = f"{predicted}, {case.shift_std:.1f} std"
             text = far if case.reached else f"not by {case.shift_std:.0f} std"
             verdict = str(case.verdict) if case.reached else ""
+            text += f"\n{shorten_name(str(case.name))}"
             cells.append(Cell(corner_images[place], text, BLACK if case.reached else MIS_COLOR, verdict))
         rows.append(cells)
     title = (
         f"mean style of each class, then {ending}\n"
-        "titles: predicted class (the next one, if still right), shift; red: never fell to 0.50\n"
-        f"frames: the judge's verdict on the image, at confidence {confidence:g}"
+        "titles: predicted class (the next one, if still right), shift, what the move does (?: not measured)\n"
+        f"red: never fell to 0.50; frames: the judge's verdict on the image, at confidence {confidence:g}"
     )
-    figure = draw_sheet(rows, list(starts["class"]), title)
+    figure = draw_sheet(rows, list(starts["class"]), title, lines=2)
     count = corner_cases["verdict"].value_counts()
     frames = [_frame(verdict, (0, 0), 1, 1) for verdict in FRAMES]
     labels = [f"{verdict}: {MEANINGS[verdict]} (n={count.get(verdict, 0)})" for verdict in FRAMES]
@@ -155,7 +160,7 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
                 Cell(
                     images[place],
                     f"{case.predicted_class}, {case.true_failure_shift_std:.1f} std\n"
-                    f"judge {case.true_failure_judge_probability:.2f}",
+                    f"judge {case.true_failure_judge_probability:.2f}\n{shorten_name(str(case.name))}",
                 )
                 for place, case in zip(own, table.iloc[own].itertuples(), strict=True)
             ]
@@ -163,10 +168,10 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
     without = [name for name in class_names if name not in labels]
     title = (
         f"first true failure on each walk, nearest first ({len(table)} of {total})\n"
-        "titles: class that the classifier sees, shift, the judge's probability of the true class"
-        + (f"\nno walk meets one: {', '.join(without)}" if without else "")
+        "titles: class that the classifier sees, shift, the judge's probability of the true class,\n"
+        "what the move does (?: not measured)" + (f"\nno walk meets one: {', '.join(without)}" if without else "")
     )
-    return draw_sheet(rows, labels, title, lines=2)
+    return draw_sheet(rows, labels, title, lines=3)
 
 
 def _frame(verdict: str, corner: tuple[float, float], width: float, height: float) -> Rectangle:

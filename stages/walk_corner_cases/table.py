@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stages.common.errors import StageError
+from stages.name_directions.names import Names
 from stages.rank_dimensions.ranking import GLOBAL
 from stages.train_judges.verdicts import TRUE_FAILURE, VERDICTS, give_verdicts
 from stages.train_stylegan2.generator import StyleLayer
@@ -46,11 +47,13 @@ def tabulate_walks(
     start_softmax: np.ndarray,
     end_softmax: np.ndarray,
     layout: Sequence[StyleLayer],
+    words: Names,
     class_names: Sequence[str],
 ) -> pd.DataFrame:
     """One row per walk, in the order of `walks`.
 
     start_softmax: [S, C].  end_softmax: [M, C].  layout: the layers of S, in order.
+    words: for what the move does to the image, empty where nobody measured it.
     shift, shift_std: how far the walk went, in raw style units and in stds, never negative; the farthest tried where
     the walk did not reach 0.50.  predicted_class, rival_class: the most probable at the end, and the most
     probable apart from the true one.
@@ -61,6 +64,7 @@ def tabulate_walks(
     others = end_softmax.copy()
     others[np.arange(len(others)), true_class] = -1
     rival = others.argmax(axis=1)
+    direction = np.sign(walks.step).astype(np.int64)
     return pd.DataFrame(
         {
             "class": names[true_class],
@@ -69,7 +73,8 @@ def tabulate_walks(
             "dimension": walks.dimension,
             "layer": [layers[dimension].name for dimension in walks.dimension],
             "kind": [layers[dimension].kind for dimension in walks.dimension],
-            "direction": np.sign(walks.step).astype(np.int64),
+            "direction": direction,
+            "name": words.name_rows(list(names[true_class]), list(walks.dimension), list(direction)),
             "shift": np.abs(walks.step) * walks.shift_std,
             "shift_std": walks.shift_std,
             "start_probability": start_softmax[walks.start, true_class],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -18,6 +19,7 @@ import yaml
 from stages.common.arrays import write_arrays
 from stages.common.files import write_csv
 from stages.rank_dimensions.__main__ import main as rank_dimensions
+from stages.rank_dimensions.ranking import GLOBAL
 from stages.sample_populations.latents import balance_labels, draw_latents
 from stages.sample_populations.population import Population, sample_population, write_population
 from stages.sample_populations.style_table import tabulate_styles
@@ -109,6 +111,18 @@ def tiny_ranking(
     params.write_text(yaml.safe_dump({"rank_dimensions": section}), encoding="utf-8")
     rank_dimensions(tiny_generator, tiny_classifier, tiny_population, folder / "out", params)
     return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def tiny_names(tmp_path_factory: pytest.TempPathFactory, tiny_ranking: Path) -> Path:
+    """Folder as name_directions leaves it, without figures: words for the first two dimensions of each ranking."""
+    ranking = pd.read_csv(tiny_ranking / "ranking.csv", dtype={"scope": str})
+    first = ranking[ranking["rank"] <= 2]
+    words = first.assign(name=np.where(first["rank"] == 1, "noise +", "larger"), second_name="")
+    words.loc[first["scope"] == GLOBAL, "second_name"] = "blurrier"
+    folder = tmp_path_factory.mktemp("tiny_names")
+    write_csv(folder / "directions.csv", words[["scope", "rank", "dimension", "direction", "name", "second_name"]])
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -33,21 +33,21 @@ METHODS = 15
 
 
 @pytest.fixture
-def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking):
+def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
     def run_main(name="out", judge=tiny_judge, population=tiny_population, ranking=tiny_ranking, **changes):
         params = write_params({"compare_rankings": SECTION | changes})
-        main(tiny_generator, tiny_classifier, judge, population, tmp_path / name, ranking, params)
+        main(tiny_generator, tiny_classifier, judge, population, tiny_names, tmp_path / name, ranking, params)
         return tmp_path / name
 
     return run_main
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory, tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking):
+def out(tmp_path_factory, tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
     folder = tmp_path_factory.mktemp("compared")
     (folder / "params.yaml").write_text(json.dumps({"compare_rankings": SECTION}), encoding="utf-8")
     main(
-        tiny_generator, tiny_classifier, tiny_judge, tiny_population, folder / "out", tiny_ranking,
+        tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_names, folder / "out", tiny_ranking,
         folder / "params.yaml",
     )  # fmt: skip
     return folder / "out"

@@ -114,6 +114,7 @@ def corner_cases(
     tiny_classifier: Path,
     tiny_population: Path,
     tiny_ranking: Path,
+    tiny_names: Path,
     judge: Path,
 ) -> Path:
     """Folder as walk_corner_cases leaves it; its search consults `judge`."""
@@ -126,6 +127,6 @@ def corner_cases(
     params.write_text(yaml.safe_dump({"walk_corner_cases": section}), encoding="utf-8")
     walk_corner_cases(
         generator=tiny_generator, classifier=tiny_classifier, judge=judge, population=tiny_population,
-        ranking=tiny_ranking, out=folder / "out", params=params,
+        ranking=tiny_ranking, names=tiny_names, out=folder / "out", params=params,
     )  # fmt: skip
     return folder / "out"

@@ -209,7 +209,7 @@ def test_unfit_judges_are_refused(run, judge, make_ensemble):
     with pytest.raises(StageError, match="the auditor is the judge itself"):
         run(auditor=judge)
     other = make_ensemble(5, [f"class {index}" for index in range(10)])
-    with pytest.raises(StageError, match=r"tells apart the classes class 0, class 1, .* use an ensemble of the same"):
+    with pytest.raises(StageError, match=r"judges the classes class 0, class 1, .* use a judge of the same"):
         run(judge=other)
 
 

@@ -109,7 +109,14 @@ def test_verdict_shares_are_counted_per_source_and_class():
 
 def test_directions_count_their_own_walks_and_give_shares_of_those_that_arrived():
     walks = pd.DataFrame(
-        {"dimension": [3, 3, 3, 1], "layer": "b4", "kind": "conv", "direction": [1, 1, -1, 1], "reached": True}
+        {
+            "dimension": [3, 3, 3, 1],
+            "layer": "b4",
+            "kind": "conv",
+            "direction": [1, 1, -1, 1],
+            "reached": True,
+            "name": ["wider", "larger", "", "noise +"],
+        }
     )
     failures = pd.DataFrame(
         {
@@ -121,6 +128,7 @@ def test_directions_count_their_own_walks_and_give_shares_of_those_that_arrived(
     table = tabulate_directions(walks, failures)
     assert table[["dimension", "direction"]].to_numpy().tolist() == [[1, 1], [3, -1], [3, 1]]
     assert table["walks"].tolist() == [1, 1, 2]
+    assert table["name"].tolist() == ["noise +", "", "wider; larger"]
     assert table["reached"].tolist() == [0, 1, 2]
     assert table["true_failure_share"].tolist()[1:] == [1, 0.5]
     assert np.isnan(table["true_failure_share"][0])

@@ -31,11 +31,11 @@ WORDS = {"class": str, "start": str, "predicted_class": str, "verdict": str, "be
 
 
 @pytest.fixture(scope="module")
-def start_stage(tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking):
+def start_stage(tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
     def start(folder, ranking=tiny_ranking, judge=tiny_judge, **changes):
         params = folder.parent / f"{folder.name}.yaml"
         params.write_text(yaml.safe_dump({"measure_robustness": SECTION | changes}), encoding="utf-8")
-        main(tiny_generator, tiny_classifier, judge, tiny_population, ranking, folder, params)
+        main(tiny_generator, tiny_classifier, judge, tiny_population, ranking, tiny_names, folder, params)
         return folder
 
     return start

@@ -88,7 +88,7 @@ def test_a_weak_effect_that_no_class_shows_alone_is_shared_unless_the_classes_di
     labels = np.repeat(np.arange(10), 10)
     noise = np.random.default_rng(1).normal(0, 1, 100)
     noise -= np.repeat(noise.reshape(10, 10).mean(axis=1), 10)  # class means are exact
-    shared, carried = noise + 0.4, noise + 4.0 * (labels == 3)
+    shared, carried = noise + 0.3, noise + 3.0 * (labels == 3)
     assert shared.mean() == pytest.approx(carried.mean())
     assert stats.ttest_1samp(shared[:10], 0, alternative="greater").pvalue > 0.05
     assert find_reach(shared, labels, 10, 1.0, 0.05) == "global"

@@ -31,21 +31,23 @@ SECTION = {
 
 
 @pytest.fixture
-def run(tmp_path, write_params, tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking):
-    def run_main(name="out", ranking=tiny_ranking, judge=robust_judge, **changes):
+def run(
+    tmp_path, write_params, tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names
+):
+    def run_main(name="out", ranking=tiny_ranking, judge=robust_judge, names=tiny_names, **changes):
         params = write_params({"walk_corner_cases": SECTION | changes})
-        main(tiny_generator, tiny_classifier, judge, tiny_population, ranking, tmp_path / name, params)
+        main(tiny_generator, tiny_classifier, judge, tiny_population, ranking, names, tmp_path / name, params)
         return tmp_path / name
 
     return run_main
 
 
 @pytest.fixture(scope="module")
-def default(tmp_path_factory, tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking):
+def default(tmp_path_factory, tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names):
     """Results with the params above, made once and read only."""
     folder = tmp_path_factory.mktemp("walks")
     (folder / "params.yaml").write_text(yaml.safe_dump({"walk_corner_cases": SECTION}), encoding="utf-8")
-    paths = (tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking)
+    paths = (tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names)
     main(*paths, folder / "out", folder / "params.yaml")
     return folder / "out"
 
@@ -373,3 +375,20 @@ def test_a_ranking_of_another_generator_is_refused(run, tmp_path, tiny_ranking):
     table.drop(columns="std").to_csv(tmp_path / "ranking.csv", index=False)
     with pytest.raises(StageError, match=r"ranking\.csv: lacks the columns std"):
         run(ranking=tmp_path)
+
+
+def test_walks_bear_the_words_of_their_class_then_those_of_all(default, tiny_names):
+    cases = pd.read_csv(default / "corner_cases.csv", dtype={"class": str, "name": str}).fillna({"name": ""})
+    words = pd.read_csv(tiny_names / "directions.csv", dtype={"scope": str}).fillna({"second_name": ""})
+    for class_name, case in zip(cases["class"], cases.itertuples(), strict=True):
+        same = (words["dimension"] == case.dimension) & (words["direction"] == case.direction)
+        own, shared = (words[same & (words["scope"] == scope)] for scope in (class_name, "global"))
+        wanted = own["name"].tolist() or [f"{row.name}, {row.second_name}" for row in shared.itertuples(index=False)]
+        assert case.name == (wanted[0] if wanted else "")
+    assert {"noise +", "larger", ""} <= set(cases["name"])
+    assert "name" in pd.read_csv(default / "figures" / "fig5_degradation_class0.csv")
+
+
+def test_missing_names_are_named(run, tmp_path):
+    with pytest.raises(StageError, match=r"directions\.csv: missing; make it with: dvc repro name_directions"):
+        run(names=tmp_path)
