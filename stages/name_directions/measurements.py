@@ -1,14 +1,16 @@
 """All measurements of an image in one row, and the words for more and for less of each."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from stages.name_directions.outline import outline_strokes
 from stages.name_directions.shape import find_centreline, measure_shape
 from stages.name_directions.texture import measure_texture
 
-AT_ONCE = 250  # images in memory; each is measured on its own
+AT_ONCE = 60  # images per thread; each is measured on its own, and SciPy lets other threads run
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,14 @@ def measure_images(images: np.ndarray) -> np.ndarray:
 
     Colours are averaged. A row is NaN where the image holds no stroke.
     """
-    parts = [np.empty((0, len(NAMES)))]
-    for first in range(0, len(images), AT_ONCE):
-        grey = images[first : first + AT_ONCE].astype(np.float64).mean(axis=1) / 255
-        outlines = outline_strokes(grey)
-        centreline = find_centreline(outlines.mask)
-        values = measure_texture(grey, outlines, centreline) | measure_shape(outlines, centreline)
-        parts.append(np.stack([values[name] for name in NAMES], axis=1))
-    return np.concatenate(parts)
+    parts = [images[first : first + AT_ONCE] for first in range(0, len(images), AT_ONCE)]
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        return np.concatenate([np.empty((0, len(NAMES))), *threads.map(_measure_part, parts)])
+
+
+def _measure_part(images: np.ndarray) -> np.ndarray:
+    grey = images.astype(np.float64).mean(axis=1) / 255
+    outlines = outline_strokes(grey)
+    centreline = find_centreline(outlines.mask)
+    values = measure_texture(grey, outlines, centreline) | measure_shape(outlines, centreline)
+    return np.stack([values[name] for name in NAMES], axis=1)

@@ -50,6 +50,7 @@ def measure_move(
         moved[:, dimension] += np.float32(sign * step_std * std)
         ends.append(renderer.draw(moved))
     up, down = ends
-    differences = (measure(up) - measure(down)) / (2 * step_std)
+    at_up, at_down = np.split(measure(np.concatenate(ends)), 2)
+    differences = (at_up - at_down) / (2 * step_std)
     pixels = np.abs(up.astype(np.float64) - down).mean(axis=(1, 2, 3)) / 255 / (2 * step_std)
     return MoveEffects(differences, pixels)
