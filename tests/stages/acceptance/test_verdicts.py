@@ -1,0 +1,168 @@
+"""Verdicts follow from intervals, sample counts and the generator's gate."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.acceptance.measures import Measure, find_measure
+from stages.acceptance.params import Criterion
+from stages.acceptance.verdicts import FAIL, NOT_ASSESSABLE, PASS, count_verdicts, decide, decide_all
+
+NAN = float("nan")
+
+
+def build_criterion(name="it", **changes):
+    return Criterion(**{
+        "id": name, "metric": "a: b", "comparison": ">=", "bar": 0.9, "reason": "because", "supports": "a clause",
+        **changes,
+    })  # fmt: skip
+
+
+def build_measure(low, high, n=100):
+    return Measure((low + high) / 2, low, high, n, has_interval=True)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "low", "high", "verdict"),
+    [
+        (">=", 0.9, 0.95, PASS),
+        (">", 0.9, 0.95, NOT_ASSESSABLE),
+        (">", 0.91, 0.95, PASS),
+        (">=", 0.8, 0.9, NOT_ASSESSABLE),
+        (">", 0.8, 0.9, FAIL),
+        (">=", 0.8, 0.89, FAIL),
+        (">=", 0.8, 0.95, NOT_ASSESSABLE),
+        ("<=", 0.8, 0.9, PASS),
+        ("<", 0.8, 0.9, NOT_ASSESSABLE),
+        ("<", 0.8, 0.89, PASS),
+        ("<=", 0.9, 0.95, NOT_ASSESSABLE),
+        ("<", 0.9, 0.95, FAIL),
+        ("<=", 0.91, 0.95, FAIL),
+        (">=", 0.95, NAN, PASS),
+        (">=", 0.8, NAN, NOT_ASSESSABLE),
+        ("<=", 0.95, NAN, FAIL),
+        ("<=", 0.8, NAN, NOT_ASSESSABLE),
+    ],
+)
+def test_an_interval_decides_if_it_lies_on_one_side_of_the_bar(comparison, low, high, verdict):
+    criterion = build_criterion(comparison=comparison)
+    assert decide(criterion, Measure(NAN, low, high, 100, has_interval=True)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("comparison", "value", "verdict"),
+    [(">=", 0.9, PASS), (">", 0.9, FAIL), ("<=", 0.9, PASS), ("<", 0.9, FAIL), (">=", 0.8, FAIL), ("<", 0.8, PASS)],
+)
+def test_a_number_without_an_interval_decides_alone(comparison, value, verdict):
+    assert decide(build_criterion(comparison=comparison), Measure(value)).verdict == verdict
+
+
+@given(
+    bounds=st.tuples(st.floats(-10, 10), st.floats(-10, 10)).map(sorted),
+    bar=st.floats(-10, 10),
+    comparison=st.sampled_from([">=", "<=", ">", "<"]),
+)
+def test_the_opposite_criterion_has_the_opposite_verdict(bounds, bar, comparison):
+    opposite = {">=": "<", "<": ">=", "<=": ">", ">": "<="}[comparison]
+    found = build_measure(*bounds)
+    first, second = (
+        decide(build_criterion(comparison=each, bar=bar), found).verdict for each in (comparison, opposite)
+    )
+    assert second == {PASS: FAIL, FAIL: PASS}.get(first, NOT_ASSESSABLE)
+
+
+def test_what_was_not_measured_or_rests_on_too_little_is_not_assessable():
+    assert decide(build_criterion(), Measure(NAN, has_interval=True)).because.startswith("not measured")
+    good = build_measure(0.95, 0.99, n=29)
+    assert decide(build_criterion(min_samples=29), good).verdict == PASS
+    few = decide(build_criterion(min_samples=30), good)
+    assert (few.verdict, few.because) == (NOT_ASSESSABLE, "rests on 29 samples, at least 30 are asked for")
+    unknown = decide(build_criterion(min_samples=30), Measure(0.99))
+    assert (unknown.verdict, unknown.because) == (
+        NOT_ASSESSABLE, "states no sample count, at least 30 are asked for"
+    )  # fmt: skip
+    bad = build_measure(0.1, 0.2, n=29)
+    assert decide(build_criterion(min_samples=30), bad).verdict == NOT_ASSESSABLE, "too few to fail it, too"
+
+
+@pytest.mark.parametrize(
+    ("gate", "verdict", "passed"),
+    [((0.95, 0.99), PASS, True), ((0.5, 0.6), NOT_ASSESSABLE, False), ((0.5, 0.99), NOT_ASSESSABLE, False)],
+)
+def test_a_gate_must_pass_for_what_depends_on_it(gate, verdict, passed):
+    criteria = [
+        build_criterion("leans"),
+        build_criterion("real", needs_generator=False),
+        build_criterion("wide", gate="generator"),
+        build_criterion("good", gate="generator"),
+    ]
+    fine = build_measure(0.95, 0.99)
+    verdicts = decide_all(criteria, {"leans": fine, "real": fine, "wide": build_measure(*gate), "good": fine})
+    by_id = {each.criterion.id: each for each in verdicts}
+    assert list(by_id) == ["leans", "real", "wide", "good"]
+    assert by_id["leans"].verdict == verdict
+    assert by_id["real"].verdict == by_id["good"].verdict == PASS
+    if not passed:
+        assert by_id["leans"].because == "the generator did not pass: wide"
+    assert count_verdicts(verdicts)["generator_passed"] is passed
+
+
+def test_counts():
+    criteria = [build_criterion(name, needs_generator=False) for name in ("one", "two", "three", "four")]
+    bounds = {"one": (0.95, 1), "two": (0.1, 0.2), "three": (0.1, 0.2), "four": (0.1, 1)}
+    found = {name: build_measure(*interval) for name, interval in bounds.items()}
+    assert count_verdicts(decide_all(criteria, found)) == {
+        "criteria": 4, "pass": 1, "fail": 2, "not_assessable": 1, "generator_passed": None,
+    }  # fmt: skip
+
+
+METRICS = {
+    "accuracy": {"value": 0.9, "low": 0.8, "high": 0.95, "n": 50},
+    "shift": 9.5,
+    "shift_interval": {"low": 9, "high": None, "n": 60},
+    "walks": 100,
+    "group": {"value": 3, "shares": {"2": {"value": None, "low": None, "high": None, "n": 0}}},
+    "name": "text",
+    "flag": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "low", "high", "n", "has_interval"),
+    [
+        ("accuracy", 0.9, 0.8, 0.95, 50, True),
+        ("accuracy.low", 0.8, NAN, NAN, 50, False),
+        ("accuracy.value", 0.9, NAN, NAN, 50, False),
+        ("shift", 9.5, 9, NAN, 60, True),
+        ("shift.low", 9, NAN, NAN, 60, False),
+        ("shift.high", NAN, NAN, NAN, 60, False),
+        ("walks", 100, NAN, NAN, None, False),
+        ("group.value", 3, NAN, NAN, None, False),
+        ("group.shares.2", NAN, NAN, NAN, 0, True),
+    ],
+)
+def test_both_forms_of_interval_and_their_parts_are_found(key, value, low, high, n, has_interval):
+    found = find_measure(METRICS, key)
+    for got, expected in ((found.value, value), (found.low, low), (found.high, high)):
+        assert got == expected or (math.isnan(got) and math.isnan(expected))
+    assert (found.n, found.has_interval) == (n, has_interval)
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "text"),
+    [
+        ("acuracy", KeyError, "accuracy, flag, group"),
+        ("group.share.2", KeyError, "shares, value"),
+        ("group.shares.3", KeyError, "2"),
+        ("walks.low", KeyError, "accuracy"),
+        ("walks.deeper.low", KeyError, "accuracy"),
+        ("name", TypeError, "str"),
+        ("flag", TypeError, "bool"),
+        ("group.shares", TypeError, "dict"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(key, error, text):
+    with pytest.raises(error, match=text):
+        find_measure(METRICS, key)
