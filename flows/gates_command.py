@@ -1,0 +1,133 @@
+"""`failure-atlas gates`: the verdicts on the acceptance criteria as a table and an exit code."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from flows.errors import FlowError
+
+GATES_HELP = """Show the verdicts on the acceptance criteria, and end with an exit code for CI.
+
+The stage `acceptance` decides them; this command reads what it left. It refuses to show verdicts that are older than
+what they rest on, unless --stale-ok is given.
+
+\b
+Examples:
+  failure-atlas gates                              this project's verdicts
+  failure-atlas gates --file BUNDLE/gates.json     those of a bundle, or in a clone without data
+  failure-atlas reproduce acceptance && failure-atlas gates
+
+Exit code: 0 all criteria pass, 1 one fails (or there are no verdicts to show), 2 wrong command line, 3 none fails but
+some are not assessable.
+"""
+
+GATES = Path("data/acceptance/gates.json")
+STAGE = "acceptance"
+PASS, FAIL, NOT_ASSESSABLE = "pass", "fail", "not assessable"
+STYLES = {PASS: "green", FAIL: "bold red", NOT_ASSESSABLE: "yellow"}
+EXIT_FAIL, EXIT_NOT_ASSESSABLE = 1, 3
+HEADER = ("criterion", "verdict", "found", "asked for", "why", "supports")
+LOG_WIDTH = 140  # columns, where there is no terminal
+
+
+def gates(
+    file: Annotated[Path | None, typer.Option("--file", help="A gates.json to show instead of this project's.")] = None,
+    stale_ok: Annotated[
+        bool, typer.Option("--stale-ok", help="Show them even if what they rest on has changed since.")
+    ] = False,
+) -> None:
+    """Print the verdicts and exit by them."""
+    if file is None and not stale_ok:
+        require_current()
+    criteria = read_gates(file or GATES)
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    console.print(gate_table(criteria))
+    counts = {verdict: sum(each["verdict"] == verdict for each in criteria) for verdict in STYLES}
+    console.print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()), highlight=False)
+    code = exit_code(criteria)
+    if code:
+        raise typer.Exit(code)
+
+
+def read_gates(path: Path) -> list[dict[str, Any]]:
+    """The criteria of a gates.json; FlowError if it is missing, cut or of another form."""
+    if not path.is_file():
+        raise FlowError(f"{path}: missing; make it with: failure-atlas reproduce {STAGE}")
+    try:
+        return parse_gates(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise FlowError(f"{path}: {error}; make it again with: failure-atlas reproduce {STAGE}") from error
+
+
+def parse_gates(text: str) -> list[dict[str, Any]]:
+    """The criteria in the text of a gates.json; ValueError if it is of another form, or holds none."""
+    try:
+        criteria = json.loads(text)["criteria"]
+        known = bool(criteria) and all(each["verdict"] in STYLES and each["id"] for each in criteria)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no JSON ({error})") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no list of criteria with id and verdict ({error})") from error
+    if not known:
+        raise ValueError(f"no criteria, or a verdict other than {', '.join(STYLES)}")
+    return list(criteria)
+
+
+def exit_code(criteria: list[dict[str, Any]]) -> int:
+    """0 all pass, 1 one fails, 3 none fails but some are not assessable."""
+    verdicts = {each["verdict"] for each in criteria}
+    if FAIL in verdicts:
+        return EXIT_FAIL
+    return EXIT_NOT_ASSESSABLE if NOT_ASSESSABLE in verdicts else 0
+
+
+def gate_table(criteria: list[dict[str, Any]]) -> Table:
+    """The criteria for the terminal, colours by verdict."""
+    table = Table(title="Acceptance criteria", title_justify="left", title_style="bold")
+    for name in HEADER:
+        table.add_column(name, overflow="fold", no_wrap=name in ("verdict", "asked for"))
+    for each in criteria:
+        asked = f"{each.get('comparison', '')} {_number(each.get('bar'))}"
+        row = (each["id"], each["verdict"], tell_found(each), asked, each.get("because", ""), each.get("supports", ""))
+        table.add_row(*row, style=STYLES[each["verdict"]])
+    return table
+
+
+def tell_found(criterion: dict[str, Any]) -> str:
+    """Value, interval and sample count in one line."""
+    found = criterion.get("found") or {}
+    text = _number(found.get("value"))
+    low, high = found.get("low"), found.get("high")
+    if low is not None or high is not None:
+        text += f" [{_number(low)}, {_number(high)}]"
+    return text + (f", n={found['n']:,}" if isinstance(found.get("n"), int) else "")
+
+
+def require_current() -> None:
+    """FlowError if the stage that makes the verdicts, or one before it, is not up to date."""
+    if not Path("dvc.yaml").is_file():
+        raise FlowError(f"{Path.cwd()}: no dvc.yaml here; go to the project's root and try again")
+    from dvc.exceptions import DvcException  # DVC takes a second to import: not for --help
+    from dvc.repo import Repo
+
+    from flows.dag import tell
+
+    try:
+        with Repo() as repo:
+            changed = repo.status([STAGE], with_deps=True)
+    except DvcException as error:
+        raise FlowError(f"DVC cannot tell whether {GATES} is up to date: {tell(error)}") from error
+    if changed:
+        raise FlowError(
+            f"{GATES}: not up to date, for these stages have changed: {', '.join(sorted(changed))}; run: "
+            f"failure-atlas reproduce {STAGE}, or see the old verdicts with --stale-ok"
+        )
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (int, float)) else "unknown"

@@ -1,0 +1,95 @@
+"""The command `failure-atlas verify`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.errors import FlowError
+
+VERIFY_HELP = """Check an evidence bundle: is all of it as it was signed, and does it agree with itself and the data?
+
+Checked are the signature, every file of the bundle (none changed, missing or extra), dvc.lock against the bytes (MD5 of
+files and folders, params, commands), the metrics in the report against the metrics files, the data against the recorded
+SHA-256, and the bundles before this one, back to the first. What does not hold is named, with the file.
+
+--rerun executes the code of that commit, so look at whose it is; it takes as long as the run took. On a machine of the
+same kind (processor, GPUs, system, Python, packages, threads) all outputs must have the same bytes; on another kind the
+metrics must agree: intervals overlap, numbers without one differ by at most --tolerance of the larger.
+
+The chain cannot show that a bundle newer than this one is missing: note the digest that `failure-atlas evidence` tells.
+
+\b
+Examples:
+  failure-atlas verify evidence/1a2b3c4d-5e6f7a8b                    in the project that made it
+  failure-atlas verify bundle --key maker.pub.pem --no-data --alone  a bundle that was handed over by itself
+  failure-atlas verify bundle --key maker.pub.pem --data ~/clone     against another copy of the data
+  failure-atlas verify evidence/1a2b3c4d-5e6f7a8b --rerun            and run its commit afresh
+
+Exit code: 0 accepted, 1 not accepted (what does not hold is named), 2 wrong command line.
+"""
+
+SHOWN_PROBLEMS = 40
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Project whose files are checked; by default the current folder if it is one."),
+    ] = None,
+    no_data: Annotated[bool, typer.Option("--no-data", help="Check the bundle without the data.")] = False,
+    keys: Annotated[
+        list[Path] | None,
+        typer.Option("--key", "-k", help="Public key that is trusted; several if it has changed along the chain."),
+    ] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Leave the bundles before this one out.")] = False,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Clone the recorded commit, run it afresh and compare.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0.0, max=1.0, help="For --rerun on another kind of machine.")
+    ] = 0.05,
+) -> None:
+    """Check one bundle and tell what was found."""
+    from flows.evidence.keys import KEY_FOLDER, PUBLIC, read_public_key
+    from flows.evidence.verification import verify as check
+
+    if not bundle.is_dir():
+        raise FlowError(f"{bundle}: no such folder; `ls evidence` shows the bundles of a project")
+    if no_data and data is not None:
+        raise FlowError("--data and --no-data: allowed is one of them")
+    if data is not None and not (data / "dvc.yaml").is_file():
+        raise FlowError(f"--data {data}: no dvc.yaml there; name the root of a project")
+    here = Path() if Path("dvc.yaml").is_file() else None
+    project = None if no_data else data or here
+    repository = data or here
+    if rerun and repository is None:
+        raise FlowError("--rerun: no project here; stand in a clone that has the commit, or name it with --data")
+    if not keys and not (KEY_FOLDER / PUBLIC).is_file():
+        raise FlowError(f"no public key at {KEY_FOLDER / PUBLIC}; name the maker's with --key")
+    trusted = [read_public_key(path) for path in keys or [KEY_FOLDER / PUBLIC]]
+    try:
+        verdict = check(bundle, trusted, project, None if alone else bundle.resolve().parent)
+    except OSError as error:
+        raise FlowError(f"{error.filename}: cannot be read ({error.strerror}); so nothing is accepted") from error
+    if rerun and repository is not None and verdict.accepted:
+        from flows.evidence.rerun import rerun as run_again
+
+        say(f"running the commit of {bundle} afresh; this takes as long as the run took")
+        run_again(bundle, repository.resolve(), tolerance, say, verdict)
+    for name, text, good in verdict.lines:
+        print(f"{'ok ' if good else 'BAD'}  {name:<10} {text}")
+    for problem in verdict.problems[:SHOWN_PROBLEMS]:
+        print(f"     {problem}")
+    if len(verdict.problems) > SHOWN_PROBLEMS:
+        print(f"     and {len(verdict.problems) - SHOWN_PROBLEMS} more")
+    print(f"{'accepted' if verdict.accepted else 'NOT ACCEPTED'}: {bundle}")
+    if not verdict.accepted:
+        raise typer.Exit(1)
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal one line."""
+    print(line, file=sys.stderr, flush=True)

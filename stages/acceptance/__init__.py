@@ -1,0 +1,1 @@
+"""Stated criteria over the metrics of a run, each with a verdict: pass, fail or not assessable."""

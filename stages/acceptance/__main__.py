@@ -1,0 +1,43 @@
+"""Hold a run against its acceptance criteria: read what was measured, decide, write."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages.acceptance.figures import draw_verdicts, tabulate_verdicts
+from stages.acceptance.inputs import read_measures
+from stages.acceptance.params import AcceptanceParams
+from stages.acceptance.verdicts import count_verdicts, decide_all
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.figures import save_figure
+from stages.common.files import write_csv, write_json
+from stages.common.params import load_section
+from stages.compute_curves.options import parse_named_paths
+
+
+def main(
+    results: Annotated[list[str], typer.Option(help="NAME=FOLDER: a result folder by the name that criteria use.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Say of each acceptance criterion whether the run passes, fails, or whether that cannot be assessed.
+
+    Leaves gates.json (each verdict with what was found), metrics.json (how many of each), gates.csv and a figure. A
+    criterion that fails does not fail this stage; `failure-atlas gates` turns the verdicts into an exit code.
+    """
+    section = load_section(params, AcceptanceParams, "acceptance")
+    found = read_measures(section.criteria, parse_named_paths(results, "--results"), params)
+    verdicts = decide_all(section.criteria, found)
+    for verdict in verdicts:
+        logging.info("%s: %s, %s", verdict.criterion.id, verdict.verdict, verdict.because)
+    table = tabulate_verdicts(verdicts)
+    write_json(out / "gates.json", {"criteria": [verdict.as_dict() for verdict in verdicts]})
+    write_csv(out / "gates.csv", table)
+    write_json(out / "metrics.json", count_verdicts(verdicts))
+    save_figure(draw_verdicts(verdicts), out / "figures" / "gates.png", table)
+
+
+if __name__ == "__main__":
+    run_stage(main, "acceptance")

@@ -1,0 +1,33 @@
+"""The metrics that the criteria name."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stages.acceptance.measures import Measure, find_measure
+from stages.acceptance.params import Criterion
+from stages.check_claims.inputs import Metrics, read_metrics
+from stages.common.errors import StageError
+
+
+def read_measures(criteria: Sequence[Criterion], folders: Mapping[str, Path], params: Path) -> dict[str, Measure]:
+    """What was measured, by the criterion's id; folders: result folders by the names that criteria call them.
+
+    Raises StageError that names the criterion's key, what it held and what is there.
+    """
+    read: dict[str, Metrics] = {}
+    found = {}
+    for index, criterion in enumerate(criteria):
+        place = f"{params}: acceptance.criteria.{index}.metric ({criterion.id}): got '{criterion.metric}'"
+        if criterion.folder not in folders:
+            raise StageError(f"{place}; allowed before the colon: {', '.join(folders)} (--results)")
+        if criterion.folder not in read:
+            stage, _, entry = criterion.folder.partition("/")
+            read[criterion.folder] = read_metrics(folders[criterion.folder], stage, entry)
+        metrics = read[criterion.folder]
+        try:
+            found[criterion.id] = find_measure(metrics.content, criterion.key)
+        except KeyError as error:
+            raise StageError(f"{place}; {metrics.path} holds no such key, there: {error.args[0]}") from error
+        except TypeError as error:
+            raise StageError(f"{place}; {metrics.path} holds no number there but {error}") from error
+    return found

@@ -1,0 +1,309 @@
+"""Two runs side by side: real commits, an experiment, bundles and the workspace, read with real git and DVC."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flows.compare_command import COMPARE_HELP, compare
+from flows.errors import FlowError
+from tests.flows.conftest import ROOT, Project
+
+# A stage that writes what its params say, in the form of this project's results.
+MAKE = """
+import json, os, yaml
+said = yaml.safe_load(open("params.yaml"))["make"]
+seed = open("inputs/images.txt").read()
+def save(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    open(path, "w").write(text)
+accuracy = {"value": said["accuracy"], "low": said["accuracy"] - 0.01, "high": said["accuracy"] + 0.01, "n": 1000}
+save("data/train/clean/metrics.json", json.dumps({"accuracy": accuracy, "steady": 1.0, "loss": 1 - said["accuracy"]}))
+area = {"value": 0.1, "low": 0.08, "high": 0.12, "n": 500}
+curves = {"paired": {"b_minus_a": {"area": area}}, "clean": {"area": said["area"], "area_interval": area}}
+save("data/curves/metrics.json", json.dumps(curves))
+save("data/population.zarr", said["population"])
+save("data/generator.safetensors", "weights")
+rows = "".join(f"{scope},{rank},{dimension},0.5,{sign}\\n" for scope in ("global", "3")
+               for rank, (dimension, sign) in enumerate(said["ranking"], 1))
+save("data/rank_dimensions/clean/ranking.csv", "scope,rank,dimension,score,direction\\n" + rows)
+save("data/name_directions/clean/directions.csv", "scope,dimension,name\\nglobal,77,noise +\\nglobal,0,thinner\\n")
+verdict = "pass" if said["accuracy"] - 0.01 >= 0.9 else "fail"
+gate = {"id": "accuracy", "verdict": verdict, "comparison": ">=", "bar": 0.9, "found": accuracy}
+save("data/acceptance/gates.json", json.dumps({"criteria": [gate, {"id": "other", "verdict": "pass", "bar": 1}]}))
+"""
+RANKING = [[dimension, 1] for dimension in range(12)]
+FIRST = {"accuracy": 0.95, "area": 0.90, "population": "frozen", "ranking": RANKING}
+SECOND = FIRST | {"accuracy": 0.88, "area": 0.91, "ranking": [[77, -1], [1, -1], *RANKING[2:9], [10, 1], [0, 1]]}
+OUTS = ["data/population.zarr", "data/generator.safetensors"]
+KEPT = [
+    "data/rank_dimensions/clean/ranking.csv",
+    "data/name_directions/clean/directions.csv",
+    "data/acceptance/gates.json",
+]
+METRICS = ["data/train/clean/metrics.json", "data/curves/metrics.json"]
+Compare = Callable[..., str]
+
+
+def make(project: Project, said: dict[str, Any], message: str) -> None:
+    (project.path / "params.yaml").write_text(json.dumps({"make": said}))
+    project.dvc("repro")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", message)
+
+
+def git(project: Project, *arguments: str) -> str:
+    return subprocess.check_output(["git", *arguments], cwd=project.path, text=True)
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A git repository with two runs, tagged `first` and `second`, and an experiment `tried` on the second."""
+    project = Project(tmp_path_factory.mktemp("history") / "project", None)
+    project.path.mkdir()
+    git(project, "init", "--quiet")
+    git(project, "config", "user.email", "test@localhost")
+    git(project, "config", "user.name", "test")
+    project.dvc("init", "--quiet")
+    shutil.copy(ROOT / ".dvc/config", project.path / ".dvc/config")
+    (project.path / ".gitignore").write_text(".dvc-site-cache/\n")
+    (project.path / "inputs").mkdir()
+    (project.path / "inputs/images.txt").write_text("one")
+    (project.path / "make.py").write_text(MAKE)
+    project.write_stages(
+        make={
+            "cmd": f"{sys.executable} make.py", "params": ["make"], "deps": ["make.py", "inputs/images.txt"],
+            "outs": [*OUTS, *({path: {"cache": False}} for path in KEPT)],
+            "metrics": [{path: {"cache": False}} for path in METRICS],
+        }
+    )  # fmt: skip
+    make(project, FIRST, "first")
+    git(project, "tag", "first")
+    (project.path / "inputs/images.txt").write_text("two")
+    (project.path / "make.py").write_text(MAKE + "# changed\n")
+    make(project, SECOND, "second")
+    git(project, "tag", "second")
+    project.dvc("exp", "run", "--quiet", "--name", "tried", "--set-param", "make.accuracy=0.99")
+    git(project, "checkout", "--quiet", "--force", "second")
+    project.dvc("checkout", "--quiet")
+    return project
+
+
+@pytest.fixture
+def run(history: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compare:
+    """A copy of the history as the current folder, and the command run there."""
+    shutil.copytree(history.path, tmp_path / "copy", symlinks=True)
+    monkeypatch.chdir(tmp_path / "copy")
+    app = typer.Typer()
+    app.command(help=COMPARE_HELP)(compare)
+
+    def start(*arguments: str) -> str:
+        result = CliRunner().invoke(app, [*arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return start
+
+
+def sections(text: str) -> dict[str, str]:
+    """Sections of the Markdown by title."""
+    return {part.split("\n", 1)[0]: part.split("\n", 1)[1] for part in text.split("\n## ")[1:]}
+
+
+def test_everything_that_changed_between_two_commits_is_told(run: Compare) -> None:
+    text = run("first", "second")
+    assert text.startswith("# Comparison of A (first) with B (second)\n")
+    found = sections(text)
+    assert "1 of 2 criteria have another verdict." in found["Acceptance criteria"]
+    assert (
+        "| accuracy | pass | fail | 0.95 [0.94, 0.96], n=1,000 | 0.88 [0.87, 0.89], n=1,000 | >= 0.9 | >= 0.9 |"
+        in found["Acceptance criteria"]
+    )
+    metrics = found["Metrics"]
+    assert "2 of 5 metrics are equal. Of the 3 with a 95 % interval on both sides, 1 moved beyond" in metrics
+    assert "and 1 within them (they overlap). 1 moved that state no interval." in metrics
+    beyond, unknown = metrics.split("Beyond their intervals:")[1].split("Without an interval:")
+    assert "| train/clean: accuracy | 0.95 [0.94, 0.96] | 1,000 | 0.88 [0.87, 0.89] | 1,000 |" in beyond
+    assert "| train/clean: loss | 0.05 |  | 0.12 |  |" in unknown
+    assert "curves: clean.area |" not in metrics
+    assert "Both rest on the same population (" in found["Paired comparison"]
+    assert "| curves: paired.b_minus_a.area | 0.1 [0.08, 0.12] | 500 | above 0 |" in found["Paired comparison"]
+    directions = found["Top 10 directions"]
+    assert "| clean | entered | 77- | noise + | beyond 10 | 1 |" in directions
+    assert "| clean | entered | 10+ |  | beyond 10 | 10 |" in directions
+    assert "| clean | left | 0+ | thinner | 1 | beyond 10 |" in directions
+    assert "| clean | left | 9+ |  | 10 | beyond 10 |" in directions
+    assert "| clean | turned round | 1- |  | 2 | 2 |" in directions
+    assert directions.count("| clean |") == 5
+    assert "generators differ" not in directions
+    assert "Inputs from outside that changed: 1." in found["Inputs and results"]
+    assert "| inputs/images.txt | f97c5d29 | b8a9f715 |" in found["Inputs and results"]
+    assert "data/population.zarr" not in found["Inputs and results"]
+    assert "| make.accuracy | 0.95 | 0.88 |" in found["Params"]
+    assert "Modules that the results were made with and that changed: 1." in found["Code"]
+    assert "| make.py |" in found["Code"]
+    assert "Not compared, since only evidence bundles record it; no bundle: first, second." in found["Environment"]
+
+
+def test_a_run_against_itself_differs_in_nothing(run: Compare) -> None:
+    text = run("second", "workspace")
+    found = sections(text)
+    assert "0 of 2 criteria have another verdict." in found["Acceptance criteria"]
+    assert "5 of 5 metrics are equal." in found["Metrics"]
+    assert "clean: the same directions in the same order." in found["Top 10 directions"]
+    assert "No input from outside changed, of 1" in found["Inputs and results"]
+    assert "No param changed" in found["Params"]
+    assert "No module that the results were made with changed, of 1" in found["Code"]
+    assert text.count("\n| ") == 3, "the paired table alone"
+
+
+def test_all_lists_what_moved_within_its_interval(run: Compare) -> None:
+    metrics = sections(run("first", "second", "--all"))["Metrics"]
+    assert "| curves: clean.area | 0.9 [0.08, 0.12] | 500 | 0.91 [0.08, 0.12] | 500 |" in metrics
+
+
+def test_an_experiment_and_the_workspace_as_it_stands(run: Compare) -> None:
+    found = sections(run("second", "tried"))
+    assert "| accuracy | fail | pass |" in found["Acceptance criteria"]
+    assert "| make.accuracy | 0.88 | 0.99 |" in found["Params"]
+    params = json.loads(Path("params.yaml").read_text())
+    params["make"]["accuracy"] = 0.5
+    Path("params.yaml").write_text(json.dumps(params))
+    with Path("make.py").open("a") as file:
+        file.write("# newer\n")
+    found = sections(run("second"))
+    assert "workspace: its results were made with other values of accuracy." not in found["Params"]
+    assert "workspace: its results were made with other values of make.accuracy." in found["Params"]
+    assert "workspace: its results were made with other versions of make.py." in found["Code"]
+    assert "5 of 5 metrics are equal." in found["Metrics"]
+
+
+def bundle(folder: Path, **environment: Any) -> Path:
+    """A bundle of the workspace, its results under a folder of the bundle's own choosing."""
+    for path in (*METRICS, *KEPT, "dvc.lock", "params.yaml"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path)
+    (folder / "environment.json").write_text(json.dumps(environment))
+    return folder
+
+
+def test_bundles_have_an_environment_and_may_keep_metrics_elsewhere(run: Compare, tmp_path: Path) -> None:
+    packages = [{"name": "numpy", "version": "2.2"}, {"name": "torch", "version": "2.13"}]
+    one = bundle(tmp_path / "one", python={"version": "3.11"}, packages=packages)
+    newer = [{"name": "dvc", "version": "3"}, {"name": "torch", "version": "2.14"}, packages[0]]
+    two = bundle(tmp_path / "two", python={"version": "3.11"}, packages=newer)
+    (two / "metrics").mkdir()
+    for path in METRICS:
+        target = two / "metrics" / path.removeprefix("data/")
+        target.parent.mkdir(parents=True)
+        (two / path).rename(target)
+    found = sections(run(str(one), str(two)))
+    assert "Entries that changed: 2." in found["Environment"]
+    assert "| packages.torch.version | 2.13 | 2.14 |" in found["Environment"]
+    assert "| packages.dvc.version | none | 3 |" in found["Environment"]
+    assert "5 of 5 metrics are equal." in found["Metrics"]
+    assert "0 of 2 criteria have another verdict." in found["Acceptance criteria"]
+    found = sections(run("first", str(one)))
+    assert "| accuracy | pass | fail |" in found["Acceptance criteria"]
+    assert "| clean | entered | 77- | noise + | beyond 10 | 1 |" in found["Top 10 directions"]
+    assert "Not compared, since only evidence bundles record it; no bundle: first." in found["Environment"]
+
+
+class Page(HTMLParser):
+    """Balanced tags, addresses and cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "td":
+            self.cells.append(data)
+
+
+def test_the_page_is_whole_needs_no_network_and_escapes(run: Compare, tmp_path: Path) -> None:
+    params = json.loads(Path("params.yaml").read_text())
+    params["make"]["note"] = "<script>alert(1)</script> | x"
+    Path("params.yaml").write_text(json.dumps(params))
+    assert run("first", "workspace", "--out", str(tmp_path / "page.html")) == ""
+    text = (tmp_path / "page.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.addresses == []
+    assert "<script>alert(1)</script> | x" in page.cells, "as text, for it is escaped"
+    assert "<script>" not in text
+    assert "train/clean: accuracy" in page.cells
+    run("first", "workspace", "--out", str(tmp_path / "page.md"))
+    assert (tmp_path / "page.md").read_text() == run("first", "workspace")
+    assert "<script>alert(1)</script> \\| x" in (tmp_path / "page.md").read_text()
+    assert not list(tmp_path.glob(".*partial"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["nowhere", "second"],
+            r"nowhere: no such revision or folder \(.*\); allowed: a git revision, a DVC experiment",
+        ),
+        (["first", "inputs"], r"inputs: a folder without dvc\.lock, so no evidence bundle; allowed: "),
+        (["first", "."], r"\.: a project, not a bundle; call this one 'workspace'"),
+        (["first", "--out", "x.pdf"], r"--out: got 'x\.pdf'; allowed: a name that ends in \.md or \.html"),
+        (["first", "--out", "no/x.md"], r"--out: got 'no/x\.md'; there is no folder no, make it first"),
+    ],
+)
+def test_mistakes_name_what_was_given_and_what_is_allowed(run: Compare, arguments: list[str], message: str) -> None:
+    with pytest.raises(FlowError, match=message):
+        run(*arguments)
+    assert not list(Path().glob("x.*"))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("dvc.lock", "a: [", r"workspace: dvc\.lock: not valid YAML \("),
+        ("params.yaml", "- a\n", r"workspace: params\.yaml: holds list, needed: a mapping"),
+        ("data/acceptance/gates.json", "{", r"workspace: data/acceptance/gates\.json: no JSON \("),
+        (
+            "data/rank_dimensions/clean/ranking.csv",
+            "a,b\n1,2\n",
+            r"ranking\.csv: no ranking \('scope'\); make it again",
+        ),
+    ],
+)
+def test_damaged_files_are_named(run: Compare, path: str, text: str, message: str) -> None:
+    Path(path).write_text(text)
+    with pytest.raises(FlowError, match=message):
+        run("first", "workspace")
+
+
+def test_missing_results_are_told_and_no_reason_to_stop(run: Compare) -> None:
+    for path in (*METRICS, *KEPT, "dvc.lock"):
+        Path(path).unlink()
+    found = sections(run("first", "workspace"))
+    assert "workspace holds no verdicts" in found["Acceptance criteria"]
+    assert "workspace holds no metrics." in found["Metrics"]
+    assert "clean: ranked in A only." in found["Top 10 directions"]
+    assert "workspace holds no dvc.lock, or an empty one." in found["Inputs and results"]
+    assert "At least one side records no population." in found["Paired comparison"]
