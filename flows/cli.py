@@ -10,9 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from flows.compare_command import COMPARE_HELP, compare
+from flows.doctor_command import DOCTOR_HELP, doctor
 from flows.environment import prepare_environment
 from flows.errors import FlowError
+from flows.evidence_command import EVIDENCE_HELP, KEY_HELP, evidence, key
+from flows.gates_command import GATES_HELP, gates
 from flows.outcome import Outcome, StageRun
+from flows.verify_command import VERIFY_HELP, verify
 
 REPRODUCE_HELP = """Bring the project up to date: run what has changed, as dvc.yaml says, and show the results.
 
@@ -91,6 +96,14 @@ def reproduce(
             say(f"error: {run.stage}: {run.error}")
     if state.is_failed():
         raise typer.Exit(1)
+
+
+app.command(help=GATES_HELP)(gates)
+app.command(help=COMPARE_HELP)(compare)
+app.command(help=EVIDENCE_HELP)(evidence)
+app.command(help=VERIFY_HELP)(verify)
+app.command(help=KEY_HELP)(key)
+app.command(help=DOCTOR_HELP)(doctor)
 
 
 def show_summary(runs: list[StageRun], entries: set[str]) -> None:

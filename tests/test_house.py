@@ -20,7 +20,8 @@ from tests.house import (
     upstream,
 )
 
-FLOWS_MAY_IMPORT = {"prefect", "dvc", "typer", "rich", "flows", *sys.stdlib_module_names}
+# cryptography signs evidence; ruamel reads dvc.lock as DVC does.
+FLOWS_MAY_IMPORT = {"cryptography", "dvc", "flows", "prefect", "rich", "ruamel", "typer", *sys.stdlib_module_names}
 
 
 def room_of(module: Path) -> str:

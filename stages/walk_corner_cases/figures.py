@@ -82,7 +82,7 @@ def draw_degradation(images: np.ndarray, table: pd.DataFrame, progress: Sequence
         for column, image in enumerate(images[row]):
             entry = entries[row * images.shape[1] + column]
             text = (
-                f"{entry.dimension}{ARROWS[entry.direction]} {entry.probability:.2f}\n{shorten_name(str(entry.name))}"
+                f"{entry.dimension}{ARROWS[entry.direction]} {entry.probability:.2f}\n{_caption(entry.name)}"
             )
             cells.append(Cell(image, text, BLACK if entry.reached else MIS_COLOR))
         rows.append(cells)
@@ -120,7 +120,7 @@ def draw_corner_cases(
             far = f"{predicted}, {case.shift_std:.1f} std"
             text = far if case.reached else f"not by {case.shift_std:.0f} std"
             verdict = str(case.verdict) if case.reached else ""
-            text += f"\n{shorten_name(str(case.name))}"
+            text += f"\n{_caption(case.name)}"
             cells.append(Cell(corner_images[place], text, BLACK if case.reached else MIS_COLOR, verdict))
         rows.append(cells)
     title = (
@@ -160,7 +160,7 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
                 Cell(
                     images[place],
                     f"{case.predicted_class}, {case.true_failure_shift_std:.1f} std\n"
-                    f"judge {case.true_failure_judge_probability:.2f}\n{shorten_name(str(case.name))}",
+                    f"judge {case.true_failure_judge_probability:.2f}\n{_caption(case.name)}",
                 )
                 for place, case in zip(own, table.iloc[own].itertuples(), strict=True)
             ]
@@ -177,3 +177,8 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
 def _frame(verdict: str, corner: tuple[float, float], width: float, height: float) -> Rectangle:
     color, line = FRAMES[verdict]
     return Rectangle(corner, width, height, fill=False, edgecolor=color, linestyle=line, linewidth=1.6, clip_on=False)
+
+
+def _caption(words: object) -> str:
+    """The first of the words, short enough for an image's width."""
+    return shorten_name(str(words)).removeprefix("class-specific ")
