@@ -54,6 +54,7 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "measure_robustness": {"samples": 20, "greedy_samples": 5, "max_shift_std": 2.0, "single_max_shift_std": 2.0},
     "judge_failures": {"contact_sheet_samples": 5},
+    "report": {"dimensions": 2, "max_shift_std": 4.0, "step_std": 1.0},
     "compute_curves": {
         "top_k": [10, "all"],
         "headline_k": 10,

@@ -81,9 +81,7 @@ def draw_degradation(images: np.ndarray, table: pd.DataFrame, progress: Sequence
         cells = []
         for column, image in enumerate(images[row]):
             entry = entries[row * images.shape[1] + column]
-            text = (
-                f"{entry.dimension}{ARROWS[entry.direction]} {entry.probability:.2f}\n{_caption(entry.name)}"
-            )
+            text = f"{entry.dimension}{ARROWS[entry.direction]} {entry.probability:.2f}\n{_caption(entry.name)}"
             cells.append(Cell(image, text, BLACK if entry.reached else MIS_COLOR))
         rows.append(cells)
     title = (

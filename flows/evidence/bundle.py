@@ -1,0 +1,214 @@
+"""Making a bundle: collect, hash, describe, sign, read back, and only then give it its name."""
+
+import os
+import shutil
+import tomllib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from flows.errors import FlowError
+from flows.evidence.chain import as_previous, find_last
+from flows.evidence.crate import CRATE, PARAMS, README, WORKFLOW, Run, describe_crate
+from flows.evidence.envelope import seal
+from flows.evidence.folder import ENVELOPE
+from flows.evidence.hashing import hash_bytes, list_files
+from flows.evidence.inventory import Inventory, is_below, take_inventory, write_json
+from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
+from flows.evidence.machine import describe_machine
+from flows.evidence.repository import Revision, read_revision
+from flows.evidence.stage_table import Outs, read_stage_table
+from flows.evidence.statement import write_statement
+from flows.evidence.verification import verify
+
+BUNDLES = Path("evidence")
+INVENTORY = "inventory.json"
+ENVIRONMENT = "environment.json"
+STAGES = "stages.json"
+README_TEXT = """# Evidence of run {name}
+
+Commit {commit}. {changed}
+
+| file | what it is |
+|---|---|
+{rows}
+
+All other files are copies from the project, under the same paths.
+
+To check it, with the maker's public key, which has to come by another way than this folder:
+
+    failure-atlas verify THIS_FOLDER --key evidence.pub.pem                    in its project
+    failure-atlas verify THIS_FOLDER --key evidence.pub.pem --no-data --alone  by itself
+
+With other tools: `attestation.dsse.json` is a DSSE envelope (Ed25519) around an in-toto Statement v1 with SLSA
+provenance v1, whose subjects marked `"in": "bundle"` are the SHA-256 of all other files here, and those marked
+`"in": "project"` of all files that the run wrote. `ro-crate-metadata.json` is an RO-Crate 1.1, profile Provenance Run
+Crate 0.5. Logs give the times in `stages.json`; nothing checks them.
+"""
+TITLES = {
+    README: "How to read and check this bundle",
+    INVENTORY: "SHA-256, MD5 and size of every file that a stage read or wrote",
+    ENVIRONMENT: "Environment: packages, Python, operating system, processor, GPUs; commit and what differs from it",
+    STAGES: "Stages: command, state, reason, seconds",
+    ENVELOPE: "in-toto statement with SLSA provenance in a signed DSSE envelope",
+    LOCK_FILE: "DVC's record of the run",
+    PARAMS: "Params of the run",
+}
+CRATE_TITLE = "All of this as an RO-Crate: files, stages, what each read and wrote"
+PLAIN_SUFFIXES = (".json", ".csv", ".html", ".md", ".txt")  # of outputs that git holds; figures are in the report
+ALWAYS_COPIED = ("data/report", "data/acceptance/gates.json", "data/check_claims/claims.json")
+HALF = ".partial-"
+
+
+def make_bundle(
+    key: Ed25519PrivateKey,
+    out: Path | None = None,
+    previous: Path | None = None,
+    trusted: Sequence[Ed25519PublicKey] = (),
+) -> Path:
+    """Make the bundle of the project in the current folder; returns its folder.
+
+    out: where to, by default evidence/NAME, the name being the commit and the digest of dvc.lock, shortened.
+    previous: the bundle to follow; by default the end of the chain in the folder that `out` lies in.
+    trusted: keys that earlier bundles are signed with, beside this one.
+    Raises FlowError that names the file if the results are not those of dvc.lock.
+    """
+    project = Path.cwd()
+    if not (project / LOCK_FILE).is_file():
+        raise FlowError(f"{project}: no {LOCK_FILE} here; run `failure-atlas reproduce` first")
+    lock_text = (project / LOCK_FILE).read_bytes()
+    revision = read_revision(project, leave_out=(out or BUNDLES / "new").parent)
+    name = f"{revision.commit[:8]}-{hash_bytes(lock_text).sha256[:8]}"
+    out = out or BUNDLES / name
+    if out.exists():
+        raise FlowError(f"{out} is there already: this state has its bundle; name another folder with --out")
+    keys = [key.public_key(), *trusted]
+    last = as_previous(previous, keys) if previous else find_last(out.parent, keys)
+    table, outs = read_stage_table()
+    lock = _require_current(lock_text, table)
+    inventory = take_inventory(project, lock, outs.metrics)
+    _require_agreement(project, lock, inventory)
+    contents = _read_files(project, inventory, outs)
+    contents |= {
+        INVENTORY: write_json(inventory.to_json()),
+        STAGES: write_json(table),
+        README: _write_readme(out.name, revision),
+        ENVIRONMENT: write_json(
+            describe_machine() | {"git": {"commit": revision.commit, "changed": revision.changed, "url": revision.url}}
+        ),
+    }
+    files = {path: hash_bytes(data) for path, data in contents.items()}
+    crate = describe_crate(_tell_run(project, out.name, revision), files, ENVELOPE, inventory, table, TITLES)
+    contents[CRATE] = write_json(crate)
+    files[CRATE] = hash_bytes(contents[CRATE])
+    payload = write_statement(
+        out.name, files, inventory, revision, table, last and last[0], last[1].place + 1 if last else 0
+    )
+    contents[ENVELOPE] = seal(payload, key)
+    _write_folder(out, contents, project, keys)
+    return out
+
+
+def _require_current(text: bytes, table: list[dict[str, Any]]) -> dict[str, LockedStage]:
+    """The stages of dvc.lock that are in dvc.yaml; FlowError if one has not run or would run again."""
+    for row in table:
+        if row["state"] != "up to date":
+            raise FlowError(f"{row['stage']}: {row['state'][:200]}; run `failure-atlas reproduce` first")
+    try:
+        lock = read_lock(text)
+    except ValueError as error:
+        raise FlowError(f"{LOCK_FILE}: {error}; run `failure-atlas reproduce` first") from error
+    for row in table:
+        if row["stage"] not in lock:
+            raise FlowError(f"{LOCK_FILE}: no stage {row['stage']}; run `failure-atlas reproduce` first")
+        if lock[row["stage"]].command != row["command"]:
+            raise FlowError(f"{LOCK_FILE}: {row['stage']}: another command than in dvc.yaml; run it again")
+    return {row["stage"]: lock[row["stage"]] for row in table}
+
+
+def _require_agreement(project: Path, lock: dict[str, LockedStage], inventory: Inventory) -> None:
+    params = {path for stage in lock.values() for path in stage.params}
+    texts = {path: (project / path).read_bytes() for path in params if (project / path).is_file()}
+    for problem in (*compare_files(lock, inventory.files), *compare_params(lock, texts)):
+        raise FlowError(f"{problem}; no evidence of a result that dvc.lock does not hold: run `dvc repro`")
+
+
+def _read_files(project: Path, inventory: Inventory, outs: Outs) -> dict[str, bytes]:
+    """The files of the project that go into the bundle, as they were hashed."""
+    plain = set(outs.plain)
+    chosen = {WORKFLOW, PARAMS, LOCK_FILE, *outs.metrics}
+    chosen |= {path for path in inventory.files if path.endswith(PLAIN_SUFFIXES) and is_below(path, plain)}
+    for path in ALWAYS_COPIED:
+        full = project / path
+        chosen |= {path} if full.is_file() else {f"{path}/{name}" for name in list_files(full)}
+    contents = {}
+    for path in sorted(chosen):
+        try:
+            contents[path] = (project / path).read_bytes()
+        except OSError as error:
+            raise FlowError(f"{path}: cannot be read ({error.strerror}); run `dvc repro`") from error
+        if hash_bytes(contents[path]) != inventory.files.get(path, hash_bytes(contents[path])):
+            raise FlowError(f"{path}: changed while the bundle was made; does something else write there? try again")
+        if path in (*TITLES, CRATE) and path not in (LOCK_FILE, PARAMS):
+            raise FlowError(
+                f"{path}: the bundle has a file of this name of its own; let the stage write to another path"
+            )
+    return contents
+
+
+def _write_readme(name: str, revision: Revision) -> bytes:
+    rows = "\n".join(f"| `{path}` | {title} |" for path, title in sorted((TITLES | {CRATE: CRATE_TITLE}).items()))
+    count = len(revision.changed)
+    changed = f"{count} paths differed from it (environment.json lists them)." if count else "Nothing differed from it."
+    return README_TEXT.format(name=name, commit=revision.commit, changed=changed, rows=rows).encode()
+
+
+def _tell_run(project: Path, name: str, revision: Revision) -> Run:
+    described: dict[str, Any] = {}
+    if (project / "pyproject.toml").is_file():
+        described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+    license_name = described.get("license")
+    return Run(
+        name,
+        str(described.get("name", project.name)),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        license_name if isinstance(license_name, str) else "",
+        revision.commit,
+        version("dvc"),
+    )
+
+
+def _write_folder(out: Path, contents: dict[str, bytes], project: Path, keys: Sequence[Ed25519PublicKey]) -> None:
+    """Write a bundle beside its place, read it back with `verify`, move it there; nothing is left if that fails."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for left in out.parent.glob(f"{HALF}*"):
+        shutil.rmtree(left)  # of a run that was killed; the run lock says that no other is at work
+    half = out.parent / f"{HALF}{out.name}"
+    try:
+        for path, data in contents.items():
+            (half / path).parent.mkdir(parents=True, exist_ok=True)
+            with (half / path).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        verdict = verify(half, keys, data=project, chain=out.parent)
+        if not verdict.accepted:
+            raise FlowError(f"the bundle does not pass its own check: {verdict.problems[0]}; try again")
+        half.rename(out)
+        _sync_folder(out.parent)
+    except OSError as error:
+        raise FlowError(f"{out}: cannot be written ({error.strerror}); make room or name another folder") from error
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,77 @@
+"""Hashes of files and folders, computed from their bytes and from nothing else."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileHash:
+    """One file: SHA-256 is the evidence, MD5 only ties it to dvc.lock, which knows no other."""
+
+    sha256: str
+    md5: str
+    size: int  # bytes
+
+
+def hash_bytes(data: bytes) -> FileHash:
+    """The hashes of bytes in memory."""
+    return FileHash(hashlib.sha256(data).hexdigest(), hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data))
+
+
+def hash_file(path: Path) -> FileHash:
+    """The hashes of a file, read once."""
+    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            sha256.update(chunk)
+            md5.update(chunk)
+            size += len(chunk)
+    return FileHash(sha256.hexdigest(), md5.hexdigest(), size)
+
+
+def list_files(root: Path) -> list[str]:
+    """The files below a folder, hidden ones included: sorted paths relative to it, with forward slashes."""
+    found = []
+    for folder, _, names in os.walk(root):
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names]
+    return sorted(found)
+
+
+def hash_path(project: Path, path: str) -> dict[str, FileHash]:
+    """The hashes of a file, or of all files below a folder, by their paths in the project; empty if it is not there."""
+    full = project / path
+    if full.is_file():
+        return {path: hash_file(full)}
+    return {f"{path}/{name}": hash_file(full / name) for name in list_files(full)}
+
+
+def select_below(files: Mapping[str, FileHash], path: str) -> dict[str, FileHash]:
+    """The entries that a path stands for: itself if it is a file, else all below it."""
+    if path in files:
+        return {path: files[path]}
+    return {name: held for name, held in files.items() if name.startswith(f"{path}/")}
+
+
+def dvc_md5(files: Mapping[str, FileHash], path: str) -> str:
+    """What DVC 3 writes in dvc.lock for a path: a file's MD5, or the MD5 of its listing of a folder and `.dir`.
+
+    files: the hashes of the path, as from `select_below`.
+    The listing is JSON: `[{"md5": ..., "relpath": ...}, ...]`, sorted by path (dvc_data.hashfile.tree).
+    """
+    if path in files:
+        return files[path].md5
+    listing = [{"md5": held.md5, "relpath": name.removeprefix(f"{path}/")} for name, held in files.items()]
+    text = json.dumps(sorted(listing, key=lambda entry: entry["relpath"]), sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def tree_sha256(files: Mapping[str, FileHash]) -> str:
+    """One SHA-256 for several files: of the lines that `sha256sum` prints for them, sorted by path."""
+    lines = "".join(f"{held.sha256}  {name}\n" for name, held in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,102 @@
+"""Every file that a stage reads or writes, with hashes computed from its bytes."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.evidence.hashing import FileHash, hash_path, list_files
+from flows.evidence.locked import LockedStage
+from flows.evidence.problem import Problem
+
+
+@dataclass(frozen=True)
+class StagePaths:
+    """What one stage reads and writes, files or folders, as dvc.lock names them."""
+
+    deps: list[str]
+    outs: list[str]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """files: path in the project -> its hashes.  metrics: the metrics files among them."""
+
+    files: dict[str, FileHash]
+    stages: dict[str, StagePaths]
+    metrics: list[str]
+
+    @property
+    def outs(self) -> list[str]:
+        """The files that a stage wrote."""
+        roots = {path for stage in self.stages.values() for path in stage.outs}
+        return [name for name in self.files if is_below(name, roots)]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The files that no stage wrote: sources, params, released data."""
+        made = set(self.outs)
+        return [name for name in self.files if name not in made]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in a bundle."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(read: Any) -> "Inventory":
+        """The inverse of `to_json`; raises TypeError, KeyError or AttributeError if it is none."""
+        return Inventory(
+            {name: FileHash(**held) for name, held in read["files"].items()},
+            {name: StagePaths(**paths) for name, paths in read["stages"].items()},
+            list(read["metrics"]),
+        )
+
+
+def take_inventory(project: Path, lock: Mapping[str, LockedStage], metrics: list[str]) -> Inventory:
+    """Hash all that the stages of dvc.lock read and write; what is not there is left out."""
+    files: dict[str, FileHash] = {}
+    done: set[str] = set()
+    for stage in lock.values():
+        for path in (*stage.deps, *stage.outs, *stage.params):
+            if path not in done and path not in files:
+                files |= hash_path(project, path)
+            done.add(path)
+    stages = {name: StagePaths([*stage.deps, *stage.params], list(stage.outs)) for name, stage in lock.items()}
+    return Inventory(dict(sorted(files.items())), stages, metrics)
+
+
+def compare_data(inventory: Inventory, project: Path) -> Iterator[Problem]:
+    """Where a project's files differ from an inventory: changed, missing, or extra in a folder that a stage wrote."""
+    roots = {path for stage in inventory.stages.values() for path in (*stage.deps, *stage.outs)}
+    for name, held in inventory.files.items():
+        full = project / name
+        if not full.is_file():
+            yield Problem(name, "missing in the data; the bundle lists it")
+            continue
+        found = hash_path(project, name)[name]
+        if found != held:
+            yield Problem(name, tell_difference(held, found, "the bundle says", "the data hold"))
+    for root in sorted(roots):
+        if (project / root).is_dir():
+            for below in list_files(project / root):
+                if f"{root}/{below}" not in inventory.files:
+                    yield Problem(f"{root}/{below}", "extra in the data; the bundle does not list it")
+
+
+def tell_difference(held: FileHash, found: FileHash, old: str, new: str) -> str:
+    """How two files differ, in words."""
+    if held.size != found.size:
+        return f"{old} {held.size} bytes, {new} {found.size}"
+    return f"{old} sha256 {held.sha256[:16]}, {new} {found.sha256[:16]}"
+
+
+def is_below(name: str, roots: set[str]) -> bool:
+    """Whether a path is one of the roots or lies in one."""
+    path = Path(name)
+    return any(place.as_posix() in roots for place in (path, *path.parents))
+
+
+def write_json(value: Any) -> bytes:
+    """JSON for people and for git: indented, one order, one line end."""
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

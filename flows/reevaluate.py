@@ -1,0 +1,274 @@
+"""The flow that re-evaluates: reproduce, judge, bundle, compare with the last accepted bundle, tell."""
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.environment import prepare_environment
+
+prepare_environment()  # Prefect reads its settings when it is imported
+
+from prefect import State, flow, runtime  # noqa: E402
+from prefect.artifacts import create_markdown_artifact  # noqa: E402
+from prefect.logging import get_run_logger  # noqa: E402
+from prefect.states import Cancelled, Completed, Failed  # noqa: E402
+
+from flows.children import Children  # noqa: E402
+from flows.dag import read_dag  # noqa: E402
+from flows.errors import FlowError  # noqa: E402
+from flows.lock import hold_lock  # noqa: E402
+from flows.notify import Notice, notify  # noqa: E402
+from flows.outcome import Outcome, StageRun  # noqa: E402
+from flows.reevaluate_history import Entry, append_entry, find_covering  # noqa: E402
+from flows.reevaluate_population import POPULATION, WHY, find_thawed, read_hashes, require_frozen  # noqa: E402
+from flows.reevaluate_pull import pull_data  # noqa: E402
+from flows.reevaluate_steps import (  # noqa: E402
+    ACCEPTED,
+    FAIL,
+    GATES,
+    PASS,
+    Gates,
+    Step,
+    StepState,
+    compare_bundles,
+    make_bundle,
+    read_accepted,
+    read_gates,
+    require_evidence,
+    write_accepted,
+)
+from flows.reproduce import reproduce  # noqa: E402
+from flows.summary import STAGE_HEADER, markdown_table, stage_rows  # noqa: E402
+from flows.terminal import log_line  # noqa: E402
+
+STEP_HEADER = ("step", "state", "what")
+SKIPPED = "Skipped"  # names of the flow's states
+ACCEPTED_STATE = "Accepted"
+REJECTED_STATE = "NotAccepted"
+OPEN_STATE = "NotAssessable"
+FAILED_STATE = "Failed"
+
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+
+
+@dataclass
+class Evaluation:
+    """What a re-evaluation came to, filled in as it goes on.
+
+    runs: the stages.  steps: all else, in order.  gates: the verdicts, None if there are none.  bundle, comparison: the
+    folder and the Markdown, None and empty if not made.
+    """
+
+    runs: list[StageRun] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    gates: Gates | None = None
+    bundle: Path | None = None
+    comparison: str = ""
+
+    @property
+    def error(self) -> str:
+        """The first step that failed, with its reason; empty if none has."""
+        return next((f"{step.name}: {step.text}" for step in self.steps if step.state is StepState.FAILED), "")
+
+
+@flow(name="reevaluate", persist_result=False)
+def reevaluate(
+    pull: bool = False, frozen_population: bool = False, evidence: bool = True, max_workers: int = 1
+) -> State[Any]:
+    """Bring the project up to date, judge it, bundle the evidence, compare it with the last accepted bundle, tell.
+
+    pull: first fetch from the DVC remote, if one is configured.  frozen_population: refuse to make the generator or
+    the population anew, so that what changes is the classifiers'.  evidence: make a bundle; nothing is accepted
+    without.  max_workers: stages at once.
+    The state holds an Evaluation and is named Accepted (all criteria pass), NotAssessable (none fails, but not all can
+    be told), NotAccepted (a criterion fails), Failed (something broke), or Skipped (another run is at work, or one
+    that began after this one was due has ended: schedules that were missed together are made up for once).
+    """
+    parameters = {"pull": pull, "frozen_population": frozen_population, "evidence": evidence}
+    logger = get_run_logger()
+    began = datetime.now(UTC)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock())
+        except FlowError as error:
+            return _skip(logger, str(error))
+        due = runtime.flow_run.scheduled_start_time
+        if runtime.deployment.id and due:
+            covering = find_covering(due, parameters)
+            if covering is not None:
+                return _skip(
+                    logger,
+                    f"was due at {due.isoformat(timespec='seconds')}; {covering.flow_run}, which began at "
+                    f"{covering.began}, has seen all that this run would see",
+                )
+        evaluation = Evaluation()
+        _evaluate(evaluation, pull, frozen_population, evidence, max_workers, logger, stack.close)
+    state = _conclude(evaluation)
+    _publish(evaluation)
+    _tell(evaluation, state, logger)
+    append_entry(
+        Entry(
+            flow_run=str(runtime.flow_run.name),
+            began=began.isoformat(timespec="seconds"),
+            ended=datetime.now(UTC).isoformat(timespec="seconds"),
+            state=str(state.name),
+            parameters=parameters,
+            message=str(state.message),
+            bundle=evaluation.bundle.name if evaluation.bundle else "",
+        )
+    )
+    return state
+
+
+def _evaluate(
+    evaluation: Evaluation,
+    pull: bool,
+    frozen: bool,
+    evidence: bool,
+    max_workers: int,
+    logger: Logger,
+    release_lock: Callable[[], None],
+) -> None:
+    """Go through the steps; what fails stops those that need it."""
+    children = Children()
+
+    def on_line(name: str) -> Callable[[str], None]:
+        return lambda line: log_line(logger, name, line)
+
+    def add(name: str, state: StepState, text: str) -> None:
+        evaluation.steps.append(Step(name, state, text))
+        log_line(logger, name, f"{state.value}: {text}")
+
+    name = "evidence"
+    try:
+        if evidence:
+            require_evidence()
+        name = "pull"
+        if pull:
+            add(name, *pull_data(children, on_line(name)))
+        name = "reproduce"
+        add(name, StepState.DONE, _reproduce(evaluation, frozen, max_workers))
+        name = "gates"
+        evaluation.gates = read_gates()
+        if evaluation.gates is None:
+            add(name, StepState.SKIPPED, f"no {GATES}: nothing says what is good enough, so nothing is accepted")
+        else:
+            add(name, StepState.DONE, evaluation.gates.tell())
+        name = "evidence"
+        if not evidence:
+            add(name, StepState.SKIPPED, "not asked for, so nothing is accepted")
+            return
+        before = read_accepted()
+        release_lock()  # the command takes it itself, and bundles nothing that has changed since
+        evaluation.bundle = make_bundle(children, on_line(name))
+        add(name, StepState.DONE, str(evaluation.bundle))
+        name = "compare"
+        if before is None:
+            add(name, StepState.SKIPPED, "no bundle was accepted before")
+        elif before.name == evaluation.bundle.name:
+            add(name, StepState.SKIPPED, f"nothing has changed since {before.name} was accepted")
+        else:
+            evaluation.comparison = compare_bundles(before, evaluation.bundle, children, on_line(name))
+            add(name, StepState.DONE, f"with {before.name}, the last accepted one")
+        name = "accept"
+        bundled = read_gates(evaluation.bundle / GATES)  # what counts is what is signed
+        if bundled is not None and bundled.verdict == PASS:
+            write_accepted(evaluation.bundle)
+            add(name, StepState.DONE, f"{evaluation.bundle.name} is the accepted one now ({ACCEPTED})")
+        else:
+            add(name, StepState.SKIPPED, "not all criteria pass")
+    except FlowError as error:
+        add(name, StepState.FAILED, str(error))
+    except BaseException:  # Ctrl-C, SIGTERM, a cancelled run: no process may stay behind
+        children.stop()
+        raise
+
+
+def _reproduce(evaluation: Evaluation, frozen: bool, max_workers: int) -> str:
+    """Bring all stages up to date as a run inside this one; returns how it went. Raises FlowError if it failed.
+
+    frozen: make what the population needs first, and go on only if the population is what it was.
+    """
+    if not frozen:
+        evaluation.runs = _run_reproduce(None, max_workers)
+        return _count(evaluation.runs)
+    before = require_frozen(read_dag())
+    accepted = read_accepted()
+    measured = read_hashes(accepted) if accepted else {}
+    changed = find_thawed({path: measured[path] for path in before if path in measured}, before) if measured else []
+    if accepted and changed:
+        raise FlowError(
+            f"--frozen-population: {accepted.name}, the last accepted bundle, was measured on another population: "
+            f"{'; '.join(changed)}; {WHY}; accept one on this population first, without --frozen-population"
+        )
+    _run_reproduce([POPULATION], max_workers)
+    thawed = find_thawed(before, read_hashes())
+    if thawed:
+        raise FlowError(
+            f"--frozen-population: the population did not stay: {'; '.join(thawed)}; {WHY}; bring it back with `git "
+            "checkout dvc.lock && dvc checkout`, or run without --frozen-population"
+        )
+    evaluation.runs = _run_reproduce(None, max_workers)
+    return f"{_count(evaluation.runs)}; generator and population are the same bytes as before"
+
+
+def _run_reproduce(targets: list[str] | None, max_workers: int) -> list[StageRun]:
+    state: Any = reproduce(targets, False, max_workers, return_state=True)
+    if not state.is_completed():
+        raise FlowError(str(state.message))
+    runs: list[StageRun] = state.result()
+    return runs
+
+
+def _count(runs: list[StageRun]) -> str:
+    ran = [run.stage for run in runs if run.outcome in (Outcome.DONE, Outcome.RESTORED)]
+    return f"{len(runs)} stages are up to date; {len(ran)} of them had changed"
+
+
+def _conclude(evaluation: Evaluation) -> State[Any]:
+    """The state that the flow ends in; its message is one line."""
+    if evaluation.error:
+        return Failed(name=FAILED_STATE, message=evaluation.error, data=evaluation)
+    if evaluation.gates is None:
+        return Completed(name=OPEN_STATE, message=f"no {GATES}", data=evaluation)
+    verdict, told = evaluation.gates.verdict, evaluation.gates.tell()
+    if verdict == FAIL:
+        # Failed, so that Prefect shows it in red and its automations can act on it.
+        return Failed(name=REJECTED_STATE, message=told, data=evaluation)
+    return Completed(name=ACCEPTED_STATE if verdict == PASS else OPEN_STATE, message=told, data=evaluation)
+
+
+def _skip(logger: Logger, reason: str) -> State[Any]:
+    log_line(logger, "reevaluate", f"skipped: {reason}")
+    return Cancelled(name=SKIPPED, message=f"skipped: {reason}")
+
+
+def _publish(evaluation: Evaluation) -> None:
+    """Put the tables of the run into Prefect, as artifacts whose history it keeps."""
+    steps = [(step.name, step.state.value, step.text) for step in evaluation.steps]
+    text = markdown_table(STEP_HEADER, steps)
+    if evaluation.runs:
+        text += "\n" + markdown_table(STAGE_HEADER, stage_rows(evaluation.runs))
+    create_markdown_artifact(text, key="reevaluation", description="How the re-evaluation went")
+    if evaluation.comparison:
+        create_markdown_artifact(
+            evaluation.comparison, key="comparison", description="Against the last accepted evidence"
+        )
+
+
+def _tell(evaluation: Evaluation, state: State[Any], logger: Logger) -> None:
+    """Tell who is to be told; a notice that fails is reported, and changes nothing else."""
+    project = Path.cwd().name
+    lines = [f"{step.name}: {step.state.value}: {step.text}" for step in evaluation.steps]
+    subject = f"{project}: {state.name}: {state.message}"
+    log_line(logger, "notify", subject)
+    told, faults = notify(Notice(str(state.name), subject, "\n".join([subject, "", *lines])))
+    for target in told:
+        log_line(logger, "notify", f"told {target}")
+    for fault in faults:
+        evaluation.steps.append(Step("notify", StepState.FAILED, fault))
+        log_line(logger, "notify", f"not told: {fault}")

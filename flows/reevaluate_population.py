@@ -1,0 +1,104 @@
+"""A new classifier against the old one on the same population: what must not change meanwhile, and whether it did.
+
+A figure measured on another sample, or on images of another generator, differs for two reasons at once. Paired on one
+population, a difference is the classifier's alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from flows.dag import ALWAYS_CHANGED, DAG_FILE, Dag, tell
+from flows.errors import FlowError
+
+GENERATOR = "train_stylegan2"
+POPULATION = "sample_populations"
+KEPT = (GENERATOR, POPULATION)
+WHY = "its figures would then differ by the sample too, not by the classifier alone"
+
+
+def require_frozen(dag: Dag) -> dict[str, str]:
+    """Check that nothing would make the generator or the population anew; returns the hash of each of their outputs.
+
+    The population's stage also shows how a classifier does on it, so it may run again because a classifier has
+    changed; `find_thawed` then tells whether the population has stayed.
+    Raises FlowError that names the stage and what has changed, before anything is run.
+    """
+    missing = [stage for stage in KEPT if stage not in dag.needs]
+    if missing:
+        raise FlowError(f"--frozen-population: dvc.yaml has no stage {missing[0]}; stages: {', '.join(dag.needs)}")
+    generator_needs = dag.upstream([GENERATOR])
+    try:
+        with Repo() as repo:
+            makers = {str(Path(out.fs_path)): stage.addressing for stage in repo.index.stages for out in stage.outs}
+            for stage in dag.stages:
+                if stage in generator_needs or stage == POPULATION:
+                    changes = _find_changes(repo.status([stage]), generator_needs, makers)
+                    if changes:
+                        raise FlowError(
+                            f"--frozen-population: {stage} has to run again ({'; '.join(changes)}), and would make the "
+                            f"population anew: {WHY}; put that back, or run without --frozen-population"
+                        )
+    except DvcException as error:
+        raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
+    hashes = read_hashes()
+    unknown = [path for path, held in hashes.items() if not held]
+    if unknown:
+        raise FlowError(
+            f"--frozen-population: dvc.lock holds no {unknown[0]}; there is no population yet: failure-atlas reproduce"
+        )
+    return hashes
+
+
+def read_hashes(folder: Path | None = None) -> dict[str, str]:
+    """Hash of each output of the generator and the population that DVC stores, by path; empty if dvc.lock has none.
+
+    folder: a bundle that holds a dvc.lock; by default the project in the current folder.
+    """
+    if folder is not None:
+        return _read_lock(folder / "dvc.lock")
+    with Repo() as repo:
+        return {
+            str(out.def_path): str(out.hash_info.value or "")
+            for stage in repo.index.stages
+            if stage.path_in_repo == DAG_FILE and stage.addressing in KEPT
+            for out in stage.outs
+            if out.use_cache
+        }
+
+
+def find_thawed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """What differs between the outputs before and after, one line each; empty if all stayed."""
+    return [
+        f"{path} (was {before.get(path) or 'not there'}, now {after.get(path) or 'not there'})"
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    ]
+
+
+def _find_changes(status: dict[str, list[Any]], kept: set[str], makers: dict[str, str]) -> list[str]:
+    """What makes a stage run again, save changed outputs of stages that are not kept (a classifier)."""
+    changes: list[str] = []
+    for entry in (entry for entries in status.values() for entry in entries):
+        if not isinstance(entry, dict):
+            changes += [str(entry)] if entry != ALWAYS_CHANGED else []
+            continue
+        for kind, what in entry.items():
+            paths = what.items() if isinstance(what, dict) else [(str(what), "")]
+            for path, how in paths:
+                maker = makers.get(str(Path(path).absolute()))
+                if kind != "changed deps" or maker is None or maker in kept:
+                    changes.append(f"{kind}: {path} {how}".strip())
+    return changes
+
+
+def _read_lock(path: Path) -> dict[str, str]:
+    from dvc.utils.serialize import load_yaml
+
+    try:
+        stages = load_yaml(str(path)).get("stages", {})
+        return {out["path"]: out["md5"] for stage in KEPT for out in stages.get(stage, {}).get("outs", [])}
+    except (DvcException, OSError, KeyError, AttributeError, TypeError):
+        return {}

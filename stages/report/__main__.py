@@ -1,0 +1,142 @@
+"""Make the page: read all results, compute the explorer's pictures, write one HTML file."""
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.device import choose_device
+from stages.common.errors import StageError
+from stages.common.files import replacing
+from stages.common.params import load_section, read_params
+from stages.common.progress import Progress
+from stages.name_directions.names import read_names
+from stages.rank_dimensions.inputs import load_networks, read_samples
+from stages.rank_dimensions.ranking import read_ranking
+from stages.report.acceptance import show_verdicts
+from stages.report.basis import show_basis
+from stages.report.blocks import Explorer, PageSection, Text
+from stages.report.claims import show_claims
+from stages.report.comparison import show_comparison
+from stages.report.distance import show_distances
+from stages.report.explorer import describe_explorer
+from stages.report.failures import show_failures
+from stages.report.frames import trace_moves
+from stages.report.moves import choose_moves, locate_crossings
+from stages.report.page import render_page
+from stages.report.params import ReportParams
+from stages.report.quality import show_quality
+from stages.report.results import Results
+from stages.train_judges.ensemble import ask, load_judge
+from stages.walk_corner_cases.probe import Probe
+from stages.walk_corner_cases.starts import choose_starts
+from stages.walk_corner_cases.walks import space_grid
+
+TITLE = "On what does the classifier fail, and how far is it from failing?"
+
+
+def main(
+    results: Annotated[Path, typer.Option(help="Folder that holds the result folders of all stages.")],
+    under_test: Annotated[list[str], typer.Option(help="Name of a classifier under test; once for each.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Write report.html: verdicts, failures with an explorer, distances, comparisons, quality, claims, and the basis.
+
+    The page opens from disk, asks nothing of the network, and holds every metrics.json as it is.
+    """
+    section = load_section(params, ReportParams, "report")
+    if len(set(under_test)) < len(under_test):
+        raise StageError(f"--under-test: got {', '.join(under_test)}; allowed: each classifier once")
+    read = Results(results)
+    sections = [
+        show_verdicts(read),
+        show_failures(read, under_test),
+        PageSection("explorer", "Explorer: move an image until it fails", [Text(_explain(section)), Explorer()]),
+        show_distances(read, under_test),
+        show_comparison(read, under_test),
+        show_quality(read, under_test),
+        show_claims(read),
+    ]
+    if read.has("acceptance/metrics.json"):
+        read.read_metrics("acceptance")
+    explorer = _explore(read, under_test, section, choose_device())  # the only long work: after all else is known good
+    sections.append(show_basis(read, read_params(params)))
+    summary = (
+        f"Classifiers under test: {', '.join(under_test)}. Images come from a generator of their world, so "
+        "that they can be moved, one property at a time, until a classifier fails. Numbers in brackets are 95 % "
+        "intervals; n counts the samples."
+    )
+    page = render_page(TITLE, summary, sections, read.metrics, explorer)
+    with replacing(out / "report.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    logging.info(
+        "report.html: %.1f MB, %d files read, %d directions to explore",
+        len(page.encode()) / 1e6, len(read.digests), len(explorer["moves"]),
+    )  # fmt: skip
+
+
+def _explore(read: Results, names: list[str], section: ReportParams, device: torch.device) -> dict[str, Any]:
+    """Pictures and opinions along the leading directions of each class, for each classifier."""
+    generator = read.locate("train_stylegan2/generator.safetensors")
+    population = read.locate("sample_populations/population.zarr").parent
+    loaded = {
+        name: load_networks(generator, read.locate(f"train_classifiers/{name}/classifier.safetensors"), device)
+        for name in names
+    }
+    network = next(iter(loaded.values()))[0]
+    samples = read_samples(population, network)
+    ensemble = load_judge(read.locate("train_judges/judge.safetensors"), samples.class_names, device)
+    means = choose_starts(samples.styles, samples.true_class, len(samples.class_names), []).styles
+    grid_std = space_grid(section.max_shift_std, section.step_std)
+    shifts_std = np.concatenate([[0.0], grid_std])
+
+    moves, words, crossings = {}, {}, {}
+    for name in names:
+        ranking = read_ranking(read.locate(f"rank_dimensions/{name}/ranking.csv").parent)
+        moves[name] = choose_moves(ranking, samples.class_names, network.style_dimensions, section.dimensions)
+        words[name] = read_names(read.locate(f"name_directions/{name}/directions.csv").parent)
+        probe = Probe(network.synthesize, loaded[name][1], section.batch_size, device)
+        crossings[name] = locate_crossings(probe, means, [move for own in moves[name] for move in own], grid_std)
+    # Two classifiers may share a direction: its pictures are made and kept once.
+    shared = list(dict.fromkeys(move for by_class in moves.values() for own in by_class for move in own))
+    with Progress("drawing directions", len(shared) * len(shifts_std), "img") as progress:
+        frames = trace_moves(
+            network.synthesize,
+            {name: classifier for name, (_, classifier) in loaded.items()},
+            partial(ask, ensemble),
+            means,
+            shared,
+            shifts_std,
+            batch_size=section.batch_size,
+            device=device,
+            on_done=progress.advance,
+        )
+    return describe_explorer(
+        shifts_std,
+        samples.class_names,
+        dict(zip(shared, frames, strict=True)),
+        moves,
+        crossings,
+        words,
+        ensemble.confidence,
+    )
+
+
+def _explain(section: ReportParams) -> str:
+    return (
+        "Pick a classifier, a class and one of the directions in which it fails first, then drag the slider: the mean "
+        f"image of the class moves along that one style dimension, up to {section.max_shift_std:g} std. The bars show "
+        "what the classifier and the judge say; the mark on the slider is where the classifier's softmax of the class "
+        "falls to 0.50. Pictures and numbers were computed before; probabilities are of the image before rounding to "
+        "256 grey levels."
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, "report")

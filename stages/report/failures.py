@@ -1,0 +1,164 @@
+"""What each classifier fails on: influential directions with names, verdicts on failures, true failures."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from stages.check_claims.estimates import Estimate
+from stages.name_directions.names import Names, read_names
+from stages.rank_dimensions.ranking import GLOBAL, read_ranking
+from stages.report.blocks import Block, Group, PageSection, Table, Text
+from stages.report.pictures import offer, show_figure
+from stages.report.results import Results
+from stages.report.wording import compare, tell_estimate, tell_metric, tell_number
+
+TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
+NORMAL_95 = 1.96  # standard errors in half a 95 % interval
+VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share")
+SOURCES = {
+    "all claimed failures of population and walks": "",
+    "population samples that the classifier gets wrong": "population.",
+    "corner cases of walks, at a softmax of 0.50": "corner_cases.",
+    "real test images that the classifier gets wrong": "real_images.",
+}
+
+
+def show_failures(results: Results, names: Sequence[str]) -> PageSection:
+    """One group per classifier; names: of the classifiers under test."""
+    rows = [
+        ("accuracy on real clean test images", "train_classifiers", "clean_test_accuracy"),
+        ("accuracy on the real corrupted test set", "train_classifiers", "corrupted_test_accuracy"),
+        ("accuracy on the generated population", "rank_dimensions", "population_accuracy"),
+        ("share of claimed failures that are true ones", "judge_failures", "true_failure_share"),
+        ("share of true failures that the auditor confirms", "judge_failures", "confirmed_true_failure_share"),
+    ]
+    overview = compare("At a glance", rows, names, lambda stage, name: results.read_metrics(f"{stage}/{name}"))
+    lead = Text(
+        "A claimed failure is a generated image that the classifier gets wrong, or that a walk brings to a softmax of "
+        "0.50. Generated images may have lost their class, so a judge, which is no part of the classifier, says of "
+        "each whether it is a true failure (the judge still sees the class that was meant), a label change, or "
+        "unreadable. An independent auditor confirms."
+    )
+    return PageSection(
+        "failures", "What each classifier fails on", [lead, overview], [_show_one(results, name) for name in names]
+    )
+
+
+def _show_one(results: Results, name: str) -> Group:
+    ranked, judged, walked = f"rank_dimensions/{name}", f"judge_failures/{name}", f"walk_corner_cases/{name}"
+    results.locate(f"{ranked}/ranking.csv")
+    ranking = read_ranking(results.folder / ranked)
+    results.read_metrics(f"name_directions/{name}")
+    results.locate(f"name_directions/{name}/directions.csv")
+    words = read_names(results.folder / f"name_directions/{name}")
+    blocks: list[Block] = [
+        _list_directions(results, name, ranking, words),
+        show_figure(results, f"name_directions/{name}", "directions", name),
+        _list_classes(results, ranked, ranking, words),
+        _list_verdicts(results, judged),
+        show_figure(results, judged, "verdicts", name),
+        show_figure(results, judged, "contact_sheet", name),
+        _list_true_failures(results, judged, words),
+    ]
+    if results.has(f"{walked}/figures/true_failures.png"):  # a run may have found none
+        blocks.append(show_figure(results, walked, "true_failures", name))
+    blocks += [show_figure(results, ranked, stem, name) for stem in ("ranking", "fig4_well_against_mis")]
+    return Group(f"Classifier {name}", blocks)
+
+
+def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: Names) -> Table:
+    samples = int(results.read_metrics(f"rank_dimensions/{name}").number("samples"))
+    file = f"compare_rankings/{name}/influence.csv"
+    influence = (
+        results.read_table(file, ["dimension", "influential", "q_value"]).set_index("dimension").to_dict("index")
+    )
+    rows = []
+    for row in ranking[ranking["scope"] == GLOBAL].head(TOP).to_dict("records"):
+        dimension, direction = int(row["dimension"]), int(row["direction"])
+        score, half = row["score"], NORMAL_95 * row["standard_error"]
+        found = influence[dimension]
+        rows.append(
+            [
+                str(row["rank"]),
+                f"{dimension} ({row['layer']})",
+                _tell_direction(direction),
+                words.look_up(GLOBAL, dimension, direction) or "no name",
+                tell_estimate(Estimate(score, score - half, score + half, samples)),
+                f"{'yes' if found['influential'] else 'no'} (q = {tell_number(float(found['q_value']))})",
+            ]
+        )
+    return Table(
+        f"Most influential style dimensions over all classes: {name}",
+        ["rank", "dimension (layer)", "fails when it", "what that does to the image", "mean gradient of the score",
+         "influential on other samples"],
+        rows,
+        offer(results, file),
+    )  # fmt: skip
+
+
+def _list_classes(results: Results, ranked: str, ranking: pd.DataFrame, words: Names) -> Table:
+    classes = results.read_table(
+        f"{ranked}/classes.csv", ["class", "samples", "accuracy", "accuracy_low", "accuracy_high"]
+    )
+    rows = []
+    for row in classes.to_dict("records"):
+        label = str(row["class"])
+        own = ranking[ranking["scope"] == label].head(PER_CLASS)
+        moves = [
+            _tell_move(words, label, dimension, direction)
+            for dimension, direction in zip(own["dimension"], own["direction"], strict=True)
+        ]
+        accuracy = Estimate(row["accuracy"], row["accuracy_low"], row["accuracy_high"], int(row["samples"]))
+        rows.append([label, tell_estimate(accuracy), *moves])
+    ranks = [f"direction {rank}" for rank in range(1, PER_CLASS + 1)]
+    caption = "Each class: accuracy on generated images and the directions in which it fails first"
+    return Table(caption, ["class", "accuracy", *ranks], rows, offer(results, f"{ranked}/classes.csv"))
+
+
+def _list_verdicts(results: Results, judged: str) -> Table:
+    metrics = results.read_metrics(judged)
+    rows = [[words, *(tell_metric(metrics, prefix + key) for key in VERDICT_KEYS)] for words, prefix in SOURCES.items()]
+    classes = sorted(metrics.content.get("per_class", {}))
+    rows += [
+        [f"class {label}", *(tell_metric(metrics, f"per_class.{label}.{key}") for key in VERDICT_KEYS)]
+        for label in classes
+    ]
+    caption = f"The judge's verdicts, at a confidence of {metrics.number('confidence'):g}"
+    return Table(caption, ["source", "true failure", "label changed", "unreadable"], rows)
+
+
+def _list_true_failures(results: Results, judged: str, words: Names) -> Table:
+    columns = ["source", "class", "predicted_class", "classifier_probability", "judge_probability", "auditor_confirms"]
+    columns += ["dimension", "direction", "shift_std", "far_out"]
+    file = f"{judged}/true_failures.csv"
+    table = results.read_table(file, columns)
+    table = table[table["dimension"].notna()]
+    rows = []
+    for row in table.sort_values("shift_std", kind="stable").head(SHOWN_FAILURES).to_dict("records"):
+        dimension, direction = int(row["dimension"]), int(row["direction"])
+        rows.append(
+            [
+                f"{row['class']} taken for {row['predicted_class']}",
+                tell_number(row["shift_std"]),
+                _tell_move(words, row["class"], dimension, direction),
+                tell_number(row["classifier_probability"]),
+                tell_number(row["judge_probability"]),
+                "yes" if row["auditor_confirms"] else "no",
+                "yes" if row["far_out"] else "no",
+            ]
+        )
+    return Table(
+        f"True failures found on walks from class means, nearest first ({len(rows)} of {len(table)})",
+        ["class", "shift in std", "direction", "classifier's softmax of the class", "judge's probability of it",
+         "auditor confirms", "farther out than nearly all of the population"],
+        rows,
+        offer(results, file),
+    )  # fmt: skip
+
+
+def _tell_move(words: Names, scope: str, dimension: int, direction: int) -> str:
+    return f"{dimension} {_tell_direction(direction)}: {words.look_up(scope, dimension, direction) or 'no name'}"
+
+
+def _tell_direction(direction: int) -> str:
+    return {1: "rises", -1: "falls"}.get(direction, "stays")

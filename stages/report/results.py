@@ -1,0 +1,97 @@
+"""The result folders as the page reads them: every file that is read leaves its SHA-256."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.check_claims.inputs import Metrics
+from stages.common.errors import StageError
+from stages.common.files import require
+
+METRICS = "metrics.json"
+TEXT_COLUMNS = ("scope", "class", "predicted_class", "rival_class", "judge_class", "auditor_class", "method", "budget")
+
+
+class Results:
+    """Reads files by their name below the folder of all results, such as `rank_dimensions/clean/metrics.json`.
+
+    The first part of a name is the stage that makes the file.
+    digests: SHA-256 by name, of every file read.  metrics: the content of every metrics.json read, by name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.digests: dict[str, str] = {}
+        self.metrics: dict[str, Any] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self.folder / name).exists()
+
+    def find(self, folder: str, pattern: str) -> list[str]:
+        """Names of the files of a folder that match a pattern, in order."""
+        return sorted(f"{folder}/{path.name}" for path in (self.folder / folder).glob(pattern))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file; StageError that names the stage to run if it is missing."""
+        content = require(self.folder / name, _stage(name)).read_bytes()
+        self.digests[name] = hashlib.sha256(content).hexdigest()
+        return content
+
+    def locate(self, name: str) -> Path:
+        """The path of a file or folder that another room's reader opens; its files leave their digests too."""
+        path = require(self.folder / name, _stage(name))
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                self.read(file.relative_to(self.folder).as_posix())
+        return path
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON mapping; StageError if it is missing, damaged or no mapping."""
+        path, content = self.folder / name, self.read(name)
+        try:
+            held = json.loads(content)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise StageError(f"{path}: no JSON ({error}); {_again(name)}") from error
+        if not isinstance(held, dict):
+            raise StageError(f"{path}: holds a {type(held).__name__}, no mapping; {_again(name)}")
+        return held
+
+    def read_metrics(self, place: str) -> Metrics:
+        """The metrics of a stage; place: its folder, such as `rank_dimensions/clean`."""
+        name = f"{place}/{METRICS}"
+        if name not in self.metrics:
+            self.metrics[name] = self.read_json(name)
+        return Metrics(place, self.folder / name, _stage(name), self.metrics[name])
+
+    def read_table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """A CSV with at least these columns; names of classes are text even where they look like numbers."""
+        text = dict.fromkeys(TEXT_COLUMNS, str)
+        table = pd.read_csv(BytesIO(self.read(name)), dtype=text)
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise StageError(f"{self.folder / name}: lacks the columns {', '.join(missing)}; {_again(name)}")
+        return table
+
+    def embed(self, name: str) -> str:
+        """The file as a data URI."""
+        return embed(self.read(name), {".png": "image/png", ".csv": "text/csv"}[Path(name).suffix])
+
+
+def embed(content: bytes, kind: str) -> str:
+    """Bytes as a data URI; kind: the MIME type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _stage(name: str) -> str:
+    return name.split("/")[0]
+
+
+def _again(name: str) -> str:
+    return f"make it again with: dvc repro {_stage(name)}"

@@ -1,0 +1,90 @@
+"""Numbers as text, always with interval and count where there are any."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from stages.check_claims.estimates import Estimate
+from stages.check_claims.inputs import Metrics
+from stages.report.blocks import Table
+
+UNKNOWN = "not known"
+TIED = "\u00a0"  # a space at which a line does not break, so that an interval stays whole on a phone
+Row = tuple[str, str, str]  # words, stage, key of the metric
+
+
+def tell_number(value: float) -> str:
+    """Three significant digits, whole numbers from 1,000 on; `not known` for NaN."""
+    if math.isnan(value):
+        return UNKNOWN
+    if math.isinf(value):
+        return "beyond what was tried"
+    if value == int(value) or abs(value) >= 1000:
+        return f"{round(value):,}"
+    return f"{value:.3f}" if 0.0995 <= abs(value) < 1 else f"{value:.3g}"
+
+
+def tell_estimate(estimate: Estimate) -> str:
+    """Such as `0.934 [0.929, 0.939], n = 10,000`; value and bounds with equally many decimals."""
+    numbers = [estimate.value, estimate.low, estimate.high]
+    finite = [number for number in numbers if math.isfinite(number)]
+    count = f", n{TIED}={TIED}{estimate.n:,}" if estimate.n is not None else ""
+    if math.isnan(estimate.low) and math.isnan(estimate.high):
+        return f"{tell_number(estimate.value)}{count}"
+    told = [_tell_with(number, _choose_decimals(finite)) for number in numbers]
+    return f"{told[0]} [{told[1]},{TIED}{told[2]}]{count}"
+
+
+def _choose_decimals(numbers: Sequence[float]) -> int:
+    """Three significant digits of the largest; none where all are whole and one is beyond 1."""
+    largest = max(map(abs, numbers), default=0.0)
+    if largest > 1 and all(number == int(number) for number in numbers):
+        return 0
+    # A share up to 1 has three decimals, so that 1.000 and 0.995 stand beside each other.
+    digits = -math.floor(math.log10(largest)) + 2 if largest > 0 else 3
+    return min(max(digits, 3 if largest <= 1 else 0), 6)
+
+
+def _tell_with(number: float, decimals: int) -> str:
+    if math.isfinite(number):
+        return f"{number:,.{decimals}f}"
+    return "?" if math.isnan(number) else tell_number(number)
+
+
+def read_estimate(found: Any) -> Estimate:
+    """An estimate from `{value, low, high, n}`, or from a plain number; NaN for what is null or absent."""
+    held = found if isinstance(found, dict) else {"value": found}
+    value, low, high = (_as_number(held.get(key)) for key in ("value", "low", "high"))
+    return Estimate(value, low, high, held.get("n"))
+
+
+def _as_number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def tell_metric(metrics: Metrics, key: str) -> str:
+    """A metric with its interval if it has one, else as a plain number; StageError if there is no such metric."""
+    *path, last = key.split(".")
+    node: Any = metrics.content
+    for name in path:
+        node = node.get(name, {}) if isinstance(node, dict) else {}
+    held = node.get(last) if isinstance(node, dict) else None
+    if isinstance(held, dict) or (isinstance(node, dict) and f"{last}_interval" in node):
+        return tell_estimate(metrics.estimate(key))
+    return tell_number(metrics.number(key))
+
+
+def compare(caption: str, rows: Sequence[Row], columns: Sequence[str], find: Any) -> Table:
+    """One row per metric, one column per classifier; find: stage and classifier -> Metrics."""
+    return Table(
+        caption,
+        ["", *columns],
+        [[words, *(tell_metric(find(stage, name), key) for name in columns)] for words, stage, key in rows],
+    )
+
+
+def list_metrics(caption: str, rows: Sequence[tuple[str, str]], metrics: Metrics) -> Table:
+    """One row per metric of one stage."""
+    return Table(
+        caption, ["", "value [95 % interval], count"], [[words, tell_metric(metrics, key)] for words, key in rows]
+    )

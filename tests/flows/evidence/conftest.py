@@ -1,0 +1,198 @@
+"""A small DVC project in git, made with the real tools, with a chain of two bundles."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from dvc.repo import Repo
+
+from flows.evidence.bundle import make_bundle
+from flows.evidence.envelope import seal
+from flows.evidence.folder import ENVELOPE
+from flows.evidence.keys import make_keys, read_private_key
+
+ROOT = Path(__file__).parents[3]
+
+DRAW = """
+import json, os, pathlib, random
+params = json.loads(pathlib.Path("params.yaml").read_text())["draw"]
+out = pathlib.Path("data/draw/numbers")
+out.mkdir(parents=True, exist_ok=True)
+draw = random.Random(params["seed"])
+for name in ("a", "b", "below/c"):
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("".join(f"{draw.random()}\\n" for _ in range(params["count"])))
+"""
+
+# Sums differ a little with the number of threads, as those of a neural network do between kinds of machine.
+MEASURE = """
+import json, os, pathlib
+numbers = [float(line) for path in sorted(pathlib.Path("data/draw/numbers").rglob("*")) if path.is_file()
+           for line in path.read_text().splitlines()]
+mean = sum(numbers) / len(numbers) + 1e-6 * int(os.environ.get("OMP_NUM_THREADS", "0"))
+out = pathlib.Path("data/measure")
+out.mkdir(parents=True, exist_ok=True)
+(out / "metrics.json").write_text(json.dumps({"mean": {"value": mean, "low": mean - 0.1, "high": mean + 0.1, "n": 30}}))
+(out / "figures").mkdir(exist_ok=True)
+(out / "figures/numbers.csv").write_text("number\\n" + "".join(f"{n}\\n" for n in numbers))
+(out / "figures/numbers.png").write_bytes(bytes(range(256)))
+"""
+
+REPORT = """
+import pathlib
+out = pathlib.Path("data/report")
+out.mkdir(parents=True, exist_ok=True)
+metrics = pathlib.Path("data/measure/metrics.json").read_text()
+out.joinpath("report.html").write_text(
+    '<!doctype html><title>Report</title><script type="application/json" id="metrics">{"measure/metrics.json": '
+    + metrics + "}</script><p>All is well.</p>")
+"""
+
+STAGES = {
+    "draw": {
+        "cmd": "python work/draw.py",
+        "params": ["draw"],
+        "deps": ["work/draw.py"],
+        "outs": ["data/draw/numbers"],
+    },
+    "measure": {
+        "cmd": "python work/measure.py",
+        "deps": ["work/measure.py", "data/draw/numbers"],
+        "metrics": [{"data/measure/metrics.json": {"cache": False}}],
+        "plots": [{"data/measure/figures": {"cache": False}}],
+    },
+    "report": {
+        "cmd": "python work/report.py",
+        "deps": ["work/report.py", "data/measure/metrics.json"],
+        "outs": [{"data/report/report.html": {"cache": False}}],
+    },
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A project, its keys, and its bundles, the first one first."""
+
+    project: Path
+    key: Ed25519PrivateKey
+    bundles: list[Path]
+
+    @property
+    def keys(self) -> list[Ed25519PublicKey]:
+        return [self.key.public_key()]
+
+    @property
+    def newest(self) -> Path:
+        return self.bundles[-1]
+
+
+@contextmanager
+def stand_in(folder: Path) -> Iterator[None]:
+    """Make a folder the current one for a while."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def run(folder: Path, *command: str) -> str:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DVC_", "GIT_"))
+    }
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["DVC_SITE_CACHE_DIR"] = str(folder / ".dvc-site-cache")
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def write_params(project: Path, seed: int) -> None:
+    (project / "params.yaml").write_text(json.dumps({"draw": {"seed": seed, "count": 10, "rate": 1e-8}}))
+
+
+def repro(project: Path, *arguments: str) -> None:
+    run(project, sys.executable, "-m", "dvc", "repro", *arguments)
+
+
+def commit(project: Path, message: str) -> None:
+    run(project, "git", "add", "--all")
+    run(project, "git", "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    project = tmp_path_factory.mktemp("evidence") / "project"
+    project.mkdir()
+    run(project, "git", "init", "--quiet")
+    run(project, "git", "config", "user.email", "test@localhost")
+    run(project, "git", "config", "user.name", "test")
+    Repo.init(str(project)).close()
+    shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
+    (project / ".gitignore").write_text("logs/\nevidence/\n.dvc-site-cache/\n")
+    (project / "pyproject.toml").write_text('[project]\nname = "toy"\nlicense = "MIT"\n')
+    (project / "work").mkdir()
+    for name, text in (("draw", DRAW), ("measure", MEASURE), ("report", REPORT)):
+        (project / f"work/{name}.py").write_text(text)
+    (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
+    private, _, _ = make_keys(project / ".keys")
+    key = read_private_key(private)
+    bundles = []
+    for seed in (1, 2):
+        write_params(project, seed)
+        repro(project)
+        commit(project, f"seed {seed}")
+        with stand_in(project):
+            bundles.append(project / make_bundle(key))
+    return Made(project, key, bundles)
+
+
+@pytest.fixture
+def made(_made: Made, tmp_path: Path) -> Made:
+    """A copy of the project and its bundles that a test may spoil."""
+    project = tmp_path / "project"
+    shutil.copytree(_made.project, project)
+    return Made(project, _made.key, [project / path.relative_to(_made.project) for path in _made.bundles])
+
+
+@pytest.fixture
+def lasting(_made: Made) -> Made:
+    """The one project of all tests, to be left as it is."""
+    return _made
+
+
+def edit_statement(bundle: Path, key: Ed25519PrivateKey, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the statement of a bundle and sign it anew, as who has the key can."""
+    statement = read_payload(bundle)
+    change(statement)
+    (bundle / ENVELOPE).write_bytes(seal(json.dumps(statement).encode(), key))
+
+
+def sign_again(bundle: Path, key: Ed25519PrivateKey) -> None:
+    """Give the statement of a bundle the hashes of its files as they are now, and sign it."""
+
+    def change(statement: dict[str, Any]) -> None:
+        for subject in statement["subject"]:
+            if subject["annotations"]["in"] == "bundle":
+                subject["digest"]["sha256"] = hashlib.sha256((bundle / subject["name"]).read_bytes()).hexdigest()
+
+    edit_statement(bundle, key, change)
+
+
+def read_payload(bundle: Path) -> dict[str, Any]:
+    statement: dict[str, Any] = json.loads(base64.b64decode(json.loads((bundle / ENVELOPE).read_bytes())["payload"]))
+    return statement
+
+
+def list_all(bundle: Path) -> list[Path]:
+    return sorted(path for path in bundle.rglob("*") if path.is_file())

@@ -1,0 +1,299 @@
+"""What a bundle holds, and what gets none."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from dvc.repo import Repo
+from typer.testing import CliRunner
+
+from flows.errors import FlowError
+from flows.evidence.bundle import make_bundle
+from flows.evidence.chain import find_last
+from flows.evidence.keys import make_keys, read_private_key
+from flows.evidence.verification import verify
+from flows.evidence_command import EVIDENCE_HELP, KEY_HELP
+from flows.evidence_command import evidence as evidence_command
+from flows.evidence_command import key as key_command
+from flows.verify_command import VERIFY_HELP
+from flows.verify_command import verify as verify_command
+from tests.flows.evidence.conftest import ROOT, Made, commit, list_all, read_payload, repro, write_params
+
+app = typer.Typer()
+app.command("key", help=KEY_HELP)(key_command)
+app.command("evidence", help=EVIDENCE_HELP)(evidence_command)
+app.command("verify", help=VERIFY_HELP)(verify_command)
+
+
+def call(*arguments: str) -> tuple[int, str]:
+    """Exit code and output; an error that the command line would tell is raised."""
+    result = CliRunner().invoke(app, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def test_what_a_bundle_holds(lasting: Made) -> None:
+    held = {path.relative_to(lasting.newest).as_posix() for path in list_all(lasting.newest)}
+    assert held == {
+        "README.md",
+        "attestation.dsse.json",
+        "data/measure/figures/numbers.csv",  # not the PNG, not the cached numbers
+        "data/measure/metrics.json",
+        "data/report/report.html",
+        "dvc.lock",
+        "dvc.yaml",
+        "environment.json",
+        "inventory.json",
+        "params.yaml",
+        "ro-crate-metadata.json",
+        "stages.json",
+    }
+    inventory = json.loads((lasting.newest / "inventory.json").read_text())
+    listed = set(inventory["files"])
+    assert {"data/draw/numbers/below/c", "data/measure/figures/numbers.png", "work/draw.py", "params.yaml"} < listed
+    assert inventory["metrics"] == ["data/measure/metrics.json"]
+    table = json.loads((lasting.newest / "stages.json").read_text())
+    assert [(row["stage"], row["command"], row["state"]) for row in table] == [
+        (name, f"python work/{name}.py", "up to date") for name in ("draw", "measure", "report")
+    ]
+    said = read_payload(lasting.newest)["predicate"]["buildDefinition"]
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=lasting.project, text=True).strip()
+    assert said["resolvedDependencies"][0]["digest"]["gitCommit"] == head
+    assert lasting.newest.name.startswith(head[:8] + "-")
+    assert said["externalParameters"]["previous"]["name"] == lasting.bundles[0].name
+    assert said["internalParameters"] == {"place": 1, "changed": []}
+    assert json.loads((lasting.newest / "environment.json").read_text())["git"]["changed"] == []
+
+
+def forge_lock(project: Path) -> None:
+    """Flatter the metrics, and write their MD5 into dvc.lock by hand, for the stage that made them and no other."""
+    metrics = project / "data/measure/metrics.json"
+    before = subprocess.check_output(["md5sum", metrics], text=True).split()[0]
+    metrics.write_text(metrics.read_text().replace('"n": 30', '"n": 99'))
+    after = subprocess.check_output(["md5sum", metrics], text=True).split()[0]
+    lock = project / "dvc.lock"
+    lock.write_text(lock.read_text().replace(before, after, 1))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (forge_lock, r"report: .*metrics.json.*; run `failure-atlas reproduce` first"),
+        (lambda project: write_params(project, 3), r"draw: .*params.yaml.*; run `failure-atlas reproduce` first"),
+        (lambda project: (project / "dvc.lock").unlink(), r"no dvc.lock here; run `failure-atlas reproduce` first"),
+        (lambda project: shutil.rmtree(project / ".git"), r"git rev-parse in .*: fatal: .*; evidence needs a git"),
+        (lambda project: (project / "data/measure/metrics.json").unlink(), r"measure: .*deleted.*run `failure-atlas"),
+    ],
+)  # fmt: skip
+def test_results_that_get_no_bundle(
+    made: Made, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], object], what: str
+) -> None:
+    spoil(made.project)
+    before = sorted(path.name for path in made.newest.parent.iterdir())
+    monkeypatch.chdir(made.project)
+    with pytest.raises(FlowError, match=what):
+        make_bundle(made.key, Path("evidence/another"))
+    assert sorted(path.name for path in made.newest.parent.iterdir()) == before
+
+
+def test_change_that_dvc_does_not_see(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC trusts size and time of a file that it has hashed once."""
+    monkeypatch.chdir(made.project)
+    with Repo() as repo:
+        assert repo.status() == {}
+    path = made.project / "data/draw/numbers/a"
+    times = path.stat()
+    path.write_bytes(b"9" + path.read_bytes()[1:])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with Repo() as repo:
+        assert repo.status() == {}
+    what = r"data/draw/numbers: dvc.lock says md5 \w+.dir \(draw\), the bytes give \w+.dir; no evidence"
+    with pytest.raises(FlowError, match=what):
+        make_bundle(made.key, Path("evidence/another"))
+
+
+def test_next_bundle(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After another commit, what a killed run left half is swept away, and the chain grows."""
+    monkeypatch.chdir(made.project)
+    with pytest.raises(FlowError, match=r"is there already: this state has its bundle; name another folder with --out"):
+        make_bundle(made.key)
+    (made.project / "note.txt").write_text("not committed")
+    half = made.newest.parent / ".partial-killed"
+    half.mkdir()
+    (half / "attestation.dsse.json").write_text("{")
+    (made.newest.parent / "accepted").write_text(made.newest.name)  # other files beside the bundles do no harm
+    third = made.project / make_bundle(made.key, Path("evidence/third"))
+    assert not half.exists()
+    verdict = verify(third, made.keys, made.project, third.parent)
+    assert verdict.accepted
+    assert verdict.lines[0][1].endswith(", 1 paths differed from it")
+    assert read_payload(third)["predicate"]["buildDefinition"]["internalParameters"]["changed"] == ["note.txt"]
+    # A second one after the same bundle: the chain has two ends, and a person has to say which to follow.
+    fork = made.project / make_bundle(made.key, Path("evidence/fork"), previous=made.newest)
+    assert verify(fork, made.keys, made.project, fork.parent).accepted
+    with pytest.raises(FlowError, match=r"the chain of bundles has 2 ends \(fork, third\); name one with --previous"):
+        find_last(third.parent, made.keys)
+
+
+def test_no_bundle_follows_a_spoilt_one(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made.project)
+    (made.newest / "README.md").write_text("edited")
+    with pytest.raises(FlowError, match=r"no bundle can follow this one: README.md: the statement says sha256 "):
+        make_bundle(made.key, Path("evidence/third"))
+    assert not (made.project / "evidence/third").exists()
+
+
+def test_new_key_follows_an_old_one_that_is_named(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made.project)
+    private, public, _ = make_keys(Path("new-keys"))
+    with pytest.raises(FlowError, match=r"attestation.dsse.json: signed by the key \w+, not by \w+; a chain goes on"):
+        make_bundle(read_private_key(private), Path("evidence/third"))
+    old = ".keys/evidence.pub.pem"
+    code, output = call("evidence", "--key", str(private), "--trust", old, "--out", "evidence/third")
+    assert (code, output) == (0, "evidence/third\n")
+    assert call("verify", "evidence/third", "--key", str(public), "--key", old)[0] == 0
+    code, output = call("verify", "evidence/third", "--key", str(public))
+    assert code == 1
+    assert f"     {made.newest.name}/attestation.dsse.json: signed by the key " in output
+
+
+def test_verifier_at_the_command_line(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made.project)
+    name = f"evidence/{made.newest.name}"
+    code, output = call("verify", name)
+    assert code == 0
+    assert output.splitlines()[-1] == f"accepted: {name}"
+    path = made.newest / "params.yaml"
+    path.write_text(path.read_text().replace("10", "11"))
+    code, output = call("verify", name, "--no-data", "--alone")
+    assert code == 1
+    assert re.search(
+        r"\nBAD  files      1 problem\n.*\n     params.yaml: the statement says sha256 \w+, the bytes", output
+    )
+    assert output.splitlines()[-1] == f"NOT ACCEPTED: {name}"
+
+
+def test_verifier_away_from_the_project(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = tmp_path / "handed over"
+    shutil.copytree(made.newest, alone)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FlowError, match=r"no public key at .keys/evidence.pub.pem; name the maker's with --key"):
+        call("verify", str(alone))
+    key = str(made.project / ".keys/evidence.pub.pem")
+    code, output = call("verify", str(alone), "--key", key)
+    assert code == 1
+    assert f"     {made.bundles[0].name}: missing; the bundle {made.newest.name} follows the envelope" in output
+    code, output = call("verify", str(alone), "--key", key, "--alone")
+    assert code == 0
+    assert "ok   data       not checked\nok   chain      not checked\n" in output
+    assert call("verify", str(alone), "--key", key, "--alone", "--data", str(made.project))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["verify", "none"], "none: no such folder"),
+        (["verify", ".", "--data", "work"], "--data work: no dvc.yaml there"),
+        (["verify", ".", "--data", ".", "--no-data"], "--data and --no-data: allowed is one of them"),
+        (["verify", ".", "--data", "..", "--rerun"], "--data ..: no dvc.yaml there"),
+        (["verify", ".", "--key", "none.pem"], r"none.pem: cannot read the key \(No such file or directory\); get it"),
+        (["evidence", "--key", "none.pem"], r"none.pem: cannot read the key \(No such file or directory\); make one"),
+        (["evidence", "--previous", "work"], "work: attestation.dsse.json: missing; a chain goes on only from"),
+        (["key"], "is there already and is never overwritten; name another folder with --out"),
+    ],
+)
+def test_mistakes_at_the_command_line(
+    made: Made, monkeypatch: pytest.MonkeyPatch, arguments: list[str], what: str
+) -> None:
+    monkeypatch.chdir(made.project)
+    if "--previous" in arguments:
+        arguments = [*arguments, "--out", "evidence/third"]
+    with pytest.raises(FlowError, match=what):
+        call(*arguments)
+
+
+def test_outside_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FlowError, match=r"no dvc.yaml here; go to the project's root and try again"):
+        call("evidence")
+    (tmp_path / "file").touch()
+    with pytest.raises(FlowError, match=r"file/keys: cannot write a key there \(Not a directory\)"):
+        call("key", "--out", "file/keys")
+    code, output = call("key")
+    assert code == 0
+    assert re.search(r"^\.keys/evidence\.pem  private: never leaves this machine\n.*\nkey [0-9a-f]{64}\n$", output)
+
+
+def test_help_shows_examples_and_loads_nothing_heavy() -> None:
+    for command in ("key", "evidence", "verify"):
+        code, output = call(command, "--help")
+        assert code == 0
+        assert "Examples:" in output
+        assert f"failure-atlas {command}" in output
+    code = "import sys, flows.evidence_command, flows.verify_command; print({n.split('.')[0] for n in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"dvc", "prefect", "cryptography", "stages", "torch"} & set(re.findall(r"\w+", done.stdout))
+
+
+@pytest.mark.slow
+def test_fresh_run_of_the_commit(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bytes on the same kind of machine; metrics that agree on another one; what differs is named."""
+    monkeypatch.chdir(made.project)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    name = f"evidence/{made.newest.name}"
+    code, output = call("verify", name, "--rerun")
+    assert code == 0, output
+    assert "ok   commit     4 inputs are those of the commit\n" in output
+    assert "ok   rerun      7 outputs have the same bytes, on the same kind of machine\n" in output
+    # The number of threads is part of the kind of machine, and the mean depends on it.
+    monkeypatch.setenv("OMP_NUM_THREADS", str(int(os.environ.get("OMP_NUM_THREADS", "0")) + 1))
+    code, output = call("verify", name, "--rerun")
+    assert code == 0, output
+    told = "ok   rerun      metrics of 1 files agree within their intervals or 0.05 of their size, on another kind"
+    assert told in output
+    assert "2 of 7 outputs have other bytes\n" in output
+    monkeypatch.setenv("OMP_NUM_THREADS", "1000000")
+    code, output = call("verify", name, "--rerun")
+    assert code == 1
+    assert re.search(r"\n     data/measure/metrics.json: mean: 0\.\d+ \(.*\) then, 1\.\d+ \(.*\) now\n", output)
+    assert subprocess.check_output(["git", "status", "--porcelain"], text=True) == "", "the project is as it was"
+
+
+@pytest.mark.slow
+def test_fresh_run_that_makes_other_bytes(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that tells another number each time: named, since the machine is the same."""
+    (made.project / "work/measure.py").write_text(
+        (made.project / "work/measure.py").read_text().replace("1e-6 *", "1e-6 * os.urandom(1)[0] + 0.0 *")
+    )
+    repro(made.project)
+    commit(made.project, "a stage that throws dice")
+    monkeypatch.chdir(made.project)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    name = str(make_bundle(made.key))
+    code, output = call("verify", name, "--rerun")
+    assert code == 1
+    assert re.search(r"\n     data/measure/metrics.json: the bundle says .*, the run made ", output)
+
+
+@pytest.mark.slow
+def test_fresh_run_of_a_commit_that_holds_something_else(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made from uncommitted code: the commit cannot bring the result back, and nothing is run."""
+    (made.project / "work/report.py").write_text((made.project / "work/report.py").read_text() + "# edited\n")
+    repro(made.project)
+    monkeypatch.chdir(made.project)
+    name = str(make_bundle(made.key))
+    code, output = call("verify", name, "--rerun")
+    assert code == 1
+    assert "     work/report.py: the bundle says " in output
+    assert "bytes, the commit holds " in output
+    assert "rerun      " not in output

@@ -1,0 +1,298 @@
+"""A good bundle is accepted; one byte, file, key or link that is not as signed is not, and is named."""
+
+import json
+import os
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from flows.evidence.folder import ENVELOPE
+from flows.evidence.problem import Verdict
+from flows.evidence.verification import verify
+from tests.flows.evidence.conftest import Made, edit_statement, list_all, sign_again
+
+MUTATIONS = 600
+
+
+def check(made: Made, bundle: Path | None = None) -> Verdict:
+    return verify(bundle or made.newest, made.keys, made.project, made.newest.parent)
+
+
+def problems(verdict: Verdict) -> list[str]:
+    assert not verdict.accepted
+    return [str(problem) for problem in verdict.problems]
+
+
+def test_good_bundle_is_accepted(lasting: Made) -> None:
+    verdict = check(lasting)
+    assert verdict.problems == []
+    lines = {name: text for name, text, good in verdict.lines if good}
+    assert list(lines) == ["signature", "files", "dvc.lock", "copies", "report", "data", "chain"]
+    assert lines["chain"] == "1 bundles before this one, back to the first"
+    assert lines["report"] == "metrics of 1 files are shown as they are"
+    assert lines["dvc.lock"].startswith("3 stages;")
+
+
+def test_no_flipped_byte_is_accepted(lasting: Made, tmp_path: Path) -> None:
+    """Any byte of any file, to any other value: refused, and the file is named."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(lasting.newest, bundle)
+    draw = random.Random(20261)  # noqa: S311  repeatable on purpose
+    files = list_all(bundle)
+    for turn in range(MUTATIONS):
+        # Every file in turn, the envelope each second time: there a byte has the most places to hide.
+        path = bundle / ENVELOPE if turn % 2 else files[turn // 2 % len(files)]
+        whole = path.read_bytes()
+        place = draw.randrange(len(whole))
+        changed = bytes([whole[place] ^ draw.randrange(1, 256)])
+        path.write_bytes(whole[:place] + changed + whole[place + 1 :])
+        verdict = verify(bundle, lasting.keys)
+        name = path.relative_to(bundle).as_posix()
+        assert not verdict.accepted, f"{name}: byte {place} of {len(whole)} from {whole[place]} to {changed[0]}"
+        assert [problem.path for problem in verdict.problems] == [name]
+        path.write_bytes(whole)
+    assert verify(bundle, lasting.keys).accepted
+
+
+def test_every_byte_of_the_envelopes_frame_counts(lasting: Made, tmp_path: Path) -> None:
+    """What stands around the payload is in no signature: spaces, key id, unused bits of base64."""
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    whole = (lasting.newest / ENVELOPE).read_bytes()
+    payload = whole.index(b'"payload": "') + len(b'"payload": "')
+    end = whole.index(b'"', payload)
+    for place in (*range(payload), *range(end - 4, len(whole))):
+        for changed in {32, whole[place] ^ 1, whole[place] ^ 32} - {whole[place]}:
+            (bundle / ENVELOPE).write_bytes(whole[:place] + bytes([changed]) + whole[place + 1 :])
+            assert verify(bundle, lasting.keys).lines[0][::2] == ("signature", False)
+    for more in (whole + b"\n", whole[:-1], b"\xef\xbb\xbf" + whole, b"", b"[]", b"null", b"[" * 100_000):
+        (bundle / ENVELOPE).write_bytes(more)
+        assert verify(bundle, lasting.keys).lines[0][::2] == ("signature", False)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.5, 0.99])
+def test_truncated_file(made: Made, cut: float) -> None:
+    for path in list_all(made.newest):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(len(whole) * cut)])
+        assert problems(check(made))[0].startswith(path.relative_to(made.newest).as_posix() + ": ")
+        path.write_bytes(whole)
+
+
+def test_swapped_files(made: Made) -> None:
+    one, two = made.newest / "data/measure/metrics.json", made.newest / "data/measure/figures/numbers.csv"
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+    told = problems(check(made))
+    assert [line.split(":")[0] for line in told] == ["data/measure/figures/numbers.csv", "data/measure/metrics.json"]
+    assert re.fullmatch(r".*: the statement says sha256 [0-9a-f]{16}, the bytes give [0-9a-f]{16}", told[0])
+
+
+def test_missing_extra_and_foreign_entries(made: Made) -> None:
+    (made.newest / "stages.json").unlink()
+    (made.newest / "data/note.txt").write_text("believe me")
+    (made.newest / "hidden").mkdir()
+    page = made.newest / "data/report/report.html"
+    page.rename(made.project / "elsewhere.html")
+    page.symlink_to(made.project / "elsewhere.html")
+    assert problems(check(made)) == [
+        "hidden: extra folder; the statement lists nothing in it",
+        "data/note.txt: extra; the statement does not list it",
+        "data/report/report.html: no plain file",
+        "stages.json: missing; the statement lists it",
+    ]
+
+
+def test_another_key(made: Made) -> None:
+    other = Ed25519PrivateKey.generate()
+    told = problems(verify(made.newest, [other.public_key()]))
+    assert re.fullmatch(r"attestation.dsse.json: signed by the key [0-9a-f]{16}, not by [0-9a-f]{16}", told[0])
+    assert verify(made.newest, [other.public_key(), *made.keys]).accepted
+
+
+def test_signed_anew_with_another_key(made: Made) -> None:
+    sign_again(made.newest, Ed25519PrivateKey.generate())
+    assert problems(check(made))[0].startswith("attestation.dsse.json: signed by the key ")
+
+
+def test_key_id_of_the_trusted_key_over_a_foreign_signature(made: Made) -> None:
+    mine = json.loads((made.newest / ENVELOPE).read_bytes())["signatures"][0]["keyid"]
+    sign_again(made.newest, Ed25519PrivateKey.generate())
+    forged = json.loads((made.newest / ENVELOPE).read_bytes())
+    forged["signatures"][0]["keyid"] = mine
+    (made.newest / ENVELOPE).write_text(json.dumps(forged, indent=1) + "\n")
+    assert problems(check(made)) == [
+        f"attestation.dsse.json: the signature of key {mine[:16]} does not fit the payload"
+    ]
+
+
+def test_no_envelope_and_no_statement(made: Made) -> None:
+    edit_statement(made.newest, made.key, lambda statement: statement.update(predicateType="https://example.org/x"))
+    assert "signed, but no statement about a bundle" in problems(check(made))[0]
+    (made.newest / ENVELOPE).unlink()
+    assert problems(check(made)) == ["attestation.dsse.json: missing"]
+
+
+def spoil_lock_md5(bundle: Path) -> None:
+    text = (bundle / "dvc.lock").read_text()
+    md5 = re.search(r"path: data/measure/metrics.json\n *hash: md5\n *md5: ([0-9a-f]{32})", text)
+    assert md5
+    (bundle / "dvc.lock").write_text(text.replace(md5[1], "f" * 32, 1))
+
+
+def spoil_lock_folder(bundle: Path) -> None:
+    text = (bundle / "dvc.lock").read_text()
+    (bundle / "dvc.lock").write_text(re.sub(r"[0-9a-f]{32}\.dir", "1" * 32 + ".dir", text, count=1))
+
+
+def spoil_lock_param(bundle: Path) -> None:
+    text = (bundle / "dvc.lock").read_text()
+    assert "seed: 2" in text
+    (bundle / "dvc.lock").write_text(text.replace("seed: 2", "seed: 3"))
+
+
+def spoil_lock_command(bundle: Path) -> None:
+    text = (bundle / "dvc.lock").read_text()
+    (bundle / "dvc.lock").write_text(text.replace("cmd: python work/measure.py", "cmd: python work/flatter.py"))
+
+
+def spoil_lock_stage(bundle: Path) -> None:
+    text = (bundle / "dvc.lock").read_text()
+    (bundle / "dvc.lock").write_text(text.replace("  measure:\n", "  measured:\n"))
+
+
+def spoil_lock(bundle: Path) -> None:
+    (bundle / "dvc.lock").write_text("stages: [")
+
+
+def spoil_copy(bundle: Path) -> None:
+    path = bundle / "data/measure/figures/numbers.csv"
+    path.write_text(path.read_text() + "0.5\n")
+
+
+def spoil_page(bundle: Path) -> None:
+    page = bundle / "data/report/report.html"
+    page.write_text(page.read_text().replace('"n": 30', '"n": 3000'))
+    hide_in_inventory(bundle, "data/report/report.html")
+
+
+def spoil_inventory(bundle: Path) -> None:
+    (bundle / "inventory.json").write_text("{}")
+
+
+def hide_in_inventory(bundle: Path, name: str) -> None:
+    """Make the inventory agree with a changed copy; then dvc.lock does not."""
+    held = json.loads((bundle / "inventory.json").read_text())
+    del held["files"][name]
+    (bundle / "inventory.json").write_text(json.dumps(held))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "path", "what"),
+    [
+        (spoil_lock_md5, "data/measure/metrics.json", "dvc.lock says md5 ffffffffffffffffffffffffffffffff (measure)"),
+        (spoil_lock_md5, "dvc.lock", "report: md5 of data/measure/metrics.json is "),
+        (spoil_lock_folder, "data/draw/numbers", "dvc.lock says md5 11111111111111111111111111111111.dir (draw)"),
+        (spoil_lock_param, "params.yaml", "draw: dvc.lock says {'seed': 3, "),
+        (spoil_lock_command, "dvc.lock", "measure: another command than in stages.json"),
+        (spoil_lock_stage, "dvc.lock", "no stage measure"),
+        (spoil_lock, "dvc.lock", "no YAML ("),
+        (spoil_copy, "data/measure/figures/numbers.csv", "the inventory says sha256 "),
+        (spoil_page, "data/report/report.html", "metrics.json: mean.n: the page shows 3000, the file holds 30"),
+        (spoil_page, "data/report/report.html", "the bytes give nothing"),
+        (spoil_inventory, "attestation.dsse.json", "no inventory or stages that can be read ('files')"),
+    ],
+)  # fmt: skip
+def test_contents_that_disagree_although_signed(
+    made: Made, spoil: Callable[[Path], None], path: str, what: str
+) -> None:
+    """The holder of the key cannot sign a bundle that contradicts itself either."""
+    spoil(made.newest)
+    sign_again(made.newest, made.key)
+    told = problems(check(made))
+    assert any(line.startswith(f"{path}: ") and what in line for line in told), told
+
+
+def test_data_that_differ_are_named(made: Made) -> None:
+    path = made.project / "data/draw/numbers/a"
+    times = path.stat()
+    whole = path.read_bytes()
+    path.write_bytes(b"9" + whole[1:])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # unseen by DVC
+    (made.project / "data/draw/numbers/below/c").unlink()
+    (made.project / "data/draw/numbers/d").write_text("0.5\n")
+    lock = made.project / "dvc.lock"
+    lock.write_text(lock.read_text() + "\n")
+    told = problems(check(made))
+    assert re.fullmatch(
+        r"data/draw/numbers/a: the bundle says sha256 [0-9a-f]{16}, the data hold [0-9a-f]{16}", told[0]
+    )
+    assert told[1:] == [
+        "data/draw/numbers/below/c: missing in the data; the bundle lists it",
+        "data/draw/numbers/d: extra in the data; the bundle does not list it",
+        "dvc.lock: another one in the data than in the bundle; has the project moved on since?",
+    ]
+    assert verify(made.newest, made.keys).accepted, "the bundle itself is whole"
+
+
+def test_no_flipped_byte_of_the_data_is_accepted(made: Made) -> None:
+    draw = random.Random(7)  # noqa: S311  repeatable on purpose
+    names = json.loads((made.newest / "inventory.json").read_text())["files"]
+    for name in names:
+        path = made.project / name
+        whole = path.read_bytes()
+        place = draw.randrange(len(whole))
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ draw.randrange(1, 256)]) + whole[place + 1 :])
+        assert [problem.path for problem in check(made).problems] == [name]
+        path.write_bytes(whole)
+
+
+def test_edited_past_bundle_is_found(made: Made) -> None:
+    path = made.bundles[0] / "data/measure/metrics.json"
+    path.write_bytes(path.read_bytes().replace(b"0.", b"1.", 1))
+    told = problems(check(made))
+    assert told[0].startswith(f"{made.bundles[0].name}/data/measure/metrics.json: the statement says sha256 ")
+
+
+def test_past_bundle_that_was_signed_anew_is_found(made: Made) -> None:
+    path = made.bundles[0] / "README.md"
+    path.write_text(path.read_text() + "Never mind.\n")
+    sign_again(made.bundles[0], made.key)
+    assert verify(made.bundles[0], made.keys, chain=made.newest.parent).accepted
+    what = f"{made.bundles[0].name}: its envelope is another; the bundle {made.newest.name} follows the envelope"
+    assert problems(check(made))[0].startswith(what)
+
+
+def test_removed_past_bundle_is_found(made: Made) -> None:
+    shutil.rmtree(made.bundles[0])
+    what = f"{made.bundles[0].name}: missing; the bundle {made.newest.name} follows the envelope with sha256 "
+    assert problems(check(made))[0].startswith(what)
+
+
+def test_place_in_the_chain(made: Made) -> None:
+    def move(statement: dict[str, Any]) -> None:
+        statement["predicate"]["buildDefinition"]["internalParameters"]["place"] = 5
+
+    edit_statement(made.newest, made.key, move)
+    assert problems(check(made)) == [
+        f"{made.bundles[0].name}: says place 0 in the chain, {made.newest.name} after it says 5"
+    ]
+
+    def begin(statement: dict[str, Any]) -> None:
+        statement["predicate"]["buildDefinition"]["externalParameters"]["previous"] = None
+
+    edit_statement(made.newest, made.key, begin)
+    assert problems(check(made)) == [f"{made.newest.name}: says place 5 in the chain but follows no bundle"]
+
+
+def test_renamed_past_bundle_is_still_found(made: Made) -> None:
+    """A folder's name is no evidence; the digest is."""
+    made.bundles[0].rename(made.bundles[0].parent / "first")
+    assert check(made).accepted

@@ -1,0 +1,337 @@
+"""Re-evaluation: what is accepted, what is refused, who is told."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.errors import FlowError
+from flows.notify import EMAIL, WEBHOOK, Notice, notify
+from flows.reevaluate_history import Entry, append_entry, find_covering, read_entries
+from flows.reevaluate_population import find_thawed
+from flows.reevaluate_steps import read_accepted, read_gates, write_accepted, write_atomically
+from tests.flows.conftest import Project
+
+NOTICE = Notice("Accepted", "demo: Accepted: 2 of 2 criteria pass", "all lines")
+ENTRY = Entry("calm-fox", "2026-01-02T03:00:00+00:00", "2026-01-02T03:20:00+00:00", "Accepted", {"pull": True}, "fine")
+
+
+class Mailbox:
+    """A webhook's address on this machine, and what was posted to it; `code` is what it answers."""
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, Any]] = []
+        self.code = 200
+        mailbox = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                mailbox.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(mailbox.code)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/services/secret"
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    thread = threading.Thread(target=mailbox.server.serve_forever)
+    thread.start()
+    yield mailbox
+    mailbox.server.shutdown()
+    thread.join()
+    mailbox.server.server_close()
+
+
+def write_gates(path: Path, **verdicts: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"criteria": [{"id": name, "verdict": verdict} for name, verdict in verdicts.items()]}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected", "told"),
+    [
+        ({"a": "pass", "b": "pass"}, "pass", "2 of 2 criteria pass"),
+        ({"a": "pass", "b": "not assessable"}, "not assessable", "1 of 2 criteria pass; not assessable: b"),
+        (
+            {"a": "fail", "b": "not assessable", "c": "fail"},
+            "fail",
+            "0 of 3 criteria pass; fail: a, c; not assessable: b",
+        ),
+        ({}, "not assessable", "0 of 0 criteria pass"),
+    ],
+)
+def test_verdict_over_all_criteria(tmp_path: Path, verdicts: dict[str, str], expected: str, told: str) -> None:
+    gates = read_gates(write_gates(tmp_path / "gates.json", **verdicts))
+    assert gates is not None
+    assert (gates.verdict, gates.tell()) == (expected, told)
+
+
+def test_gates_that_cannot_be_read_are_no_pass(tmp_path: Path) -> None:
+    path = tmp_path / "gates.json"
+    assert read_gates(path) is None
+    write_gates(path, good="PASS")
+    with pytest.raises(FlowError, match="criterion good: verdict is 'PASS'; allowed: pass, fail, not assessable"):
+        read_gates(path)
+    whole = write_gates(path, a="pass", b="fail").read_text()
+    for length in range(len(whole)):
+        path.write_text(whole[:length])
+        with pytest.raises(FlowError, match=r"gates\.json: cannot be read as"):
+            read_gates(path)
+
+
+def test_accepted_bundle_is_remembered(tmp_path: Path) -> None:
+    accepted = tmp_path / "evidence/accepted"
+    assert read_accepted(accepted) is None
+    for name in ("1111-aaaa", "2222-bbbb"):
+        (tmp_path / "evidence" / name).mkdir(parents=True)
+        write_accepted(tmp_path / "evidence" / name, accepted)
+        assert read_accepted(accepted) == tmp_path / "evidence" / name
+    assert {entry.name for entry in accepted.parent.iterdir()} == {"accepted", "1111-aaaa", "2222-bbbb"}
+    for cut in ("", "2222-b", "../evidence", "."):
+        accepted.write_text(cut)
+        with pytest.raises(FlowError, match="which is no bundle here; allowed: 1111-aaaa, 2222-bbbb; write the last"):
+            read_accepted(accepted)
+
+
+def test_failed_write_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "accepted"
+    write_atomically(path, "one\n")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "half \ud800")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["accepted"]
+    assert path.read_text() == "one\n"
+
+
+def test_history_survives_a_cut_at_every_byte(tmp_path: Path) -> None:
+    path = tmp_path / "logs/reevaluate.jsonl"
+    append_entry(ENTRY, path)
+    whole = path.read_bytes()
+    assert read_entries(path) == [ENTRY]
+    for length in range(len(whole)):
+        path.write_bytes(whole + whole[:length])
+        append_entry(ENTRY, path)
+        complete = length == len(whole) - 1  # all but the newline
+        assert read_entries(path) == [ENTRY] * (3 if complete else 2)
+
+
+def test_run_is_covered_by_one_that_began_after_it_was_due(tmp_path: Path) -> None:
+    path = tmp_path / "reevaluate.jsonl"
+    append_entry(ENTRY, path)
+    assert find_covering(datetime(2026, 1, 1, 3, tzinfo=UTC), {"pull": True}, path) == ENTRY
+    assert find_covering(datetime(2026, 1, 2, 3, tzinfo=UTC), {"pull": True}, path) == ENTRY
+    assert find_covering(datetime(2026, 1, 2, 3, 0, 1, tzinfo=UTC), {"pull": True}, path) is None
+    assert find_covering(datetime(2026, 1, 1, 3, tzinfo=UTC), {"pull": False}, path) is None
+    assert find_covering(datetime(2026, 1, 1, 3, tzinfo=UTC), {"pull": True}, tmp_path / "none") is None
+
+
+def test_nobody_is_told_unless_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WEBHOOK, raising=False)
+    monkeypatch.delenv(EMAIL, raising=False)
+    assert notify(NOTICE) == ([], [])
+
+
+def test_webhook_is_told(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox) -> None:
+    monkeypatch.setenv(WEBHOOK, mailbox.url)
+    assert notify(NOTICE) == (["webhook at 127.0.0.1"], [])
+    assert mailbox.received == [{"text": "all lines", "subject": NOTICE.subject, "state": "Accepted"}]
+
+
+def test_failing_notice_is_a_line_without_the_secret(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox) -> None:
+    mailbox.code = 500
+    monkeypatch.setenv(WEBHOOK, mailbox.url)
+    told, faults = notify(NOTICE)
+    assert told == []
+    assert len(faults) == 1
+    assert faults[0].startswith(f"{WEBHOOK}: webhook at 127.0.0.1 was not told (")
+    assert "secret" not in faults[0]
+    monkeypatch.setenv(WEBHOOK, "no-block")
+    _, faults = notify(NOTICE)
+    assert len(faults) == 1
+    assert faults[0].startswith(f"{WEBHOOK}: block no-block was not told (allowed: an http(s) address, or a Prefect ")
+
+
+def test_outputs_that_did_not_stay_are_named() -> None:
+    assert find_thawed({"a": "1", "b": "2"}, {"a": "1", "b": "2"}) == []
+    assert find_thawed({"a": "1", "b": "2"}, {"a": "3", "c": "4"}) == [
+        "a (was 1, now 3)",
+        "b (was 2, now not there)",
+        "c (was not there, now 4)",
+    ]
+
+
+def write_world(project: Project, classifier: str = "one", seed: str = "7", population: str = "cat gan") -> None:
+    """A toy of this project's DAG: the population's stage also reads the classifier, but its samples need not."""
+    project.write_stages(
+        train_stylegan2={"cmd": f"echo {seed} > gan", "outs": ["gan"]},
+        train_classifiers={"cmd": f"echo {classifier} > net", "outs": ["net"]},
+        sample_populations={
+            "cmd": f"{population} > samples; cat net > figure",
+            "deps": ["gan", "net"],
+            "outs": ["samples", {"figure": {"cache": False}}],
+        },
+        curves={"cmd": "cat samples net > curves", "deps": ["samples", "net"], "outs": ["curves"]},
+        acceptance={
+            "cmd": "mkdir -p data/acceptance; cp verdicts data/acceptance/gates.json",
+            "deps": ["curves", "verdicts"],
+            "outs": [{"data/acceptance/gates.json": {"cache": False}}],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": "8"}, "train_stylegan2 has to run again (changed command)"),
+        ({"population": "wc -c gan"}, "sample_populations has to run again (changed command)"),
+    ],
+)
+def test_new_population_is_refused_before_anything_runs(project: Project, change: dict[str, str], named: str) -> None:
+    write_world(project)
+    write_gates(project.path / "verdicts", a="pass")
+    project.dvc("repro", "-q")
+    lock = (project.path / "dvc.lock").read_bytes()
+    write_world(project, classifier="two", **change)
+    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence")
+    assert (code, len(output.splitlines())) == (1, 1)
+    assert output.startswith(f"error: --frozen-population: {named}, and would make the population anew: ")
+    assert output.endswith("put that back, or run without --frozen-population\n")
+    assert (project.path / "dvc.lock").read_bytes() == lock
+    assert (project.path / "net").read_text() == "one\n"
+
+
+def test_frozen_population_needs_one(project: Project) -> None:
+    project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
+    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence")
+    assert (code, output) == (1, "error: --frozen-population: dvc.yaml has no stage train_stylegan2; stages: a\n")
+    write_world(project)
+    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence")
+    assert code == 1
+    assert "train_stylegan2 has to run again" in output
+
+
+@pytest.mark.slow
+def test_new_classifier_on_the_same_population(served_project: Project, mailbox: Mailbox) -> None:
+    """A classifier changes, its criterion fails; then it changes so that the samples change with it."""
+    project = served_project
+    write_world(project)
+    write_gates(project.path / "verdicts", accuracy="pass", gap="pass")
+    project.dvc("repro", "-q")
+
+    write_world(project, classifier="two")
+    write_gates(project.path / "verdicts", accuracy="fail", gap="not assessable")
+    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence", FAILURE_ATLAS_WEBHOOK=mailbox.url)
+    assert code == 1, output
+    assert output.splitlines()[-1] == "error: 0 of 2 criteria pass; fail: accuracy; not assessable: gap"
+    assert "4 of them had changed" not in output, "the population's stage and the classifier had run before"
+    assert "reproduce: done: 5 stages are up to date; 2 of them had changed; generator and population are the" in output
+    assert (project.path / "curves").read_text() == "7\ntwo\n"
+    assert (project.path / "figure").read_text() == "two\n", "nothing is left out of date"
+    assert [notice["state"] for notice in mailbox.received] == ["NotAccepted"]
+    assert "gates: done: 0 of 2 criteria pass; fail: accuracy; not assessable: gap" in mailbox.received[0]["text"]
+    assert not (project.path / "evidence/accepted").exists()
+
+    write_world(project, classifier="two", population="cat gan net")
+    project.dvc("repro", "-q")  # samples that depend on the classifier
+    write_world(project, classifier="three", population="cat gan net")
+    mailbox.code = 503
+    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence", FAILURE_ATLAS_WEBHOOK=mailbox.url)
+    assert code == 1, output
+    assert re.search(r"error: reproduce: --frozen-population: the population did not stay: samples \(was ", output)
+    assert (project.path / "curves").read_text() == "7\ntwo\ntwo\n", "nothing was measured on another population"
+    assert f"notify: FAILED: {WEBHOOK}: webhook at 127.0.0.1 was not told (" in output
+    states = [json.loads(line)["state"] for line in (project.path / "logs/reevaluate.jsonl").read_text().splitlines()]
+    assert states == ["NotAccepted", "Failed"]
+
+
+@pytest.mark.slow
+def test_bundle_whose_criteria_all_pass_is_accepted(served_project: Project) -> None:
+    """Pass, nothing new, fail: the accepted bundle is the first, and the last is compared with it."""
+    project = served_project
+    project.environment |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+    write_world(project)
+    write_gates(project.path / "verdicts", accuracy="pass")
+    (project.path / "params.yaml").write_text("{}\n")
+    code, output = project.run("reevaluate")
+    assert (code, len(output.splitlines())) == (1, 1)
+    assert "make one with `failure-atlas key`" in output
+    assert output.endswith("; or evaluate without a bundle: --no-evidence\n")
+    assert not (project.path / "dvc.lock").exists(), "told before any work"
+    assert project.run("key")[0] == 0
+    for line in ("init -q", "add dvc.yaml", "-c user.name=a -c user.email=a@example.org commit -qm first"):
+        subprocess.run(["git", *line.split()], cwd=project.path, env=project.environment, check=True)
+
+    code, output = project.run("reevaluate")
+    assert code == 0, output
+    accepted = (project.path / "evidence/accepted").read_text().strip()
+    assert f"accept: done: {accepted} is the accepted one now (evidence/accepted)" in output
+    assert "compare: skipped: no bundle was accepted before" in output
+    assert (project.path / "evidence" / accepted / "data/acceptance/gates.json").is_file()
+
+    code, output = project.run("reevaluate")
+    assert code == 0, output
+    assert f"compare: skipped: nothing has changed since {accepted} was accepted" in output
+
+    write_world(project, classifier="two")
+    write_gates(project.path / "verdicts", accuracy="fail")
+    code, output = project.run("reevaluate", "--frozen-population")
+    assert code == 1, output
+    assert f"compare: done: with {accepted}, the last accepted one" in output
+    assert "accept: skipped: not all criteria pass" in output
+    assert (project.path / "evidence/accepted").read_text().strip() == accepted
+    assert len([entry for entry in (project.path / "evidence").iterdir() if entry.is_dir()]) == 2
+
+
+@pytest.mark.slow
+def test_verdict_that_cannot_be_told_is_three(served_project: Project) -> None:
+    project = served_project
+    project.write_stages(a={"cmd": "echo x > out", "outs": ["out"]})
+    code, output = project.run("reevaluate", "--pull", "--no-evidence")
+    assert code == 3, output
+    assert "pull: skipped: no remote to pull from (none is configured)" in output
+    assert "gates: skipped: no data/acceptance/gates.json: nothing says what is good enough" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
+def test_inputs_are_pulled_from_the_remote_and_a_dead_one_is_named(served_project: Project) -> None:
+    """Outputs come back from the remote instead of being made; a remote that is gone stops the run."""
+    project = served_project
+    remote = project.path.parent / "remote"
+    project.write_stages(a={"cmd": "date +%N > out; echo ran >> ../runs", "outs": ["out"]})
+    project.dvc("remote", "add", "--default", "store", str(remote))
+    project.dvc("repro", "-q")
+    project.dvc("push", "-q")
+    made = (project.path / "out").read_text()
+    (project.path / "out").unlink()
+    shutil.rmtree(project.path / ".dvc/cache")
+    code, output = project.run("reevaluate", "--pull", "--no-evidence")
+    assert code == 3, output
+    assert "pull: done: from remote 'store'" in output
+    assert (project.path / "out").read_text() == made
+    assert (project.path.parent / "runs").read_text() == "ran\n"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        project.dvc("remote", "add", "--force", "--default", "store", address)
+        (project.path / "out").unlink()
+        shutil.rmtree(project.path / ".dvc/cache")
+        code, output = project.run("reevaluate", "--pull", "--no-evidence")
+    assert code == 1
+    assert "error: pull: dvc pull from remote 'store': " in output.splitlines()[-1]
+    assert (project.path.parent / "runs").read_text() == "ran\n", "nothing was run after it"

@@ -1,0 +1,73 @@
+"""A small tree of results, the page made of it, and a real browser to open it in."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, sync_playwright
+
+from stages.report.__main__ import main
+from tests.stages.report.results_tree import NAMES, write_tree
+
+SECTION = {"dimensions": 2, "max_shift_std": 6.0, "step_std": 1.0, "batch_size": 64}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def results(
+    tmp_path_factory, tiny_generator, tiny_population, tiny_classifier, tiny_judge, tiny_ranking, tiny_names
+) -> Path:
+    """The folder of all results; read only."""
+    networks = {
+        "generator": tiny_generator, "population": tiny_population, "classifier": tiny_classifier,
+        "judge": tiny_judge, "ranking": tiny_ranking, "names": tiny_names,
+    }  # fmt: skip
+    return write_tree(tmp_path_factory.mktemp("results"), networks)
+
+
+@pytest.fixture
+def changed(results, tmp_path) -> Path:
+    """A copy of the results that a test may change."""
+    shutil.copytree(results, tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def run(tmp_path) -> Callable[..., Path]:
+    """A function that makes the page and returns its path."""
+
+    def start(results: Path, out: str = "out", names: tuple[str, ...] = NAMES, **changes: Any) -> Path:
+        params = tmp_path / "params.yaml"
+        sections = {"rank_dimensions": {"seed": 17, "top_k": 3}, "report": SECTION | changes}
+        params.write_text(yaml.safe_dump(sections), encoding="utf-8")
+        main(results, list(names), tmp_path / out, params)
+        return tmp_path / out / "report.html"
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def page_file(results, tmp_path_factory) -> Path:
+    """The page of `results`, made once."""
+    folder = tmp_path_factory.mktemp("page")
+    params = folder / "params.yaml"
+    params.write_text(yaml.safe_dump({"rank_dimensions": {"seed": 17}, "report": SECTION}), encoding="utf-8")
+    main(results, list(NAMES), folder, params)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium of this machine."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.fail(
+            f"no {', '.join(BROWSERS)} on PATH; the tests of the page need one: apt-get install chromium", pytrace=False
+        )
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -1,0 +1,198 @@
+"""A small tree of results with known numbers: real networks and rankings, metrics and figures of the right form."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+NAMES = ("first", "second")
+CLASSES = [str(label) for label in range(10)]
+SHARED_FIGURES = {
+    "compute_curves": ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig6b_classes"),
+    "qualify_generator": (
+        "fig2_real_above_generated", "label_consistency", "severities", "nearest_training_images",
+    ),
+    "sample_populations": ("fig3_spaces",),
+    "train_judges": ("reliability", "confusion"),
+    "corrupt_images": ("severities",),
+}  # fmt: skip
+FIGURES = {
+    "name_directions": ("directions",),
+    "judge_failures": ("verdicts", "contact_sheet"),
+    "walk_corner_cases": ("true_failures", "fig7_corner_cases", "fig5_degradation_class3"),
+    "rank_dimensions": ("ranking", "fig4_well_against_mis"),
+    "measure_robustness": ("robustness", "joint_walks"),
+    "compare_rankings": ("comparison", "influence"),
+    "train_classifiers": ("severities", "reliability", "confusion"),
+}
+
+
+class Numbers:
+    """Makes estimates that all differ, so that each can be found again on the page."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def estimate(self) -> dict[str, Any]:
+        self.made += 1
+        value = 0.2 + self.made / 1000
+        return {"value": value, "low": value - 0.05, "high": value + 0.06, "n": 1000 + self.made}
+
+    def name(self, *keys: str) -> dict[str, Any]:
+        return {key: self.estimate() for key in keys}
+
+    def flat(self, *keys: str) -> dict[str, Any]:
+        """Estimates kept as `key` and `key_interval`."""
+        held: dict[str, Any] = {}
+        for key in keys:
+            estimate = self.estimate()
+            held |= {key: estimate.pop("value"), f"{key}_interval": estimate}
+        return held
+
+
+def build_metrics() -> dict[str, dict[str, Any]]:
+    """The content of every metrics.json, by its folder."""
+    make = Numbers()
+    verdicts = ("true_failure_share", "label_changed_share", "unreadable_share")
+    opinion = ("accuracy", "accuracy_on_corrupted", "sure_share", "sure_accuracy", "false_verdict_share")
+    curves = ("area", "random_area", "shift_area", "random_shift_area", "projection_area", "avoidable_area")
+    tree: dict[str, dict[str, Any]] = {
+        "prepare_images": {"train_images": 4000, "test_images": 1000},
+        "corrupt_images": {
+            f"{split}_{kind}_images": 500 for split in ("train", "test") for kind in ("clean", "corrupted")
+        },
+        "train_judges": make.name("agreement")
+        | {who: make.name(*opinion) | make.flat("calibration_error") for who in ("judge", "auditor")},
+        "train_stylegan2": {
+            "training_images": 4000, "kimg": 1130.05, "generator_parameters": 193051, "style_dimensions": 80,
+        },
+        "qualify_generator": make.name("label_gap_widest_class", "severity_share_gap", "copies_share")
+        | make.flat(
+            "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "precision_real", "recall",
+            "recall_real", "label_consistency", "judge_accuracy_real", "label_gap",
+        ),
+        "sample_populations": {"samples": 200, "classes": 10, "dead_dimensions": 3},
+        "compute_curves": {
+            name: make.name("accuracy", "ceiling", "avoidable_share") | make.flat(*curves, "shift_avoidable_area")
+            for name in NAMES
+        }
+        | {"paired": {"second_minus_first": make.name("area", "shift_area")}},
+        "check_claims": {"claims": 3, "holds": 1, "fails": 1, "not_decided": 1},
+    }  # fmt: skip
+    for name in NAMES:
+        tree |= {
+            f"train_classifiers/{name}": make.name("clean_test_accuracy", "corrupted_test_accuracy")
+            | make.flat("clean_calibration_error", "corrupted_calibration_error"),
+            f"rank_dimensions/{name}": make.name("population_accuracy") | {"samples": 200},
+            f"name_directions/{name}": {"directions": 30},
+            f"compare_rankings/{name}": make.name("unmoved_accuracy", "unmoved_probability"),
+            f"walk_corner_cases/{name}": {"walks": 100, "reached_within_5_std": 0.18, "reached_within_10_std": 0.41}
+            | {"reached_within_20_std": None}
+            | make.name("true_failure_walks")
+            | {"median_shift_std": 12.5, "median_shift_std_interval": {"low": 9.4, "high": None, "n": 100}},
+            f"judge_failures/{name}": make.name(*verdicts, "confirmed_true_failure_share")
+            | {"confidence": 0.8, "per_class": {label: make.name(*verdicts) for label in CLASSES}}
+            | {source: make.name(*verdicts) for source in ("population", "corner_cases", "real_images")},
+            f"measure_robustness/{name}": {
+                "population": make.name(
+                    "misclassified_at_start", "failed_within_1_std", "failed_within_2_std", "failed_within_3_std",
+                    "median_distance_std",
+                ),
+                "from_samples": {
+                    "joint": make.name("median_std", "true_failure_share"),
+                    "single": make.name("median_std"),
+                    "top": make.name("median_std"),
+                    "set": make.name("median_std", "median_size"),
+                },
+            },
+        }  # fmt: skip
+    return tree
+
+
+def build_gates() -> dict[str, Any]:
+    """Three criteria, one of each verdict."""
+    entry = {"comparison": ">=", "bar": 0.93, "reason": "because", "supports": "AMLAS [X]"}
+    verdicts = {"sound": "pass", "weak": "fail", "vague": "not assessable"}
+    return {
+        "criteria": [
+            entry
+            | {"id": name, "verdict": verdict, "metric": f"train_classifiers/first: {name}"}
+            | {"found": {"value": 0.95, "low": 0.94, "high": 0.96, "n": 1234}}
+            for name, verdict in verdicts.items()
+        ]
+    }
+
+
+def build_claims() -> dict[str, Any]:
+    """Three claims, one of each verdict."""
+    evidence = {"a metric": {"value": 0.5, "low": None, "high": None, "n": None}}
+    return {
+        "claims": [
+            {"id": verdict, "claim": f"A claim that {verdict}.", "source": "2.2", "verdict": verdict, "rule": "a rule",
+             "evidence": evidence}
+            for verdict in ("holds", "fails", "not decided")
+        ]
+    }  # fmt: skip
+
+
+def write_tree(folder: Path, networks: Mapping[str, Path]) -> Path:
+    """Write all results; networks: as the fixtures of the rooms make them."""
+    for place, content in build_metrics().items():
+        write_json(folder / place / "metrics.json", content)
+    write_json(folder / "acceptance" / "gates.json", build_gates())
+    write_json(folder / "acceptance" / "metrics.json", {"pass": 1})
+    write_json(folder / "check_claims" / "claims.json", build_claims())
+    pd.DataFrame({"id": ["holds"]}).to_csv(folder / "check_claims" / "claims.csv", index=False)
+    figures = dict(SHARED_FIGURES)
+    figures |= {f"{stage}/{name}": stems for stage, stems in FIGURES.items() for name in NAMES}
+    for index, (place, stem) in enumerate((place, stem) for place, stems in figures.items() for stem in stems):
+        write_figure(folder / place / "figures" / f"{stem}.png", index)
+    copy(networks["generator"], folder / "train_stylegan2" / "generator.safetensors")
+    copy(networks["judge"], folder / "train_judges" / "judge.safetensors")
+    shutil.copytree(networks["population"], folder / "sample_populations", dirs_exist_ok=True)
+    for name in NAMES:
+        copy(networks["classifier"], folder / "train_classifiers" / name / "classifier.safetensors")
+        for file in ("ranking.csv", "classes.csv"):
+            copy(networks["ranking"] / file, folder / "rank_dimensions" / name / file)
+        copy(networks["names"] / "directions.csv", folder / "name_directions" / name / "directions.csv")
+        write_tables(folder, name)
+    return folder
+
+
+def write_tables(folder: Path, name: str) -> None:
+    dimensions = range(80)
+    influence = pd.DataFrame({"dimension": dimensions, "influential": [d < 3 for d in dimensions], "q_value": 0.04})
+    influence.to_csv(folder / "compare_rankings" / name / "influence.csv", index=False)
+    share = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
+    share |= {"probability": 0.45, "probability_low": 0.35, "probability_high": 0.55, "n": 300, "forward_passes": 12000}
+    rows = [{"method": "paper", "budget": "full"} | share, {"method": "attfind", "budget": "1/50"} | share]
+    pd.DataFrame(rows).to_csv(folder / "compare_rankings" / name / "comparison.csv", index=False)
+    walk = {"source": "true failure search", "class": "3", "predicted_class": "8", "classifier_probability": 0.4}
+    walk |= {"judge_probability": 0.9, "auditor_confirms": True, "direction": 1, "far_out": False}
+    rows = [walk | {"dimension": 5, "shift_std": 7.25}, walk | {"dimension": 6, "shift_std": 2.125}]
+    rows.append(walk | {"source": "population", "dimension": None, "direction": None, "shift_std": None})
+    pd.DataFrame(rows).to_csv(folder / "judge_failures" / name / "true_failures.csv", index=False)
+
+
+def write_figure(path: Path, index: int) -> None:
+    """A PNG and a CSV that no other figure has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = BytesIO()
+    Image.new("RGB", (640, 60 + index), (index, 90, 200)).save(file, "PNG")
+    path.write_bytes(file.getvalue())
+    path.with_suffix(".csv").write_text(f"x,y\n{index},1\n", encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)

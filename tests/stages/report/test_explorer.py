@@ -1,0 +1,171 @@
+"""Directions, crossings and frames on closed forms and against slow twins; numbers as text."""
+
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from stages.check_claims.estimates import Estimate
+from stages.name_directions.names import Names
+from stages.report.explorer import describe_explorer, lay_out
+from stages.report.frames import Frames, trace_moves
+from stages.report.moves import Move, choose_moves, locate_crossings
+from stages.report.wording import TIED, read_estimate, tell_estimate, tell_number
+from stages.walk_corner_cases.probe import Probe
+
+CPU = torch.device("cpu")
+NAMES = ["a", "b"]
+
+
+def synthesize(styles):
+    """An image of 1 x 2 px that is the first two styles."""
+    return styles[:, None, None, :2]
+
+
+def classify(images):
+    """Class a has the first pixel minus 0.5, times 8, as its log-odds."""
+    logit = 8 * (images[:, 0, 0, 0] - 0.5)
+    return torch.stack([logit, torch.zeros_like(logit)], dim=1)
+
+
+def judge(images):
+    """Sure of class a while the second pixel is below 0.5."""
+    sure = torch.where(images[:, 0, 0, 1] < 0.5, 0.95, 0.1).double()
+    return torch.stack([sure, 1 - sure], dim=1)
+
+
+def rank(scope, dimensions, directions, std):
+    columns = {"scope": scope, "dimension": dimensions, "direction": directions, "std": std}
+    return pd.DataFrame(columns | {"rank": range(1, len(dimensions) + 1)})
+
+
+def test_moves_are_the_first_of_each_class_that_can_be_moved():
+    ranking = pd.concat([rank("a", [2, 0, 1], [1, 0, -1], [0.5, 1.0, 2.0]), rank("b", [1, 2, 0], [1, 1, 1], [0, 1, 1])])
+    moves = choose_moves(ranking, NAMES, 3, 2)
+    assert moves == [[Move(0, 2, 0.5), Move(0, 1, -2.0)], [Move(1, 2, 1.0), Move(1, 0, 1.0)]]
+    assert [move.direction for move in moves[0]] == [1, -1]
+
+
+def test_crossings_lie_where_the_logit_is_0():
+    means = np.array([[0.9, 0.2, 0], [0.1, 0.2, 0]], np.float32)
+    probe = Probe(synthesize, classify, 3, CPU)
+    moves = [Move(0, 0, -0.1), Move(0, 0, -0.05), Move(0, 1, 0.1), Move(0, 0, -0.01), Move(1, 0, 0.1)]
+    found = locate_crossings(probe, means, moves, np.linspace(1, 20, 20))
+    # From 0.9, the first pixel meets 0.5 after 4 and 8 steps; class b's probability is 0.5 there, too.
+    expected = {moves[0]: 4, moves[1]: 8, moves[4]: 4}
+    assert found.keys() == expected.keys()
+    for move, shift in expected.items():
+        assert found[move] == pytest.approx(shift, abs=0.01)
+
+
+def test_a_class_in_doubt_at_its_mean_has_no_crossing():
+    means = np.array([[0.4, 0, 0], [0.4, 0, 0]], np.float32)
+    moves = [Move(0, 0, -0.1)]
+    assert locate_crossings(Probe(synthesize, classify, 3, CPU), means, moves, np.array([1.0])) == {}
+
+
+def test_frames_agree_with_one_image_at_a_time():
+    means = np.array([[0.9, 0.2, 0], [0.1, 0.6, 0]], np.float32)
+    moves, shifts = [Move(0, 0, -0.1), Move(1, 1, 0.05), Move(0, 2, 1.0)], np.array([0, 0.5, 2.0])
+    other = lambda images: -classify(images)  # noqa: E731 - a second classifier
+    traced = [
+        trace_moves(
+            synthesize, {"one": classify, "two": other}, judge, means, moves, shifts, batch_size=size, device=CPU
+        )
+        for size in (2, 100)
+    ]
+    for frames in traced:
+        assert len(frames) == 3
+        for move, each in zip(moves, frames, strict=True):
+            for index, shift in enumerate(shifts):
+                style = means[move.true_class].copy()
+                style[move.dimension] += np.float32(move.step * shift)
+                image = synthesize(torch.from_numpy(style)[None])
+                assert np.array_equal(each.images[index], (image[0] * 255).round().byte().numpy())
+                softmax = classify(image).double().softmax(dim=1)[0].numpy()
+                assert np.allclose(each.softmax["one"][index], softmax, atol=1e-7)
+                assert np.allclose(each.softmax["two"][index], softmax[::-1], atol=1e-7)
+                assert np.array_equal(each.judge[index], judge(image)[0].numpy())
+
+
+def test_no_moves_make_no_frames():
+    nothing = trace_moves(
+        synthesize, {"one": classify}, judge, np.zeros((2, 3), np.float32), [], np.zeros(1), batch_size=2, device=CPU
+    )
+    assert nothing == []
+
+
+def test_verdicts_are_right_true_failure_label_changed_or_unreadable():
+    move = Move(0, 3, -1.0)
+    softmax = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.12345678, 0.87654322]])
+    opinion = np.array([[0.9, 0.1], [0.85, 0.15], [0.6, 0.4], [0.1, 0.9]])
+    frames = {move: Frames(np.zeros((4, 1, 2, 2), np.uint8), {"one": softmax}, opinion)}
+    words = {"one": Names({("a", 3, -1): "fainter"})}
+    content = describe_explorer(
+        np.arange(4.0), NAMES, frames, {"one": [[move], []]}, {"one": {move: 0.8123456}}, words, 0.8
+    )
+    (entry,) = content["classifiers"]["one"][0]
+    assert content["classifiers"]["one"][1] == []
+    assert entry["verdicts"] == ["right", "true failure", "unreadable", "label changed"]
+    assert entry["predicted"] == [0, 1, 1, 1]
+    assert entry["probabilities"][3] == [0.1235, 0.8765]
+    assert (entry["name"], entry["crossing_std"], entry["in_doubt_at_start"]) == ("fainter", 0.8123, False)
+    assert content["moves"][entry["move"]]["judge_class"] == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sprite_holds_the_images_side_by_side(channels):
+    images = np.random.default_rng(1).integers(0, 256, (5, channels, 4, 3), dtype=np.uint8)
+    opened = np.asarray(Image.open(BytesIO(lay_out(images))))
+    assert opened.shape[:2] == (4, 15)
+    for index, image in enumerate(images):
+        assert np.array_equal(opened[:, 3 * index : 3 * index + 3].reshape(4, 3, -1), np.moveaxis(image, 0, -1))
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(0.9344, 0.929379, 0.939088, 10000), "0.934 [0.929, 0.939], n = 10,000"),
+        (Estimate(1.0, 0.875445, 1.0, 27), "1.000 [0.875, 1.000], n = 27"),
+        (Estimate(0.0, 0.0, 0.277533, 10), "0.000 [0.000, 0.278], n = 10"),
+        (Estimate(0.0199, 0.0173, 0.0228, 10), "0.0199 [0.0173, 0.0228], n = 10"),
+        (Estimate(12.5312, 9.38, 18.8, 100), "12.5 [9.4, 18.8], n = 100"),
+        (Estimate(2.0, 1.0, 3.0, 50), "2 [1, 3], n = 50"),
+        (Estimate(-0.128, -0.144, -0.111), "-0.128 [-0.144, -0.111]"),
+        (Estimate(5.6, 1.7, float("nan"), 10), "5.60 [1.70, ?], n = 10"),
+        (Estimate(0.0512), "0.0512"),
+        (Estimate(float("nan"), n=0), "not known, n = 0"),
+        (Estimate(float("inf"), 9.0, float("inf"), 4), "beyond what was tried [9, beyond what was tried], n = 4"),
+    ],
+)
+def test_estimates_have_equally_many_decimals(estimate, text):
+    assert tell_estimate(estimate).replace(TIED, " ") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1130.05, "1,130"),
+        (4000, "4,000"),
+        (0.5, "0.500"),
+        (2.74e-71, "2.74e-71"),
+        (0, "0"),
+        (float("nan"), "not known"),
+    ],
+)
+def test_numbers_have_three_digits(value, text):
+    assert tell_number(value) == text
+
+
+def test_null_and_plain_numbers_are_estimates_too():
+    assert read_estimate(0.5) == Estimate(0.5, *read_nan())
+    unknown = read_estimate({"value": None, "low": None, "high": None, "n": 0})
+    assert np.isnan([unknown.value, unknown.low, unknown.high]).all()
+    assert unknown.n == 0
+
+
+def read_nan():
+    return (pytest.approx(float("nan"), nan_ok=True),) * 2
