@@ -2,7 +2,8 @@
 #
 #   make repro    the whole DAG, then a summary table      make lint     style and types
 #   make test     lint, then all tests                     make bench    figures of speed
-#   make study    after `make repro`: external validity over twelve classifiers, and a second generator (hours)
+#   make study    after `make repro`: external validity over twelve classifiers, and a second generator (20 minutes)
+#   make serve    a Prefect server and the schedule of prefect.yaml    make key      the key pair that signs evidence
 #   make clean    remove the environment and what tools keep; data, DVC's cache and logs stay
 #
 # Variables: PYTHON (3.11 or 3.12), ARGS (for `make repro`, e.g. ARGS="train_classifiers --force"),
@@ -20,7 +21,7 @@ INSTALLED := $(VENV)/.installed
 # The project's own tools first, also for what they start.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro study test lint bench clean
+.PHONY: repro study serve key test lint bench clean
 .DELETE_ON_ERROR:
 
 repro: $(INSTALLED)
@@ -29,6 +30,12 @@ repro: $(INSTALLED)
 study: $(INSTALLED)
 	python -m stages --params study/params.yaml --partial
 	dvc repro study/dvc.yaml $(ARGS)
+
+serve: $(INSTALLED)
+	failure-atlas serve $(ARGS)
+
+key: $(INSTALLED)
+	failure-atlas key
 
 test: lint
 	python -m pytest

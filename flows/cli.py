@@ -17,6 +17,8 @@ from flows.errors import FlowError
 from flows.evidence_command import EVIDENCE_HELP, KEY_HELP, evidence, key
 from flows.gates_command import GATES_HELP, gates
 from flows.outcome import Outcome, StageRun
+from flows.reevaluate_command import REEVALUATE_HELP, reevaluate
+from flows.serve_command import SERVE_HELP, serve
 from flows.verify_command import VERIFY_HELP, verify
 
 REPRODUCE_HELP = """Bring the project up to date: run what has changed, as dvc.yaml says, and show the results.
@@ -103,6 +105,8 @@ app.command(help=COMPARE_HELP)(compare)
 app.command(help=EVIDENCE_HELP)(evidence)
 app.command(help=VERIFY_HELP)(verify)
 app.command(help=KEY_HELP)(key)
+app.command(help=REEVALUATE_HELP)(reevaluate)
+app.command(help=SERVE_HELP)(serve)
 app.command(help=DOCTOR_HELP)(doctor)
 
 
