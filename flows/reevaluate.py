@@ -205,14 +205,15 @@ def _reproduce(evaluation: Evaluation, frozen: bool, max_workers: int) -> str:
             f"--frozen-population: {accepted.name}, the last accepted bundle, was measured on another population: "
             f"{'; '.join(changed)}; {WHY}; accept one on this population first, without --frozen-population"
         )
-    _run_reproduce([POPULATION], max_workers)
+    first = {run.stage: run for run in _run_reproduce([POPULATION], max_workers)}
     thawed = find_thawed(before, read_hashes())
     if thawed:
         raise FlowError(
             f"--frozen-population: the population did not stay: {'; '.join(thawed)}; {WHY}; bring it back with `git "
             "checkout dvc.lock && dvc checkout`, or run without --frozen-population"
         )
-    evaluation.runs = _run_reproduce(None, max_workers)
+    second = _run_reproduce(None, max_workers)
+    evaluation.runs = [first.get(run.stage, run) if run.outcome is Outcome.CACHED else run for run in second]
     return f"{_count(evaluation.runs)}; generator and population are the same bytes as before"
 
 

@@ -1,12 +1,13 @@
 """What was re-evaluated when, so that schedules that were missed together are made up for once."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from flows.json_lines import append_line
 
 HISTORY = Path("logs/reevaluate.jsonl")
 
@@ -29,14 +30,8 @@ class Entry:
 
 
 def append_entry(entry: Entry, path: Path = HISTORY) -> None:
-    """Append a line of JSON that is on disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        if _is_cut(file):
-            file.write(b"\n")  # a power cut took the end of the line before; this one must not be lost with it
-        file.write(json.dumps(asdict(entry)).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Append an entry that is on disk when this returns."""
+    append_line(path, asdict(entry))
 
 
 def read_entries(path: Path = HISTORY) -> list[Entry]:
@@ -62,11 +57,3 @@ def find_covering(due: datetime, parameters: Mapping[str, Any], path: Path = HIS
         if entry.parameters == dict(parameters) and datetime.fromisoformat(entry.began) >= due:
             return entry
     return None
-
-
-def _is_cut(file: Any) -> bool:
-    """Whether a file opened at its end lacks its last newline."""
-    if not file.seek(0, os.SEEK_END):
-        return False
-    file.seek(-1, os.SEEK_END)
-    return bool(file.read(1) != b"\n")

@@ -90,7 +90,8 @@ def _find_changes(status: dict[str, list[Any]], kept: set[str], makers: dict[str
             for path, how in paths:
                 maker = makers.get(str(Path(path).absolute()))
                 if kind != "changed deps" or maker is None or maker in kept:
-                    changes.append(f"{kind}: {path} {how}".strip())
+                    told = ", ".join(how) if isinstance(how, dict) else how
+                    changes.append(f"{kind}: {path} ({told})" if told else f"{kind}: {path}")
     return changes
 
 

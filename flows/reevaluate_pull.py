@@ -15,7 +15,7 @@ from flows.reevaluate_steps import StepState
 def pull_data(children: Children, on_line: Callable[[str], None]) -> tuple[StepState, str]:
     """Run `dvc pull`; returns how it went. Without a configured remote it does nothing and says so.
 
-    What the remote does not hold is left to be made. Raises FlowError with DVC's last line if the remote fails.
+    What the remote does not hold is left to be made, and is counted. Raises FlowError with DVC's last line if it fails.
     """
     try:
         with Repo() as repo:
@@ -37,4 +37,7 @@ def pull_data(children: Children, on_line: Callable[[str], None]) -> tuple[StepS
         errors = [line for line in spoken if line.startswith("ERROR")]
         last = (errors or spoken or ["no message"])[-1].removeprefix("ERROR: ")
         raise FlowError(f"dvc pull from remote '{remote}': {last}")
+    lacking = sum(line.strip().startswith("md5: ") for line in lines)
+    if lacking:  # DVC does not tell an object that is not there from a remote that is not there
+        return StepState.DONE, f"remote '{remote}' lacks {lacking} objects, or is not reached; they are made here"
     return StepState.DONE, f"from remote '{remote}'"

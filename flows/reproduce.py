@@ -86,7 +86,12 @@ def _run_stages(dag: Dag, force: bool, max_workers: int) -> list[StageRun]:
                 if stage in futures or len(futures) - len(runs) >= max_workers or not dag.needs[stage] <= runs.keys():
                     continue
                 # A failed stage does not keep those after it waiting: they end at once, as not run.
-                needed = [allow_failure(futures[name]) for name in dag.stages if name in dag.needs[stage]]
+                # Prefect lets nothing start after a cancelled one, so those not run are no edge of what they block.
+                needed = [
+                    allow_failure(futures[name])
+                    for name in dag.stages
+                    if name in dag.needs[stage] and runs[name].outcome is not Outcome.NOT_RUN
+                ]
                 blocked_by = _find_failed(dag, stage, runs)
                 futures[stage] = bring_up_to_date.submit(
                     stage, force, blocked_by, children, wait_for=needed, return_state=False

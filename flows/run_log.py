@@ -1,9 +1,9 @@
 """How long things took: a log that DVC does not track, so that results hold no times."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flows.json_lines import append_line
 from flows.outcome import StageRun
 
 RUN_LOG = Path("logs/flows.jsonl")
@@ -19,6 +19,4 @@ def log_run(run: StageRun, flow_run: str) -> None:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     entry |= {key: text for key, text in (("reason", run.reason), ("error", run.error)) if text}
-    RUN_LOG.parent.mkdir(exist_ok=True)
-    with RUN_LOG.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    append_line(RUN_LOG, entry)
