@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,6 +19,21 @@ def test_every_link_leads_to_a_file_of_the_project(document: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         if not target.startswith("https://"):
             assert (ROOT / target).exists(), f"{document} links to {target}, which is missing"
+
+
+def test_the_notebook_example_runs_and_meets_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    code = next(block for block in blocks if "differentiate_scores" in block)
+    statements = [line for line in code.splitlines() if line and not line.startswith(("from ", "import "))]
+    assert len(statements) < 20
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - it is the code that readers copy
+    softmax = names["plt"].gca().lines[0].get_ydata()
+    names["plt"].close("all")
+    assert len(softmax) == 41
+    assert softmax[0] > 0.9  # the mean nine is seen as one
+    assert softmax[-1] < 0.5
 
 
 def test_readme_names_every_stage_in_the_order_of_the_dag() -> None:
