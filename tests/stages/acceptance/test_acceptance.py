@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib import pyplot as plt
 
 from stages.acceptance.__main__ import main
 from stages.acceptance.figures import draw_verdicts, scale_to_bar, tell_row
@@ -84,7 +85,9 @@ def test_a_row_is_scaled_to_its_bar_and_turned_so_that_right_is_good():
     assert tell_row(below) == "1 [0, unknown], n=5\nasked for <= 2"
     unmeasured = decide(build_criterion(), Measure(NAN, has_interval=True, n=0))
     assert tell_row(unmeasured) == "unknown, n=0\nasked for >= 0.9"
-    axes = draw_verdicts([above, below, at_bar, unmeasured]).axes[0]
+    figure = draw_verdicts([above, below, at_bar, unmeasured])
+    plt.close(figure)
+    axes = figure.axes[0]
     words = [label.get_text() for label in axes.get_yticklabels()]
     assert words == ["it\npass", "it\nnot assessable", "it\npass", "it\nnot assessable"]
     drawn = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2]
