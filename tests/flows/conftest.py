@@ -99,6 +99,14 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: Any) -> None
         time.sleep(0.05)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _heed_interrupts() -> Iterator[None]:
+    """A shell starts background jobs with SIGINT ignored, and commands under test would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty DVC project with this project's own settings, made once."""
