@@ -1,6 +1,5 @@
 """The command `failure-atlas`."""
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -68,25 +67,17 @@ def reproduce(
     from flows.dag import read_dag  # DVC and Prefect take seconds to import: not for --help
     from flows.lock import hold_lock
     from flows.params_check import check_params
-    from flows.server import require_api, start_temporary_server, wait_for_api
+    from flows.server import use_api
 
     dag = read_dag()
     selected = dag.select(targets)
     with hold_lock():
-        url = os.environ.get("PREFECT_API_URL")
-        server = None
-        if url:
-            require_api(url)
-        else:
-            say("starting a temporary Prefect server, which takes some seconds")
-            url, server = start_temporary_server()
-            os.environ["PREFECT_API_URL"] = url
+        wait_for_api = use_api(say)
         check_params()  # here too, so that a mistake shows before the server is there
         from flows.reproduce import reproduce as flow
         from flows.terminal import show_stage_lines
 
-        if server:
-            wait_for_api(url, server)
+        wait_for_api()
         show_stage_lines(max(map(len, selected.stages)))
         state = flow(targets, force, max_workers, return_state=True)
         runs: Any = state.result(raise_on_failure=False)

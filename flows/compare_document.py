@@ -1,11 +1,11 @@
 """A short document of headings, sentences and tables, as Markdown or as one HTML page without a network."""
 
 import html
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.atomic_write import write_atomically
 from flows.errors import FlowError
 from flows.summary import markdown_table
 
@@ -93,19 +93,12 @@ def require_suffix(path: Path) -> None:
 def write_document(path: Path, title: str, sections: Sequence[Section]) -> None:
     """Write the document in the form that its name says, whole or not at all."""
     text = (to_markdown if path.suffix == MARKDOWN else to_html)(title, sections)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_atomically(path, text)
     except OSError as error:
         raise FlowError(
             f"--out: cannot write {path} ({error.strerror}); free the disk or choose another place"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _html_table(table: Table, title: str) -> str:

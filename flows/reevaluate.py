@@ -20,6 +20,7 @@ from prefect.states import Cancelled, Completed, Failed  # noqa: E402
 from flows.children import Children  # noqa: E402
 from flows.dag import read_dag  # noqa: E402
 from flows.errors import FlowError  # noqa: E402
+from flows.gates_command import GATES  # noqa: E402
 from flows.lock import hold_lock  # noqa: E402
 from flows.notify import Notice, notify  # noqa: E402
 from flows.outcome import Outcome, StageRun  # noqa: E402
@@ -29,7 +30,6 @@ from flows.reevaluate_pull import pull_data  # noqa: E402
 from flows.reevaluate_steps import (  # noqa: E402
     ACCEPTED,
     FAIL,
-    GATES,
     PASS,
     Gates,
     Step,

@@ -1,6 +1,5 @@
 """The command `failure-atlas reevaluate`."""
 
-import os
 from typing import Annotated, Any
 
 import typer
@@ -51,7 +50,7 @@ def reevaluate(
     from flows.params_check import check_params
     from flows.reevaluate_population import require_frozen
     from flows.reevaluate_steps import require_evidence
-    from flows.server import require_api, start_temporary_server, wait_for_api
+    from flows.server import use_api
 
     dag = read_dag()
     with hold_lock():  # only to look: the flow takes it, and frees it for the command that bundles
@@ -60,20 +59,12 @@ def reevaluate(
         if evidence:
             require_evidence()
         check_params()
-    url = os.environ.get("PREFECT_API_URL")
-    server = None
-    if url:
-        require_api(url)
-    else:
-        say("starting a temporary Prefect server, which takes some seconds")
-        url, server = start_temporary_server()
-        os.environ["PREFECT_API_URL"] = url
+    wait_for_api = use_api(say)
     from flows.reevaluate import ACCEPTED_STATE, SKIPPED, Evaluation
     from flows.reevaluate import reevaluate as flow
     from flows.terminal import show_stage_lines
 
-    if server:
-        wait_for_api(url, server)
+    wait_for_api()
     show_stage_lines(max(map(len, [*dag.stages, "reproduce"])))
     state = flow(pull, frozen_population, evidence, max_workers, return_state=True)
     if state.name == SKIPPED:

@@ -1,19 +1,18 @@
 """What follows a reproduction: the verdicts, the bundle, the comparison with the last accepted one."""
 
 import json
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from flows.atomic_write import write_atomically
 from flows.children import Children
 from flows.errors import FlowError
+from flows.gates_command import GATES
 
-GATES = Path("data/acceptance/gates.json")
 BUNDLES = Path("evidence")
 ACCEPTED = BUNDLES / "accepted"  # the name of the last accepted bundle
 COMMAND = [sys.executable, "-m", "flows.cli"]
@@ -149,22 +148,6 @@ def read_accepted(path: Path = ACCEPTED) -> Path | None:
 def write_accepted(bundle: Path, path: Path = ACCEPTED) -> None:
     """Name a bundle as the last accepted one."""
     write_atomically(path, f"{bundle.name}\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that, whatever happens, it is either as before or complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp makes it private
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _bundles(folder: Path = BUNDLES) -> list[Path]:

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from flows.children import end_supervised, start_supervised
@@ -15,6 +16,20 @@ from flows.errors import FlowError
 
 SERVER_LOG = Path("logs/prefect-server.log")
 WAY_OUT = "or run without Prefect: dvc repro"
+
+
+def use_api(say: Callable[[str], None]) -> Callable[[], None]:
+    """Point Prefect at an API: that of PREFECT_API_URL, which has to answer, else a temporary server.
+
+    Returns what waits until it can be used, so that a temporary server starts up while Prefect is imported.
+    """
+    if url := os.environ.get("PREFECT_API_URL"):
+        require_api(url)
+        return lambda: None
+    say("starting a temporary Prefect server, which takes some seconds")
+    url, server = start_temporary_server()
+    os.environ["PREFECT_API_URL"] = url
+    return lambda: wait_for_api(url, server)
 
 
 def start_temporary_server() -> tuple[str, "subprocess.Popen[str]"]:

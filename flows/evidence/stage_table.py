@@ -12,8 +12,8 @@ from dvc.repo import Repo
 
 from flows.dag import ALWAYS_CHANGED, read_dag, tell
 from flows.errors import FlowError
+from flows.run_log import RUN_LOG
 
-RUN_LOG = Path("logs/flows.jsonl")
 STAGE_LOG = Path("logs/stages.jsonl")
 
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from flows.atomic_write import write_atomically
 from flows.errors import FlowError
 from flows.notify import EMAIL, WEBHOOK, Notice, notify
 from flows.reevaluate_history import Entry, append_entry, find_covering, read_entries
 from flows.reevaluate_population import find_thawed
-from flows.reevaluate_steps import read_accepted, read_gates, write_accepted, write_atomically
+from flows.reevaluate_steps import read_accepted, read_gates, write_accepted
 from tests.flows.conftest import Project
 
 NOTICE = Notice("Accepted", "demo: Accepted: 2 of 2 criteria pass", "all lines")
