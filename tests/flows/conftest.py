@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,8 @@ def open_project(template: Path, folder: Path, api: str | None) -> Iterator[Proj
     finally:
         for number in project.processes():
             if number != os.getpid():
-                os.kill(number, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # ended meanwhile, as after a kill of its parent
+                    os.kill(number, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
