@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stages.common.classifiers import KEY, check_classifiers
 from stages.common.errors import StageError
 from stages.common.params import Section, check_section, read_params
 
@@ -36,14 +37,16 @@ def check_params(path: Path, *, partial: bool = False) -> None:
     partial: no section has to be there. Those of a profile (`PROFILE = "study"` in a room's params) never have to.
     """
     document = read_params(path)
-    unknown = [name for name in document if name not in ROOMS]
+    unknown = [name for name in document if name not in (KEY, *ROOMS)]
     if unknown:
-        raise StageError(f"{path}: {unknown[0]}: no stage of that name; sections: {', '.join(ROOMS)}")
+        raise StageError(f"{path}: {unknown[0]}: no stage of that name; sections: {', '.join([KEY, *ROOMS])}")
     for room in ROOMS:
         if room in document:
             check_room(room, document[room], path)
         elif not partial and not hasattr(_params_of(room), "PROFILE"):
             raise StageError(f"{path}: section '{room}' is missing; it is needed by the stage of that name")
+    if KEY in document or not partial:
+        check_classifiers(document, path)
 
 
 def check_room(room: str, node: Any, path: Path) -> None:

@@ -1,11 +1,14 @@
 """The project's structure as its own code shows it: modules, imports, and the DAG of dvc.yaml."""
 
 import ast
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from stages.common.classifiers import SECTIONS
 
 ROOT = Path(__file__).parent.parent
 COMMON = "common"
@@ -61,7 +64,15 @@ def import_closure(module: Path) -> set[Path]:
 def read_dag(file: str = "dvc.yaml") -> dict[str, dict[str, Any]]:
     """Stages of a dvc.yaml by name, a foreach group as one entry with its `do` body."""
     document = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
-    return {name: stage.get("do", stage) for name, stage in document["stages"].items()}
+    return {name: _body_of(stage) for name, stage in document["stages"].items()}
+
+
+def _body_of(stage: dict[str, Any]) -> dict[str, Any]:
+    """What a stage does; of those repeated for each classifier under test, with one that was trained here."""
+    if stage.get("foreach") != "${classifiers}":
+        body: dict[str, Any] = stage.get("do", stage)
+        return body
+    return json.loads(json.dumps(stage["do"]).replace("${item}", SECTIONS[0]))  # type: ignore[no-any-return]
 
 
 def read_study() -> dict[str, dict[str, Any]]:

@@ -54,7 +54,7 @@ def test_every_param_has_a_comment_with_its_range() -> None:
             keys.append((section, match[1]))
             if "#" in match[2]:
                 commented.add(keys[-1])
-    entries = set(yaml.safe_load("\n".join(lines))["train_classifiers"])
+    entries = set(yaml.safe_load("\n".join(lines))["classifiers"])
     bare = {key for key in keys if key[1] not in entries} - commented
     assert not bare, f"params without a comment: {sorted(bare)}"
 

@@ -7,18 +7,19 @@ from typing import Annotated
 import typer
 
 from stages.acceptance.figures import draw_verdicts, tabulate_verdicts
-from stages.acceptance.inputs import read_measures
+from stages.acceptance.inputs import name_folders, read_measures
 from stages.acceptance.params import AcceptanceParams
 from stages.acceptance.verdicts import count_verdicts, decide_all
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.figures import save_figure
 from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
-from stages.compute_curves.options import parse_named_paths
 
 
 def main(
-    results: Annotated[list[str], typer.Option(help="NAME=FOLDER: a result folder by the name that criteria use.")],
+    results: Annotated[
+        list[Path], typer.Option(help="Result folder of a stage; once for each that criteria may name.")
+    ],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -28,7 +29,7 @@ def main(
     criterion that fails does not fail this stage; `failure-atlas gates` turns the verdicts into an exit code.
     """
     section = load_section(params, AcceptanceParams, "acceptance")
-    found = read_measures(section.criteria, parse_named_paths(results, "--results"), params)
+    found = read_measures(section.criteria, name_folders(results), params)
     verdicts = decide_all(section.criteria, found)
     for verdict in verdicts:
         logging.info("%s: %s, %s", verdict.criterion.id, verdict.verdict, verdict.because)

@@ -9,6 +9,18 @@ from stages.check_claims.inputs import Metrics, read_metrics
 from stages.common.errors import StageError
 
 
+def name_folders(results: Sequence[Path]) -> dict[str, Path]:
+    """The folders that criteria may name: `STAGE`, or `STAGE/CLASSIFIER` where a stage has one for each classifier.
+
+    results: result folders of stages.  A folder without metrics.json of its own or inside is left under its own name.
+    """
+    folders: dict[str, Path] = {}
+    for folder in results:
+        entries = sorted(path.parent for path in folder.glob("*/metrics.json"))
+        folders |= {f"{folder.name}/{entry.name}": entry for entry in entries} or {folder.name: folder}
+    return folders
+
+
 def read_measures(criteria: Sequence[Criterion], folders: Mapping[str, Path], params: Path) -> dict[str, Measure]:
     """What was measured, by the criterion's id; folders: result folders by the names that criteria call them.
 

@@ -11,6 +11,7 @@ import typer
 from matplotlib.figure import Figure
 
 from stages.common.arrays import read_array
+from stages.common.classifiers import expand_paths, read_classifiers
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.device import choose_device
 from stages.common.errors import StageError
@@ -31,7 +32,6 @@ from stages.compute_curves.figures import (
 )
 from stages.compute_curves.inputs import read_orders, read_outcomes
 from stages.compute_curves.opinions import read_classes, read_styles
-from stages.compute_curves.options import parse_named_paths
 from stages.compute_curves.paired import summarize_differences, tabulate_differences
 from stages.compute_curves.paired_study import compare_by_distance, compare_by_shift
 from stages.compute_curves.params import ComputeCurvesParams
@@ -50,10 +50,8 @@ PAIRED = "paired"  # beside the classifiers' names in metrics.json
 def main(
     generator: GeneratorOption,
     population: PopulationOption,
-    ranked: Annotated[
-        list[str], typer.Option(help="NAME=FOLDER: result folder of rank_dimensions; one per classifier.")
-    ],
-    classifier: Annotated[list[str], typer.Option(help="NAME=FILE: weights of the classifier of that name.")],
+    ranked: Annotated[str, typer.Option(help="Result folder of rank_dimensions, {name} for the classifier's.")],
+    classifier: Annotated[str, typer.Option(help="Weights file, {name} and {section} for the classifier's.")],
     judge: Annotated[Path, typer.Option(help="Weights of the judge: what it reads of the same images is the ceiling.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
@@ -65,11 +63,10 @@ def main(
     """
     section = load_section(params, ComputeCurvesParams, "compute_curves")
     device = choose_device()
-    folders, files = parse_named_paths(ranked, "--ranked"), parse_named_paths(classifier, "--classifier")
-    if folders.keys() != files.keys():
-        raise StageError(f"--ranked names {', '.join(folders)}; --classifier names {', '.join(files)}; name the same")
-    if PAIRED in files:
-        raise StageError(f"--classifier: '{PAIRED}' is where metrics.json keeps differences; give it another name")
+    names = read_classifiers(params)
+    if PAIRED in names:
+        raise StageError(f"{params}: classifiers.{PAIRED}: metrics.json keeps differences there; give it another name")
+    folders, files = expand_paths(ranked, names, "--ranked"), expand_paths(classifier, names, "--classifier")
     networks = {name: load_networks(generator, path, device) for name, path in files.items()}
     samples = read_samples(population, next(iter(networks.values()))[0])
     _check_sizes(params, section, samples)

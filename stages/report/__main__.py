@@ -1,6 +1,7 @@
 """Make the page: read all results, compute the explorer's pictures, write one HTML file."""
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +10,9 @@ import numpy as np
 import torch
 import typer
 
+from stages.common.classifiers import read_classifiers
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.device import choose_device
-from stages.common.errors import StageError
 from stages.common.files import replacing
 from stages.common.params import load_section, read_params
 from stages.common.progress import Progress
@@ -42,7 +43,6 @@ TITLE = "On what does the classifier fail, and how far is it from failing?"
 
 def main(
     results: Annotated[Path, typer.Option(help="Folder that holds the result folders of all stages.")],
-    under_test: Annotated[list[str], typer.Option(help="Name of a classifier under test; once for each.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -51,21 +51,21 @@ def main(
     The page opens from disk, asks nothing of the network, and holds every metrics.json as it is.
     """
     section = load_section(params, ReportParams, "report")
-    if len(set(under_test)) < len(under_test):
-        raise StageError(f"--under-test: got {', '.join(under_test)}; allowed: each classifier once")
+    classifiers = read_classifiers(params)
+    under_test = list(classifiers)
     read = Results(results)
     sections = [
         show_verdicts(read),
-        show_failures(read, under_test),
+        show_failures(read, classifiers),
         PageSection("explorer", "Explorer: move an image until it fails", [Text(_explain(section)), Explorer()]),
         show_distances(read, under_test),
         show_comparison(read, under_test),
-        show_quality(read, under_test),
+        show_quality(read, classifiers),
         show_claims(read),
     ]
     if read.has("acceptance/metrics.json"):
         read.read_metrics("acceptance")
-    explorer = _explore(read, under_test, section, choose_device())  # the only long work: after all else is known good
+    explorer = _explore(read, classifiers, section, choose_device())  # the only long work: after all else is known good
     sections.append(show_basis(read, read_params(params)))
     summary = (
         f"Classifiers under test: {', '.join(under_test)}. Images come from a generator of their world, so "
@@ -81,13 +81,15 @@ def main(
     )  # fmt: skip
 
 
-def _explore(read: Results, names: list[str], section: ReportParams, device: torch.device) -> dict[str, Any]:
+def _explore(
+    read: Results, classifiers: Mapping[str, str], section: ReportParams, device: torch.device
+) -> dict[str, Any]:
     """Pictures and opinions along the leading directions of each class, for each classifier."""
     generator = read.locate("train_stylegan2/generator.safetensors")
     population = read.locate("sample_populations/population.zarr").parent
     loaded = {
-        name: load_networks(generator, read.locate(f"train_classifiers/{name}/classifier.safetensors"), device)
-        for name in names
+        name: load_networks(generator, read.locate(f"{made_by}/{name}/classifier.safetensors"), device)
+        for name, made_by in classifiers.items()
     }
     network = next(iter(loaded.values()))[0]
     samples = read_samples(population, network)
@@ -97,7 +99,7 @@ def _explore(read: Results, names: list[str], section: ReportParams, device: tor
     shifts_std = np.concatenate([[0.0], grid_std])
 
     moves, words, crossings = {}, {}, {}
-    for name in names:
+    for name in classifiers:
         ranking = read_ranking(read.locate(f"rank_dimensions/{name}/ranking.csv").parent)
         moves[name] = choose_moves(ranking, samples.class_names, network.style_dimensions, section.dimensions)
         words[name] = read_names(read.locate(f"name_directions/{name}/directions.csv").parent)

@@ -1,6 +1,7 @@
 """What each classifier fails on: influential directions with names, verdicts on failures, true failures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 
@@ -9,7 +10,7 @@ from stages.name_directions.names import Names, read_names
 from stages.rank_dimensions.ranking import GLOBAL, read_ranking
 from stages.report.blocks import Block, Group, PageSection, Table, Text
 from stages.report.pictures import offer, show_figure
-from stages.report.results import Results
+from stages.report.results import MADE, Results
 from stages.report.wording import compare, tell_estimate, tell_metric, tell_number
 
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
@@ -23,16 +24,16 @@ SOURCES = {
 }
 
 
-def show_failures(results: Results, names: Sequence[str]) -> PageSection:
-    """One group per classifier; names: of the classifiers under test."""
+def show_failures(results: Results, classifiers: Mapping[str, str]) -> PageSection:
+    """One group per classifier; classifiers: those under test, each with the stage that made it."""
     rows = [
-        ("accuracy on real clean test images", "train_classifiers", "clean_test_accuracy"),
-        ("accuracy on the real corrupted test set", "train_classifiers", "corrupted_test_accuracy"),
+        ("accuracy on real clean test images", MADE, "clean_test_accuracy"),
+        ("accuracy on the real corrupted test set", MADE, "corrupted_test_accuracy"),
         ("accuracy on the generated population", "rank_dimensions", "population_accuracy"),
         ("share of claimed failures that are true ones", "judge_failures", "true_failure_share"),
         ("share of true failures that the auditor confirms", "judge_failures", "confirmed_true_failure_share"),
     ]
-    overview = compare("At a glance", rows, names, lambda stage, name: results.read_metrics(f"{stage}/{name}"))
+    overview = compare("At a glance", rows, list(classifiers), partial(results.read_metrics_of, classifiers))
     lead = Text(
         "A claimed failure is a generated image that the classifier gets wrong, or that a walk brings to a softmax of "
         "0.50. Generated images may have lost their class, so a judge, which is no part of the classifier, says of "
@@ -40,7 +41,10 @@ def show_failures(results: Results, names: Sequence[str]) -> PageSection:
         "unreadable. An independent auditor confirms."
     )
     return PageSection(
-        "failures", "What each classifier fails on", [lead, overview], [_show_one(results, name) for name in names]
+        "failures",
+        "What each classifier fails on",
+        [lead, overview],
+        [_show_one(results, name) for name in classifiers],
     )
 
 

@@ -179,6 +179,8 @@ CATALOGUE: Mapping[str, Words] = {
     ),
 }
 
+ALIKE = {"bring_classifiers": "train_classifiers"}  # stages whose figures have the words of another's
+
 
 def show_figure(results: Results, place: str, stem: str, of: str = "", kind: str = "") -> Picture:
     """A stage's figure with its words and its CSV.
@@ -186,11 +188,12 @@ def show_figure(results: Results, place: str, stem: str, of: str = "", kind: str
     place: the stage's folder.  of: what the figure is of, put behind its title, such as a classifier's name.  kind: its
     name in the catalogue where that is not the file's.
     """
-    words = CATALOGUE[f"{place.split('/')[0]}/{kind or stem}"]
+    stage = place.split("/")[0]
+    words = CATALOGUE[f"{ALIKE.get(stage, stage)}/{kind or stem}"]
     name = f"{place}/figures/{stem}.png"
     content = results.read(name)
     if not content.startswith(PNG_START):
-        raise StageError(f"{results.folder / name}: no PNG; make it again with: dvc repro {place.split('/')[0]}")
+        raise StageError(f"{results.folder / name}: no PNG; make it again with: dvc repro {stage}")
     width, height = struct.unpack(">II", content[SIZE_AT : SIZE_AT + 8])
     title = f"{words.title}: {of}" if of else words.title
     return Picture(

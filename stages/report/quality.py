@@ -1,10 +1,11 @@
 """How good the generator, the judges and the classifiers' probabilities are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import partial
 
 from stages.report.blocks import Group, PageSection, Text
 from stages.report.pictures import show_figure
-from stages.report.results import Results
+from stages.report.results import MADE, Results
 from stages.report.wording import compare, list_metrics
 
 GENERATOR = (
@@ -31,13 +32,13 @@ JUDGES = (
     ("real test images on which it would call a right label wrong", "false_verdict_share"),
 )
 CALIBRATION = (
-    ("calibration error on clean test images", "train_classifiers", "clean_calibration_error"),
-    ("calibration error on the corrupted test set", "train_classifiers", "corrupted_calibration_error"),
+    ("calibration error on clean test images", MADE, "clean_calibration_error"),
+    ("calibration error on the corrupted test set", MADE, "corrupted_calibration_error"),
 )
 
 
-def show_quality(results: Results, names: Sequence[str]) -> PageSection:
-    """Generator, judges, then the classifiers on real images."""
+def show_quality(results: Results, classifiers: Mapping[str, str]) -> PageSection:
+    """Generator, judges, then the classifiers on real images; classifiers: each with the stage that made it."""
     qualified, judges, populations = "qualify_generator", "train_judges", "sample_populations"
     generator = Group(
         "Generator",
@@ -67,10 +68,10 @@ def show_quality(results: Results, names: Sequence[str]) -> PageSection:
     under_test = Group(
         "The classifiers on real images",
         [
-            compare("Calibration", CALIBRATION, names, lambda stage, name: results.read_metrics(f"{stage}/{name}")),
+            compare("Calibration", CALIBRATION, list(classifiers), partial(results.read_metrics_of, classifiers)),
             *(
-                show_figure(results, f"train_classifiers/{name}", stem, name)
-                for name in names
+                show_figure(results, f"{stage}/{name}", stem, name)
+                for name, stage in classifiers.items()
                 for stem in ("severities", "reliability", "confusion")
             ),
         ],

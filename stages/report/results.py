@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from stages.common.errors import StageError
 from stages.common.files import require
 
 METRICS = "metrics.json"
+MADE = "classifiers"  # in tables of metrics: the stage that made the classifier, trained or brought
 TEXT_COLUMNS = ("scope", "class", "predicted_class", "rival_class", "judge_class", "auditor_class", "method", "budget")
 
 
@@ -69,6 +70,10 @@ class Results:
         if name not in self.metrics:
             self.metrics[name] = self.read_json(name)
         return Metrics(place, self.folder / name, _stage(name), self.metrics[name])
+
+    def read_metrics_of(self, classifiers: Mapping[str, str], stage: str, name: str) -> Metrics:
+        """What a stage measured of a classifier; stage `MADE`: the one that made it, as `classifiers` has it."""
+        return self.read_metrics(f"{classifiers[name] if stage == MADE else stage}/{name}")
 
     def read_table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         """A CSV with at least these columns; names of classes are text even where they look like numbers."""

@@ -12,7 +12,7 @@ import pytest
 import typer
 import yaml
 
-from stages.__main__ import ROOMS, check_params, main
+from stages.__main__ import KEY, ROOMS, check_params, main
 from stages.common.errors import StageError
 
 PROJECT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def changed(*keys: str, value: Any) -> dict[str, Any]:
 def test_the_projects_own_params_are_good() -> None:
     check_params(PROJECT / "params.yaml")
     check_params(PROJECT / "study" / "params.yaml", partial=True)
-    assert sorted({*PARAMS, *STUDY}) == ROOMS
+    assert sorted({*PARAMS, *STUDY} - {KEY}) == ROOMS
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,15 @@ def test_the_projects_own_params_are_good() -> None:
             ["train_classifiers", "clean", "augmentation", "scale"], 3.0,
             "train_classifiers.clean.augmentation.scale: got 3.0; allowed: less than or equal to 1",
         ),
-        (["train_clasifiers"], {}, f"train_clasifiers: no stage of that name; sections: {', '.join(ROOMS)}"),
+        (["train_clasifiers"], {}, f"train_clasifiers: no stage of that name; sections: {KEY}, {', '.join(ROOMS)}"),
+        (["classifiers"], {}, "classifiers: got {}; allowed: at least one line `NAME: SECTION`, where SECTION, train"),
+        (["classifiers"], ["clean"], "classifiers: got ['clean']; allowed: at least one line"),
+        (["classifiers", "My net"], "train_classifiers", "classifiers: got the name 'My net'; allowed: lower case"),
+        (["classifiers", "clean"], "train_judges", "classifiers.clean: got 'train_judges'; allowed: train_classifiers"),
+        (
+            ["classifiers", "wide"], "train_classifiers",
+            "classifiers.wide: train_classifiers has no entry 'wide'; add it; entries there: clean, corrupted",
+        ),
     ],
 )  # fmt: skip
 def test_a_fault_names_key_value_and_what_is_allowed(
@@ -77,7 +85,7 @@ def test_a_fault_names_key_value_and_what_is_allowed(
     assert fault_of(write_params(changed(*keys, value=value))).startswith(message)
 
 
-@pytest.mark.parametrize("room", PARAMS)
+@pytest.mark.parametrize("room", [room for room in PARAMS if room != KEY])
 def test_each_section_is_needed_and_checked(write_params: Callable[[dict[str, Any]], Path], room: str) -> None:
     document = copy.deepcopy(PARAMS)
     section = document.pop(room)

@@ -11,7 +11,6 @@ from stages.common.arrays import write_arrays
 from stages.common.errors import StageError
 from stages.compute_curves.__main__ import main
 from stages.compute_curves.distance_study import study_distances
-from stages.compute_curves.options import parse_named_paths
 from stages.compute_curves.ranking import Order
 from stages.compute_curves.results import ALL
 from stages.compute_curves.summary import select
@@ -27,13 +26,25 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+def name_classifiers(*names):
+    return {"classifiers": dict.fromkeys(names, "train_classifiers"), "train_classifiers": dict.fromkeys(names)}
+
+
+def link_results(folder, names, ranked, classifier):
+    """Patterns of paths at which each name finds the same ranking and the same classifier."""
+    for name in names:
+        for kind, target in (("ranked", ranked), ("train_classifiers", classifier)):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            (folder / kind / name).symlink_to(target)
+    return f"{folder}/ranked/{{name}}", f"{folder}/{{section}}/{{name}}"
+
+
 @pytest.fixture
 def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge, write_params):
-    def start(name, ranked=None, classifier=None, judge=tiny_judge, **changes):
-        params = write_params({"compute_curves": SECTION | changes})
-        ranked = ranked if ranked is not None else [f"one={tiny_ranking}"]
-        classifier = classifier if classifier is not None else [f"one={tiny_classifier}"]
-        main(tiny_generator, tiny_population, ranked, classifier, judge, tmp_path / name, params)
+    def start(name, *, called="one", ranked=tiny_ranking, judge=tiny_judge, **changes):
+        params = write_params(name_classifiers(called) | {"compute_curves": SECTION | changes})
+        paths = link_results(tmp_path / f"{name}_in", [called], ranked, tiny_classifier)
+        main(tiny_generator, tiny_population, *paths, judge, tmp_path / name, params)
         return json.loads((tmp_path / name / "metrics.json").read_text())
 
     return start
@@ -43,9 +54,11 @@ def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking
 def both(tmp_path_factory, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge):
     """The result folder of one classifier under two names; read only."""
     folder = tmp_path_factory.mktemp("both")
-    (folder / "params.yaml").write_text(yaml.safe_dump({"compute_curves": SECTION}), encoding="utf-8")
-    ranked, classifier = ([f"{name}={path}" for name in ("one", "two")] for path in (tiny_ranking, tiny_classifier))
-    main(tiny_generator, tiny_population, ranked, classifier, tiny_judge, folder / "out", folder / "params.yaml")
+    names = ("one", "two")
+    params = name_classifiers(*names) | {"compute_curves": SECTION}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    paths = link_results(folder / "in", names, tiny_ranking, tiny_classifier)
+    main(tiny_generator, tiny_population, *paths, tiny_judge, folder / "out", folder / "params.yaml")
     return folder / "out"
 
 
@@ -133,12 +146,14 @@ def test_judge_of_other_classes_or_none(run, tmp_path, strange_judge):
     with pytest.raises(StageError, match=r"judges the classes zero, .*; the population has 0, 1, .*use a judge of the"):
         run("out", judge=strange_judge)
     with pytest.raises(StageError, match=r"absent\.safetensors: no such weights file"):
-        run("out", judge=tmp_path / "absent.safetensors")
+        run("other", judge=tmp_path / "absent.safetensors")
 
 
-def test_a_classifier_cannot_take_the_name_of_the_differences(run, tiny_ranking, tiny_classifier):
-    with pytest.raises(StageError, match=r"--classifier: 'paired' is where metrics\.json keeps differences"):
-        run("out", ranked=[f"paired={tiny_ranking}"], classifier=[f"paired={tiny_classifier}"])
+def test_a_classifier_cannot_take_the_name_of_the_differences(run):
+    with pytest.raises(
+        StageError, match=r"classifiers\.paired: metrics\.json keeps differences there; give it another"
+    ):
+        run("out", called="paired")
 
 
 def test_alone_a_classifier_has_the_same_numbers_and_nothing_to_compare(run, tmp_path, both):
@@ -205,26 +220,10 @@ def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes,
     assert not (tmp_path / "out").exists()
 
 
-def test_named_paths():
-    assert {name: str(path) for name, path in parse_named_paths(["a=x/y", "b=z=1"], "--ranked").items()} == {
-        "a": "x/y", "b": "z=1"
-    }  # fmt: skip
-    for value in ("x/y", "=x", "a="):
-        with pytest.raises(StageError, match=r"--ranked: got '.*'; allowed: NAME=PATH"):
-            parse_named_paths([value], "--ranked")
-    with pytest.raises(StageError, match=r"--ranked: 'a' is given twice"):
-        parse_named_paths(["a=x", "a=y"], "--ranked")
-
-
-def test_names_must_agree(run, tiny_ranking, tiny_classifier):
-    with pytest.raises(StageError, match=r"--ranked names one; --classifier names two; name the same"):
-        run("out", ranked=[f"one={tiny_ranking}"], classifier=[f"two={tiny_classifier}"])
-
-
-def test_predictions_of_another_population(run, tmp_path, tiny_ranking, tiny_classifier):
+def test_predictions_of_another_population(run, tmp_path):
     folder = tmp_path / "ranked"
     write_arrays(folder / "predictions.zarr", {"predicted": (np.zeros(7, np.int64), ("sample",))})
     with pytest.raises(StageError, match=r"predictions\.zarr: 7 predictions for 200 samples"):
-        run("out", ranked=[f"one={folder}"], classifier=[f"one={tiny_classifier}"])
-    with pytest.raises(StageError, match=r"absent/predictions\.zarr: missing; make it with: dvc repro rank_dimensions"):
-        run("out", ranked=[f"one={tmp_path}/absent"], classifier=[f"one={tiny_classifier}"])
+        run("out", ranked=folder)
+    with pytest.raises(StageError, match=r"one/predictions\.zarr: missing; make it with: dvc repro rank_dimensions"):
+        run("out2", ranked=tmp_path / "absent")

@@ -35,15 +35,23 @@ def changed(results, tmp_path) -> Path:
     return tmp_path / "data"
 
 
+def name_classifiers(names: tuple[str, ...]) -> dict[str, Any]:
+    """The sections of params that say which classifiers are under test."""
+    made = "train_classifiers"
+    return {"classifiers": dict.fromkeys(names, made), made: {name: {} for name in names}}
+
+
 @pytest.fixture
 def run(tmp_path) -> Callable[..., Path]:
     """A function that makes the page and returns its path."""
 
     def start(results: Path, out: str = "out", names: tuple[str, ...] = NAMES, **changes: Any) -> Path:
         params = tmp_path / "params.yaml"
-        sections = {"rank_dimensions": {"seed": 17, "top_k": 3}, "report": SECTION | changes}
+        sections = name_classifiers(names) | {
+            "rank_dimensions": {"seed": 17, "top_k": 3}, "report": SECTION | changes,
+        }  # fmt: skip
         params.write_text(yaml.safe_dump(sections), encoding="utf-8")
-        main(results, list(names), tmp_path / out, params)
+        main(results, tmp_path / out, params)
         return tmp_path / out / "report.html"
 
     return start
@@ -54,8 +62,9 @@ def page_file(results, tmp_path_factory) -> Path:
     """The page of `results`, made once."""
     folder = tmp_path_factory.mktemp("page")
     params = folder / "params.yaml"
-    params.write_text(yaml.safe_dump({"rank_dimensions": {"seed": 17}, "report": SECTION}), encoding="utf-8")
-    main(results, list(NAMES), folder, params)
+    sections = name_classifiers(NAMES) | {"rank_dimensions": {"seed": 17}, "report": SECTION}
+    params.write_text(yaml.safe_dump(sections), encoding="utf-8")
+    main(results, folder, params)
     return folder / "report.html"
 
 

@@ -274,11 +274,6 @@ def test_claims_of_another_form_are_refused(run, changed, change, message):
         run(changed)
 
 
-def test_a_classifier_named_twice_is_refused(run, results):
-    with pytest.raises(StageError, match="--under-test: got first, first; allowed: each classifier once"):
-        run(results, names=("first", "first"))
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -1,0 +1,56 @@
+"""Which classifiers are under test: the mapping `classifiers` of params.yaml, name to the section of the entry."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from stages.common.errors import StageError
+from stages.common.params import read_params
+
+KEY = "classifiers"
+SECTIONS = ("train_classifiers", "bring_classifiers")  # trained here, or brought
+NAME = re.compile("[a-z][a-z0-9_]*")  # it becomes part of the names of folders and stages
+
+
+def read_classifiers(params: Path) -> dict[str, str]:
+    """Name and section of each classifier under test, in the order of params.yaml.
+
+    Raises StageError as `check_classifiers` does.
+    """
+    return check_classifiers(read_params(params), params)
+
+
+def check_classifiers(document: dict[str, Any], path: Path) -> dict[str, str]:
+    """The mapping `classifiers` of a whole params file.
+
+    Raises StageError if it is missing or empty, a name is unfit, or a section is unknown or has no such entry.
+    """
+    held = document.get(KEY)
+    if not isinstance(held, dict) or not held:
+        raise StageError(
+            f"{path}: {KEY}: got {held!r}; allowed: at least one line `NAME: SECTION`, "
+            f"where SECTION, {' or '.join(SECTIONS)}, has the classifier's entry"
+        )
+    for name, section in held.items():
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise StageError(f"{path}: {KEY}: got the name {name!r}; allowed: lower case letters, digits, _")
+        if section not in SECTIONS:
+            raise StageError(f"{path}: {KEY}.{name}: got {section!r}; allowed: {' or '.join(SECTIONS)}")
+        entries = document.get(section) or {}
+        if name not in entries:
+            known = ", ".join(map(str, entries)) or "none"
+            raise StageError(f"{path}: {KEY}.{name}: {section} has no entry '{name}'; add it; entries there: {known}")
+    return dict(held)
+
+
+def expand_paths(pattern: str, classifiers: dict[str, str], option: str) -> dict[str, Path]:
+    """One path per classifier: `{name}` and `{section}` in the pattern filled in.
+
+    option: the command-line option that holds the pattern.  Raises StageError if `{name}` does not occur in it.
+    """
+    if "{name}" not in pattern:
+        raise StageError(f"{option}: got '{pattern}'; allowed: a path with {{name}} in it, and perhaps {{section}}")
+    return {
+        name: Path(pattern.replace("{name}", name).replace("{section}", section))
+        for name, section in classifiers.items()
+    }
