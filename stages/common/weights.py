@@ -28,12 +28,18 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[s
 
     Raises StageError if the file is missing, cut, no safetensors file, or of another kind.
     """
+    description = read_description(path, kind)
+    with safe_open(path, framework="pt", device="cpu") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118 - not a dict
+
+
+def read_description(path: Path, kind: str) -> dict[str, Any]:
+    """Read the description alone, without the tensors; StageError as `load_tensors`."""
     if not path.is_file():
         raise StageError(f"{path}: no such weights file; make it with dvc repro, or correct the path")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise StageError(f"{path}: cut or not a safetensors file ({error}); make it again or restore it") from error
     if METADATA_KEY not in metadata:
@@ -44,4 +50,4 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[s
         raise StageError(f"{path}: its description is no JSON ({error}); make it again or restore it") from error
     if description.get("kind") != kind:
         raise StageError(f"{path}: holds a {description.get('kind')}, needed: a {kind}")
-    return tensors, description
+    return description  # type: ignore[no-any-return]

@@ -112,17 +112,20 @@ def _train(
 
 
 def _take_over(section: TrainJudgesParams, class_names: list[str], device: torch.device) -> dict[str, Ensemble]:
-    """The released ensembles; their temperature is fitted anew to the images at hand."""
-    ensembles = {}
-    for name in ENSEMBLES:
-        path = check_pinned(getattr(section.released, name), f"train_judges.released.{name}")
-        ensembles[name] = load_ensemble(path, device)
-        if ensembles[name].class_names != class_names:
-            raise StageError(
-                f"{path}: knows {', '.join(ensembles[name].class_names)}; the images show {', '.join(class_names)}; "
-                "set train_judges.released: null to train judges on them"
-            )
-    return ensembles
+    """The first released pair that knows these classes; its temperature is fitted anew to the images at hand."""
+    known = []
+    for index, released in enumerate(section.released or []):
+        ensembles = {
+            name: load_ensemble(check_pinned(getattr(released, name), f"train_judges.released.{index}.{name}"), device)
+            for name in ENSEMBLES
+        }
+        if all(ensemble.class_names == class_names for ensemble in ensembles.values()):
+            return ensembles
+        known += [ensemble.class_names for ensemble in ensembles.values()]
+    raise StageError(
+        f"train_judges.released: knows {'; '.join(dict.fromkeys(map(', '.join, known)))}; the images show "
+        f"{', '.join(class_names)}; set train_judges.released: null to train judges on them"
+    )
 
 
 def _predict(ensemble: Ensemble, images: np.ndarray) -> np.ndarray:

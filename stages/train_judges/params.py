@@ -30,7 +30,7 @@ class TrainJudgesParams(Section):
 
     seed: Seed
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    released: ReleasedParams | None
+    released: Annotated[list[ReleasedParams], Field(min_length=1)] | None
     judge: Annotated[list[MemberParams], Field(min_length=1)]
     auditor: Annotated[list[MemberParams], Field(min_length=1)]
     training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]

@@ -15,7 +15,7 @@ from stages.prepare_images.store import read_class_names, read_images
 from stages.train_stylegan2.checkpoint import save_generator
 from stages.train_stylegan2.figures import draw_sample_sheet, draw_training_log
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.session import Session, follow_session, run_session, start_state
+from stages.train_stylegan2.session import Session, count_images, follow_session, run_session, start_state
 from stages.train_stylegan2.state import TrainingState, save_state
 from stages.train_stylegan2.workers import launched_rank
 
@@ -39,8 +39,8 @@ def main(
     if launched_rank():  # of torchrun's processes, the first one shows and writes
         follow_session(session)
         return
-    done = start_state(session).images_seen
-    with Progress("train_stylegan2", section.total_kimg * 1000, "img", done=done) as progress:
+    start = start_state(session)
+    with Progress("train_stylegan2", count_images(session, start), "img", done=start.images_seen) as progress:
 
         def show(state: TrainingState) -> None:
             row = state.log[-1]

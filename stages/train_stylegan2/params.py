@@ -15,8 +15,8 @@ class TrainStylegan2Params(Section):
     """Architecture, schedule and regularisation of the generator's training."""
 
     seed: Seed
-    total_kimg: Annotated[int, Field(ge=1, le=1_000_000)]
-    resume: PinnedFile | None
+    total_kimg: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["resumed"]
+    resume: Annotated[list[PinnedFile], Field(min_length=1)] | None
     # Architecture.
     z_dim: Annotated[int, Field(ge=2, le=1024)]
     w_dim: Annotated[int, Field(ge=2, le=1024)]
@@ -49,6 +49,8 @@ class TrainStylegan2Params(Section):
                 "generator_channels and discriminator_channels of equal length, one width per resolution "
                 f"(here {len(self.generator_channels)} and {len(self.discriminator_channels)})"
             )
+        if self.total_kimg == "resumed" and self.resume is None:
+            raise ValueError("a number for total_kimg where resume is null: nothing says how long to train")
         if self.batch_size % self.minibatch_std_group:
             raise ValueError(
                 f"a batch_size that minibatch_std_group divides (here {self.batch_size} and {self.minibatch_std_group})"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,15 @@ import torch
 
 from stages.common.device import fix_kernels
 from stages.common.errors import StageError
-from stages.common.pinned_file import check_pinned
+from stages.common.pinned_file import PinnedFile, check_pinned
 from stages.common.precision import choose_dtype
+from stages.common.weights import read_description
 from stages.prepare_images.store import ImageSet
 from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.state import TrainingState, new_state, restore_state, save_state
+from stages.train_stylegan2.state import KIND, TrainingState, new_state, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, train
 from stages.train_stylegan2.workers import Worker, count_workers, worker_group
 
@@ -72,9 +73,25 @@ def start_state(session: Session) -> TrainingState:
     if session.snapshot.is_file():
         restore_state(session.snapshot, state)
     elif params.resume is not None:
-        restore_state(check_pinned(params.resume, "train_stylegan2.resume"), state)
-        _check_resumed(session, params.resume.path, state)
+        snapshot = choose_snapshot(params.resume, session.class_names)
+        restore_state(snapshot, state)
+        _check_resumed(session, snapshot, state)
     return state
+
+
+def choose_snapshot(resume: Sequence[PinnedFile], class_names: list[str]) -> Path:
+    """Of the snapshots named in `resume` the first that knows these classes, else the first.
+
+    Raises StageError for a file that is missing or holds other bytes than its hash says.
+    """
+    paths = [check_pinned(file, f"train_stylegan2.resume.{index}") for index, file in enumerate(resume)]
+    return next((path for path in paths if read_description(path, KIND)["class_names"] == class_names), paths[0])
+
+
+def count_images(session: Session, start: TrainingState) -> int:
+    """Images seen when this training ends; start: the state that it starts from."""
+    total = session.params.total_kimg
+    return start.images_seen if total == "resumed" else total * 1000
 
 
 def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> TrainingState:
@@ -85,7 +102,7 @@ def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> T
     """
     params = session.params
     state = start_state(session)
-    if state.images_seen >= params.total_kimg * 1000:
+    if state.images_seen >= count_images(session, state):
         return state
 
     def keep(state: TrainingState, last: bool) -> None:
@@ -108,7 +125,7 @@ def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> T
 def follow_session(session: Session) -> None:
     """Take part in a training that another process leads, as `torchrun` has it: no files, no progress."""
     state = start_state(session)
-    if state.images_seen >= session.params.total_kimg * 1000:
+    if state.images_seen >= count_images(session, state):
         return
     workers = count_workers(session.params.batch_size, session.params.minibatch_std_group, session.device)
     with worker_group(workers, _train_helper, session) as worker:
@@ -126,7 +143,7 @@ def _train(
 ) -> None:
     params = session.params
     schedule = Schedule(
-        total_images=params.total_kimg * 1000,
+        total_images=count_images(session, state),
         batch_size=params.batch_size,
         learning_rate=params.learning_rate,
         decay_fraction=params.decay_fraction,
@@ -149,17 +166,18 @@ def _train(
     train(state, batches, schedule, worker, on_tick)
 
 
-def _check_resumed(session: Session, path: str, state: TrainingState) -> None:
+def _check_resumed(session: Session, path: Path, state: TrainingState) -> None:
     """A snapshot from elsewhere must not be past the end; one with nothing left to learn must know these classes."""
-    params, kimg = session.params, state.images_seen // 1000
-    if kimg > params.total_kimg:
+    total, seen = count_images(session, state), state.images_seen
+    if seen > total:
         raise StageError(
-            f"train_stylegan2.total_kimg: got {params.total_kimg}; allowed: at least the {kimg} that {path} has seen, "
-            "or fewer with resume: null"
+            f"train_stylegan2.total_kimg: got {session.params.total_kimg}; allowed: at least the {seen // 1000} that "
+            f"{path} has seen, `resumed` to leave it as it is, or fewer with resume: null"
         )
-    if kimg == params.total_kimg and state.class_names != session.class_names:
+    if seen == total and state.class_names != session.class_names:
         raise StageError(
             f"{path}: has learned {', '.join(state.class_names)}; the images show {', '.join(session.class_names)}; "
-            f"raise train_stylegan2.total_kimg above {kimg} to train it on them, or set resume: null"
+            f"set train_stylegan2.total_kimg above {seen // 1000} to train it on them, or name a snapshot that knows "
+            "them in train_stylegan2.resume, or train from scratch with resume: null and a number for total_kimg"
         )
     state.class_names = session.class_names

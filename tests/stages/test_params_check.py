@@ -54,7 +54,7 @@ def test_the_projects_own_params_are_good() -> None:
         (["rank_dimensions", "top_k"], "3", "rank_dimensions.top_k: got '3'; allowed: a valid integer"),
         (["rank_dimensions", "top_k"], 2.5, "rank_dimensions.top_k: got 2.5; allowed: a valid integer"),
         (["train_stylegan2", "learning_rate"], "fast", "train_stylegan2.learning_rate: got 'fast'; allowed: a valid"),
-        (["train_stylegan2", "resume"], {"file": "x"}, "train_stylegan2.resume.file: unknown key; allowed here: path"),
+        (["train_stylegan2", "resume"], [{"file": "x"}], "train_stylegan2.resume.0.file: unknown key; allowed"),
         (["compute_curves", "top_k"], ["most"], "compute_curves.top_k.0: got 'most'; allowed: a valid integer or 'a"),
         (["compute_curves"], None, "compute_curves: got None; allowed: a valid dictionary"),
         (["train_classifiers"], None, "train_classifiers: got None; allowed: at least one named entry"),

@@ -81,7 +81,10 @@ def test_released_judges_are_taken_over_and_calibrated_on_the_images_at_hand(run
     trained.temperature, trained.confidence = 3.0, 0.6
     save_ensemble(tmp_path / "judge.safetensors", trained)
     pinned = {"judge": pin(tmp_path / "judge.safetensors"), "auditor": pin(made / "auditor.safetensors")}
-    out = run(released=pinned, training_images=1)
+    strange = tmp_path / "strange.safetensors"
+    save_ensemble(strange, Ensemble(trained.members, [f"garment {label}" for label in range(10)]))
+    others = {"judge": pin(strange), "auditor": pin(strange)}
+    out = run(released=[others, pinned], training_images=1)
     assert (out / "judge.safetensors").read_bytes() == (made / "judge.safetensors").read_bytes()
     assert (out / "metrics.json").read_bytes() == (made / "metrics.json").read_bytes()
 
@@ -93,13 +96,15 @@ def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_p
     path = tmp_path / "two.safetensors"
     save_ensemble(path, Ensemble([member], ["cat", "dog"]))
     pinned = {"judge": pin(path), "auditor": pin(path)}
-    with pytest.raises(StageError, match=r"two\.safetensors: knows cat, dog; the images show 0, 1, .*released: null"):
-        run(released=pinned)
+    with pytest.raises(
+        StageError, match=r"released: knows cat, dog; the images show 0, 1, .*released: null"
+    ):
+        run(released=[pinned, pinned])
     wrong = pin(path) | {"sha256": "0" * 64}
     with pytest.raises(
         StageError, match=rf"two\.safetensors: expected SHA-256 {'0' * 64}, found {pinned['judge']['sha256']}"
     ):
-        run(released=pinned | {"judge": wrong})
+        run(released=[pinned | {"judge": wrong}])
     assert not (tmp_path / "out").exists()
 
 
@@ -109,7 +114,8 @@ def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_p
         ({"confidence": 0.5}, r"train_judges\.confidence: got 0\.5; allowed: greater than 0\.5"),
         ({"judge": []}, r"train_judges\.judge: got \[\]"),
         ({"auditor": [{"network": "plain", "width": 9, "seed": 1}]}, r"train_judges\.auditor.*width: got 9"),
-        ({"released": {"judge": None}}, r"train_judges\.released"),
+        ({"released": [{"judge": None}]}, r"train_judges\.released\.0"),
+        ({"released": []}, r"train_judges\.released: got \[\]"),
         ({"colour": 1}, r"train_judges\.colour: unknown key"),
     ],
 )

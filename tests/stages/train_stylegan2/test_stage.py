@@ -155,7 +155,8 @@ def members_of(session: int) -> list[str]:
             {"generator_channels": [4] * 5, "discriminator_channels": [4] * 5},
             "5 widths make 64 px images, the data's are 32 x 32 px",
         ),
-        ({"resume": {"path": "gone.safetensors", "sha256": "0" * 64}}, "resume.path: no file gone.safetensors"),
+        ({"resume": [{"path": "gone.safetensors", "sha256": "0" * 64}]}, "resume.0.path: no file gone.safetensors"),
+        ({"total_kimg": "resumed"}, "a number for total_kimg where resume is null"),
     ],
 )
 def test_mistakes_in_params_end_in_one_line(project: Path, changes: dict[str, object], message: str) -> None:

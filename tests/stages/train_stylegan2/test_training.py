@@ -273,18 +273,18 @@ def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Pa
     snapshot = tmp_path / "released.safetensors"
     snapshot.write_bytes(session.snapshot.read_bytes())
     resume = PinnedFile(path=str(snapshot), sha256=hashlib.sha256(snapshot.read_bytes()).hexdigest())
-    more = replace(session, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 4}))
+    more = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 4}))
     state = run_session(more, ignore)
     assert [round(row["kimg"]) for row in state.log] == [1, 2, 3, 4]
-    less = replace(session, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 2}))
+    less = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 2}))
     with pytest.raises(StageError, match=r"total_kimg: got 2; allowed: at least the 3 that .* has seen"):
         run_session(less, ignore)
-    nothing_left = replace(session, params=PARAMS.model_copy(update={"resume": resume}))
+    nothing_left = replace(session, params=PARAMS.model_copy(update={"resume": [resume]}))
     clothes = [f"garment {label}" for label in range(10)]
-    with pytest.raises(
-        StageError, match=r"has learned 0, 1, .* the images show garment 0, .* raise .*total_kimg above"
-    ):
+    with pytest.raises(StageError, match=r"has learned 0, 1, .* the images show garment 0, .* set .*total_kimg above"):
         run_session(replace(nothing_left, class_names=clothes), ignore)
+    as_it_is = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": "resumed"}))
+    assert run_session(as_it_is, ignore).images_seen == run_session(nothing_left, ignore).images_seen
     transferred = run_session(replace(more, class_names=clothes), ignore)
     assert transferred.class_names == clothes
     before = tensors_of(start_state(nothing_left))
@@ -292,12 +292,30 @@ def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Pa
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_of_several_snapshots_the_one_that_knows_the_classes_is_taken(session: Session, tmp_path: Path) -> None:
+    clothes = [f"garment {label}" for label in range(10)]
+    pinned = []
+    for name, class_names in (("digits", session.class_names), ("clothes", clothes)):
+        state = start_state(session)
+        state.class_names, state.images_seen = class_names, 1000 * len(name)
+        save_state(tmp_path / name, state)
+        pinned.append(
+            PinnedFile(path=str(tmp_path / name), sha256=hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
+        )
+    params = PARAMS.model_copy(update={"resume": pinned, "total_kimg": "resumed"})
+    assert run_session(replace(session, params=params), ignore).images_seen == 6000
+    assert run_session(replace(session, params=params, class_names=clothes), ignore).images_seen == 7000
+    strangers = replace(session, params=params, class_names=["cat", "dog", *"23456789"])
+    with pytest.raises(StageError, match=r"digits: has learned 0, 1, .* the images show cat, dog, .* name a snapshot"):
+        run_session(strangers, ignore)
+
+
 def test_a_wrong_resume_file_is_refused(session: Session, tmp_path: Path) -> None:
     altered = tmp_path / "altered"
     altered.write_bytes(b"x")
     resume = PinnedFile(path=str(altered), sha256="0" * 64)
     with pytest.raises(StageError, match=r"expected SHA-256 0{64}, found 2d711642b726b04401627ca9fbac32f5"):
-        start_state(replace(session, params=PARAMS.model_copy(update={"resume": resume})))
+        start_state(replace(session, params=PARAMS.model_copy(update={"resume": [resume]})))
     save_state(session.snapshot, start_state(session))
     wider = replace(session, params=PARAMS.model_copy(update={"generator_channels": [8, 8, 8, 16]}))
     with pytest.raises(StageError, match=r"its generator has channels \[8, 8, 8, 8\], the params ask for"):

@@ -8,7 +8,7 @@ from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.checkpoint import load_generator, save_generator
 from stages.train_stylegan2.discriminator import DiscriminatorArchitecture
 from stages.train_stylegan2.generator import GeneratorArchitecture
-from stages.train_stylegan2.released import load_released
+from stages.train_stylegan2.snapshot import load_released
 from stages.train_stylegan2.state import new_state, save_state
 
 CPU = torch.device("cpu")
