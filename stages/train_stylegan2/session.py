@@ -168,16 +168,16 @@ def _train(
 
 def _check_resumed(session: Session, path: Path, state: TrainingState) -> None:
     """A snapshot from elsewhere must not be past the end; one with nothing left to learn must know these classes."""
-    total, seen = count_images(session, state), state.images_seen
+    total, seen = (images // 1000 for images in (count_images(session, state), state.images_seen))
     if seen > total:
         raise StageError(
-            f"train_stylegan2.total_kimg: got {session.params.total_kimg}; allowed: at least the {seen // 1000} that "
+            f"train_stylegan2.total_kimg: got {session.params.total_kimg}; allowed: at least the {seen} that "
             f"{path} has seen, `resumed` to leave it as it is, or fewer with resume: null"
         )
     if seen == total and state.class_names != session.class_names:
         raise StageError(
             f"{path}: has learned {', '.join(state.class_names)}; the images show {', '.join(session.class_names)}; "
-            f"set train_stylegan2.total_kimg above {seen // 1000} to train it on them, or name a snapshot that knows "
+            f"set train_stylegan2.total_kimg above {seen} to train it on them, or name a snapshot that knows "
             "them in train_stylegan2.resume, or train from scratch with resume: null and a number for total_kimg"
         )
     state.class_names = session.class_names
