@@ -64,6 +64,12 @@ def read_dag(file: str = "dvc.yaml") -> dict[str, dict[str, Any]]:
     return {name: stage.get("do", stage) for name, stage in document["stages"].items()}
 
 
+def read_unused() -> set[str]:
+    """Stages that repeat over a section of params.yaml which is empty by default, so that none of them runs."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return {name for name in read_dag() if params[name] == {}}
+
+
 def read_study() -> dict[str, dict[str, Any]]:
     """Stages of the profile that `make study` runs after the DAG."""
     return read_dag("study/dvc.yaml")

@@ -1,1 +1,1 @@
-"""Classifiers that a person brings, made usable like those that are trained here."""
+"""Classifiers made elsewhere: adapted to the images, checked, measured and pinned."""
