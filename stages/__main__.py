@@ -56,8 +56,10 @@ def check_room(room: str, node: Any, path: Path) -> None:
     if not getattr(module, "ENTRIES", False):
         check_section(node, model, room, path)
         return
-    if not isinstance(node, dict) or not node:
-        raise StageError(f"{path}: {room}: got {node!r}; allowed: at least one named entry")
+    may_be_empty = getattr(module, "MAY_BE_EMPTY", False)
+    if not isinstance(node, dict) or not (node or may_be_empty):
+        allowed = "named entries, or {} for none" if may_be_empty else "at least one named entry"
+        raise StageError(f"{path}: {room}: got {node!r}; allowed: {allowed}")
     for name, entry in node.items():
         check_section(entry, model, f"{room}.{name}", path)
 

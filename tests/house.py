@@ -75,6 +75,12 @@ def _body_of(stage: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(stage["do"]).replace("${item}", SECTIONS[0]))  # type: ignore[no-any-return]
 
 
+def read_unused() -> set[str]:
+    """Stages that repeat over a section of params.yaml which is empty by default, so that none of them runs."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return {name for name in read_dag() if params[name] == {}}
+
+
 def read_study() -> dict[str, dict[str, Any]]:
     """Stages of the profile that `make study` runs after the DAG."""
     return read_dag("study/dvc.yaml")

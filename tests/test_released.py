@@ -17,7 +17,7 @@ from stages.train_judges.params import TrainJudgesParams
 from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.state import KIND, new_state, restore_state
+from stages.train_stylegan2.state import new_state, restore_state
 from tests.house import ROOT
 
 RELEASED = ROOT / "data" / "released"
@@ -92,7 +92,7 @@ def test_the_card_says_what_an_assessor_asks(said: str) -> None:
 
 def test_the_log_ends_where_training_ended_and_the_tries_are_kept() -> None:
     log = pd.read_csv(RELEASED / "training_log.csv")
-    seen = read_description(ROOT / SNAPSHOT.path, KIND)["images_seen"]
+    seen = read_description(ROOT / SNAPSHOT.path)["images_seen"]
     assert round(log["kimg"].iloc[-1]) == round(seen / 1000)
     assert log["kimg"].is_monotonic_increasing
     tries = pd.read_csv(RELEASED / "tries.csv")

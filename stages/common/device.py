@@ -1,8 +1,10 @@
 """Where tensors live, and the settings that make equal inputs give equal bytes."""
 
 import os
+from itertools import chain
 
 import torch
+from torch import nn
 
 from stages.common.errors import StageError
 
@@ -43,3 +45,9 @@ def fix_kernels() -> None:
     torch.set_deterministic_debug_mode("error")
     # Nothing here reads memory that it has not written; filling it first costs 3 % of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # missing in its stub
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network computes: the device of its first parameter or buffer; the CPU if it has none."""
+    first = next(chain(network.parameters(), network.buffers()), None)
+    return torch.device("cpu") if first is None else first.device

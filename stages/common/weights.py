@@ -1,6 +1,8 @@
 """Networks on disk: safetensors with the architecture in the metadata, so that a file loads by itself."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +30,32 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[s
 
     Raises StageError if the file is missing, cut, no safetensors file, or of another kind.
     """
-    description = read_description(path, kind)
-    with safe_open(path, framework="pt", device="cpu") as file:
+    description = read_description(path)
+    if description.get("kind") != kind:
+        raise StageError(f"{path}: holds a {description.get('kind')}, needed: a {kind}")
+    with _opened(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118 - not a dict
 
 
-def read_description(path: Path, kind: str) -> dict[str, Any]:
-    """Read the description alone, without the tensors; StageError as `load_tensors`."""
+def read_description(path: Path) -> dict[str, Any]:
+    """What a weights file says of itself; the errors of `load_tensors`, but for that of the kind."""
     if not path.is_file():
         raise StageError(f"{path}: no such weights file; make it with dvc repro, or correct the path")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise StageError(f"{path}: cut or not a safetensors file ({error}); make it again or restore it") from error
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
     if METADATA_KEY not in metadata:
         raise StageError(f"{path}: written by something else; its metadata has no '{METADATA_KEY}' entry")
     try:
-        description = json.loads(metadata[METADATA_KEY])
+        description: dict[str, Any] = json.loads(metadata[METADATA_KEY])
     except json.JSONDecodeError as error:
         raise StageError(f"{path}: its description is no JSON ({error}); make it again or restore it") from error
-    if description.get("kind") != kind:
-        raise StageError(f"{path}: holds a {description.get('kind')}, needed: a {kind}")
-    return description  # type: ignore[no-any-return]
+    return description
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            yield file
+    except SafetensorError as error:
+        raise StageError(f"{path}: cut or not a safetensors file ({error}); make it again or restore it") from error

@@ -1,10 +1,12 @@
-"""Rank the style dimensions: read, differentiate, sum up, write."""
+"""Rank the style dimensions: read, differentiate or difference, sum up, write."""
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from stages.bring_classifiers.differentiable import is_differentiable
 from stages.common.arrays import write_arrays
 from stages.common.class_means import subtract_class_means
 from stages.common.command import (
@@ -22,6 +24,7 @@ from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
 from stages.rank_dimensions.agreement import draw_halves
+from stages.rank_dimensions.difference_pass import count_passes, difference_population
 from stages.rank_dimensions.figures import (
     choose_dimensions,
     draw_histograms,
@@ -33,12 +36,15 @@ from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.params import RankDimensionsParams
 from stages.rank_dimensions.population_pass import score_population
 from stages.rank_dimensions.ranking import GLOBAL, tabulate_ranking
+from stages.rank_dimensions.score_choice import GRADIENT, check_samples, choose_score
 from stages.rank_dimensions.summary import (
+    describe_differences,
     summarize_agreement,
     summarize_mass,
     summarize_outputs,
     summarize_separation,
     tabulate_classes,
+    tell_score,
 )
 
 
@@ -51,6 +57,7 @@ def main(
 ) -> None:
     """Rank the style dimensions by the mean gradient of the true-class softmax, globally and per class (paper, 2.2).
 
+    A classifier that gives no gradients is ranked by central differences on a part of the population.
     Leaves ranking.csv, classes.csv, predictions.zarr (the classifier's outputs), metrics.json and figure 4.
     """
     section = load_section(params, RankDimensionsParams, "rank_dimensions")
@@ -59,20 +66,46 @@ def main(
     samples = read_samples(population, network)
     styles, true_class, names = samples.styles, samples.true_class, samples.class_names
 
-    with Progress("gradients", len(styles), "samples") as progress:
-        scores = score_population(
-            network.synthesize,
-            under_test,
-            styles,
-            true_class,
-            draw_halves(true_class, section.split_halves, numpy_stream(section.seed, "halves")),
-            classes=len(names),
-            batch_size=section.batch_size,
-            device=device,
-            on_batch=progress.advance,
-        )
     std = styles.std(axis=0, ddof=1, dtype=np.float64)
-    ranking = tabulate_ranking(scores.gradients, std, network.style_layout(), names)
+    how: dict[str, Any] = {}
+    if choose_score(section.score, under_test, params, classifier) == GRADIENT:
+        with Progress("gradients", len(styles), "samples") as progress:
+            scores = score_population(
+                network.synthesize,
+                under_test,
+                styles,
+                true_class,
+                draw_halves(true_class, section.split_halves, numpy_stream(section.seed, "halves")),
+                classes=len(names),
+                batch_size=section.batch_size,
+                device=device,
+                on_batch=progress.advance,
+            )
+    else:
+        wanted = section.finite_difference_samples
+        check_samples(params, "rank_dimensions.finite_difference_samples", wanted, len(names), len(styles))
+        with Progress("finite differences", count_passes(len(styles), wanted, std), "img") as progress:
+            differences = difference_population(
+                network.synthesize,
+                under_test,
+                styles,
+                true_class,
+                std,
+                samples=wanted,
+                step_std=section.finite_difference_step_std,
+                split_halves=section.split_halves,
+                draw=numpy_stream(section.seed, "finite differences"),
+                halve=numpy_stream(section.seed, "halves"),
+                classes=len(names),
+                batch_size=section.batch_size,
+                device=device,
+                on_batch=progress.advance,
+            )
+        scores = differences.scores
+        how = describe_differences(
+            differences, section.finite_difference_step_std, differentiable=is_differentiable(under_test)
+        )
+    ranking = tabulate_ranking(scores.gradients, std, network.style_layout(), names, score_by=how.get("score"))
     predicted = scores.logits.argmax(axis=1)
     well = predicted == true_class
     leading = ranking[ranking["scope"] == GLOBAL]
@@ -81,6 +114,7 @@ def main(
     metrics = {
         "samples": len(styles),
         "style_dimensions": styles.shape[1],
+        **how,
         **summarize_outputs(scores.logits, true_class),
         **summarize_agreement(scores.halves),
         **summarize_mass(scores.gradient_mass, numpy_stream(section.seed, "bootstrap")),
@@ -107,7 +141,7 @@ def main(
     histograms = tabulate_histograms(values, well, shown, section.histogram_bins)
     save_figure(draw_histograms(histograms), out / "figures" / "fig4_well_against_mis.png", histograms)
     bars = head_ranking(leading)
-    save_figure(draw_ranking(bars), out / "figures" / "ranking.png", bars)
+    save_figure(draw_ranking(bars, tell_score(how)), out / "figures" / "ranking.png", bars)
     write_json(out / "metrics.json", metrics)
 
 

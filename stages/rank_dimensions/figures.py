@@ -12,6 +12,7 @@ from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure
 from stages.rank_dimensions.separation import bound_null_ks, measure_ks
 
 BARS = 20
+GRADIENT_SCORE = "mean gradient of the true-class softmax\nper raw style unit"
 INTERVAL = 1.96  # standard errors on each side: 95 %
 
 
@@ -86,8 +87,11 @@ def draw_histograms(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_ranking(table: pd.DataFrame) -> Figure:
-    """The leading dimensions of one scope as bars, with 95 % intervals of the score; table: see `head_ranking`."""
+def draw_ranking(table: pd.DataFrame, score: str = GRADIENT_SCORE) -> Figure:
+    """The leading dimensions of one scope as bars, with 95 % intervals of the score.
+
+    table: see `head_ranking`.  score: what the score is, for the axis.
+    """
     figure, axes = new_figure(1, 1, width=7.5, height=3.6)
     panel = axes[0, 0]
     places = np.arange(len(table))
@@ -97,7 +101,7 @@ def draw_ranking(table: pd.DataFrame) -> Figure:
     panel.axhline(0, color="black", linewidth=0.8)
     labels = [f"{row.dimension}  {row.layer}" for row in table.itertuples()]
     panel.set_xticks(places, labels, rotation=90, fontsize=7)
-    panel.set_ylabel("mean gradient of the true-class softmax\nper raw style unit")
+    panel.set_ylabel(score)
     panel.set_title("most influential style dimensions, all classes with equal weight (bars: 95 % interval)")
     return figure
 

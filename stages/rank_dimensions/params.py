@@ -1,5 +1,7 @@
 """The section `rank_dimensions` of params.yaml."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from stages.common.params import Section, Seed
@@ -13,6 +15,9 @@ class RankDimensionsParams(Section):
     split_halves: int = Field(ge=2, le=1000)
     top_k: int = Field(ge=1, le=10)
     histogram_bins: int = Field(ge=5, le=200)
+    score: Literal["auto", "gradient", "finite_difference"] = "auto"
+    finite_difference_samples: int = Field(default=150, ge=1)
+    finite_difference_step_std: float = Field(default=0.1, gt=0, le=2)
 
 
 MODEL = RankDimensionsParams

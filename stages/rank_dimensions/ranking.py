@@ -13,16 +13,21 @@ from stages.rank_dimensions.moments import ClassMoments
 from stages.train_stylegan2.generator import StyleLayer
 
 GLOBAL = "global"
+SCORE_BY = "score_by"  # a further column where scores are no gradients: what they are instead
 COLUMNS = ["scope", "rank", "dimension", "layer", "kind", "score", "standard_error", "std", "direction"]
 
 
 def tabulate_ranking(
-    gradients: ClassMoments, std: np.ndarray, layout: Sequence[StyleLayer], class_names: Sequence[str]
+    gradients: ClassMoments,
+    std: np.ndarray,
+    layout: Sequence[StyleLayer],
+    class_names: Sequence[str],
+    score_by: str | None = None,
 ) -> pd.DataFrame:
     """Rank the dimensions globally (classes weighted equally) and for each class, by falling |score|.
 
     std: [D], of each dimension in the whole population. direction: -1 or 1, the move that lowers the true-class
-    score; 0 where the score is 0.
+    score; 0 where the score is 0.  score_by: for a column of that name, what the scores are if no gradients.
     """
     scopes = [(GLOBAL, gradients.global_mean(), gradients.global_standard_error())]
     scopes += zip(class_names, gradients.mean, gradients.class_standard_error(), strict=True)
@@ -43,7 +48,8 @@ def tabulate_ranking(
             "direction": -np.sign(score[order]).astype(np.int64),
         }
         blocks.append(pd.DataFrame(block, columns=COLUMNS))
-    return pd.concat(blocks, ignore_index=True)
+    table = pd.concat(blocks, ignore_index=True)
+    return table if score_by is None else table.assign(**{SCORE_BY: score_by})
 
 
 def read_ranking(folder: Path) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What the stage reports: how well the classifier does on the population and how far the ranking can be trusted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,10 @@ import pandas as pd
 from stages.common.intervals import percentile, proportion
 from stages.rank_dimensions.agreement import correlate_ranks, share_direction, share_top
 from stages.rank_dimensions.concentration import bootstrap_share, share_top_tenth
-from stages.rank_dimensions.figures import Shown
+from stages.rank_dimensions.difference_pass import DifferenceScores
+from stages.rank_dimensions.figures import GRADIENT_SCORE, Shown
 from stages.rank_dimensions.moments import HalfMeans
+from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE
 from stages.rank_dimensions.separation import bound_null_ks, measure_ks
 
 SATURATED = 0.99
@@ -19,6 +21,27 @@ AGREEMENT = {
     "split_half_spearman": correlate_ranks,
     "split_half_direction_agreement": share_direction,
 }
+
+
+def describe_differences(differences: DifferenceScores, step_std: float, *, differentiable: bool) -> dict[str, Any]:
+    """How the scores were made, where they are no gradients; metrics without these keys are of gradients."""
+    return {
+        "score": FINITE_DIFFERENCE,
+        "score_samples": differences.samples,
+        "score_step_std": step_std,
+        "score_forward_passes": differences.forward_passes,
+        "classifier_gives_gradients": differentiable,
+    }
+
+
+def tell_score(how: Mapping[str, Any]) -> str:
+    """What the score of a dimension is, on two lines for an axis; how: empty for gradients."""
+    if not how:
+        return GRADIENT_SCORE
+    return (
+        "mean central difference of the true-class softmax\nper raw style unit "
+        f"(h = {how['score_step_std']:g} std, n = {how['score_samples']})"
+    )
 
 
 def summarize_agreement(halves: HalfMeans) -> dict[str, Any]:

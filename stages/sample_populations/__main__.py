@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import typer
 
+from stages.bring_classifiers.loading import load_classifier
 from stages.common.class_means import subtract_class_means
 from stages.common.command import ClassifierOption, GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.device import choose_device
@@ -21,12 +22,11 @@ from stages.sample_populations.effects import PROBED_SAMPLES, measure_effects, s
 from stages.sample_populations.embedding import embed_spaces
 from stages.sample_populations.figures import draw_spaces
 from stages.sample_populations.latents import balance_labels, draw_latents
-from stages.sample_populations.outcomes import classify_styles
+from stages.sample_populations.outcomes import classify_styles, count_classes
 from stages.sample_populations.params import SamplePopulationsParams
 from stages.sample_populations.population import sample_population, write_population
 from stages.sample_populations.probes import measure_class_separation, measure_outcome_separation
 from stages.sample_populations.style_table import tabulate_styles
-from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_stylegan2.checkpoint import load_generator
 
 
@@ -46,10 +46,11 @@ def main(
     device = choose_device()
     network = load_generator(require(generator, "train_stylegan2"), device)
     under_test = load_classifier(require(classifier, "train_classifiers"), device)
-    if under_test.head.out_features != network.num_classes:
+    classes = count_classes(network, under_test)
+    if classes != network.num_classes:
         raise StageError(
-            f"{classifier}: tells {under_test.head.out_features} classes apart, the generator makes "
-            f"{network.num_classes}; use a classifier of the same data set"
+            f"{classifier}: tells {classes} classes apart, the generator makes {network.num_classes}; use a classifier "
+            "of the same data set"
         )
     names = read_class_names(require(images, "corrupt_images"))
     if len(names) != network.num_classes:

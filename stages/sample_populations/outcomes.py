@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 
-from stages.train_classifiers.networks import Classifier
 from stages.train_stylegan2.generator import Generator
 
 
 def classify_styles(
     generator: Generator,
-    classifier: Classifier,
+    classifier: nn.Module,
     styles: np.ndarray,
     *,
     batch_size: int,
@@ -28,3 +28,11 @@ def classify_styles(
             predicted.append(classifier(generator.synthesize(batch.to(device))).argmax(1).cpu().numpy())
             advance(len(batch))
     return np.concatenate(predicted)
+
+
+def count_classes(generator: Generator, classifier: nn.Module) -> int:
+    """How many classes a classifier tells apart, from its answer to one generated image."""
+    device = next(generator.parameters()).device
+    with torch.no_grad():
+        image = generator.synthesize(torch.ones(1, generator.style_dimensions, device=device))
+        return int(classifier(image).shape[1])

@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
 
@@ -13,23 +12,16 @@ from stages.common.device import choose_device
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import require, write_json
-from stages.common.intervals import proportion
 from stages.common.params import load_section
 from stages.common.precision import choose_dtype
 from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream, torch_stream
-from stages.corrupt_images.store import Severities, read_severities
+from stages.common.seeds import torch_stream
+from stages.corrupt_images.store import read_severities
 from stages.prepare_images.store import ImageSet, read_class_names, read_images
 from stages.train_classifiers.checkpoint import save_classifier
-from stages.train_classifiers.evaluation import (
-    calibration_error,
-    calibration_interval,
-    calibration_table,
-    count_confusion,
-    measure_accuracy,
-    predict,
-)
-from stages.train_classifiers.figures import draw_confusion, draw_learning_curve, draw_reliability, draw_severities
+from stages.train_classifiers.evaluation import predict
+from stages.train_classifiers.examination import draw_examination, examine, mark
+from stages.train_classifiers.figures import draw_learning_curve
 from stages.train_classifiers.networks import Classifier
 from stages.train_classifiers.params import TrainClassifierParams
 from stages.train_classifiers.training import initialise, train
@@ -60,15 +52,15 @@ def main(
         "training_set_images": len(training.labels),
         "final_train_loss": curve[-1]["train_loss"],
     }
-    for name, test in tests.items():
-        metrics |= _measure(name, probabilities[name], test.labels, class_names, section.seed)
-    correct = _correct(probabilities["corrupted"], tests["corrupted"])
-    metrics["corrupted_half_test_accuracy"] = proportion(correct[~severities.clean])
+    metrics |= examine(probabilities, tests, severities, class_names, section.seed)
     for name in tests:
         logging.info("%s: accuracy on the %s test set %.4f", entry, name, metrics[f"{name}_test_accuracy"]["value"])
 
     save_classifier(out / "classifier.safetensors", classifier)
-    _draw(out / "figures", curve, probabilities, tests, class_names, severities)
+    drawings = {"learning_curve": draw_learning_curve(curve)}
+    drawings |= draw_examination(probabilities, tests, severities, class_names)
+    for name, (figure, table) in drawings.items():
+        save_figure(figure, out / "figures" / f"{name}.png", table)
     write_json(out / "metrics.json", metrics)
 
 
@@ -85,7 +77,7 @@ def _train(
 
     def evaluate() -> dict[str, float]:
         return {
-            f"{name}_test_accuracy": float(_correct(predict(classifier, sample.images), sample).mean())
+            f"{name}_test_accuracy": float(mark(predict(classifier, sample.images), sample).mean())
             for name, sample in samples.items()
         }
 
@@ -110,49 +102,6 @@ def _train(
     except StageError as error:
         raise StageError(f"train_classifiers.{entry}: {error} (it is {section.learning_rate:g})") from error
     return classifier, curve
-
-
-def _measure(
-    name: str, probabilities: np.ndarray, labels: np.ndarray, class_names: list[str], seed: int
-) -> dict[str, Any]:
-    correct = probabilities.argmax(axis=1) == labels
-    stream = numpy_stream(seed, "train_classifiers", "calibration", name)
-    return {
-        f"{name}_test_accuracy": proportion(correct),
-        f"{name}_test_accuracy_per_class": measure_accuracy(correct, labels, class_names),
-        f"{name}_calibration_error": calibration_error(probabilities, labels),
-        f"{name}_calibration_error_interval": calibration_interval(probabilities, labels, stream),
-    }
-
-
-def _draw(
-    folder: Path,
-    curve: list[dict[str, float]],
-    probabilities: dict[str, np.ndarray],
-    tests: dict[str, ImageSet],
-    class_names: list[str],
-    severities: Severities,
-) -> None:
-    labels = {name: test.labels for name, test in tests.items()}
-    tables = {name: calibration_table(each, labels[name]) for name, each in probabilities.items()}
-    errors = {name: calibration_error(each, labels[name]) for name, each in probabilities.items()}
-    counts = {
-        name: count_confusion(labels[name], each.argmax(axis=1), len(class_names))
-        for name, each in probabilities.items()
-    }
-    drawings = {
-        "learning_curve": draw_learning_curve(curve),
-        "reliability": draw_reliability(tables, errors),
-        "confusion": draw_confusion(counts, class_names),
-        "severities": draw_severities(_correct(probabilities["corrupted"], tests["corrupted"]), severities),
-    }
-    for name, (figure, table) in drawings.items():
-        save_figure(figure, folder / f"{name}.png", table)
-
-
-def _correct(probabilities: np.ndarray, test: ImageSet) -> np.ndarray:
-    correct: np.ndarray = probabilities.argmax(axis=1) == test.labels
-    return correct
 
 
 if __name__ == "__main__":

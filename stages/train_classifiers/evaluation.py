@@ -5,18 +5,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
+from stages.common.device import device_of
 from stages.common.intervals import CONFIDENCE, proportion, wilson
 from stages.prepare_images.store import to_unit
-from stages.train_classifiers.networks import Classifier
 
 CALIBRATION_BINS = 15
 RESAMPLES = 400
 
 
-def predict(classifier: Classifier, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+def predict(classifier: nn.Module, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
     """Softmax probabilities, float64 [N, classes], of uint8 images [N, C, H, W]."""
-    device = next(classifier.parameters()).device
+    device = device_of(classifier)
     with torch.no_grad():
         logits = [
             classifier(to_unit(images[start : start + batch_size]).to(device)).cpu()

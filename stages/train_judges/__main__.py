@@ -130,7 +130,7 @@ def _take_over(section: TrainJudgesParams, class_names: list[str], device: torch
 
 def _predict(ensemble: Ensemble, images: np.ndarray) -> np.ndarray:
     """Mean softmax of the members, untempered: float64 [N, classes] of uint8 images [N, C, H, W]."""
-    members = [predict(member, images) for member in ensemble.members]  # type: ignore[arg-type]
+    members = [predict(member, images) for member in ensemble.members]
     return np.asarray(np.mean(members, axis=0))
 
 

@@ -18,7 +18,7 @@ from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.state import KIND, TrainingState, new_state, restore_state, save_state
+from stages.train_stylegan2.state import TrainingState, new_state, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, train
 from stages.train_stylegan2.workers import Worker, count_workers, worker_group
 
@@ -85,7 +85,7 @@ def choose_snapshot(resume: Sequence[PinnedFile], class_names: list[str]) -> Pat
     Raises StageError for a file that is missing or holds other bytes than its hash says.
     """
     paths = [check_pinned(file, f"train_stylegan2.resume.{index}") for index, file in enumerate(resume)]
-    return next((path for path in paths if read_description(path, KIND)["class_names"] == class_names), paths[0])
+    return next((path for path in paths if read_description(path)["class_names"] == class_names), paths[0])
 
 
 def count_images(session: Session, start: TrainingState) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from torch import nn
 
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.device import choose_device
@@ -27,7 +28,6 @@ from stages.rank_dimensions.agreement import draw_halves, order_dimensions, shar
 from stages.rank_dimensions.inputs import LEAST_PER_CLASS, Samples, load_networks, read_samples
 from stages.rank_dimensions.population_pass import score_population
 from stages.train_classifiers.evaluation import predict
-from stages.train_classifiers.networks import Classifier
 from stages.train_judges.ensemble import Ensemble, load_judge
 from stages.train_stylegan2.generator import Generator
 from stages.validate_externally.conditions import CORRUPTED, list_conditions, show_images, weigh_conditions
@@ -158,7 +158,7 @@ def _read_world(folder: Path, network: Generator, section: ValidateExternallyPar
 
 def _measure(
     network: Generator,
-    under_test: Classifier,
+    under_test: nn.Module,
     judge: Ensemble,
     world: World,
     section: ValidateExternallyParams,
@@ -201,7 +201,7 @@ def _measure(
     return Generated(well, distance, correct, readable & ~correct), float(share_top(first, second).mean())
 
 
-def _answer(under_test: Classifier, images: np.ndarray, labels: np.ndarray, progress: Progress) -> np.ndarray:
+def _answer(under_test: nn.Module, images: np.ndarray, labels: np.ndarray, progress: Progress) -> np.ndarray:
     right = predict(under_test, images).argmax(axis=1) == labels
     progress.advance(len(labels))
     return np.asarray(right)

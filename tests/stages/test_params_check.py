@@ -60,6 +60,32 @@ def test_the_projects_own_params_are_good() -> None:
         (["train_classifiers"], None, "train_classifiers: got None; allowed: at least one named entry"),
         (["train_classifiers"], {}, "train_classifiers: got {}; allowed: at least one named entry"),
         (["train_classifiers"], [1], "train_classifiers: got [1]; allowed: at least one named entry"),
+        (["bring_classifiers"], None, "bring_classifiers: got None; allowed: named entries, or {} for none"),
+        (["bring_classifiers", "mine"], {}, "bring_classifiers.mine: allowed: exactly one of load, onnx, predict, url"),
+        (
+            ["bring_classifiers", "mine"], {"load": "my_model"},
+            "bring_classifiers.mine.load: got 'my_model'; allowed: module:name, e.g. my_model:build",
+        ),
+        (
+            ["bring_classifiers", "mine"], {"load": "m:Net", "weights": "../weights.pt"},
+            "bring_classifiers.mine.weights: got '../weights.pt'; allowed: the name of a file inside",
+        ),
+        (
+            ["bring_classifiers", "mine"], {"onnx": "m.onnx", "weights": "weights.pt"},
+            "bring_classifiers.mine: allowed: weights only beside load; it stands beside onnx, which takes none",
+        ),
+        (
+            ["bring_classifiers", "mine"], {"load": "m:Net", "input": {"range": [0, 0]}},
+            "bring_classifiers.mine.input.range: got [0, 0]; allowed: two different numbers, e.g. [0, 1]",
+        ),
+        (
+            ["bring_classifiers", "mine"], {"load": "m:Net", "input": {"size": 28}},
+            "bring_classifiers.mine.input.size: unknown key; allowed here: size_px, fit, interpolation, channels, ra",
+        ),
+        (
+            ["bring_classifiers", "mine"], {"url": "ftp://host/model"},
+            "bring_classifiers.mine.url: got 'ftp://host/model'; allowed: an address that starts with http",
+        ),
         (["train_classifiers", "clean"], 3, "train_classifiers.clean: got 3; allowed: a valid dictionary"),
         (["train_classifiers", "wide"], {}, "train_classifiers.wide.train_on: missing; add it (and "),
         (["train_classifiers", "corrupted", "width"], 12, "train_classifiers.corrupted.width: got 12; allowed: a"),
@@ -85,7 +111,7 @@ def test_a_fault_names_key_value_and_what_is_allowed(
     assert fault_of(write_params(changed(*keys, value=value))).startswith(message)
 
 
-@pytest.mark.parametrize("room", [room for room in PARAMS if room != KEY])
+@pytest.mark.parametrize("room", [room for room, section in PARAMS.items() if section and room != KEY])
 def test_each_section_is_needed_and_checked(write_params: Callable[[dict[str, Any]], Path], room: str) -> None:
     document = copy.deepcopy(PARAMS)
     section = document.pop(room)

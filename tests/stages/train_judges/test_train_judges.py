@@ -96,9 +96,7 @@ def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_p
     path = tmp_path / "two.safetensors"
     save_ensemble(path, Ensemble([member], ["cat", "dog"]))
     pinned = {"judge": pin(path), "auditor": pin(path)}
-    with pytest.raises(
-        StageError, match=r"released: knows cat, dog; the images show 0, 1, .*released: null"
-    ):
+    with pytest.raises(StageError, match=r"released: knows cat, dog; the images show 0, 1, .*released: null"):
         run(released=[pinned, pinned])
     wrong = pin(path) | {"sha256": "0" * 64}
     with pytest.raises(

@@ -1,0 +1,156 @@
+"""Bring one classifier: read, check, measure on both test sets, write."""
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from torch import nn
+
+from stages.bring_classifiers.adapter import Adapter
+from stages.bring_classifiers.brought_folder import hash_files
+from stages.bring_classifiers.brought_weights import check_numbers
+from stages.bring_classifiers.checkpoint import adapt, save_brought
+from stages.bring_classifiers.checks import check_answers, check_constancy, check_gradient, check_outputs
+from stages.bring_classifiers.figures import draw_changes
+from stages.bring_classifiers.forms import read_network
+from stages.bring_classifiers.mistakes import LARGE_GAIN, Trial, image_moments, list_changes, tabulate, try_changes
+from stages.bring_classifiers.onnx_form import check_conversion
+from stages.bring_classifiers.params import BringClassifierParams
+from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.device import choose_device, device_of
+from stages.common.errors import StageError
+from stages.common.figures import save_figure
+from stages.common.files import require, write_json
+from stages.common.intervals import proportion
+from stages.common.params import load_section
+from stages.common.progress import Progress
+from stages.corrupt_images.store import read_severities
+from stages.prepare_images.store import ImageSet, read_class_names, read_images, to_unit
+from stages.train_classifiers.evaluation import predict
+from stages.train_classifiers.examination import draw_examination, examine, mark
+
+PROBED = 24  # test images that are looked at one by one
+TRIED = 500  # test images on which the usual mistakes are tried
+
+
+def main(
+    entry: Annotated[str, typer.Argument(help="Which entry of the section bring_classifiers.")],
+    folder: Annotated[Path, typer.Option(help="The folder with the classifier's files.")],
+    images: Annotated[Path, typer.Option(help="The images store of prepare_images.")],
+    corrupted: Annotated[Path, typer.Option(help="The images store of corrupt_images.")],
+    out: OutOption,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Adapt a classifier made elsewhere to the images, check that it can be analysed, and measure it on both test sets.
+
+    What cannot be analysed stops with what to change; what may be meant becomes a warning in metrics.json.
+    """
+    section = load_section(params, BringClassifierParams, "bring_classifiers", entry)
+    key = f"bring_classifiers.{entry}"
+    stores = {"clean": require(images, "prepare_images"), "corrupted": require(corrupted, "corrupt_images")}
+    tests = {name: read_images(store, "test") for name, store in stores.items()}
+    class_names = read_class_names(images)
+    device = choose_device()
+
+    hashes = hash_files(folder)  # before the code runs, which may write
+    network = read_network(section, folder, key)
+    check_numbers(network, key)
+    classifier = adapt(network, section, tests["clean"].images.shape[1:], class_names, key)
+    classifier.to(device).requires_grad_(False)
+    rebuild = partial(_rebuild, network, section, tests["clean"].images.shape[1:], class_names, device)
+    warnings = _check(classifier, rebuild, tests["clean"], key)
+    if section.onnx is not None:
+        shown = to_unit(tests["clean"].images[:2]).to(device)
+        check_conversion(folder / section.onnx, network, classifier.prepare(shown), f"{key}.onnx")
+
+    with Progress(f"measuring {entry}", sum(len(test.labels) for test in tests.values()), "img") as progress:
+        probabilities = {}
+        for name, test in tests.items():
+            probabilities[name] = predict(classifier, test.images)
+            progress.advance(len(test.labels))
+    trials = _try(rebuild, tests["clean"], section, entry)
+    warnings += _judge(trials, mark(probabilities["clean"], tests["clean"]), tests["clean"].labels, key)
+    for warning in warnings:
+        logging.warning("warning: %s", warning)
+
+    severities = read_severities(corrupted, "test")
+    metrics: dict[str, Any] = {
+        "form": section.form,
+        "differentiable": classifier.differentiable,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "files": hashes,
+        "warnings": warnings,
+    }
+    metrics |= examine(probabilities, tests, severities, class_names, section.seed)
+    for name in tests:
+        logging.info("%s: accuracy on the %s test set %.4f", entry, name, metrics[f"{name}_test_accuracy"]["value"])
+
+    save_brought(out / "classifier.safetensors", classifier, section, folder, entry, hashes)
+    drawings = {"usual_mistakes": draw_changes(tabulate(trials))}
+    drawings |= draw_examination(probabilities, tests, severities, class_names)
+    for name, (figure, table) in drawings.items():
+        save_figure(figure, out / "figures" / f"{name}.png", table)
+    write_json(out / "metrics.json", metrics)
+
+
+def _rebuild(
+    network: nn.Module,
+    section: BringClassifierParams,
+    image_shape: tuple[int, ...],
+    class_names: list[str],
+    device: torch.device,
+    **changed: Any,
+) -> Adapter:
+    """The classifier with some of its options changed."""
+    order = None if section.class_order is None else [str(name) for name in section.class_order]
+    options = section.input.model_dump() | {"class_order": order, "outputs": section.outputs} | changed
+    return Adapter(network, image_shape, class_names, **options).eval().to(device)
+
+
+def _check(classifier: Adapter, rebuild: Any, test: ImageSet, key: str) -> list[str]:
+    count = PROBED + (len(classifier.class_names) == PROBED)  # a batch that cannot be taken for the classes
+    probed = to_unit(test.images[:count]).to(device_of(classifier))
+    check_answers(classifier, probed, rebuild, key)
+    warnings = check_outputs(classifier, probed, key)
+    check_constancy(classifier, probed, key)
+    return warnings + (check_gradient(classifier, probed, key) if classifier.differentiable else [])
+
+
+def _try(rebuild: Any, test: ImageSet, section: BringClassifierParams, entry: str) -> list[Trial]:
+    shown = ImageSet(test.images[:TRIED], test.labels[:TRIED])
+    bare = rebuild(mean=None, std=None)
+    with torch.no_grad():
+        mean, std = image_moments(bare.prepare(to_unit(shown.images).to(device_of(bare))))
+    changes = list_changes(bare, section.input.model_dump(), mean, std)
+    with Progress(f"trying the usual mistakes on {entry}", len(shown.labels) * (len(changes) + 1), "img") as progress:
+        return try_changes(changes, rebuild, predict, shown.images, shown.labels, progress.advance)
+
+
+def _judge(trials: list[Trial], correct: np.ndarray, labels: np.ndarray, key: str) -> list[str]:
+    """Raise StageError where the classifier is no better than chance, or a change makes it much better."""
+    accuracy = proportion(correct)
+    chance = float(np.bincount(labels).max() / len(labels))
+    helping = sorted((trial for trial in trials if trial.helps), key=lambda trial: -trial.gain)
+    advice = [
+        f"{trial.change.advice} (accuracy {trial.before.mean():.3f} becomes {trial.after.mean():.3f} on "
+        f"{len(trial.after)} clean test images)"
+        for trial in helping
+    ]
+    if accuracy["low"] <= chance:
+        help_text = advice[0] if advice else "none of the usual mistakes explains it: check its weights and its input"
+        raise StageError(
+            f"{key}: {accuracy['value']:.3f} of {accuracy['n']} clean test images are right (95 % interval "
+            f"{accuracy['low']:.3f} to {accuracy['high']:.3f}), which is no better than chance ({chance:.3f}); "
+            f"{help_text}"
+        )
+    if helping and helping[0].gain >= LARGE_GAIN:
+        raise StageError(f"{key}: it is right far more often if it is fed otherwise: {advice[0]}")
+    return [f"{key}: it is right more often if it is fed otherwise; if that was not meant: {each}" for each in advice]
+
+
+if __name__ == "__main__":
+    run_stage(main, "bring_classifiers")

@@ -1,0 +1,180 @@
+"""Whether a brought classifier can be analysed at all: shape, kind and constancy of its answers, and its gradient."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+
+from stages.bring_classifiers.adapter import Adapter
+from stages.bring_classifiers.brought_code import tell
+from stages.common.errors import StageError
+
+TRIED_SIZES = (28, 32, 48, 64, 96, 112, 128, 224, 299)  # px, where the images' own size is refused
+TRIED_CHANNELS = (1, 3)
+TOLERANCE = 1e-3  # of the largest output: far above rounding, far below what dropout or batch statistics change
+SUM_TOLERANCE = 1e-3  # of the sum of probabilities
+
+Rebuild = Callable[..., Adapter]
+
+
+def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, key: str) -> None:
+    """Raise StageError if images are refused, or the answer is not one finite number for each image and class.
+
+    images: [N, C, H, W] with N other than the number of classes.  rebuild: gives the classifier with other `size_px`,
+    `fit` and `channels`, so that the message can say which it takes.  key: the entry's place in params.
+    """
+    classes = len(classifier.class_names)
+    fault = _fault(classifier, images)
+    if fault is not None:
+        height, width = classifier.size
+        taken = _find_taken(images, rebuild)
+        advice = (
+            f"it takes {taken}: set that" if taken else "set input.size_px and input.channels to what it was trained on"
+        )
+        raise StageError(
+            f"{key}: it refuses images of {height} x {width} px with {classifier.channels} channel"
+            f"{'s' if classifier.channels > 1 else ''} ({fault}); {advice}"
+        )
+    with torch.no_grad():
+        answer = classifier.answer(images)
+    if not isinstance(answer, torch.Tensor):
+        raise StageError(
+            f"{key}: its answer is a {type(answer).__name__}; it has to be one tensor [N, {classes}]: wrap the module "
+            "in one that returns the logits alone"
+        )
+    if answer.shape != (len(images), classes):
+        raise StageError(
+            f"{key}: it answers {len(images)} images with shape {list(answer.shape)}; needed: [{len(images)}, "
+            f"{classes}], one output for each of the classes {', '.join(classifier.class_names)}; bring a classifier "
+            "of these classes"
+        )
+    if not answer.is_floating_point():
+        raise StageError(
+            f"{key}: its answer is of type {answer.dtype}; it has to be logits or probabilities: leave out argmax"
+        )
+    bad = int((~answer.isfinite()).any(1).sum())
+    if bad:
+        raise StageError(
+            f"{key}: its answer to {bad} of {len(images)} test images is not finite (NaN or infinite); correct its "
+            "code (a logarithm or root of 0?) or input.range, input.mean and input.std"
+        )
+
+
+def check_outputs(classifier: Adapter, images: torch.Tensor, key: str) -> list[str]:
+    """Raise StageError if the answers are not what `outputs` says; warnings where they may be meant."""
+    with torch.no_grad():
+        answer = classifier.answer(images).double()
+    seen, declared = _kind_of(answer), classifier.outputs
+    low, high = answer.min().item(), answer.max().item()
+    # Log-probabilities are logits too.
+    if seen != declared and {seen, declared} != {"logits", "log_probabilities"}:
+        sums = (answer.sum(1) - 1).abs().max().item()
+        told = {
+            "probabilities": "no answer is below 0 and all sum to 1",
+            "log_probabilities": "the exponentials of each answer sum to 1",
+            "logits": f"they lie between {low:.3g} and {high:.3g} and are up to {sums:.3g} off a sum of 1",
+        }[seen]
+        raise StageError(
+            f"{key}.outputs: got {declared}, but its answers to {len(images)} test images look like {seen}: {told}; "
+            f"set outputs: {seen}"
+        )
+    if declared == "logits" and low >= 0 and high <= 1:
+        warning = "all outputs lie between 0 and 1 and do not sum to 1: are they sigmoids? Their softmax is nearly flat"
+        return [f"{key}.outputs: got logits, but {warning}; bring the network without its last activation"]
+    return []
+
+
+def check_constancy(classifier: Adapter, images: torch.Tensor, key: str) -> None:
+    """Raise StageError if the answer to an image changes from call to call, or with the batch that it is in."""
+    with torch.no_grad():
+        first, second = classifier(images), classifier(images)
+        alone = torch.cat([classifier(image[None]) for image in images])
+    allowed = TOLERANCE * max(1.0, first.abs().max().item())
+    change = (first - second).abs().max().item()
+    if change > allowed:
+        raise StageError(
+            f"{key}: two calls with the same images differ by {change:.2g}: something is drawn at random although the "
+            "network is in evaluation mode; use nn.Dropout, or give functional.dropout training=self.training"
+        )
+    change = (first - alone).abs().max().item()
+    if change > allowed:
+        raise StageError(
+            f"{key}: the answer to an image changes by {change:.2g} with the batch that it is in: a batch "
+            "normalisation uses the batch's own statistics; use one that keeps running statistics, and let eval() "
+            "reach it"
+        )
+
+
+def check_gradient(classifier: Adapter, images: torch.Tensor, key: str) -> list[str]:
+    """Raise StageError if the gradient of an output with respect to the image is missing, 0 or not finite.
+
+    Returns a warning where only the saturation of a softmax inside the network makes it 0 for some images.
+    """
+    black_box = "remove it, or bring the classifier as a black box with predict"
+    shown = images.clone().requires_grad_(True)
+    try:
+        outputs = classifier(shown)
+        if not outputs.requires_grad:
+            raise StageError(
+                f"{key}: no gradient reaches the image: its code cuts it (detach, no_grad, argmax, NumPy, a new "
+                f"tensor); {black_box}"
+            )
+        # Any uneven weights: those of a softmax would be 0 where it is saturated.
+        uneven = torch.linspace(-1, 1, outputs.shape[1], device=outputs.device)
+        (gradient,) = torch.autograd.grad((outputs * uneven).sum(), shown, allow_unused=True)
+    except RuntimeError as error:
+        raise StageError(
+            f"{key}: differentiating it fails ({tell(error)}); where an operation has no deterministic version on this "
+            "device, set FAILURE_ATLAS_DEVICE=cpu"
+        ) from error
+    if gradient is None:
+        raise StageError(f"{key}: its answer does not depend on the image; correct its code")
+    flat = gradient.flatten(1)
+    bad = int((~flat.isfinite()).any(1).sum())
+    if bad:
+        raise StageError(
+            f"{key}: the gradient at {bad} of {len(images)} test images is not finite (a root or norm at 0?); correct "
+            "its code"
+        )
+    zero = int((flat == 0).all(1).sum())
+    if zero == 0:
+        return []
+    if zero < len(images) and classifier.outputs != "logits":
+        warning = "is 0, because the softmax inside the network is saturated there"
+        advice = "bring the network without it, with outputs: logits"
+        return [f"{key}: the gradient at {zero} of {len(images)} test images {warning}; {advice}"]
+    raise StageError(
+        f"{key}: the gradient at {zero} of {len(images)} test images is 0 everywhere: an operation without a slope "
+        f"(round, sign, comparison, integers) stands between image and output; {black_box}"
+    )
+
+
+def _kind_of(answer: torch.Tensor) -> str:
+    if bool((answer >= 0).all()) and bool(((answer.sum(1) - 1).abs() < SUM_TOLERANCE).all()):
+        return "probabilities"
+    if bool((answer <= 0).all()) and bool((answer.logsumexp(1).abs() < SUM_TOLERANCE).all()):
+        return "log_probabilities"
+    return "logits"
+
+
+def _fault(classifier: Adapter, images: torch.Tensor) -> str | None:
+    """What the network raises for images, in one line."""
+    try:
+        with torch.no_grad():
+            classifier.answer(images)
+    except StageError:  # says itself what to do
+        raise
+    except Exception as error:  # noqa: BLE001 - the code is someone else's, and what it says is passed on
+        return tell(error)
+    return None
+
+
+def _find_taken(images: torch.Tensor, rebuild: Rebuild) -> str | None:
+    """The first input that the network takes, as params say it."""
+    for channels, size_px in product(TRIED_CHANNELS, TRIED_SIZES):
+        fit = "crop" if size_px <= images.shape[-1] else "resize"
+        changed = rebuild(size_px=size_px, fit=fit, channels=channels, mean=None, std=None)
+        if _fault(changed, images) is None:
+            options = {"size_px": size_px, "fit": fit, "channels": channels}
+            return f"input: {{{', '.join(f'{name}: {value}' for name, value in options.items())}}}"
+    return None

@@ -1,0 +1,162 @@
+"""The usual mistakes in feeding a classifier: which of them, undone, makes it right more often?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import binomtest
+
+from stages.bring_classifiers.adapter import Adapter
+from stages.common.errors import StageError
+from stages.common.intervals import proportion
+from stages.train_classifiers.evaluation import count_confusion
+
+SIGNIFICANCE = 1e-3  # about ten changes are tried, and a warning should be worth reading
+LARGE_GAIN = 0.1  # of accuracy, from which on what was declared is taken for a mistake
+RANGES = ([0.0, 1.0], [-1.0, 1.0], [0.0, 255.0])
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to declare otherwise.
+
+    name: in one or two words.  advice: what to write or do.  options: of the adapter.  transposed: whether rows and
+    columns of the image change places.
+    """
+
+    name: str
+    advice: str
+    options: dict[str, Any] = field(default_factory=dict)
+    transposed: bool = False
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a change does: right answers of as many images before and after it, and the p-value of their difference."""
+
+    change: Change
+    before: np.ndarray
+    after: np.ndarray
+    p_value: float
+
+    @property
+    def gain(self) -> float:
+        """Accuracy after the change less that before it."""
+        return float(self.after.mean() - self.before.mean())
+
+    @property
+    def helps(self) -> bool:
+        """Whether the change makes more answers right than chance would."""
+        return self.gain > 0 and self.p_value < SIGNIFICANCE
+
+
+def list_changes(
+    classifier: Adapter, options: dict[str, Any], mean: Sequence[float], std: Sequence[float]
+) -> list[Change]:
+    """The changes worth trying for a classifier; options: how its input is declared; mean, std: of the images."""
+    changes = [
+        Change(f"range [{low:g}, {high:g}]", f"set input.range: [{low:g}, {high:g}]", {"range": [low, high]})
+        for low, high in RANGES
+        if [low, high] != list(options["range"])
+    ]
+    other = "light_on_dark" if options["polarity"] == "dark_on_light" else "dark_on_light"
+    changes.append(Change("polarity", f"set input.polarity: {other}", {"polarity": other}))
+    if options["mean"] is None and options["std"] is None:
+        means, stds = (", ".join(f"{value:.4f}" for value in values) for values in (mean, std))
+        advice = f"set input.mean: [{means}] and input.std: [{stds}], the images' own"
+        changes.append(Change("mean and std", advice, {"mean": list(mean), "std": list(std)}))
+    else:
+        advice = "leave out input.mean and input.std: the network normalises its input itself"
+        changes.append(Change("no mean and std", advice, {"mean": None, "std": None}))
+    if options["size_px"] is not None and options["size_px"] < classifier.image_shape[-1]:
+        fit = "resize" if options["fit"] == "crop" else "crop"
+        changes.append(Change(f"fit {fit}", f"set input.fit: {fit}", {"fit": fit}))
+    advice = "swap rows and columns of the image in the network's forward"
+    changes.append(Change("rows and columns", advice, transposed=True))
+    return changes
+
+
+def try_changes(
+    changes: Sequence[Change],
+    rebuild: Callable[..., Adapter],
+    predict: Callable[[Adapter, np.ndarray], np.ndarray],
+    images: np.ndarray,
+    labels: np.ndarray,
+    advance: Callable[[int], object] = lambda _: None,
+) -> list[Trial]:
+    """Try each change on the same images, and then other orders of the classes.
+
+    rebuild: the classifier with other options.  predict: probabilities [N, classes] of uint8 images [N, C, H, W].
+    advance: told the number of images just classified.
+    A change that the network refuses, or that is no input at all for these images, is left out.
+    """
+    classifier = rebuild()
+    guesses = predict(classifier, images).argmax(1)
+    advance(len(images))
+    trials = [_compare(_find_order(classifier, guesses, labels), guesses, labels)]
+    for change in changes:
+        shown = np.ascontiguousarray(images.swapaxes(2, 3)) if change.transposed else images
+        try:
+            changed = predict(rebuild(**change.options), shown).argmax(1)
+        except (StageError, RuntimeError):
+            continue
+        finally:
+            advance(len(images))
+        trials.append(_trial(change, guesses == labels, changed == labels))
+    return trials
+
+
+def _compare(found: tuple[Change, np.ndarray], guesses: np.ndarray, labels: np.ndarray) -> Trial:
+    """The trial of an order of classes, on the images on which it was not found."""
+    change, names = found
+    half = np.arange(len(labels)) % 2 == 1
+    return _trial(change, (guesses == labels)[half], (names[guesses] == labels)[half])
+
+
+def _find_order(classifier: Adapter, guesses: np.ndarray, labels: np.ndarray) -> tuple[Change, np.ndarray]:
+    """The assignment of outputs to classes with the most right answers (Kuhn 1955), found on every second image.
+
+    Returns it with the class that each guess then stands for, int64 [classes].
+    """
+    classes = len(classifier.class_names)
+    half = np.arange(len(labels)) % 2 == 0
+    counts = count_confusion(labels[half], guesses[half], classes)
+    true_class, guess = linear_sum_assignment(counts, maximize=True)
+    names = np.empty(classes, np.int64)
+    names[guess] = true_class
+    # What stands at an output now answers for the class that the assignment gives it.
+    place = range(classes) if classifier.order is None else [int(output) for output in classifier.order]
+    order = [""] * classes
+    for label, output in enumerate(place):
+        order[output] = classifier.class_names[int(names[label])]
+    return Change("class order", f"set class_order: [{', '.join(order)}]"), names
+
+
+def _trial(change: Change, before: np.ndarray, after: np.ndarray) -> Trial:
+    """Paired: only images that are right on one side and wrong on the other count (sign test)."""
+    won, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    p_value = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+    return Trial(change, before, after, p_value)
+
+
+def tabulate(trials: Sequence[Trial]) -> pd.DataFrame:
+    """One row per change: name, advice, n images, accuracy before and after it with intervals, and the p-value."""
+    rows = []
+    for trial in trials:
+        row: dict[str, Any] = {"change": trial.change.name, "advice": trial.change.advice, "n": len(trial.after)}
+        for when, correct in (("before", trial.before), ("after", trial.after)):
+            estimate = proportion(correct)
+            row |= {f"accuracy_{when}": estimate["value"]}
+            row |= {f"accuracy_{when}_{bound}": estimate[bound] for bound in ("low", "high")}
+        rows.append(row | {"p_value": trial.p_value})
+    return pd.DataFrame(rows)
+
+
+def image_moments(images: torch.Tensor) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel of images [N, C, H, W]."""
+    channels = images.double().transpose(0, 1).flatten(1)
+    return channels.mean(1).tolist(), channels.std(1).tolist()

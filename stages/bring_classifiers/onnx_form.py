@@ -1,0 +1,123 @@
+"""An ONNX file as a PyTorch module through which gradients go."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from stages.bring_classifiers.brought_code import tell
+from stages.common.errors import StageError
+
+EXTRA = "pip install 'failure-atlas[onnx]'"
+NEWEST_OPSET = 17  # of ONNX operators, that onnx2torch 1.5 knows
+TOLERANCE = 1e-3  # of the largest output: far above rounding
+
+
+def convert_onnx(path: Path, key: str) -> nn.Module:
+    """The network of an ONNX file, made of PyTorch's own layers; key: where the params name it.
+
+    Raises StageError if the converter is not installed, the file is missing or damaged, or an operator is unknown.
+    """
+    if not path.is_file():
+        others = ", ".join(sorted(file.name for file in path.parent.glob("*.onnx"))) or "none"
+        raise StageError(f"{key}: no file {path}; ONNX files there: {others}")
+    converter = _import_converter(key)
+    try:
+        network: nn.Module = converter.convert(_lower(_read(path)))
+    except Exception as error:
+        raise StageError(
+            f"{key}: {path} cannot be converted to PyTorch ({tell(error)}); export it again with opset_version="
+            f"{NEWEST_OPSET} and a dynamic batch axis, or bring the PyTorch module itself with load"
+        ) from error
+    return network.eval()
+
+
+def check_conversion(path: Path, network: nn.Module, shown: torch.Tensor, key: str) -> None:
+    """Raise StageError if the network answers otherwise than ONNX's own reference implementation of the file.
+
+    shown: a few images [N, C, H, W] as the network wants them.
+    """
+    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator(_read(path))
+    with torch.no_grad():
+        answer = network(shown).cpu().numpy()
+    try:
+        # One by one: some exporters fix the batch at one image.
+        expected = [evaluator.run(None, {evaluator.input_names[0]: image[None]})[0] for image in shown.cpu().numpy()]
+    except Exception as error:
+        raise StageError(
+            f"{key}: {path} cannot be run by ONNX itself ({tell(error)}); export it again with a dynamic batch axis, "
+            "one input (the images) and one output"
+        ) from error
+    difference = float(np.abs(answer - np.concatenate(expected)).max())
+    if difference > TOLERANCE * max(1.0, float(np.abs(answer).max())):
+        raise StageError(
+            f"{key}: {path} answers otherwise after the conversion to PyTorch (by up to {difference:.2g}); bring the "
+            "PyTorch module itself with load"
+        )
+
+
+def _read(path: Path) -> Any:
+    return importlib.import_module("onnx").load(path)
+
+
+def _lower(model: Any) -> Any:
+    """The model in an operator set that onnx2torch knows; what that does to its answers, `check_conversion` tells."""
+    onnx = importlib.import_module("onnx")
+    (own,) = [each for each in model.opset_import if each.domain in ("", "ai.onnx")]
+    if own.version <= NEWEST_OPSET:
+        return model
+    newer = own.version
+    own.version = NEWEST_OPSET  # most operators since then differ in the types of numbers that they take
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError:
+        own.version = newer
+        return importlib.import_module("onnx.version_converter").convert_version(model, NEWEST_OPSET)
+    return model
+
+
+def _import_converter(key: str) -> ModuleType:
+    try:
+        with _without_detection():
+            return importlib.import_module("onnx2torch")
+    except ImportError as error:
+        raise StageError(f"{key}: ONNX files need more packages ({error}); install them with: {EXTRA}") from error
+
+
+@contextmanager
+def _without_detection() -> Iterator[None]:
+    """Let onnx2torch be imported where torchvision cannot be.
+
+    It takes two operators of object detectors from torchvision, which a classifier does not have. torchvision fails to
+    import wherever it was built for another build of torch, such as one with CUDA beside a torch without.
+    """
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, RuntimeError, OSError):
+        _forget_torchvision()
+        package, operators = ModuleType("torchvision"), ModuleType("torchvision.ops")
+        operators.roi_align = _refuse_detection  # type: ignore[attr-defined]
+        package.ops = operators  # type: ignore[attr-defined]
+        sys.modules.update({"torchvision": package, "torchvision.ops": operators})
+        try:
+            yield
+        finally:
+            _forget_torchvision()
+    else:
+        yield
+
+
+def _forget_torchvision() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+
+
+def _refuse_detection(*_: Any, **__: Any) -> None:
+    raise StageError("RoiAlign is an operator of object detectors and needs torchvision; bring an image classifier")

@@ -1,0 +1,179 @@
+"""A classifier behind a URL: asked over loopback, batch by batch, with every fault named."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from stages.bring_classifiers import http_predictor
+from stages.bring_classifiers.http_predictor import HttpPredictor, check_url, read_npy, write_npy
+from stages.common.errors import StageError
+
+IMAGES = np.random.default_rng(0).random((7, 1, 3, 4)).astype(np.float32)
+
+
+def predict(images: np.ndarray) -> np.ndarray:
+    return np.stack([images.sum((1, 2, 3)), images.max((1, 2, 3))], axis=1, dtype=np.float64)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the path says; notes what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append((self.path, self.headers["Content-Type"], len(read_npy(body))))
+        if self.path == "/drop" and len(self.server.asked) <= self.server.drops:
+            self.close_connection = True  # without any answer
+            return
+        images = read_npy(body)
+        outputs = predict(images)
+        status, content = 200, write_npy(outputs)
+        if self.path == "/moved":
+            status = 302
+        elif self.path == "/broken":
+            status, content = 500, b"no model loaded\nTraceback"
+        elif self.path == "/text":
+            content = b"0.1 0.9"
+        elif self.path == "/cut":
+            content = content[:-3]
+        elif self.path == "/transposed":
+            content = write_npy(outputs.T)
+        elif self.path == "/pickle":
+            file = BytesIO()
+            np.save(file, np.array([{}], object), allow_pickle=True)
+            content = file.getvalue()
+        elif self.path == "/long":
+            content = bytes(2_000_000)
+        elif self.path == "/fickle":
+            content = write_npy(outputs[:, : 1 + len(images) % 2])
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.asked, running.drops, running.daemon_threads = [], 0, True
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def ask(server, monkeypatch):
+    """A function that asks the server at a path; no wait between tries."""
+    monkeypatch.setattr(http_predictor, "PAUSE_SECONDS", 0.0)
+    predictors = []
+
+    def call(path, images=IMAGES, **options):
+        predictors.append(HttpPredictor(f"http://127.0.0.1:{server.server_port}{path}", **options))
+        return predictors[-1](images)
+
+    yield call
+    for predictor in predictors:
+        predictor.close()
+
+
+def test_the_answer_is_what_the_server_computes_batch_by_batch(ask, server):
+    np.testing.assert_array_equal(ask("/predict?model=2", batch_size=3), predict(IMAGES))
+    assert server.asked == [("/predict?model=2", "application/x-npy", count) for count in (3, 3, 1)]
+
+
+def test_no_images_are_asked_too_for_the_number_of_classes(ask):
+    assert ask("/predict", IMAGES[:0]).shape == (0, 2)
+
+
+def test_a_dropped_connection_is_tried_again(ask, server):
+    server.drops = 2
+    np.testing.assert_array_equal(ask("/drop"), predict(IMAGES))
+    assert len(server.asked) == 3
+
+
+def test_a_connection_that_keeps_failing_is_named(ask, server):
+    server.drops = 10
+    with pytest.raises(StageError, match=r"/drop: not reached in 3 tries \(RemoteDisconnected: .*\); start the server"):
+        ask("/drop")
+    assert len(server.asked) == 3
+
+
+def test_a_server_that_is_not_there_is_named(server, monkeypatch):
+    monkeypatch.setattr(http_predictor, "PAUSE_SECONDS", 0.0)
+    url = f"http://127.0.0.1:{server.server_port}/predict"
+    server.socket.close()
+    with pytest.raises(StageError, match=rf"{url}: not reached in 3 tries \(ConnectionRefusedError"):
+        HttpPredictor(url, timeout_seconds=5)(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (
+            "/moved",
+            r"/moved: answered with status 302 .*; needed: 200; redirects are not followed: write the final URL",
+        ),
+        ("/broken", r"/broken: answered with status 500 \(no model loaded\); needed: 200$"),
+        ("/text", r"/text: answered with no \.npy array \(.*\); needed: numbers \[7, classes\], as numpy\.save writes"),
+        ("/cut", r"/cut: answered with no \.npy array \(109 bytes of data, 112 by its header\)"),
+        ("/pickle", r"/pickle: answered with no \.npy array \(it holds Python objects\)"),
+        ("/transposed", r"/transposed: answered with an array of shape \[2, 7\] for 7 images; needed: \[7, classes\]"),
+    ],
+)
+def test_what_is_no_answer_is_named_and_asked_once(ask, server, path, message):
+    with pytest.raises(StageError, match=message):
+        ask(path)
+    assert [entry[0] for entry in server.asked] == [path]
+
+
+def test_an_answer_without_end_is_not_read(ask):
+    with pytest.raises(StageError, match=r"/long: answered with more than 1,100,000 bytes; needed: one \.npy array"):
+        ask("/long", IMAGES[:1])
+
+
+def test_answers_of_different_widths_are_named(ask):
+    with pytest.raises(StageError, match=r"/fickle: answered with 1 and 2 classes; the same number is needed"):
+        ask("/fickle", batch_size=4)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd", "ftp://host/x", "localhost:8000", "http:///predict", "http://host:99999/", "http://[::1",
+        "http://host/a b", "http://host/\r\nX: y", "http://host/#part", "http://host:0/",
+    ],
+)  # fmt: skip
+def test_only_urls_that_can_be_called_are_taken(url):
+    with pytest.raises(StageError, match=r"no URL.*; allowed: http://HOST\[:PORT\]/PATH or https://"):
+        check_url(url)
+
+
+def test_a_password_is_refused_and_not_repeated():
+    with pytest.raises(StageError, match=r"http://\.\.\.@host/predict: no URL that can be called") as caught:
+        check_url("http://me:secret@host/predict")
+    assert "secret" not in str(caught.value)
+
+
+def test_arrays_survive_the_format_whatever_their_memory_order():
+    array = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(read_npy(write_npy(array)), array)
+    file = BytesIO()
+    np.save(file, array)
+    np.testing.assert_array_equal(read_npy(file.getvalue()), array)
+
+
+def test_a_header_that_claims_more_than_there_is_takes_no_memory():
+    huge = write_npy(np.zeros((1, 2))).replace(b"(1, 2)", b"(9999999999, 2)").replace(b" " * 9 + b"\n", b"\n")
+    with pytest.raises(ValueError, match="159999999984 by its header"):
+        read_npy(huge)
