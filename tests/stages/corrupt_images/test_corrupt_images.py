@@ -90,7 +90,7 @@ def test_all_clean(tmp_path, write_params):
         ({"table": "imagenet"}, r"corrupt_images\.table: got 'imagenet'; allowed: 'imagenet-c', 'tiny-imagenet-c', 'c"),
         (
             {"recipe": ["blurr"]},
-            r"corrupt_images\.recipe: got \['blurr'\]; allowed: names from: gaussian_noise, .*_edges; there is no 'blurr'",
+            r"corrupt_images\.recipe: got \['blurr'\]; allowed: names from: gaussian_noise, .*; there is no 'blurr'",
         ),
         ({"recipe": []}, r"corrupt_images\.recipe: got \[\]; allowed: .* at least 1 item"),
         (
@@ -142,7 +142,7 @@ def test_colour_images_and_what_only_they_can_suffer(tmp_path, write_params):
     assert list(read_severities(tmp_path / "colour" / "images.zarr", "test").by_step) == ["saturate", "noise"]
     with pytest.raises(
         StageError,
-        match=r"grey\.zarr: corrupt_images\.recipe: saturate needs images of 3 channels, these have 1; allowed on them:",
+        match=r"grey\.zarr: corrupt_images\.recipe: saturate needs images of 3 channels, these have 1; allowed on them",
     ):
         main(images=write_images(tmp_path / "grey.zarr"), out=tmp_path / "grey", params=params)
     assert not (tmp_path / "grey").exists()
