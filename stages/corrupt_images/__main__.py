@@ -1,4 +1,4 @@
-"""Corrupt the images: read, draw severities, blur and noise, write."""
+"""Corrupt the images: read, draw severities, apply the recipe, write."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -13,15 +13,17 @@ from matplotlib.figure import Figure
 
 from stages.common.arrays import NamedArray, read_attributes, write_arrays
 from stages.common.command import OutOption, ParamsOption, run_stage
+from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import require, write_json
 from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream, torch_stream
-from stages.corrupt_images.corruptions import TABLES, corrupt, draw_severities
+from stages.corrupt_images.corruptions import corrupt, draw_severities
 from stages.corrupt_images.figures import draw_severities_grid
 from stages.corrupt_images.params import CorruptImagesParams
-from stages.corrupt_images.store import Severities, named_severities
+from stages.corrupt_images.registry import Step, choose_steps, refuse_channels
+from stages.corrupt_images.store import Severities, named_severities, named_steps
 from stages.prepare_images.figures import draw_samples
 from stages.prepare_images.store import ImageSet, Split, named_arrays, read_class_names, read_images
 
@@ -35,42 +37,51 @@ def main(
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Leave one half of the images clean; blur the other half, then add noise, with severities drawn per image.
+    """Leave one half of the images clean; apply the recipe to the other half (the paper: blur, then noise).
 
-    Train and test are treated apart, the order of the images stays, and each image's severities are written beside it.
+    Each step has a severity of its own, drawn per image. Train and test are treated apart, the order of the images
+    stays, and each image's severities are written beside it.
     """
     section = load_section(params, CorruptImagesParams, "corrupt_images")
     require(images, "prepare_images")
+    steps = choose_steps(section.recipe, section.table)
     arrays: dict[str, NamedArray] = {}
     metrics: dict[str, Any] = {}
     for split in SPLITS:
         clean = read_images(images, split)
-        corrupted, severities = _corrupt_split(clean, split, section)
+        try:
+            refuse_channels(steps, clean.images.shape[1])
+        except ValueError as error:
+            raise StageError(f"{images}: corrupt_images.recipe: {error}") from error
+        corrupted, severities = _corrupt_split(clean, split, section, steps)
         arrays |= named_arrays(split, corrupted) | named_severities(split, severities)
         metrics |= _measure(split, clean, corrupted, severities)
         logging.info("%s: %s of %s images left clean", split, f"{severities.clean.sum():,}", f"{len(clean.labels):,}")
         if split == "train":
             samples = _draw_samples(corrupted, severities, read_class_names(images))
-            grid = _draw_severities(clean, section)
+            grid = _draw_severities(clean, section, steps)
 
-    write_arrays(out / "images.zarr", arrays, read_attributes(images))
+    write_arrays(out / "images.zarr", arrays, read_attributes(images) | named_steps(list(severities.by_step)))
     for name, (figure, table) in {"samples": samples, "severities": grid}.items():
         save_figure(figure, out / "figures" / f"{name}.png", table)
     write_json(out / "metrics.json", metrics)
 
 
-def _corrupt_split(clean: ImageSet, split: Split, section: CorruptImagesParams) -> tuple[ImageSet, Severities]:
+def _corrupt_split(
+    clean: ImageSet, split: Split, section: CorruptImagesParams, steps: list[Step]
+) -> tuple[ImageSet, Severities]:
     stream = numpy_stream(section.seed, "corrupt_images", split, "severities")
-    blur, noise = draw_severities(len(clean.labels), section.clean_fraction, section.severities, stream)
-    severities, streams = Severities(blur, noise), _noise_streams(section.seed, split)
+    drawn = draw_severities(len(clean.labels), section.clean_fraction, section.severities, stream, steps=len(steps))
+    severities = Severities({step.key: severity for step, severity in zip(steps, drawn, strict=True)})
+    streams = _streams(section.seed, split)
     with Progress(f"corrupting {split}", int((~severities.clean).sum()), "img") as progress:
-        images = corrupt(clean.images, blur, noise, TABLES[section.table], streams, advance=progress.advance)
+        images = corrupt(clean.images, drawn, steps, streams, advance=progress.advance)
     return ImageSet(images, clean.labels), severities
 
 
-def _noise_streams(seed: int, purpose: str) -> Callable[[int], torch.Generator]:
-    """One stream per image: its noise depends on no other image."""
-    return lambda index: torch_stream(seed, "corrupt_images", purpose, "noise", index)
+def _streams(seed: int, purpose: str) -> Callable[[str, int], torch.Generator]:
+    """One stream per step and image: what a step draws depends on no other step and no other image."""
+    return lambda key, index: torch_stream(seed, "corrupt_images", purpose, key, index)
 
 
 def _measure(split: Split, clean: ImageSet, corrupted: ImageSet, severities: Severities) -> dict[str, Any]:
@@ -80,8 +91,7 @@ def _measure(split: Split, clean: ImageSet, corrupted: ImageSet, severities: Sev
     return {
         f"{split}_clean_images": int(severities.clean.sum()),
         f"{split}_corrupted_images": int(moved.sum()),
-        f"{split}_images_per_blur_severity": _count(severities.blur),
-        f"{split}_images_per_noise_severity": _count(severities.noise),
+        **{f"{split}_images_per_{step}_severity": _count(drawn) for step, drawn in severities.by_step.items()},
         f"{split}_mean_change_grey_levels": float(change.mean()) if change.size else 0.0,
     }
 
@@ -94,13 +104,12 @@ def _count(severity: np.ndarray) -> dict[str, int]:
 def _draw_samples(corrupted: ImageSet, severities: Severities, class_names: Sequence[str]) -> Drawing:
     figure, table = draw_samples(corrupted, class_names, "corrupted training images by class")
     shown = table["sample"]
-    return figure, table.assign(blur_severity=severities.blur[shown], noise_severity=severities.noise[shown])
+    return figure, table.assign(**{f"{step}_severity": drawn[shown] for step, drawn in severities.by_step.items()})
 
 
-def _draw_severities(clean: ImageSet, section: CorruptImagesParams) -> Drawing:
+def _draw_severities(clean: ImageSet, section: CorruptImagesParams, steps: list[Step]) -> Drawing:
     firsts = np.unique(clean.labels, return_index=True)[1][:PANELS]
-    streams = _noise_streams(section.seed, "figure")
-    return draw_severities_grid(clean.images[firsts], section.severities, TABLES[section.table], streams)
+    return draw_severities_grid(clean.images[firsts], section.severities, steps, _streams(section.seed, "figure"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What each severity does to an image."""
+"""What each severity does to an image: of the recipe, and of every entry of the registry."""
 
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -9,41 +9,126 @@ import torch
 from matplotlib.figure import Figure
 
 from stages.common.figures import new_figure, show_image, tile
-from stages.corrupt_images.corruptions import Table, corrupt
+from stages.corrupt_images.corruptions import corrupt
+from stages.corrupt_images.entry import SEVERITIES
+from stages.corrupt_images.registry import Step
+
+Streams = Callable[[str, int], torch.Generator]
+PAIR = 2  # steps that make a grid
+GALLERY_COLUMNS = 2
+GALLERY_GAP_PX = 2
+GALLERY_PX_INCHES = 0.0145
+GALLERY_NAME_INCHES = 1.6
 
 
 def draw_severities_grid(
-    images: np.ndarray, severities: Sequence[int], table: Table, noise_stream: Callable[[int], torch.Generator]
+    images: np.ndarray, severities: Sequence[int], steps: Sequence[Step], streams: Streams
 ) -> tuple[Figure, pd.DataFrame]:
-    """One panel per image [N, C, H, W]: rows are blur severities, columns noise severities, from none to the worst.
+    """One panel per image [N, C, H, W], from none to the worst severity.
 
-    The table holds the mean change of each cell, in grey levels of 255.
+    Two steps: rows are severities of the first, columns of the second. Otherwise one row per step, which shows it
+    alone. The table holds the mean change of each cell, in grey levels of 255.
     """
     levels = [0, *sorted(severities)]
-    cells = list(product(levels, levels))
-    blur, noise = (np.array(axis, np.uint8) for axis in zip(*cells, strict=True))
+    paired = len(steps) == PAIR
+    cells = list(product(levels, levels)) if paired else _single_steps(levels, len(steps))
+    chosen = np.array(cells, np.uint8).T
+    rows = len(cells) // len(levels)
     side = 0.65 * len(levels)  # inches, so that the labels do not touch
-    figure, grid = new_figure(1, len(images), width=side * len(images), height=side + 0.3)
-    rows = []
+    figure, grid = new_figure(1, len(images), width=side * len(images), height=max(0.65 * rows, 0.8) + 0.3)
+    changes = []
     for number, (image, axes) in enumerate(zip(images, grid[0], strict=True)):
         copies = np.repeat(image[None], len(cells), axis=0)
-        changed = corrupt(copies, blur, noise, table, noise_stream)
-        size = image.shape[-1] + 1
-        ticks = (np.arange(len(levels)) + 0.5) * size - 1
+        changed = corrupt(copies, chosen, steps, streams)
+        y_ticks, x_ticks = (
+            (np.arange(count) + 0.5) * (size + 1) - 1
+            for count, size in zip((rows, len(levels)), image.shape[-2:], strict=True)
+        )
         show_image(axes, tile(changed, len(levels)))
         axes.set_axis_on()
         axes.grid(visible=False)
         axes.set_frame_on(False)
         axes.tick_params(length=0, labelsize=7)
-        axes.set_xticks(ticks, [_label(level, table.noise_std) for level in levels])
-        axes.set_yticks(ticks, [_label(level, table.blur_std_px) for level in levels] if number == 0 else [])
-        axes.set_xlabel("noise: severity (std)")
-        if number == 0:
-            axes.set_ylabel("blur: severity (std, px)")
+        down, across = (steps[0], steps[-1]) if paired else (None, steps[0] if len(steps) == 1 else None)
+        names = [_label(level, down) for level in levels] if paired else [_words(step) for step in steps]
+        axes.set_xticks(x_ticks, [_label(level, across) for level in levels])
+        axes.set_yticks(y_ticks, names if number == 0 else [])
+        axes.set_xlabel(f"{_words(across)}: severity{_unit(across)}" if across else "severity")
+        if number == 0 and down:
+            axes.set_ylabel(f"{_words(down)}: severity{_unit(down)}")
         change = np.abs(changed.astype(float) - copies).mean(axis=(1, 2, 3))
-        rows += [(number, *cell, value) for cell, value in zip(cells, change, strict=True)]
-    return figure, pd.DataFrame(rows, columns=["panel", "blur_severity", "noise_severity", "mean_change_grey_levels"])
+        changes += [(number, *cell, value) for cell, value in zip(cells, change, strict=True)]
+    columns = [f"{step.key}_severity" for step in steps]
+    return figure, pd.DataFrame(changes, columns=["panel", *columns, "mean_change_grey_levels"])
 
 
-def _label(severity: int, stds: Sequence[float]) -> str:
-    return f"{severity} ({stds[severity - 1]:g})" if severity else "none"
+def draw_gallery(image: np.ndarray, steps: Sequence[Step], streams: Streams) -> tuple[Figure, pd.DataFrame]:
+    """Every step alone on one image [C, H, W]: the image, then severity 1 to 5; as many steps in each column of it.
+
+    The table holds table, constants, unit and source of each cell, and its mean change in grey levels of 255.
+    """
+    levels = range(SEVERITIES + 1)
+    per_column = -(-len(steps) // GALLERY_COLUMNS)
+    height, width = (size + GALLERY_GAP_PX for size in image.shape[-2:])
+    figure, grid = new_figure(
+        1,
+        GALLERY_COLUMNS,
+        width=GALLERY_COLUMNS * (len(levels) * width * GALLERY_PX_INCHES + GALLERY_NAME_INCHES),
+        height=per_column * height * GALLERY_PX_INCHES + 0.6,
+    )
+    rows = []
+    for place, axes in enumerate(grid[0]):
+        part = steps[place * per_column : (place + 1) * per_column]
+        sheet = []
+        for step in part:
+            copies = np.repeat(image[None], len(levels), axis=0)
+            changed = corrupt(copies, np.array([levels], np.uint8), [step], streams)
+            sheet.append(changed)
+            change = np.abs(changed.astype(float) - copies).mean(axis=(1, 2, 3))
+            rows += [
+                {
+                    "corruption": step.corruption.name,
+                    "table": step.table,
+                    "severity": severity,
+                    "constants": " ".join(f"{value:g}" for value in step.constants(severity)),
+                    "unit": step.corruption.unit,
+                    "mean_change_grey_levels": change[severity],
+                    "n": 1,
+                    "source": step.corruption.source,
+                }
+                for severity in levels[1:]
+            ]
+        blank = np.full(((per_column - len(part)) * len(levels), *image.shape), 255, np.uint8)  # columns of one length
+        show_image(axes, tile(np.concatenate([*sheet, blank]), len(levels), GALLERY_GAP_PX))
+        axes.set_axis_on()
+        axes.grid(visible=False)
+        axes.set_frame_on(False)
+        axes.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False)
+        axes.set_xticks((np.arange(len(levels)) + 0.5) * width, ["none", *map(str, levels[1:])])
+        names = [f"{_words(step, key=False)}\n{step.table}" for step in part]
+        axes.set_yticks((np.arange(len(part)) + 0.5) * height, names)
+    return figure, pd.DataFrame(rows)
+
+
+def _single_steps(levels: Sequence[int], steps: int) -> list[tuple[int, ...]]:
+    """One row of cells per step, in which the others are left out."""
+    return [tuple(level if other == step else 0 for other in range(steps)) for step in range(steps) for level in levels]
+
+
+def _words(step: Step, *, key: bool = True) -> str:
+    return (step.key if key else step.corruption.name).replace("_", " ")
+
+
+def _unit(step: Step) -> str:
+    return f" ({step.corruption.unit})" if _is_plain(step) else ""
+
+
+def _label(severity: int, step: Step | None) -> str:
+    if not severity:
+        return "none"
+    return f"{severity} ({step.constants(severity)[0]:g})" if step and _is_plain(step) else str(severity)
+
+
+def _is_plain(step: Step) -> bool:
+    """One constant per severity, which has room beside it."""
+    return len(step.rows[0]) == 1

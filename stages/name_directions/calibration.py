@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.interpolate import RegularGridInterpolator
 
-from stages.corrupt_images.corruptions import blur
+from stages.corrupt_images.blurs import blur
 from stages.name_directions.measurements import EDGE, NOISE, measure_images
 
 NOISE_STD = (0.0, 0.05, 0.1, 0.18, 0.26)

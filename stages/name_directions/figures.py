@@ -54,15 +54,19 @@ def head_effects(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_severity_levels(calibration: Calibration, values: np.ndarray, severities: Severities) -> pd.DataFrame:
-    """Mean level read from real corrupted images of each severity; values: [N, M], measured before mending."""
+    """Mean level read from real corrupted images of each severity; values: [N, M], measured before mending.
+
+    Noise and blur each, where the images were given it by a step of that name; else there is nothing to compare with.
+    """
     noise, blurs = calibration.read_levels(values)
     known = np.isfinite(noise)
     rows = []
-    for kind, levels, drawn in (("noise", noise, severities.noise), ("blur", blurs, severities.blur)):
-        for severity in np.unique(drawn[known]):
+    for kind, levels in (("noise", noise), ("blur", blurs)):
+        drawn = severities.by_step.get(kind, np.empty(0))
+        for severity in np.unique(drawn[known] if len(drawn) else drawn):
             estimate = mean(levels[known & (drawn == severity)])
             rows.append({"panel": "real corrupted", "corruption": kind, "level": float(severity), **estimate})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["panel", "corruption", "level", "value", "low", "high", "n"])
 
 
 def tabulate_calibration(calibration: Calibration) -> pd.DataFrame:
@@ -111,7 +115,9 @@ def draw_calibration(curves: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     other.set_ylabel("blur read, sigma in px", color=CLASS_COLORS[3])
     other.grid(visible=False)
     panel.set_xlabel("severity (0: clean)")
-    count = int(levels.loc[levels["corruption"] == "noise", "n"].sum())
+    if levels.empty:
+        panel.text(0.5, 0.5, "corrupted neither by blur\nnor by noise", ha="center", transform=panel.transAxes)
+    count = int(levels.groupby("corruption")["n"].sum().max()) if len(levels) else 0
     panel.set_title(f"read from real corrupted test images\n(n={count}, 95 % intervals)")
     return figure
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from stages.corrupt_images.corruptions import blur_matrix
+from stages.corrupt_images.blurs import blur_matrix
 from stages.name_directions.frames import count_labels, join_frames, split_frames
 
 ENLARGE = 2  # pixels of the mask per image pixel: at 32 px a stroke is three pixels wide, too coarse to count

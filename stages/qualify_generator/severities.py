@@ -1,7 +1,8 @@
 """Whether each kind of corruption appears as often as it should, as read from the judge's features.
 
-A probe learns from real training images which severity of blur and of noise the features show. It errs, but in the same
-way on real test images and on generated ones: equal shares of what it reads mean equal shares of what is there.
+A probe learns from real training images which severity of each step of the corruption the features show. It errs, but
+in the same way on real test images and on generated ones: equal shares of what it reads mean equal shares of what is
+there.
 """
 
 from typing import Any
@@ -34,15 +35,14 @@ def compare_severities(
     """
     shares: dict[str, dict[str, Any]] = {}
     accuracy = {}
-    for corruption in ("blur", "noise"):
-        known: np.ndarray = getattr(train_severities, corruption)
+    for corruption, known in train_severities.by_step.items():
         if len(np.unique(known)) < 2:
             continue
         probe = _fit(train, known)
         real, made = probe.predict(test), probe.predict(generated)
-        accuracy[corruption] = proportion(real == getattr(test_severities, corruption))
+        accuracy[corruption] = proportion(real == test_severities.by_step[corruption])
         for severity in np.unique(known):
-            # Blur and noise come together: severity 0 of either means clean.
+            # The steps come together: severity 0 of any means clean.
             kind = f"{corruption}_{severity}" if severity else f"{corruption}_none"
             one, other = proportion(real == severity), proportion(made == severity)
             shares[kind] = {"real": one, "generated": other, "gap": subtract_proportions(other, one)}

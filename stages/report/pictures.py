@@ -133,7 +133,7 @@ CATALOGUE: Mapping[str, Words] = {
         "Pairs of shares for each class: real and generated.",
     ),
     "qualify_generator/severities": Words(
-        "Severities of blur and noise, real and generated",
+        "Severities of the corruptions, real and generated",
         "Share of images at each severity as a network reads it; lines: 95 %.",
         "Pairs of bars for each severity: real and generated.",
     ),
@@ -164,8 +164,8 @@ CATALOGUE: Mapping[str, Words] = {
     ),
     "train_classifiers/severities": Words(
         "Accuracy of the classifier by severity of the corruption",
-        "Real test images, by severity of blur and of noise.",
-        "Grid of accuracies: blur severity against noise severity.",
+        "Real test images, by severity of each corruption; 0: left clean.",
+        "Accuracies, one for each severity of the corruptions.",
     ),
     "train_classifiers/confusion": Words(
         "What the classifier takes for what",
@@ -174,8 +174,8 @@ CATALOGUE: Mapping[str, Words] = {
     ),
     "corrupt_images/severities": Words(
         "The corruptions",
-        "The same digits at every severity of blur and noise that was drawn from.",
-        "Rows of digit images under rising blur and noise.",
+        "The same images at every severity that was drawn from.",
+        "Rows of images under rising severity.",
     ),
 }
 

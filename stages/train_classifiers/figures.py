@@ -10,6 +10,7 @@ from stages.corrupt_images.store import Severities
 
 Drawing = tuple[Figure, pd.DataFrame]
 PANEL_COLORS = (WELL_COLOR, MIS_COLOR)
+PAIR = 2  # steps of corruption that make a grid
 TEST_COLORS = dict(zip(("clean", "corrupted"), PANEL_COLORS, strict=True))
 
 
@@ -81,22 +82,47 @@ def _column(kind: str) -> str:
 
 
 def draw_severities(correct: np.ndarray, severities: Severities) -> Drawing:
-    """Accuracy on the corrupted test set for each pair of blur and noise severity, 0 for the half left clean."""
-    pairs = pd.DataFrame({"blur_severity": severities.blur, "noise_severity": severities.noise, "correct": correct})
-    groups = pairs.groupby(["blur_severity", "noise_severity"])["correct"]
+    """Accuracy on the corrupted test set by severity, 0 for the half left clean.
+
+    Two steps of corruption: a grid of their severities. Otherwise one row per step, over all severities of the others.
+    """
+    steps = list(severities.by_step)
+    paired = len(steps) == PAIR
+    if paired:
+        keys = [f"{step}_severity" for step in steps]
+        down, across = keys
+        images = pd.DataFrame(dict(zip(keys, severities.by_step.values(), strict=True)) | {"correct": correct})
+    else:
+        down, across = keys = ["step", "severity"]
+        images = pd.concat(
+            [
+                pd.DataFrame({"step": step, "severity": drawn, "correct": correct})
+                for step, drawn in severities.by_step.items()
+            ]
+        )
+    groups = images.groupby(keys, sort=paired)["correct"]
     table = groups.agg(n="size", hits="sum").reset_index()
     table["accuracy"] = table["hits"] / table["n"]
     table["low"], table["high"] = wilson(table["hits"].to_numpy(), table["n"].to_numpy())
-    grid = table.pivot_table(index="blur_severity", columns="noise_severity", values="accuracy")
-    figure, axes = new_figure(1, 1, width=4.4, height=3.6)
-    picture = axes[0, 0].imshow(grid.to_numpy(), cmap="RdBu", vmin=0, vmax=1)
+    grid = table.pivot_table(index=down, columns=across, values="accuracy", sort=paired)
+    if not paired:
+        grid = grid.sort_index(axis=1)
+    width, height = (4.4, 3.6) if paired else (5.4, 1.5 + 0.45 * len(steps))
+    figure, axes = new_figure(1, 1, width=width, height=height)
+    picture = axes[0, 0].imshow(grid.to_numpy(), cmap="RdBu", vmin=0, vmax=1, aspect="equal" if paired else "auto")
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
         if np.isfinite(value):
             color = "black" if 0.25 < value < 0.75 else "white"
             axes[0, 0].text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
     axes[0, 0].grid(visible=False)
     axes[0, 0].set_xticks(range(len(grid.columns)), [str(level) for level in grid.columns])
-    axes[0, 0].set_yticks(range(len(grid.index)), [str(level) for level in grid.index])
-    axes[0, 0].set(xlabel="noise severity", ylabel="blur severity", title="accuracy by severity (0: left clean)")
+    axes[0, 0].set_yticks(range(len(grid.index)), [_words(level) for level in grid.index])
+    axes[0, 0].set(
+        xlabel=_words(across), ylabel=_words(down) if paired else "", title="accuracy by severity (0: left clean)"
+    )
     figure.colorbar(picture, ax=axes[0, 0], label="accuracy")
     return figure, table.drop(columns="hits")
+
+
+def _words(name: object) -> str:
+    return str(name).replace("_", " ")

@@ -21,8 +21,8 @@ from stages.common.seeds import numpy_stream
 from stages.compute_curves.distance import find_centres, measure_distances, square_deviations
 from stages.compute_curves.options import parse_named_paths
 from stages.compute_curves.shift import build_move, space_shifts
-from stages.corrupt_images.corruptions import TABLES
 from stages.corrupt_images.params import CorruptImagesParams
+from stages.corrupt_images.registry import choose_steps, refuse_channels
 from stages.prepare_images.store import ImageSet, read_images
 from stages.rank_dimensions.agreement import draw_halves, order_dimensions, share_top
 from stages.rank_dimensions.inputs import LEAST_PER_CLASS, Samples, load_networks, read_samples
@@ -69,6 +69,7 @@ def main(
     """
     section = load_section(params, ValidateExternallyParams, "validate_externally")
     corruption = load_section(recipe, CorruptImagesParams, "corrupt_images")
+    steps = choose_steps(corruption.recipe, corruption.table)
     files = parse_named_paths(classifier, "--classifier")
     if len(files) < LEAST_CLASSIFIERS:
         raise StageError(
@@ -80,11 +81,15 @@ def main(
     world = _read_world(population, network, section, params)
     ensemble = load_judge(judge, world.samples.class_names, device)
     test = read_images(require(images, "prepare_images"), "test")
+    try:
+        refuse_channels(steps, test.images.shape[1])
+    except ValueError as error:
+        raise StageError(f"{images}: corrupt_images.recipe: {error}") from error
     real = ImageSet(test.images[: section.real_images], test.labels[: section.real_images])
 
-    conditions = list_conditions(corruption.severities)
+    conditions = list_conditions([step.key for step in steps], corruption.severities)
     weights = weigh_conditions(conditions, corruption.clean_fraction)
-    shown = [show_images(real.images, condition, TABLES[corruption.table], section.seed) for condition in conditions]
+    shown = [show_images(real.images, condition, steps, section.seed) for condition in conditions]
     generated: dict[str, Generated] = {}
     overlap: dict[str, float] = {}
     work = section.samples + len(world.shifts_std) * section.shift_samples + len(shown) * len(real.labels)

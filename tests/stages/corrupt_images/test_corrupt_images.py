@@ -1,5 +1,6 @@
 """The stage from outside: equal bytes on a second run, the store it leaves, and one line for each mistake."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -7,23 +8,32 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from stages.common.arrays import write_arrays
+from stages.common.arrays import read_array, read_attributes, write_arrays
 from stages.common.errors import StageError
 from stages.corrupt_images.__main__ import main
+from stages.corrupt_images.gallery import main as draw_gallery
+from stages.corrupt_images.registry import REGISTRY
 from stages.corrupt_images.store import read_severities
 from stages.prepare_images.store import ImageSet, named_arrays, read_class_names, read_images
 
 PROJECT = Path(__file__).parents[3]
-SECTION = {"seed": 1, "clean_fraction": 0.5, "table": "imagenet-c", "severities": [1, 2, 3]}
+SECTION = {
+    "seed": 1,
+    "clean_fraction": 0.5,
+    "recipe": ["gaussian_blur", "gaussian_noise"],
+    "table": "imagenet-c",
+    "severities": [1, 2, 3],
+}
 
 
-def write_images(path):
+def write_images(path, channels=1):
     stream = np.random.default_rng(4)
     arrays = {}
     for split, n in (("train", 40), ("test", 20)):
-        images = stream.integers(0, 256, (n, 1, 32, 32), np.uint8)
+        images = stream.integers(0, 256, (n, channels, 32, 32), np.uint8)
         arrays |= named_arrays(split, ImageSet(images, np.arange(n, dtype=np.int64) % 4))
     write_arrays(path, arrays, {"source": "small", "class_names": list("abcd")})
     return path
@@ -77,10 +87,23 @@ def test_all_clean(tmp_path, write_params):
         ({"severities": [2, 2]}, r"corrupt_images\.severities: got \[2, 2\]; allowed: each severity at most once"),
         ({"severities": 2}, r"corrupt_images\.severities: got 2; allowed: a valid list"),
         ({"clean_fraction": 1.5}, r"corrupt_images\.clean_fraction: got 1\.5; allowed: less than or equal to 1"),
-        ({"table": "imagenet"}, r"corrupt_images\.table: got 'imagenet'; allowed: 'imagenet-c', 'tiny-imagenet-c' or"),
+        ({"table": "imagenet"}, r"corrupt_images\.table: got 'imagenet'; allowed: 'imagenet-c', 'tiny-imagenet-c', 'c"),
+        (
+            {"recipe": ["blurr"]},
+            r"corrupt_images\.recipe: got \['blurr'\]; allowed: names from: gaussian_noise, .*; there is no 'blurr'",
+        ),
+        ({"recipe": []}, r"corrupt_images\.recipe: got \[\]; allowed: .* at least 1 item"),
+        (
+            {"recipe": ["fog", "fog"]},
+            r"corrupt_images\.recipe: got \['fog', 'fog'\]; allowed: each corruption at most on",
+        ),
+        (
+            {"recipe": ["saturate"], "table": "mnist-c"},
+            r"corrupt_images: allowed: table imagenet-c or tiny-imagenet-c or cifar-c with saturate in the recipe; got",
+        ),
         (
             {"severity": [1]},
-            r"corrupt_images\.severity: unknown key; allowed here: seed, clean_fraction, table, severi",
+            r"corrupt_images\.severity: unknown key; allowed here: seed, clean_fraction, recipe, table",
         ),
     ],
 )
@@ -89,6 +112,77 @@ def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, changes, mess
     with pytest.raises(StageError, match=message):
         main(images=tmp_path / "images.zarr", out=tmp_path / "out", params=params)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("recipe", [["impulse_noise"], ["rotate", "shot_noise", "jpeg_compression"]])
+def test_any_recipe(tmp_path, write_params, recipe):
+    params = write_params({"corrupt_images": SECTION | {"recipe": recipe}})
+    store = tmp_path / "out" / "images.zarr"
+    main(images=write_images(tmp_path / "images.zarr"), out=tmp_path / "out", params=params)
+    severities = read_severities(store, "train")
+    assert list(severities.by_step) == recipe
+    assert severities.clean.sum() == 20
+    assert all(set(drawn.tolist()) == {0, 1, 2, 3} for drawn in severities.by_step.values())
+    clean, corrupted = (read_images(path, "train").images for path in (tmp_path / "images.zarr", store))
+    np.testing.assert_array_equal((clean == corrupted).all(axis=(1, 2, 3)), severities.clean)
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert {f"test_images_per_{step}_severity" for step in recipe} < set(metrics)
+    cells = pd.read_csv(tmp_path / "out" / "figures" / "severities.csv")
+    assert len(cells) == 3 * 4 * len(recipe)  # panels, severities, rows
+    alone = cells[[f"{step}_severity" for step in recipe]].to_numpy()
+    assert ((alone > 0).sum(axis=1) <= 1).all()
+    assert (cells.loc[(alone == 0).all(axis=1), "mean_change_grey_levels"] == 0).all()
+    samples = pd.read_csv(tmp_path / "out" / "figures" / "samples.csv")
+    np.testing.assert_array_equal(samples[f"{recipe[0]}_severity"], severities.by_step[recipe[0]][samples["sample"]])
+
+
+def test_colour_images_and_what_only_they_can_suffer(tmp_path, write_params):
+    params = write_params({"corrupt_images": SECTION | {"recipe": ["saturate", "gaussian_noise"]}})
+    main(images=write_images(tmp_path / "colour.zarr", channels=3), out=tmp_path / "colour", params=params)
+    assert list(read_severities(tmp_path / "colour" / "images.zarr", "test").by_step) == ["saturate", "noise"]
+    with pytest.raises(
+        StageError,
+        match=r"grey\.zarr: corrupt_images\.recipe: saturate needs images of 3 channels, these have 1; allowed on them",
+    ):
+        main(images=write_images(tmp_path / "grey.zarr"), out=tmp_path / "grey", params=params)
+    assert not (tmp_path / "grey").exists()
+
+
+def test_the_store_of_the_paper_s_recipe_is_as_it_always_was(tmp_path, write_params, hash_folder):
+    """The bytes of images and severities before recipes were params."""
+    params = write_params({"corrupt_images": SECTION})
+    main(images=write_images(tmp_path / "images.zarr"), out=tmp_path / "out", params=params)
+    store = tmp_path / "out" / "images.zarr"
+    assert read_attributes(store) == {"source": "small", "class_names": list("abcd")}
+    digest = hashlib.sha256()
+    for name in ("train_images", "train_blur_severity", "train_noise_severity", "test_images"):
+        digest.update(read_array(store, name).tobytes())
+    assert digest.hexdigest() == "9fe9d7de25c20caab06a613f633aa949c953630bba707c51b8a98616c0a6c099"
+
+
+def test_the_gallery_shows_every_corruption(tmp_path, caplog):
+    images = write_images(tmp_path / "images.zarr")
+    with caplog.at_level("INFO"):
+        draw_gallery(images, tmp_path / "gallery.png", index=3)
+    assert "left out: saturate needs images of 3 channels, these have 1" in caplog.text
+    rows = pd.read_csv(tmp_path / "gallery.csv")
+    assert set(rows["corruption"]) == set(REGISTRY) - {"saturate"}
+    assert (rows.groupby("corruption")["severity"].apply(list).map(tuple) == (1, 2, 3, 4, 5)).all()
+    assert (tmp_path / "gallery.png").stat().st_size > 10_000
+    draw_gallery(images, tmp_path / "again.png", index=3)
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "gallery.png").read_bytes()
+
+
+def test_mistakes_with_the_gallery(tmp_path):
+    images = write_images(tmp_path / "images.zarr")
+    with pytest.raises(StageError, match=r"--table: got 'own'; allowed: imagenet-c, tiny-imagenet-c, cifar-c, mnist-c"):
+        draw_gallery(images, tmp_path / "gallery.png", table="own")
+    with pytest.raises(StageError, match=r"--index: got 20; allowed: 0 to 19, the test images of .*images\.zarr"):
+        draw_gallery(images, tmp_path / "gallery.png", index=20)
+    with pytest.raises(StageError, match=r"--out: got .*gallery; allowed: the name of a \.png file"):
+        draw_gallery(images, tmp_path / "gallery")
+    with pytest.raises(StageError, match=r"gone: missing; make it with: dvc repro prepare_images"):
+        draw_gallery(tmp_path / "gone", tmp_path / "gallery.png")
 
 
 def test_missing_images_name_the_stage_that_makes_them(tmp_path, write_params):

@@ -8,11 +8,20 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from stages.common.seeds import numpy_stream, torch_stream
-from stages.corrupt_images.corruptions import TABLES, blur, blur_matrix, corrupt, draw_severities
+from stages.corrupt_images.blurs import blur, blur_matrix
+from stages.corrupt_images.corruptions import corrupt, draw_severities
+from stages.corrupt_images.entry import CIFAR_C, IMAGENET_C
+from stages.corrupt_images.registry import REGISTRY, choose_steps
+
+TABLES = list(REGISTRY["gaussian_noise"].tables)
 
 
-def noise_stream(index):
-    return torch_stream(5, "test", index)
+def stream(key, index):
+    return torch_stream(5, "test", key, index)
+
+
+def paper_steps(table):
+    return choose_steps(["gaussian_blur", "gaussian_noise"], table)
 
 
 def random_images(n, channels=1, height=32, width=32):
@@ -22,18 +31,19 @@ def random_images(n, channels=1, height=32, width=32):
 
 
 def corrupt_slowly(images, blur_severity, noise_severity, table):
-    """One image and one channel at a time, with scipy's filter."""
+    """Blur and noise, one image and one channel at a time, with scipy's filter."""
+    (blur_std, noise_std) = (step.rows for step in paper_steps(table))
     result = images.copy()
     for i in range(len(images)):
         if not (blur_severity[i] or noise_severity[i]):
             continue
         grey = images[i] / 255
         if blur_severity[i]:
-            std = table.blur_std_px[blur_severity[i] - 1]
+            std = blur_std[blur_severity[i] - 1][0]
             grey = np.stack([ndimage.gaussian_filter(one, std, mode="nearest", truncate=4) for one in grey])
         if noise_severity[i]:
-            drawn = torch.randn(*grey.shape, generator=noise_stream(i), dtype=torch.float64).numpy()
-            grey = grey + drawn * table.noise_std[noise_severity[i] - 1]
+            drawn = torch.randn(*grey.shape, generator=stream("noise", i), dtype=torch.float64).numpy()
+            grey = grey + drawn * noise_std[noise_severity[i] - 1][0]
         result[i] = np.round(np.clip(grey, 0, 1) * 255)
     return result
 
@@ -43,8 +53,8 @@ def corrupt_slowly(images, blur_severity, noise_severity, table):
 def test_equals_the_slow_twin(name, channels, height, width):
     severities = np.array([(b, n) for b in range(6) for n in range(6)], np.uint8)[:: 1 if height < 100 else 7]
     images = random_images(len(severities), channels, height, width)
-    fast = corrupt(images, *severities.T, TABLES[name], noise_stream)
-    slow = corrupt_slowly(images, *severities.T, TABLES[name])
+    fast = corrupt(images, severities.T, paper_steps(name), stream)
+    slow = corrupt_slowly(images, *severities.T, name)
     assert np.abs(fast.astype(int) - slow).max() <= 1
     assert (fast != slow).mean() < 1e-4
     np.testing.assert_array_equal(fast[0], images[0])
@@ -69,9 +79,9 @@ def test_blur_spreads_a_point_into_the_outer_product_of_two_gaussians():
 
 def test_noise_has_the_std_of_the_table_and_differs_by_pixel_and_channel():
     images = np.full((20, 3, 64, 64), 128, np.uint8)
-    for severity, std in enumerate(TABLES["imagenet-c"].noise_std[:3], start=1):
-        noise = np.full(20, severity, np.uint8)
-        change = corrupt(images, noise * 0, noise, TABLES["imagenet-c"], noise_stream) / 255 - 128 / 255
+    for severity, std in enumerate((0.08, 0.12, 0.18), start=1):
+        noise = np.full((1, 20), severity, np.uint8)
+        change = corrupt(images, noise, choose_steps(["gaussian_noise"], IMAGENET_C), stream) / 255 - 128 / 255
         assert change.std() == pytest.approx(std, rel=0.02)
         assert abs(change.mean()) < 0.002
         assert abs(np.corrcoef(change[:, 0].ravel(), change[:, 1].ravel())[0, 1]) < 0.02
@@ -81,12 +91,11 @@ def test_noise_has_the_std_of_the_table_and_differs_by_pixel_and_channel():
 def test_batch_size_and_neighbours_change_no_byte(batch_size):
     images = random_images(30)
     severities = draw_severities(30, 0.3, [1, 2, 3], numpy_stream(1, "test"))
-    whole = corrupt(images, *severities, TABLES["imagenet-c"], noise_stream)
-    parts = corrupt(images, *severities, TABLES["imagenet-c"], noise_stream, batch_size=batch_size)
+    steps = paper_steps(IMAGENET_C)
+    whole = corrupt(images, severities, steps, stream)
+    parts = corrupt(images, severities, steps, stream, batch_size=batch_size)
     np.testing.assert_array_equal(whole, parts)
-    alone = corrupt(
-        images[9:10], *(each[9:10] for each in severities), TABLES["imagenet-c"], lambda i: noise_stream(i + 9)
-    )
+    alone = corrupt(images[9:10], severities[:, 9:10], steps, lambda key, i: stream(key, i + 9))
     np.testing.assert_array_equal(alone[0], whole[9])
 
 
@@ -94,9 +103,36 @@ def test_input_is_not_changed_and_progress_counts_every_corrupted_image():
     images, done = random_images(10), []
     before = images.copy()
     severity = np.array([0, 1, 2, 3, 0, 1, 2, 3, 1, 1], np.uint8)
-    corrupt(images, severity, severity, TABLES["cifar-c"], noise_stream, batch_size=2, advance=done.append)
+    corrupt(images, np.stack([severity] * 2), paper_steps(CIFAR_C), stream, batch_size=2, advance=done.append)
     np.testing.assert_array_equal(images, before)
     assert sum(done) == 8
+
+
+def test_steps_follow_each_other_in_the_order_of_the_recipe():
+    images = random_images(6)
+    severity = np.full((2, 6), 3, np.uint8)
+    names = ["pixelate", "gaussian_blur"]
+    one, other = (corrupt(images, severity, choose_steps(order, IMAGENET_C), stream) for order in (names, names[::-1]))
+    assert (one != other).any()
+    unit = images / 255
+    for name in names:
+        unit = REGISTRY[name].change(unit, None, *REGISTRY[name].tables[IMAGENET_C][2])
+    np.testing.assert_array_equal(one, np.round(unit * 255))
+
+
+def test_a_step_draws_the_same_whatever_comes_before_it():
+    images = np.full((3, 1, 32, 32), 128, np.uint8)
+    alone = corrupt(images, np.full((1, 3), 2, np.uint8), choose_steps(["gaussian_noise"], IMAGENET_C), stream)
+    names = ["contrast", "gaussian_noise"]  # contrast leaves a flat image as it is
+    after = corrupt(images, np.full((2, 3), 2, np.uint8), choose_steps(names, IMAGENET_C), stream)
+    np.testing.assert_array_equal(alone, after)
+
+
+def test_the_first_two_steps_have_the_severities_of_a_shorter_recipe():
+    two, three = (draw_severities(50, 0.5, [1, 2, 3], numpy_stream(3, "test"), steps=steps) for steps in (2, 3))
+    np.testing.assert_array_equal(two, three[:2])
+    assert three.shape == (3, 50)
+    np.testing.assert_array_equal(three[2] == 0, two[0] == 0)
 
 
 @pytest.mark.parametrize(("fraction", "clean"), [(0.5, 501), (0.0, 0), (1.0, 1001), (0.25, 250)])

@@ -141,7 +141,7 @@ def test_inception_weights_of_the_user_are_a_second_extractor(run, tmp_path, tin
         arrays[f"{split}_images"] = (part.images[:20], ("sample", "channel", "y", "x"))
         arrays[f"{split}_labels"] = (part.labels[:20], ("sample",))
         none = np.zeros(20, np.uint8)
-        arrays |= named_severities(split, Severities(none, none))
+        arrays |= named_severities(split, Severities({"blur": none, "noise": none}))
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
     weights = tmp_path / "weights.safetensors"
     pinned = {"path": str(weights), "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}

@@ -12,7 +12,7 @@ def draw(n: int, seed: int, shares: tuple[float, float, float]) -> tuple[np.ndar
     stream = np.random.default_rng(seed)
     severity = stream.choice(3, n, p=shares).astype(np.uint8)
     features = stream.standard_normal((n, 4)) + 1.5 * severity[:, None]
-    return features.astype(np.float32), Severities(severity, severity)
+    return features.astype(np.float32), Severities({"blur": severity, "noise": severity})
 
 
 def test_equal_shares_show_no_gap_and_others_do() -> None:
@@ -31,5 +31,5 @@ def test_equal_shares_show_no_gap_and_others_do() -> None:
 
 def test_one_severity_leaves_nothing_to_compare() -> None:
     features = np.zeros((10, 2), np.float32)
-    none = Severities(np.zeros(10, np.uint8), np.zeros(10, np.uint8))
+    none = Severities({"blur": np.zeros(10, np.uint8), "noise": np.zeros(10, np.uint8)})
     assert compare_severities(features, none, features, none, features) == {}

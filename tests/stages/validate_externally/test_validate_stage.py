@@ -18,7 +18,10 @@ SECTION = {
     "distance_dimensions": 10, "bins": 4, "tail_quantile": 0.99, "real_images": 30, "replicates": 100, "bar": 0.9,
     "batch_size": 60,
 }  # fmt: skip
-RECIPE = {"seed": 1, "clean_fraction": 0.5, "table": "imagenet-c", "severities": [1, 3]}
+RECIPE = {
+    "seed": 1, "clean_fraction": 0.5, "recipe": ["gaussian_blur", "gaussian_noise"], "table": "imagenet-c",
+    "severities": [1, 3],
+}  # fmt: skip
 
 
 @pytest.fixture
