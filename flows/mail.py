@@ -37,7 +37,9 @@ def read_route(address: str) -> Route:
     try:
         port = parts.port or PORTS[parts.scheme]
     except ValueError:  # whose message may show a part of the password
-        raise ValueError("its port is no number; in a password, write : / ? # @ and % as %3A %2F %3F %23 %40 %25") from None
+        raise ValueError(
+            "its port is no number; in a password, write : / ? # @ and % as %3A %2F %3F %23 %40 %25"
+        ) from None
     asked = parse_qs(parts.query.replace("+", "%2B"))  # a plus belongs to many an address
     senders = asked.get("from", [])
     receivers = [each.strip() for entry in asked.get("to", []) for each in entry.split(",") if each.strip()]
