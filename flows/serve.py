@@ -110,8 +110,8 @@ def write_served() -> None:
         }
     except (YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FlowError(
-            f"{DEPLOYMENTS}: no deployment named {DEPLOYMENT} can be read from it ({' '.join(str(error).split())}); restore it with: "
-            f"git checkout {DEPLOYMENTS}"
+            f"{DEPLOYMENTS}: no deployment named {DEPLOYMENT} can be read from it ({' '.join(str(error).split())}); "
+            f"restore it with: git checkout {DEPLOYMENTS}"
         ) from error
     SERVED_DEPLOYMENTS.parent.mkdir(exist_ok=True)
     # JSON is YAML.

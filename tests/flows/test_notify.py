@@ -156,7 +156,7 @@ def test_blocks_are_told_from_a_flow_and_failures_seen(
             told, (fault,) = notify(NOTICE)
             assert told == []
             assert fault.startswith(f"{WEBHOOK}: block {block} was not told (")
-            assert "500" in fault or posted is None and "NotificationError" in fault  # Apprise tells the log alone
+            assert "500" in fault or (posted is None and "NotificationError" in fault)  # Apprise tells the log alone
             assert "secret" not in fault
             mailbox.received.clear()
         for block, reason in (
@@ -202,10 +202,8 @@ def test_password_stays_where_it_could_be_read(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv(EMAIL, f"smtp://me:secret@{remote_mail_server.at}?from=a@example.org&to=b@example.org")
     told, faults = notify(NOTICE)
     assert (told, remote_mail_server.logins, remote_mail_server.mails) == ([], [], [])
-    assert faults == [
-        f"{EMAIL}: mail server at 127.0.0.2 was not told (the server offers no encryption, so that the password would "
-        "be readable on the way)"
-    ]
+    (fault,) = faults
+    assert fault.startswith(f"{EMAIL}: mail server at 127.0.0.2 was not told (the server offers no encryption, so ")
 
 
 @pytest.mark.parametrize(
