@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from flows.atomic_write import write_atomically
+from flows.dag import read_dag
 from flows.errors import FlowError
 from flows.notify import WEBHOOK
 from flows.reevaluate_history import Entry, append_entry, find_covering, read_entries
-from flows.reevaluate_population import find_thawed
+from flows.reevaluate_population import find_thawed, require_frozen
 from flows.reevaluate_steps import read_accepted, read_gates, write_accepted
 from tests.flows.conftest import Mailbox, Project
 
@@ -161,6 +162,28 @@ def test_frozen_population_needs_one(project: Project) -> None:
     code, output = project.run("reevaluate", "--frozen-population", "--no-evidence")
     assert code == 1
     assert "train_stylegan2 has to run again" in output
+
+
+def test_population_that_reads_the_folder_of_all_classifiers(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole folder as a dependency: a new classifier in it is no new population, a new generator in it is."""
+
+    def write(classifier: str, seed: str, folder: str) -> None:
+        project.write_stages(
+            train_stylegan2={"cmd": f"mkdir -p {folder}; echo {seed} > {folder}/gan", "outs": [f"{folder}/gan"]},
+            train_classifiers={"cmd": f"mkdir -p nets/a; echo {classifier} > nets/a/net", "outs": ["nets/a/net"]},
+            sample_populations={"cmd": f"cat {folder}/gan > samples", "deps": ["nets", folder], "outs": ["samples"]},
+        )
+
+    monkeypatch.chdir(project.path)
+    write("one", "7", "world")
+    project.dvc("repro", "-q")
+    write("two", "7", "world")
+    project.dvc("repro", "-q", "train_classifiers")
+    assert set(require_frozen(read_dag())) == {"world/gan", "samples"}
+    write("two", "8", "world")
+    project.dvc("repro", "-q", "train_stylegan2")
+    with pytest.raises(FlowError, match=r"sample_populations has to run again \(changed deps: world \(modified\)\)"):
+        require_frozen(read_dag())
 
 
 @pytest.mark.slow
