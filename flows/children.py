@@ -32,7 +32,7 @@ def start_supervised(
 def end_supervised(process: "subprocess.Popen[str]") -> int:
     """Tell a supervisor to end its command and wait for it; returns its exit code."""
     release_supervised(process)
-    return process.wait()
+    return _tell_code(process.wait())
 
 
 def release_supervised(process: "subprocess.Popen[str]") -> None:
@@ -64,7 +64,7 @@ class Children:
                     on_line(line.rstrip())
         finally:
             # The output ends when the command has ended, so in the good case this only collects the exit code.
-            code = process.wait() if sys.exc_info()[0] is None else end_supervised(process)
+            code = _tell_code(process.wait()) if sys.exc_info()[0] is None else end_supervised(process)
             release_supervised(process)
             with self._lock:
                 self._running.discard(process)
@@ -76,3 +76,8 @@ class Children:
             self.stopped = True
             for process in self._running:
                 release_supervised(process)
+
+
+def _tell_code(code: int) -> int:
+    """A supervisor's exit code, in the form in which it tells its command's: 128 + N if signal N ended it."""
+    return code if code >= 0 else 128 - code

@@ -31,9 +31,9 @@ def compare(
     ] = False,
 ) -> None:
     """Compare and print or write the result."""
-    from flows.compare import compare as compare_sources  # DVC takes a second to import: not for --help
-    from flows.compare_document import require_suffix, to_markdown, write_document
-    from flows.compare_sources import open_source
+    from flows.compare.comparison import compare as compare_sources  # DVC takes a second to import: not for --help
+    from flows.compare.document import require_suffix, to_markdown, write_document
+    from flows.compare.sources import open_source
 
     if out is not None:
         require_suffix(out)

@@ -40,8 +40,10 @@ def doctor(
     root = Path.cwd()
     if not (root / ".dvc").is_dir():
         raise FlowError(f"{root}: no .dvc here; go to the project's root and try again")
-    from flows.doctor import GIB, Level, examine  # DVC takes a second to import: not for --help
-    from flows.doctor import repair as move_aside
+    from flows.doctor.disk import GIB
+    from flows.doctor.examination import examine  # DVC takes a second to import: not for --help
+    from flows.doctor.finding import Level
+    from flows.doctor.repair import repair as move_aside
     from flows.lock import hold_lock
 
     styles = {Level.GOOD: "green", Level.NOTE: "cyan", Level.WRONG: "bold red"}

@@ -1,17 +1,23 @@
-"""Who is told how a re-evaluation ended: the log by default, a webhook or e-mail if one is configured.
+"""Who is told how a re-evaluation ended: the log by default, and whom these two environment variables name.
 
-Two environment variables, each optional; nothing is sent anywhere unless one is set:
+Nothing is sent anywhere unless one is set:
 FAILURE_ATLAS_WEBHOOK  an http(s) address that takes JSON `{text, subject, state}`, or a Prefect block `TYPE/NAME`
-FAILURE_ATLAS_EMAIL    a Prefect block `TYPE/NAME` that sends e-mail, e.g. `sendgrid-email/assessors`
+FAILURE_ATLAS_EMAIL    a mail server and who is to be told: `smtp://USER:PASSWORD@HOST:587?from=ADDRESS&to=ADDRESS`
 """
 
+import asyncio
+import inspect
 import json
 import os
+import re
+import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from flows.mail import send_mail
 
 WEBHOOK = "FAILURE_ATLAS_WEBHOOK"
 EMAIL = "FAILURE_ATLAS_EMAIL"
@@ -34,32 +40,37 @@ def notify(notice: Notice) -> tuple[list[str], list[str]]:
     """
     told: list[str] = []
     faults: list[str] = []
-    for variable in (WEBHOOK, EMAIL):
+    senders: Mapping[str, Callable[[str, Notice], None]] = {WEBHOOK: _call_webhook, EMAIL: _write_email}
+    for variable, send in senders.items():
         target = os.environ.get(variable, "").strip()
         if not target:
             continue
         try:
-            told.append(_send(target, notice))
+            send(target, notice)
         except Exception as error:  # noqa: BLE001 - blocks are other people's code, and raise what they like
-            faults.append(f"{variable}: {_describe(target)} was not told ({_tell(error)})")
+            faults.append(f"{variable}: {_describe(variable, target)} was not told ({_tell(error)})")
+        else:
+            told.append(_describe(variable, target))
     return told, faults
 
 
-def _send(target: str, notice: Notice) -> str:
-    """Send to one address or block; returns what to call it in a log."""
+def _call_webhook(target: str, notice: Notice) -> None:
     payload = {"text": notice.text, "subject": notice.subject, "state": notice.state}
     if target.startswith(("http://", "https://")):
         _post(target, payload)
     else:
         _call_block(target, notice, payload)
-    return _describe(target)
 
 
-def _describe(target: str) -> str:
-    """A target without the secrets that the path of a webhook's address holds."""
-    if "://" not in target:
+def _write_email(target: str, notice: Notice) -> None:
+    send_mail(target, notice.subject, notice.text, TIMEOUT_SECONDS)
+
+
+def _describe(variable: str, target: str) -> str:
+    """A target without its secrets: the path of a webhook's address, the password for a mail server."""
+    if variable == WEBHOOK and "://" not in target:
         return f"block {target}"
-    return f"webhook at {urlsplit(target).hostname}"
+    return f"{'webhook' if variable == WEBHOOK else 'mail server'} at {urlsplit(target).hostname}"
 
 
 def _post(url: str, payload: Mapping[str, str]) -> None:
@@ -77,20 +88,19 @@ def _call_block(slug: str, notice: Notice, payload: Mapping[str, str]) -> None:
 
     if slug.count("/") != 1:
         raise ValueError("allowed: an http(s) address, or a Prefect block as TYPE/NAME (`prefect block ls`)")
-    block: Any = Block.load(slug)
+    block: Any = _finish(Block.load(slug))
     if isinstance(block, Webhook):
-        response = _run(block.call(dict(payload)))
+        response = _finish(block.call(dict(payload)))
         response.raise_for_status()
     elif isinstance(block, NotificationBlock):
-        _run(block.notify(notice.text, notice.subject))
+        with block.raise_on_failure():  # else a notice that was refused passes for one that was taken
+            _finish(block.notify(notice.text, notice.subject))
     else:
         raise TypeError(f"a block of type {type(block).__name__} cannot send a notice")
 
 
-def _run(pending: Any) -> Any:
+def _finish(pending: Any) -> Any:
     """The result of a block's method, which is a coroutine for some blocks and a plain value for others."""
-    import asyncio
-    import inspect
 
     async def wait() -> Any:
         return await asyncio.wait_for(pending, 3 * TIMEOUT_SECONDS)
@@ -99,7 +109,8 @@ def _run(pending: Any) -> Any:
 
 
 def _tell(error: Exception) -> str:
-    # No address in it: the one of a webhook is a secret.
-    reason = getattr(error, "reason", None) or (f"HTTP {error.code}" if hasattr(error, "code") else error)
-    lines = str(reason).splitlines()
-    return lines[0] if lines else type(error).__name__
+    """The first line of an error, without addresses: they hold secrets."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP {error.code}"
+    lines = str(getattr(error, "reason", None) or error).splitlines()
+    return re.sub(r"\w+://\S+", "its address", lines[0]) if lines else type(error).__name__

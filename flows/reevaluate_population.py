@@ -88,11 +88,16 @@ def _find_changes(status: dict[str, list[Any]], kept: set[str], makers: dict[str
         for kind, what in entry.items():
             paths = what.items() if isinstance(what, dict) else [(str(what), "")]
             for path, how in paths:
-                maker = makers.get(str(Path(path).absolute()))
-                if kind != "changed deps" or maker is None or maker in kept:
+                found = _find_makers(Path(path).absolute(), makers)
+                if kind != "changed deps" or not found or found & kept:
                     told = ", ".join(how) if isinstance(how, dict) else how
                     changes.append(f"{kind}: {path} ({told})" if told else f"{kind}: {path}")
     return changes
+
+
+def _find_makers(path: Path, makers: dict[str, str]) -> set[str]:
+    """The stages that write a path, a part of it, or what it is a part of."""
+    return {stage for out, stage in makers.items() if Path(out).is_relative_to(path) or path.is_relative_to(Path(out))}
 
 
 def _read_lock(path: Path) -> dict[str, str]:

@@ -26,7 +26,8 @@ Examples:
   failure-atlas serve --cron "30 6 * * 1-5"  at 06:30 UTC from Monday to Friday
   failure-atlas serve --every 3600           every hour
 
-With PREFECT_API_URL set as this prints it, `prefect deployment run reevaluate/scheduled` starts a run now.
+Several checkouts may use one server: each has a deployment and a worker of its own, named after it. The printed
+`prefect deployment run` starts a run now, from a shell with PREFECT_API_URL set as it is printed.
 
 Exit code: 1 something that it needs did not start or ended, 2 wrong command line, 130 or 143 ended by signal.
 """
@@ -63,6 +64,7 @@ def serve(
         WORKER_LOG,
         check_cron,
         deploy,
+        deployment_name,
         mend_runs,
         read_next_run,
         require_deployments,
@@ -94,6 +96,7 @@ def serve(
         running[f"worker (see {WORKER_LOG})"] = start_worker()
         say(f"serving at {url.removesuffix('/api')}, log in {WORKER_LOG}; Ctrl-C ends it")
         say(f"for other commands: export PREFECT_API_URL={url}")
+        say(f"to start a run now: prefect deployment run {deployment_name()}")
         say(f"next run: {read_next_run()}")
         while True:
             time.sleep(POLL_SECONDS)

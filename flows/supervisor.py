@@ -3,7 +3,8 @@
 `python -m flows.supervisor -- COMMAND...` starts the command in a session of its own, with this process's output. When
 standard input ends (which it does even if the caller is killed with -9), or on SIGTERM, SIGINT or SIGHUP, the command
 and everything in its process group get SIGTERM, and SIGKILL after GRACE_SECONDS. What a command leaves running in its
-group when it ends by itself, or is killed, goes the same way. Exit code: the command's, 128 + N if signal N ended it.
+group when it ends by itself, or is killed, goes the same way. If this process itself is killed with -9, `flows.guard`,
+which stands between it and the command, does the same. Exit code: the command's, 128 + N if signal N ended it.
 """
 
 import os
@@ -15,6 +16,7 @@ import time
 
 GRACE_SECONDS = 4.0  # so that nothing is left 5 s after a kill
 POLL_SECONDS = 0.05
+GUARD = [sys.executable, "-m", "flows.guard", "--"]
 
 
 def supervise(command: list[str]) -> int:
@@ -23,14 +25,11 @@ def supervise(command: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     threading.Thread(target=_watch_stdin, args=(stopping,), daemon=True).start()
-    try:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    except OSError as error:
-        print(f"error: cannot start {command[0]}: {error.strerror}", file=sys.stderr)
-        return 127
-    while child.poll() is None and not stopping.wait(POLL_SECONDS):
-        pass
-    _end_group(child)
+    # The guard lives as long as its standard input, which nothing but this process holds open.
+    with subprocess.Popen([*GUARD, *command], stdin=subprocess.PIPE, start_new_session=True) as child:
+        while child.poll() is None and not stopping.wait(POLL_SECONDS):
+            pass
+        _end_group(child)
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 

@@ -144,7 +144,7 @@ def _read_files(project: Path, inventory: Inventory, outs: Outs) -> dict[str, by
     chosen |= {path for path in inventory.files if path.endswith(PLAIN_SUFFIXES) and is_below(path, plain)}
     for path in ALWAYS_COPIED:
         full = project / path
-        chosen |= {path} if full.is_file() else {f"{path}/{name}" for name in list_files(full)}
+        chosen |= {path} if full.is_file() else {f"{path}/{name}" for name in list_files(project, path)}
     contents = {}
     for path in sorted(chosen):
         try:

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +34,18 @@ def hash_file(path: Path) -> FileHash:
     return FileHash(sha256.hexdigest(), md5.hexdigest(), size)
 
 
-def list_files(root: Path) -> list[str]:
-    """The files below a folder, hidden ones included: sorted paths relative to it, with forward slashes."""
-    found = []
-    for folder, _, names in os.walk(root):
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names]
-    return sorted(found)
+def list_files(project: Path, path: str) -> list[str]:
+    """The files below a folder of a project that DVC takes for its content: sorted, as paths relative to the folder.
+
+    Hidden files belong to it, `.gitignore` among them; what .dvcignore names, and what is git's or DVC's own, does not.
+    """
+    from dvc.fs import localfs  # DVC takes a second to import: not for a bundle by itself
+    from dvc.ignore import DvcIgnoreFilter
+
+    project = project.resolve()
+    root = project / path
+    found = DvcIgnoreFilter(localfs, str(project)).find(localfs, str(root))
+    return sorted(Path(each).relative_to(root).as_posix() for each in found)
 
 
 def hash_path(project: Path, path: str) -> dict[str, FileHash]:
@@ -48,7 +53,13 @@ def hash_path(project: Path, path: str) -> dict[str, FileHash]:
     full = project / path
     if full.is_file():
         return {path: hash_file(full)}
-    return {f"{path}/{name}": hash_file(full / name) for name in list_files(full)}
+    return {f"{path}/{name}": hash_file(full / name) for name in list_files(project, path)}
+
+
+def keep_outermost(paths: Iterable[str]) -> list[str]:
+    """The given paths without those that lie in another of them, sorted."""
+    known = set(paths)
+    return sorted(path for path in known if not any(parent.as_posix() in known for parent in Path(path).parents))
 
 
 def select_below(files: Mapping[str, FileHash], path: str) -> dict[str, FileHash]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.evidence.hashing import FileHash, hash_path, list_files
+from flows.evidence.hashing import FileHash, hash_path, keep_outermost, list_files
 from flows.evidence.locked import LockedStage
 from flows.evidence.problem import Problem
 
@@ -56,19 +56,16 @@ class Inventory:
 def take_inventory(project: Path, lock: Mapping[str, LockedStage], metrics: list[str]) -> Inventory:
     """Hash all that the stages of dvc.lock read and write; what is not there is left out."""
     files: dict[str, FileHash] = {}
-    done: set[str] = set()
-    for stage in lock.values():
-        for path in (*stage.deps, *stage.outs, *stage.params):
-            if path not in done and path not in files:
-                files |= hash_path(project, path)
-            done.add(path)
+    # A stage may read a whole folder that others write into: each file is hashed once.
+    for path in keep_outermost(path for stage in lock.values() for path in (*stage.deps, *stage.outs, *stage.params)):
+        files |= hash_path(project, path)
     stages = {name: StagePaths([*stage.deps, *stage.params], list(stage.outs)) for name, stage in lock.items()}
     return Inventory(dict(sorted(files.items())), stages, metrics)
 
 
 def compare_data(inventory: Inventory, project: Path) -> Iterator[Problem]:
     """Where a project's files differ from an inventory: changed, missing, or extra in a folder that a stage wrote."""
-    roots = {path for stage in inventory.stages.values() for path in (*stage.deps, *stage.outs)}
+    roots = keep_outermost(path for stage in inventory.stages.values() for path in (*stage.deps, *stage.outs))
     for name, held in inventory.files.items():
         full = project / name
         if not full.is_file():
@@ -77,9 +74,9 @@ def compare_data(inventory: Inventory, project: Path) -> Iterator[Problem]:
         found = hash_path(project, name)[name]
         if found != held:
             yield Problem(name, tell_difference(held, found, "the bundle says", "the data hold"))
-    for root in sorted(roots):
+    for root in roots:
         if (project / root).is_dir():
-            for below in list_files(project / root):
+            for below in list_files(project, root):
                 if f"{root}/{below}" not in inventory.files:
                     yield Problem(f"{root}/{below}", "extra in the data; the bundle does not list it")
 

@@ -4,25 +4,56 @@ import json
 import os
 import shutil
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import typer
 from dvc.repo import Repo
+from typer.testing import CliRunner
 
 from flows.children import end_supervised, start_supervised
+from flows.errors import FlowError
 from flows.server import wait_for_api
 
 ROOT = Path(__file__).parents[2]
+Invoke = Callable[..., tuple[int, str]]
 MARK = "FLOW_TEST_MARK"
+DATABASE = "prefect.db"
+
+
+class Mailbox:
+    """A webhook's address on this machine, and what was posted to it; `code` is what it answers."""
+
+    def __init__(self) -> None:
+        self.received: list[Any] = []
+        self.code = 200
+        mailbox = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                mailbox.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(mailbox.code)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/services/secret"
 
 
 class Project:
@@ -87,16 +118,40 @@ class Project:
     def wait_for_file(self, name: str, seconds: float = 60) -> None:
         wait_until(lambda: (self.path / name).exists(), seconds, name)
 
+    def clear(self) -> None:
+        """Kill whatever of this project is alive, and what that starts while it is being killed."""
+
+        def is_clear() -> bool:
+            numbers = [number for number in self.processes() if number != os.getpid()]
+            for number in numbers:
+                with suppress(ProcessLookupError):  # ended meanwhile, as after a kill of its parent
+                    os.kill(number, signal.SIGKILL)
+            return not numbers
+
+        wait_until(is_clear, 10, self.processes)
+
     def wait_for_silence(self, seconds: float) -> None:
         wait_until(lambda: not self.processes(), seconds, lambda: f"still alive: {self.processes()}")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: Any) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float, what: Any, every: float = 0.05) -> None:
+    """every: seconds between looks; more where each look is work, as for a server."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds} s: {what() if callable(what) else what}")
-        time.sleep(0.05)
+        time.sleep(every)
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    thread = threading.Thread(target=mailbox.server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield mailbox
+    mailbox.server.shutdown()
+    thread.join()
+    mailbox.server.server_close()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -139,17 +194,20 @@ def open_project(template: Path, folder: Path, api: str | None) -> Iterator[Proj
     try:
         yield project
     finally:
-        for number in project.processes():
-            if number != os.getpid():
-                with suppress(ProcessLookupError):  # ended meanwhile, as after a kill of its parent
-                    os.kill(number, signal.SIGKILL)
+        project.clear()
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API address of one Prefect server for all tests; starting one takes 9 to 20 s."""
     home = tmp_path_factory.mktemp("prefect")
-    port = "42" + str(os.getpid() % 1000).zfill(3)
+    port = str(find_free_port())
     url = f"http://127.0.0.1:{port}/api"
     environment = {
         "PREFECT_HOME": str(home),
@@ -163,9 +221,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = start_supervised(command, log, environment)
     try:
         wait_for_api(url, process)
+        # More than half of a server's start is the making of an empty database: others get a copy of this one.
+        with closing(sqlite3.connect(home / DATABASE)) as made, closing(sqlite3.connect(home / "empty.db")) as copy:
+            made.backup(copy)
         yield url
     finally:
         end_supervised(process)
+
+
+@pytest.fixture
+def project_with_database(project: Project, server: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that has no server of its own, but what the first one would have to make."""
+    (empty,) = tmp_path_factory.getbasetemp().glob("prefect*/empty.db")
+    (project.path / ".prefect").mkdir()
+    shutil.copy(empty, project.path / ".prefect" / DATABASE)
+    return project
 
 
 @pytest.fixture
@@ -181,3 +251,19 @@ def ask(server: str) -> Callable[[str, dict[str, Any]], Any]:
             connection.close()
 
     return send
+
+
+@pytest.fixture
+def invoke(project: Project, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Call a command's function in the project: `invoke(function, help, arguments...)` is exit code and output."""
+    monkeypatch.chdir(project.path)
+
+    def run(function: Callable[..., None], help_text: str, *arguments: str) -> tuple[int, str]:
+        app = typer.Typer()
+        app.command(help=help_text)(function)
+        result = CliRunner().invoke(app, [*arguments])
+        if isinstance(result.exception, FlowError):
+            raise result.exception
+        return result.exit_code, result.output
+
+    return run

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
 from flows.compare_command import COMPARE_HELP, compare
@@ -230,15 +231,17 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag != "meta":
+        if tag not in ("meta", "wbr"):
             self.open.append(tag)
+        if tag == "td":
+            self.cells.append("")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "td":
-            self.cells.append(data)
+        if "td" in self.open:
+            self.cells[-1] += data
 
 
 def test_the_page_is_whole_needs_no_network_and_escapes(run: Compare, tmp_path: Path) -> None:
@@ -258,6 +261,20 @@ def test_the_page_is_whole_needs_no_network_and_escapes(run: Compare, tmp_path: 
     assert (tmp_path / "page.md").read_text() == run("first", "workspace")
     assert "<script>alert(1)</script> \\| x" in (tmp_path / "page.md").read_text()
     assert not list(tmp_path.glob(".*partial"))
+
+
+def test_the_page_fits_a_desk_and_a_phone(run: Compare, tmp_path: Path, browser: Browser) -> None:
+    """At both widths nothing has to be scrolled to sideways; on the phone each cell says which column it is of."""
+    run("first", "second", "--all", "--out", str(tmp_path / "page.html"))
+    beyond = "cells => cells.filter(c => c.getBoundingClientRect().right > innerWidth + 0.5).map(c => c.innerText)"
+    for width, is_phone in ((1280, False), (375, True)):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("td").evaluate_all(beyond) == []
+        shown = page.locator("td:nth-child(2)").first.evaluate("c => getComputedStyle(c, '::before').content")
+        assert shown == ('"A"' if is_phone else "none")
+        page.close()
 
 
 @pytest.mark.parametrize(

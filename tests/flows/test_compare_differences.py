@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from flows.compare_differences import (
+from flows.compare.differences import (
     APART_BY_CHANCE,
     Change,
     Direction,

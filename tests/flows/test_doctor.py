@@ -8,27 +8,22 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from flows.doctor import (
-    KNOWN_BOUNDS,
-    Level,
-    check_cache,
-    check_disk,
-    check_files,
-    check_locks,
-    check_partial_files,
-    check_versions,
-    installed_versions,
-    repair,
-)
+from flows.doctor.cache import check_cache
+from flows.doctor.disk import check_disk
+from flows.doctor.finding import Level
+from flows.doctor.locks import check_locks
+from flows.doctor.partial_files import check_partial_files
+from flows.doctor.project_files import check_files
+from flows.doctor.repair import repair
+from flows.doctor.versions import KNOWN_BOUNDS, check_versions, installed_versions
 from flows.doctor_command import DOCTOR_HELP, doctor
 from flows.errors import FlowError
-from tests.flows.conftest import ROOT, Project, open_project
+from tests.flows.conftest import ROOT, Invoke, Project, open_project
 
 Examine = Callable[..., tuple[int, str]]
 HOLD_DVC_LOCK = (
@@ -53,19 +48,9 @@ def project(made: Path, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def examine(project: Project, monkeypatch: pytest.MonkeyPatch) -> Examine:
+def examine(invoke: Invoke) -> Examine:
     """The command, run in the project."""
-    monkeypatch.chdir(project.path)
-    app = typer.Typer()
-    app.command(help=DOCTOR_HELP)(doctor)
-
-    def run(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(app, [*arguments])
-        if isinstance(result.exception, FlowError):
-            raise result.exception
-        return result.exit_code, result.output
-
-    return run
+    return partial(invoke, doctor, DOCTOR_HELP)
 
 
 def objects(project: Project) -> list[Path]:

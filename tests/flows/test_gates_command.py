@@ -2,33 +2,23 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from flows.errors import FlowError
 from flows.gates_command import GATES_HELP, gates, tell_found
-from tests.flows.conftest import Project
+from tests.flows.conftest import Invoke, Project
 
 Show = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def show(project: Project, monkeypatch: pytest.MonkeyPatch) -> Show:
-    monkeypatch.chdir(project.path)
-    app = typer.Typer()
-    app.command(help=GATES_HELP)(gates)
-
-    def run(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(app, [*arguments])
-        if isinstance(result.exception, FlowError):
-            raise result.exception
-        return result.exit_code, result.output
-
-    return run
+def show(invoke: Invoke) -> Show:
+    """The command, run in a project."""
+    return partial(invoke, gates, GATES_HELP)
 
 
 def write_gates(path: Path, *verdicts: str) -> None:

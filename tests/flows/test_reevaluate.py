@@ -5,57 +5,21 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flows.atomic_write import write_atomically
+from flows.dag import read_dag
 from flows.errors import FlowError
-from flows.notify import EMAIL, WEBHOOK, Notice, notify
+from flows.notify import WEBHOOK
 from flows.reevaluate_history import Entry, append_entry, find_covering, read_entries
-from flows.reevaluate_population import find_thawed
+from flows.reevaluate_population import find_thawed, require_frozen
 from flows.reevaluate_steps import read_accepted, read_gates, write_accepted
-from tests.flows.conftest import Project
+from tests.flows.conftest import Mailbox, Project
 
-NOTICE = Notice("Accepted", "demo: Accepted: 2 of 2 criteria pass", "all lines")
 ENTRY = Entry("calm-fox", "2026-01-02T03:00:00+00:00", "2026-01-02T03:20:00+00:00", "Accepted", {"pull": True}, "fine")
-
-
-class Mailbox:
-    """A webhook's address on this machine, and what was posted to it; `code` is what it answers."""
-
-    def __init__(self) -> None:
-        self.received: list[dict[str, Any]] = []
-        self.code = 200
-        mailbox = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                mailbox.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(mailbox.code)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/services/secret"
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    mailbox = Mailbox()
-    thread = threading.Thread(target=mailbox.server.serve_forever)
-    thread.start()
-    yield mailbox
-    mailbox.server.shutdown()
-    thread.join()
-    mailbox.server.server_close()
 
 
 def write_gates(path: Path, **verdicts: str) -> Path:
@@ -141,32 +105,6 @@ def test_run_is_covered_by_one_that_began_after_it_was_due(tmp_path: Path) -> No
     assert find_covering(datetime(2026, 1, 1, 3, tzinfo=UTC), {"pull": True}, tmp_path / "none") is None
 
 
-def test_nobody_is_told_unless_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(WEBHOOK, raising=False)
-    monkeypatch.delenv(EMAIL, raising=False)
-    assert notify(NOTICE) == ([], [])
-
-
-def test_webhook_is_told(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox) -> None:
-    monkeypatch.setenv(WEBHOOK, mailbox.url)
-    assert notify(NOTICE) == (["webhook at 127.0.0.1"], [])
-    assert mailbox.received == [{"text": "all lines", "subject": NOTICE.subject, "state": "Accepted"}]
-
-
-def test_failing_notice_is_a_line_without_the_secret(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox) -> None:
-    mailbox.code = 500
-    monkeypatch.setenv(WEBHOOK, mailbox.url)
-    told, faults = notify(NOTICE)
-    assert told == []
-    assert len(faults) == 1
-    assert faults[0].startswith(f"{WEBHOOK}: webhook at 127.0.0.1 was not told (")
-    assert "secret" not in faults[0]
-    monkeypatch.setenv(WEBHOOK, "no-block")
-    _, faults = notify(NOTICE)
-    assert len(faults) == 1
-    assert faults[0].startswith(f"{WEBHOOK}: block no-block was not told (allowed: an http(s) address, or a Prefect ")
-
-
 def test_outputs_that_did_not_stay_are_named() -> None:
     assert find_thawed({"a": "1", "b": "2"}, {"a": "1", "b": "2"}) == []
     assert find_thawed({"a": "1", "b": "2"}, {"a": "3", "c": "4"}) == [
@@ -224,6 +162,28 @@ def test_frozen_population_needs_one(project: Project) -> None:
     code, output = project.run("reevaluate", "--frozen-population", "--no-evidence")
     assert code == 1
     assert "train_stylegan2 has to run again" in output
+
+
+def test_population_that_reads_the_folder_of_all_classifiers(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole folder as a dependency: a new classifier in it is no new population, a new generator in it is."""
+
+    def write(classifier: str, seed: str, folder: str) -> None:
+        project.write_stages(
+            train_stylegan2={"cmd": f"mkdir -p {folder}; echo {seed} > {folder}/gan", "outs": [f"{folder}/gan"]},
+            train_classifiers={"cmd": f"mkdir -p nets/a; echo {classifier} > nets/a/net", "outs": ["nets/a/net"]},
+            sample_populations={"cmd": f"cat {folder}/gan > samples", "deps": ["nets", folder], "outs": ["samples"]},
+        )
+
+    monkeypatch.chdir(project.path)
+    write("one", "7", "world")
+    project.dvc("repro", "-q")
+    write("two", "7", "world")
+    project.dvc("repro", "-q", "train_classifiers")
+    assert set(require_frozen(read_dag())) == {"world/gan", "samples"}
+    write("two", "8", "world")
+    project.dvc("repro", "-q", "train_stylegan2")
+    with pytest.raises(FlowError, match=r"sample_populations has to run again \(changed deps: world \(modified\)\)"):
+        require_frozen(read_dag())
 
 
 @pytest.mark.slow

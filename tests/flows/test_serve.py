@@ -2,20 +2,26 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from flows.checkout import name_checkout
+from flows.errors import FlowError
 from flows.lock import hold_lock
-from tests.flows.conftest import ROOT, Project, wait_until
+from flows.serve import DEPLOYMENT, write_served
+from tests.flows.conftest import ROOT, Project, find_free_port, open_project, wait_until
 
 SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"
 Ask = Callable[[str, dict[str, Any]], Any]
@@ -23,17 +29,34 @@ LATE = ["2026-01-01T03:00:00Z", "2026-01-02T03:00:00Z", "2026-01-03T03:00:00Z"]
 
 
 @pytest.fixture
-def scheduled(served_project: Project, ask: Ask) -> Iterator[Project]:
+def scheduled(served_project: Project, server: str) -> Iterator[Project]:
     """A project with this project's own prefect.yaml; its deployment is taken off the server at the end."""
     write_deployment(served_project)
     served_project.write_stages(a={"cmd": SLOW, "outs": ["out"]})
     yield served_project
-    subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deployment", "delete", "reevaluate/scheduled"],
-        env=served_project.environment,
-        check=True,
-        capture_output=True,
-    )
+    delete_deployments(served_project, server)
+
+
+def delete_deployments(project: Project, server: str) -> None:
+    connection = HTTPConnection(urlsplit(server).netloc, timeout=10)
+    try:
+        connection.request("GET", f"/api/deployments/name/reevaluate/{name_of(project)}")
+        found = json.load(connection.getresponse())
+        connection.request("DELETE", f"/api/deployments/{found['id']}")
+        assert connection.getresponse().status == 204
+    finally:
+        connection.close()
+
+
+def name_of(project: Project) -> str:
+    """What the deployment of a project is called."""
+    return f"{DEPLOYMENT}-{name_checkout(project.path)}"
+
+
+def deploy(project: Project, cron: str) -> None:
+    script = "from flows.environment import prepare_environment; prepare_environment(); import sys, flows.serve as s"
+    command = [sys.executable, "-c", f"{script}; s.deploy(sys.argv[1], None)", cron]
+    subprocess.run(command, cwd=project.path, env=project.environment, check=True)
 
 
 def write_deployment(project: Project) -> None:
@@ -54,8 +77,8 @@ def serving(project: Project, *arguments: str) -> Iterator["subprocess.Popen[str
         service.communicate()
 
 
-def find_runs(ask: Ask) -> list[dict[str, Any]]:
-    body = {"deployments": {"name": {"any_": ["scheduled"]}}, "sort": "EXPECTED_START_TIME_ASC"}
+def find_runs(ask: Ask, project: Project) -> list[dict[str, Any]]:
+    body = {"deployments": {"name": {"any_": [name_of(project)]}}, "sort": "EXPECTED_START_TIME_ASC"}
     return list(ask("flow_runs/filter", body))
 
 
@@ -75,75 +98,111 @@ def _appeared_by_itself(run: dict[str, Any]) -> bool:
     return run["state_name"] == "NotAssessable" and "auto-scheduled" in run["tags"]
 
 
+@contextmanager
+def holding_lock(project: Project) -> Iterator[None]:
+    """Hold the run lock of a project in which runs come and go, as soon as none of them has it."""
+    with ExitStack() as stack:
+
+        def take() -> bool:
+            with suppress(FlowError):
+                stack.enter_context(hold_lock(project.path / "logs/flow.lock"))
+                return True
+            return False
+
+        wait_until(take, 60, "no run for a moment")
+        yield
+
+
+@pytest.mark.slow
+def test_checkouts_on_one_server_keep_apart(
+    scheduled: Project, template: Path, tmp_path: Path, server: str, ask: Ask
+) -> None:
+    with open_project(template, tmp_path / "other", server) as other:
+        write_deployment(other)
+        deploy(scheduled, "0 3 * * *")
+        deploy(other, "0 4 * * *")
+        deploy(other, "0 5 * * *")
+        assert other.path.name == scheduled.path.name, "told apart by more than the folder's name"
+        found = {}
+        for project in (scheduled, other):
+            (found[project.path],) = ask("deployments/filter", {"deployments": {"name": {"any_": [name_of(project)]}}})
+        delete_deployments(other, server)
+    assert [each["schedules"][0]["schedule"]["cron"] for each in found.values()] == ["0 3 * * *", "0 5 * * *"]
+    assert len({each["work_pool_name"] for each in found.values()}) == 2, "no worker takes the other's runs"
+    for path, each in found.items():
+        assert each["tags"] == [f"checkout: {path}"]
+        (step,) = each["pull_steps"]
+        assert step["prefect.deployments.steps.set_working_directory"]["directory"] == str(path)
+        assert each["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+
 @pytest.mark.slow
 def test_scheduled_runs_appear_collapse_skip_and_can_be_cancelled(scheduled: Project, ask: Ask) -> None:
     """One service through its day: three runs that were missed, one beside a manual run, one cancelled."""
     project = scheduled
     (project.path / "fast").touch()
-    deploy = "from flows.environment import prepare_environment; prepare_environment(); import flows.serve as s"
-    subprocess.run(
-        [sys.executable, "-c", f"{deploy}; s.deploy('0 3 1 1 *', None)"],
-        cwd=project.path,
-        env=project.environment,
-        check=True,
-    )
-    found = ask("deployments/filter", {"deployments": {"name": {"any_": ["scheduled"]}}})[0]
-    assert found["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    deploy(project, "0 3 1 1 *")
+    found = ask("deployments/filter", {"deployments": {"name": {"any_": [name_of(project)]}}})[0]
     for due in LATE:
         state = {"type": "SCHEDULED", "state_details": {"scheduled_time": due}}
         ask(f"deployments/{found['id']}/create_flow_run", {"state": state})
 
+    def runs(is_meant: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        return [run for run in find_runs(ask, project) if is_meant(run)]
+
+    def is_late(run: dict[str, Any]) -> bool:
+        return run["expected_start_time"][:10] in {due[:10] for due in LATE}
+
+    def wait_for(is_meant: Callable[[dict[str, Any]], bool], count: int = 1) -> list[dict[str, Any]]:
+        """The runs of a kind, as soon as there are so many."""
+        wait_until(lambda: len(runs(is_meant)) >= count, 90, lambda: find_runs(ask, project), every=0.5)
+        return runs(is_meant)
+
     with serving(project, "--every", "3") as service:
         # Of those that were missed, at most one runs; a scheduled one appears after it by itself.
-        wait_until(lambda: len(read_history(project)) >= 2, 90, lambda: find_runs(ask))
-        runs = find_runs(ask)
-        late = [run for run in runs if run["expected_start_time"][:10] in {due[:10] for due in LATE}]
+        late = wait_for(lambda run: is_late(run) and run["state_type"] in ("COMPLETED", "CANCELLED"), len(LATE))
         assert len(late) == len(LATE)
-        assert {run["state_type"] for run in late} <= {"COMPLETED", "CANCELLED"}
         assert sum(run["state_type"] == "COMPLETED" for run in late) <= 1
-        assert read_history(project)[1]["message"] == "no data/acceptance/gates.json"
         # Made by the server's scheduler and not by hand, and finished.
-        wait_until(lambda: any(_appeared_by_itself(run) for run in find_runs(ask)), 60, lambda: find_runs(ask))
+        wait_for(_appeared_by_itself)
+        assert read_history(project)[-1]["message"] == "no data/acceptance/gates.json"
 
         # While another process holds the lock, what falls due is skipped, and says why.
-        with hold_lock(project.path / "logs/flow.lock"):
-            wait_until(lambda: any(run["state_name"] == "Skipped" for run in find_runs(ask)), 60, "a skipped run")
-            (project.path / "fast").unlink()
-            (project.path / "begun").unlink()
-            (project.path / "out").unlink()
+        with holding_lock(project):
+            skipped = wait_for(lambda run: run["state_name"] == "Skipped" and _is_by_lock(run))[0]
+            for name in ("fast", "begun", "out"):
+                (project.path / name).unlink()
             project.write_stages(a={"cmd": f"true; {SLOW}", "outs": ["out"]})
-        skipped = next(run for run in find_runs(ask) if run["state_name"] == "Skipped")
-        assert f"another run is at work in this project (pid {os.getpid()}, since " in skipped["state"]["message"]
         assert skipped["state_type"] == "CANCELLED"
 
         # Cancelled as the button of Prefect's page does it: nothing of the stage is left, and the service goes on.
         project.wait_for_file("begun", 60)
-        running = next(run for run in find_runs(ask) if run["state_type"] == "RUNNING")
+        running = wait_for(lambda run: run["state_type"] == "RUNNING")[0]
         ask(f"flow_runs/{running['id']}/set_state", {"state": {"type": "CANCELLING"}})
         wait_until(lambda: "sleep 300" not in project.processes().values(), 20, lambda: project.processes())
-
-        def state_of_cancelled() -> str:
-            return next(str(run["state_type"]) for run in find_runs(ask) if run["id"] == running["id"])
-
-        wait_until(lambda: state_of_cancelled() == "CANCELLED", 30, state_of_cancelled)
+        wait_for(lambda run: run["id"] == running["id"] and run["state_type"] == "CANCELLED")
         (project.path / "fast").touch()
         before = len(read_history(project))
         wait_until(lambda: len(read_history(project)) > before, 60, "a run after the cancelled one")
         assert (project.path / "out").read_text() == "result\n"
         output = end(service)
+    assert f"to start a run now: prefect deployment run reevaluate/{name_of(project)}\n" in output
     assert "next run: " in output
     assert "Traceback" not in output
     project.wait_for_silence(5)
 
 
+def _is_by_lock(run: dict[str, Any]) -> bool:
+    return f"another run is at work in this project (pid {os.getpid()}, since " in run["state"]["message"]
+
+
 @pytest.mark.slow
-def test_service_that_was_killed_leaves_nothing_and_mends_itself(project: Project) -> None:
+def test_service_that_was_killed_leaves_nothing_and_mends_itself(project_with_database: Project) -> None:
     """A power cut in the middle of a run: server, worker, flow and stage are gone; the next service goes on."""
+    project = project_with_database
     write_deployment(project)
     project.write_stages(a={"cmd": SLOW, "outs": ["out"]})
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(find_free_port())
     with serving(project, "--every", "5", "--port", port) as service:
         project.wait_for_file("begun", 120)
         code, output = project.run("serve", "--port", port)
@@ -178,6 +237,26 @@ def test_mistakes_are_told_before_anything_starts(project: Project) -> None:
     assert not (project.path / "logs/serve-server.log").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("deployments: [", "while parsing a flow node"), ("deployments:\n  - name: other\n", "not enough values")],
+)
+def test_prefect_yaml_without_the_deployment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prefect.yaml").write_text(text)
+    with pytest.raises(FlowError, match=f"no deployment named scheduled can be read from it .{reason}.*git checkout"):
+        write_served()
+
+
+def test_checkouts_have_names_of_their_own(tmp_path: Path) -> None:
+    names = [name_checkout(tmp_path / folder / "my atlas", "here") for folder in ("a", "b")]
+    assert all(re.fullmatch(r"my-atlas-[0-9a-f]{8}", name) for name in names)
+    assert len({*names, name_checkout(tmp_path / "a/my atlas", "there")}) == 3
+    assert names[0] == name_checkout(tmp_path / "a/my atlas", "here"), "the same at each start"
+
+
 @pytest.mark.parametrize("command", ["serve", "reevaluate"])
 def test_unreachable_server_names_the_way_out(project: Project, command: str) -> None:
     shutil.copy(ROOT / "prefect.yaml", project.path)
@@ -198,10 +277,9 @@ def test_prefect_yaml_names_what_is_there() -> None:
     from dvc.utils.serialize import load_yaml
 
     from flows.reevaluate import reevaluate
-    from flows.serve import DEPLOYMENT, POOL
 
     deployment = load_yaml(str(ROOT / "prefect.yaml"))["deployments"][0]
-    assert (deployment["name"], deployment["work_pool"]["name"]) == (DEPLOYMENT, POOL)
+    assert deployment["name"] == DEPLOYMENT
     assert deployment["entrypoint"] == f"{reevaluate.fn.__module__}.{reevaluate.fn.__name__}"
     assert set(deployment["parameters"]) == set(reevaluate.parameters.properties)
     assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}

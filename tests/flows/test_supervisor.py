@@ -15,9 +15,9 @@ from flows.supervisor import GRACE_SECONDS
 from tests.flows.conftest import ROOT, wait_until
 
 STUBBORN = """
-import pathlib, signal, sys, time
+import os, pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-pathlib.Path(sys.argv[1]).touch()
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
 time.sleep(300)
 """
 
@@ -80,6 +80,45 @@ def test_what_a_killed_command_leaves_behind_is_ended(tmp_path: Path) -> None:
     script = f"sleep 300 & echo $! > {tmp_path}/orphan; kill -9 $$"
     assert Children().stream(["sh", "-c", script], print) == 128 + 9
     assert not is_alive(int((tmp_path / "orphan").read_text()))
+
+
+# A command that has started another one, as DVC starts a stage, and waits for it.
+FAMILY = "sh -c 'echo $$ > inner; exec sleep 300' & echo $$ > outer; wait"
+
+
+def read_family(folder: Path) -> list[int]:
+    """The numbers of the command and of what it has started, as soon as both are there."""
+    files = [folder / "outer", folder / "inner"]
+    wait_until(lambda: all(file.exists() and file.read_text().endswith("\n") for file in files), 20, "start")
+    return [int(file.read_text()) for file in files]
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "guard"])
+def test_killing_who_watches_ends_the_command_and_what_it_has_started(tmp_path: Path, victim: str) -> None:
+    codes: list[int] = []
+    children = Children()
+    script = f"cd {tmp_path}; {FAMILY}"
+    thread = threading.Thread(target=lambda: codes.append(children.stream(["sh", "-c", script], print)))
+    thread.start()
+    numbers = read_family(tmp_path)
+    guard = os.getpgid(numbers[0])
+    (supervisor,) = (process.pid for process in children._running)
+    started = time.monotonic()
+    os.kill({"supervisor": supervisor, "guard": guard}[victim], signal.SIGKILL)
+    thread.join(timeout=10)
+    assert codes == [128 + signal.SIGKILL]
+    wait_until(lambda: not any(map(is_alive, [*numbers, guard, supervisor])), 5, "end of the family")
+    assert time.monotonic() - started < GRACE_SECONDS, "ended by SIGTERM, not by SIGKILL"
+
+
+def test_who_ignores_sigterm_is_killed_when_the_supervisor_was(tmp_path: Path) -> None:
+    process = start_supervised([sys.executable, "-c", STUBBORN, str(tmp_path / "pid")], subprocess.DEVNULL)
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 20, "start")
+    child = int((tmp_path / "pid").read_text())
+    process.kill()
+    process.wait()
+    wait_until(lambda: not is_alive(child), 5, "end of the orphan")
+    end_supervised(process)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -1,19 +1,17 @@
-"""A small tree of results, the page made of it, and a real browser to open it in."""
+"""A small tree of results, and the page made of it."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from playwright.sync_api import Browser, sync_playwright
 
 from stages.report.__main__ import main
 from tests.stages.report.results_tree import NAMES, write_tree
 
 SECTION = {"dimensions": 2, "max_shift_std": 6.0, "step_std": 1.0, "batch_size": 64}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -66,17 +64,3 @@ def page_file(results, tmp_path_factory) -> Path:
     params.write_text(yaml.safe_dump(sections), encoding="utf-8")
     main(results, folder, params)
     return folder / "report.html"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium of this machine."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.fail(
-            f"no {', '.join(BROWSERS)} on PATH; the tests of the page need one: apt-get install chromium", pytrace=False
-        )
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()

@@ -131,6 +131,11 @@ def read_lock(lock: Mapping[str, Any]) -> Locked:
     )
 
 
+def hash_of(lock: Locked, ending: str) -> str | None:
+    """The recorded hash of the result whose path ends so; None if there is none."""
+    return next((held for path, held in lock.results.items() if path.endswith(ending)), None)
+
+
 def read_numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Number]:
     """All numbers of a metrics file, an interval with the number that it belongs to."""
     numbers: dict[str, Number] = {}

@@ -1,0 +1,1 @@
+"""What may be wrong with an installation and a project: one module for each thing that is looked at."""

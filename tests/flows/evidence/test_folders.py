@@ -1,0 +1,144 @@
+"""A stage that reads a whole folder, with outputs of other stages, small tracked and ignored files in it."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from flows.evidence.bundle import make_bundle
+from flows.evidence.hashing import dvc_md5, hash_path, keep_outermost, list_files, select_below
+from flows.evidence.inventory import Inventory, compare_data, take_inventory
+from flows.evidence.keys import make_keys, read_private_key
+from flows.evidence.locked import LockedStage, compare_files, read_lock
+from flows.evidence.problem import Verdict
+from flows.evidence.rerun import rerun
+from flows.evidence.verification import verify
+from tests.flows.evidence.conftest import ROOT, commit, repro, run, stand_in
+
+RANK = (
+    "mkdir -p data/rank/${key} && echo ${key} > data/rank/${key}/scores && echo '{\"n\": 1}' > data/rank/${key}/m.json"
+)
+STAGES = {
+    "rank": {
+        "foreach": ["clean", "corrupted"],
+        "do": {
+            "cmd": RANK.replace("${key}", "${item}"),
+            "outs": ["data/rank/${item}/scores"],
+            "metrics": [{"data/rank/${item}/m.json": {"cache": False}}],
+        },
+    },
+    "collect": {
+        "cmd": "mkdir -p data/collect && cat data/rank/*/scores > data/collect/all",
+        "deps": ["data/rank"],
+        "outs": ["data/collect/all"],
+    },
+}
+IGNORED = ("data/rank/clean/__pycache__/x.pyc", "data/rank/logs/run.log")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    project = tmp_path_factory.mktemp("folders") / "project"
+    project.mkdir()
+    run(project, "git", "init", "--quiet")
+    run(project, "git", "config", "user.email", "test@localhost")
+    run(project, "git", "config", "user.name", "test")
+    Repo.init(str(project)).close()
+    (project / ".dvc/config").write_bytes((ROOT / ".dvc/config").read_bytes())
+    (project / ".dvcignore").write_bytes((ROOT / ".dvcignore").read_bytes())
+    (project / ".gitignore").write_text("logs/\n*.pyc\n/evidence/\n.dvc-site-cache/\n.keys/\n")
+    (project / "params.yaml").write_text("{}\n")
+    (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
+    for name in ("data/rank/README.md", "data/rank/.hidden", *IGNORED):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(name)
+    repro(project)
+    commit(project, "first")
+    yield project
+
+
+def read_stages(project: Path) -> dict[str, LockedStage]:
+    return read_lock((project / "dvc.lock").read_bytes())
+
+
+def take(project: Path) -> Inventory:
+    return take_inventory(project, read_stages(project), [])
+
+
+def test_hash_of_the_folder_is_that_of_dvc(project: Path) -> None:
+    held = read_stages(project)["collect"].deps["data/rank"]
+    assert held.endswith(".dir")
+    files = hash_path(project, "data/rank")
+    assert dvc_md5(files, "data/rank") == held
+    below = {
+        "README.md",
+        ".hidden",
+        *(f"{key}/{name}" for key in ("clean", "corrupted") for name in (".gitignore", "m.json", "scores")),
+    }
+    assert set(list_files(project, "data/rank")) == below
+    with stand_in(project), Repo() as repo:
+        assert repo.status() == {}
+
+
+def test_each_file_is_listed_once_and_by_what_it_is(project: Path) -> None:
+    inventory = take(project)
+    assert list(compare_files(read_stages(project), inventory.files)) == []
+    assert set(inventory.outs) == {
+        "data/collect/all",
+        *(f"data/rank/{key}/{name}" for key in ("clean", "corrupted") for name in ("m.json", "scores")),
+    }
+    assert {"data/rank/README.md", "data/rank/.hidden", "data/rank/clean/.gitignore"} <= set(inventory.inputs)
+    assert not any(name in inventory.files for name in IGNORED)
+    assert set(select_below(inventory.files, "data/rank")) == set(hash_path(project, "data/rank"))
+
+
+@pytest.mark.parametrize("name", ["README.md", ".hidden", "clean/.gitignore", "clean/scores"])
+def test_change_of_any_file_in_the_folder_is_seen(project: Path, name: str) -> None:
+    inventory = take(project)
+    path = project / "data/rank" / name
+    good = path.read_bytes()
+    path.write_bytes(good + b"#")
+    try:
+        told = {problem.path for problem in compare_files(read_stages(project), take(project).files)}
+        assert "data/rank" in told
+        assert [problem.path for problem in compare_data(inventory, project)] == [f"data/rank/{name}"]
+    finally:
+        path.write_bytes(good)
+
+
+def test_new_files_are_seen_once_and_ignored_ones_are_not(project: Path) -> None:
+    inventory = take(project)
+    new, ignored = project / "data/rank/clean/new", project / "data/rank/clean/y.pyc"
+    try:
+        ignored.write_text("of no matter")
+        assert list(compare_data(inventory, project)) == []
+        assert take(project) == inventory
+        new.write_text("of some")
+        assert [problem.path for problem in compare_data(inventory, project)] == ["data/rank/clean/new"]
+        assert [problem.path for problem in compare_files(read_stages(project), take(project).files)] == ["data/rank"]
+    finally:
+        ignored.unlink()
+        new.unlink()
+
+
+def test_outermost_paths() -> None:
+    assert keep_outermost(["a/b", "a", "a/b/c", "ab", "c/d", "c/d"]) == ["a", "ab", "c/d"]
+
+
+@pytest.mark.slow
+def test_bundle_verifies_and_a_fresh_run_makes_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private, _, _ = make_keys(project / ".keys")
+    key = read_private_key(private)
+    with stand_in(project):
+        bundle = project / make_bundle(key)
+    verdict = verify(bundle, [key.public_key()], data=project)
+    assert verdict.accepted, verdict.problems
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    verdict = Verdict()
+    lines: list[str] = []
+    rerun(bundle, project, 0.05, lines.append, verdict)
+    assert verdict.accepted, verdict.problems
+    subprocess.run(["git", "diff", "--quiet"], cwd=project, check=True)

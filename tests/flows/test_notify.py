@@ -1,0 +1,232 @@
+"""Who is told how a re-evaluation ended: webhooks, Prefect's blocks and e-mail, each with a real receiver here."""
+
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from email import message_from_string
+from email.policy import default
+from typing import Any
+
+import pytest
+
+from flows.mail import read_route
+from flows.notify import EMAIL, WEBHOOK, Notice, notify
+from tests.flows.conftest import Mailbox
+
+NOTICE = Notice("Accepted", "demo: Accepted: 2 of 2 criteria pass", "all lines\nof it")
+POSTED = {"text": NOTICE.text, "subject": NOTICE.subject, "state": NOTICE.state}
+
+
+class MailServer:
+    """An SMTP server on this machine: what it was given, and which receivers and passwords it refuses."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.mails: list[tuple[str, list[str], Any]] = []
+        self.logins: list[str] = []
+        self.unknown: set[str] = set()
+        self.wrong_password = False
+        server = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                server.talk(self.rfile.readline, lambda line: self.wfile.write(f"{line}\r\n".encode()))
+
+        self.server = socketserver.TCPServer((host, 0), Handler)
+        self.at = f"{host}:{self.server.server_address[1]}"
+
+    def talk(self, read: Callable[[], bytes], say: Callable[[str], object]) -> None:
+        """One conversation, in the words of RFC 5321 and, for the password, RFC 4954."""
+        sender, receivers = "", list[str]()
+        say("220 here")
+        while line := read().decode().rstrip("\r\n"):
+            word = line.split(" ")[0].upper()
+            if word == "EHLO":
+                say("250-here")
+                say("250 AUTH PLAIN")
+            elif word == "AUTH":
+                self.logins.append(line.split(" ")[2])
+                say("535 no such user" if self.wrong_password else "235 welcome")
+            elif word == "MAIL":
+                sender = line.partition("<")[2].partition(">")[0]
+                say("250 yes")
+            elif word == "RCPT":
+                receivers.append(line.partition("<")[2].partition(">")[0])
+                say("550 no such mailbox" if receivers[-1] in self.unknown else "250 yes")
+            elif word == "DATA":
+                say("354 go on")
+                text = ""
+                while (part := read().decode()) != ".\r\n":
+                    text += part.removeprefix(".")
+                self.mails.append((sender, receivers, message_from_string(text, policy=default)))
+                say("250 taken")
+            elif word == "QUIT":
+                say("221 bye")
+                return
+            else:
+                say("250 yes")
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    yield from run_mail_server(MailServer())
+
+
+@pytest.fixture
+def remote_mail_server() -> Iterator[MailServer]:
+    """One at an address that counts as another machine's."""
+    yield from run_mail_server(MailServer("127.0.0.2"))
+
+
+def run_mail_server(mail_server: MailServer) -> Iterator[MailServer]:
+    thread = threading.Thread(target=mail_server.server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield mail_server
+    mail_server.server.shutdown()
+    thread.join()
+    mail_server.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WEBHOOK, raising=False)
+    monkeypatch.delenv(EMAIL, raising=False)
+
+
+def test_nobody_is_told_unless_configured() -> None:
+    assert notify(NOTICE) == ([], [])
+
+
+def test_webhook_is_told(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox) -> None:
+    monkeypatch.setenv(WEBHOOK, mailbox.url)
+    assert notify(NOTICE) == (["webhook at 127.0.0.1"], [])
+    assert mailbox.received == [POSTED]
+
+
+def test_failing_notice_is_a_line_without_the_secret(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox) -> None:
+    mailbox.code = 500
+    monkeypatch.setenv(WEBHOOK, mailbox.url)
+    assert notify(NOTICE) == ([], [f"{WEBHOOK}: webhook at 127.0.0.1 was not told (HTTP 500)"])
+    monkeypatch.setenv(WEBHOOK, "no-block")
+    _, faults = notify(NOTICE)
+    assert len(faults) == 1
+    assert faults[0].startswith(f"{WEBHOOK}: block no-block was not told (allowed: an http(s) address, or a Prefect ")
+
+
+def save_blocks(mailbox: Mailbox) -> dict[str, Any]:
+    """One block of each kind that can be pointed at this machine, saved; and what each is to post."""
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock, MattermostWebhook
+    from prefect.blocks.system import Secret
+    from prefect.blocks.webhook import Webhook
+
+    Webhook(url=mailbox.url).save("plain", overwrite=True)
+    custom = {"title": "{{subject}}", "body": "{{body}}", "key": "{{key}}"}
+    CustomWebhookNotificationBlock(
+        name="custom", url=mailbox.url, json_data=custom, secrets={"key": "hidden"}
+    ).save("own", overwrite=True)  # fmt: skip
+    MattermostWebhook(hostname="127.0.0.1", port=mailbox.port, token="secret").save("chat", overwrite=True)
+    Secret(value="secret").save("mute", overwrite=True)
+    return {
+        "webhook/plain": POSTED,
+        "custom-webhook/own": {"title": NOTICE.subject, "body": NOTICE.text, "key": "hidden"},
+        "mattermost-webhook/chat": None,  # in the form that Apprise gives it
+    }
+
+
+@pytest.mark.slow
+def test_blocks_are_told_from_a_flow_and_failures_seen(
+    monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox, server: str
+) -> None:
+    """Blocks on a real server: those that post themselves, and those that go through Apprise, as chats do."""
+    from prefect import flow
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+    @flow
+    def tell() -> tuple[list[str], list[str]]:
+        return notify(NOTICE)
+
+    with temporary_settings({PREFECT_API_URL: server, PREFECT_LOGGING_TO_API_ENABLED: False}):
+        blocks = save_blocks(mailbox)
+        for block, posted in blocks.items():
+            monkeypatch.setenv(WEBHOOK, block)
+            mailbox.code = 200
+            assert tell() == ([f"block {block}"], [])
+            (received,) = mailbox.received
+            assert received == posted or (posted is None and NOTICE.subject in received["text"])
+            mailbox.code = 500
+            told, (fault,) = notify(NOTICE)
+            assert told == []
+            assert fault.startswith(f"{WEBHOOK}: block {block} was not told (")
+            assert "500" in fault or (posted is None and "NotificationError" in fault)  # Apprise tells the log alone
+            assert "secret" not in fault
+            mailbox.received.clear()
+        for block, reason in (
+            ("secret/mute", "a block of type Secret cannot send a notice"),
+            ("webhook/absent", "Unable to find block document named absent for block type webhook"),
+        ):
+            monkeypatch.setenv(WEBHOOK, block)
+            assert notify(NOTICE) == ([], [f"{WEBHOOK}: block {block} was not told ({reason})"])
+
+
+def test_email_is_sent(monkeypatch: pytest.MonkeyPatch, mail_server: MailServer) -> None:
+    monkeypatch.setenv(EMAIL, f"smtp://{mail_server.at}?from=atlas@example.org&to=a+b@example.org,c@example.org")
+    assert notify(NOTICE) == (["mail server at 127.0.0.1"], [])
+    ((sender, receivers, mail),) = mail_server.mails
+    assert (sender, receivers) == ("atlas@example.org", ["a+b@example.org", "c@example.org"])
+    assert (mail["From"], mail["To"], mail["Subject"]) == (sender, ", ".join(receivers), NOTICE.subject)
+    assert mail["Message-ID"].endswith("@example.org>")
+    assert mail.get_content().replace("\r\n", "\n") == f"{NOTICE.text}\n"
+    assert mail_server.logins == []
+
+
+def test_email_to_a_server_that_asks_for_a_password(monkeypatch: pytest.MonkeyPatch, mail_server: MailServer) -> None:
+    monkeypatch.setenv(EMAIL, f"smtp://me:p%40ss@{mail_server.at}?from=a@example.org&to=b@example.org")
+    assert notify(NOTICE) == (["mail server at 127.0.0.1"], [])
+    assert mail_server.logins == ["AG1lAHBAc3M="], "base 64 of: nothing, me, p@ss"
+    mail_server.wrong_password = True
+    told, (fault,) = notify(NOTICE)
+    assert (told, len(mail_server.mails)) == ([], 1)
+    assert fault == f"{EMAIL}: mail server at 127.0.0.1 was not told ((535, b'no such user'))"
+
+
+def test_email_that_only_some_receive_is_a_fault(monkeypatch: pytest.MonkeyPatch, mail_server: MailServer) -> None:
+    mail_server.unknown = {"c@example.org"}
+    monkeypatch.setenv(EMAIL, f"smtp://{mail_server.at}?from=a@example.org&to=b@example.org,c@example.org")
+    told, (fault,) = notify(NOTICE)
+    assert (told, len(mail_server.mails)) == ([], 1)
+    assert "c@example.org" in fault
+    assert "no such mailbox" in fault
+    assert "b@example.org" not in fault
+
+
+def test_password_stays_where_it_could_be_read(monkeypatch: pytest.MonkeyPatch, remote_mail_server: MailServer) -> None:
+    monkeypatch.setenv(EMAIL, f"smtp://me:secret@{remote_mail_server.at}?from=a@example.org&to=b@example.org")
+    told, faults = notify(NOTICE)
+    assert (told, remote_mail_server.logins, remote_mail_server.mails) == ([], [], [])
+    (fault,) = faults
+    assert fault.startswith(f"{EMAIL}: mail server at 127.0.0.2 was not told (the server offers no encryption, so ")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("sendgrid-email/assessors", "allowed: smtp://"),
+        ("smtp://?from=a@b&to=c@d", "allowed: smtp://"),
+        ("smtp://host?to=c@d", "it has to say one sender and one receiver or more: smtp://"),
+        ("smtp://host?from=a@b", "it has to say one sender"),
+        ("smtp://host?from=a@b&to=c", "it has to say one sender"),
+        ("smtp://me:se/cret@host?from=a@b&to=c@d", "its port is no number; in a password, write"),
+    ],
+)
+def test_addresses_of_another_form(monkeypatch: pytest.MonkeyPatch, address: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}"):
+        read_route(address)
+    monkeypatch.setenv(EMAIL, address)
+    told, (fault,) = notify(NOTICE)
+    assert told == []
+    assert "cret" not in fault
+
+
+def test_ports_and_encryption() -> None:
+    route = read_route("smtps://host?from=a@b&to=c@d&to=e@f")
+    assert (route.scheme, route.port, route.receivers) == ("smtps", 465, ["c@d", "e@f"])
+    assert read_route("smtp://host?from=a@b&to=c@d").port == 587
