@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 FIGURES = [
     "qualify_generator/figures/fig2_real_above_generated",
     "sample_populations/figures/fig3_spaces",
-    "rank_dimensions/clean/figures/fig4_well_against_mis",
-    "rank_dimensions/corrupted/figures/fig4_well_against_mis",
+    "name_directions/clean/figures/fig4_well_against_mis",
+    "name_directions/corrupted/figures/fig4_well_against_mis",
     "walk_corner_cases/corrupted/figures/fig7_corner_cases",
     "compute_curves/figures/fig6a_classifiers",
 ]

@@ -34,8 +34,17 @@ from stages.name_directions.inputs import load_painter, read_clean, read_corrupt
 from stages.name_directions.known_changes import KNOWN_CHANGES
 from stages.name_directions.measurements import NOISE, measure_images
 from stages.name_directions.moves import Renderer
+from stages.name_directions.names import collect_names
 from stages.name_directions.naming_check import GROUP_IMAGES, check_naming
 from stages.name_directions.params import NameDirectionsParams
+from stages.name_directions.ranking_figures import (
+    draw_histograms,
+    draw_ranking,
+    head_ranking,
+    name_histograms,
+    name_ranking,
+    read_histograms,
+)
 from stages.name_directions.study import Study, measure_spread
 from stages.name_directions.summary import summarize_names, tell_names
 from stages.name_directions.table import tabulate_spread
@@ -57,12 +66,12 @@ def main(
 ) -> None:
     """Say in words what each influential style dimension does to the image, and how surely the words are right.
 
-    Leaves directions.csv, spreads.csv, metrics.json and the figures directions, class_directions, calibration and
-    naming_check.
+    Leaves directions.csv, spreads.csv, ranking.csv (with names), metrics.json, figure 4 with names, and the figures
+    ranking, directions, class_directions, calibration and naming_check.
     """
     section = load_section(params, NameDirectionsParams, "name_directions")
     device = choose_device()
-    ranked = read_ranking(ranking)
+    ranked, histograms = read_ranking(ranking), read_histograms(ranking)
     network = load_painter(generator, device)
     samples = read_samples(population, network)
     stream = partial(numpy_stream, section.seed)
@@ -91,6 +100,8 @@ def main(
     logging.info(tell_names(metrics))
 
     write_csv(out / "directions.csv", table)
+    named = name_ranking(ranked, collect_names(table))
+    write_csv(out / "ranking.csv", named)
     write_csv(out / "spreads.csv", tabulate_spread(spread, values))
     curves = tabulate_calibration(calibration)
     levels = read_severity_levels(calibration, measure_images(corrupted), severities)
@@ -109,6 +120,10 @@ def main(
             sheet = _draw_steps(renderer, samples, typical, values, directions[chosen])
             title = f"{what}: a typical noisy sample, moved along the failing direction"
             save_figure(draw_directions(sheet, shown, title), out / "figures" / f"{name}.png", shown)
+    histograms = name_histograms(histograms, ranked, collect_names(table))
+    save_figure(draw_histograms(histograms), out / "figures" / "fig4_well_against_mis.png", histograms)
+    bars = head_ranking(named)
+    save_figure(draw_ranking(bars), out / "figures" / "ranking.png", bars)
     write_json(out / "metrics.json", metrics)
 
 

@@ -42,6 +42,11 @@ def read_names(folder: Path) -> Names:
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise StageError(f"{path}: lacks the columns {', '.join(missing)}; make it with: dvc repro name_directions")
+    return collect_names(table)
+
+
+def collect_names(table: pd.DataFrame) -> Names:
+    """The names in a table of the form of directions.csv."""
     return Names(
         {
             (str(row.scope), int(str(row.dimension)), int(str(row.direction))): join_names(

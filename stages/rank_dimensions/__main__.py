@@ -25,13 +25,8 @@ from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
 from stages.rank_dimensions.agreement import draw_halves
 from stages.rank_dimensions.difference_pass import count_passes, difference_population
-from stages.rank_dimensions.figures import (
-    choose_dimensions,
-    draw_histograms,
-    draw_ranking,
-    head_ranking,
-    tabulate_histograms,
-)
+from stages.rank_dimensions.figures import draw_scores, tabulate_scores
+from stages.rank_dimensions.histograms import choose_dimensions, tabulate_histograms
 from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.params import RankDimensionsParams
 from stages.rank_dimensions.population_pass import score_population
@@ -58,7 +53,8 @@ def main(
     """Rank the style dimensions by the mean gradient of the true-class softmax, globally and per class (paper, 2.2).
 
     A classifier that gives no gradients is ranked by central differences on a part of the population.
-    Leaves ranking.csv, classes.csv, predictions.zarr (the classifier's outputs), metrics.json and figure 4.
+    Leaves ranking.csv, classes.csv, histograms.csv (of figure 4), predictions.zarr (the classifier's outputs),
+    metrics.json and a figure.
     """
     section = load_section(params, RankDimensionsParams, "rank_dimensions")
     device = choose_device()
@@ -138,10 +134,9 @@ def main(
         },
         {"class_names": names},
     )
-    histograms = tabulate_histograms(values, well, shown, section.histogram_bins)
-    save_figure(draw_histograms(histograms), out / "figures" / "fig4_well_against_mis.png", histograms)
-    bars = head_ranking(leading)
-    save_figure(draw_ranking(bars, tell_score(how)), out / "figures" / "ranking.png", bars)
+    write_csv(out / "histograms.csv", tabulate_histograms(values, well, shown, section.histogram_bins))
+    table = tabulate_scores(ranking)
+    save_figure(draw_scores(table, tell_score(how)), out / "figures" / "scores.png", table)
     write_json(out / "metrics.json", metrics)
 
 

@@ -10,7 +10,8 @@ from stages.common.intervals import percentile, proportion
 from stages.rank_dimensions.agreement import correlate_ranks, share_direction, share_top
 from stages.rank_dimensions.concentration import bootstrap_share, share_top_tenth
 from stages.rank_dimensions.difference_pass import DifferenceScores
-from stages.rank_dimensions.figures import GRADIENT_SCORE, Shown
+from stages.rank_dimensions.figures import GRADIENT_SCORE
+from stages.rank_dimensions.histograms import Shown
 from stages.rank_dimensions.moments import HalfMeans
 from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE
 from stages.rank_dimensions.separation import bound_null_ks, measure_ks

@@ -50,14 +50,15 @@ def show_failures(results: Results, classifiers: Mapping[str, str]) -> PageSecti
 
 def _show_one(results: Results, name: str) -> Group:
     ranked, judged, walked = f"rank_dimensions/{name}", f"judge_failures/{name}", f"walk_corner_cases/{name}"
+    named = f"name_directions/{name}"
     results.locate(f"{ranked}/ranking.csv")
     ranking = read_ranking(results.folder / ranked)
-    results.read_metrics(f"name_directions/{name}")
-    results.locate(f"name_directions/{name}/directions.csv")
-    words = read_names(results.folder / f"name_directions/{name}")
+    results.read_metrics(named)
+    results.locate(f"{named}/directions.csv")
+    words = read_names(results.folder / named)
     blocks: list[Block] = [
         _list_directions(results, name, ranking, words),
-        show_figure(results, f"name_directions/{name}", "directions", name),
+        show_figure(results, named, "directions", name),
         _list_classes(results, ranked, ranking, words),
         _list_verdicts(results, judged),
         show_figure(results, judged, "verdicts", name),
@@ -66,7 +67,7 @@ def _show_one(results: Results, name: str) -> Group:
     ]
     if results.has(f"{walked}/figures/true_failures.png"):  # a run may have found none
         blocks.append(show_figure(results, walked, "true_failures", name))
-    blocks += [show_figure(results, ranked, stem, name) for stem in ("ranking", "fig4_well_against_mis")]
+    blocks += [show_figure(results, named, stem, name) for stem in ("ranking", "fig4_well_against_mis")]
     return Group(f"Classifier {name}", blocks)
 
 

@@ -48,13 +48,13 @@ CATALOGUE: Mapping[str, Words] = {
         "direction to 3 std along it; beside it the name by rule and the measured changes per std.",
         "Rows of seven images that change from left to right, one row for each of the leading dimensions.",
     ),
-    "rank_dimensions/ranking": Words(
+    "name_directions/ranking": Words(
         "The ranking of style dimensions",
         "Mean gradient of the true class's score along each of the leading dimensions, with 95 % intervals "
         "(paper 2.2).",
         "Dots with intervals, one for each leading style dimension, by falling influence.",
     ),
-    "rank_dimensions/fig4_well_against_mis": Words(
+    "name_directions/fig4_well_against_mis": Words(
         "Well- against misclassified samples (figure 4)",
         "Histograms of the values of the top dimensions, and of as many random ones, over samples that the classifier "
         "gets right and wrong, with their Kolmogorov-Smirnov distance.",

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,7 @@ IGNORED = ("data/rank/clean/__pycache__/x.pyc", "data/rank/logs/run.log")
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("folders") / "project"
     project.mkdir()
     run(project, "git", "init", "--quiet")
@@ -57,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (project / name).write_text(name)
     repro(project)
     commit(project, "first")
-    yield project
+    return project
 
 
 def read_stages(project: Path) -> dict[str, LockedStage]:

@@ -1,6 +1,7 @@
 """The whole stage on a real, tiny generator and real digits."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from stages.common.arrays import read_array, write_arrays
 from stages.common.errors import StageError
 from stages.name_directions.__main__ import main
 from stages.name_directions.measurements import MEASUREMENTS, NAMES
+from stages.name_directions.names import read_names
 from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
+from stages.rank_dimensions.ranking import read_ranking
 
 SECTION = {
     "seed": 1,
@@ -112,11 +115,26 @@ def test_metrics_equal_a_recount(done):
     assert interval["n"] == check["groups"].sum()
 
 
+def test_the_ranking_and_figure_4_bear_the_names(done, tiny_ranking):
+    named = pd.read_csv(done / "ranking.csv", dtype={"scope": str}, keep_default_na=False)
+    pd.testing.assert_frame_equal(
+        named.drop(columns="name").astype({"score": float}), read_ranking(tiny_ranking), check_dtype=False
+    )
+    words = read_names(done)
+    for row in named[named["rank"] <= 2].itertuples():
+        assert row.name == words.look_up(row.scope, row.dimension, row.direction)
+    leading = named[(named["scope"] == "global") & (named["rank"] <= 2)].set_index("dimension")["name"]
+    figure = pd.read_csv(done / "figures" / "fig4_well_against_mis.csv", keep_default_na=False)
+    top = figure[figure["group"] == "top"].set_index("dimension")["name"]
+    assert all((top.loc[dimension] == name).all() for dimension, name in leading.items())
+    assert set(figure.loc[figure["group"] == "random", "name"]) <= {*words.words.values(), ""}
+
+
 def test_the_same_inputs_give_the_same_bytes(done, run_stage, tmp_path, write_params, hash_folder):
     again = run_stage(tmp_path / "again", write_params({"name_directions": SECTION}))
     first = hash_folder(done)
     assert first == hash_folder(again)
-    figures = {"directions", "class_directions", "calibration", "naming_check"}
+    figures = {"directions", "class_directions", "calibration", "naming_check", "ranking", "fig4_well_against_mis"}
     assert {f"figures/{name}.{kind}" for name in figures for kind in ("png", "csv")} <= set(first)
 
 
@@ -157,6 +175,13 @@ def test_missing_or_foreign_inputs_are_named(run_stage, tmp_path, write_params, 
     with pytest.raises(StageError, match=r"gone: missing; make it with: dvc repro corrupt_images"):
         run_stage(tmp_path / "out", params, images=tmp_path / "gone")
     table = pd.read_csv(tiny_ranking / "ranking.csv")
+    table.to_csv(tmp_path / "ranking.csv", index=False)
+    with pytest.raises(StageError, match=r"histograms\.csv: missing; make it with: dvc repro rank_dimensions"):
+        run_stage(tmp_path / "out", params, ranking=tmp_path)
+    pd.DataFrame({"values": ["raw"]}).to_csv(tmp_path / "histograms.csv", index=False)
+    with pytest.raises(StageError, match=r"histograms\.csv: lacks the columns group, dimension, .*dvc repro rank_dim"):
+        run_stage(tmp_path / "out", params, ranking=tmp_path)
+    shutil.copy(tiny_ranking / "histograms.csv", tmp_path)
     table[table["dimension"] < 70].to_csv(tmp_path / "ranking.csv", index=False)
     with pytest.raises(StageError, match="ranks 70 dimensions in scope 'global', the generator has 80"):
         run_stage(tmp_path / "out", params, ranking=tmp_path)

@@ -15,7 +15,7 @@ from stages.rank_dimensions.agreement import (
     share_top,
 )
 from stages.rank_dimensions.concentration import bootstrap_share, share_top_tenth
-from stages.rank_dimensions.figures import choose_dimensions, tabulate_histograms
+from stages.rank_dimensions.histograms import choose_dimensions, tabulate_histograms
 from stages.rank_dimensions.moments import ClassMoments
 from stages.rank_dimensions.ranking import tabulate_ranking
 from stages.rank_dimensions.separation import bound_null_ks, measure_ks

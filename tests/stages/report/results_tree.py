@@ -22,10 +22,9 @@ SHARED_FIGURES = {
     "corrupt_images": ("severities",),
 }  # fmt: skip
 FIGURES = {
-    "name_directions": ("directions",),
+    "name_directions": ("directions", "ranking", "fig4_well_against_mis"),
     "judge_failures": ("verdicts", "contact_sheet"),
     "walk_corner_cases": ("true_failures", "fig7_corner_cases", "fig5_degradation_class3"),
-    "rank_dimensions": ("ranking", "fig4_well_against_mis"),
     "measure_robustness": ("robustness", "joint_walks"),
     "compare_rankings": ("comparison", "influence"),
     "train_classifiers": ("severities", "reliability", "confusion"),
