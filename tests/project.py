@@ -11,6 +11,7 @@ import yaml
 
 from tests.house import ROOT
 
+OWN_IMAGES = "data/own_images/README.md"  # keeps the folder that the first stage depends on
 TINY: dict[str, dict[str, Any]] = {
     "train_stylegan2": {
         "resume": None,
@@ -74,7 +75,8 @@ def copy_project(folder: Path) -> Path:
     )  # fmt: skip
     for name in filter(None, listed.stdout.split("\0")):
         # Results of the default run stay behind: this project makes its own.
-        if name == "dvc.lock" or (name.startswith("data/") and not name.endswith(".gitignore")):
+        kept = name.endswith(".gitignore") or name == OWN_IMAGES
+        if name == "dvc.lock" or (name.startswith("data/") and not kept):
             continue
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ plt.rc("font", size=9)
 plt.rc("axes", **{"titlesize": 9, "spines.top": False, "spines.right": False, "grid": True})
 plt.rc("grid", alpha=0.25)
 plt.rc("legend", frameon=False)
+plt.rc("text", parse_math=False)  # a dollar sign in the name of a class is a dollar sign
 
 
 def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, np.ndarray]:

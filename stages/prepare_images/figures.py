@@ -10,23 +10,29 @@ from stages.common.figures import new_figure, show_image, tile
 from stages.prepare_images.store import ImageSet
 
 SAMPLES_PER_CLASS = 12
+MOST_ROWS = 40
+LONGEST_LABEL = 24  # characters
 
 
 def draw_samples(part: ImageSet, class_names: Sequence[str], title: str) -> tuple[Figure, pd.DataFrame]:
-    """One row of samples per class; the table says which sample stands where."""
-    rows = [np.flatnonzero(part.labels == label)[:SAMPLES_PER_CLASS] for label in range(len(class_names))]
+    """One row of samples for each of the first 40 classes; the table says which sample stands where."""
+    shown = class_names[:MOST_ROWS]
+    rows = [np.flatnonzero(part.labels == label)[:SAMPLES_PER_CLASS] for label in range(len(shown))]
     size = part.images.shape[-1] + 1
     sheet = np.zeros((len(rows) * SAMPLES_PER_CLASS, *part.images.shape[1:]), np.uint8)
     for row, indices in enumerate(rows):
         sheet[row * SAMPLES_PER_CLASS :][: len(indices)] = part.images[indices]
-    figure, grid = new_figure(1, 1, width=5.2, height=4.6)
+    # Larger images would lose pixels, and more classes their names, in the figure that does for ten of 32 px.
+    scale = min(2.0, part.images.shape[-1] / 32)
+    figure, grid = new_figure(1, 1, width=5.2 * scale, height=0.4 + 0.42 * max(4, len(rows)) * scale)
     axes = grid[0, 0]
-    show_image(axes, tile(sheet, SAMPLES_PER_CLASS), title)
+    left_out = f" (the first {len(shown)} of {len(class_names)})" if len(shown) < len(class_names) else ""
+    show_image(axes, tile(sheet, SAMPLES_PER_CLASS), title + left_out)
     axes.set_axis_on()
     axes.grid(visible=False)
     axes.set_frame_on(False)
     axes.set_xticks([])
-    axes.set_yticks((np.arange(len(rows)) + 0.5) * size, class_names)
+    axes.set_yticks((np.arange(len(rows)) + 0.5) * size, [_shorten(name) for name in shown])
     axes.tick_params(length=0)
     table = pd.DataFrame(
         [
@@ -37,3 +43,7 @@ def draw_samples(part: ImageSet, class_names: Sequence[str], title: str) -> tupl
         columns=["row", "column", "class", "sample"],
     )
     return figure, table
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"

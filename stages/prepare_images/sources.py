@@ -26,8 +26,10 @@ class IdxSource:
     class_names: tuple[str, ...]
     md5_by_file: dict[str, str]
     mirrors: tuple[str, ...]
+    package: str = ""  # of Debian that holds the files below PACKAGE_FOLDER
 
 
+PACKAGE_FOLDER = Path("/usr/share/datasets")
 MNIST = IdxSource(
     "mnist",
     DIGITS,
@@ -55,6 +57,7 @@ FASHION_MNIST = IdxSource(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     ),
+    "dataset-fashion-mnist",
 )
 IDX_SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
 KNOWN_FILES = {
@@ -114,6 +117,14 @@ def load_idx(source: IdxSource, folder: Path) -> tuple[ImageSet, ImageSet]:
     return _pair(source, folder, train_images, train_labels), _pair(source, folder, test_images, test_labels)
 
 
+def find_package(source: IdxSource, datasets: Path = PACKAGE_FOLDER) -> Path | None:
+    """The folder in which the operating system's package of this data set puts its files, if all of them are there."""
+    folder = datasets / source.name
+    names = source.md5_by_file
+    whole = bool(source.package) and all((folder / n).is_file() or (folder / f"{n}.gz").is_file() for n in names)
+    return folder if whole else None
+
+
 def fetch_idx(
     source: IdxSource,
     downloads: Path,
@@ -128,21 +139,11 @@ def fetch_idx(
             def check(path: Path, name: str = name, expected: str = expected) -> None:
                 check_md5(unpack(path), expected, name)
 
-            fetch([f"{mirror}{name}.gz" for mirror in source.mirrors], target, check)
+            try:
+                fetch([f"{mirror}{name}.gz" for mirror in source.mirrors], target, check)
+            except StageError as error:
+                raise StageError(f"{error}{_package_hint(source)}") from error
     return folder
-
-
-def pad_images(images: np.ndarray, size_px: int) -> np.ndarray:
-    """Centre [N, H, W] images in a black square: [N, 1, size_px, size_px].
-
-    Raises StageError if they do not fit.
-    """
-    height, width = images.shape[1:]
-    if max(height, width) > size_px:
-        raise StageError(f"prepare_images.size_px: got {size_px}, but the images are {width} x {height} px")
-    top, left = (size_px - height) // 2, (size_px - width) // 2
-    padding = ((0, 0), (top, size_px - height - top), (left, size_px - width - left))
-    return np.pad(images, padding)[:, None]
 
 
 def _pair(source: IdxSource, folder: Path, images_name: str, labels_name: str) -> ImageSet:
@@ -163,6 +164,7 @@ def _array(source: IdxSource, folder: Path, name: str) -> np.ndarray:
     if not path.is_file():
         raise StageError(
             f"{plain}: missing, and so is {packed.name}; {source.name} needs {', '.join(source.md5_by_file)}"
+            f"{_package_hint(source)}"
         )
     content = unpack(path)
     owner = KNOWN_FILES.get(md5(content), "")
@@ -170,3 +172,12 @@ def _array(source: IdxSource, folder: Path, name: str) -> np.ndarray:
         raise StageError(f"{path}: wrong checksum: it is {owner}, needed: {source.name} {name}; name another folder")
     check_md5(content, source.md5_by_file[name], str(path))
     return parse_idx(content, str(path))
+
+
+def _package_hint(source: IdxSource) -> str:
+    if not source.package:
+        return ""
+    return (
+        f"; on Debian the package {source.package} holds the files (in {PACKAGE_FOLDER / source.name}, where they are "
+        "found if MNIST_DIR is not set)"
+    )

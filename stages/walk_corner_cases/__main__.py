@@ -74,8 +74,7 @@ def main(
     class_names = samples.class_names
     ensemble = load_judge(judge, class_names, device)
     words = read_names(names)
-    _check_indices(params, "start_samples", section.start_samples, len(samples.styles))
-    _check_indices(params, "figure_classes", section.figure_classes, len(class_names))
+    _check_start_samples(params, section.start_samples, len(samples.styles))
     starts = choose_starts(samples.styles, samples.true_class, len(class_names), section.start_samples)
     candidates = choose_candidates(ranked, section.scope, starts.true_class, class_names, network.style_dimensions)
 
@@ -159,6 +158,11 @@ def main(
     )
     save_figure(figure, out / "figures" / "fig7_corner_cases.png", shown)
     for index in section.figure_classes:
+        if index >= len(class_names):  # the classes of another data set: no reason to stop after all the work before
+            logging.info(
+                "walk_corner_cases.figure_classes: %d: classes are 0 to %d; no figure 5", index, len(class_names) - 1
+            )
+            continue
         own = corner_cases[from_mean & (corner_cases["class"] == class_names[index])]
         if not len(own):
             logging.info("class %s: no walk from its mean style to show; no figure 5", class_names[index])
@@ -185,10 +189,10 @@ def _write_ends(path: Path, ends: Ends, row: str, class_names: list[str], **colu
     write_arrays(path, arrays | {name: (array, (row,)) for name, array in column.items()}, {"class_names": class_names})
 
 
-def _check_indices(params: Path, key: str, indices: list[int], count: int) -> None:
+def _check_start_samples(params: Path, indices: list[int], count: int) -> None:
     beyond = [index for index in indices if index >= count]
     if beyond:
-        raise StageError(f"{params}: walk_corner_cases.{key}: got {beyond[0]}; allowed: 0 to {count - 1}")
+        raise StageError(f"{params}: walk_corner_cases.start_samples: got {beyond[0]}; allowed: 0 to {count - 1}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """The stage from outside: equal bytes on a second run, and one line for each mistake."""
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from stages.common.arrays import read_attributes
 from stages.common.errors import StageError
@@ -15,7 +19,13 @@ from stages.prepare_images.__main__ import main
 from stages.prepare_images.store import read_class_names, read_images, to_unit
 
 PROJECT = Path(__file__).parents[3]
-SECTION = {"source": "mnist-5k", "seed": 1, "test_fraction": 0.2, "size_px": 32, "leave_out_mnist_5k": False}
+SECTION = {
+    "source": "mnist-5k", "seed": 1, "test_fraction": 0.2, "size_px": 32, "channels": 1, "fit": "pad",
+    "on_problem": "stop", "class_names": None, "leave_out_mnist_5k": False,
+}  # fmt: skip
+DEFAULT_TRAINING_IMAGES = (
+    "12cb6f4ef52133a7a101361da71748b153ea0582a1b260f1246c8a0aa1b75418"  # SHA-256 of pixels, then labels
+)
 
 
 def run(folder, *arguments):
@@ -45,6 +55,10 @@ def test_twice_gives_equal_bytes(tmp_path, write_params, hash_folder):
     assert (metrics["train_images"], metrics["test_images"]) == (4000, 1000)
     assert metrics["test_images_per_class"]["7"] == 100
     assert (tmp_path / "one" / "figures" / "samples.png").stat().st_size > 1000
+    assert (tmp_path / "one" / "problems.csv").read_text() == "split,image,class,problem,detail,action\n"
+    # What the released results were made of: the same bytes on every machine and in every version.
+    content = hashlib.sha256(b"".join(part.tobytes() for part in (train.images, train.labels))).hexdigest()
+    assert content == DEFAULT_TRAINING_IMAGES
 
 
 def test_mistake_is_one_line_and_nothing_is_written(tmp_path, write_params):
@@ -52,7 +66,7 @@ def test_mistake_is_one_line_and_nothing_is_written(tmp_path, write_params):
     done = run(tmp_path, "--params", params, "--out", tmp_path / "out")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "prepare_images.source: got 'cifar'; allowed: 'mnist-5k', 'mnist' or 'fashion-mnist'" in done.stderr
+    assert "prepare_images.source: got 'cifar'; allowed: 'mnist-5k', 'mnist', 'fashion-mnist', 'npz', " in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
@@ -66,17 +80,29 @@ def test_mistake_is_one_line_and_nothing_is_written(tmp_path, write_params):
             {"leave_out_mnist_5k": True},
             r"leave_out_mnist_5k is true, which goes with source mnist alone, not .*mnist-5k",
         ),
-        ({"size_px": 64}, r"prepare_images\.size_px: got 64; allowed: 32"),
+        ({"size_px": 48}, r"prepare_images\.size_px: got 48; allowed: 32, 64 or 128"),
+        ({"channels": 4}, r"prepare_images\.channels: got 4; allowed: 1 or 3"),
+        ({"fit": "crop"}, r"prepare_images\.fit: got 'crop'; allowed: 'pad' or 'resize'"),
+        ({"on_problem": "keep"}, r"prepare_images\.on_problem: got 'keep'; allowed: 'stop' or 'drop'"),
+        ({"class_names": ["a", "b"]}, r"class_names: null with source mnist-5k: its classes have names"),
+        (
+            {"source": "image-folder", "class_names": ["a", "b"]},
+            r"class_names: null with source image-folder: its folders name the classes",
+        ),
+        ({"source": "npz", "class_names": ["a"]}, r"prepare_images\.class_names: number of classes is 1"),
+        ({"source": "npz"}, r"no such folder; prepare_images\.source npz reads your images from it"),
         (
             {"sauce": "mnist"},
-            r"prepare_images\.sauce: unknown key; allowed here: source, seed, test_fraction, size_px, leave_out",
+            r"prepare_images\.sauce: unknown key; allowed here: source, seed, test_fraction, size_px, channels",
         ),
     ],
 )
 def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, changes, message, write_params):
     params = write_params({"prepare_images": SECTION | changes})
     with pytest.raises(StageError, match=message):
-        main(out=tmp_path / "out", params=params)
+        main(
+            out=tmp_path / "out", params=params, own_images=tmp_path if "class_names" in changes else tmp_path / "gone"
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -87,3 +113,98 @@ def test_folder_of_the_environment_is_read_and_nothing_is_downloaded(tmp_path, m
     with pytest.raises(StageError, match=r"nowhere/train-images-idx3-ubyte: missing"):
         main(out=tmp_path / "out", params=params, downloads=tmp_path / "downloads")
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def save_classes(folder, classes=3, each=14):
+    """`each` images of each class, all different: PNG, 40 x 30 px, colour."""
+    stream = np.random.default_rng(3)
+    for label in range(classes):
+        place = folder / f"class {label + 8}"
+        place.mkdir(parents=True)
+        for number in range(each):
+            Image.fromarray(stream.integers(0, 256, (30, 40, 3), np.uint8)).save(place / f"{number}.png")
+
+
+OWN = SECTION | {"source": "image-folder", "size_px": 64, "channels": 3, "test_fraction": 0.25}
+
+
+def test_own_images_are_split_by_seed_with_equal_bytes(tmp_path, write_params, hash_folder):
+    save_classes(tmp_path / "own")
+    params = write_params({"prepare_images": OWN})
+    for name in ("one", "two"):
+        main(out=tmp_path / name, params=params, own_images=tmp_path / "own")
+    assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+    store = tmp_path / "one" / "images.zarr"
+    train, test = read_images(store, "train"), read_images(store, "test")
+    assert train.images.shape == (30, 3, 64, 64)
+    assert np.bincount(test.labels).tolist() == [4, 4, 4]
+    assert read_class_names(store) == ["class 8", "class 9", "class 10"]
+    kept = {image.tobytes() for image in np.concatenate([train.images, test.images])}
+    sources = [np.asarray(Image.open(path)) for path in (tmp_path / "own").rglob("*.png")]
+    assert kept == {np.pad(np.moveaxis(image, -1, 0), ((0, 0), (17, 17), (12, 12))).tobytes() for image in sources}
+    metrics = json.loads((tmp_path / "one" / "metrics.json").read_text())
+    assert (metrics["channels"], metrics["size_px"], metrics["classes"]) == (3, 64, 3)
+    assert metrics["images_by_change"] == {"converted_to_colour": 0, "converted_to_grey": 0, "padded": 42, "resized": 0}
+    assert metrics["images_dropped"] == 0
+
+
+def spoil(folder):
+    """Five problems: a cut file, a copy, two of one picture in two classes, one that is too large."""
+    (folder / "class 8" / "3.png").write_bytes((folder / "class 8" / "3.png").read_bytes()[:500])
+    shutil.copy(folder / "class 9" / "0.png", folder / "class 9" / "zero.png")
+    shutil.copy(folder / "class 8" / "1.png", folder / "class 10" / "one.png")
+    Image.fromarray(np.random.default_rng(4).integers(0, 256, (65, 9, 3), np.uint8)).save(
+        folder / "class 8" / "big.png"
+    )
+
+
+def test_problems_stop_the_run_and_are_listed(tmp_path, write_params):
+    save_classes(tmp_path / "own")
+    spoil(tmp_path / "own")
+    params = write_params({"prepare_images": OWN})
+    with pytest.raises(
+        StageError,
+        match=r"own: 5 of 45 images have a problem: 1 unreadable, 1 wrong_size, 1 duplicate, 2 conflict\. First: class "
+        r"8/3\.png: unreadable \(OSError: .*\); class 8/big\.png: wrong_size \(it is 9 x 65 px, size_px is 64\); .* "
+        r"All are listed in .*problems\.csv; mend them \(too large ones: raise prepare_images\.size_px, or set "
+        r"prepare_images\.fit: resize\), or set prepare_images\.on_problem: drop",
+    ):
+        main(out=tmp_path / "out", params=params, own_images=tmp_path / "own")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["problems.csv"]
+    table = pd.read_csv(tmp_path / "out" / "problems.csv")
+    assert set(table["action"]) == {"stopped"}
+    assert sorted(table["image"]) == [
+        "class 10/one.png", "class 8/1.png", "class 8/3.png", "class 8/big.png", "class 9/zero.png",
+    ]  # fmt: skip
+
+
+def test_problems_are_dropped_where_that_is_wanted(tmp_path, write_params):
+    save_classes(tmp_path / "own", each=16)
+    spoil(tmp_path / "own")
+    params = write_params({"prepare_images": OWN | {"on_problem": "drop"}})
+    main(out=tmp_path / "out", params=params, own_images=tmp_path / "own")
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["images_dropped"] == 5
+    assert metrics["train_images"] + metrics["test_images"] == 46
+    assert metrics["images_by_problem"]["conflict"] == 2
+    assert set(pd.read_csv(tmp_path / "out" / "problems.csv")["action"]) == {"dropped"}
+
+
+def test_a_split_of_ones_own_is_kept_and_small_classes_are_named(tmp_path, write_params):
+    save_classes(tmp_path / "own" / "train", each=11)
+    shutil.copytree(tmp_path / "own" / "train", tmp_path / "own" / "test")
+    params = write_params({"prepare_images": OWN | {"on_problem": "drop"}})
+    with pytest.raises(
+        StageError, match=r"^3 of 3 classes have too few images: 'class 8' \(0 training, 11 test\)"
+    ):  # every training image is a test image, too
+        main(out=tmp_path / "out", params=params, own_images=tmp_path / "own")
+    assert set(pd.read_csv(tmp_path / "out" / "problems.csv")["problem"]) == {"leak"}
+
+
+def test_published_images_may_become_larger_and_coloured(tmp_path, write_params):
+    params = write_params({"prepare_images": SECTION | {"size_px": 64, "channels": 3, "fit": "resize"}})
+    main(out=tmp_path / "out", params=params)
+    train = read_images(tmp_path / "out" / "images.zarr", "train")
+    assert train.images.shape == (4000, 3, 64, 64)
+    np.testing.assert_array_equal(train.images[:, 0], train.images[:, 2])
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["images_by_change"]["resized"] == 5000

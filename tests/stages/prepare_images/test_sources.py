@@ -13,9 +13,9 @@ from stages.prepare_images.sources import (
     KNOWN_FILES,
     drop_mnist_5k,
     fetch_idx,
+    find_package,
     load_idx,
     load_mnist_5k,
-    pad_images,
     split_by_class,
 )
 from stages.prepare_images.store import ImageSet
@@ -138,15 +138,18 @@ def test_the_images_of_mnist_5k_are_left_out_and_no_other():
     assert left.labels.tolist() == [7, 8, 9]
 
 
-@pytest.mark.parametrize(("height", "width", "top", "left"), [(28, 28, 2, 2), (31, 32, 0, 0), (29, 2, 1, 15)])
-def test_frame_is_black_and_centred(height, width, top, left):
-    images = np.full((2, height, width), 9, np.uint8)
-    framed = pad_images(images, 32)
-    assert framed.shape == (2, 1, 32, 32)
-    assert framed.sum(dtype=int) == images.sum(dtype=int)
-    np.testing.assert_array_equal(framed[:, 0, top : top + height, left : left + width], images)
+def test_the_package_of_the_operating_system_is_found_and_named(tmp_path):
+    source = replace(write_source(tmp_path / "small", small_set(), packed=True), package="dataset-small")
+    assert find_package(source, tmp_path) == tmp_path / "small"
+    assert find_package(replace(source, package=""), tmp_path) is None
+    (tmp_path / "small" / "t10k-labels-idx1-ubyte.gz").unlink()
+    assert find_package(source, tmp_path) is None
+    hint = r"on Debian the package dataset-small holds the files \(in /usr/share/datasets/small, where"
+    with pytest.raises(StageError, match=rf"t10k-labels-idx1-ubyte: missing, .*{hint}"):
+        load_idx(source, tmp_path / "small")
 
+    def fail(*_):
+        raise StageError("no connection")
 
-def test_images_larger_than_the_frame():
-    with pytest.raises(StageError, match=r"prepare_images\.size_px: got 32, but the images are 28 x 40 px"):
-        pad_images(np.zeros((1, 40, 28), np.uint8), 32)
+    with pytest.raises(StageError, match=rf"no connection; {hint}"):
+        fetch_idx(source, tmp_path / "downloads", fail)

@@ -353,13 +353,19 @@ def test_a_judge_that_is_missing_or_no_ensemble_or_of_other_classes_is_named(run
         ({"only_true_failures": 1}, r"walk_corner_cases\.only_true_failures: got 1; allowed: a valid boolean"),
         ({"start_samples": [1, 1]}, r"walk_corner_cases\.start_samples: got \[1, 1\]; allowed: each index once"),
         ({"start_samples": [200]}, r"walk_corner_cases\.start_samples: got 200; allowed: 0 to 199"),
-        ({"figure_classes": [10]}, r"walk_corner_cases\.figure_classes: got 10; allowed: 0 to 9"),
     ],
 )
 def test_wrong_params_are_named(run, tmp_path, changes, message):
     with pytest.raises(StageError, match=message):
         run(**changes)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_figure_of_a_class_that_the_data_lack_is_left_out_and_named(run, caplog):
+    with caplog.at_level("INFO"):
+        out = run(figure_classes=[1, 10])
+    assert [path.name for path in out.glob("figures/fig5*.png")] == ["fig5_degradation_class1.png"]
+    assert "walk_corner_cases.figure_classes: 10: classes are 0 to 9; no figure 5" in caplog.text
 
 
 def test_a_missing_ranking_is_named(run, tmp_path):

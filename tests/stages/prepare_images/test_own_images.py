@@ -1,0 +1,350 @@
+"""The three ways to keep images of one's own: what is read, and each mistake."""
+
+import gzip
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.common.errors import StageError
+from stages.prepare_images.frame import Frame
+from stages.prepare_images.image_folder import natural_order, read_image_folder, read_picture
+from stages.prepare_images.mnist_format import read_mnist_format
+from stages.prepare_images.npz import read_npz
+from stages.prepare_images.own_images import check_class_names, frame_own, name_classes
+from stages.prepare_images.problems import BadImageError
+from tests.stages.prepare_images.idx_files import idx_bytes
+
+RANDOM = np.random.default_rng(7)
+COLOUR = RANDOM.integers(0, 256, (6, 20, 30, 3), np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def read_all(own):
+    return [(image.label.split, image.label.class_name, image.read()) for image in own.images]
+
+
+def test_npz_holds_what_was_saved(tmp_path):
+    np.savez(tmp_path / "images.npz", images=COLOUR, labels=LABELS, class_names=np.array(["x", "y/z", "w w"]))
+    own = read_npz(tmp_path, None)
+    assert own.class_names == ("x", "y/z", "w w")
+    assert not own.from_float
+    assert own.images[4].label.name == "images.npz:images[4]"
+    for (split, name, pixels), image, label in zip(read_all(own), COLOUR, LABELS, strict=True):
+        assert (split, name) == ("", own.class_names[label])
+        np.testing.assert_array_equal(pixels, image)
+    assert read_npz(tmp_path, ["p", "q", "r"]).class_names == ("p", "q", "r")
+
+
+def test_npz_with_a_split_in_one_file_or_in_two(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        folder.mkdir()
+    np.savez(
+        one / "images.npz",
+        train_images=COLOUR[:4], train_labels=LABELS[:4] + 5, test_images=COLOUR[4:], test_labels=LABELS[4:] + 5,
+    )  # fmt: skip
+    np.savez(two / "train.npz", images=COLOUR[:4], labels=LABELS[:4] + 5)
+    np.savez(two / "test.npz", images=COLOUR[4:], labels=LABELS[4:] + 5)
+    first, second = read_npz(one, None), read_npz(two, None)
+    assert first.class_names == second.class_names == ("5", "6", "7")
+    assert [image.label.split for image in first.images] == ["train"] * 4 + ["test"] * 2
+    for (a, b, x), (c, d, y) in zip(read_all(first), read_all(second), strict=True):
+        assert (a, b) == (c, d)
+        np.testing.assert_array_equal(x, y)
+
+
+def test_npz_floats_are_rounded_to_bytes(tmp_path):
+    levels = np.linspace(0, 1, 256).reshape(1, 16, 16)
+    np.savez(tmp_path / "images.npz", images=np.concatenate([levels, levels]).astype(np.float32), labels=np.arange(2))
+    own = read_npz(tmp_path, None)
+    assert own.from_float
+    np.testing.assert_array_equal(own.images[1].read().ravel(), np.arange(256))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": COLOUR}, "holds no array 'labels'; it holds: images; needed: images and labels, or train_images"),
+        ({"x": COLOUR}, "holds no array 'train_images'; it holds: x"),
+        ({"images": COLOUR[0, 0], "labels": LABELS}, r"shape is \[30, 3\]; allowed: \[N, H, W\]"),
+        ({"images": COLOUR.transpose(0, 3, 1, 2), "labels": LABELS}, r"channels last \(from \[N, C, H, W\]: "),
+        ({"images": COLOUR, "labels": LABELS[:5]}, r"labels has shape \[5\]; needed: \[6\]"),
+        ({"images": COLOUR, "labels": LABELS / 1}, "labels is of type float64; allowed: integers"),
+        ({"images": COLOUR.astype(int), "labels": LABELS}, r"is of type int64; give uint8 in 0 to 255, or floats"),
+        ({"images": COLOUR / 1, "labels": LABELS}, r"holds values from 0 to 255; give uint8"),
+        ({"images": COLOUR * np.nan, "labels": LABELS}, r"holds values from nan to nan; give uint8"),
+        ({"images": COLOUR[:0], "labels": LABELS[:0]}, "holds no images"),
+        ({"images": COLOUR, "labels": LABELS * 0}, r"number of classes is 1 \(0\); allowed: 2 to 256"),
+        ({"images": COLOUR, "labels": LABELS, "class_names": np.array(["a", "b"])}, "label 2 has no name: 2 cla"),
+        ({"images": COLOUR, "labels": LABELS, "class_names": np.arange(3)}, "class_names is int64 of shape"),
+        ({"images": COLOUR, "labels": LABELS.astype(object)}, "no readable .npz file .*without arrays of obj"),
+    ],
+)  # fmt: skip
+def test_npz_mistakes(tmp_path, arrays, message):
+    np.savez(tmp_path / "images.npz", **arrays)
+    with pytest.raises(StageError, match=message):
+        read_npz(tmp_path, None)
+
+
+def test_npz_damaged_or_not_there(tmp_path):
+    with pytest.raises(StageError, match=r"holds none of them; prepare_images.source npz needs images.npz alone, or"):
+        read_npz(tmp_path, None)
+    np.save(tmp_path / "array.npy", COLOUR)
+    (tmp_path / "array.npy").rename(tmp_path / "images.npz")
+    with pytest.raises(StageError, match="holds one array without a name"):
+        read_npz(tmp_path, None)
+    np.savez_compressed(tmp_path / "images.npz", images=COLOUR, labels=LABELS)
+    (tmp_path / "images.npz").write_bytes((tmp_path / "images.npz").read_bytes()[:-30])
+    with pytest.raises(StageError, match="no readable"):
+        read_npz(tmp_path, None)
+    (tmp_path / "train.npz").touch()
+    with pytest.raises(StageError, match=r"holds images\.npz, train\.npz; "):
+        read_npz(tmp_path, None)
+
+
+def test_npz_of_two_files_agree_on_names(tmp_path):
+    np.savez(tmp_path / "train.npz", images=COLOUR, labels=LABELS, class_names=np.array(["a", "b", "c"]))
+    np.savez(tmp_path / "test.npz", images=COLOUR, labels=LABELS, class_names=np.array(["a", "c", "b"]))
+    with pytest.raises(StageError, match=r"test.npz: its class_names differ from those in train.npz"):
+        read_npz(tmp_path, None)
+
+
+def save_folder(folder, classes, suffix="png"):
+    for name, rows in classes.items():
+        (folder / name).mkdir(parents=True)
+        for row in rows:
+            Image.fromarray(COLOUR[row]).save(folder / name / f"img{row + 8}.{suffix}")
+
+
+def test_folders_are_classes_in_natural_order(tmp_path):
+    save_folder(tmp_path, {"class 10": [0, 1, 2], "class 9": [3], ".hidden": [4]})
+    (tmp_path / "README.md").write_text("x")
+    (tmp_path / "class 9" / ".DS_Store").write_text("x")
+    (tmp_path / "class 9" / "Thumbs.db").write_text("x")
+    own = read_image_folder(tmp_path)
+    assert own.class_names == ("class 9", "class 10")
+    assert [image.label.name for image in own.images] == [
+        "class 9/img11.png", "class 10/img8.png", "class 10/img9.png", "class 10/img10.png",
+    ]  # fmt: skip
+    assert {image.label.split for image in own.images} == {""}
+    np.testing.assert_array_equal(own.images[2].read(), COLOUR[1])
+
+
+def test_folders_train_and_test_are_the_split(tmp_path):
+    save_folder(tmp_path / "train", {"a": [0], "b": [1]})
+    save_folder(tmp_path / "test", {"a": [2]})
+    own = read_image_folder(tmp_path)
+    assert [(image.label.split, image.label.name) for image in own.images] == [
+        ("train", "train/a/img8.png"), ("train", "train/b/img9.png"), ("test", "test/a/img10.png"),
+    ]  # fmt: skip
+    save_folder(tmp_path / "test", {"c": [2]})
+    with pytest.raises(StageError, match=r"test/c: no such class among those of train \(a, b\)"):
+        read_image_folder(tmp_path)
+
+
+def test_train_may_be_the_name_of_a_class(tmp_path):
+    save_folder(tmp_path, {"train": [0], "bus": [1]})
+    assert read_image_folder(tmp_path).class_names == ("bus", "train")
+
+
+def test_folder_mistakes(tmp_path):
+    with pytest.raises(StageError, match="number of classes is none; allowed: 2 to 256"):
+        read_image_folder(tmp_path)
+    (tmp_path / "test").mkdir()
+    with pytest.raises(StageError, match="holds test but not train; add it, or move the class folders up"):
+        read_image_folder(tmp_path)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(StageError, match="the class folders hold no files"):
+        read_image_folder(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with pytest.raises(StageError, match="link: a link to a folder, into which DVC does not look"):
+        read_image_folder(tmp_path)
+
+
+def test_natural_order():
+    names = ["b", "a10", "a9", "a", "10", "9", "09", "a9b2", "a9b10", "\N{SUPERSCRIPT TWO}"]
+    assert sorted(names, key=natural_order) == [
+        "09",
+        "9",
+        "10",
+        "a",
+        "a9",
+        "a9b2",
+        "a9b10",
+        "a10",
+        "b",
+        "\N{SUPERSCRIPT TWO}",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "jpg"])
+def test_pictures_of_each_format(tmp_path, suffix):
+    slope = np.broadcast_to(np.arange(0, 240, 8, np.uint8)[None, :, None], (20, 30, 3))
+    options = {"lossless": True} if suffix == "webp" else {"quality": 95} if suffix == "jpg" else {}
+    Image.fromarray(np.ascontiguousarray(slope)).save(tmp_path / f"x.{suffix}", **options)
+    read = read_picture(tmp_path / f"x.{suffix}").astype(int)
+    assert read.shape == (20, 30, 3)
+    assert np.abs(read - slope).max() <= (3 if suffix == "jpg" else 0)
+
+
+def test_modes_of_pictures(tmp_path):
+    grey = COLOUR[0, :, :, 0]
+    path = tmp_path / "x.png"
+
+    def again(picture, **options):
+        picture.save(path, **options)
+        return read_picture(path)
+
+    np.testing.assert_array_equal(again(Image.fromarray(grey)), grey)
+    np.testing.assert_array_equal(again(Image.fromarray(grey.astype(np.uint16) * 257)), grey)
+    np.testing.assert_array_equal(again(Image.fromarray(grey > 100)), (grey > 100) * 255)
+    assert again(Image.fromarray(COLOUR[0]).quantize(8)).shape == (20, 30, 3)
+    clear = np.dstack([COLOUR[0], np.full((20, 30), 255, np.uint8)])
+    clear[:10, :, 3] = 0
+    read = again(Image.fromarray(clear))
+    assert not read[:10].any()
+    np.testing.assert_array_equal(read[10:], COLOUR[0][10:])
+    assert again(Image.fromarray(clear).convert("LA")).shape == (20, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    np.testing.assert_array_equal(again(Image.fromarray(grey), exif=exif), np.rot90(grey, -1))
+
+
+def png_header(width, height):
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body)) + b"\0\0\0\0IDAT"
+
+
+def break_files(folder):
+    """Files that are no usable image: name -> kind and words of what is told."""
+    whole = folder / "whole.png"
+    Image.fromarray(COLOUR[0]).save(whole)
+    content = whole.read_bytes()
+    whole.unlink()
+    (folder / "cut.png").write_bytes(content[:-200])
+    (folder / "flipped.png").write_bytes(content[:60] + bytes([content[60] ^ 255]) + content[61:])
+    (folder / "nothing.jpg").touch()
+    (folder / "text.png").write_text("no image")
+    (folder / "notes.txt").write_text("notes")
+    (folder / "bomb.png").write_bytes(png_header(60_000, 60_000))
+    (folder / "large.png").write_bytes(png_header(9_000, 8_000))
+    (folder / "folder.png").mkdir()
+    (folder / "dangling.png").symlink_to(folder / "gone.png")
+    Image.fromarray(COLOUR[0]).save(folder / "really_a.png", format="GIF")
+    Image.fromarray(COLOUR[0]).save(
+        folder / "moving.webp", save_all=True, append_images=[Image.fromarray(COLOUR[1])], lossless=True
+    )
+    return {
+        "cut.png": ("unreadable", "OSError"), "flipped.png": ("unreadable", "Error"),
+        "nothing.jpg": ("empty", "no bytes"),
+        "text.png": ("unreadable", "UnidentifiedImageError"), "notes.txt": ("unreadable", "no image file"),
+        "bomb.png": ("unreadable", "DecompressionBomb"), "large.png": ("unreadable", "9000 x 8000 px"),
+        "folder.png": ("unreadable", "no image file"), "dangling.png": ("unreadable", "no image file"),
+        "really_a.png": ("unreadable", "Unidentified"), "moving.webp": ("unreadable", "2 pictures"),
+    }  # fmt: skip
+
+
+def test_pictures_that_cannot_be_read(tmp_path):
+    expected = break_files(tmp_path)
+    for name, (kind, words) in expected.items():
+        with pytest.raises(BadImageError, match=words) as caught:
+            read_picture(tmp_path / name)
+        assert caught.value.kind == kind, name
+    assert sorted(expected) == sorted(path.name for path in tmp_path.iterdir())
+
+
+def write_idx(folder, prefix="", tests="t10k", **changes):
+    arrays = {
+        f"{prefix}train-images-idx3-ubyte": COLOUR[:4, :, :, 0], f"{prefix}train-labels-idx1-ubyte": LABELS[:4],
+        f"{prefix}{tests}-images-idx3-ubyte": COLOUR[4:, :, :, 0], f"{prefix}{tests}-labels-idx1-ubyte": LABELS[4:],
+    }  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    for name, array in arrays.items():
+        content = idx_bytes(np.ascontiguousarray(changes.get(name, array)).astype(np.uint8))
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(("prefix", "tests"), [("", "t10k"), ("emnist-letters-", "test")])
+def test_mnist_format_holds_what_was_written(tmp_path, prefix, tests):
+    write_idx(tmp_path, prefix, tests)
+    packed = tmp_path / f"{prefix}train-images-idx3-ubyte"
+    (tmp_path / f"{packed.name}.gz").write_bytes(gzip.compress(packed.read_bytes()))
+    packed.unlink()
+    (tmp_path / f"{packed.name}.gz.dvc").write_text("outs")
+    own = read_mnist_format(tmp_path, ["a", "b", "c"])
+    assert [image.label.split for image in own.images] == ["train"] * 4 + ["test"] * 2
+    assert [name for _, name, _ in read_all(own)] == list("abcabc")
+    np.testing.assert_array_equal(own.images[5].read(), COLOUR[5, :, :, 0])
+    assert read_mnist_format(tmp_path, None).class_names == ("0", "1", "2")
+
+
+def test_mnist_format_mistakes(tmp_path):
+    with pytest.raises(StageError, match="needed is one file whose name holds train-images, found: none"):
+        read_mnist_format(tmp_path, None)
+    write_idx(tmp_path)
+    with pytest.raises(StageError, match=r"label 2 has no name: 2 class names .*prepare_images.class_names"):
+        read_mnist_format(tmp_path, ["a", "b"])
+    (tmp_path / "other-test-images").touch()
+    with pytest.raises(
+        StageError, match="t10k-images or test-images, found: other-test-images, t10k-images-idx3-ubyte;"
+    ):
+        read_mnist_format(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("train-labels-idx1-ubyte", np.zeros(3), "count mismatch: 4 in train-images-idx3-ubyte, 3 in train-labels"),
+        ("train-images-idx3-ubyte", np.zeros(4), r"has shape \[4\] and train-labels-idx1-ubyte \[4\]; needed"),
+        ("t10k-images-idx3-ubyte", np.zeros((2, 3, 5, 4)), r"has shape \[2, 3, 5, 4\]"),
+    ],
+)
+def test_mnist_format_files_that_do_not_fit(tmp_path, name, array, message):
+    write_idx(tmp_path, **{name: array})
+    with pytest.raises(StageError, match=message):
+        read_mnist_format(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a"], r"number of classes is 1 \(a\); allowed: 2 to 256"),
+        ([str(i) for i in range(257)], r"number of classes is 257 \(0, 1, 2\)"),
+        (["a", ""], "class name ''; allowed: 1 to 60 printable characters"),
+        (["a", " b"], "class name ' b'"),
+        (["a", "b\nc"], r"class name 'b\\nc'"),
+        (["a", "b" * 61], "class name 'bbb"),
+        (["a", "b", "a"], "class name 'a' occurs twice"),
+        (["a", "all"], "class name 'all' stands for no single class in tables; rename the class, for inst"),
+        (["a", "NA"], "class name 'NA' is read from a table as an empty cell; rename the class, for"),
+    ],
+)
+def test_wrong_class_names(names, message):
+    with pytest.raises(StageError, match=f"^here: {message}"):
+        check_class_names(names, "here")
+
+
+def test_classes_are_called_as_their_labels_or_as_wanted():
+    check_class_names([str(i) for i in range(256)], "here")
+    assert name_classes([7, -1, 3], None, "here") == {-1: "-1", 3: "3", 7: "7"}
+    assert name_classes([0, 2], ["a", "b", "c"], "here") == {0: "a", 1: "b", 2: "c"}
+    with pytest.raises(StageError, match="label -1 has no name"):
+        name_classes([-1, 0], ["a", "b"], "here")
+
+
+def test_framing_lists_problems_counts_changes_and_leaves_the_rest(tmp_path):
+    images = np.concatenate([COLOUR, COLOUR[:1], np.zeros((1, 20, 30, 3), np.uint8)])
+    labels = np.r_[LABELS, 0, 1]
+    np.savez(tmp_path / "images.npz", images=images, labels=labels)
+    framed, problems, changes = frame_own(read_npz(tmp_path, None), Frame(32, 1, "pad"))
+    assert [(problem.image.name, problem.kind) for problem in problems] == [
+        ("images.npz:images[7]", "empty"), ("images.npz:images[6]", "duplicate"),
+    ]  # fmt: skip
+    assert changes == {"converted_to_grey": 7, "converted_to_colour": 0, "padded": 7, "resized": 0}
+    whole = framed.select("")
+    assert whole.images.shape == (6, 1, 32, 32)
+    assert whole.labels.tolist() == LABELS.tolist()
+    assert framed.select("train").images.shape == (0, 1, 32, 32)
