@@ -15,6 +15,7 @@ from stages.corrupt_images.registry import Step
 
 Streams = Callable[[str, int], torch.Generator]
 PAIR = 2  # steps that make a grid
+LABEL_LENGTH = 34  # of a line below a panel, in characters
 GALLERY_COLUMNS = 2
 GALLERY_GAP_PX = 2
 GALLERY_PX_INCHES = 0.0145
@@ -53,9 +54,9 @@ def draw_severities_grid(
         names = [_label(level, down) for level in levels] if paired else [_words(step) for step in steps]
         axes.set_xticks(x_ticks, [_label(level, across) for level in levels])
         axes.set_yticks(y_ticks, names if number == 0 else [])
-        axes.set_xlabel(f"{_words(across)}: severity{_unit(across)}" if across else "severity")
+        axes.set_xlabel(_head(across, named=paired) if across else "severity")
         if number == 0 and down:
-            axes.set_ylabel(f"{_words(down)}: severity{_unit(down)}")
+            axes.set_ylabel(_head(down))
         change = np.abs(changed.astype(float) - copies).mean(axis=(1, 2, 3))
         changes += [(number, *cell, value) for cell, value in zip(cells, change, strict=True)]
     columns = [f"{step.key}_severity" for step in steps]
@@ -119,8 +120,10 @@ def _words(step: Step, *, key: bool = True) -> str:
     return (step.key if key else step.corruption.name).replace("_", " ")
 
 
-def _unit(step: Step) -> str:
-    return f" ({step.corruption.unit})" if _is_plain(step) else ""
+def _head(step: Step, *, named: bool = True) -> str:
+    name = f"{_words(step)}: severity" if named else "severity"
+    whole = f"{name} ({step.corruption.unit})" if _is_plain(step) else name
+    return whole if len(whole) <= LABEL_LENGTH else whole.replace(" (", "\n(", 1)
 
 
 def _label(severity: int, step: Step | None) -> str:

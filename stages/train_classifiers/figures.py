@@ -88,25 +88,19 @@ def draw_severities(correct: np.ndarray, severities: Severities) -> Drawing:
     """
     steps = list(severities.by_step)
     paired = len(steps) == PAIR
+    down, across = [f"{step}_severity" for step in steps] if paired else ["step", "severity"]
     if paired:
-        keys = [f"{step}_severity" for step in steps]
-        down, across = keys
-        images = pd.DataFrame(dict(zip(keys, severities.by_step.values(), strict=True)) | {"correct": correct})
+        images = pd.DataFrame({f"{step}_severity": drawn for step, drawn in severities.by_step.items()})
     else:
-        down, across = keys = ["step", "severity"]
-        images = pd.concat(
-            [
-                pd.DataFrame({"step": step, "severity": drawn, "correct": correct})
-                for step, drawn in severities.by_step.items()
-            ]
-        )
-    groups = images.groupby(keys, sort=paired)["correct"]
+        drawn_by_step = severities.by_step.items()
+        images = pd.concat([pd.DataFrame({"step": step, "severity": drawn}) for step, drawn in drawn_by_step])
+        images["step"] = pd.Categorical(images["step"], steps)  # sorted in the order of the recipe
+    images["correct"] = correct if paired else np.tile(correct, len(steps))
+    groups = images.groupby([down, across])["correct"]
     table = groups.agg(n="size", hits="sum").reset_index()
     table["accuracy"] = table["hits"] / table["n"]
     table["low"], table["high"] = wilson(table["hits"].to_numpy(), table["n"].to_numpy())
-    grid = table.pivot_table(index=down, columns=across, values="accuracy", sort=paired)
-    if not paired:
-        grid = grid.sort_index(axis=1)
+    grid = table.pivot_table(index=down, columns=across, values="accuracy")
     width, height = (4.4, 3.6) if paired else (5.4, 1.5 + 0.45 * len(steps))
     figure, axes = new_figure(1, 1, width=width, height=height)
     picture = axes[0, 0].imshow(grid.to_numpy(), cmap="RdBu", vmin=0, vmax=1, aspect="equal" if paired else "auto")
