@@ -1,8 +1,13 @@
-"""Whether gradients go through a classifier."""
+"""Does a classifier give gradients?"""
 
-from torch import nn
+from collections.abc import Callable
+
+import torch
 
 
-def is_differentiable(classifier: nn.Module) -> bool:
-    """What the classifier's attribute `differentiable` says; True where it has none, as in those trained here."""
+def is_differentiable(classifier: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+    """Whether gradients can be taken through a classifier: true unless its attribute `differentiable` says otherwise.
+
+    A module that wraps another one hands the attribute on.
+    """
     return bool(getattr(classifier, "differentiable", True))
