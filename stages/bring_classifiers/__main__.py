@@ -140,15 +140,15 @@ def _judge(trials: list[Trial], correct: np.ndarray, labels: np.ndarray, key: st
         f"{len(trial.after)} clean test images)"
         for trial in helping
     ]
+    best = " or ".join(each for each, trial in zip(advice, helping, strict=True) if trial.gain == helping[0].gain)
     if accuracy["low"] <= chance:
-        help_text = advice[0] if advice else "none of the usual mistakes explains it: check its weights and its input"
         raise StageError(
             f"{key}: {accuracy['value']:.3f} of {accuracy['n']} clean test images are right (95 % interval "
             f"{accuracy['low']:.3f} to {accuracy['high']:.3f}), which is no better than chance ({chance:.3f}); "
-            f"{help_text}"
+            f"{best or 'none of the usual mistakes explains it: check its weights and its input'}"
         )
     if helping and helping[0].gain >= LARGE_GAIN:
-        raise StageError(f"{key}: it is right far more often if it is fed otherwise: {advice[0]}")
+        raise StageError(f"{key}: it is right far more often if it is fed otherwise: {best}")
     return [f"{key}: it is right more often if it is fed otherwise; if that was not meant: {each}" for each in advice]
 
 

@@ -134,5 +134,6 @@ def _per_channel(values: Sequence[float] | None, name: str, channels: int) -> to
     if values is None:
         return None
     if len(values) not in (1, channels):
-        raise StageError(f"input.{name}: got {len(values)} numbers; allowed: 1 or {channels}, one per channel")
+        allowed = "1" if channels == 1 else f"1 or {channels}"
+        raise StageError(f"input.{name}: got {len(values)} numbers; allowed: {allowed}, one per channel")
     return torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)

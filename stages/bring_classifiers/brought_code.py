@@ -55,7 +55,7 @@ def modules_of(folder: Path) -> Iterator[None]:
     names = _modules_in(folder)
     for name in sorted(names):
         if name in OURS or name in sys.stdlib_module_names:
-            raise StageError(f"{folder / name}: has the name of a module of Python or of the stages; rename it")
+            raise StageError(f"{folder}: its module {name} has the name of one of Python or of the stages; rename it")
 
     def is_brought(module: str) -> bool:
         return module.split(".")[0] in names

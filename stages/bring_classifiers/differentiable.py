@@ -1,4 +1,4 @@
-"""Whether gradients go through a classifier."""
+"""Does a classifier give gradients?"""
 
 from collections.abc import Callable
 
@@ -6,5 +6,8 @@ import torch
 
 
 def is_differentiable(classifier: Callable[[torch.Tensor], torch.Tensor]) -> bool:
-    """What the classifier's attribute `differentiable` says; True where it has none, as in those trained here."""
+    """Whether gradients can be taken through a classifier: true unless its attribute `differentiable` says otherwise.
+
+    A module that wraps another one hands the attribute on.
+    """
     return bool(getattr(classifier, "differentiable", True))

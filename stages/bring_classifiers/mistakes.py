@@ -58,13 +58,7 @@ def list_changes(
     classifier: Adapter, options: dict[str, Any], mean: Sequence[float], std: Sequence[float]
 ) -> list[Change]:
     """The changes worth trying for a classifier; options: how its input is declared; mean, std: of the images."""
-    changes = [
-        Change(f"range [{low:g}, {high:g}]", f"set input.range: [{low:g}, {high:g}]", {"range": [low, high]})
-        for low, high in RANGES
-        if [low, high] != list(options["range"])
-    ]
-    other = "light_on_dark" if options["polarity"] == "dark_on_light" else "dark_on_light"
-    changes.append(Change("polarity", f"set input.polarity: {other}", {"polarity": other}))
+    changes = []
     if options["mean"] is None and options["std"] is None:
         means, stds = (", ".join(f"{value:.4f}" for value in values) for values in (mean, std))
         advice = f"set input.mean: [{means}] and input.std: [{stds}], the images' own"
@@ -72,6 +66,13 @@ def list_changes(
     else:
         advice = "leave out input.mean and input.std: the network normalises its input itself"
         changes.append(Change("no mean and std", advice, {"mean": None, "std": None}))
+    changes += [
+        Change(f"range [{low:g}, {high:g}]", f"set input.range: [{low:g}, {high:g}]", {"range": [low, high]})
+        for low, high in RANGES
+        if [low, high] != list(options["range"])
+    ]
+    other = "light_on_dark" if options["polarity"] == "dark_on_light" else "dark_on_light"
+    changes.append(Change("polarity", f"set input.polarity: {other}", {"polarity": other}))
     if options["size_px"] is not None and options["size_px"] < classifier.image_shape[-1]:
         fit = "resize" if options["fit"] == "crop" else "crop"
         changes.append(Change(f"fit {fit}", f"set input.fit: {fit}", {"fit": fit}))
@@ -113,17 +114,17 @@ def try_changes(
 def _compare(found: tuple[Change, np.ndarray], guesses: np.ndarray, labels: np.ndarray) -> Trial:
     """The trial of an order of classes, on the images on which it was not found."""
     change, names = found
-    half = np.arange(len(labels)) % 2 == 1
+    half = ~_halve(labels)
     return _trial(change, (guesses == labels)[half], (names[guesses] == labels)[half])
 
 
 def _find_order(classifier: Adapter, guesses: np.ndarray, labels: np.ndarray) -> tuple[Change, np.ndarray]:
-    """The assignment of outputs to classes with the most right answers (Kuhn 1955), found on every second image.
+    """The assignment of outputs to classes with the most right answers (Kuhn 1955), found on half of the images.
 
     Returns it with the class that each guess then stands for, int64 [classes].
     """
     classes = len(classifier.class_names)
-    half = np.arange(len(labels)) % 2 == 0
+    half = _halve(labels)
     counts = count_confusion(labels[half], guesses[half], classes)
     true_class, guess = linear_sum_assignment(counts, maximize=True)
     names = np.empty(classes, np.int64)
@@ -134,6 +135,13 @@ def _find_order(classifier: Adapter, guesses: np.ndarray, labels: np.ndarray) ->
     for label, output in enumerate(place):
         order[output] = classifier.class_names[int(names[label])]
     return Change("class order", f"set class_order: [{', '.join(order)}]"), names
+
+
+def _halve(labels: np.ndarray) -> np.ndarray:
+    """bool [N]: every second image of each class."""
+    half = np.empty(len(labels), bool)
+    half[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % 2 == 0
+    return half
 
 
 def _trial(change: Change, before: np.ndarray, after: np.ndarray) -> Trial:

@@ -10,7 +10,13 @@ import torch
 import yaml
 
 from stages.bring_classifiers.__main__ import main
+from stages.bring_classifiers.brought_folder import hash_files
+from stages.bring_classifiers.checkpoint import adapt, save_brought
+from stages.bring_classifiers.forms import read_network
+from stages.bring_classifiers.params import BringClassifierParams
 from tests.stages.bring_classifiers.bar_reader import write_brought
+
+NAMES = [str(label) for label in range(10)]
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +38,24 @@ def brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def bring(brought: Path, tiny_images: Path) -> Callable[[dict[str, Any]], Path]:
     """A function that runs the stage on an entry and returns its result folder."""
 
-    def run(entry: dict[str, Any], name: str = "mine", out: str = "data/bring_classifiers/mine") -> Path:
-        Path("params.yaml").write_text(yaml.safe_dump({"bring_classifiers": {name: entry}}), encoding="utf-8")
-        images = Path(os.path.relpath(tiny_images))
-        main(entry=name, folder=Path("data/brought", name), images=images, corrupted=images, out=Path(out))
-        return Path(out)
+    def run(entry: dict[str, Any]) -> Path:
+        Path("params.yaml").write_text(yaml.safe_dump({"bring_classifiers": {"mine": entry}}), encoding="utf-8")
+        images, out = Path(os.path.relpath(tiny_images)), Path("data/bring_classifiers/mine")
+        main(entry="mine", folder=brought, images=images, corrupted=images, out=out)
+        return out
 
     return run
+
+
+@pytest.fixture
+def keep(brought: Path) -> Callable[..., Path]:
+    """A function that writes the file of an entry as the stage does, without measuring it, and returns its path."""
+
+    def save(entry: dict[str, Any], name: str = "mine") -> Path:
+        section, folder = BringClassifierParams.model_validate(entry), brought.parent / name
+        key, path = f"bring_classifiers.{name}", Path(f"data/bring_classifiers/{name}/classifier.safetensors")
+        classifier = adapt(read_network(section, folder, key), section, (1, 32, 32), NAMES, key)
+        save_brought(path, classifier, section, folder, name, hash_files(folder))
+        return path
+
+    return save

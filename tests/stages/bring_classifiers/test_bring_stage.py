@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from safetensors.torch import save_file
 
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.bring_classifiers.loading import load_classifier
 from stages.common.errors import StageError
+from stages.common.weights import load_tensors, save_tensors
 from stages.prepare_images.store import read_images, to_unit
 from stages.rank_dimensions.inputs import load_networks
+from stages.train_classifiers.checkpoint import save_classifier
 from stages.train_classifiers.networks import Classifier
 from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
 
@@ -25,7 +26,7 @@ PROJECT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
 
 
-def test_from_a_shell_twice_gives_equal_bytes_and_the_file_is_the_classifier(brought, tiny_images, hash_folder):
+def test_twice_gives_equal_bytes_and_the_file_is_the_classifier(brought, bring, tiny_images, hash_folder):
     entry = {
         "load": "bars:Reader",
         "weights": "weights.pt",
@@ -33,20 +34,19 @@ def test_from_a_shell_twice_gives_equal_bytes_and_the_file_is_the_classifier(bro
         "input": {"size_px": 28, "mean": [0.1], "std": [0.3]},
     }
     write_brought(brought, mean=0.1, std=0.3, size=28)
-    Path("params.yaml").write_text(yaml.safe_dump({"bring_classifiers": {"mine": entry}}), encoding="utf-8")
+    one = bring(entry).rename("one")
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
-    stores = ["--images", str(tiny_images), "--corrupted", str(tiny_images)]
-    for out in ("data/one/mine", "data/two/mine"):
-        command = [sys.executable, "-m", "stages.bring_classifiers", "mine", "--folder", str(brought), *stores]
-        done = subprocess.run([*command, "--out", out], env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    hashes = hash_folder(Path("data/one"))
-    assert hashes == hash_folder(Path("data/two"))
+    command = [sys.executable, "-m", "stages.bring_classifiers", "mine", "--folder", "data/brought/mine"]
+    command += ["--images", str(tiny_images), "--corrupted", str(tiny_images), "--out", "data/bring_classifiers/mine"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    hashes = hash_folder(one)
+    assert hashes == hash_folder(Path("data/bring_classifiers/mine"))
     figures = ("usual_mistakes", "reliability", "confusion", "severities")
-    assert {f"mine/figures/{name}.{ending}" for name in figures for ending in ("png", "csv")} < set(hashes)
+    assert {f"figures/{name}.{ending}" for name in figures for ending in ("png", "csv")} < set(hashes)
     assert [path.name for path in sorted(brought.iterdir())] == ["bars.py", "weights.pt"]  # no bytecode left there
 
-    classifier = load_classifier(Path("data/one/mine/classifier.safetensors"), CPU)
+    classifier = load_classifier(Path("data/bring_classifiers/mine/classifier.safetensors"), CPU)
     test = read_images(tiny_images, "test")
     shown = (to_unit(test.images)[:, :, 2:30, 2:30] - 0.1) / 0.3
     names: dict[str, type[torch.nn.Module]] = {}
@@ -56,7 +56,7 @@ def test_from_a_shell_twice_gives_equal_bytes_and_the_file_is_the_classifier(bro
     logits = reader(shown)
     assert torch.allclose(classifier(to_unit(test.images)), logits, atol=1e-4)
 
-    metrics = json.loads(Path("data/one/mine/metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads(Path("data/bring_classifiers/mine/metrics.json").read_text(encoding="utf-8"))
     accuracy = (logits.argmax(1).numpy() == test.labels).mean()
     assert accuracy > 0.9
     for name in ("clean", "corrupted"):
@@ -66,48 +66,47 @@ def test_from_a_shell_twice_gives_equal_bytes_and_the_file_is_the_classifier(bro
     assert metrics["corrupted_half_test_accuracy"]["n"] == 25
     assert metrics["parameters"] == 10 * 20 * 28 + 2
     assert (metrics["form"], metrics["differentiable"], metrics["warnings"]) == ("load", True, [])
-    tried = pd.read_csv("data/one/mine/figures/usual_mistakes.csv").set_index("change")
+    tried = pd.read_csv("data/bring_classifiers/mine/figures/usual_mistakes.csv").set_index("change")
     assert (tried["n"] == np.where(tried.index == "class order", 25, 50)).all()
     assert tried.loc["polarity", "accuracy_after"] < 0.3 < tried.loc["polarity", "accuracy_before"]
 
 
-def test_weights_of_safetensors_of_torch_save_and_of_a_training_checkpoint_are_the_same(brought, bring, hash_folder):
+def test_weights_of_safetensors_of_torch_save_and_of_a_training_checkpoint_are_the_same(brought, keep, hash_folder):
     weights = bar_weights()
     save_file(weights, brought / "weights.safetensors")
     torch.save({"epoch": 3, "state_dict": {f"module.{name}": each for name, each in weights.items()}}, "checkpoint.pth")
     Path("checkpoint.pth").rename(brought / "checkpoint.pth")
-    first = load_classifier(bring(ENTRY) / "classifier.safetensors", CPU)
+    first = load_classifier(keep(ENTRY), CPU)
     for file in ("weights.safetensors", "checkpoint.pth"):
-        again = load_classifier(bring(ENTRY | {"weights": file}, out=f"data/x/{file}") / "classifier.safetensors", CPU)
+        again = load_classifier(keep(ENTRY | {"weights": file}), CPU)
         for name, tensor in first.state_dict().items():
             assert torch.equal(again.state_dict()[name], tensor)
 
 
-def test_a_module_that_reads_its_own_weights_needs_no_line_for_them(brought, bring, tiny_images):
+def test_a_module_that_reads_its_own_weights_needs_no_line_for_them(brought, keep, tiny_images):
     path = (brought / "weights.pt").resolve()
     load = f"\n\ndef build():\n    net = Reader()\n    net.load_state_dict(torch.load({str(path)!r}))\n    return net\n"
     (brought / "bars.py").write_text(SOURCE + load, encoding="utf-8")
-    bring({"load": "bars:build"})
-    classifier = load_classifier(Path("data/bring_classifiers/mine/classifier.safetensors"), CPU)
+    classifier = load_classifier(keep({"load": "bars:build"}), CPU)
     test = read_images(tiny_images, "test")
     assert (classifier(to_unit(test.images)).argmax(1).numpy() == test.labels).all()
 
 
-def test_two_that_have_modules_of_one_name_do_not_meet(brought, bring):
+def test_two_that_have_modules_of_one_name_do_not_meet(brought, keep):
     other = SOURCE.replace("return -self", "return -2 * self")
     (brought / "helper.py").write_text("FACTOR = 1\n", encoding="utf-8")
     write_brought(Path("data/brought/other"), other)
-    first = bring(ENTRY)
-    second = bring(ENTRY, name="other", out="data/bring_classifiers/other")
+    first, second = keep(ENTRY), keep(ENTRY, "other")
     images = torch.rand(3, 1, 32, 32)
-    one, two = (load_classifier(out / "classifier.safetensors", CPU) for out in (first, second))
+    one, two = (load_classifier(path, CPU) for path in (first, second))
     assert torch.allclose(2 * one(images), two(images))
     assert not {"bars", "helper"} & set(sys.modules)
 
 
-def test_trained_and_brought_come_from_the_same_loader_without_gradients(bring, tiny_classifier):
-    trained = load_classifier(tiny_classifier, CPU)
-    brought = load_classifier(bring(ENTRY) / "classifier.safetensors", CPU)
+def test_trained_and_brought_come_from_the_same_loader_without_gradients(keep):
+    save_classifier(Path("trained.safetensors"), Classifier("plain", classes=10, width=8))
+    trained = load_classifier(Path("trained.safetensors"), CPU)
+    brought = load_classifier(keep(ENTRY), CPU)
     assert isinstance(trained, Classifier)
     for classifier in (trained, brought):
         assert is_differentiable(classifier)
@@ -115,10 +114,10 @@ def test_trained_and_brought_come_from_the_same_loader_without_gradients(bring, 
         assert not any(parameter.requires_grad for parameter in classifier.parameters())
 
 
-def test_a_brought_classifier_that_views_its_maps_goes_through_the_generator(brought, bring, tiny_generator):
+def test_a_brought_classifier_that_views_its_maps_goes_through_the_generator(brought, keep, tiny_generator):
     """`x.view` takes no channels-last tensors, which the generator gives and which trained classifiers are set to."""
     (brought / "bars.py").write_text(SOURCE.replace(".flatten(1)", ".view(len(x), -1)"), encoding="utf-8")
-    path = bring(ENTRY) / "classifier.safetensors"
+    path = keep(ENTRY)
     generator, classifier = load_networks(tiny_generator, path, CPU)
     styles = torch.ones(4, generator.style_dimensions, requires_grad=True)
     images = generator.synthesize(styles).contiguous(memory_format=torch.channels_last)
@@ -127,8 +126,8 @@ def test_a_brought_classifier_that_views_its_maps_goes_through_the_generator(bro
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove"])
-def test_downstream_only_what_was_brought_is_loaded(brought, bring, change):
-    out = bring(ENTRY)
+def test_downstream_only_what_was_brought_is_loaded(brought, keep, change):
+    out = keep(ENTRY)
     if change == "edit":
         (brought / "bars.py").write_text(SOURCE + "\n", encoding="utf-8")
         found = r"bars\.py: expected SHA-256 [0-9a-f]{64}, found SHA-256 [0-9a-f]{64}"
@@ -139,26 +138,24 @@ def test_downstream_only_what_was_brought_is_loaded(brought, bring, change):
         (brought / "weights.pt").unlink()
         found = r"weights\.pt: expected SHA-256 [0-9a-f]{64}, found no such file"
     with pytest.raises(StageError, match=rf"^data/brought/mine/{found}; restore .*dvc repro bring_classifiers@mine"):
-        load_classifier(out / "classifier.safetensors", CPU)
+        load_classifier(out, CPU)
 
 
-def test_it_loads_from_another_folder_than_the_projects(bring, tmp_path, monkeypatch):
-    out = bring(ENTRY).resolve()
+def test_it_loads_from_another_folder_than_the_projects(keep, tmp_path, monkeypatch):
+    out = keep(ENTRY).resolve()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert load_classifier(out / "classifier.safetensors", CPU)(torch.rand(2, 1, 32, 32)).shape == (2, 10)
+    assert load_classifier(out, CPU)(torch.rand(2, 1, 32, 32)).shape == (2, 10)
 
 
-def test_images_of_another_shape_are_refused(bring):
-    classifier = load_classifier(bring(ENTRY) / "classifier.safetensors", CPU)
+def test_images_of_another_shape_are_refused(keep):
+    classifier = load_classifier(keep(ENTRY), CPU)
     with pytest.raises(StageError, match=r"images of shape \(1, 32, 32\), these have \(1, 28, 28\); bring it again"):
         classifier(torch.rand(2, 1, 28, 28))
 
 
-def test_a_file_that_holds_no_readable_entry_is_named(bring, tmp_path):
-    from stages.common.weights import load_tensors, save_tensors
-
-    out = bring(ENTRY) / "classifier.safetensors"
+def test_a_file_that_holds_no_readable_entry_is_named(keep, tmp_path):
+    out = keep(ENTRY)
     tensors, description = load_tensors(out, "brought classifier")
     save_tensors(out, tensors, description | {"entry": {"load": 3}})
     with pytest.raises(StageError, match=r"holds no classifier that this version can read .*; bring it again with"):
@@ -170,7 +167,6 @@ def test_a_file_that_holds_no_readable_entry_is_named(bring, tmp_path):
 
 
 def test_an_onnx_file_gives_the_same_answers_and_its_gradient(brought, bring, tiny_images):
-    pytest.importorskip("onnx")
     names: dict[str, type[torch.nn.Module]] = {}
     exec(SOURCE, names)  # noqa: S102 - the module that was brought
     reader = names["Reader"]().eval()

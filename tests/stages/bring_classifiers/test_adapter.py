@@ -1,0 +1,129 @@
+"""What a brought classifier is shown, and how its answers are read."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from stages.bring_classifiers.adapter import Adapter, fitting_matrix
+from stages.common.errors import StageError
+
+NAMES = ["a", "b", "c"]
+
+
+def adapter(network: nn.Module | None = None, shape: tuple[int, int, int] = (1, 6, 6), **options: object) -> Adapter:
+    return Adapter(network or nn.Identity(), shape, NAMES, **options)  # type: ignore[arg-type]
+
+
+def test_left_alone_an_image_is_shown_as_it_is() -> None:
+    images = torch.rand(3, 1, 6, 6)
+    assert torch.equal(adapter().prepare(images), images)
+    assert not list(adapter().state_dict())
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("size_px", [3, 5, 6, 9, 13])
+def test_resizing_is_that_of_pytorch(interpolation: str, size_px: int) -> None:
+    images = torch.rand(3, 1, 6, 6, dtype=torch.float64).float()
+    mode = "nearest-exact" if interpolation == "nearest" else interpolation
+    expected = functional.interpolate(images, size=size_px, mode=mode, antialias=interpolation != "nearest")
+    found = adapter(size_px=size_px, fit="resize", interpolation=interpolation).prepare(images)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_a_crop_keeps_the_middle() -> None:
+    images = torch.rand(2, 1, 6, 6)
+    assert torch.equal(adapter(size_px=4).prepare(images), images[:, :, 1:5, 1:5])
+    assert torch.equal(adapter(size_px=3).prepare(images), images[:, :, 1:4, 1:4])
+    assert fitting_matrix(6, 6, "crop", "bilinear") is None
+
+
+def test_polarity_range_mean_and_std_in_that_order() -> None:
+    images = torch.rand(2, 3, 6, 6)
+    options = {"polarity": "dark_on_light", "range": [-1, 3], "mean": [0.1, 0.2, 0.3], "std": [0.5, 1, 2]}
+    found = adapter(shape=(3, 6, 6), **options).prepare(images)
+    for channel, (mean, std) in enumerate(zip(options["mean"], options["std"], strict=True)):
+        expected = (-1 + 4 * (1 - images[:, channel]) - mean) / std
+        assert torch.allclose(found[:, channel], expected, atol=1e-6)
+
+
+def test_grey_is_repeated_and_colour_is_weighted_as_the_eye_does() -> None:
+    grey, colour = torch.rand(2, 1, 6, 6), torch.rand(2, 3, 6, 6)
+    assert torch.equal(adapter(channels=3).prepare(grey), grey.repeat(1, 3, 1, 1))
+    found = adapter(shape=(3, 6, 6), channels=1).prepare(colour)
+    expected = 0.299 * colour[:, 0] + 0.587 * colour[:, 1] + 0.114 * colour[:, 2]
+    assert torch.allclose(found[:, 0], expected)
+
+
+def test_the_shown_image_lies_rows_after_rows_in_memory() -> None:
+    images = torch.rand(2, 3, 6, 6).contiguous(memory_format=torch.channels_last)
+    assert adapter(shape=(3, 6, 6)).prepare(images).stride() == (108, 36, 6, 1)
+
+
+class Answers(nn.Module):
+    """Answers with what it is shown: three pixels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1)
+
+
+def test_softmax_gives_the_probabilities_back_down_to_zero() -> None:
+    logits = torch.tensor([[1.0, -2.0, 3.0], [40.0, 0.0, -40.0]])
+    shown = logits.softmax(1).view(2, 1, 1, 3)
+    shown[1, 0, 0, 2] = 0.0
+    read = adapter(Answers(), (1, 1, 3), outputs="probabilities")(shown)
+    assert torch.allclose(read.softmax(1), shown.flatten(1), atol=1e-7)
+    assert read.isfinite().all()
+    log = logits.log_softmax(1).view(2, 1, 1, 3)
+    assert torch.allclose(adapter(Answers(), (1, 1, 3), outputs="log_probabilities")(log).softmax(1), logits.softmax(1))
+
+
+def test_answers_come_in_the_order_of_the_data() -> None:
+    shown = torch.tensor([[[[10.0, 20.0, 30.0]]]])
+    read = adapter(Answers(), (1, 1, 3), class_order=["c", "a", "b"])(shown)
+    assert read.tolist() == [[20.0, 30.0, 10.0]]
+
+
+def test_the_gradient_is_that_of_differences() -> None:
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 9 * 9, 3), nn.Softmax(1)).double()
+    options = {"size_px": 9, "fit": "resize", "interpolation": "bicubic", "channels": 3, "range": [0, 255]}
+    options |= {"mean": [100.0], "std": [60.0, 50.0, 40.0], "polarity": "dark_on_light"}
+    built = adapter(network, outputs="probabilities", class_order=["b", "c", "a"], **options).double()
+    built.forward = lambda images: built.answer(images).clamp_min(1e-30).log()[:, built.order]  # in float64
+    assert torch.autograd.gradcheck(
+        built, torch.rand(2, 1, 6, 6, dtype=torch.float64, requires_grad=True), fast_mode=True
+    )
+
+
+def test_it_hands_on_whether_gradients_go_through() -> None:
+    opaque = nn.Identity()
+    opaque.differentiable = False  # type: ignore[assignment]
+    assert adapter().differentiable
+    assert not adapter(opaque).differentiable
+
+
+def test_images_do_not_meet_in_a_batch() -> None:
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(25, 3))
+    built = adapter(network, size_px=5, fit="resize")
+    images = torch.rand(7, 1, 6, 6)
+    parts = [built(images[first:last]) for first, last in pairwise((0, 1, 4, 7))]
+    assert np.allclose(built(images).detach(), torch.cat(parts).detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size_px": 7}, "input.size_px: got 7; a crop of 6 px is no larger; set input.fit: resize"),
+        ({"mean": [0.1, 0.2]}, "input.mean: got 2 numbers; allowed: 1, one per channel"),
+        ({"channels": 3, "std": [0.1, 0.2]}, "input.std: got 2 numbers; allowed: 1 or 3, one per channel"),
+    ],
+)
+def test_what_does_not_fit_the_images_is_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(StageError) as caught:
+        adapter(**options)
+    assert str(caught.value) == message

@@ -1,0 +1,109 @@
+"""What can be told of a classifier before its accuracy is looked at; the rest is in the table of wrong ways."""
+
+import pytest
+import torch
+from torch import nn
+
+from stages.bring_classifiers.adapter import Adapter
+from stages.bring_classifiers.brought_weights import check_numbers
+from stages.bring_classifiers.checks import check_constancy, check_gradient, check_outputs
+from stages.common.errors import StageError
+
+IMAGES = torch.tensor([[0.1, 0.2, 0.7], [0.3, 0.4, 0.3], [1.0, 0.0, 0.0]]).view(3, 1, 1, 3)
+
+
+class Scaled(nn.Module):
+    """The three pixels times a factor, and what a last layer makes of them."""
+
+    def __init__(self, factor: float, last: nn.Module | None = None) -> None:
+        super().__init__()
+        self.factor, self.last = factor, last or nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        last: torch.Tensor = self.last(self.factor * x.flatten(1))
+        return last
+
+
+def adapter(network: nn.Module, outputs: str = "logits") -> Adapter:
+    return Adapter(network, (1, 1, 3), ["a", "b", "c"], outputs=outputs)
+
+
+@pytest.mark.parametrize(
+    ("network", "declared", "told"),
+    [
+        (Scaled(1.0), "logits", "probabilities"),
+        (Scaled(1.0), "log_probabilities", "probabilities"),
+        (Scaled(9.0), "probabilities", "logits"),
+        (Scaled(9.0, nn.LogSoftmax(1)), "probabilities", "log_probabilities"),
+    ],
+)
+def test_the_kind_of_output_is_told(network: nn.Module, declared: str, told: str) -> None:
+    with pytest.raises(
+        StageError, match=rf"^key\.outputs: got {declared}, but .* look like {told}: .*outputs: {told}$"
+    ):
+        check_outputs(adapter(network, declared), IMAGES, "key")
+
+
+@pytest.mark.parametrize(
+    ("network", "declared"),
+    [
+        (Scaled(9.0), "logits"),
+        (Scaled(1.0), "probabilities"),
+        (Scaled(9.0, nn.LogSoftmax(1)), "log_probabilities"),
+        (Scaled(9.0, nn.LogSoftmax(1)), "logits"),  # its softmax is the same
+        (Scaled(9.0), "log_probabilities"),
+    ],
+)
+def test_what_is_declared_rightly_passes(network: nn.Module, declared: str) -> None:
+    classifier = adapter(network, declared)
+    assert check_outputs(classifier, IMAGES, "key") == []
+    check_constancy(classifier, IMAGES, "key")
+    assert check_gradient(classifier, IMAGES, "key") == []
+
+
+def test_a_saturated_softmax_is_a_warning_where_others_are_not() -> None:
+    (warning,) = check_gradient(adapter(Scaled(300.0, nn.Softmax(1)), "probabilities"), IMAGES[1:], "key")
+    assert warning.startswith("key: the gradient at 1 of 2 test images is 0, because the softmax inside")
+    with pytest.raises(StageError, match="the gradient at 2 of 2 test images is 0 everywhere"):
+        check_gradient(adapter(Scaled(1e5, nn.Softmax(1)), "probabilities"), IMAGES[::2], "key")
+
+
+class Distance(nn.Module):
+    """The distance of each pixel from 0, which has no slope at 0."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.flatten(1) ** 2).sqrt()
+
+
+def test_a_gradient_that_is_not_a_number_is_named() -> None:
+    with pytest.raises(StageError, match="the gradient at 1 of 3 test images is not finite"):
+        check_gradient(adapter(Distance()), IMAGES, "key")
+
+
+class Refusing(nn.Module):
+    """A network whose gradient fails."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = x.flatten(1).exp()
+        return out * out.add_(1)
+
+
+def test_a_gradient_that_fails_is_told_with_its_reason() -> None:
+    with pytest.raises(StageError, match=r"key: differentiating it fails \(RuntimeError: one of the variables needed"):
+        check_gradient(adapter(Refusing()), IMAGES, "key")
+
+
+def test_a_mask_may_hold_infinity_and_a_state_only_tensors() -> None:
+    network = nn.Linear(2, 2)
+    network.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    check_numbers(network, "key")
+    network.register_buffer("scale", torch.tensor([torch.nan]))
+    with pytest.raises(StageError, match="key: 1 of the 1 numbers of scale are not finite"):
+        check_numbers(network, "key")
+
+    class Extra(nn.Linear):
+        def get_extra_state(self) -> dict[str, int]:
+            return {"steps": 3}
+
+    with pytest.raises(StageError, match="key: _extra_state of its state dict is a dict, which cannot be kept"):
+        check_numbers(Extra(2, 2), "key")

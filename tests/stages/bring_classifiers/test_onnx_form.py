@@ -1,0 +1,76 @@
+"""ONNX files: converted, compared with ONNX's own reference, and each fault named."""
+
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from stages.bring_classifiers.onnx_form import NEWEST_OPSET, check_conversion, convert_onnx
+from stages.common.errors import StageError
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A network of one linear layer, as opset 13 writes it: y = x W + b for x [N, 3]."""
+    return write(tmp_path / "net.onnx", [helper.make_node("Gemm", ["x", "W", "b"], ["y"])], 13)
+
+
+def write(path: Path, nodes: list[onnx.NodeProto], opset: int) -> Path:
+    weights = [
+        helper.make_tensor("W", TensorProto.FLOAT, [3, 2], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+        helper.make_tensor("b", TensorProto.FLOAT, [2], [0.5, -0.5]),
+    ]
+    shapes = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 3), ("y", 2))
+    ]
+    graph = helper.make_graph(nodes, "net", shapes[:1], shapes[1:], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("opset", [13, NEWEST_OPSET, 21])
+def test_the_network_answers_as_the_file_says(tmp_path: Path, opset: int) -> None:
+    nodes = [helper.make_node("Gemm", ["x", "W", "b"], ["h"]), helper.make_node("Identity", ["h"], ["y"])]
+    path = write(tmp_path / "net.onnx", nodes, opset)
+    network = convert_onnx(path, "key")
+    images = torch.rand(4, 3, requires_grad=True)
+    weight = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert torch.allclose(network(images), images @ weight + torch.tensor([0.5, -0.5]))
+    (gradient,) = torch.autograd.grad(network(images)[:, 0].sum(), images)
+    assert torch.equal(gradient, weight[:, 0].expand(4, 3))
+    check_conversion(path, network, images.detach(), "key")
+
+
+def test_another_answer_than_the_references_is_an_error(file: Path) -> None:
+    network = convert_onnx(file, "key")
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    with pytest.raises(StageError, match=r"key: .*net\.onnx answers otherwise after the conversion .* \(by up to "):
+        check_conversion(file, network, torch.rand(2, 3), "key")
+
+
+def test_a_missing_a_damaged_and_an_unknown_file_are_named(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(StageError, match=r"key: no file .*gone\.onnx; ONNX files there: net\.onnx"):
+        convert_onnx(tmp_path / "gone.onnx", "key")
+    (tmp_path / "cut.onnx").write_bytes(file.read_bytes()[:40])
+    with pytest.raises(StageError, match=r"key: .*cut\.onnx cannot be converted to PyTorch \(.*; export it again with"):
+        convert_onnx(tmp_path / "cut.onnx", "key")
+    nodes = [helper.make_node("Gemm", ["x", "W", "b"], ["h"]), helper.make_node("Hardmax", ["h"], ["y"])]
+    with pytest.raises(StageError, match=r"cannot be converted .*Hardmax.*bring the PyTorch module itself with load"):
+        convert_onnx(write(tmp_path / "hard.onnx", nodes, 13), "key")
+
+
+def test_without_the_extra_the_message_says_how_to_install_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx2torch", None)  # as if it were not installed
+    with pytest.raises(
+        StageError, match=r"key: ONNX files need .*install them with: pip install 'failure-atlas\[onnx\]'"
+    ):
+        convert_onnx(file, "key")
+
+
+def test_nothing_stands_in_for_torchvision_afterwards(file: Path) -> None:
+    convert_onnx(file, "key")
+    assert getattr(sys.modules.get("torchvision"), "__file__", "absent or real") is not None

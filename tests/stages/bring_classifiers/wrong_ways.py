@@ -1,0 +1,184 @@
+"""Wrong ways to bring a classifier, and what the stage says to each: the table of CONTRIBUTING.md."""
+
+import json
+import os
+import pickle
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from stages.bring_classifiers.__main__ import main
+from stages.bring_classifiers.loading import load_classifier
+from stages.common.errors import StageError
+from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
+
+BEGIN, END = "<!-- wrong ways: begin -->", "<!-- wrong ways: end -->"
+RESULT = Path("data/bring_classifiers/mine")
+ORDER = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
+CALL = "bands = self.bands(x[:, :, 4:-4]).flatten(1)"
+ANSWER = "return -self.sharpness * (bands - self.level) ** 2"
+
+
+@dataclass(frozen=True)
+class Way:
+    """What somebody did; entry: of params, added to the right one; prepare: what is wrong with the folder.
+
+    warned: the stage goes on, and says so in metrics.json.
+    """
+
+    name: str
+    entry: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Path], object] = lambda _: None
+    warned: bool = False
+    after: Callable[[Path], object] | None = None
+
+
+def code(old: str, new: str, **options: float) -> Callable[[Path], object]:
+    """Bring a network with a line of its code changed; options: of `bar_weights`."""
+    assert old in SOURCE
+    changed = SOURCE.replace(old, new)
+    return lambda folder: write_brought(folder, changed, **options)
+
+
+def weights(change: Callable[[dict[str, torch.Tensor]], object], **options: float) -> Callable[[Path], object]:
+    """Bring weights that were changed in place; options: of `bar_weights`."""
+
+    def prepare(folder: Path) -> None:
+        held = bar_weights(**options)  # type: ignore[arg-type]
+        change(held)
+        torch.save(held, folder / "weights.pt")
+
+    return prepare
+
+
+def shuffle(held: dict[str, torch.Tensor]) -> None:
+    held["bands.weight"] = held["bands.weight"][ORDER]
+
+
+def pickle_whole(folder: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), folder / "model.pt")
+
+
+WAYS = [
+    Way("the folder is empty", prepare=lambda folder: [path.unlink() for path in folder.iterdir()]),
+    Way("another module is named", {"load": "model:Reader"}),
+    Way("another function or class is named", {"load": "bars:build"}),
+    Way("the code needs a package that is not there", prepare=code("import torch\n", "import torch\nimport timmm\n")),
+    Way(
+        "a file has the name of one of Python's modules",
+        prepare=lambda folder: (folder / "random.py").write_text("", encoding="utf-8"),
+    ),
+    Way("arguments that the code does not know", {"arguments": {"width": 64}}),
+    Way(
+        "the function returns no network",
+        {"load": "bars:build"},
+        code("class R", "def build():\n    return {}\n\n\nclass R"),
+    ),
+    Way("the weights are another file", {"weights": "best.pt"}),
+    Way("the weights are forgotten", {"weights": None}),
+    Way("the whole model was pickled", {"weights": "model.pt"}, pickle_whole),
+    Way(
+        "a pickle file",
+        {"weights": "model.pkl"},
+        lambda folder: (folder / "model.pkl").write_bytes(pickle.dumps(bar_weights(), protocol=2)),
+    ),
+    Way(
+        "a safetensors file was cut",
+        {"weights": "weights.safetensors"},
+        lambda folder: (folder / "weights.safetensors").write_bytes(b"\x40\0\0\0\0\0\0\0{"),
+    ),
+    Way("the state dict is another network's", prepare=weights(lambda held: held.update({"scale": held.pop("level")}))),
+    Way("the network has another size", {"arguments": {"size": 28}}),
+    Way("weights with NaN", prepare=weights(lambda held: held["bands.weight"][3, 0, 0].fill_(float("nan")))),
+    Way(
+        "images of another size than it was trained on",
+        {"arguments": {"size": 28}},
+        code(CALL, "bands = self.bands(x[:, :, 4:-4]).reshape(len(x), 10)", size=28),
+    ),
+    Way("one channel instead of three", {"arguments": {"channels": 3}}, weights(lambda _: None, channels=3)),
+    Way("a crop larger than the image", {"input": {"size_px": 64}}),
+    Way("three means for one channel", {"input": {"mean": [0.4, 0.4, 0.4], "std": [0.2]}}),
+    Way("nine classes", {"arguments": {"classes": 9}}, weights(lambda held: held.update(nine(held)))),
+    Way("features beside the logits", prepare=code(ANSWER, "return bands, bands")),
+    Way("classes instead of scores", prepare=code(ANSWER, "return (bands - self.level).abs().argsort(1)")),
+    Way("NaN or infinity in the answers", prepare=code(ANSWER, "return (bands - 0.5).relu().log()")),
+    Way(
+        "softmax inside, declared as logits",
+        prepare=code(ANSWER, ANSWER.replace("return ", "return (") + ").softmax(1)"),
+    ),
+    Way("logits declared as probabilities", {"outputs": "probabilities"}),
+    Way(
+        "sigmoids instead of logits", prepare=code(ANSWER, ANSWER.replace("return ", "return (1 ") + ").sigmoid()"),
+        warned=True,
+    ),
+    Way(
+        "dropout that evaluation mode does not turn off",
+        prepare=code("def forward(self, x):\n", "def forward(self, x):\n        x = nn.functional.dropout(x, 0.2)\n"),
+    ),
+    Way(
+        "statistics of the batch in evaluation mode",
+        prepare=code("def forward(self, x):\n", "def forward(self, x):\n        x = x - x.mean(0)\n"),
+    ),
+    Way("the gradient is cut", prepare=code(CALL, f"{CALL}.detach()")),
+    Way("an operation without a slope", prepare=code(CALL, CALL.replace("x[", "x.mul(9).round().div(9)["))),
+    # What each class has from the start decides where the evidence is weak.
+    Way("another range of values", prepare=code(ANSWER, f"bands = bands / 255\n        {ANSWER} + torch.arange(10)")),
+    Way("dark digits on light", prepare=weights(lambda held: held.update({"level": torch.tensor(-0.5)}))),
+    Way(
+        "mean and std forgotten",
+        prepare=code(ANSWER, f"{ANSWER} + torch.arange(10)", mean=0.14, std=0.19),
+    ),
+    Way(
+        "mean and std applied twice",
+        {"input": {"mean": [0.1], "std": [0.2]}},
+        code(CALL, CALL.replace("x[", "((x - 0.1) / 0.2)["), mean=0.1, std=0.2),
+    ),
+    Way("outputs in another order", prepare=weights(shuffle)),
+    Way("names of other classes", {"class_order": ["zero", *range(1, 10)]}),
+    Way("rows and columns swapped", prepare=code(CALL, CALL.replace("x[", "x.mT["))),
+    Way("weights that know nothing", prepare=weights(lambda held: held["bands.weight"].fill_(1e-3))),
+    Way("a file was changed after it was brought", after=lambda folder: (folder / "bars.py").write_text(SOURCE + "#")),
+]  # fmt: skip
+
+
+def nine(held: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {"bands.weight": held["bands.weight"][:9]}
+
+
+def message_of(way: Way, images: Path) -> str:
+    """What the stage says, in the current folder, which is empty; images: a store as `tiny_images`."""
+    folder = write_brought(Path("data/brought/mine"))
+    way.prepare(folder)
+    entry = {name: value for name, value in (ENTRY | way.entry).items() if value is not None}
+    Path("params.yaml").write_text(yaml.safe_dump({"bring_classifiers": {"mine": entry}}), encoding="utf-8")
+    store = Path(os.path.relpath(images))
+    torch.manual_seed(1)  # of the dropout that is never turned off
+    try:
+        main(entry="mine", folder=folder, images=store, corrupted=store, out=RESULT)
+        if way.after is not None:
+            way.after(folder)
+            load_classifier(RESULT / "classifier.safetensors", torch.device("cpu"))
+    except StageError as error:
+        assert not way.warned
+        return str(error)
+    assert way.warned, f"{way.name}: nothing is said"
+    (warning,) = json.loads((RESULT / "metrics.json").read_text(encoding="utf-8"))["warnings"]
+    return f"(warning) {warning}"
+
+
+def find_table(document: str) -> re.Match[str]:
+    """The table in the text of CONTRIBUTING.md, between the two comments that mark it."""
+    found = re.search(f"(?<={BEGIN}\n\n).*?(?=\n\n{END})", document, re.DOTALL)
+    assert found, f"CONTRIBUTING.md holds no {BEGIN}, empty line, table, empty line, {END}"
+    return found
+
+
+def table_of(messages: dict[str, str]) -> str:
+    """Way -> message as a Markdown table."""
+    rows = [f"| {name} | {message.replace('|', '&#124;')} |" for name, message in messages.items()]
+    return "\n".join(["| what is wrong | what the stage says |", "|---|---|", *rows])
