@@ -34,6 +34,10 @@ from stages.train_classifiers.evaluation import predict
 from stages.train_classifiers.examination import draw_examination, examine, mark
 
 PROBED = 24  # test images that are looked at one by one
+UNPINNED = (
+    "no hash pins what the server runs; all results hold for the answers that it gave. Keep a file in the folder that "
+    "names the model and its version, and change it when the server's model changes"
+)
 TRIED = 500  # test images on which the usual mistakes are tried
 
 
@@ -63,6 +67,8 @@ def main(
     classifier.to(device).requires_grad_(False)
     rebuild = partial(_rebuild, network, section, tests["clean"].images.shape[1:], class_names, device)
     warnings = _check(classifier, rebuild, tests["clean"], key)
+    if section.url is not None:
+        warnings.append(f"{key}.url: {UNPINNED}")
     if section.onnx is not None:
         shown = to_unit(tests["clean"].images[:2]).to(device)
         check_conversion(folder / section.onnx, network, classifier.prepare(shown), f"{key}.onnx")

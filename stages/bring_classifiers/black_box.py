@@ -45,7 +45,7 @@ class BlackBox(nn.Module):
         except Exception as error:
             raise StageError(
                 f"{self.name}: failed on images of shape {images.shape} with {type(error).__name__}: {error}; "
-                "call it by hand with such an array, float32 in the range that `input` declares"
+                "correct its code, or set input.size_px, input.channels and input.range to what it takes"
             ) from error
         outputs = self._check(answer, len(images))
         self.classes = outputs.shape[1]

@@ -6,8 +6,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from stages.bring_classifiers.black_box import BlackBox
 from stages.bring_classifiers.brought_code import import_from, modules_of, tell
 from stages.bring_classifiers.brought_weights import fit_weights, read_weights
+from stages.bring_classifiers.http_predictor import HttpPredictor
 from stages.bring_classifiers.onnx_form import convert_onnx
 from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.errors import StageError
@@ -19,8 +21,6 @@ def build_network(entry: BringClassifierParams, folder: Path, key: str) -> nn.Mo
     folder: what was brought.  key: the entry's place in params.
     Raises StageError that names the key, what it held and what is allowed.
     """
-    if entry.form not in BUILDERS:
-        raise StageError(f"{key}.{entry.form}: this form cannot be brought yet; allowed: {', '.join(BUILDERS)}")
     network = BUILDERS[entry.form](entry, folder, f"{key}.{entry.form}")
     return network.float().eval()
 
@@ -68,9 +68,32 @@ def _onnx(entry: BringClassifierParams, folder: Path, key: str) -> nn.Module:
     return convert_onnx(folder / entry.onnx, key)
 
 
+def _predict(entry: BringClassifierParams, folder: Path, key: str) -> nn.Module:
+    assert entry.predict is not None  # noqa: S101 - for the type checker: the form says so
+    with modules_of(folder):
+        predict = import_from(folder, entry.predict, key)
+    if isinstance(predict, nn.Module):
+        raise StageError(f"{key}: {entry.predict} is a torch.nn.Module; bring it with load, which keeps its gradients")
+    if isinstance(predict, type) or not callable(predict):
+        raise StageError(
+            f"{key}: {entry.predict} is a {type(predict).__name__}; name a function of a NumPy array [N, C, H, W]"
+        )
+    return BlackBox(predict, key)
+
+
+def _url(entry: BringClassifierParams, folder: Path, key: str) -> nn.Module:  # noqa: ARG001 - as the other forms
+    assert entry.url is not None  # noqa: S101 - for the type checker: the form says so
+    return BlackBox(HttpPredictor(entry.url), key)
+
+
 def _same(one: nn.Module, two: nn.Module) -> bool:
     first, second = one.state_dict(), two.state_dict()
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-BUILDERS: dict[str, Callable[[BringClassifierParams, Path, str], nn.Module]] = {"load": _load, "onnx": _onnx}
+BUILDERS: dict[str, Callable[[BringClassifierParams, Path, str], nn.Module]] = {
+    "load": _load,
+    "onnx": _onnx,
+    "predict": _predict,
+    "url": _url,
+}

@@ -25,7 +25,7 @@ from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
 from stages.compare_rankings.attfind import count_passes, find_effects
-from stages.compare_rankings.checks import check_agreement, check_sizes, count_small_budget
+from stages.compare_rankings.checks import check_agreement
 from stages.compare_rankings.figures import draw_comparison, draw_influence
 from stages.compare_rankings.gradients import PROBABILITY, average_gradients
 from stages.compare_rankings.influence import bound_directions
@@ -38,13 +38,14 @@ from stages.compare_rankings.rankers import ATTFIND, GRADIENTS, SMALL, build_met
 from stages.compare_rankings.ranking_pass import pass_gradients
 from stages.compare_rankings.samples import draw_styles, take_balanced, weigh_classes
 from stages.compare_rankings.shifts import judge_outcome, measure_shifts, select_cell
+from stages.compare_rankings.slopes import choose_slopes
 from stages.compare_rankings.stability import judge_influence
-from stages.compare_rankings.summary import choose_best, summarize_comparison, tell_comparison
+from stages.compare_rankings.summary import choose_best, summarize_comparison, tell_comparison, tell_slopes
 from stages.compare_rankings.tables import UNMOVED, tabulate_cells, tabulate_influence, tabulate_methods
 from stages.compare_rankings.walks import LEVEL, collect_directions, walk_coarsely
 from stages.name_directions.names import read_names
 from stages.rank_dimensions.inputs import load_networks, read_samples
-from stages.rank_dimensions.ranking import read_ranking
+from stages.rank_dimensions.ranking import SCORE_BY, read_ranking
 from stages.train_judges.ensemble import ask, load_judge
 
 BAND = 0.95  # share of random directions in the band of the figure
@@ -64,6 +65,7 @@ def main(
 ) -> None:
     """Compare rankings of style dimensions on samples that none of them saw, and test which dimensions are influential.
 
+    With a classifier that gives no gradients, their place is taken by central differences on fewer samples.
     Leaves comparison.csv, shifts.csv, influence.csv, metrics.json and figures of the comparison and of the influence.
     """
     section = load_section(params, CompareRankingsParams, "compare_rankings")
@@ -73,7 +75,8 @@ def main(
     ensemble = load_judge(require(judge, "train_judges"), whole.class_names, device)
     words = read_names(names)
     dimensions = network.style_dimensions
-    check_sizes(params, section, len(whole.styles), dimensions, network.num_classes)
+    std = whole.styles.std(axis=0, ddof=1, dtype=np.float64)
+    slopes = choose_slopes(params, section, under_test, std, len(whole.styles), network.num_classes)
     published = read_ranking(ranking) if ranking is not None else None
 
     def stream(name: str) -> np.random.Generator:
@@ -82,28 +85,28 @@ def main(
     # What the rankings see: one set of samples, of which the cheaper ones take the first of every class.
     rows = take_balanced(whole.true_class, section.samples)
     styles, true_class = whole.styles[rows], whole.true_class[rows]
-    std = whole.styles.std(axis=0, ddof=1, dtype=np.float64)
-    few = count_small_budget(section.attfind_samples, dimensions)
+    ranked = take_balanced(true_class, slopes.samples)
     started = time.monotonic()
-    with Progress("gradients", len(styles), "samples") as progress:
+    with Progress("slopes" if slopes.told else "gradients", len(ranked), "samples") as progress:
         gradients = pass_gradients(
             network.synthesize,
             under_test,
-            styles,
-            true_class,
+            styles[ranked],
+            true_class[ranked],
             std,
-            few=few,
+            few=slopes.few or len(ranked),
             split_halves=section.split_halves,
             replicates=section.bootstrap_replicates,
             random=stream("halves"),
-            batch_size=section.batch_size,
+            batch_size=slopes.batch_size,
             device=device,
             on_batch=progress.advance,
+            differentiate=slopes.differentiate,
         )
-    logging.info("gradients of %d samples: %.1f s", len(styles), time.monotonic() - started)
+    logging.info("gradients of %d samples: %.1f s", len(ranked), time.monotonic() - started)
     agreement = {}
     if ranking is not None and published is not None:
-        same = len(styles) == len(whole.styles)
+        same = len(ranked) == len(whole.styles) and not slopes.told and SCORE_BY not in published
         agreement = check_agreement(ranking / "ranking.csv", published, gradients.scores["paper"], whole=same)
     started = time.monotonic()
     tried = take_balanced(true_class, section.attfind_samples)
@@ -130,8 +133,9 @@ def main(
         gradients,
         effects,
         principal,
-        samples=len(styles),
-        few=few,
+        samples=len(ranked),
+        passes=slopes.passes,
+        few=slopes.few,
         attfind_samples=len(tried),
         count=count,
         random_draws=section.random_draws,
@@ -165,9 +169,10 @@ def main(
             on_cell=progress.advance,
         )
     unmoved = judge_outcome(reader.classifier(fresh), fresh_class)
+    cheapest = FULL if slopes.few is None else SMALL
     best, best_full, reference = (
         choose_best((m.label for m in rivals if m.name in names and m.budget == budget), choice)
-        for names, budget in ((GRADIENTS, SMALL), (GRADIENTS, FULL), (ATTFIND, FULL))
+        for names, budget in ((GRADIENTS, cheapest), (GRADIENTS, FULL), (ATTFIND, FULL))
     )
 
     starts = np.stack([whole.styles[whole.true_class == index].mean(axis=0) for index in range(network.num_classes)])
@@ -186,7 +191,7 @@ def main(
             on_end=progress.advance,
         )
 
-    second, second_class = draw_styles(network, len(styles) // 2, stream("second population"))
+    second, second_class = draw_styles(network, len(ranked) // 2, stream("second population"))
     with Progress("gradients of a second population", len(second), "samples") as progress:
         other = average_gradients(
             network.synthesize,
@@ -194,9 +199,10 @@ def main(
             second,
             second_class,
             {PROBABILITY: weigh_classes(second_class, np.ones((1, len(second))))},
-            batch_size=section.batch_size,
+            batch_size=slopes.batch_size,
             device=device,
             on_batch=progress.advance,
+            differentiate=slopes.differentiate,
         )[PROBABILITY][0]
     effect, error = gradients.mean * std, gradients.moments.global_standard_error() * std
     influence = judge_influence(
@@ -206,7 +212,7 @@ def main(
         other * std,
         error,
         fdr=section.fdr,
-        samples=len(styles),
+        samples=len(ranked),
     )
 
     resamples = draw_resamples(held_out, stream("resamples"))
@@ -216,7 +222,8 @@ def main(
     shifts = tabulate_cells(methods, outcomes, unmoved)
     table = tabulate_influence(network.style_layout(), words, influence.columns)
     metrics = {
-        "samples": len(styles),
+        "samples": len(ranked),
+        **slopes.told,
         "style_dimensions": dimensions,
         **summarize_comparison(methods, own_cell, unmoved, best, best_full, reference, resamples),
         **influence.metrics,
@@ -230,8 +237,10 @@ def main(
     write_csv(out / "shifts.csv", shifts)
     write_csv(out / "influence.csv", table)
     lines = shifts[(shifts["method"] == UNMOVED) | (shifts["k"] == section.headline_k)].reset_index(drop=True)
-    save_figure(draw_comparison(lines, comparison, *headline), out / "figures" / "comparison.png", lines)
-    save_figure(draw_influence(table, bound_directions(effect, BAND), BAND), out / "figures" / "influence.png", table)
+    figure = draw_comparison(lines, comparison, *headline, note=tell_slopes(slopes.told))
+    save_figure(figure, out / "figures" / "comparison.png", lines)
+    figure = draw_influence(table, bound_directions(effect, BAND), BAND, note=tell_slopes(slopes.told))
+    save_figure(figure, out / "figures" / "influence.png", table)
     write_json(out / "metrics.json", metrics)
 
 

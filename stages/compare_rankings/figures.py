@@ -14,14 +14,16 @@ from stages.compare_rankings.tables import UNMOVED
 from stages.name_directions.names import shorten_name
 
 BARS = 20
+HOLLOW = "hollow: at 1/50 of AttFind's cost"
 INTERVAL = 1.96  # standard errors on each side: 95 %
 RANDOM = "random"
 
 
-def draw_comparison(cells: pd.DataFrame, methods: pd.DataFrame, k: int, shift_std: float) -> Figure:
+def draw_comparison(cells: pd.DataFrame, methods: pd.DataFrame, k: int, shift_std: float, note: str = "") -> Figure:
     """Mean probability against shift for each method, and the headline cell of all methods with intervals.
 
     cells: the rows of `tabulate_cells` that move k directions, and the unmoved.  methods: of `tabulate_methods`.
+    note: on the gradients, where they are differences, which have no small budget.
     """
     figure, axes = new_figure(1, 3, width=12.5, height=4.4)
     names = list(dict.fromkeys(methods["method"]))
@@ -31,7 +33,7 @@ def draw_comparison(cells: pd.DataFrame, methods: pd.DataFrame, k: int, shift_st
     samples = int(methods["n"].iloc[0])
     title = f"{k} directions by {shift_std:g} std, n = {samples} held-out samples"
     _draw_dots(axes[0, 1], ordered, "probability", colors)
-    axes[0, 1].set(xlabel="mean true-class softmax", title=f"{title}\nhollow: at 1/50 of AttFind's cost")
+    axes[0, 1].set(xlabel="mean true-class softmax", title=f"{title}\n{note or HOLLOW}")
     _draw_dots(axes[0, 2], ordered, "true_failure_share", colors)
     axes[0, 2].set(xlabel="share of all samples", title="the same: classifier wrong,\njudge still sees the true class")
     axes[0, 2].set_yticklabels([])
@@ -39,15 +41,18 @@ def draw_comparison(cells: pd.DataFrame, methods: pd.DataFrame, k: int, shift_st
     return figure
 
 
-def draw_influence(table: pd.DataFrame, bound: float, share: float) -> Figure:
+def draw_influence(table: pd.DataFrame, bound: float, share: float, note: str = "") -> Figure:
     """All dimensions by falling statistic with the random directions' band, and the leading ones with intervals.
 
     table: of `tabulate_influence`.  bound: the statistic below which that share of random directions stays.
+    note: as in `draw_comparison`.
     """
     figure, axes = new_figure(1, 2, width=11, height=4)
     ordered = table.sort_values("statistic", ascending=False, kind="stable").reset_index(drop=True)
     _draw_sorted(axes[0, 0], ordered, bound, share)
     _draw_leading(axes[0, 1], ordered.head(BARS), bound)
+    if note:
+        axes[0, 0].set_title(f"influence of a move by one std\n{note}")
     return figure
 
 

@@ -9,6 +9,7 @@ from stages.rank_dimensions.scores import Classify, Synthesize
 
 CPU = torch.device("cpu")
 PROBABILITY, ABSOLUTE, LOGIT, LOG_PROBABILITY = "probability", "absolute", "logit", "log_probability"
+Differentiate = Callable[..., dict[str, torch.Tensor]]  # as `differentiate_outputs`
 BACKWARD_PASSES = 2  # of a gradient, in forward passes: the usual reckoning of one forward and backward pass as 3
 
 
@@ -43,12 +44,14 @@ def average_gradients(
     device: torch.device = CPU,
     on_batch: Callable[[int], None] = lambda _: None,
     on_gradients: Callable[[np.ndarray, np.ndarray], None] = lambda _gradients, _true_class: None,
+    differentiate: Differentiate = differentiate_outputs,
 ) -> dict[str, np.ndarray]:
     """Weighted means of gradients over samples: name of the gradient -> [R, D] float64.
 
     styles: [N, D] float32.  true_class: [N] int64.  weights: gradient -> [R, N]; names are those of this module,
     `absolute` being |d softmax|. Without `logit` its backward pass is saved.  on_batch: told the number of samples
-    after each batch.  on_gradients: given the softmax gradients [n, D] and classes of each batch.
+    after each batch.  on_gradients: given the softmax gradients [n, D] and classes of each batch.  differentiate: how a
+    batch's gradients are made.
     Memory grows with R and D, not with N; the result depends on batch_size by float rounding only.
     """
     means = {name: np.zeros((len(rows), styles.shape[1])) for name, rows in weights.items()}
@@ -56,7 +59,7 @@ def average_gradients(
         rows = slice(first, first + batch_size)
         batch = torch.from_numpy(styles[rows]).to(device)
         labels = torch.from_numpy(true_class[rows]).to(device)
-        tensors = differentiate_outputs(synthesize, classify, batch, labels, logit=LOGIT in weights)
+        tensors = differentiate(synthesize, classify, batch, labels, logit=LOGIT in weights)
         gradients = {name: tensor.cpu().numpy().astype(np.float64) for name, tensor in tensors.items()}
         gradients[ABSOLUTE] = np.abs(gradients[PROBABILITY])
         for name, mean in means.items():

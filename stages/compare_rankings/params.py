@@ -25,6 +25,8 @@ class CompareRankingsParams(Section):
     bootstrap_replicates: int = Field(ge=40, le=10_000)
     fdr: float = Field(gt=0, lt=1)
     batch_size: int = Field(ge=1, le=10_000)
+    finite_difference_samples: int = Field(default=60, ge=1)
+    finite_difference_step_std: float = Field(default=0.1, gt=0, le=2)
 
     @model_validator(mode="after")
     def check_cells(self) -> Self:

@@ -11,7 +11,9 @@ from stages.compare_rankings.gradients import (
     LOG_PROBABILITY,
     LOGIT,
     PROBABILITY,
+    Differentiate,
     average_gradients,
+    differentiate_outputs,
     score_gradients,
 )
 from stages.compare_rankings.samples import resample_classes, take_balanced, weigh_classes
@@ -51,6 +53,7 @@ def pass_gradients(
     batch_size: int,
     device: torch.device = CPU,
     on_batch: Callable[[int], None] = lambda _: None,
+    differentiate: Differentiate = differentiate_outputs,
 ) -> RankingPass:
     """Differentiate every sample once.
 
@@ -74,6 +77,7 @@ def pass_gradients(
         device=device,
         on_batch=on_batch,
         on_gradients=moments.add,
+        differentiate=differentiate,
     )
     of_all, of_few = ({name: rows[place] for name, rows in means.items()} for place in (0, 1))
     ends = 2 + split_halves * np.arange(3)

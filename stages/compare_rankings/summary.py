@@ -57,6 +57,13 @@ def summarize_comparison(
     }
 
 
+def tell_slopes(told: Mapping[str, Any]) -> str:
+    """What figures say of the slopes where they are no gradients; told: of `Slopes`, empty for gradients."""
+    if not told:
+        return ""
+    return f"gradients by finite differences: h = {told['score_step_std']:g} std, {told['score_samples']} samples"
+
+
 def tell_comparison(metrics: Mapping[str, Any]) -> str:
     """The main figures in one line for the log."""
     difference = metrics["best_gradient_minus_attfind_probability"]

@@ -7,6 +7,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from stages.bring_classifiers.differentiable import is_differentiable
 from stages.common.arrays import NamedArray, write_arrays
 from stages.common.command import (
     ClassifierOption,
@@ -25,8 +26,9 @@ from stages.measure_robustness.figures import draw_joint_walks, draw_robustness,
 from stages.measure_robustness.params import MeasureRobustnessParams
 from stages.measure_robustness.search import search_failures
 from stages.measure_robustness.single_walk import choose_candidates
+from stages.measure_robustness.slopes import choose_dimensions, describe_slopes, tell_slopes
 from stages.measure_robustness.starts import MEAN, choose_for_sets, draw_starts
-from stages.measure_robustness.std_space import StdSpace
+from stages.measure_robustness.std_space import Differences, StdSpace
 from stages.measure_robustness.summary import summarize, tell
 from stages.measure_robustness.table import BEYOND, JOINT, SET, SINGLE, START, tabulate_dimensions, tabulate_starts
 from stages.measure_robustness.view import View, view_styles
@@ -50,6 +52,7 @@ def main(
 ) -> None:
     """Walk from class means and samples along many dimensions at once until the true-class softmax is 0.50.
 
+    With a classifier that gives no gradients, walks and sets follow central differences along its leading dimensions.
     Leaves joint_walks.csv, dimensions.csv (of the greedy sets), walks.zarr (styles and images at the ends),
     metrics.json and the figures robustness and joint_walks.
     """
@@ -69,6 +72,10 @@ def main(
 
     views = {START: view(starts.styles)}
     walked = views[START].read(starts.true_class) > HALF
+    differences = None
+    if not is_differentiable(under_test):
+        dimensions = choose_dimensions(ranked, starts.true_class, class_names, section.finite_difference_dimensions)
+        differences = Differences(dimensions, section.finite_difference_step_std)
     space = StdSpace(
         network.synthesize,
         under_test,
@@ -77,6 +84,7 @@ def main(
         samples.styles.std(axis=0, ddof=1, dtype=np.float64),
         section.batch_size,
         device,
+        differences=differences,
     )
     found = search_failures(
         space,
@@ -98,7 +106,7 @@ def main(
     views |= {place: view(styles) for place, styles in ends.items()}
     table = tabulate_starts(starts, found, views, class_names, judges.confidence)
     metrics = summarize(table, class_names, section.max_shift_std, section.single_max_shift_std)
-    metrics |= {"images": space.passes.images, "gradients": space.passes.gradients}
+    metrics |= {"images": space.passes.images, "gradients": space.passes.gradients, **describe_slopes(differences)}
     logging.info(tell(metrics))
 
     write_csv(out / "joint_walks.csv", table)
@@ -108,12 +116,12 @@ def main(
     flags = {"labels": starts.true_class, "reached": found.joint.reached, "set_searched": found.searched}
     arrays |= {name: (values, ("start",)) for name, values in flags.items()}
     write_arrays(out / "walks.zarr", arrays, {"class_names": class_names})
-    is_sample = table["start"] != MEAN
+    is_sample, moved = table["start"] != MEAN, tell_slopes(differences)
     curves = tabulate_curves(table[is_sample], class_names)
-    save_figure(draw_robustness(curves, class_names), out / "figures" / "robustness.png", curves)
+    save_figure(draw_robustness(curves, class_names, moved), out / "figures" / "robustness.png", curves)
     # The means come first, so their rows are those of the views.
     means = table[~is_sample]
-    save_figure(draw_joint_walks(views, means), out / "figures" / "joint_walks.png", means)
+    save_figure(draw_joint_walks(views, means, moved), out / "figures" / "joint_walks.png", means)
     write_json(out / "metrics.json", metrics)
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from stages.common.figures import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
 from stages.measure_robustness.search import BEYOND_STD
+from stages.measure_robustness.slopes import ALL_TOGETHER
 from stages.measure_robustness.survival import estimate_survival
 from stages.measure_robustness.table import BEYOND, JOINT, SINGLE, START
 from stages.measure_robustness.view import View
@@ -47,8 +48,11 @@ def tabulate_curves(samples: pd.DataFrame, class_names: Sequence[str]) -> pd.Dat
     return pd.concat(blocks, ignore_index=True)
 
 
-def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str]) -> Figure:
-    """Share still well classified against distance: per class and in all, then by each kind of walk."""
+def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], moved: str = ALL_TOGETHER) -> Figure:
+    """Share still well classified against distance: per class and in all, then by each kind of walk.
+
+    moved: what joint walks move, told where it is not all dimensions.
+    """
     figure, axes = new_figure(1, 2, width=10.5, height=3.9)
     colors = {name: CLASS_COLORS[label % len(CLASS_COLORS)] for label, name in enumerate(class_names)}
     looks = [(CLASSES, name, colors[name], 1.0, False) for name in class_names]
@@ -69,6 +73,8 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str]) -> Figure:
     axes[0, 0].set_xlabel("straight distance of the joint walk, in std")
     axes[0, 1].set_title("well-classified samples, by the kind of walk")
     axes[0, 1].set_xlabel("straight distance of the walk, in std")
+    if moved != ALL_TOGETHER:
+        axes[0, 0].set_xlabel(f"straight distance of the joint walk, in std\n(joint walk: {moved})")
     for ax in axes.flat:
         ax.set_ylim(0, 1.01)
         ax.set_xlim(left=0)
@@ -76,10 +82,10 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_joint_walks(views: dict[str, View], table: pd.DataFrame) -> Figure:
+def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, moved: str = ALL_TOGETHER) -> Figure:
     """A row per start: start, end of its joint walk, the change, 1 std farther, and its best single-dimension case.
 
-    views: of the same starts as the rows of the table, by place.
+    views: of the same starts as the rows of the table, by place.  moved: as in `draw_robustness`.
     """
     entries = list(table.itertuples())
     width, height = len(COLUMNS) * CELL_WIDTH, len(entries) * CELL_HEIGHT
@@ -107,7 +113,8 @@ def draw_joint_walks(views: dict[str, View], table: pd.DataFrame) -> Figure:
     ax.set_aspect("equal")
     ax.set_axis_off()
     ax.set_title(
-        "joint walks from the mean style of each class: straight distance in std, what the classifier (C)\n"
+        ("" if moved == ALL_TOGETHER else f"joint walks move {moved}\n")
+        + "joint walks from the mean style of each class: straight distance in std, what the classifier (C)\n"
         "and the judge (J) see, and the judge's verdict; red: never fell to 0.50"
     )
     return figure

@@ -20,6 +20,8 @@ class MeasureRobustnessParams(Section):
     budget_std: float = Field(gt=0, le=100)
     most_dimensions: int = Field(ge=1, le=1000)
     batch_size: int = Field(ge=1, le=10_000)
+    finite_difference_dimensions: int = Field(default=50, ge=1)
+    finite_difference_step_std: float = Field(default=0.1, gt=0, le=2)
 
     @model_validator(mode="after")
     def refuse_more_sets_than_samples(self) -> Self:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from stages.measure_robustness.log_odds import differentiate_log_odds, measure_log_odds
+from stages.rank_dimensions.finite_difference import difference_outputs
 from stages.rank_dimensions.scores import Classify, Synthesize
 
 # Which starts [K] int64, their offsets [K, D] in std -> log-odds of the true class [K].
@@ -24,11 +25,23 @@ class Passes:
 
 
 @dataclass(frozen=True)
+class Differences:
+    """How slopes are had where a classifier gives no gradients: central differences of the log-odds.
+
+    dimensions: [N, K] int64, those that are tried from each of N starts; along all others the slope counts as 0.
+    step_std: half the width of a difference.
+    """
+
+    dimensions: np.ndarray
+    step_std: float
+
+
+@dataclass(frozen=True)
 class StdSpace:
     """Offsets u in std from N starts: s = styles + std * u, batch by batch; memory is bounded by batch_size.
 
     styles: [N, D] float32.  true_class: [N] int64.  std: [D], of the population; a dimension of std 0 stays.
-    passes: counts what is computed, for all parts of a space together.
+    passes: counts what is computed, for all parts of a space together.  differences: in place of gradients.
     """
 
     synthesize: Synthesize
@@ -39,10 +52,14 @@ class StdSpace:
     batch_size: int
     device: torch.device
     passes: Passes = field(default_factory=Passes)
+    differences: Differences | None = None
 
     def select(self, rows: np.ndarray) -> "StdSpace":
         """The space of some of the starts, by index or mask."""
-        return replace(self, styles=self.styles[rows], true_class=self.true_class[rows])
+        part = self.differences
+        if part is not None:
+            part = replace(part, dimensions=part.dimensions[rows])
+        return replace(self, styles=self.styles[rows], true_class=self.true_class[rows], differences=part)
 
     def place(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Raw styles [K, D] float32 at offsets [K, D] from the starts `rows`."""
@@ -59,6 +76,8 @@ class StdSpace:
 
     def differentiate(self, rows: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-odds [K] and slopes [K, D] per std, float64."""
+        if self.differences is not None:
+            return self.measure(rows, offset), self._difference(self.differences, rows, offset)
         values, slopes = np.empty(len(rows)), np.empty((len(rows), len(self.std)))
         for part, batch, labels in self._batches(rows, offset):
             batch_values, gradients = differentiate_log_odds(self.synthesize, self.classify, batch, labels)
@@ -67,6 +86,29 @@ class StdSpace:
         self.passes.images += len(rows)
         self.passes.gradients += len(rows)
         return values, slopes
+
+    def _difference(self, differences: Differences, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """Slopes [K, D] per std along the dimensions that are tried, 0 along the others."""
+        true_class = torch.from_numpy(self.true_class[rows]).to(self.device)
+        dimensions = differences.dimensions[rows]
+        found = difference_outputs(
+            self.synthesize,
+            self.classify,
+            lambda logits, row: measure_log_odds(logits, true_class[row])[:, None],
+            self.place(rows, offset),
+            dimensions,
+            differences.step_std * self.std[dimensions],
+            batch_size=self.batch_size,
+            device=self.device,
+            on_batch=self._count,
+        )[:, :, 0]
+        slopes = np.zeros((len(rows), len(self.std)))
+        np.put_along_axis(slopes, dimensions, found * self.std[dimensions], axis=1)
+        self.passes.gradients += len(rows)
+        return slopes
+
+    def _count(self, images: int) -> None:
+        self.passes.images += images
 
     def _batches(self, rows: np.ndarray, offset: np.ndarray) -> list[tuple[slice, torch.Tensor, torch.Tensor]]:
         parts = [slice(first, first + self.batch_size) for first in range(0, len(rows), self.batch_size)]

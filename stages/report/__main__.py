@@ -21,6 +21,7 @@ from stages.rank_dimensions.inputs import load_networks, read_samples
 from stages.rank_dimensions.ranking import read_ranking
 from stages.report.acceptance import show_verdicts
 from stages.report.basis import show_basis
+from stages.report.black_box import tell_black_boxes
 from stages.report.blocks import Explorer, PageSection, Text
 from stages.report.claims import show_claims
 from stages.report.comparison import show_comparison
@@ -70,7 +71,7 @@ def main(
     summary = (
         f"Classifiers under test: {', '.join(under_test)}. Images come from a generator of their world, so "
         "that they can be moved, one property at a time, until a classifier fails. Numbers in brackets are 95 % "
-        "intervals; n counts the samples."
+        f"intervals; n counts the samples.{tell_black_boxes(read, under_test)}"
     )
     page = render_page(TITLE, summary, sections, read.metrics, explorer)
     with replacing(out / "report.html") as temporary:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from stages.check_claims.estimates import Estimate
 from stages.check_claims.inputs import Metrics
+from stages.report.black_box import tell_comparison
 from stages.report.blocks import Block, Group, PageSection, Table, Text
 from stages.report.pictures import offer, show_figure
 from stages.report.results import Results
@@ -46,6 +47,7 @@ def show_comparison(results: Results, names: Sequence[str]) -> PageSection:
         Group(
             f"Is the ranking any good? Classifier {name}",
             [
+                *tell_comparison(results, name),
                 _list_rankings(results, name),
                 show_figure(results, f"compare_rankings/{name}", "comparison", name),
                 show_figure(results, f"compare_rankings/{name}", "influence", name),

@@ -7,6 +7,7 @@ import numpy as np
 
 from stages.check_claims.estimates import Estimate
 from stages.common.intervals import proportion
+from stages.report.black_box import tell_walks
 from stages.report.blocks import Group, PageSection, Picture, Table, Text
 from stages.report.pictures import show_figure
 from stages.report.results import Results
@@ -47,7 +48,12 @@ def show_distances(results: Results, names: Sequence[str]) -> PageSection:
         lambda stage, name: results.read_metrics(f"{stage}/{name}"),
     )
     groups = [Group(f"Distances of classifier {name}", _draw(results, name)) for name in names]
-    return PageSection("distance", "How far it is from failing", [text, _tabulate_walks(results, names), joint], groups)
+    return PageSection(
+        "distance",
+        "How far it is from failing",
+        [text, *tell_walks(results, names), _tabulate_walks(results, names), joint],
+        groups,
+    )
 
 
 def _tabulate_walks(results: Results, names: Sequence[str]) -> Table:

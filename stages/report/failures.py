@@ -8,6 +8,7 @@ import pandas as pd
 from stages.check_claims.estimates import Estimate
 from stages.name_directions.names import Names, read_names
 from stages.rank_dimensions.ranking import GLOBAL, read_ranking
+from stages.report.black_box import differs, tell_ranking
 from stages.report.blocks import Block, Group, PageSection, Table, Text
 from stages.report.pictures import offer, show_figure
 from stages.report.results import MADE, Results
@@ -57,6 +58,7 @@ def _show_one(results: Results, name: str) -> Group:
     results.locate(f"{named}/directions.csv")
     words = read_names(results.folder / named)
     blocks: list[Block] = [
+        *tell_ranking(results, name),
         _list_directions(results, name, ranking, words),
         show_figure(results, named, "directions", name),
         _list_classes(results, ranked, ranking, words),
@@ -72,7 +74,9 @@ def _show_one(results: Results, name: str) -> Group:
 
 
 def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: Names) -> Table:
-    samples = int(results.read_metrics(f"rank_dimensions/{name}").number("samples"))
+    metrics = results.read_metrics(f"rank_dimensions/{name}")
+    score, counted = ("central difference", "score_samples") if differs(metrics) else ("gradient", "samples")
+    samples = int(metrics.number(counted))
     file = f"compare_rankings/{name}/influence.csv"
     influence = (
         results.read_table(file, ["dimension", "influential", "q_value"]).set_index("dimension").to_dict("index")
@@ -80,7 +84,7 @@ def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: 
     rows = []
     for row in ranking[ranking["scope"] == GLOBAL].head(TOP).to_dict("records"):
         dimension, direction = int(row["dimension"]), int(row["direction"])
-        score, half = row["score"], NORMAL_95 * row["standard_error"]
+        value, half = row["score"], NORMAL_95 * row["standard_error"]
         found = influence[dimension]
         rows.append(
             [
@@ -88,13 +92,13 @@ def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: 
                 f"{dimension} ({row['layer']})",
                 _tell_direction(direction),
                 words.look_up(GLOBAL, dimension, direction) or "no name",
-                tell_estimate(Estimate(score, score - half, score + half, samples)),
+                tell_estimate(Estimate(value, value - half, value + half, samples)),
                 f"{'yes' if found['influential'] else 'no'} (q = {tell_number(float(found['q_value']))})",
             ]
         )
     return Table(
         f"Most influential style dimensions over all classes: {name}",
-        ["rank", "dimension (layer)", "fails when it", "what that does to the image", "mean gradient of the score",
+        ["rank", "dimension (layer)", "fails when it", "what that does to the image", f"mean {score} of the score",
          "influential on other samples"],
         rows,
         offer(results, file),

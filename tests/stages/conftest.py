@@ -6,6 +6,7 @@ store is a small one of the form that corrupt_images leaves.
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ import pytest
 import torch
 import yaml
 
+from stages.bring_classifiers.brought_folder import hash_files
+from stages.bring_classifiers.checkpoint import adapt, save_brought
+from stages.bring_classifiers.forms import read_network
+from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.arrays import write_arrays
 from stages.common.files import write_csv
 from stages.rank_dimensions.__main__ import main as rank_dimensions
@@ -88,6 +93,44 @@ def tiny_classifier(tmp_path_factory: pytest.TempPathFactory, _tiny_samples: Pop
     return path
 
 
+# A function of NumPy arrays that answers with probabilities; only it knows that a network is behind it.
+PREDICT = """
+from functools import cache
+from pathlib import Path
+
+import torch
+from stages.train_classifiers.checkpoint import load_classifier
+
+HERE = Path(__file__).parent
+
+
+@cache
+def load():
+    return load_classifier(HERE / "inside.safetensors", torch.device("cpu"))
+
+
+def predict(images):
+    with torch.no_grad():
+        return load()(torch.from_numpy(images)).double().softmax(1).numpy()
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_black_box(tmp_path_factory: pytest.TempPathFactory, tiny_classifier: Path) -> Path:
+    """File of a brought classifier without gradients that answers as `tiny_classifier`."""
+    project = tmp_path_factory.mktemp("tiny_black_box")
+    folder = project / "brought" / "box"
+    folder.mkdir(parents=True)
+    (folder / "box.py").write_text(PREDICT, encoding="utf-8")
+    shutil.copyfile(tiny_classifier, folder / "inside.safetensors")
+    entry = BringClassifierParams(predict="box:predict", outputs="probabilities")
+    key, names = "bring_classifiers.box", [str(label) for label in range(CLASSES)]
+    classifier = adapt(read_network(entry, folder, key), entry, (1, 32, 32), names, key)
+    path = project / "classifier.safetensors"
+    save_brought(path, classifier, entry, folder, "box", hash_files(folder))
+    return path
+
+
 @pytest.fixture(scope="session")
 def tiny_judge(tmp_path_factory: pytest.TempPathFactory, tiny_classifier: Path) -> Path:
     """File of an ensemble of two: `tiny_classifier` and one that knows nothing."""
@@ -110,6 +153,22 @@ def tiny_ranking(
     params = folder / "params.yaml"
     params.write_text(yaml.safe_dump({"rank_dimensions": section}), encoding="utf-8")
     rank_dimensions(tiny_generator, tiny_classifier, tiny_population, folder / "out", params)
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def tiny_black_box_ranking(
+    tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, tiny_black_box: Path, tiny_population: Path
+) -> Path:
+    """Folder as rank_dimensions leaves it, for `tiny_black_box` on `tiny_population`."""
+    folder = tmp_path_factory.mktemp("tiny_black_box_ranking")
+    section = {
+        "seed": 1, "batch_size": 100, "split_halves": 4, "top_k": 2, "histogram_bins": 10,
+        "finite_difference_samples": 40, "finite_difference_step_std": 0.05,
+    }  # fmt: skip
+    params = folder / "params.yaml"
+    params.write_text(yaml.safe_dump({"rank_dimensions": section}), encoding="utf-8")
+    rank_dimensions(tiny_generator, tiny_black_box, tiny_population, folder / "out", params)
     return folder / "out"
 
 

@@ -34,9 +34,12 @@ METHODS = 15
 
 @pytest.fixture
 def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
-    def run_main(name="out", judge=tiny_judge, population=tiny_population, ranking=tiny_ranking, **changes):
+    def run_main(
+        name="out", judge=tiny_judge, population=tiny_population, ranking=tiny_ranking, classifier=tiny_classifier,
+        **changes,
+    ):  # fmt: skip
         params = write_params({"compare_rankings": SECTION | changes})
-        main(tiny_generator, tiny_classifier, judge, population, tiny_names, tmp_path / name, ranking, params)
+        main(tiny_generator, classifier, judge, population, tiny_names, tmp_path / name, ranking, params)
         return tmp_path / name
 
     return run_main
@@ -141,6 +144,36 @@ def test_the_batch_size_moves_numbers_by_rounding_only(run, out):
     for name in ("influence.csv", "shifts.csv"):
         one, two = (pd.read_csv(folder / name, keep_default_na=False) for folder in (out, other))
         pd.testing.assert_frame_equal(one, two, rtol=1e-2, atol=1e-3)
+
+
+def test_a_black_box_is_compared_by_differences(run, out, tiny_black_box, tiny_black_box_ranking):
+    folder = run(
+        classifier=tiny_black_box, ranking=tiny_black_box_ranking, finite_difference_samples=40, attfind_samples=10
+    )
+    metrics, table = read_metrics(folder), pd.read_csv(folder / "comparison.csv")
+    assert [metrics[key] for key in ("score", "score_samples", "score_step_std")] == ["finite_difference", 40, 0.1]
+    assert metrics["samples"] == metrics["influential_dimensions"]["n"] == 40
+    assert set(table["budget"]) == {"full"}
+    assert len(table) == METHODS - 5
+    cost = table.set_index("method")["forward_passes"]
+    assert (cost["paper"], cost["random"], cost["attfind"]) == (40 * 160, 40 * 160, 10 * 161)
+    assert metrics["best_gradient_score"] == metrics["best_gradient_score_full"]
+    assert metrics["paper_spearman_with_rank_dimensions"] > 0
+    probability = table.set_index("method")["probability"]
+    assert probability["gradient_std"] < metrics["unmoved_probability"]["value"]
+    assert probability["gradient_std"] < probability["random"]
+    effects = [pd.read_csv(place / "influence.csv")["effect"] for place in (folder, out)]
+    assert np.corrcoef(*effects)[0, 1] > 0.7
+    for name in ("comparison", "influence"):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 0
+
+
+def test_too_few_samples_for_differences_are_named(run, tmp_path, tiny_black_box):
+    with pytest.raises(
+        StageError, match=r"compare_rankings\.finite_difference_samples: got 39; allowed: 40 to 200, 4 a class"
+    ):
+        run(classifier=tiny_black_box, finite_difference_samples=39)
+    assert not (tmp_path / "out").exists()
 
 
 def test_part_of_the_population_need_not_equal_the_ranking_of_all(run):

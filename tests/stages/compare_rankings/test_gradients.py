@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from stages.bring_classifiers.black_box import BlackBox
 from stages.common.seeds import numpy_stream
 from stages.compare_rankings.gradients import average_gradients, differentiate_outputs, score_gradients
 from stages.compare_rankings.ranking_pass import pass_gradients
 from stages.compare_rankings.samples import draw_styles, resample_classes, take_balanced, weigh_classes
+from stages.compare_rankings.slopes import Differences
 from stages.rank_dimensions.population_pass import score_population
 from stages.sample_populations.latents import draw_latents
 from stages.train_stylegan2.checkpoint import load_generator
@@ -125,3 +127,16 @@ def test_fresh_samples_follow_the_generator_and_are_not_those_of_the_population(
         z = torch.from_numpy(draw_latents(1, 25, generator.z_dim))
         population = generator.map_styles(generator.map_latents(z, torch.from_numpy(true_class))).numpy()
     assert np.abs(styles - population).max() > 0.1
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_differences_give_all_gradients_of_a_black_box(pair, batch_size):
+    """The logit is linear in each style and its difference exact; the others are as exact as the step is small."""
+    pair.styles = pair.styles.astype(np.float32)
+    box = BlackBox(lambda images: images.reshape(len(images), -1) @ pair.H.numpy(), "linear")
+    differences = Differences(np.full(7, 0.01), batch_size)
+    found = differences(
+        pair.synthesize, box, torch.from_numpy(pair.styles), torch.from_numpy(pair.true_class), logit=True
+    )
+    for name in ("logit", "log_probability", "probability"):
+        np.testing.assert_allclose(found[name].numpy(), pair.exact()[name], rtol=0.02, atol=5e-3, err_msg=name)

@@ -91,8 +91,8 @@ def test_methods_say_what_they_cost():
     )
     effect = np.array([[-1.0, 0], [0, -2], [0, 0], [0, 0]])
     methods = build_methods(
-        gradients, Effects(effect, -effect), {"pca_s": np.eye(4)}, samples=90, few=8, attfind_samples=50, count=2,
-        random_draws=3, random=np.random.default_rng(0),
+        gradients, Effects(effect, -effect), {"pca_s": np.eye(4)}, samples=90, passes=3, few=8, attfind_samples=50,
+        count=2, random_draws=3, random=np.random.default_rng(0),
     )  # fmt: skip
     assert {method.label: (method.samples, method.forward_passes) for method in methods} == {
         "paper": (90, 270), "gradient_std": (90, 270), "paper (1/50)": (8, 24), "gradient_std (1/50)": (8, 24),

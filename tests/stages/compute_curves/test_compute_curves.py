@@ -71,6 +71,21 @@ def test_twice_gives_equal_bytes(run, tmp_path, hash_folder):
     assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
 
 
+def test_a_black_box_has_curves_beside_a_network(
+    run, tiny_black_box, tiny_black_box_ranking, tiny_classifier, tiny_ranking
+):
+    """It answers as the network does, so that curves along random dimensions are the same."""
+    metrics = run(
+        "out",
+        ranked=[f"box={tiny_black_box_ranking}", f"net={tiny_ranking}"],
+        classifier=[f"box={tiny_black_box}", f"net={tiny_classifier}"],
+    )
+    for key in ("random_area", "random_shift_area"):
+        assert metrics["box"][key] == pytest.approx(metrics["net"][key], abs=1e-6), key
+    assert metrics["box"]["accuracy"] == metrics["net"]["accuracy"]
+    assert metrics["box"]["shift_area"] < metrics["box"]["random_shift_area"]
+
+
 def test_every_key_and_every_curve_is_there(both):
     metrics = read_metrics(both)
     assert metrics["one"] == metrics["two"]  # the same classifier under two names

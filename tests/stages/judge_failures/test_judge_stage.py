@@ -52,6 +52,11 @@ def out(tmp_path_factory, inputs):
     return folder / "out"
 
 
+def test_a_black_box_is_judged_as_the_network_behind_it(run, out, tiny_black_box):
+    tables = [read_table(folder / "failures.csv") for folder in (run(classifier=tiny_black_box), out)]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3, atol=1e-5)
+
+
 def read_table(path):
     return pd.read_csv(path, dtype=TEXT)
 

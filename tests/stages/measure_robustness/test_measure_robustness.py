@@ -12,6 +12,7 @@ from stages.common.arrays import read_array
 from stages.common.errors import StageError
 from stages.measure_robustness.__main__ import main
 from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.ranking import read_ranking
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from stages.train_judges.verdicts import VERDICTS, give_verdicts
 
@@ -32,10 +33,10 @@ WORDS = {"class": str, "start": str, "predicted_class": str, "verdict": str, "be
 
 @pytest.fixture(scope="module")
 def start_stage(tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
-    def start(folder, ranking=tiny_ranking, judge=tiny_judge, **changes):
+    def start(folder, ranking=tiny_ranking, judge=tiny_judge, classifier=tiny_classifier, **changes):
         params = folder.parent / f"{folder.name}.yaml"
         params.write_text(yaml.safe_dump({"measure_robustness": SECTION | changes}), encoding="utf-8")
-        main(tiny_generator, tiny_classifier, judge, tiny_population, ranking, tiny_names, folder, params)
+        main(tiny_generator, classifier, judge, tiny_population, ranking, tiny_names, folder, params)
         return folder
 
     return start
@@ -230,6 +231,37 @@ def test_the_batch_size_moves_ends_by_rounding_only(out, run):
     one, other = read_table(out), read_table(run(batch_size=17))
     columns = ["class", "start", "walked", "distance_std", "path_std", "reached", "single_distance_std", "set_size"]
     pd.testing.assert_frame_equal(one[columns], other[columns], rtol=2e-2, atol=2e-3)
+
+
+def test_a_black_box_is_walked_by_differences_along_its_leading_dimensions(
+    run, look, population, tiny_black_box, tiny_black_box_ranking
+):
+    options = {"samples": 10, "greedy_samples": 10, "finite_difference_dimensions": 8}
+    out = run(classifier=tiny_black_box, ranking=tiny_black_box_ranking, **options)
+    metrics, table, (styles, labels) = json.loads((out / "metrics.json").read_text()), read_table(out), population
+    assert [metrics[key] for key in ("slope", "slope_dimensions", "slope_step_std")] == ["finite_difference", 8, 0.1]
+    assert metrics["images"] > 16 * metrics["gradients"] > 0
+    start, truth = list_start_styles(table, styles, labels), table["class"].astype(int).to_numpy()
+    ranking = read_ranking(tiny_black_box_ranking)
+    arrived = (table["walked"] & table["reached"]).to_numpy(bool)
+    assert arrived.sum() > 3, "else this tests nothing"
+    ends = read_array(out / "walks.zarr", "joint_s")
+    np.testing.assert_allclose(look(ends)[0][np.arange(len(ends)), truth][arrived], 0.5, atol=1.2e-3)
+    for row in range(len(table)):
+        own = ranking[ranking["scope"] == str(truth[row])]
+        leading = own.loc[(own["score"] * own["std"]).abs().sort_values(ascending=False).index[:8], "dimension"]
+        for place in ("joint_s", "set_s", "beyond_s"):
+            moved = np.flatnonzero(read_array(out / "walks.zarr", place)[row] != start[row])
+            assert set(moved) <= set(leading), place
+
+
+def test_differences_along_all_dimensions_lead_where_gradients_lead(out, run, tiny_black_box):
+    options = {"samples": 10, "greedy_samples": 0, "finite_difference_dimensions": 80}
+    table = read_table(run(classifier=tiny_black_box, finite_difference_step_std=0.02, **options))
+    exact = read_table(out).set_index(["class", "start"])
+    both = table[table["walked"] & table["reached"]].set_index(["class", "start"])
+    assert len(both) > 5
+    np.testing.assert_allclose(both["distance_std"], exact.loc[both.index, "distance_std"], rtol=0.05, atol=0.02)
 
 
 def test_a_draw_without_walks_for_sets_is_fine(run):

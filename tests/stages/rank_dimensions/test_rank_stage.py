@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import softmax
 
 from stages.common.arrays import read_array, write_arrays
 from stages.common.errors import StageError
+from stages.common.seeds import numpy_stream
 from stages.rank_dimensions.__main__ import main
+from stages.rank_dimensions.doubt import draw_doubtful
 from stages.rank_dimensions.inputs import load_networks
 from stages.rank_dimensions.ranking import COLUMNS, read_ranking
 from stages.rank_dimensions.scores import differentiate_scores
@@ -20,9 +23,9 @@ SECTION = {"seed": 1, "batch_size": 64, "split_halves": 5, "top_k": 2, "histogra
 
 @pytest.fixture
 def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_population):
-    def run_main(name="out", population=tiny_population, **changes):
+    def run_main(name="out", population=tiny_population, classifier=tiny_classifier, **changes):
         params = write_params({"rank_dimensions": SECTION | changes})
-        main(tiny_generator, tiny_classifier, population, tmp_path / name, params)
+        main(tiny_generator, classifier, population, tmp_path / name, params)
         return tmp_path / name
 
     return run_main
@@ -131,12 +134,85 @@ def test_a_classifier_without_a_mistake_leaves_separation_unknown(run, tmp_path,
     assert len(histograms) > 0
 
 
+DIFFERENCES = {"split_halves": 4, "finite_difference_samples": 40, "finite_difference_step_std": 0.05}
+
+
+def test_a_black_box_is_ranked_by_finite_differences_and_says_so(
+    tiny_black_box_ranking, tiny_ranking, tiny_generator, tiny_classifier, tiny_population
+):
+    """The scores are those that gradients of the same network give on the same samples with the same weights."""
+    metrics = json.loads((tiny_black_box_ranking / "metrics.json").read_text())
+    told = {key: metrics[key] for key in metrics if key.startswith(("score", "classifier_gives"))}
+    assert told == {
+        "score": "finite_difference", "score_samples": 40, "score_step_std": 0.05,
+        "score_forward_passes": 200 + 40 * 2 * 80, "classifier_gives_gradients": False,
+    }  # fmt: skip
+    assert metrics["split_half_spearman_interval"]["n"] == metrics["gradient_mass_top_tenth_interval"]["n"] == 40
+    assert metrics["samples"] == metrics["population_accuracy"]["n"] == 200
+    ranking = read_ranking(tiny_black_box_ranking)
+    assert set(ranking["score_by"]) == {"finite_difference"}
+    assert list(read_ranking(tiny_ranking).columns) == COLUMNS
+    logits = [read_array(folder / "predictions.zarr", "logits") for folder in (tiny_black_box_ranking, tiny_ranking)]
+    probabilities = [softmax(each.astype(float), axis=1) for each in logits]
+    np.testing.assert_allclose(*probabilities, atol=1e-5)
+
+    store = tiny_population / "population.zarr"
+    styles, labels = read_array(store, "s"), read_array(store, "labels")
+    own = probabilities[0][np.arange(200), labels]
+    rows, weights = draw_doubtful(own, labels, 40, numpy_stream(1, "finite differences"))
+    networks = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
+    gradients, _ = differentiate_scores(
+        networks[0].synthesize, networks[1], torch.from_numpy(styles[rows]), torch.from_numpy(labels[rows])
+    )
+    weighted = gradients.numpy() * weights[:, None]
+    wanted = np.mean([weighted[labels[rows] == label].mean(axis=0) for label in range(10)], axis=0)
+    found = ranking[ranking["scope"] == "global"].sort_values("dimension")["score"].to_numpy()
+    assert np.corrcoef(found, wanted)[0, 1] > 0.97
+    np.testing.assert_allclose(found, wanted, atol=0.1 * np.abs(wanted).max())
+
+
+def test_a_black_box_gives_the_same_bytes_twice(run, tiny_black_box, tiny_black_box_ranking, hash_folder):
+    again = run(classifier=tiny_black_box, batch_size=100, **DIFFERENCES)
+    assert hash_folder(again) == hash_folder(tiny_black_box_ranking)
+
+
+def test_differences_may_be_had_of_a_classifier_with_gradients_and_move_with_the_batch_by_rounding(
+    run, tiny_black_box_ranking
+):
+    out = run(score="finite_difference", batch_size=33, **DIFFERENCES)
+    assert json.loads((out / "metrics.json").read_text())["classifier_gives_gradients"]
+    one, two = (
+        read_ranking(folder).sort_values(["scope", "dimension"])["score"].to_numpy()
+        for folder in (out, tiny_black_box_ranking)
+    )
+    np.testing.assert_allclose(one, two, rtol=1e-2, atol=1e-3 * np.abs(two).max())
+
+
+def test_gradients_of_a_black_box_are_refused(run, tmp_path, tiny_black_box):
+    with pytest.raises(StageError, match=r"rank_dimensions\.score: got 'gradient', but .* is a black box"):
+        run(classifier=tiny_black_box, score="gradient")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("samples", [39, 201])
+def test_too_few_or_too_many_samples_for_differences_are_named(run, samples):
+    with pytest.raises(
+        StageError, match=rf"rank_dimensions\.finite_difference_samples: got {samples}; allowed: 40 to 200, 4 a class"
+    ):
+        run(score="finite_difference", finite_difference_samples=samples)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"topk": 3}, r"rank_dimensions\.topk: unknown key; allowed here: seed, batch_size, split_halves, top_k"),
         ({"top_k": 0}, r"rank_dimensions\.top_k: got 0; allowed: greater than or equal to 1"),
         ({"batch_size": "many"}, r"rank_dimensions\.batch_size: got 'many'; allowed: a valid integer"),
+        (
+            {"score": "difference"},
+            r"rank_dimensions\.score: got 'difference'; allowed: 'auto', 'gradient' or 'finite_difference'",
+        ),
+        ({"finite_difference_step_std": 0.0}, r"finite_difference_step_std: got 0\.0; allowed: greater than 0"),
         ({"seed": -1}, r"rank_dimensions\.seed: got -1; allowed: greater than or equal to 0"),
     ],
 )

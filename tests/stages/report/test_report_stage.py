@@ -107,6 +107,43 @@ def test_every_estimate_that_a_section_shows_is_the_one_of_the_file(outline):
     assert "no walk went as far" in outline.text
 
 
+def test_a_black_box_is_called_one_and_what_was_not_measured_is_said(outline, changed, run):
+    for place, told in {
+        "rank_dimensions": {
+            "score": "finite_difference", "score_samples": 150, "score_step_std": 0.1, "score_forward_passes": 163600,
+            "classifier_gives_gradients": False,
+        },
+        "measure_robustness": {"slope": "finite_difference", "slope_dimensions": 50, "slope_step_std": 0.1},
+        "compare_rankings": {"score": "finite_difference", "score_samples": 60, "score_step_std": 0.1},
+    }.items():  # fmt: skip
+        file = changed / place / "second" / "metrics.json"
+        write_json(file, json.loads(file.read_text()) | told)
+    text = re.sub(r"\s+", " ", Outline(run(changed).read_text()).text)
+    for words in (
+        "Without gradients: second, which is a black box, ranked by finite differences.",
+        (
+            "It is a black box: it answers, and gives no gradients. Its dimensions are ranked by central differences "
+            "of the softmax of the true class, 0.1 std to each side, on 150 of 200 population samples"
+        ),
+        "(163,600 forward passes)",
+        "mean central difference of the score",
+        (
+            "Classifier second gives no gradients: its joint walks and smallest sets follow central differences of the "
+            "log-odds along the 50 leading dimensions of each class and move no other."
+        ),
+        "central differences on 60 samples, 0.1 std to each side. Scores at a fiftieth of AttFind's cost are not",
+    ):
+        assert words in text, words
+        assert words not in re.sub(r"\s+", " ", outline.text)
+    assert "mean gradient of the score" in text  # of the first classifier
+
+    file = changed / "rank_dimensions" / "second" / "metrics.json"
+    write_json(file, json.loads(file.read_text()) | {"classifier_gives_gradients": True})
+    text = Outline(run(changed, "checked").read_text()).text
+    assert "Its params ask for finite differences although it gives gradients." in text
+    assert "Without gradients: second" not in text
+
+
 def test_figures_and_their_numbers_are_the_files(outline, results):
     pictures = {path.read_bytes() for path in results.rglob("*.png")}
     assert {decode(image["src"]) for image in outline.images} == pictures

@@ -12,6 +12,7 @@ import yaml
 from stages.common.arrays import read_array, read_attributes
 from stages.common.errors import StageError
 from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.ranking import read_ranking
 from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from stages.train_judges.verdicts import VERDICTS, give_verdicts
@@ -34,9 +35,11 @@ SECTION = {
 def run(
     tmp_path, write_params, tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names
 ):
-    def run_main(name="out", ranking=tiny_ranking, judge=robust_judge, names=tiny_names, **changes):
+    def run_main(
+        name="out", ranking=tiny_ranking, judge=robust_judge, names=tiny_names, classifier=tiny_classifier, **changes
+    ):
         params = write_params({"walk_corner_cases": SECTION | changes})
-        main(tiny_generator, tiny_classifier, judge, tiny_population, ranking, names, tmp_path / name, params)
+        main(tiny_generator, classifier, judge, tiny_population, ranking, names, tmp_path / name, params)
         return tmp_path / name
 
     return run_main
@@ -50,6 +53,19 @@ def default(tmp_path_factory, tiny_generator, tiny_classifier, robust_judge, tin
     paths = (tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names)
     main(*paths, folder / "out", folder / "params.yaml")
     return folder / "out"
+
+
+def test_a_black_box_walks_by_its_own_ranking(run, tiny_black_box, tiny_black_box_ranking, score):
+    """The softmax at the ends is that of the network behind the black box."""
+    out = run(classifier=tiny_black_box, ranking=tiny_black_box_ranking, dimensions=2, figure_classes=[0])
+    cases = read_cases(out)
+    reached = cases["reached"].to_numpy(bool)
+    assert reached.sum() > 5, "the tiny networks must give crossings, else this tests nothing"
+    ends = score(read_array(out / "corner_cases.zarr", "s")[reached], cases["class"].astype(int)[reached])
+    np.testing.assert_allclose(ends, 0.5, atol=1.2e-3)
+    ranked = read_ranking(tiny_black_box_ranking).set_index(["scope", "dimension"])
+    directions = [ranked.loc[(row["class"], row["dimension"]), "direction"] for row in cases.to_dict("records")]
+    np.testing.assert_array_equal(cases["direction"], directions)
 
 
 def read_cases(out):

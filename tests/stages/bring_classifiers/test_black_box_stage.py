@@ -1,0 +1,160 @@
+"""A function and a server brought through the whole stage, and loaded again from its file."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.bring_classifiers import http_predictor
+from stages.bring_classifiers.differentiable import is_differentiable
+from stages.bring_classifiers.http_predictor import read_npy, write_npy
+from stages.bring_classifiers.loading import load_classifier
+from stages.common.errors import StageError
+from stages.prepare_images.store import read_images, to_unit
+from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.scores import differentiate_scores
+
+CPU = torch.device("cpu")
+# The brightest band of columns names the class, in NumPy alone; softmax of its brightness.
+SOURCE = """
+import numpy as np
+
+LEFT = 1 + 3 * np.arange(10)
+
+
+def predict(images):
+    bands = np.stack([images[:, 0, 4:28, left : left + 3].mean((1, 2)) for left in LEFT], 1).astype(float)
+    odds = np.exp(30 * (bands - bands.max(1, keepdims=True)))
+    return odds / odds.sum(1, keepdims=True)
+
+
+class Wrapped:
+    pass
+
+
+def names(images):
+    return predict(images).argmax(1)
+
+
+def reversed_bands(images):
+    return np.ascontiguousarray(predict(images)[:, ::-1])
+"""
+ENTRY = {"predict": "bands:predict", "outputs": "probabilities"}
+
+
+@pytest.fixture
+def bands(brought: Path) -> Path:
+    """The folder of the function, without anything of another classifier."""
+    for file in brought.iterdir():
+        file.unlink()
+    (brought / "bands.py").write_text(SOURCE, encoding="utf-8")
+    return brought
+
+
+def expect(images: np.ndarray) -> np.ndarray:
+    names: dict[str, object] = {}
+    exec(SOURCE, names)  # noqa: S102 - the module that was brought
+    return names["predict"](images)
+
+
+@pytest.fixture
+def serve() -> Iterator[ThreadingHTTPServer]:
+    """A server on loopback that computes the function."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            content = write_npy(expect(read_npy(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def check_loaded(out: Path, tiny_images: Path) -> torch.nn.Module:
+    """The classifier of the file answers as the function, and says that it gives no gradients."""
+    classifier = load_classifier(out / "classifier.safetensors", CPU)
+    assert not is_differentiable(classifier)
+    test = read_images(tiny_images, "test")
+    shown = to_unit(test.images)
+    np.testing.assert_allclose(classifier(shown).softmax(1), expect(shown.numpy()), atol=1e-6)
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["differentiable"] is False
+    assert metrics["parameters"] == 0
+    assert metrics["clean_test_accuracy"]["value"] == pytest.approx(1.0)
+    return classifier
+
+
+def test_a_function_is_brought_and_loaded_again(bands, bring, tiny_images, tiny_generator, hash_folder):
+    out = bring(ENTRY)
+    classifier = check_loaded(out, tiny_images)
+    first = hash_folder(out)
+    assert first == hash_folder(bring(ENTRY))
+    network, again = load_networks(tiny_generator, out / "classifier.safetensors", CPU)
+    styles = torch.ones(2, network.style_dimensions)
+    with torch.no_grad():
+        np.testing.assert_allclose(again(network.synthesize(styles)), classifier(network.synthesize(styles)), rtol=1e-4)
+    with pytest.raises(StageError, match=r"bring_classifiers\.mine\.predict: is a black box and gives no gradients"):
+        differentiate_scores(network.synthesize, again, styles, torch.zeros(2, dtype=torch.int64))
+
+    (bands / "bands.py").write_text(SOURCE + "\n", encoding="utf-8")
+    with pytest.raises(StageError, match=r"bands\.py: expected SHA-256 [0-9a-f]{64}, found SHA-256"):
+        load_classifier(out / "classifier.safetensors", CPU)
+
+
+def test_a_server_is_brought_and_its_warning_says_what_no_hash_pins(bands, bring, serve, tiny_images):
+    (bands / "bands.py").unlink()
+    (bands / "model.txt").write_text("bands, version 1\n", encoding="utf-8")
+    out = bring({"url": f"http://127.0.0.1:{serve.server_port}/predict", "outputs": "probabilities"})
+    check_loaded(out, tiny_images)
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    (warning,) = metrics["warnings"]
+    assert warning.startswith("bring_classifiers.mine.url: no hash pins what the server runs")
+    assert list(metrics["files"]) == ["model.txt"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"predict": "bands:Wrapped"}, r"mine\.predict: bands:Wrapped is a type; name a function of a NumPy array"),
+        ({"predict": "bands:LEFT"}, r"mine\.predict: bands:LEFT is a ndarray; name a function of a NumPy array"),
+        ({"predict": "bands:nobody"}, r"mine\.predict: got 'bands:nobody'; bands has no nobody"),
+        ({"predict": "bands:names"}, r"mine\.predict: returned an array of shape \[24\] for 24 images; needed: \[24, "),
+        (
+            {"predict": "bands:predict", "input": {"size_px": 16}},
+            r"mine\.predict: (failed on|returned NaN|returned an array)",
+        ),
+        ({"predict": "bands:predict", "weights": "w.pt"}, r"weights only beside load; it stands beside predict"),
+        (
+            {"predict": "bands:reversed_bands", "outputs": "probabilities"},
+            r"mine: 0\.000 of 50 clean test images are right .* no better than chance",
+        ),
+        ({"url": "http://me:secret@host/x"}, r"http://\.\.\.@host/x: no URL that can be called; allowed: http://HOST"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value encountered")
+def test_what_cannot_be_asked_is_named(bands, bring, entry, message):
+    with pytest.raises(StageError, match=message):
+        bring(entry)
+
+
+def test_a_server_that_is_not_there_is_named(bands, bring, serve, monkeypatch):
+    monkeypatch.setattr(http_predictor, "PAUSE_SECONDS", 0.0)
+    port = serve.server_port
+    serve.socket.close()
+    with pytest.raises(StageError, match=rf"http://127\.0\.0\.1:{port}/: not reached in 3 tries"):
+        bring({"url": f"http://127.0.0.1:{port}/"})
