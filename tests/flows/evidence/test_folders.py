@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ STAGES = {
     "rank": {
         "foreach": ["clean", "corrupted"],
         "do": {
-            "cmd": RANK.replace("${key}", "${item}"),
+            "cmd": RANK,
             "outs": ["data/rank/${item}/scores"],
             "metrics": [{"data/rank/${item}/m.json": {"cache": False}}],
         },
@@ -40,7 +39,7 @@ IGNORED = ("data/rank/clean/__pycache__/x.pyc", "data/rank/logs/run.log")
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("folders") / "project"
     project.mkdir()
     run(project, "git", "init", "--quiet")
@@ -57,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (project / name).write_text(name)
     repro(project)
     commit(project, "first")
-    yield project
+    return project
 
 
 def read_stages(project: Path) -> dict[str, LockedStage]:
@@ -73,12 +72,8 @@ def test_hash_of_the_folder_is_that_of_dvc(project: Path) -> None:
     assert held.endswith(".dir")
     files = hash_path(project, "data/rank")
     assert dvc_md5(files, "data/rank") == held
-    below = {
-        "README.md",
-        ".hidden",
-        *(f"{key}/{name}" for key in ("clean", "corrupted") for name in (".gitignore", "m.json", "scores")),
-    }
-    assert set(list_files(project, "data/rank")) == below
+    written = {f"{key}/{name}" for key in ("clean", "corrupted") for name in (".gitignore", "m.json", "scores")}
+    assert set(list_files(project, "data/rank")) == {"README.md", ".hidden", *written}
     with stand_in(project), Repo() as repo:
         assert repo.status() == {}
 
