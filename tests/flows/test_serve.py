@@ -20,7 +20,7 @@ import pytest
 from flows.checkout import name_checkout
 from flows.errors import FlowError
 from flows.lock import hold_lock
-from flows.serve import DEPLOYMENT, write_served
+from flows.serve_deployment import DEPLOYMENT, write_served
 from tests.flows.conftest import ROOT, Project, find_free_port, open_project, wait_until
 
 SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"
@@ -54,7 +54,7 @@ def name_of(project: Project) -> str:
 
 
 def deploy(project: Project, cron: str) -> None:
-    script = "from flows.environment import prepare_environment; prepare_environment(); import sys, flows.serve as s"
+    script = "from flows.environment import prepare_environment as p; p(); import sys, flows.serve_deployment as s"
     command = [sys.executable, "-c", f"{script}; s.deploy(sys.argv[1], None)", cron]
     subprocess.run(command, cwd=project.path, env=project.environment, check=True)
 
