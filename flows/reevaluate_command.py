@@ -14,7 +14,8 @@ configured to be told. The bundle is signed with the key of `failure-atlas key`.
 the accepted one (evidence/accepted holds its name).
 
 FAILURE_ATLAS_WEBHOOK: an http(s) address or a Prefect block (TYPE/NAME) that is told how it ended.
-FAILURE_ATLAS_EMAIL: a Prefect block that sends e-mail, e.g. sendgrid-email/assessors. By default only the log is told.
+FAILURE_ATLAS_EMAIL: a mail server and whom to tell, smtp://USER:PASSWORD@HOST:587?from=ADDRESS&to=ADDRESS.
+By default only the log is told.
 
 \b
 Examples:

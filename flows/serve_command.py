@@ -62,15 +62,12 @@ def serve(
         SERVE_LOCK,
         SERVER_LOG,
         WORKER_LOG,
-        check_cron,
-        deploy,
-        deployment_name,
         mend_runs,
         read_next_run,
-        require_deployments,
         start_server,
         start_worker,
     )
+    from flows.serve_deployment import check_cron, deploy, deployment_name, require_deployments
 
     require_deployments()
     if cron:

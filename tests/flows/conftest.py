@@ -31,7 +31,7 @@ from flows.server import wait_for_api
 ROOT = Path(__file__).parents[2]
 Invoke = Callable[..., tuple[int, str]]
 MARK = "FLOW_TEST_MARK"
-DATABASE = "prefect.db"
+DATABASE, EMPTY = "prefect.db", "empty.db"
 
 
 class Mailbox:
@@ -84,6 +84,15 @@ class Project:
             text=True,
             start_new_session=True,
         )
+
+    @contextmanager
+    def running(self, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+        """A command that is killed at the end if it has not ended, so that nobody waits for it after a failure."""
+        with self.start(*arguments, **environment) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Exit code and all output of one command."""
@@ -204,9 +213,15 @@ def find_free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session's server keeps its database, and a copy of the empty one."""
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def server(prefect_home: Path) -> Iterator[str]:
     """The API address of one Prefect server for all tests; starting one takes 9 to 20 s."""
-    home = tmp_path_factory.mktemp("prefect")
+    home = prefect_home
     port = str(find_free_port())
     url = f"http://127.0.0.1:{port}/api"
     environment = {
@@ -222,7 +237,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         wait_for_api(url, process)
         # More than half of a server's start is the making of an empty database: others get a copy of this one.
-        with closing(sqlite3.connect(home / DATABASE)) as made, closing(sqlite3.connect(home / "empty.db")) as copy:
+        with closing(sqlite3.connect(home / DATABASE)) as made, closing(sqlite3.connect(home / EMPTY)) as copy:
             made.backup(copy)
         yield url
     finally:
@@ -230,11 +245,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def project_with_database(project: Project, server: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project that has no server of its own, but what the first one would have to make."""
-    (empty,) = tmp_path_factory.getbasetemp().glob("prefect*/empty.db")
+def project_with_database(project: Project, server: str, prefect_home: Path) -> Project:
+    """A project that has no server of its own, but the database that its first one would have to make."""
     (project.path / ".prefect").mkdir()
-    shutil.copy(empty, project.path / ".prefect" / DATABASE)
+    shutil.copy(prefect_home / EMPTY, project.path / ".prefect" / DATABASE)
     return project
 
 

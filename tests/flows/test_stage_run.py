@@ -4,8 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,25 +114,30 @@ def test_full_disk_fails_though_dvc_exits_with_zero(toy: Project, small_cache: P
     ("victim", "error"),
     [("dvc --wait-for-lock", "dvc ended with exit code 137"), ("sleep 300", "exited with -9")],
 )
-def test_killed_dvc_or_stage_is_a_failure_and_leaves_nothing(toy: Project, victim: str, error: str) -> None:
-    toy.write_stages(a={"cmd": "touch begun; exec sleep 300", "outs": ["out"]})
+def test_killed_dvc_or_stage_is_a_failure_leaves_nothing_and_is_mended(toy: Project, victim: str, error: str) -> None:
+    slow = "echo half > out; touch begun; test -e fast || exec sleep 300; echo whole > out"
+    toy.write_stages(a={"cmd": slow, "outs": ["out"]})
 
     def find_victims() -> list[int]:
         return [
             number
             for number, command in toy.processes().items()
-            if victim in command and "flows.supervisor" not in command and "touch" not in command
+            if victim in command and not any(other in command for other in ("flows.", "touch"))
         ]
 
-    def kill() -> None:
-        toy.wait_for_file("begun")
-        wait_until(lambda: len(find_victims()) == 1, 10, toy.processes)
-        os.kill(find_victims()[0], signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    ended, _ = run("a")
-    killer.join()
+    children = Children()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, "a", children=children)
+        try:
+            toy.wait_for_file("begun")
+            wait_until(lambda: len(find_victims()) == 1, 10, toy.processes)
+            os.kill(find_victims()[0], signal.SIGKILL)
+            ended, _ = running.result(timeout=30)
+        finally:
+            children.stop()
     assert ended.outcome is Outcome.FAILED
     assert error in ended.error
-    assert toy.processes() == {}
+    assert {number for number in toy.processes() if number != os.getpid()} == set()
+    Path("fast").touch()
+    assert run("a")[0].outcome is Outcome.DONE
+    assert Path("out").read_text() == "whole\n"
