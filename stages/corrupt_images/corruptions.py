@@ -12,6 +12,7 @@ import torch
 from stages.corrupt_images.registry import Step
 
 WHITE = 255
+BATCH_VALUES = 1_024_000  # 1,000 grey images of 32 px: 8 MB a copy
 
 
 def draw_severities(
@@ -35,15 +36,16 @@ def corrupt(
     steps: Sequence[Step],
     stream: Callable[[str, int], torch.Generator],
     *,
-    batch_size: int = 1000,
+    batch_size: int | None = None,
     advance: Callable[[int], object] = lambda _: None,
 ) -> np.ndarray:
     """Apply the steps in their order, clip to [0, 1] and round back to uint8; severity 0 leaves a step out.
 
     images: uint8 [N, C, H, W].  severities: [steps, N], 0 to 5.  stream: (key of the step, index) -> the generator of
-    that step on that image.  advance: told the number of images done after each batch.
-    Between steps nothing is rounded.  Returns uint8 [N, C, H, W].
+    that step on that image.  batch_size: None for as many as keep memory low.  advance: told the number of images done
+    after each batch.  Between steps nothing is rounded.  Returns uint8 [N, C, H, W].
     """
+    batch_size = batch_size or max(1, BATCH_VALUES // max(1, images[:1].size))
     result = images.copy()
     corrupted = np.flatnonzero((severities > 0).any(axis=0))
     first = severities[0, corrupted]

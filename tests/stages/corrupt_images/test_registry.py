@@ -10,7 +10,7 @@ from stages.corrupt_images.registry import REGISTRY, Step, choose_steps, refuse_
 
 CITED = (IMAGENET_C, TINY_IMAGENET_C, CIFAR_C, MNIST_C)
 EVERY = [(name, table) for name, entry in REGISTRY.items() for table in entry.tables]
-# Severities of these were published in the order of the harm to classifiers, with constants that do not all rise.
+# The published constants of these do not all rise with the severity.
 NOT_ORDERED = {"glass_blur", "spatter", "elastic_transform", "saturate"}
 
 
