@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 
 from stages.common.files import replacing, write_csv
 
@@ -33,10 +34,26 @@ def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple
 
 def save_figure(figure: Figure, path: Path, table: pd.DataFrame) -> None:
     """Write the figure as PNG and its numbers as CSV of the same name; no dates in either."""
+    _label_logarithmic_axes(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     plt.close(figure)
     write_csv(path.with_suffix(".csv"), table)
+
+
+class _PlainNumbers(LogFormatter):
+    """0.1 and not a power of ten, which would be mathematics to be parsed."""
+
+    def _num_to_string(self, x: float, _low: float, _high: float) -> str:
+        return f"{x:g}"
+
+
+def _label_logarithmic_axes(figure: Figure) -> None:
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+                axis.set_major_formatter(_PlainNumbers())
+                axis.set_minor_formatter(_PlainNumbers())
 
 
 def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:

@@ -87,3 +87,16 @@ def test_a_sheet_equals_its_slow_twin(
     sheet = tile(images, columns, gap)
     assert sheet.dtype == images.dtype
     np.testing.assert_array_equal(sheet, tile_slowly(images, columns, gap))
+
+
+def test_logarithmic_axes_bear_plain_numbers_and_dollars_stay_dollars(tmp_path):
+    figure, axes = new_figure(1, 2, width=4, height=3)
+    axes[0, 0].plot([1, 10, 500], [0.0003, 0.02, 2])
+    axes[0, 0].set(xscale="log", yscale="log", title="between $5 and $6")
+    axes[0, 1].plot([1, 30], [1, 2])
+    axes[0, 1].set_xscale("log")
+    axes[0, 1].set_xticks([1, 30], ["one", "thirty"])
+    save_figure(figure, tmp_path / "log.png", pd.DataFrame({"x": [1]}))
+    assert {"0.001", "0.01", "0.1", "1"} <= {label.get_text() for label in axes[0, 0].get_yticklabels()}
+    assert [label.get_text() for label in axes[0, 1].get_xticklabels()] == ["one", "thirty"]
+    assert not any(text.get_parse_math() for text in (axes[0, 0].title, *axes[0, 0].get_yticklabels()))
