@@ -1,6 +1,7 @@
 """Measure robustness: read, draw starts, walk, judge, write."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +27,9 @@ from stages.measure_robustness.figures import draw_joint_walks, draw_robustness,
 from stages.measure_robustness.params import MeasureRobustnessParams
 from stages.measure_robustness.search import search_failures
 from stages.measure_robustness.single_walk import choose_candidates
-from stages.measure_robustness.slopes import choose_dimensions, describe_slopes, tell_slopes
+from stages.measure_robustness.slopes import describe_slopes, difference_starts, tell_slopes
 from stages.measure_robustness.starts import MEAN, choose_for_sets, draw_starts
-from stages.measure_robustness.std_space import Differences, StdSpace
+from stages.measure_robustness.std_space import StdSpace
 from stages.measure_robustness.summary import summarize, tell
 from stages.measure_robustness.table import BEYOND, JOINT, SET, SINGLE, START, tabulate_dimensions, tabulate_starts
 from stages.measure_robustness.view import View, view_styles
@@ -52,7 +53,7 @@ def main(
 ) -> None:
     """Walk from class means and samples along many dimensions at once until the true-class softmax is 0.50.
 
-    With a classifier that gives no gradients, walks and sets follow central differences along its leading dimensions.
+    With a classifier that gives no gradients, walks and sets follow central differences.
     Leaves joint_walks.csv, dimensions.csv (of the greedy sets), walks.zarr (styles and images at the ends),
     metrics.json and the figures robustness and joint_walks.
     """
@@ -72,10 +73,6 @@ def main(
 
     views = {START: view(starts.styles)}
     walked = views[START].read(starts.true_class) > HALF
-    differences = None
-    if not is_differentiable(under_test):
-        dimensions = choose_dimensions(ranked, starts.true_class, class_names, section.finite_difference_dimensions)
-        differences = Differences(dimensions, section.finite_difference_step_std)
     space = StdSpace(
         network.synthesize,
         under_test,
@@ -84,8 +81,12 @@ def main(
         samples.styles.std(axis=0, ddof=1, dtype=np.float64),
         section.batch_size,
         device,
-        differences=differences,
     )
+    differences = None
+    if not is_differentiable(under_test):
+        count, step_std = section.finite_difference_dimensions, section.finite_difference_step_std
+        differences = difference_starts(space, walked, count, step_std)
+        space = replace(space, differences=differences)
     found = search_failures(
         space,
         walked,
@@ -116,12 +117,12 @@ def main(
     flags = {"labels": starts.true_class, "reached": found.joint.reached, "set_searched": found.searched}
     arrays |= {name: (values, ("start",)) for name, values in flags.items()}
     write_arrays(out / "walks.zarr", arrays, {"class_names": class_names})
-    is_sample, moved = table["start"] != MEAN, tell_slopes(differences)
+    is_sample, note = table["start"] != MEAN, tell_slopes(differences)
     curves = tabulate_curves(table[is_sample], class_names)
-    save_figure(draw_robustness(curves, class_names, moved), out / "figures" / "robustness.png", curves)
+    save_figure(draw_robustness(curves, class_names, note), out / "figures" / "robustness.png", curves)
     # The means come first, so their rows are those of the views.
     means = table[~is_sample]
-    save_figure(draw_joint_walks(views, means, moved), out / "figures" / "joint_walks.png", means)
+    save_figure(draw_joint_walks(views, means, note), out / "figures" / "joint_walks.png", means)
     write_json(out / "metrics.json", metrics)
 
 

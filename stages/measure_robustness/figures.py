@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from stages.common.figures import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
 from stages.measure_robustness.search import BEYOND_STD
-from stages.measure_robustness.slopes import ALL_TOGETHER
 from stages.measure_robustness.survival import estimate_survival
 from stages.measure_robustness.table import BEYOND, JOINT, SINGLE, START
 from stages.measure_robustness.view import View
@@ -48,10 +47,10 @@ def tabulate_curves(samples: pd.DataFrame, class_names: Sequence[str]) -> pd.Dat
     return pd.concat(blocks, ignore_index=True)
 
 
-def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], moved: str = ALL_TOGETHER) -> Figure:
+def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str = "") -> Figure:
     """Share still well classified against distance: per class and in all, then by each kind of walk.
 
-    moved: what joint walks move, told where it is not all dimensions.
+    note: on the slopes that walks follow, where they are no gradients.
     """
     figure, axes = new_figure(1, 2, width=10.5, height=3.9)
     colors = {name: CLASS_COLORS[label % len(CLASS_COLORS)] for label, name in enumerate(class_names)}
@@ -73,8 +72,8 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], moved: str
     axes[0, 0].set_xlabel("straight distance of the joint walk, in std")
     axes[0, 1].set_title("well-classified samples, by the kind of walk")
     axes[0, 1].set_xlabel("straight distance of the walk, in std")
-    if moved != ALL_TOGETHER:
-        axes[0, 0].set_xlabel(f"straight distance of the joint walk, in std\n(joint walk: {moved})")
+    if note:
+        axes[0, 0].set_xlabel(f"straight distance of the joint walk, in std\n{note}")
     for ax in axes.flat:
         ax.set_ylim(0, 1.01)
         ax.set_xlim(left=0)
@@ -82,10 +81,10 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], moved: str
     return figure
 
 
-def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, moved: str = ALL_TOGETHER) -> Figure:
+def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, note: str = "") -> Figure:
     """A row per start: start, end of its joint walk, the change, 1 std farther, and its best single-dimension case.
 
-    views: of the same starts as the rows of the table, by place.  moved: as in `draw_robustness`.
+    views: of the same starts as the rows of the table, by place.  note: as in `draw_robustness`.
     """
     entries = list(table.itertuples())
     width, height = len(COLUMNS) * CELL_WIDTH, len(entries) * CELL_HEIGHT
@@ -113,7 +112,7 @@ def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, moved: str = A
     ax.set_aspect("equal")
     ax.set_axis_off()
     ax.set_title(
-        ("" if moved == ALL_TOGETHER else f"joint walks move {moved}\n")
+        (f"{note}\n" if note else "")
         + "joint walks from the mean style of each class: straight distance in std, what the classifier (C)\n"
         "and the judge (J) see, and the judge's verdict; red: never fell to 0.50"
     )

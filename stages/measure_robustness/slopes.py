@@ -1,31 +1,28 @@
-"""Which dimensions slopes are differenced along, for a classifier that gives no gradients."""
+"""Slopes at the starts of a classifier that gives no gradients, and which of them are worth taking anew."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from stages.measure_robustness.std_space import Differences
+from stages.common.progress import Progress
+from stages.measure_robustness.std_space import Differences, StdSpace
 from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE
 
-ALL_TOGETHER = "all dimensions together"
 
+def difference_starts(space: StdSpace, walked: np.ndarray, count: int, step_std: float) -> Differences:
+    """Slopes at the starts that are walked, and the `count` steepest dimensions of each.
 
-def choose_dimensions(
-    ranking: pd.DataFrame, true_class: np.ndarray, class_names: Sequence[str], count: int
-) -> np.ndarray:
-    """The `count` dimensions of each start's class in which a move by one std counts most: [N, K] int64.
-
-    ranking: as rank_dimensions leaves it, with every class.  true_class: [N].  A walk moves dimensions in proportion
-    to |std * slope|, so they are chosen by |std * score|, not by |score|, the order of the table.
+    walked: [N] bool; other starts get slopes of 0.  Two images per start and dimension that varies.
     """
-    chosen = []
-    for name in class_names:
-        block = ranking[ranking["scope"] == name]
-        effect = (block["score"] * block["std"]).abs().to_numpy()
-        chosen.append(block["dimension"].to_numpy()[np.argsort(-effect, kind="stable")[:count]])
-    return np.asarray(np.array(chosen)[true_class], np.int64)
+    dimensions = len(space.std)
+    at_start = np.zeros((len(walked), dimensions))
+    rows = np.flatnonzero(walked)
+    every = np.arange(dimensions)[None]
+    with Progress("slopes at the starts", len(rows), "starts") as progress:
+        for row in rows:
+            at_start[row] = space.difference(np.array([row]), np.zeros((1, dimensions)), every, step_std)
+            progress.advance(1)
+    return Differences(at_start, np.argsort(-np.abs(at_start), axis=1, kind="stable")[:, :count], step_std)
 
 
 def describe_slopes(differences: Differences | None) -> dict[str, Any]:
@@ -40,7 +37,7 @@ def describe_slopes(differences: Differences | None) -> dict[str, Any]:
 
 
 def tell_slopes(differences: Differences | None) -> str:
-    """What joint walks and greedy sets move, for the figures."""
+    """What figures say of the slopes that joint walks and sets follow; empty for gradients."""
     if differences is None:
-        return ALL_TOGETHER
-    return f"the {differences.dimensions.shape[1]} leading dimensions, by finite differences"
+        return ""
+    return f"slopes by finite differences, anew along the {differences.dimensions.shape[1]} steepest dimensions only"

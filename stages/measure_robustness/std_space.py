@@ -26,12 +26,13 @@ class Passes:
 
 @dataclass(frozen=True)
 class Differences:
-    """How slopes are had where a classifier gives no gradients: central differences of the log-odds.
+    """Slopes for a classifier that gives no gradients, by central differences of the log-odds.
 
-    dimensions: [N, K] int64, those that are tried from each of N starts; along all others the slope counts as 0.
-    step_std: half the width of a difference.
+    at_start: [N, D] per std, at each of N starts.  dimensions: [N, K] int64, those along which the slope is taken anew
+    wherever it is asked for; along all others it stays what it was at the start.  step_std: half the width.
     """
 
+    at_start: np.ndarray
     dimensions: np.ndarray
     step_std: float
 
@@ -58,7 +59,7 @@ class StdSpace:
         """The space of some of the starts, by index or mask."""
         part = self.differences
         if part is not None:
-            part = replace(part, dimensions=part.dimensions[rows])
+            part = replace(part, at_start=part.at_start[rows], dimensions=part.dimensions[rows])
         return replace(self, styles=self.styles[rows], true_class=self.true_class[rows], differences=part)
 
     def place(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
@@ -77,7 +78,11 @@ class StdSpace:
     def differentiate(self, rows: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-odds [K] and slopes [K, D] per std, float64."""
         if self.differences is not None:
-            return self.measure(rows, offset), self._difference(self.differences, rows, offset)
+            slopes, chosen = self.differences.at_start[rows], self.differences.dimensions[rows]
+            fresh = self.difference(rows, offset, chosen, self.differences.step_std)
+            np.put_along_axis(slopes, chosen, fresh, axis=1)
+            self.passes.gradients += len(rows)
+            return self.measure(rows, offset), slopes
         values, slopes = np.empty(len(rows)), np.empty((len(rows), len(self.std)))
         for part, batch, labels in self._batches(rows, offset):
             batch_values, gradients = differentiate_log_odds(self.synthesize, self.classify, batch, labels)
@@ -87,25 +92,21 @@ class StdSpace:
         self.passes.gradients += len(rows)
         return values, slopes
 
-    def _difference(self, differences: Differences, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
-        """Slopes [K, D] per std along the dimensions that are tried, 0 along the others."""
+    def difference(self, rows: np.ndarray, offset: np.ndarray, dimensions: np.ndarray, step_std: float) -> np.ndarray:
+        """Slopes per std along some dimensions, by central differences; dimensions: [K, M] int64. Returns [K, M]."""
         true_class = torch.from_numpy(self.true_class[rows]).to(self.device)
-        dimensions = differences.dimensions[rows]
         found = difference_outputs(
             self.synthesize,
             self.classify,
             lambda logits, row: measure_log_odds(logits, true_class[row])[:, None],
             self.place(rows, offset),
             dimensions,
-            differences.step_std * self.std[dimensions],
+            step_std * self.std[dimensions],
             batch_size=self.batch_size,
             device=self.device,
             on_batch=self._count,
         )[:, :, 0]
-        slopes = np.zeros((len(rows), len(self.std)))
-        np.put_along_axis(slopes, dimensions, found * self.std[dimensions], axis=1)
-        self.passes.gradients += len(rows)
-        return slopes
+        return np.asarray(found * self.std[dimensions])
 
     def _count(self, images: int) -> None:
         self.passes.images += images

@@ -49,9 +49,10 @@ def tell_walks(results: Results, names: Sequence[str]) -> list[Text]:
         texts.append(
             Text(
                 f"Classifier {name} gives no gradients: its joint walks and smallest sets follow central differences "
-                f"of the log-odds along the {metrics.number('slope_dimensions'):g} leading dimensions of each class "
-                "and move no other. Along the others nothing was measured, so its distances are rather too long than "
-                "too short beside those of a classifier whose gradients are known."
+                "of the log-odds, along all dimensions at the start and, at every later step, along its "
+                f"{metrics.number('slope_dimensions'):g} steepest ones only. How the slope along the others changes on "
+                "the way was not measured, so that its distances are rather too long than too short beside those of "
+                "a classifier whose gradients are known."
             )
         )
     return texts

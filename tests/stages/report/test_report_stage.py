@@ -128,8 +128,8 @@ def test_a_black_box_is_called_one_and_what_was_not_measured_is_said(outline, ch
         "(163,600 forward passes)",
         "mean central difference of the score",
         (
-            "Classifier second gives no gradients: its joint walks and smallest sets follow central differences of the "
-            "log-odds along the 50 leading dimensions of each class and move no other."
+            "Classifier second gives no gradients: its joint walks and smallest sets follow central differences of "
+            "the log-odds, along all dimensions at the start and, at every later step, along its 50 steepest ones only"
         ),
         "central differences on 60 samples, 0.1 std to each side. Scores at a fiftieth of AttFind's cost are not",
     ):
