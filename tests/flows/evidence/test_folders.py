@@ -17,9 +17,7 @@ from flows.evidence.rerun import rerun
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import ROOT, commit, repro, run, stand_in
 
-RANK = (
-    "mkdir -p data/rank/${key} && echo ${key} > data/rank/${key}/scores && echo '{\"n\": 1}' > data/rank/${key}/m.json"
-)
+RANK = "mkdir -p data/rank/${item} && cd data/rank/${item} && echo ${item} > scores && echo '{}' > m.json"
 STAGES = {
     "rank": {
         "foreach": ["clean", "corrupted"],
