@@ -1,6 +1,7 @@
 """Bring one classifier: read, check, measure on both test sets, write."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,10 +75,8 @@ def main(
         check_conversion(folder / section.onnx, network, classifier.prepare(shown), f"{key}.onnx")
 
     with Progress(f"measuring {entry}", sum(len(test.labels) for test in tests.values()), "img") as progress:
-        probabilities = {}
-        for name, test in tests.items():
-            probabilities[name] = predict(classifier, test.images)
-            progress.advance(len(test.labels))
+        answer = partial(_answer, batch_size=section.batch_size, advance=progress.advance)
+        probabilities = {name: answer(classifier, test.images) for name, test in tests.items()}
     trials = _try(rebuild, tests["clean"], section, entry)
     warnings += _judge(trials, mark(probabilities["clean"], tests["clean"]), tests["clean"].labels, key)
     for warning in warnings:
@@ -133,7 +132,19 @@ def _try(rebuild: Any, test: ImageSet, section: BringClassifierParams, entry: st
         mean, std = image_moments(bare.prepare(to_unit(shown.images).to(device_of(bare))))
     changes = list_changes(bare, section.input.model_dump(), mean, std)
     with Progress(f"trying the usual mistakes on {entry}", len(shown.labels) * (len(changes) + 1), "img") as progress:
-        return try_changes(changes, rebuild, predict, shown.images, shown.labels, progress.advance)
+        answer = partial(_answer, batch_size=section.batch_size, advance=progress.advance)
+        return try_changes(changes, rebuild, answer, shown.images, shown.labels)
+
+
+def _answer(
+    classifier: nn.Module, images: np.ndarray, *, batch_size: int, advance: Callable[[int], object]
+) -> np.ndarray:
+    """As `predict`; advance: told the number of images just classified."""
+    parts = []
+    for start in range(0, len(images), batch_size):
+        parts.append(predict(classifier, images[start : start + batch_size], batch_size))
+        advance(len(parts[-1]))
+    return np.concatenate(parts)
 
 
 def _judge(trials: list[Trial], correct: np.ndarray, labels: np.ndarray, key: str) -> list[str]:

@@ -25,6 +25,10 @@ def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, k
     """
     classes = len(classifier.class_names)
     fault = _fault(classifier, images)
+    if isinstance(fault, ImportError):
+        raise StageError(
+            f"{key}: its code imports a module only when it is called ({tell(fault)}); import it at the top of the file"
+        )
     if fault is not None:
         height, width = classifier.size
         taken = _find_taken(images, rebuild)
@@ -35,7 +39,7 @@ def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, k
         )
         raise StageError(
             f"{key}: it refuses images of {height} x {width} px with {classifier.channels} channel"
-            f"{'s' if classifier.channels > 1 else ''} ({fault}); {advice}"
+            f"{'s' if classifier.channels > 1 else ''} ({tell(fault)}); {advice}"
         )
     with torch.no_grad():
         answer = classifier.answer(images)
@@ -157,15 +161,15 @@ def _kind_of(answer: torch.Tensor) -> str:
     return "logits"
 
 
-def _fault(classifier: Adapter, images: torch.Tensor) -> str | None:
-    """What the network raises for images, in one line."""
+def _fault(classifier: Adapter, images: torch.Tensor) -> Exception | None:
+    """What the network raises for images."""
     try:
         with torch.no_grad():
             classifier.answer(images)
     except StageError:  # says itself what to do
         raise
     except Exception as error:  # noqa: BLE001 - the code is someone else's, and what it says is passed on
-        return tell(error)
+        return error
     return None
 
 

@@ -1,4 +1,4 @@
-"""Does a classifier give gradients?"""
+"""Whether gradients go through a classifier."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,5 @@ import torch
 
 
 def is_differentiable(classifier: Callable[[torch.Tensor], torch.Tensor]) -> bool:
-    """Whether gradients can be taken through a classifier: true unless its attribute `differentiable` says otherwise.
-
-    A module that wraps another one hands the attribute on.
-    """
+    """What the classifier's attribute `differentiable` says; True where it has none, as in those trained here."""
     return bool(getattr(classifier, "differentiable", True))

@@ -35,7 +35,7 @@ def read_network(entry: BringClassifierParams, folder: Path, key: str) -> nn.Mod
     if entry.weights is not None:
         path = folder / entry.weights
         fit_weights(network, read_weights(path, f"{key}.weights"), path, f"{key}.weights")
-    elif not _same(network, build_network(entry, folder, key)):
+    elif entry.load is not None and not _same(network, build_network(entry, folder, key)):
         raise StageError(
             f"{key}.weights: missing, and {entry.load} draws new weights at each call; name the file of the trained "
             "ones"

@@ -87,17 +87,14 @@ def try_changes(
     predict: Callable[[Adapter, np.ndarray], np.ndarray],
     images: np.ndarray,
     labels: np.ndarray,
-    advance: Callable[[int], object] = lambda _: None,
 ) -> list[Trial]:
     """Try each change on the same images, and then other orders of the classes.
 
     rebuild: the classifier with other options.  predict: probabilities [N, classes] of uint8 images [N, C, H, W].
-    advance: told the number of images just classified.
     A change that the network refuses, or that is no input at all for these images, is left out.
     """
     classifier = rebuild()
     guesses = predict(classifier, images).argmax(1)
-    advance(len(images))
     trials = [_compare(_find_order(classifier, guesses, labels), guesses, labels)]
     for change in changes:
         shown = np.ascontiguousarray(images.swapaxes(2, 3)) if change.transposed else images
@@ -105,8 +102,6 @@ def try_changes(
             changed = predict(rebuild(**change.options), shown).argmax(1)
         except (StageError, RuntimeError):
             continue
-        finally:
-            advance(len(images))
         trials.append(_trial(change, guesses == labels, changed == labels))
     return trials
 

@@ -70,6 +70,7 @@ class BringClassifierParams(Section):
     input: InputParams = InputParams()
     class_order: list[str | int] | None = None
     outputs: Outputs = "logits"
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
     seed: Seed = 1
 
     @model_validator(mode="after")

@@ -22,7 +22,10 @@ NAMES = [str(label) for label in range(10)]
 @pytest.fixture(autouse=True)
 def _cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("FAILURE_ATLAS_DEVICE", "cpu")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the networks are so small that a second thread only waits
     yield
+    torch.set_num_threads(threads)
     # The stage asks for deterministic kernels; other tests set what they need.
     torch.set_deterministic_debug_mode("default")
 

@@ -59,12 +59,10 @@ def test_an_order_that_is_declared_already_is_taken_into_account() -> None:
     assert not right.helps
 
 
-def test_a_change_that_the_network_refuses_is_left_out_and_counted_as_done() -> None:
-    done: list[int] = []
+def test_a_change_that_the_network_refuses_is_left_out() -> None:
     changes = [Change("none", "", {"size_px": 9}), Change("polarity", "", {"polarity": "dark_on_light"})]
-    trials = try_changes(changes, rebuild, predict, draw(LABELS), LABELS, done.append)
+    trials = try_changes(changes, rebuild, predict, draw(LABELS), LABELS)
     assert [trial.change.name for trial in trials] == ["class order", "polarity"]
-    assert sum(done) == 80 * 3
     assert not any(trial.helps for trial in trials)
     table = tabulate(trials)
     assert table["accuracy_before"].tolist() == [1, 1]

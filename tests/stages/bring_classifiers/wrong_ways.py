@@ -70,6 +70,10 @@ WAYS = [
     Way("another function or class is named", {"load": "bars:build"}),
     Way("the code needs a package that is not there", prepare=code("import torch\n", "import torch\nimport timmm\n")),
     Way(
+        "a module is imported only when the network is called",
+        prepare=code("def forward(self, x):\n", "def forward(self, x):\n        import helper\n"),
+    ),
+    Way(
         "a file has the name of one of Python's modules",
         prepare=lambda folder: (folder / "random.py").write_text("", encoding="utf-8"),
     ),
