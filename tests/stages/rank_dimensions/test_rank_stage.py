@@ -168,7 +168,7 @@ def test_a_black_box_is_ranked_by_finite_differences_and_says_so(
     wanted = np.mean([weighted[labels[rows] == label].mean(axis=0) for label in range(10)], axis=0)
     found = ranking[ranking["scope"] == "global"].sort_values("dimension")["score"].to_numpy()
     assert np.corrcoef(found, wanted)[0, 1] > 0.97
-    np.testing.assert_allclose(found, wanted, atol=0.1 * np.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted, atol=0.25 * np.abs(wanted).max())
 
 
 def test_a_black_box_gives_the_same_bytes_twice(run, tiny_black_box, tiny_black_box_ranking, hash_folder):
