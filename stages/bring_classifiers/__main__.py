@@ -118,7 +118,7 @@ def _rebuild(
 
 def _check(classifier: Adapter, rebuild: Any, test: ImageSet, key: str) -> list[str]:
     count = PROBED + (len(classifier.class_names) == PROBED)  # a batch that cannot be taken for the classes
-    probed = to_unit(test.images[:count]).to(device_of(classifier))
+    probed = to_unit(_spread(test, count).images).to(device_of(classifier))
     check_answers(classifier, probed, rebuild, key)
     warnings = check_outputs(classifier, probed, key)
     check_constancy(classifier, probed, key)
@@ -126,7 +126,7 @@ def _check(classifier: Adapter, rebuild: Any, test: ImageSet, key: str) -> list[
 
 
 def _try(rebuild: Any, test: ImageSet, section: BringClassifierParams, entry: str) -> list[Trial]:
-    shown = ImageSet(test.images[:TRIED], test.labels[:TRIED])
+    shown = _spread(test, TRIED)
     bare = rebuild(mean=None, std=None)
     with torch.no_grad():
         mean, std = image_moments(bare.prepare(to_unit(shown.images).to(device_of(bare))))
@@ -134,6 +134,12 @@ def _try(rebuild: Any, test: ImageSet, section: BringClassifierParams, entry: st
     with Progress(f"trying the usual mistakes on {entry}", len(shown.labels) * (len(changes) + 1), "img") as progress:
         answer = partial(_answer, batch_size=section.batch_size, advance=progress.advance)
         return try_changes(changes, rebuild, answer, shown.images, shown.labels)
+
+
+def _spread(test: ImageSet, count: int) -> ImageSet:
+    """Up to `count` images from all over a test set, which may be sorted by class."""
+    rows = np.unique(np.linspace(0, len(test.labels) - 1, count).astype(int))
+    return ImageSet(test.images[rows], test.labels[rows])
 
 
 def _answer(

@@ -78,7 +78,7 @@ def check_outputs(classifier: Adapter, images: torch.Tensor, key: str) -> list[s
         told = {
             "probabilities": "no answer is below 0 and all sum to 1",
             "log_probabilities": "the exponentials of each answer sum to 1",
-            "logits": f"they lie between {low:.3g} and {high:.3g} and are up to {sums:.3g} off a sum of 1",
+            "logits": f"they lie between {low:.2g} and {high:.2g} and are up to {sums:.2g} off a sum of 1",
         }[seen]
         raise StageError(
             f"{key}.outputs: got {declared}, but its answers to {len(images)} test images look like {seen}: {told}; "

@@ -12,11 +12,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from stages.bring_classifiers.__main__ import _spread
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.bring_classifiers.loading import load_classifier
 from stages.common.errors import StageError
 from stages.common.weights import load_tensors, save_tensors
-from stages.prepare_images.store import read_images, to_unit
+from stages.prepare_images.store import ImageSet, read_images, to_unit
 from stages.rank_dimensions.inputs import load_networks
 from stages.train_classifiers.checkpoint import save_classifier
 from stages.train_classifiers.networks import Classifier
@@ -181,3 +182,13 @@ def test_an_onnx_file_gives_the_same_answers_and_its_gradient(brought, bring, ti
     gradients = [torch.autograd.grad(net(x)[:, 3].sum(), x)[0] for net, x in ((classifier, shown), (reader, again))]
     assert torch.allclose(*gradients, atol=1e-5)
     assert gradients[0].abs().sum() > 0
+
+
+def test_a_test_set_that_is_sorted_by_class_is_looked_at_all_over():
+    test = ImageSet(np.arange(1000, dtype=np.uint8).reshape(1000, 1, 1, 1), np.repeat(np.arange(10), 100))
+    for count in (24, 500):
+        shown = _spread(test, count)
+        assert len(shown.labels) == count
+        assert set(shown.labels.tolist()) == set(range(10))
+    everything = _spread(test, 5000)
+    assert np.array_equal(everything.labels, test.labels)
