@@ -39,6 +39,13 @@ def save_figure(figure: Figure, path: Path, table: pd.DataFrame) -> None:
     write_csv(path.with_suffix(".csv"), table)
 
 
+def shorten(name: str, characters: int = 20) -> str:
+    """The name of a class as captions bear it: a longer one ends in an ellipsis; tables hold all of it."""
+    if name.startswith("_"):  # legends leave such names out
+        name = f"\N{HAIR SPACE}{name}"
+    return name if len(name) <= characters else f"{name[: characters - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:
     """Draw one grey [1, H, W] or colour [3, H, W] image, values in [0, 1] or uint8, without axes."""
     pixels = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]

@@ -51,7 +51,7 @@ def main(
     if section.released is None:
         ensembles = _train(section, read_training(images, corrupted, "both"), class_names, device)
     else:
-        ensembles = _take_over(section, class_names, device)
+        ensembles = _take_over(section, class_names, test.images.shape[1], device)
 
     metrics: dict[str, Any] = {}
     raw, calibrated = {}, {}
@@ -111,7 +111,9 @@ def _train(
     return {name: Ensemble(members, class_names) for name, members in trained.items()}
 
 
-def _take_over(section: TrainJudgesParams, class_names: list[str], device: torch.device) -> dict[str, Ensemble]:
+def _take_over(
+    section: TrainJudgesParams, class_names: list[str], channels: int, device: torch.device
+) -> dict[str, Ensemble]:
     """The released ensembles; their temperature is fitted anew to the images at hand."""
     ensembles = {}
     for name in ENSEMBLES:
@@ -121,6 +123,12 @@ def _take_over(section: TrainJudgesParams, class_names: list[str], device: torch
             raise StageError(
                 f"{path}: knows {', '.join(ensembles[name].class_names)}; the images show {', '.join(class_names)}; "
                 "set train_judges.released: null to train judges on them"
+            )
+        sees = {member.architecture["channels"] for member in ensembles[name].members}  # type: ignore[index]
+        if sees != {channels}:
+            raise StageError(
+                f"{path}: sees images of {', '.join(map(str, sorted(sees)))} channels; the data's have {channels}; set "
+                "train_judges.released: null to train judges on them"
             )
     return ensembles
 
