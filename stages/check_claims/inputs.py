@@ -48,15 +48,28 @@ class Metrics:
         return Estimate(value, low, high, parts["n"])
 
     def _find(self, key: str) -> Any:
-        node: Any = self.content
-        for name in key.split("."):
-            if not isinstance(node, dict) or name not in node:
-                raise StageError(f"{self.path}: holds no '{key}'; {self._again()}")
-            node = node[name]
-        return node
+        group, name = find_group(self.content, key)
+        if name not in group:
+            raise StageError(f"{self.path}: holds no '{key}'; {self._again()}")
+        return group[name]
 
     def _again(self) -> str:
         return f"make it again with: dvc repro {self.stage}"
+
+
+def find_group(content: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
+    """The innermost group that a key leads to, and what is left of the key; key: names joined by dots.
+
+    A name may hold dots itself, as that of a class may. What is left is no name of the group where the way ends early.
+    """
+    ends = content, key
+    for name, inner in content.items():
+        if key.startswith(f"{name}.") and isinstance(inner, dict):
+            group, rest = find_group(inner, key[len(name) + 1 :])
+            if rest in group:
+                return group, rest
+            ends = group, rest
+    return ends
 
 
 @dataclass(frozen=True)

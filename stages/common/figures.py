@@ -56,6 +56,13 @@ def _label_logarithmic_axes(figure: Figure) -> None:
                 axis.set_minor_formatter(_PlainNumbers())
 
 
+def shorten(name: str, characters: int = 20) -> str:
+    """The name of a class as captions bear it: a longer one ends in an ellipsis; tables hold all of it."""
+    if name.startswith("_"):  # legends leave such names out
+        name = f"\N{HAIR SPACE}{name}"
+    return name if len(name) <= characters else f"{name[: characters - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:
     """Draw one grey [1, H, W] or colour [3, H, W] image, values in [0, 1] or uint8, without axes."""
     pixels = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
-from stages.common.figures import CLASS_COLORS, WELL_COLOR, new_figure
+from stages.common.figures import CLASS_COLORS, WELL_COLOR, new_figure, shorten
 from stages.compute_curves.distance_study import CENTRES
 from stages.compute_curves.paired import Difference
 from stages.compute_curves.results import ALL, Result
@@ -122,7 +122,7 @@ def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:
             _draw_ceiling(ax, result, "black", label="judge, all")
         else:
             color = CLASS_COLORS[names.index(result.key.scope) % len(CLASS_COLORS)]
-            _draw_line(ax, result, color, label=result.key.scope, style="-", band=0)
+            _draw_line(ax, result, color, label=shorten(result.key.scope), style="-", band=0)
 
 
 def _draw_line(ax: Axes, result: Result, color: ColorType, *, label: str, style: str, band: float) -> None:

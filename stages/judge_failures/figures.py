@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, show_image, tile
+from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
 from stages.judge_failures.claims import CORNER_CASE, POPULATION, REAL
 from stages.judge_failures.sheet import REVIEW_COLUMNS
 from stages.judge_failures.table import ALL
@@ -17,6 +17,7 @@ COLORS = {TRUE_FAILURE: MIS_COLOR, LABEL_CHANGED: WELL_COLOR, UNREADABLE: "#bbbb
 PLURALS = {TRUE_FAILURE: "true failures", LABEL_CHANGED: "label changes", UNREADABLE: "unreadable"}
 BARS = {POPULATION: "population", CORNER_CASE: "corner cases", REAL: "real test images"}
 BLOCK_COLUMNS = 5
+LETTERS = 5  # of a class name above an image
 GAP_PX = 11  # room for the text above an image, in image pixels
 INCHES_PER_PX = 0.02
 LEAST_WRITTEN = 0.06  # a narrower part of a bar has no room for its number
@@ -32,7 +33,9 @@ def draw_verdicts(table: pd.DataFrame) -> Figure:
     _stack(axes[0, 0], [(label, sources[sources["source"] == name]) for name, label in BARS.items()])
     axes[0, 0].set_title("by source")
     claims = table[(table["source"] == ALL) & (table["class"] != ALL)]
-    _stack(axes[0, 1], [(str(name), claims[claims["class"] == name]) for name in dict.fromkeys(claims["class"])])
+    _stack(
+        axes[0, 1], [(shorten(str(name)), claims[claims["class"] == name]) for name in dict.fromkeys(claims["class"])]
+    )
     axes[0, 1].set(title="all claimed failures, by meant class", ylabel="meant class")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
@@ -137,4 +140,6 @@ def _show_block(
 
 
 def _tell_claim(meant: str, said: str, rival: str) -> str:
-    return f"{meant} \u2192 {said}" + (f" ({rival})" if said == meant else "")
+    same = said == meant
+    meant, said, rival = (shorten(name, LETTERS) for name in (meant, said, rival))
+    return f"{meant} \u2192 {said}" + (f" ({rival})" if same else "")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.common.figures import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
+from stages.common.figures import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten
 from stages.measure_robustness.search import BEYOND_STD
 from stages.measure_robustness.survival import estimate_survival
 from stages.measure_robustness.table import BEYOND, JOINT, SINGLE, START
@@ -61,7 +61,7 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str 
         ax = axes[0, 0] if panel == CLASSES else axes[0, 1]
         own = curves[(curves["panel"] == panel) & (curves["scope"] == scope)]
         n = int(own["n"].iloc[0]) if len(own) else 0
-        label = f"{scope} (n={n})"
+        label = f"{shorten(scope) if panel == CLASSES else scope} (n={n})"
         ax.step(own["distance_std"], own["share"], where="post", color=color, linewidth=width, label=label)
         if band:
             ax.fill_between(
@@ -92,7 +92,7 @@ def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, note: str = ""
     ax = axes[0, 0]
     for row, entry in enumerate(entries):
         top = row * CELL_HEIGHT
-        ax.text(-0.12, top + 0.5, entry[1], ha="right", va="center", fontsize=10)
+        ax.text(-0.12, top + 0.5, shorten(str(entry[1])), ha="right", va="center", fontsize=10)
         images = [views[place].images[row] for place in (START, JOINT, JOINT, BEYOND, SINGLE)]
         for column, (image, text) in enumerate(zip(images, _caption(entry), strict=True)):
             left = column * CELL_WIDTH
@@ -122,15 +122,19 @@ def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, note: str = ""
 def _caption(entry: "tuple[object, ...]") -> list[str]:
     """Text above each cell of a row, in the order of COLUMNS."""
     row = entry._asdict()  # type: ignore[attr-defined]  # a named tuple of pandas
+
+    def short(column: str) -> str:
+        return shorten(str(row[column]), 6)
+
     farthest = f"not by {row['distance_std']:.1f} std"
     single_farthest = f"not by {row['single_distance_std']:.0f} std"
-    joint = f"{row['distance_std']:.1f} std, C {row['rival_class']}, J {row['judge_class']}\n{row['verdict']}"
+    joint = f"{row['distance_std']:.1f} std, C {short('rival_class')}, J {short('judge_class')}\n{row['verdict']}"
     beyond = (
-        f"{row['beyond_distance_std']:.1f} std, C {row['beyond_predicted_class']}, J {row['beyond_judge_class']}\n"
+        f"{row['beyond_distance_std']:.1f} std, C {short('beyond_predicted_class')}, J {short('beyond_judge_class')}\n"
         f"{row['beyond_verdict']}"
     )
     single = (
-        f"{row['single_distance_std']:.1f} std, C {row['single_rival_class']}, J {row['single_judge_class']}\n"
+        f"{row['single_distance_std']:.1f} std, C {short('single_rival_class')}, J {short('single_judge_class')}\n"
         f"{row['single_verdict']}"
     )
     return [

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.common.figures import CLASS_COLORS, new_figure, show_image, tile
+from stages.common.figures import CLASS_COLORS, new_figure, shorten, show_image, tile
 from stages.common.intervals import mean, wilson
 from stages.corrupt_images.store import Severities
 from stages.name_directions.calibration import Calibration
@@ -18,26 +18,35 @@ from stages.rank_dimensions.ranking import GLOBAL
 STEPS_STD = (-3, -2, -1, 0, 1, 2, 3)
 GAP_PX = 2
 INCHES_PER_PX = 0.0125
+INCHES_PER_LETTER = 0.07  # of a label on the left
+MOST_ROWS = 200
 SHOWN_LEVELS = 3  # curves per panel of the calibration
 HALF = 0.5  # shares above it stand on dark blue
 INTERVAL = 1.96  # standard errors on each side: 95 %
 
 
 def draw_directions(images: np.ndarray, table: pd.DataFrame, title: str) -> Figure:
-    """One row per direction, from 3 std against it to 3 std along it; images: uint8 [R, 7, C, H, W], table: R rows."""
+    """One row per direction, from 3 std against it to 3 std along it; images: uint8 [R, 7, C, H, W], table: R rows.
+
+    Of more than 200 directions the first are drawn, for a picture has a largest size.
+    """
+    if len(images) > MOST_ROWS:
+        title = f"{title} (the first {MOST_ROWS} of {len(images)})"
+        images, table = images[:MOST_ROWS], table.iloc[:MOST_ROWS]
     count, columns, _, height, width = images.shape
     step = height + GAP_PX
+    scopes = ["" if scope == GLOBAL else f"class {shorten(scope)}, " for scope in table["scope"]]
+    longer = max([0, *(len(scope) - len("class 0, ") for scope in scopes)]) * INCHES_PER_LETTER
     figure, axes = new_figure(
-        1, 1, width=columns * (width + GAP_PX) * INCHES_PER_PX + 5.6, height=count * step * INCHES_PER_PX + 0.8
+        1, 1, width=columns * (width + GAP_PX) * INCHES_PER_PX + 5.6 + longer, height=count * step * INCHES_PER_PX + 0.8
     )
     panel = axes[0, 0]
     show_image(panel, tile(images.reshape(-1, *images.shape[2:]), columns, GAP_PX))
     for column, amount in enumerate(STEPS_STD):
         middle = column * (width + GAP_PX) + width / 2
         panel.text(middle, -3, f"{amount:+d} std" if amount else "sample", ha="center", va="bottom", fontsize=7)
-    for place, row in enumerate(table.itertuples()):
+    for place, (scope, row) in enumerate(zip(scopes, table.itertuples(), strict=True)):
         middle = place * step + height / 2
-        scope = "" if row.scope == GLOBAL else f"class {row.scope}, "
         panel.text(-5, middle, f"{scope}{row.rank}: {row.dimension}  {row.layer}", ha="right", va="center", fontsize=7)
         edge = columns * (width + GAP_PX) + 3
         panel.text(edge, middle - 6, _tell_name(row), ha="left", va="center", fontsize=7.5, weight="bold")

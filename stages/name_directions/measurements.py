@@ -10,6 +10,7 @@ from stages.name_directions.outline import outline_strokes
 from stages.name_directions.shape import find_centreline, measure_shape
 from stages.name_directions.texture import measure_texture
 
+LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green, blue (ITU-R BT.601)
 AT_ONCE = 60  # images per thread; each is measured on its own, and SciPy lets other threads run
 
 
@@ -51,9 +52,11 @@ NAMED = np.array([bool(measurement.more) for measurement in MEASUREMENTS])
 
 
 def measure_images(images: np.ndarray) -> np.ndarray:
-    """Measure each image; uint8 [N, C, H, W]. Returns [N, M] float64 in the order of MEASUREMENTS.
+    """Measure each image; uint8 [N, C, H, W], C 1 or 3. Returns [N, M] float64 in the order of MEASUREMENTS.
 
-    Colours are averaged. A row is NaN where the image holds no stroke.
+    A stroke is what is lighter than half-way between the image's median and its brightest: shape is that of light
+    strokes on a darker ground, in a photograph that of its light parts. Of colours the luminance is measured, so that
+    a change of hue alone shows in nothing. A row is NaN where the image holds no stroke.
     """
     parts = [images[first : first + AT_ONCE] for first in range(0, len(images), AT_ONCE)]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
@@ -61,8 +64,15 @@ def measure_images(images: np.ndarray) -> np.ndarray:
 
 
 def _measure_part(images: np.ndarray) -> np.ndarray:
-    grey = images.astype(np.float64).mean(axis=1) / 255
+    grey = to_grey(images)
     outlines = outline_strokes(grey)
     centreline = find_centreline(outlines.mask)
     values = measure_texture(grey, outlines, centreline) | measure_shape(outlines, centreline)
     return np.stack([values[name] for name in NAMES], axis=1)
+
+
+def to_grey(images: np.ndarray) -> np.ndarray:
+    """uint8 [N, C, H, W], C 1 or 3, as grey float64 [N, H, W] in [0, 1]: the luminance of colours."""
+    if images.shape[1] == 1:
+        return np.asarray(images[:, 0] / 255)
+    return np.asarray(np.einsum("nchw,c->nhw", images.astype(np.float64), LUMINANCE) / 255)

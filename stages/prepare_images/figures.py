@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.common.figures import new_figure, show_image, tile
+from stages.common.figures import new_figure, shorten, show_image, tile
 from stages.prepare_images.store import ImageSet
 
 SAMPLES_PER_CLASS = 12
@@ -32,7 +32,7 @@ def draw_samples(part: ImageSet, class_names: Sequence[str], title: str) -> tupl
     axes.grid(visible=False)
     axes.set_frame_on(False)
     axes.set_xticks([])
-    axes.set_yticks((np.arange(len(rows)) + 0.5) * size, [_shorten(name) for name in shown])
+    axes.set_yticks((np.arange(len(rows)) + 0.5) * size, [shorten(name, LONGEST_LABEL) for name in shown])
     axes.tick_params(length=0)
     table = pd.DataFrame(
         [
@@ -43,7 +43,3 @@ def draw_samples(part: ImageSet, class_names: Sequence[str], title: str) -> tupl
         columns=["row", "column", "class", "sample"],
     )
     return figure, table
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"

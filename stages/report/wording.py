@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.check_claims.estimates import Estimate
-from stages.check_claims.inputs import Metrics
+from stages.check_claims.inputs import Metrics, find_group
 from stages.report.blocks import Table
 
 UNKNOWN = "not known"
@@ -64,12 +64,8 @@ def _as_number(value: Any) -> float:
 
 def tell_metric(metrics: Metrics, key: str) -> str:
     """A metric with its interval if it has one, else as a plain number; StageError if there is no such metric."""
-    *path, last = key.split(".")
-    node: Any = metrics.content
-    for name in path:
-        node = node.get(name, {}) if isinstance(node, dict) else {}
-    held = node.get(last) if isinstance(node, dict) else None
-    if isinstance(held, dict) or (isinstance(node, dict) and f"{last}_interval" in node):
+    group, last = find_group(metrics.content, key)
+    if isinstance(group.get(last), dict) or f"{last}_interval" in group:
         return tell_estimate(metrics.estimate(key))
     return tell_number(metrics.number(key))
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
-from stages.common.figures import CLASS_COLORS, MIS_COLOR, WELL_COLOR, new_figure
+from stages.common.figures import CLASS_COLORS, MIS_COLOR, WELL_COLOR, new_figure, shorten
 
 
 def draw_spaces(
@@ -43,5 +43,5 @@ def draw_spaces(
 
 def _explain(ax: Axes, colors: Mapping[str, ColorType]) -> None:
     """A legend outside the axes, on the right."""
-    handles = [ax.scatter([], [], c=[color], s=14, label=name) for name, color in colors.items()]
+    handles = [ax.scatter([], [], c=[color], s=14, label=shorten(name)) for name, color in colors.items()]
     ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure
+from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure, shorten
 from stages.common.intervals import wilson
 from stages.corrupt_images.store import Severities
 
@@ -12,6 +12,9 @@ Drawing = tuple[Figure, pd.DataFrame]
 PANEL_COLORS = (WELL_COLOR, MIS_COLOR)
 PAIR = 2  # steps of corruption that make a grid
 TEST_COLORS = dict(zip(("clean", "corrupted"), PANEL_COLORS, strict=True))
+
+CLASSES_THAT_FIT = 16  # into a confusion matrix of ordinary size
+LARGEST_SCALE = 4.0
 
 
 def draw_learning_curve(curve: list[dict[str, float]]) -> Drawing:
@@ -57,7 +60,9 @@ def draw_reliability(tables: dict[str, pd.DataFrame], errors: dict[str, float], 
 def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str], kind: str = "test set") -> Drawing:
     """True against predicted class, one panel each; counts: [classes, classes] by name.  kind: as above."""
     classes = len(class_names)
-    figure, grid = new_figure(1, len(counts), width=7.4, height=4.1)
+    short = [shorten(name) for name in class_names]
+    scale = min(max(1.0, classes / CLASSES_THAT_FIT), LARGEST_SCALE)
+    figure, grid = new_figure(1, len(counts), width=7.4 * scale, height=4.1 * scale)
     for axes, (name, matrix) in zip(grid[0], counts.items(), strict=True):
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -66,8 +71,10 @@ def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str], kind: 
                 color = "white" if share[row, column] > 0.5 else "black"
                 axes.text(column, row, str(n), ha="center", va="center", fontsize=6, color=color)
         axes.grid(visible=False)
-        axes.set_xticks(range(classes), class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
-        axes.set_yticks(range(classes), class_names)
+        axes.set_xticks(range(classes), short, rotation=90 if max(map(len, short)) > 2 else 0)
+        axes.set_yticks(range(classes), short)
+        if classes > CLASSES_THAT_FIT * LARGEST_SCALE:
+            axes.tick_params(labelsize=4)
         axes.set(xlabel="predicted class", ylabel="true class", title=f"{name} {kind}")
     rows = [
         (name, class_names[row], class_names[column], n)

@@ -51,7 +51,7 @@ def main(
     if section.released is None:
         ensembles = _train(section, read_training(images, corrupted, "both"), class_names, device)
     else:
-        ensembles = _take_over(section, class_names, device)
+        ensembles = _take_over(section, class_names, test.images.shape[1], device)
 
     metrics: dict[str, Any] = {}
     raw, calibrated = {}, {}
@@ -111,21 +111,34 @@ def _train(
     return {name: Ensemble(members, class_names) for name, members in trained.items()}
 
 
-def _take_over(section: TrainJudgesParams, class_names: list[str], device: torch.device) -> dict[str, Ensemble]:
+def _take_over(
+    section: TrainJudgesParams, class_names: list[str], channels: int, device: torch.device
+) -> dict[str, Ensemble]:
     """The first released pair that knows these classes; its temperature is fitted anew to the images at hand."""
     known = []
     for index, released in enumerate(section.released or []):
+        key = f"train_judges.released.{index}"
         ensembles = {
-            name: load_ensemble(check_pinned(getattr(released, name), f"train_judges.released.{index}.{name}"), device)
-            for name in ENSEMBLES
+            name: load_ensemble(check_pinned(getattr(released, name), f"{key}.{name}"), device) for name in ENSEMBLES
         }
         if all(ensemble.class_names == class_names for ensemble in ensembles.values()):
+            _check_channels(ensembles, channels, key)
             return ensembles
         known += [ensemble.class_names for ensemble in ensembles.values()]
     raise StageError(
         f"train_judges.released: knows {'; '.join(dict.fromkeys(map(', '.join, known)))}; the images show "
         f"{', '.join(class_names)}; set train_judges.released: null to train judges on them"
     )
+
+
+def _check_channels(ensembles: dict[str, Ensemble], channels: int, key: str) -> None:
+    members = [member for ensemble in ensembles.values() for member in ensemble.members]
+    sees = {member.architecture["channels"] for member in members}  # type: ignore[index]
+    if sees != {channels}:
+        raise StageError(
+            f"{key}: sees images of {', '.join(map(str, sorted(sees)))} channels; the data's have {channels}; set "
+            "train_judges.released: null to train judges on them"
+        )
 
 
 def _predict(ensemble: Ensemble, images: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArc
 from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 
 KIND = "stylegan2-snapshot"
+OF_DATA = ("num_classes", "image_channels")  # of an architecture: what the images decide, and no params
 BETAS = (0.0, 0.99)
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -97,9 +98,12 @@ def restore_state(path: Path, state: TrainingState) -> None:
         held, needed = description[name], module.architecture.describe()
         for key in needed:
             if held.get(key) != needed[key]:
+                asks, remedy = (
+                    ("data", "use the snapshot's data") if key in OF_DATA else ("params", "set the params to it")
+                )
                 raise StageError(
-                    f"{path}: its {name} has {key} {held.get(key)}, the params ask for {needed[key]}; "
-                    f"set the params to the snapshot's, or train from scratch with resume: null"
+                    f"{path}: its {name} has {key} {held.get(key)}, the {asks} ask for {needed[key]}; {remedy}, or "
+                    "train from scratch with train_stylegan2.resume: null"
                 )
     _load(state.generator, "generator", tensors)
     _load(state.discriminator, "discriminator", tensors)

@@ -8,10 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure, show_image, tile
+from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
 from stages.name_directions.names import shorten_name
 from stages.train_judges.verdicts import LABEL_CHANGED, TRUE_FAILURE, UNREADABLE
 
+MOST_ROWS = 60
+LETTERS = 8  # of a class name above an image
 GAP_PX = 12  # room for one line of text, in image pixels
 LINE_PX = 5  # for each further line
 FRAME_PX = 1.5  # between an image and its frame
@@ -46,8 +48,11 @@ class Cell:
 def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str, *, lines: int = 1) -> Figure:
     """Lay rows of cells out on one sheet, a label on the left of each; short rows are filled with white.
 
-    lines: of text above each image.
+    lines: of text above each image.  Of more than 60 rows the first are drawn, for a picture has a largest size.
     """
+    if len(rows) > MOST_ROWS:
+        title = f"the first {MOST_ROWS} of {len(rows)} rows: {title}"
+        rows, labels = rows[:MOST_ROWS], labels[:MOST_ROWS]
     columns = max(LEAST_COLUMNS, *(len(row) for row in rows))
     blank = np.full_like(rows[0][0].image, 255)
     images = np.stack([row[place].image if place < len(row) else blank for row in rows for place in range(columns)])
@@ -58,7 +63,7 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str
     show_image(axes[0, 0], tile(images, columns, gap))
     for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
         top = index * (height + gap)
-        axes[0, 0].text(-4, top + height / 2, label, ha="right", va="center", fontsize=9)
+        axes[0, 0].text(-4, top + height / 2, shorten(label), ha="right", va="center", fontsize=9)
         for place, cell in enumerate(row):
             left = place * (width + gap)
             above = (left + width / 2, top - 1.5 - FRAME_PX)
@@ -109,12 +114,18 @@ def draw_corner_cases(
     rows = []
     for start, class_name, image in zip(starts.itertuples(), starts["class"], start_images, strict=True):
         doubt = "" if start.walked else ", no walk"
-        cells = [Cell(image, f"mean: {start.predicted_class}, p {start.start_probability:.2f}{doubt}", GREY)]
+        cells = [
+            Cell(
+                image,
+                f"mean: {shorten(str(start.predicted_class), LETTERS)}, p {start.start_probability:.2f}{doubt}",
+                GREY,
+            )
+        ]
         own = np.flatnonzero(corner_cases["class"] == class_name)
         for place, case in zip(own, corner_cases.iloc[own].itertuples(), strict=True):
-            predicted = str(case.predicted_class)
-            if predicted == class_name:  # 0.50 against several others
-                predicted += f" ({case.rival_class})"
+            predicted = shorten(str(case.predicted_class), LETTERS)
+            if case.predicted_class == class_name:  # 0.50 against several others
+                predicted += f" ({shorten(str(case.rival_class), LETTERS)})"
             far = f"{predicted}, {case.shift_std:.1f} std"
             text = far if case.reached else f"not by {case.shift_std:.0f} std"
             verdict = str(case.verdict) if case.reached else ""
@@ -157,7 +168,7 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
             [
                 Cell(
                     images[place],
-                    f"{case.predicted_class}, {case.true_failure_shift_std:.1f} std\n"
+                    f"{shorten(str(case.predicted_class), LETTERS)}, {case.true_failure_shift_std:.1f} std\n"
                     f"judge {case.true_failure_judge_probability:.2f}\n{_caption(case.name)}",
                 )
                 for place, case in zip(own, table.iloc[own].itertuples(), strict=True)

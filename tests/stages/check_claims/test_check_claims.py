@@ -7,7 +7,7 @@ import pytest
 
 from stages.check_claims.__main__ import main
 from stages.check_claims.claims import check_claims
-from stages.check_claims.inputs import Sources, read_areas, read_metrics
+from stages.check_claims.inputs import Sources, find_group, read_areas, read_metrics
 from stages.check_claims.params import CheckClaimsParams
 from stages.common.errors import StageError
 from tests.stages.check_claims.known_results import NAMES, build_areas, build_estimate, flatten_estimate
@@ -214,3 +214,13 @@ def test_unnamed_folder(results, tmp_path, write_params):
     folder = results()
     with pytest.raises(StageError, match=r"--ranked: got '.*'; allowed: NAME=PATH"):
         main(folder, ["ranked"], folder, [], [], tmp_path / "out", write_params({"check_claims": SECTION}))
+
+
+def test_keys_find_names_that_hold_dots():
+    content = {"per_class": {"n.a.": {"share": 1}, "n": {"a": 2}}, "per": {"x": 3}}
+    for key, value in (("per_class.n.a..share", 1), ("per_class.n.a", 2), ("per.x", 3)):
+        group, name = find_group(content, key)
+        assert group[name] == value
+    for key in ("per_class.n.b", "other", "per_class.n.a..other", "per.x.y"):
+        group, name = find_group(content, key)
+        assert name not in group

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from stages.common.figures import new_figure, save_figure, show_image, tile
+from stages.common.figures import new_figure, save_figure, shorten, show_image, tile
 
 TABLE = pd.DataFrame({"x": [0, 1, 2], "y": [0.1, 1 / 3, 2.0]})
 
@@ -100,3 +100,19 @@ def test_logarithmic_axes_bear_plain_numbers_and_dollars_stay_dollars(tmp_path):
     assert {"0.001", "0.01", "0.1", "1"} <= {label.get_text() for label in axes[0, 0].get_yticklabels()}
     assert [label.get_text() for label in axes[0, 1].get_xticklabels()] == ["one", "thirty"]
     assert not any(text.get_parse_math() for text in (axes[0, 0].title, *axes[0, 0].get_yticklabels()))
+
+
+def test_long_names_are_cut_and_those_that_legends_leave_out_are_shown() -> None:
+    assert shorten("ankle boot") == "ankle boot"
+    assert shorten("ankle boot", 8) == "ankle b\N{HORIZONTAL ELLIPSIS}"
+    figure, axes = new_figure(1, 1, width=3, height=2)
+    axes[0, 0].plot([0, 1], label=shorten("_ground"))
+    assert [text.get_text().strip() for text in axes[0, 0].legend().get_texts()] == ["_ground"]
+    plt.close(figure)
+
+
+def test_a_dollar_sign_in_a_name_is_a_dollar_sign(tmp_path: Path) -> None:
+    figure, axes = new_figure(1, 1, width=3, height=2)
+    axes[0, 0].set_title("$5_note$ and $\\no_such{command$")
+    save_figure(figure, tmp_path / "x.png", pd.DataFrame())
+    assert (tmp_path / "x.png").is_file()

@@ -8,7 +8,7 @@ from skimage.morphology import skeletonize
 
 from stages.name_directions.calibration import corrupt_known, to_bytes
 from stages.name_directions.frames import count_labels, join_frames, split_frames
-from stages.name_directions.measurements import MEASUREMENTS, NAMES, measure_images
+from stages.name_directions.measurements import MEASUREMENTS, NAMES, measure_images, to_grey
 from stages.name_directions.outline import count_holes, drop_specks, enlarge_matrix, outline_strokes
 from stages.name_directions.shape import find_centreline
 
@@ -106,9 +106,12 @@ def test_no_images_give_no_rows():
     assert measure_images(np.zeros((0, 1, 32, 32), np.uint8)).shape == (0, len(MEASUREMENTS))
 
 
-def test_colours_are_averaged(digits):
-    colour = np.repeat(digits[:3], 3, axis=1)
-    np.testing.assert_allclose(measure_images(colour), measure_images(digits[:3]), rtol=1e-9, atol=1e-9)
+def test_of_colours_the_luminance_is_measured(digits):
+    np.testing.assert_allclose(measure_images(np.repeat(digits[:5], 3, axis=1)), measure_images(digits[:5]))
+    colours = np.random.default_rng(1).integers(0, 256, (2, 3, 4, 5), np.uint8)
+    wanted = (0.299 * colours[:, 0] + 0.587 * colours[:, 1] + 0.114 * colours[:, 2]) / 255
+    np.testing.assert_allclose(to_grey(colours), wanted)
+    np.testing.assert_array_equal(to_grey(colours[:, :1]), colours[:, 0].astype(np.float64) / 255)
 
 
 def test_frames_are_a_reversible_strip_and_equal_the_slow_twins(digits):

@@ -98,6 +98,11 @@ def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_p
     pinned = {"judge": pin(path), "auditor": pin(path)}
     with pytest.raises(StageError, match=r"released: knows cat, dog; the images show 0, 1, .*released: null"):
         run(released=[pinned, pinned])
+    coloured = Classifier("plain", classes=10, width=8, channels=3)
+    save_ensemble(tmp_path / "colour.safetensors", Ensemble([coloured], [str(label) for label in range(10)]))
+    of_colour = pin(tmp_path / "colour.safetensors")
+    with pytest.raises(StageError, match=r"released\.0: sees .* of 3 channels; the data's have 1; .*released: null"):
+        run(released=[{"judge": of_colour, "auditor": of_colour}])
     wrong = pin(path) | {"sha256": "0" * 64}
     with pytest.raises(
         StageError, match=rf"two\.safetensors: expected SHA-256 {'0' * 64}, found {pinned['judge']['sha256']}"

@@ -320,6 +320,12 @@ def test_a_wrong_resume_file_is_refused(session: Session, tmp_path: Path) -> Non
     wider = replace(session, params=PARAMS.model_copy(update={"generator_channels": [8, 8, 8, 16]}))
     with pytest.raises(StageError, match=r"its generator has channels \[8, 8, 8, 8\], the params ask for"):
         restore_state(session.snapshot, start_state(wider))
+    colours = replace(session.images, images=np.repeat(session.images.images, 3, axis=1))
+    coloured = start_state(replace(session, images=colours, resume_root=tmp_path / "other"))
+    with pytest.raises(
+        StageError, match=r"image_channels 1, the data ask for 3; use the snapshot's data, or .*stylegan2.resume: null"
+    ):
+        restore_state(session.snapshot, coloured)
 
 
 def test_image_size_must_fit_the_widths(session: Session) -> None:
