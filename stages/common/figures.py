@@ -57,10 +57,13 @@ def _label_logarithmic_axes(figure: Figure) -> None:
 
 
 def shorten(name: str, characters: int = 20) -> str:
-    """The name of a class as captions bear it: a longer one ends in an ellipsis; tables hold all of it."""
+    """The name of a class as captions bear it: a longer one loses its middle, for its end may tell it from others."""
     if name.startswith("_"):  # legends leave such names out
         name = f"\N{HAIR SPACE}{name}"
-    return name if len(name) <= characters else f"{name[: characters - 1]}\N{HORIZONTAL ELLIPSIS}"
+    if len(name) <= characters:
+        return name
+    head = characters * 2 // 3
+    return f"{name[:head]}\N{HORIZONTAL ELLIPSIS}{name[head - characters + 1 :]}"
 
 
 def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:

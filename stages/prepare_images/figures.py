@@ -23,7 +23,7 @@ def draw_samples(part: ImageSet, class_names: Sequence[str], title: str) -> tupl
     for row, indices in enumerate(rows):
         sheet[row * SAMPLES_PER_CLASS :][: len(indices)] = part.images[indices]
     # Larger images would lose pixels, and more classes their names, in the figure that does for ten of 32 px.
-    scale = min(2.0, part.images.shape[-1] / 32)
+    scale = min(3.2, part.images.shape[-1] / 32)
     figure, grid = new_figure(1, 1, width=5.2 * scale, height=0.4 + 0.42 * max(4, len(rows)) * scale)
     axes = grid[0, 0]
     left_out = f" (the first {len(shown)} of {len(class_names)})" if len(shown) < len(class_names) else ""

@@ -104,7 +104,8 @@ def test_logarithmic_axes_bear_plain_numbers_and_dollars_stay_dollars(tmp_path):
 
 def test_long_names_are_cut_and_those_that_legends_leave_out_are_shown() -> None:
     assert shorten("ankle boot") == "ankle boot"
-    assert shorten("ankle boot", 8) == "ankle b\N{HORIZONTAL ELLIPSIS}"
+    assert shorten("ankle boot", 8) == "ankle\N{HORIZONTAL ELLIPSIS}ot"
+    assert [len(shorten("a" * 30, characters)) for characters in (5, 6, 8, 20)] == [5, 6, 8, 20]
     figure, axes = new_figure(1, 1, width=3, height=2)
     axes[0, 0].plot([0, 1], label=shorten("_ground"))
     assert [text.get_text().strip() for text in axes[0, 0].legend().get_texts()] == ["_ground"]
