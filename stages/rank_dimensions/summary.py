@@ -36,11 +36,11 @@ def describe_differences(differences: DifferenceScores, step_std: float, *, diff
 
 
 def tell_score(how: Mapping[str, Any]) -> str:
-    """What the score of a dimension is, on two lines for an axis; how: empty for gradients."""
+    """What the score of a dimension is, on lines for an axis; how: empty for gradients."""
     if not how:
         return GRADIENT_SCORE
     return (
-        "mean central difference of the true-class softmax\nper raw style unit "
+        "mean central difference\nof the true-class softmax per raw style unit\n"
         f"(h = {how['score_step_std']:g} std, n = {how['score_samples']})"
     )
 

@@ -57,6 +57,10 @@ def test_twice_gives_equal_bytes_and_every_result(run, tmp_path, hash_folder):
     assert points["well"].mean() == pytest.approx(metrics["accuracy"]["value"], abs=1e-5)
 
 
+def test_a_black_box_says_well_or_mis_as_the_network_behind_it(run, tiny_black_box):
+    assert run("box", classifier=tiny_black_box) == run("network")
+
+
 def test_batch_size_and_number_of_samples_leave_each_sample_alone(run, tmp_path):
     run("one", batch_size=60)
     run("more", batch_size=7, samples=90)
