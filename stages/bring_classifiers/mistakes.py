@@ -17,6 +17,7 @@ from stages.train_classifiers.evaluation import count_confusion
 
 SIGNIFICANCE = 1e-3  # about ten changes are tried, and a warning should be worth reading
 LARGE_GAIN = 0.1  # of accuracy, from which on what was declared is taken for a mistake
+COLOURS = 3  # channels of an image in colour
 RANGES = ([0.0, 1.0], [-1.0, 1.0], [0.0, 255.0])
 
 
@@ -24,14 +25,14 @@ RANGES = ([0.0, 1.0], [-1.0, 1.0], [0.0, 255.0])
 class Change:
     """One thing to declare otherwise.
 
-    name: in one or two words.  advice: what to write or do.  options: of the adapter.  transposed: whether rows and
-    columns of the image change places.
+    name: in one or two words.  advice: what to write or do.  options: of the adapter.  show: what is done to the
+    images [N, C, H, W] before.
     """
 
     name: str
     advice: str
     options: dict[str, Any] = field(default_factory=dict)
-    transposed: bool = False
+    show: Callable[[np.ndarray], np.ndarray] = np.asarray
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,10 @@ def list_changes(
         fit = "resize" if options["fit"] == "crop" else "crop"
         changes.append(Change(f"fit {fit}", f"set input.fit: {fit}", {"fit": fit}))
     advice = "swap rows and columns of the image in the network's forward"
-    changes.append(Change("rows and columns", advice, transposed=True))
+    changes.append(Change("rows and columns", advice, show=swap_axes))
+    if classifier.image_shape[0] == COLOURS:
+        advice = "reverse the colours in the network's forward: it was trained on blue, green, red"
+        changes.append(Change("order of colours", advice, show=reverse_colours))
     return changes
 
 
@@ -97,9 +101,8 @@ def try_changes(
     guesses = predict(classifier, images).argmax(1)
     trials = [_compare(_find_order(classifier, guesses, labels), guesses, labels)]
     for change in changes:
-        shown = np.ascontiguousarray(images.swapaxes(2, 3)) if change.transposed else images
         try:
-            changed = predict(rebuild(**change.options), shown).argmax(1)
+            changed = predict(rebuild(**change.options), np.ascontiguousarray(change.show(images))).argmax(1)
         except (StageError, RuntimeError):
             continue
         trials.append(_trial(change, guesses == labels, changed == labels))
@@ -157,6 +160,16 @@ def tabulate(trials: Sequence[Trial]) -> pd.DataFrame:
             row |= {f"accuracy_{when}_{bound}": estimate[bound] for bound in ("low", "high")}
         rows.append(row | {"p_value": trial.p_value})
     return pd.DataFrame(rows)
+
+
+def swap_axes(images: np.ndarray) -> np.ndarray:
+    """Images [N, C, H, W] with rows and columns exchanged."""
+    return images.swapaxes(2, 3)
+
+
+def reverse_colours(images: np.ndarray) -> np.ndarray:
+    """Images [N, C, H, W] with their channels in the other order: red, green, blue becomes blue, green, red."""
+    return images[:, ::-1]
 
 
 def image_moments(images: torch.Tensor) -> tuple[list[float], list[float]]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from stages.bring_classifiers.adapter import Adapter
-from stages.bring_classifiers.mistakes import Change, image_moments, list_changes, tabulate, try_changes
+from stages.bring_classifiers.mistakes import Change, image_moments, list_changes, swap_axes, tabulate, try_changes
 from stages.train_classifiers.evaluation import predict
 
 NAMES = ["a", "b", "c", "d"]
@@ -71,7 +71,7 @@ def test_a_change_that_the_network_refuses_is_left_out() -> None:
 
 
 def test_rows_and_columns_change_places() -> None:
-    (_, swapped) = try_changes([Change("", "", transposed=True)], rebuild, predict, draw(LABELS).swapaxes(2, 3), LABELS)
+    (_, swapped) = try_changes([Change("", "", show=swap_axes)], rebuild, predict, draw(LABELS).swapaxes(2, 3), LABELS)
     assert (swapped.before.mean(), swapped.after.mean()) == (0.25, 1.0)
 
 
@@ -84,7 +84,7 @@ def test_few_more_right_answers_are_no_evidence(wrong: int, helps: bool) -> None
     images[:wrong, 0, 1, 0] = 255
     labels = LABELS.copy()
     labels[:wrong] = 1
-    (_, trial) = try_changes([Change("", "", transposed=True)], rebuild, predict, images, labels)
+    (_, trial) = try_changes([Change("", "", show=swap_axes)], rebuild, predict, images, labels)
     assert trial.gain == pytest.approx(wrong / 80)
     assert trial.p_value == pytest.approx(2 * 0.5**wrong)
     assert trial.helps == helps
@@ -101,6 +101,29 @@ def test_what_is_declared_decides_what_is_tried() -> None:
     ]  # fmt: skip
     assert changes["polarity"].advice == "set input.polarity: light_on_dark"
     assert changes["fit crop"].options == {"fit": "crop"}
+
+
+class Coloured(nn.Module):
+    """Class a is red, b green, c blue; as it was trained on blue, green, red."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        blue, green, red = 10 * x.mean((2, 3)).T
+        return torch.stack([red, green, blue], 1)
+
+
+def test_colours_in_the_other_order_are_told() -> None:
+    labels = np.repeat(np.arange(3), 20)
+    images = np.zeros((60, 3, 4, 4), np.uint8)
+    images[np.arange(60), labels] = 200
+
+    def built(**options: Any) -> Adapter:
+        return Adapter(Coloured(), (3, 4, 4), ["a", "b", "c"], **options)
+
+    changes = list_changes(built(), INPUT | {"fit": "crop"}, [0.1] * 3, [0.3] * 3)
+    _, *trials = try_changes(changes, built, predict, images, labels)
+    (helping,) = [trial for trial in trials if trial.helps]
+    assert helping.change.name == "order of colours"
+    assert (helping.before.mean(), helping.after.mean()) == (pytest.approx(1 / 3), 1.0)
 
 
 def test_moments_are_of_each_channel() -> None:
