@@ -1,4 +1,4 @@
-"""How the scores of all dimensions fall with their rank; names_directions draws the leading ones with their names."""
+"""How the scores of all dimensions fall with their rank; name_directions draws the leading ones with their names."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -7,6 +7,7 @@ from stages.common.figures import CLASS_COLORS, new_figure
 from stages.rank_dimensions.ranking import GLOBAL
 
 GRADIENT_SCORE = "mean gradient of the true-class softmax\nper raw style unit"
+LEAST_SHOWN = 1e-4  # of the largest score: below it lie dimensions that change nothing
 
 
 def tabulate_scores(ranking: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +32,8 @@ def draw_scores(table: pd.DataFrame, score: str = GRADIENT_SCORE) -> Figure:
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_xlabel("rank of the style dimension")
-    panel.set_ylabel(f"size of the {score}")
+    panel.set_ylabel(f"size of the {score}", fontsize=8)
+    panel.set_ylim(bottom=LEAST_SHOWN * table["absolute_score"].max())
     panel.legend(fontsize=7, ncols=2)
     panel.set_title("how fast influence falls with rank")
     return figure
