@@ -20,6 +20,7 @@ from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.session import Session, run_session, start_state
+from stages.train_stylegan2.slimming import main as slim_down
 from stages.train_stylegan2.state import TrainingState, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE, count_workers
@@ -290,6 +291,23 @@ def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Pa
     before = tensors_of(start_state(nothing_left))
     after = tensors_of(run_session(nothing_left, ignore))
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_slim_snapshot_holds_the_same_networks_and_can_be_trained_on(session: Session, tmp_path: Path) -> None:
+    whole = run_session(session, ignore)
+    slim_down(session.snapshot, tmp_path / "slim")
+    assert (tmp_path / "slim").stat().st_size < 0.6 * session.snapshot.stat().st_size
+    resume = [
+        PinnedFile(path=str(tmp_path / "slim"), sha256=hashlib.sha256((tmp_path / "slim").read_bytes()).hexdigest())
+    ]
+    elsewhere = replace(session, resume_root=tmp_path / "elsewhere")
+    slim = start_state(replace(elsewhere, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": "resumed"})))
+    held = tensors_of(slim)
+    assert all(torch.equal(tensor, held[name]) for name, tensor in tensors_of(whole).items())
+    assert (slim.images_seen, slim.log) == (whole.images_seen, whole.log)
+    assert not slim.generator_optimizer.state
+    more = replace(elsewhere, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 4}))
+    assert run_session(more, ignore).images_seen >= 4000
 
 
 def test_of_several_snapshots_the_one_that_knows_the_classes_is_taken(session: Session, tmp_path: Path) -> None:

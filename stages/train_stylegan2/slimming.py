@@ -1,0 +1,29 @@
+"""A snapshot without the optimisers' moments: less than half the size, for a release that few will train on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages.common.command import run_stage
+from stages.common.weights import load_tensors, save_tensors
+from stages.train_stylegan2.state import KIND
+
+MOMENTS_OF = ("generator_optimizer.", "discriminator_optimizer.")
+
+
+def main(
+    snapshot: Annotated[Path, typer.Argument(help="The snapshot.safetensors to slim.")],
+    out: Annotated[Path, typer.Argument(help="The file to write.")],
+) -> None:
+    """Leave the moments of Adam out of a snapshot; networks, average and log stay as they are.
+
+    A training that goes on from the result starts with fresh moments, as the first step of any training does.
+    """
+    tensors, description = load_tensors(snapshot, KIND)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTS_OF)}
+    save_tensors(out, kept, description)
+
+
+if __name__ == "__main__":
+    run_stage(main, "train_stylegan2.slimming")
