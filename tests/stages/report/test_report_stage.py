@@ -311,6 +311,12 @@ def test_claims_of_another_form_are_refused(run, changed, change, message):
         run(changed)
 
 
+def test_warnings_of_a_brought_classifier_are_told(run, changed):
+    path = changed / "train_classifiers" / "second" / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"warnings": ["its outputs may be sigmoids"]}))
+    assert "Noticed when second was brought: its outputs may be sigmoids." in run(changed).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
