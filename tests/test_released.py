@@ -12,20 +12,22 @@ from safetensors import safe_open
 
 from stages.common.pinned_file import check_pinned
 from stages.common.weights import read_description
+from stages.prepare_images.sources import FASHION_MNIST
 from stages.train_judges.ensemble import load_ensemble
 from stages.train_judges.params import TrainJudgesParams
 from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.params import TrainStylegan2Params
+from stages.train_stylegan2.session import choose_snapshot
 from stages.train_stylegan2.state import new_state, restore_state
 from tests.house import ROOT
 
 RELEASED = ROOT / "data" / "released"
 MOST_BYTES = 30 * 2**20
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-JUDGES = (TrainJudgesParams.model_validate(PARAMS["train_judges"]).released or [])[0]
+JUDGES, CLOTHES_JUDGES = TrainJudgesParams.model_validate(PARAMS["train_judges"]).released or []
 SECTION = TrainStylegan2Params.model_validate(PARAMS["train_stylegan2"])
-SNAPSHOT = (SECTION.resume or [])[0]
+SNAPSHOT, CLOTHES = SECTION.resume or []
 
 
 def test_the_default_run_goes_on_from_the_released_snapshot_with_nothing_left_to_train() -> None:
@@ -59,6 +61,17 @@ def test_every_hash_is_that_of_the_file() -> None:
     assert SNAPSHOT.sha256 == found["snapshot.safetensors"]
     card = (RELEASED / "README.md").read_text(encoding="utf-8")
     assert all(found[name] in card for name in found if name.endswith(".safetensors"))
+
+
+def test_clothes_have_a_generator_and_judges_of_their_own() -> None:
+    names = list(FASHION_MNIST.class_names)
+    assert choose_snapshot([SNAPSHOT, CLOTHES], names) == Path(CLOTHES.path)
+    assert choose_snapshot([SNAPSHOT, CLOTHES], list("0123456789")) == Path(SNAPSHOT.path)
+    held, expected = read_description(ROOT / CLOTHES.path), read_description(ROOT / SNAPSHOT.path)
+    for network in ("generator", "discriminator"):
+        assert held[network] == expected[network], "params describe one architecture"
+    for file in (CLOTHES_JUDGES.judge, CLOTHES_JUDGES.auditor):
+        assert load_ensemble(check_pinned(file, "train_judges.released"), torch.device("cpu")).class_names == names
 
 
 @pytest.mark.parametrize("name", ["judge", "auditor"])
