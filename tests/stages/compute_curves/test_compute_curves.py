@@ -30,20 +30,21 @@ def name_classifiers(*names):
     return {"classifiers": dict.fromkeys(names, "train_classifiers"), "train_classifiers": dict.fromkeys(names)}
 
 
-def link_results(folder, names, ranked, classifier):
-    """Patterns of paths at which each name finds the same ranking and the same classifier."""
-    for name in names:
-        for kind, target in (("ranked", ranked), ("train_classifiers", classifier)):
+def link_results(folder, results):
+    """Patterns of paths at which each name finds its ranking and its classifier; results: both by name."""
+    for name, (ranked, classifier) in results.items():
+        for kind, target in (("ranked", ranked), ("train_classifiers", classifier.parent)):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             (folder / kind / name).symlink_to(target)
-    return f"{folder}/ranked/{{name}}", f"{folder}/{{section}}/{{name}}"
+    return f"{folder}/ranked/{{name}}", f"{folder}/{{section}}/{{name}}/classifier.safetensors"
 
 
 @pytest.fixture
 def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge, write_params):
-    def start(name, *, called="one", ranked=tiny_ranking, judge=tiny_judge, **changes):
-        params = write_params(name_classifiers(called) | {"compute_curves": SECTION | changes})
-        paths = link_results(tmp_path / f"{name}_in", [called], ranked, tiny_classifier)
+    def start(name, *, results=None, judge=tiny_judge, **changes):
+        results = results or {"one": (tiny_ranking, tiny_classifier)}
+        params = write_params(name_classifiers(*results) | {"compute_curves": SECTION | changes})
+        paths = link_results(tmp_path / f"{name}_in", results)
         main(tiny_generator, tiny_population, *paths, judge, tmp_path / name, params)
         return json.loads((tmp_path / name / "metrics.json").read_text())
 
@@ -57,7 +58,7 @@ def both(tmp_path_factory, tiny_generator, tiny_classifier, tiny_population, tin
     names = ("one", "two")
     params = name_classifiers(*names) | {"compute_curves": SECTION}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    paths = link_results(folder / "in", names, tiny_ranking, tiny_classifier)
+    paths = link_results(folder / "in", dict.fromkeys(names, (tiny_ranking, tiny_classifier)))
     main(tiny_generator, tiny_population, *paths, tiny_judge, folder / "out", folder / "params.yaml")
     return folder / "out"
 
@@ -77,8 +78,7 @@ def test_a_black_box_has_curves_beside_a_network(
     """It answers as the network does, so that what does not rest on the ranking is the same."""
     metrics = run(
         "out",
-        ranked=[f"box={tiny_black_box_ranking}", f"net={tiny_ranking}"],
-        classifier=[f"box={tiny_black_box}", f"net={tiny_classifier}"],
+        results={"box": (tiny_black_box_ranking, tiny_black_box), "net": (tiny_ranking, tiny_classifier)},
     )
     for key in ("random_area", "accuracy", "ceiling", "avoidable_share"):
         assert metrics["box"][key] == metrics["net"][key], key
@@ -163,11 +163,11 @@ def test_judge_of_other_classes_or_none(run, tmp_path, strange_judge):
         run("other", judge=tmp_path / "absent.safetensors")
 
 
-def test_a_classifier_cannot_take_the_name_of_the_differences(run):
+def test_a_classifier_cannot_take_the_name_of_the_differences(run, tiny_ranking, tiny_classifier):
     with pytest.raises(
         StageError, match=r"classifiers\.paired: metrics\.json keeps differences there; give it another"
     ):
-        run("out", called="paired")
+        run("out", results={"paired": (tiny_ranking, tiny_classifier)})
 
 
 def test_alone_a_classifier_has_the_same_numbers_and_nothing_to_compare(run, tmp_path, both):
@@ -234,10 +234,10 @@ def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes,
     assert not (tmp_path / "out").exists()
 
 
-def test_predictions_of_another_population(run, tmp_path):
+def test_predictions_of_another_population(run, tmp_path, tiny_classifier):
     folder = tmp_path / "ranked"
     write_arrays(folder / "predictions.zarr", {"predicted": (np.zeros(7, np.int64), ("sample",))})
     with pytest.raises(StageError, match=r"predictions\.zarr: 7 predictions for 200 samples"):
-        run("out", ranked=folder)
+        run("out", results={"one": (folder, tiny_classifier)})
     with pytest.raises(StageError, match=r"one/predictions\.zarr: missing; make it with: dvc repro rank_dimensions"):
-        run("out2", ranked=tmp_path / "absent")
+        run("out2", results={"one": (tmp_path / "absent", tiny_classifier)})
