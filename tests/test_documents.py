@@ -1,6 +1,7 @@
 """README and CONTRIBUTING against the project: links lead somewhere, tables name what is there."""
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from stages.__main__ import check_params
 from tests.house import ROOT, read_dag, read_study, read_unused
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
@@ -55,8 +57,19 @@ def test_every_param_has_a_comment_with_its_range() -> None:
             if "#" in match[2]:
                 commented.add(keys[-1])
     entries = set(yaml.safe_load("\n".join(lines))["classifiers"])
-    bare = {key for key in keys if key[1] not in entries} - commented
+    own = {"bring_classifiers"}  # what a user brings; its keys are explained in the comments below it
+    bare = {key for key in keys if key[1] not in entries and key[0] not in own} - commented
     assert not bare, f"params without a comment: {sorted(bare)}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_lines_that_bring_a_classifier_are_good_params(page: str, tmp_path: Path) -> None:
+    blocks = re.findall(r"(?:^    .*\n)+", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    (block,) = [textwrap.dedent(block) for block in blocks if "    bring_classifiers:\n" in block]
+    (tmp_path / "params.yaml").write_text(block, encoding="utf-8")
+    check_params(tmp_path / "params.yaml", partial=True)
+    added = [line for line in block.splitlines() if line not in ("classifiers:", "bring_classifiers:")]
+    assert len(added) <= 5, "a classifier is brought with at most five lines"
 
 
 def test_the_default_run_is_in_git_with_its_figures() -> None:

@@ -33,8 +33,9 @@ def convert_onnx(path: Path, key: str) -> nn.Module:
         network: nn.Module = converter.convert(_lower(_read(path)))
     except Exception as error:
         raise StageError(
-            f"{key}: {path} cannot be converted to PyTorch ({tell(error)}); export it again with opset_version="
-            f"{NEWEST_OPSET} and a dynamic batch axis, or bring the PyTorch module itself with load"
+            f"{key}: {path} cannot be converted to PyTorch ({tell(error)}); export it again with "
+            f"torch.onnx.export(..., dynamo=False, opset_version={NEWEST_OPSET}) and a dynamic batch axis, or bring "
+            "the PyTorch module itself with load"
         ) from error
     return network.eval()
 
@@ -70,6 +71,7 @@ def _read(path: Path) -> Any:
 def _lower(model: Any) -> Any:
     """The model in an operator set that onnx2torch knows; what that does to its answers, `check_conversion` tells."""
     onnx = importlib.import_module("onnx")
+    _drop_allowzero(model)
     (own,) = [each for each in model.opset_import if each.domain in ("", "ai.onnx")]
     if own.version <= NEWEST_OPSET:
         return model
@@ -81,6 +83,17 @@ def _lower(model: Any) -> Any:
         own.version = newer
         return importlib.import_module("onnx.version_converter").convert_version(model, NEWEST_OPSET)
     return model
+
+
+def _drop_allowzero(model: Any) -> None:
+    """PyTorch's exporter sets it on every reshape; it says what a 0 in the shape means, and without one nothing."""
+    helper = importlib.import_module("onnx.numpy_helper")
+    shapes = {each.name: helper.to_array(each) for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Reshape" and 0 not in shapes.get(node.input[1], [0]):
+            kept = [each for each in node.attribute if each.name != "allowzero"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
 
 
 def _import_converter(key: str) -> ModuleType:

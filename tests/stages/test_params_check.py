@@ -100,8 +100,8 @@ def test_the_projects_own_params_are_good() -> None:
         (["classifiers", "My net"], "train_classifiers", "classifiers: got the name 'My net'; allowed: lower case"),
         (["classifiers", "clean"], "train_judges", "classifiers.clean: got 'train_judges'; allowed: train_classifiers"),
         (
-            ["classifiers", "wide"], "train_classifiers",
-            "classifiers.wide: train_classifiers has no entry 'wide'; add it; entries there: clean, corrupted",
+            ["classifiers", "nowhere"], "train_classifiers",
+            "classifiers.nowhere: train_classifiers has no entry 'nowhere'; add it; entries there: clean, corrupted",
         ),
     ],
 )  # fmt: skip
@@ -111,7 +111,7 @@ def test_a_fault_names_key_value_and_what_is_allowed(
     assert fault_of(write_params(changed(*keys, value=value))).startswith(message)
 
 
-@pytest.mark.parametrize("room", [room for room, section in PARAMS.items() if section and room != KEY])
+@pytest.mark.parametrize("room", [room for room in PARAMS if room not in (KEY, "bring_classifiers")])
 def test_each_section_is_needed_and_checked(write_params: Callable[[dict[str, Any]], Path], room: str) -> None:
     document = copy.deepcopy(PARAMS)
     section = document.pop(room)
@@ -134,6 +134,23 @@ def test_a_section_of_the_study_may_be_missing_but_not_wrong(
     check_params(write_params(others), partial=True)
     with pytest.raises(StageError, match=rf"{room}.*misspelt: unknown key; allowed here: "):
         check_params(write_params(others | {room: STUDY[room] | {"misspelt": 1}}), partial=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("bring_classifiers: {mine: {load: my_model:Net}}\n", "found unexpected ':'"),
+        ("bring_classifiers: {}\nbring_classifiers: {}\n", 'found duplicate key "bring_classifiers"'),
+    ],
+)
+def test_what_dvc_would_refuse_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(
+        StageError, match=r"DVC cannot read it: .*a key may stand once, and text with a colon"
+    ) as caught:
+        check_params(path, partial=True)
+    assert fault in str(caught.value)
 
 
 def test_the_command_prints_one_line_and_ends_with_1(

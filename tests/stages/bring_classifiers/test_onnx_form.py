@@ -18,10 +18,11 @@ def file(tmp_path: Path) -> Path:
     return write(tmp_path / "net.onnx", [helper.make_node("Gemm", ["x", "W", "b"], ["y"])], 13)
 
 
-def write(path: Path, nodes: list[onnx.NodeProto], opset: int) -> Path:
+def write(path: Path, nodes: list[onnx.NodeProto], opset: int, *constants: onnx.TensorProto) -> Path:
     weights = [
         helper.make_tensor("W", TensorProto.FLOAT, [3, 2], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
         helper.make_tensor("b", TensorProto.FLOAT, [2], [0.5, -0.5]),
+        *constants,
     ]
     shapes = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 3), ("y", 2))
@@ -42,6 +43,20 @@ def test_the_network_answers_as_the_file_says(tmp_path: Path, opset: int) -> Non
     (gradient,) = torch.autograd.grad(network(images)[:, 0].sum(), images)
     assert torch.equal(gradient, weight[:, 0].expand(4, 3))
     check_conversion(path, network, images.detach(), "key")
+
+
+def test_a_reshape_as_pytorchs_exporter_writes_it(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gemm", ["x", "W", "b"], ["h"]),
+        helper.make_node("Reshape", ["h", "shape"], ["y"], allowzero=1),
+    ]
+    path = write(tmp_path / "net.onnx", nodes, 18, helper.make_tensor("shape", TensorProto.INT64, [2], [-1, 2]))
+    network, images = convert_onnx(path, "key"), torch.rand(4, 3)
+    assert network(images).shape == (4, 2)
+    check_conversion(path, network, images, "key")
+    zero = write(tmp_path / "zero.onnx", nodes, 18, helper.make_tensor("shape", TensorProto.INT64, [2], [0, 2]))
+    with pytest.raises(StageError, match=r"allowzero=1.*; export it again with torch\.onnx\.export\("):
+        convert_onnx(zero, "key")
 
 
 def test_another_answer_than_the_references_is_an_error(file: Path) -> None:

@@ -91,7 +91,7 @@ def test_every_entry_is_cited_and_has_a_key_of_its_own():
     for name, entry in REGISTRY.items():
         assert entry.name == name
         assert entry.unit
-        assert "and" in entry.source
+        assert entry.source, "who published it, as in `Hendrycks and Dietterich 2019`, or own"
         assert set(entry.tables) <= {*CITED, OWN}
         assert OWN not in entry.tables or len(entry.tables) == 1
 
