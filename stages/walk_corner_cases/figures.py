@@ -123,10 +123,8 @@ def draw_corner_cases(
         ]
         own = np.flatnonzero(corner_cases["class"] == class_name)
         for place, case in zip(own, corner_cases.iloc[own].itertuples(), strict=True):
-            predicted = shorten(str(case.predicted_class), LETTERS)
-            if case.predicted_class == class_name:  # 0.50 against several others
-                predicted += f" ({shorten(str(case.rival_class), LETTERS)})"
-            far = f"{predicted}, {case.shift_std:.1f} std"
+            seen = tell_seen(str(case.predicted_class), str(case.rival_class), class_name)
+            far = f"{seen}, {case.shift_std:.1f} std"
             text = far if case.reached else f"not by {case.shift_std:.0f} std"
             verdict = str(case.verdict) if case.reached else ""
             text += f"\n{_caption(case.name)}"
@@ -144,6 +142,15 @@ def draw_corner_cases(
     fits = figure.get_figwidth() >= LEGEND_INCHES
     figure.legend(frames, labels, loc="outside lower center", ncols=len(FRAMES) if fits else 1)
     return figure
+
+
+def tell_seen(predicted: str, rival: str, class_name: str) -> str:
+    """The class that the classifier sees; at 0.50 against several others that is the own one, and the next counts."""
+    if predicted != class_name:
+        return shorten(predicted, LETTERS)
+    if len(predicted) + len(rival) < LETTERS:
+        return f"{predicted} ({rival})"
+    return f"({shorten(rival, LETTERS - 2)})"  # long names would run into the next title
 
 
 def choose_nearest(true_failures: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:

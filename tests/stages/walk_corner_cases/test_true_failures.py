@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stages.train_judges.verdicts import VERDICTS
-from stages.walk_corner_cases.figures import FRAMES, MOST_SHOWN, choose_nearest
+from stages.walk_corner_cases.figures import FRAMES, LETTERS, MOST_SHOWN, choose_nearest, tell_seen
 from stages.walk_corner_cases.probe import JudgedProbe, Probe
 from stages.walk_corner_cases.true_failures import (
     TOLERANCE_STD,
@@ -224,3 +224,11 @@ def test_the_nearest_of_each_class_are_shown_in_the_order_of_classes():
 def test_each_verdict_has_a_frame_of_its_own():
     assert set(FRAMES) == set(VERDICTS)
     assert len({color for color, _ in FRAMES.values()}) == len({line for _, line in FRAMES.values()}) == len(VERDICTS)
+
+
+def test_titles_name_the_class_that_is_seen_or_the_next_one_in_few_letters():
+    assert tell_seen("8", "3", "3") == "8"
+    assert tell_seen("3", "8", "3") == "3 (8)"
+    assert tell_seen("Coat", "Shirt", "Coat") == "(Shirt)"
+    assert len(tell_seen("Ankle boot", "T-shirt/top", "Ankle boot")) <= LETTERS
+    assert len(tell_seen("T-shirt/top", "Bag", "Ankle boot")) <= LETTERS
