@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.house import read_dag
+from tests.house import read_dag, read_unused
 from tests.project import copy_project, git, run
 
 pytestmark = pytest.mark.slow
@@ -23,6 +23,7 @@ FIGURES = [
     "walk_corner_cases/corrupted/figures/fig7_corner_cases",
     "compute_curves/figures/fig6a_classifiers",
 ]
+LOOK_AT_ALL = ("compute_curves", "check_claims", "acceptance", "report")  # the second reads what the first leaves
 METRICS = {
     "prepare_images": ["train_images", "test_images"],
     "train_classifiers/clean": ["clean_test_accuracy.value", "corrupted_test_accuracy.low"],
@@ -106,9 +107,12 @@ def test_a_clone_with_the_lock_file_knows_that_it_is_current(project: Path, tmp_
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message", "run")
     git(project, "clone", "--quiet", str(project), str(tmp_path / "clone"))
-    done = run(tmp_path / "clone", "dvc", "repro", "--dry", "--allow-missing")
+    # Stages that look at all classifiers depend on whole folders, which DVC cannot tell before their files are there.
+    known = [name for name in read_dag() if name not in {*LOOK_AT_ALL, *read_unused()}]
+    done = run(tmp_path / "clone", "dvc", "repro", "--dry", "--allow-missing", *known)
     assert done.returncode == 0, done.stderr
     assert "Running stage" not in done.stdout
+    assert done.stdout.count("didn't change, skipping") >= len(known)
 
 
 @pytest.mark.parametrize(
