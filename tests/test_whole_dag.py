@@ -131,7 +131,7 @@ def test_the_flow_does_the_same_work_and_leaves_the_same_lock_file(project: Path
     done = run(copy, "failure-atlas", "reproduce")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert (copy / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
-    for stage in read_dag():
+    for stage in read_dag().keys() - read_unused():
         assert stage in done.stdout
     assert "frechet_ratio" in done.stdout
     again = run(copy, "failure-atlas", "reproduce")
