@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -152,15 +153,22 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: Any, every: 
         time.sleep(every)
 
 
+@contextmanager
+def serving(server: BaseServer) -> Iterator[None]:
+    """Let a server answer in a thread of its own, inside the block."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
     mailbox = Mailbox()
-    thread = threading.Thread(target=mailbox.server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield mailbox
-    mailbox.server.shutdown()
-    thread.join()
-    mailbox.server.server_close()
+    with serving(mailbox.server):
+        yield mailbox
 
 
 @pytest.fixture(autouse=True, scope="session")

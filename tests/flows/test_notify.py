@@ -1,7 +1,6 @@
 """Who is told how a re-evaluation ended: webhooks, Prefect's blocks and e-mail, each with a real receiver here."""
 
 import socketserver
-import threading
 from collections.abc import Callable, Iterator
 from email import message_from_string
 from email.policy import default
@@ -11,7 +10,7 @@ import pytest
 
 from flows.mail import read_route
 from flows.notify import EMAIL, WEBHOOK, Notice, notify
-from tests.flows.conftest import Mailbox
+from tests.flows.conftest import Mailbox, serving
 
 NOTICE = Notice("Accepted", "demo: Accepted: 2 of 2 criteria pass", "all lines\nof it")
 POSTED = {"text": NOTICE.text, "subject": NOTICE.subject, "state": NOTICE.state}
@@ -68,22 +67,17 @@ class MailServer:
 
 @pytest.fixture
 def mail_server() -> Iterator[MailServer]:
-    yield from run_mail_server(MailServer())
+    mail_server = MailServer()
+    with serving(mail_server.server):
+        yield mail_server
 
 
 @pytest.fixture
 def remote_mail_server() -> Iterator[MailServer]:
     """One at an address that counts as another machine's."""
-    yield from run_mail_server(MailServer("127.0.0.2"))
-
-
-def run_mail_server(mail_server: MailServer) -> Iterator[MailServer]:
-    thread = threading.Thread(target=mail_server.server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield mail_server
-    mail_server.server.shutdown()
-    thread.join()
-    mail_server.server.server_close()
+    mail_server = MailServer("127.0.0.2")
+    with serving(mail_server.server):
+        yield mail_server
 
 
 @pytest.fixture(autouse=True)

@@ -130,15 +130,21 @@ def commit(project: Path, message: str) -> None:
     run(project, "git", "commit", "--quiet", "--message", message)
 
 
-@pytest.fixture(scope="session")
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    project = tmp_path_factory.mktemp("evidence") / "project"
+def make_project(folder: Path) -> Path:
+    """An empty project below a folder: a git repository with DVC, set up as this one is."""
+    project = folder / "project"
     project.mkdir()
     run(project, "git", "init", "--quiet")
     run(project, "git", "config", "user.email", "test@localhost")
     run(project, "git", "config", "user.name", "test")
     Repo.init(str(project)).close()
     shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
+    return project
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    project = make_project(tmp_path_factory.mktemp("evidence"))
     (project / ".gitignore").write_text("logs/\nevidence/\n.dvc-site-cache/\n")
     (project / "pyproject.toml").write_text('[project]\nname = "toy"\nlicense = "MIT"\n')
     (project / "work").mkdir()

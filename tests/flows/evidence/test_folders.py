@@ -15,7 +15,7 @@ from flows.evidence.locked import LockedStage, compare_files, read_lock
 from flows.evidence.problem import Verdict
 from flows.evidence.rerun import rerun
 from flows.evidence.verification import verify
-from tests.flows.evidence.conftest import ROOT, commit, repro, run, stand_in
+from tests.flows.evidence.conftest import ROOT, commit, make_project, repro, stand_in
 
 RANK = "mkdir -p data/rank/${item} && cd data/rank/${item} && echo ${item} > scores && echo '{}' > m.json"
 STAGES = {
@@ -38,13 +38,7 @@ IGNORED = ("data/rank/clean/__pycache__/x.pyc", "data/rank/logs/run.log")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    project = tmp_path_factory.mktemp("folders") / "project"
-    project.mkdir()
-    run(project, "git", "init", "--quiet")
-    run(project, "git", "config", "user.email", "test@localhost")
-    run(project, "git", "config", "user.name", "test")
-    Repo.init(str(project)).close()
-    (project / ".dvc/config").write_bytes((ROOT / ".dvc/config").read_bytes())
+    project = make_project(tmp_path_factory.mktemp("folders"))
     (project / ".dvcignore").write_bytes((ROOT / ".dvcignore").read_bytes())
     (project / ".gitignore").write_text("logs/\n*.pyc\n/evidence/\n.dvc-site-cache/\n.keys/\n")
     (project / "params.yaml").write_text("{}\n")
