@@ -16,8 +16,8 @@ from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import write_csv, write_json
+from stages.common.named_paths import parse_named_paths
 from stages.common.params import load_section
-from stages.compute_curves.options import parse_named_paths
 
 
 def main(

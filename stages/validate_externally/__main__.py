@@ -15,11 +15,11 @@ from stages.common.device import choose_device
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import require, write_csv, write_json
+from stages.common.named_paths import parse_named_paths
 from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
 from stages.compute_curves.distance import find_centres, measure_distances, square_deviations
-from stages.compute_curves.options import parse_named_paths
 from stages.compute_curves.shift import build_move, space_shifts
 from stages.corrupt_images.params import CorruptImagesParams
 from stages.corrupt_images.registry import choose_steps, refuse_channels
