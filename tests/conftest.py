@@ -9,9 +9,13 @@ from playwright.sync_api import Browser, sync_playwright
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium of this machine; one for all tests, since Playwright allows no second in a process."""
+    """A headless Chromium of this machine, for one file of tests at a time.
+
+    Playwright allows no second one beside it, and while it lives an event loop seems to run in this thread: Prefect
+    would hand out coroutines that nobody awaits.
+    """
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.fail(

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,6 @@ pytestmark = pytest.mark.slow
 
 NAMES = ["$5_note$", "n.a.", "007", "<b>all</b>"]
 IMAGES_PER_CLASS = 40
-UNDER_TEST = ("clean", "corrupted")
 CHANGES = {
     "prepare_images": {"source": "npz", "size_px": 64, "channels": 3, "test_fraction": 0.25},
     "train_judges": {"training_images": 640},
@@ -60,13 +60,14 @@ def draw_images() -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def commands() -> list[tuple[str, list[str]]]:
-    """Stage and arguments of every command of dvc.yaml, in order."""
+def commands(params: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Stage and arguments of every command of dvc.yaml, in order; `foreach` repeats over a section as in DVC."""
     found = []
     for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values():
         command = stage.get("do", stage)["cmd"]
-        for name in UNDER_TEST if "foreach" in stage else ("",):
-            words = shlex.split(command.replace("${key}", name).replace("${item}", name))
+        entries = params[stage["foreach"].strip("${}")] if "foreach" in stage else {"": ""}
+        for key, item in entries.items():
+            words = shlex.split(command.replace("${key}", key).replace("${item}", str(item)))
             assert words[:2] == ["python", "-m"]
             found.append((words[2], words[3:]))
     return found
@@ -86,7 +87,7 @@ def teach(data: Path) -> None:
     store = data / "sample_populations/population.zarr"
     images, labels = torch.from_numpy(read_array(store, "images")), torch.from_numpy(read_array(store, "labels"))
     under_test, judge, auditor = (learn(images.float() / 255, labels, seed) for seed in (1, 2, 3))
-    for name in UNDER_TEST:
+    for name in ("clean", "corrupted"):
         save_classifier(data / f"train_classifiers/{name}/classifier.safetensors", under_test)
     for name, one in (("judge", judge), ("auditor", auditor)):
         save_ensemble(data / f"train_judges/{name}.safetensors", Ensemble([one], NAMES, confidence=0.6))
@@ -108,19 +109,20 @@ def learn(images: torch.Tensor, labels: torch.Tensor, seed: int) -> Classifier:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which every stage has run, in this process."""
     folder = tmp_path_factory.mktemp("own")
-    write_inputs(folder)
+    params = write_inputs(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("FAILURE_ATLAS_DEVICE", "cpu")
         patch.setenv("FAILURE_ATLAS_PROCESSES", "1")
-        for module, arguments in commands():
+        for module, arguments in commands(params):
             run_command(module, arguments)
             if module == "stages.sample_populations":
                 teach(folder / "data")
         yield folder
 
 
-def write_inputs(folder: Path) -> None:
+def write_inputs(folder: Path) -> dict[str, Any]:
+    """The images, and the params of the run, which are returned."""
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     shrink_params(folder / "params.yaml")
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
@@ -132,6 +134,7 @@ def write_inputs(folder: Path) -> None:
     images, labels = draw_images()
     (folder / "data/own_images").mkdir(parents=True)
     np.savez(folder / "data/own_images/images.npz", images=images, labels=labels, class_names=np.array(NAMES))
+    return params
 
 
 def test_images_keep_size_and_colours_through_every_store(project: Path) -> None:
