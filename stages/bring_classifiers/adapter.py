@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.common.errors import StageError
+from stages.common.luminance import LUMINANCE
 
-LUMA = (0.299, 0.587, 0.114)  # grey of red, green and blue (ITU-R BT.601), as image libraries take it
 SMALLEST = 1e-30  # probability that a logarithm is taken of; a normal number in float32
 
 
@@ -63,7 +63,7 @@ class Adapter(nn.Module):
             "mean": _per_channel(mean, "mean", self.channels),
             "std": _per_channel(std, "std", self.channels),
             "order": None if order == sorted(order) else torch.tensor(order),
-            "luma": torch.tensor(LUMA).view(1, 3, 1, 1) if (own, self.channels) == (3, 1) else None,
+            "luma": torch.tensor(LUMINANCE).view(1, 3, 1, 1) if (own, self.channels) == (3, 1) else None,
         }
         for name, constant in constants.items():
             self.register_buffer(name, constant, persistent=False)

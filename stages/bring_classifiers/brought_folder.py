@@ -1,9 +1,9 @@
 """The folder that a person brings, pinned file by file."""
 
-import hashlib
 from pathlib import Path
 
 from stages.common.errors import StageError
+from stages.common.files import hash_file
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -15,13 +15,9 @@ def hash_files(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         raise StageError(f"{folder}: no such folder; put the classifier's files there, or remove its entry from params")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    hashes = {}
-    for path in files:
-        with path.open("rb") as opened:
-            hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(opened, "sha256").hexdigest()
-    if not hashes:
+    if not files:
         raise StageError(f"{folder}: holds no file; put the classifier's files there, or remove its entry from params")
-    return hashes
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
 
 
 def check_files(folder: Path, expected: dict[str, str], name: str) -> None:

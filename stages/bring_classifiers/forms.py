@@ -21,7 +21,7 @@ def build_network(entry: BringClassifierParams, folder: Path, key: str) -> nn.Mo
     folder: what was brought.  key: the entry's place in params.
     Raises StageError that names the key, what it held and what is allowed.
     """
-    network = BUILDERS[entry.form](entry, folder, f"{key}.{entry.form}")
+    network = BUILDERS[entry.form](getattr(entry, entry.form), entry, folder, f"{key}.{entry.form}")
     return network.float().eval()
 
 
@@ -43,47 +43,42 @@ def read_network(entry: BringClassifierParams, folder: Path, key: str) -> nn.Mod
     return network
 
 
-def _load(entry: BringClassifierParams, folder: Path, key: str) -> nn.Module:
-    assert entry.load is not None  # noqa: S101 - for the type checker: the form says so
+def _load(place: str, entry: BringClassifierParams, folder: Path, key: str) -> nn.Module:
     with modules_of(folder):
-        make = import_from(folder, entry.load, key)
+        make = import_from(folder, place, key)
         if isinstance(make, nn.Module) or not callable(make):
             raise StageError(
-                f"{key}: {entry.load} is a {type(make).__name__}; name a class or function that makes the network"
+                f"{key}: {place} is a {type(make).__name__}; name a class or function that makes the network"
             )
         try:
             network = make(**entry.arguments)
         except Exception as error:
             raise StageError(
-                f"{key}: {entry.load} fails when it is called with arguments {entry.arguments} ({tell(error)}); "
+                f"{key}: {place} fails when it is called with arguments {entry.arguments} ({tell(error)}); "
                 "correct its code or the key arguments"
             ) from error
     if not isinstance(network, nn.Module):
-        raise StageError(f"{key}: {entry.load} returns a {type(network).__name__}; it has to return a torch.nn.Module")
+        raise StageError(f"{key}: {place} returns a {type(network).__name__}; it has to return a torch.nn.Module")
     return network
 
 
-def _onnx(entry: BringClassifierParams, folder: Path, key: str) -> nn.Module:
-    assert entry.onnx is not None  # noqa: S101 - for the type checker: the form says so
-    return convert_onnx(folder / entry.onnx, key)
+def _onnx(file: str, _: BringClassifierParams, folder: Path, key: str) -> nn.Module:
+    return convert_onnx(folder / file, key)
 
 
-def _predict(entry: BringClassifierParams, folder: Path, key: str) -> nn.Module:
-    assert entry.predict is not None  # noqa: S101 - for the type checker: the form says so
+def _predict(place: str, _: BringClassifierParams, folder: Path, key: str) -> nn.Module:
     with modules_of(folder):
-        predict = import_from(folder, entry.predict, key)
+        predict = import_from(folder, place, key)
     if isinstance(predict, nn.Module):
-        raise StageError(f"{key}: {entry.predict} is a torch.nn.Module; bring it with load, which keeps its gradients")
+        raise StageError(f"{key}: {place} is a torch.nn.Module; bring it with load, which keeps its gradients")
     if isinstance(predict, type) or not callable(predict):
-        raise StageError(
-            f"{key}: {entry.predict} is a {type(predict).__name__}; name a function of a NumPy array [N, C, H, W]"
-        )
+        raise StageError(f"{key}: {place} is a {type(predict).__name__}; name a function of a NumPy array [N, C, H, W]")
     return BlackBox(predict, key)
 
 
-def _url(entry: BringClassifierParams, folder: Path, key: str) -> nn.Module:  # noqa: ARG001 - as the other forms
-    assert entry.url is not None  # noqa: S101 - for the type checker: the form says so
-    return BlackBox(HttpPredictor(entry.url), key)
+def _url(url: str, entry: BringClassifierParams, _: Path, key: str) -> nn.Module:
+    predictor = HttpPredictor(url, timeout_seconds=entry.timeout_seconds, batch_size=entry.images_per_request)
+    return BlackBox(predictor, key)
 
 
 def _same(one: nn.Module, two: nn.Module) -> bool:
@@ -91,7 +86,7 @@ def _same(one: nn.Module, two: nn.Module) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-BUILDERS: dict[str, Callable[[BringClassifierParams, Path, str], nn.Module]] = {
+BUILDERS: dict[str, Callable[[str, BringClassifierParams, Path, str], nn.Module]] = {
     "load": _load,
     "onnx": _onnx,
     "predict": _predict,

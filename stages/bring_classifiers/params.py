@@ -71,6 +71,8 @@ class BringClassifierParams(Section):
     class_order: list[str | int] | None = None
     outputs: Outputs = "logits"
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    images_per_request: Annotated[int, Field(ge=1, le=10_000)] = 250
     seed: Seed = 1
 
     @model_validator(mode="after")
@@ -79,9 +81,10 @@ class BringClassifierParams(Section):
         if len(forms) != 1:
             held = " and ".join(forms) or "none of them"
             raise ValueError(f"exactly one of {', '.join(FORMS)}; it has {held}")
-        for name, given in (("weights", self.weights is not None), ("arguments", bool(self.arguments))):
-            if given and self.load is None:
-                raise ValueError(f"{name} only beside load; it stands beside {forms[0]}, which takes none")
+        for name, form in BESIDE.items():
+            default = type(self).model_fields[name].get_default(call_default_factory=True)
+            if form != forms[0] and getattr(self, name) != default:
+                raise ValueError(f"{name} only beside {form}; it stands beside {forms[0]}, which takes none")
         return self
 
     @property
@@ -90,6 +93,7 @@ class BringClassifierParams(Section):
         return next(name for name in FORMS if getattr(self, name) is not None)
 
 
+BESIDE = {"weights": "load", "arguments": "load", "timeout_seconds": "url", "images_per_request": "url"}
 FORMS = ("load", "onnx", "predict", "url")
 MODEL = BringClassifierParams
 ENTRIES = True  # the section holds one such mapping per classifier

@@ -1,5 +1,6 @@
 """Files that are either whole or absent, with equal bytes for equal content."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -49,6 +50,12 @@ def require(path: Path, made_by: str) -> Path:
     if not path.exists():
         raise StageError(f"{path}: missing; make it with: dvc repro {made_by}")
     return path
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

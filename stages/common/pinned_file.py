@@ -1,12 +1,12 @@
 """A file from outside that params name together with its hash, which makes DVC see when the file changes."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from stages.common.errors import StageError
+from stages.common.files import hash_file
 from stages.common.params import Section
 
 
@@ -25,8 +25,7 @@ def check_pinned(file: PinnedFile, key: str) -> Path:
     path = Path(file.path)
     if not path.is_file():
         raise StageError(f"{key}.path: no file {path}, expected SHA-256 {file.sha256}; restore it, or set {key}: null")
-    with path.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    found = hash_file(path)
     if found != file.sha256:
         raise StageError(
             f"{path}: expected SHA-256 {file.sha256}, found {found}; restore the file, or set {key}.sha256 if the "

@@ -44,8 +44,9 @@ from stages.compare_rankings.summary import choose_best, summarize_comparison, t
 from stages.compare_rankings.tables import UNMOVED, tabulate_cells, tabulate_influence, tabulate_methods
 from stages.compare_rankings.walks import LEVEL, collect_directions, walk_coarsely
 from stages.name_directions.names import read_names
-from stages.rank_dimensions.inputs import load_networks, read_samples
+from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.ranking import SCORE_BY, read_ranking
+from stages.rank_dimensions.samples import read_samples
 from stages.train_judges.ensemble import ask, load_judge
 
 BAND = 0.95  # share of random directions in the band of the figure

@@ -11,8 +11,8 @@ from stages.compare_rankings.attfind import count_passes
 from stages.compare_rankings.gradients import BACKWARD_PASSES
 from stages.compare_rankings.params import CompareRankingsParams
 from stages.rank_dimensions.agreement import correlate_ranks, share_top
-from stages.rank_dimensions.inputs import LEAST_PER_CLASS
 from stages.rank_dimensions.ranking import GLOBAL
+from stages.rank_dimensions.samples import LEAST_PER_CLASS
 
 SAVING = 50  # the gradient scores are also computed at this part of AttFind's forward passes
 TOLERANCE = 0.01  # of the largest score: two ways to the same gradient differ by rounding only

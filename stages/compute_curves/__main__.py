@@ -41,7 +41,8 @@ from stages.compute_curves.results import ALL, Result, tabulate_areas, tabulate_
 from stages.compute_curves.shift import space_shifts
 from stages.compute_curves.shift_study import study_shifts
 from stages.compute_curves.summary import is_headline, select, summarize_curves
-from stages.rank_dimensions.inputs import Samples, load_networks, read_samples
+from stages.rank_dimensions.networks import load_networks
+from stages.rank_dimensions.samples import Samples, read_samples
 from stages.train_judges.ensemble import load_judge
 
 PAIRED = "paired"  # beside the classifiers' names in metrics.json

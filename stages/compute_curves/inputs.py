@@ -9,8 +9,8 @@ from stages.common.errors import StageError
 from stages.common.files import require
 from stages.compute_curves.ranking import Order, read_order
 from stages.compute_curves.results import ALL
-from stages.rank_dimensions.inputs import Samples
 from stages.rank_dimensions.ranking import GLOBAL, read_ranking
+from stages.rank_dimensions.samples import Samples
 
 
 def read_outcomes(folder: Path, samples: Samples) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from stages.common.luminance import LUMINANCE
 from stages.corrupt_images.blurs import blur_matrix, smear, zoom_matrix
 from stages.corrupt_images.entry import (
     HENDRYCKS,
@@ -18,7 +19,6 @@ from stages.corrupt_images.entry import (
     rows,
 )
 
-LUMINANCE = np.array([0.299, 0.587, 0.114])
 MUD = np.array([63, 42, 20]) / 255
 SOLID = 0.8  # below this the smoothed spatter is cut off
 

@@ -43,7 +43,8 @@ from stages.judge_failures.sheet import REVIEW_ID, choose_shown, number_reviews,
 from stages.judge_failures.style_distance import fit_spread, measure_mahalanobis
 from stages.judge_failures.summary import summarize_failures, summarize_real, tell_failures
 from stages.judge_failures.table import ALL, tabulate_directions, tabulate_verdicts
-from stages.rank_dimensions.inputs import load_networks, read_samples
+from stages.rank_dimensions.networks import load_networks
+from stages.rank_dimensions.samples import read_samples
 
 
 def main(

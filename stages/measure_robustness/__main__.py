@@ -34,8 +34,9 @@ from stages.measure_robustness.summary import summarize, tell
 from stages.measure_robustness.table import BEYOND, JOINT, SET, SINGLE, START, tabulate_dimensions, tabulate_starts
 from stages.measure_robustness.view import View, view_styles
 from stages.name_directions.names import read_names
-from stages.rank_dimensions.inputs import load_networks, read_samples
+from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.ranking import read_ranking
+from stages.rank_dimensions.samples import read_samples
 from stages.train_judges.ensemble import load_judge
 
 HALF = 0.5  # true-class softmax at which a start is in doubt already

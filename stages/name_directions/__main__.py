@@ -48,8 +48,8 @@ from stages.name_directions.ranking_figures import (
 from stages.name_directions.study import Study, measure_spread
 from stages.name_directions.summary import summarize_names, tell_names
 from stages.name_directions.table import tabulate_spread
-from stages.rank_dimensions.inputs import Samples, read_samples
 from stages.rank_dimensions.ranking import GLOBAL, read_ranking
+from stages.rank_dimensions.samples import Samples, read_samples
 
 SPREAD_SAMPLES = 500  # population samples behind the unit of effects
 CORRUPTED_IMAGES = 300  # real corrupted images whose noise and blur are read
@@ -100,7 +100,8 @@ def main(
     logging.info(tell_names(metrics))
 
     write_csv(out / "directions.csv", table)
-    named = name_ranking(ranked, collect_names(table))
+    names = collect_names(table)
+    named = name_ranking(ranked, names)
     write_csv(out / "ranking.csv", named)
     write_csv(out / "spreads.csv", tabulate_spread(spread, values))
     curves = tabulate_calibration(calibration)
@@ -120,7 +121,7 @@ def main(
             sheet = _draw_steps(renderer, samples, typical, values, directions[chosen])
             title = f"{what}: a typical noisy sample, moved along the failing direction"
             save_figure(draw_directions(sheet, shown, title), out / "figures" / f"{name}.png", shown)
-    histograms = name_histograms(histograms, ranked, collect_names(table))
+    histograms = name_histograms(histograms, ranked, names)
     save_figure(draw_histograms(histograms), out / "figures" / "fig4_well_against_mis.png", histograms)
     bars = head_ranking(named)
     save_figure(draw_ranking(bars), out / "figures" / "ranking.png", bars)

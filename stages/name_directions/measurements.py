@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from stages.common.luminance import LUMINANCE
 from stages.name_directions.outline import outline_strokes
 from stages.name_directions.shape import find_centreline, measure_shape
 from stages.name_directions.texture import measure_texture
 
-LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green, blue (ITU-R BT.601)
 AT_ONCE = 60  # images per thread; each is measured on its own, and SciPy lets other threads run
 
 

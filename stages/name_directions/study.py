@@ -15,8 +15,8 @@ from stages.name_directions.measurements import LEAST_SPREAD, NAMES, measure_ima
 from stages.name_directions.moves import MoveEffects, Renderer, measure_move
 from stages.name_directions.naming import name_effects
 from stages.name_directions.table import describe_direction
-from stages.rank_dimensions.inputs import Samples
 from stages.rank_dimensions.ranking import GLOBAL
+from stages.rank_dimensions.samples import Samples
 
 MEASURED = len(NAMES)
 

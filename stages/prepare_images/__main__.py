@@ -1,70 +1,22 @@
 """Prepare the images: read, check, split, frame, write."""
 
 import logging
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from stages.common.arrays import write_arrays
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
-from stages.common.seeds import numpy_stream
 from stages.prepare_images.figures import draw_samples
-from stages.prepare_images.frame import Frame, frame_all
-from stages.prepare_images.image_folder import read_image_folder
-from stages.prepare_images.mnist_format import read_mnist_format
-from stages.prepare_images.npz import read_npz
-from stages.prepare_images.own_images import (
-    CHANGES,
-    OwnImages,
-    check_class_names,
-    frame_own,
-    refuse_problems,
-    tell_changes,
-)
+from stages.prepare_images.frame import Frame
 from stages.prepare_images.params import PUBLISHED, PrepareImagesParams
-from stages.prepare_images.problems import (
-    Label,
-    Problem,
-    check_class_sizes,
-    count_problems,
-    find_copies,
-    tabulate_problems,
-    with_action,
-)
-from stages.prepare_images.sources import (
-    DIGITS,
-    IDX_SOURCES,
-    drop_mnist_5k,
-    fetch_idx,
-    find_package,
-    load_idx,
-    load_mnist_5k,
-    split_by_class,
-)
-from stages.prepare_images.store import ImageSet, named_arrays
-
-FOLDER_VARIABLE = "MNIST_DIR"
-FEWEST_TRAIN, FEWEST_TEST = 10, 2  # images of a class: below, nothing can be learnt, or not even halved for a check
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Both splits, framed; what was found wrong; how many images were changed in which way."""
-
-    train: ImageSet
-    test: ImageSet
-    class_names: tuple[str, ...]
-    problems: list[Problem]
-    changes: dict[str, int]
-    from_float: bool = False
+from stages.prepare_images.preparation import Prepared, count_by_class, prepare_own, prepare_published
+from stages.prepare_images.problems import count_problems, tabulate_problems
+from stages.prepare_images.store import named_arrays
 
 
 def main(
@@ -86,10 +38,10 @@ def main(
     section = load_section(params, PrepareImagesParams, "prepare_images")
     frame = Frame(section.size_px, section.channels, section.fit)
     if section.source in PUBLISHED:
-        prepared = _prepare_published(section, frame, downloads)
+        prepared = prepare_published(section, frame, downloads)
         write_csv(out / "problems.csv", tabulate_problems(prepared.problems))
     else:
-        prepared = _prepare_own(section, frame, own_images, out / "problems.csv")
+        prepared = prepare_own(section, frame, own_images, out / "problems.csv")
     train, test, class_names = prepared.train, prepared.test, prepared.class_names
     logging.info(
         "%s: %s training and %s test images", section.source, f"{len(train.labels):,}", f"{len(test.labels):,}"
@@ -102,70 +54,14 @@ def main(
     write_json(out / "metrics.json", _measure(prepared))
 
 
-def _prepare_published(section: PrepareImagesParams, frame: Frame, downloads: Path) -> Prepared:
-    """A data set that others made and checked: it stays whole; what is listed is kept."""
-    train, test, class_names = _load_published(section, downloads)
-    changed = tell_changes(train.images.shape[1:], frame)
-    changes = {change: (len(train.labels) + len(test.labels)) * (change in changed) for change in CHANGES}
-    train, test = (ImageSet(frame_all(part.images, frame), part.labels) for part in (train, test))
-    labels = [
-        Label(split, f"{split}_images[{row}]", class_names[label])
-        for split, part in (("train", train), ("test", test))
-        for row, label in enumerate(part.labels.tolist())
-    ]
-    copies = find_copies(np.concatenate([train.images, test.images]), labels)
-    return Prepared(train, test, class_names, with_action(list(copies.values()), "kept"), changes)
-
-
-def _load_published(section: PrepareImagesParams, downloads: Path) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
-    if section.source == "mnist-5k":
-        return *load_mnist_5k(section.seed, section.test_fraction), DIGITS
-    source = IDX_SOURCES[section.source]
-    named = os.environ.get(FOLDER_VARIABLE, "").strip()
-    folder = Path(named) if named else find_package(source) or fetch_idx(source, downloads)
-    train, test = load_idx(source, folder)
-    return drop_mnist_5k(train) if section.leave_out_mnist_5k else train, test, source.class_names
-
-
-def _prepare_own(section: PrepareImagesParams, frame: Frame, folder: Path, table: Path) -> Prepared:
-    """Images of the user's own: what is wrong with them stops the run or is dropped, and is listed either way."""
-    own = _load_own(section, folder)
-    framed, problems, changes = frame_own(own, frame)
-    stop = section.on_problem == "stop"
-    write_csv(table, tabulate_problems(with_action(problems, "stopped") if stop else problems))
-    if stop:
-        refuse_problems(problems, len(own.images), folder, table)
-    if any(label.split for label in framed.labels):
-        train, test = framed.select("train"), framed.select("test")
-    else:
-        stream = numpy_stream(section.seed, "prepare_images", "split")
-        train, test = split_by_class(framed.select(""), section.test_fraction, stream)
-    train_counts, test_counts = (_count(part, own.class_names) for part in (train, test))
-    counts = {name: (train_counts[name], test_counts[name]) for name in own.class_names}
-    check_class_sizes(counts, FEWEST_TRAIN, FEWEST_TEST)
-    return Prepared(train, test, own.class_names, problems, changes, own.from_float)
-
-
-def _load_own(section: PrepareImagesParams, folder: Path) -> OwnImages:
-    if not folder.is_dir():
-        raise StageError(f"{folder}: no such folder; prepare_images.source {section.source} reads your images from it")
-    if section.class_names is not None:
-        check_class_names(section.class_names, "prepare_images.class_names")
-    if section.source == "npz":
-        return read_npz(folder, section.class_names)
-    if section.source == "mnist-format":
-        return read_mnist_format(folder, section.class_names)
-    return read_image_folder(folder)
-
-
 def _measure(prepared: Prepared) -> dict[str, Any]:
     train, test, class_names = prepared.train, prepared.test, prepared.class_names
     dropped = sum(problem.action == "dropped" for problem in prepared.problems)
     return {
         "train_images": len(train.labels),
         "test_images": len(test.labels),
-        "train_images_per_class": _count(train, class_names),
-        "test_images_per_class": _count(test, class_names),
+        "train_images_per_class": count_by_class(train, class_names),
+        "test_images_per_class": count_by_class(test, class_names),
         "classes": len(class_names),
         "channels": train.images.shape[1],
         "size_px": train.images.shape[2],
@@ -174,10 +70,6 @@ def _measure(prepared: Prepared) -> dict[str, Any]:
         "images_by_change": prepared.changes,
         "converted_from_float": prepared.from_float,
     }
-
-
-def _count(part: ImageSet, class_names: tuple[str, ...]) -> dict[str, int]:
-    return dict(zip(class_names, np.bincount(part.labels, minlength=len(class_names)).tolist(), strict=True))
 
 
 if __name__ == "__main__":

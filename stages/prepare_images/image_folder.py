@@ -43,7 +43,7 @@ def read_image_folder(folder: Path) -> OwnImages:
         splits = {"": folder}
     names = [path.name for path in _folders(splits.get("train", folder))]
     check_class_names(names, str(splits.get("train", folder)))
-    images = []
+    images = _list_strays(folder, {folder, *splits.values()})
     for split, top in splits.items():
         for place in _folders(top):
             if place.name not in names:
@@ -51,8 +51,6 @@ def read_image_folder(folder: Path) -> OwnImages:
                     f"{place}: no such class among those of train ({', '.join(names[:10])}); rename or move it"
                 )
             images += _list_class(folder, split, place)
-    if not images:
-        raise StageError(f"{folder}: the class folders hold no files; see README.md there")
     return OwnImages(images, tuple(names))
 
 
@@ -116,8 +114,21 @@ def _folders(place: Path) -> list[Path]:
     return sorted(found, key=lambda path: natural_order(path.name))
 
 
+def _list_strays(folder: Path, tops: set[Path]) -> list[OwnImage]:
+    """Pictures that lie beside the class folders, so that no class is known; notes may lie there."""
+
+    def refuse() -> np.ndarray:
+        raise BadImageError("misplaced", "it lies beside the class folders; move it into that of its class")
+
+    found = [path for top in tops for path in top.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    names = sorted((path.relative_to(folder).as_posix() for path in found), key=natural_order)
+    return [OwnImage(Label("", name, ""), refuse) for name in names]
+
+
 def _list_class(folder: Path, split: str, place: Path) -> list[OwnImage]:
     files = [path for path in place.iterdir() if not path.name.startswith(".") and path.name not in IGNORED]
+    if not files:
+        raise StageError(f"{place}: holds no file; put the images of the class there, or remove the folder")
     return [
         OwnImage(Label(split, path.relative_to(folder).as_posix(), place.name), partial(read_picture, path))
         for path in sorted(files, key=lambda path: natural_order(path.name))

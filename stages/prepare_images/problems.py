@@ -11,10 +11,10 @@ import pandas as pd
 
 from stages.common.errors import StageError
 
-Kind = Literal["unreadable", "empty", "wrong_size", "duplicate", "leak", "conflict"]
+Kind = Literal["misplaced", "unreadable", "empty", "wrong_size", "duplicate", "leak", "conflict"]
 Action = Literal["kept", "dropped", "stopped"]
 
-KINDS: tuple[Kind, ...] = ("unreadable", "empty", "wrong_size", "duplicate", "leak", "conflict")
+KINDS: tuple[Kind, ...] = ("misplaced", "unreadable", "empty", "wrong_size", "duplicate", "leak", "conflict")
 COLUMNS = ["split", "image", "class", "problem", "detail", "action"]
 SHOWN = 3
 

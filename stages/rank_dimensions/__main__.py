@@ -27,10 +27,11 @@ from stages.rank_dimensions.agreement import draw_halves
 from stages.rank_dimensions.difference_pass import count_passes, difference_population
 from stages.rank_dimensions.figures import draw_scores, tabulate_scores
 from stages.rank_dimensions.histograms import choose_dimensions, tabulate_histograms
-from stages.rank_dimensions.inputs import load_networks, read_samples
+from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.params import RankDimensionsParams
 from stages.rank_dimensions.population_pass import score_population
 from stages.rank_dimensions.ranking import GLOBAL, tabulate_ranking
+from stages.rank_dimensions.samples import read_samples
 from stages.rank_dimensions.score_choice import GRADIENT, check_samples, choose_score
 from stages.rank_dimensions.summary import (
     describe_differences,

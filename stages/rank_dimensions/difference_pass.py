@@ -13,6 +13,7 @@ from stages.rank_dimensions.finite_difference import difference_outputs
 from stages.rank_dimensions.moments import ClassMoments, HalfMeans
 from stages.rank_dimensions.population_pass import PopulationScores
 from stages.rank_dimensions.scores import Classify, Synthesize
+from stages.sample_populations.outcomes import answer_styles
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def difference_population(
     The moments are of weighted slopes, whose mean in a class estimates that of the whole population's slopes (see
     `draw_doubtful`). The mass is that of the weighted slopes, too.
     """
-    logits = classify_population(synthesize, classify, styles, batch_size=batch_size, device=device, on_batch=on_batch)
+    logits = answer_styles(synthesize, classify, styles, batch_size=batch_size, device=device, advance=on_batch)
     probability = softmax(logits.astype(np.float64), axis=1)[np.arange(len(styles)), true_class]
     rows, weights = draw_doubtful(probability, true_class, samples, draw)
     own_class = true_class[rows]
@@ -82,21 +83,3 @@ def difference_population(
 def count_passes(population: int, samples: int, std: np.ndarray) -> int:
     """Forward passes: every sample once, and two for each of some samples and each dimension that varies."""
     return population + 2 * samples * int(np.count_nonzero(std))
-
-
-def classify_population(
-    synthesize: Synthesize,
-    classify: Classify,
-    styles: np.ndarray,
-    *,
-    batch_size: int,
-    device: torch.device,
-    on_batch: Callable[[int], None] = lambda _: None,
-) -> np.ndarray:
-    """Logits [N, C] float32 of the images of styles [N, D] float32."""
-    logits = []
-    with torch.no_grad():
-        for batch in torch.split(torch.from_numpy(styles), batch_size):
-            logits.append(classify(synthesize(batch.to(device))).float().cpu().numpy())
-            on_batch(len(batch))
-    return np.concatenate(logits)

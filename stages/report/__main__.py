@@ -17,8 +17,9 @@ from stages.common.files import replacing
 from stages.common.params import load_section, read_params
 from stages.common.progress import Progress
 from stages.name_directions.names import read_names
-from stages.rank_dimensions.inputs import load_networks, read_samples
+from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.ranking import read_ranking
+from stages.rank_dimensions.samples import read_samples
 from stages.report.acceptance import show_verdicts
 from stages.report.basis import show_basis
 from stages.report.black_box import tell_black_boxes

@@ -22,12 +22,28 @@ def classify_styles(
     styles: [N, D] float32.  advance: told the number of samples done after each batch.
     """
     device = next(generator.parameters()).device
-    predicted = []
+    logits = answer_styles(
+        generator.synthesize, classifier, styles, batch_size=batch_size, device=device, advance=advance
+    )
+    return np.asarray(logits.argmax(axis=1))
+
+
+def answer_styles(
+    synthesize: Callable[[torch.Tensor], torch.Tensor],
+    classify: Callable[[torch.Tensor], torch.Tensor],
+    styles: np.ndarray,
+    *,
+    batch_size: int,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda _: None,
+) -> np.ndarray:
+    """Logits [N, C] float32 of the image of each style vector; the rest as in `classify_styles`."""
+    logits = []
     with torch.no_grad():
         for batch in torch.split(torch.from_numpy(styles), batch_size):
-            predicted.append(classifier(generator.synthesize(batch.to(device))).argmax(1).cpu().numpy())
+            logits.append(classify(synthesize(batch.to(device))).float().cpu().numpy())
             advance(len(batch))
-    return np.concatenate(predicted)
+    return np.concatenate(logits)
 
 
 def count_classes(generator: Generator, classifier: nn.Module) -> int:

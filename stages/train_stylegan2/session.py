@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ class Session:
     resume_root: Path
     device: torch.device
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """Where this training's snapshots stand: named by a hash of its params, images and class names."""
         digest = hashlib.sha256(json.dumps(self.params.model_dump(), sort_keys=True).encode())

@@ -25,8 +25,9 @@ from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.name_directions.names import read_names
-from stages.rank_dimensions.inputs import load_networks, read_samples
+from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.ranking import read_ranking
+from stages.rank_dimensions.samples import read_samples
 from stages.train_judges.ensemble import ask, load_judge
 from stages.walk_corner_cases.degradation import PROGRESS, trace_walks
 from stages.walk_corner_cases.ends import Ends, look_at_ends

@@ -12,11 +12,13 @@ import torch
 
 from stages.bring_classifiers import http_predictor
 from stages.bring_classifiers.differentiable import is_differentiable
+from stages.bring_classifiers.forms import read_network
 from stages.bring_classifiers.http_predictor import read_npy, write_npy
 from stages.bring_classifiers.loading import load_classifier
+from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.errors import StageError
 from stages.prepare_images.store import read_images, to_unit
-from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.scores import differentiate_scores
 
 CPU = torch.device("cpu")
@@ -127,6 +129,14 @@ def test_a_server_is_brought_and_its_warning_says_what_no_hash_pins(bands, bring
     assert list(metrics["files"]) == ["model.txt"]
 
 
+def test_a_server_is_asked_as_its_entry_says(tmp_path):
+    for entry, wanted in (({}, (60, 250)), ({"timeout_seconds": 2.5, "images_per_request": 7}, (2.5, 7))):
+        params = BringClassifierParams(url="http://127.0.0.1:1/predict", **entry)
+        again = BringClassifierParams.model_validate(params.model_dump())
+        predictor = read_network(again, tmp_path, "bring_classifiers.mine").predict
+        assert (predictor.timeout_seconds, predictor.batch_size) == wanted
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
@@ -139,6 +149,7 @@ def test_a_server_is_brought_and_its_warning_says_what_no_hash_pins(bands, bring
             r"mine\.predict: (failed on|returned NaN|returned an array)",
         ),
         ({"predict": "bands:predict", "weights": "w.pt"}, r"weights only beside load; it stands beside predict"),
+        ({"predict": "bands:predict", "timeout_seconds": 5}, r"timeout_seconds only beside url; it stands beside pred"),
         (
             {"predict": "bands:reversed_bands", "outputs": "probabilities"},
             r"mine: 0\.000 of 50 clean test images are right .* no better than chance",

@@ -18,7 +18,7 @@ from stages.bring_classifiers.loading import load_classifier
 from stages.common.errors import StageError
 from stages.common.weights import load_tensors, save_tensors
 from stages.prepare_images.store import ImageSet, read_images, to_unit
-from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.networks import load_networks
 from stages.train_classifiers.checkpoint import save_classifier
 from stages.train_classifiers.networks import Classifier
 from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought

@@ -7,7 +7,7 @@ import torch
 from stages.common.arrays import read_array
 from stages.compare_rankings.attfind import count_passes, find_effects, score_effects
 from stages.compare_rankings.layers import change_layer, columns_of, trace_layers
-from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.networks import load_networks
 from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 
 

@@ -13,7 +13,7 @@ from stages.common.arrays import read_array, read_attributes, write_arrays
 from stages.common.errors import StageError
 from stages.judge_failures.__main__ import main
 from stages.judge_failures.agreement import main as agreement
-from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.networks import load_networks
 from stages.train_judges.ensemble import ask, load_ensemble
 from stages.train_judges.verdicts import VERDICTS, give_verdicts
 

@@ -14,7 +14,7 @@ from stages.common.errors import StageError
 from stages.measure_robustness.__main__ import main
 from stages.measure_robustness.slopes import difference_starts
 from stages.measure_robustness.std_space import StdSpace
-from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.networks import load_networks
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from stages.train_judges.verdicts import VERDICTS, give_verdicts
 

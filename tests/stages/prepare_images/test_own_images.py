@@ -3,6 +3,7 @@
 import gzip
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +146,18 @@ def test_folders_train_and_test_are_the_split(tmp_path):
         read_image_folder(tmp_path)
 
 
+@pytest.mark.parametrize("tops", [("",), ("train", "test")])
+def test_pictures_beside_the_class_folders_are_told(tmp_path, tops):
+    for top in tops:
+        save_folder(tmp_path / top, {"a": [0, 2], "b": [1]})
+        (tmp_path / top / "NOTES.txt").write_text("x")
+        (tmp_path / top / "a/img8.png").rename(tmp_path / top / "Lost.PNG")
+    framed, problems, _ = frame_own(read_image_folder(tmp_path), Frame(32, 1, "resize"))
+    assert {label.class_name for label in framed.labels} == {"a", "b"}
+    told = [(problem.image.name, problem.kind) for problem in problems if problem.kind == "misplaced"]
+    assert told == [((Path(top) / "Lost.PNG").as_posix(), "misplaced") for top in sorted(tops)]
+
+
 def test_train_may_be_the_name_of_a_class(tmp_path):
     save_folder(tmp_path, {"train": [0], "bus": [1]})
     assert read_image_folder(tmp_path).class_names == ("bus", "train")
@@ -156,8 +169,8 @@ def test_folder_mistakes(tmp_path):
     (tmp_path / "test").mkdir()
     with pytest.raises(StageError, match="holds test but not train; add it, or move the class folders up"):
         read_image_folder(tmp_path)
-    (tmp_path / "a").mkdir()
-    with pytest.raises(StageError, match="the class folders hold no files"):
+    save_folder(tmp_path, {"a": [0]})
+    with pytest.raises(StageError, match="test: holds no file; put the images of the class there, or remove the fold"):
         read_image_folder(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "a")
     with pytest.raises(StageError, match="link: a link to a folder, into which DVC does not look"):

@@ -13,7 +13,7 @@ from stages.common.errors import StageError
 from stages.common.seeds import numpy_stream
 from stages.rank_dimensions.__main__ import main
 from stages.rank_dimensions.doubt import draw_doubtful
-from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.ranking import COLUMNS, read_ranking
 from stages.rank_dimensions.scores import differentiate_scores
 

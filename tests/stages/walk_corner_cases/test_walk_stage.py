@@ -11,7 +11,7 @@ import yaml
 
 from stages.common.arrays import read_array, read_attributes
 from stages.common.errors import StageError
-from stages.rank_dimensions.inputs import load_networks
+from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.ranking import read_ranking
 from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble

@@ -1,18 +1,13 @@
-"""The population and the networks of one analysis, read and checked before any work."""
+"""The population of one analysis, read and checked before any work."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
-from stages.bring_classifiers.loading import load_classifier
 from stages.common.arrays import read_array, read_attributes
 from stages.common.errors import StageError
 from stages.common.files import require
-from stages.train_classifiers.networks import Classifier
-from stages.train_stylegan2.checkpoint import load_generator
 from stages.train_stylegan2.generator import Generator
 
 LEAST_PER_CLASS = 4  # two samples in each half of a class
@@ -51,22 +46,3 @@ def read_samples(folder: Path, generator: Generator) -> Samples:
             "are needed; raise sample_populations.samples"
         )
     return Samples(styles, true_class, [str(name) for name in names])
-
-
-def load_networks(generator: Path, classifier: Path, device: torch.device) -> tuple[Generator, nn.Module]:
-    """Load a generator and a classifier; StageError if one is unusable or they disagree on the number of classes."""
-    generator_network, classifier_network = load_generator(generator, device), load_classifier(classifier, device)
-    for network in (generator_network, classifier_network):
-        # Gradients on CPU are 1.3 to 1.6 times as fast with the channels of a pixel side by side. What was brought may
-        # not bear it: `x.view(len(x), -1)` after a convolution would fail.
-        if isinstance(network, (Generator, Classifier)):
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with torch.no_grad():
-        styles = torch.ones(1, generator_network.style_dimensions, device=device)
-        classes = classifier_network(generator_network.synthesize(styles)).shape[1]
-    if classes != generator_network.num_classes:
-        raise StageError(
-            f"{classifier}: tells {classes} classes apart, the generator makes {generator_network.num_classes}; "
-            "use a classifier of the same data set"
-        )
-    return generator_network, classifier_network

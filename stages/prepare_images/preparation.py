@@ -1,0 +1,125 @@
+"""A data set, read, checked, split and framed: a published one, or images of the user's own."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.common.errors import StageError
+from stages.common.files import write_csv
+from stages.common.seeds import numpy_stream
+from stages.prepare_images.frame import Frame, frame_all
+from stages.prepare_images.image_folder import read_image_folder
+from stages.prepare_images.mnist_format import read_mnist_format
+from stages.prepare_images.npz import read_npz
+from stages.prepare_images.own_images import (
+    CHANGES,
+    OwnImages,
+    check_class_names,
+    frame_own,
+    refuse_problems,
+    tell_changes,
+)
+from stages.prepare_images.params import PrepareImagesParams
+from stages.prepare_images.problems import (
+    Label,
+    Problem,
+    check_class_sizes,
+    find_copies,
+    tabulate_problems,
+    with_action,
+)
+from stages.prepare_images.sources import (
+    DIGITS,
+    IDX_SOURCES,
+    drop_mnist_5k,
+    fetch_idx,
+    find_package,
+    load_idx,
+    load_mnist_5k,
+    split_by_class,
+)
+from stages.prepare_images.store import ImageSet
+
+FOLDER_VARIABLE = "MNIST_DIR"
+FEWEST_TRAIN, FEWEST_TEST = 10, 2  # images of a class: below, nothing can be learnt, or not even halved for a check
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Both splits, framed; what was found wrong; how many images were changed in which way."""
+
+    train: ImageSet
+    test: ImageSet
+    class_names: tuple[str, ...]
+    problems: list[Problem]
+    changes: dict[str, int]
+    from_float: bool = False
+
+
+def prepare_published(section: PrepareImagesParams, frame: Frame, downloads: Path) -> Prepared:
+    """A data set that others made and checked: it stays whole; what is listed is kept.
+
+    downloads: folder of what was fetched, where the environment variable MNIST_DIR names none.
+    """
+    train, test, class_names = _load_published(section, downloads)
+    changed = tell_changes(train.images.shape[1:], frame)
+    changes = {change: (len(train.labels) + len(test.labels)) * (change in changed) for change in CHANGES}
+    train, test = (ImageSet(frame_all(part.images, frame), part.labels) for part in (train, test))
+    labels = [
+        Label(split, f"{split}_images[{row}]", class_names[label])
+        for split, part in (("train", train), ("test", test))
+        for row, label in enumerate(part.labels.tolist())
+    ]
+    copies = find_copies(np.concatenate([train.images, test.images]), labels)
+    return Prepared(train, test, class_names, with_action(list(copies.values()), "kept"), changes)
+
+
+def _load_published(section: PrepareImagesParams, downloads: Path) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+    if section.source == "mnist-5k":
+        return *load_mnist_5k(section.seed, section.test_fraction), DIGITS
+    source = IDX_SOURCES[section.source]
+    named = os.environ.get(FOLDER_VARIABLE, "").strip()
+    folder = Path(named) if named else find_package(source) or fetch_idx(source, downloads)
+    train, test = load_idx(source, folder)
+    return drop_mnist_5k(train) if section.leave_out_mnist_5k else train, test, source.class_names
+
+
+def prepare_own(section: PrepareImagesParams, frame: Frame, folder: Path, table: Path) -> Prepared:
+    """Images of the user's own: what is wrong with them stops the run or is dropped; `table` lists it either way.
+
+    Raises StageError if the folder, its classes or, unless they are to be dropped, single images cannot be used.
+    """
+    own = _load_own(section, folder)
+    framed, problems, changes = frame_own(own, frame)
+    stop = section.on_problem == "stop"
+    write_csv(table, tabulate_problems(with_action(problems, "stopped") if stop else problems))
+    if stop:
+        refuse_problems(problems, len(own.images), folder, table)
+    if any(label.split for label in framed.labels):
+        train, test = framed.select("train"), framed.select("test")
+    else:
+        stream = numpy_stream(section.seed, "prepare_images", "split")
+        train, test = split_by_class(framed.select(""), section.test_fraction, stream)
+    train_counts, test_counts = (count_by_class(part, own.class_names) for part in (train, test))
+    counts = {name: (train_counts[name], test_counts[name]) for name in own.class_names}
+    check_class_sizes(counts, FEWEST_TRAIN, FEWEST_TEST)
+    return Prepared(train, test, own.class_names, problems, changes, own.from_float)
+
+
+def _load_own(section: PrepareImagesParams, folder: Path) -> OwnImages:
+    if not folder.is_dir():
+        raise StageError(f"{folder}: no such folder; prepare_images.source {section.source} reads your images from it")
+    if section.class_names is not None:
+        check_class_names(section.class_names, "prepare_images.class_names")
+    if section.source == "npz":
+        return read_npz(folder, section.class_names)
+    if section.source == "mnist-format":
+        return read_mnist_format(folder, section.class_names)
+    return read_image_folder(folder)
+
+
+def count_by_class(part: ImageSet, class_names: tuple[str, ...]) -> dict[str, int]:
+    """How many images of each class there are."""
+    return dict(zip(class_names, np.bincount(part.labels, minlength=len(class_names)).tolist(), strict=True))
