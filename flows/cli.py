@@ -19,6 +19,7 @@ from flows.outcome import Outcome, StageRun
 from flows.reevaluate_command import REEVALUATE_HELP, reevaluate
 from flows.serve_command import SERVE_HELP, serve
 from flows.verify_command import VERIFY_HELP, verify
+from flows.workers import AT_ONCE, MaxWorkersOption
 
 REPRODUCE_HELP = """Bring the project up to date: run what has changed, as dvc.yaml says, and show the results.
 
@@ -58,9 +59,7 @@ def reproduce(
         list[str] | None, typer.Argument(help="Stages to bring up to date; all if none is named.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Run stages even if nothing has changed.")] = False,
-    max_workers: Annotated[
-        int, typer.Option("--max-workers", min=1, help="Stages at once; each one already uses all cores.")
-    ] = 1,
+    max_workers: MaxWorkersOption = AT_ONCE,
 ) -> None:
     """Run the flow `reproduce` here and show how it went."""
     require_project()

@@ -44,6 +44,7 @@ from flows.reevaluate_steps import (  # noqa: E402
 from flows.reproduce import reproduce  # noqa: E402
 from flows.summary import STAGE_HEADER, markdown_table, stage_rows  # noqa: E402
 from flows.terminal import log_line  # noqa: E402
+from flows.workers import AT_ONCE  # noqa: E402
 
 STEP_HEADER = ("step", "state", "what")
 SKIPPED = "Skipped"  # names of the flow's states
@@ -77,7 +78,7 @@ class Evaluation:
 
 @flow(name="reevaluate", persist_result=False)
 def reevaluate(
-    pull: bool = False, frozen_population: bool = False, evidence: bool = True, max_workers: int = 1
+    pull: bool = False, frozen_population: bool = False, evidence: bool = True, max_workers: int = AT_ONCE
 ) -> State[Any]:
     """Bring the project up to date, judge it, bundle the evidence, compare it with the last accepted bundle, tell.
 

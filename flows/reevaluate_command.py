@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.errors import FlowError
+from flows.workers import AT_ONCE, MaxWorkersOption
 
 REEVALUATE_HELP = """Evaluate again after a change of data, weights or code, and judge the result.
 
@@ -38,9 +39,7 @@ def reevaluate(
     evidence: Annotated[
         bool, typer.Option("--evidence/--no-evidence", help="Make the signed bundle; nothing is accepted without.")
     ] = True,
-    max_workers: Annotated[
-        int, typer.Option("--max-workers", min=1, help="Stages at once; each one already uses all cores.")
-    ] = 1,
+    max_workers: MaxWorkersOption = AT_ONCE,
 ) -> None:
     """Run the flow `reevaluate` here and show how it went."""
     from flows.cli import require_project, say, show_summary

@@ -28,14 +28,15 @@ from flows.run_log import log_run  # noqa: E402
 from flows.stage_run import run_stage  # noqa: E402
 from flows.summary import METRIC_HEADER, STAGE_HEADER, markdown_table, metric_rows, stage_rows  # noqa: E402
 from flows.terminal import log_line  # noqa: E402
+from flows.workers import AT_ONCE  # noqa: E402
 
 
 @flow(name="reproduce", task_runner=cast("TaskRunner[Any]", ThreadPoolTaskRunner()), persist_result=False)
-def reproduce(targets: list[str] | None = None, force: bool = False, max_workers: int = 1) -> State[Any]:
+def reproduce(targets: list[str] | None = None, force: bool = False, max_workers: int = AT_ONCE) -> State[Any]:
     """Bring stages up to date: the targets and what they need, or all of dvc.yaml.
 
     targets: names as `dvc repro` takes them.  force: run stages even if nothing has changed.  max_workers: how many
-    stages may run at once; each already uses all cores.
+    stages may run at once.
     The state holds a StageRun for each stage; it is failed, and names the failed stages, if any has failed.
     """
     if max_workers < 1:

@@ -128,7 +128,7 @@ def test_dvcs_own_views_work(project: Path, command: list[str]) -> None:
 
 def test_the_flow_does_the_same_work_and_leaves_the_same_lock_file(project: Path, tmp_path: Path) -> None:
     copy = copy_project(tmp_path)
-    done = run(copy, "failure-atlas", "reproduce", "--max-workers", "2")
+    done = run(copy, "failure-atlas", "reproduce")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert (copy / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
     for stage in read_dag().keys() - read_unused():

@@ -24,6 +24,7 @@ def test_state_in_the_project_and_nobody_phoned(tmp_path: Path) -> None:
     assert os.environ["DVC_SITE_CACHE_DIR"] == str(tmp_path / ".dvc-site-cache")
     assert os.environ["DVC_NO_ANALYTICS"] == os.environ["DO_NOT_TRACK"] == "1"
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
     assert "PREFECT_API_URL" not in os.environ
 
 

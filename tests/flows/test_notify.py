@@ -1,12 +1,22 @@
 """Who is told how a re-evaluation ended: webhooks, Prefect's blocks and e-mail, each with a real receiver here."""
 
+import socket
 import socketserver
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from email import message_from_string
 from email.policy import default
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from flows.mail import read_route
 from flows.notify import EMAIL, WEBHOOK, Notice, notify
@@ -17,31 +27,52 @@ POSTED = {"text": NOTICE.text, "subject": NOTICE.subject, "state": NOTICE.state}
 
 
 class MailServer:
-    """An SMTP server on this machine: what it was given, and which receivers and passwords it refuses."""
+    """An SMTP server on this machine: what it was given, and which receivers and passwords it refuses.
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    tls: with it, the server offers STARTTLS (RFC 3207), or, if `at_once`, is encrypted from the start.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, at_once: bool = False) -> None:
         self.mails: list[tuple[str, list[str], Any]] = []
         self.logins: list[str] = []
+        self.encrypted: list[bool] = []
         self.unknown: set[str] = set()
         self.wrong_password = False
         server = self
 
-        class Handler(socketserver.StreamRequestHandler):
+        class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                server.talk(self.rfile.readline, lambda line: self.wfile.write(f"{line}\r\n".encode()))
+                with suppress(OSError):  # who does not trust the certificate hangs up
+                    if tls is None:
+                        server.talk(self.request)
+                    elif at_once or server.talk(self.request, offer=True):
+                        with tls.wrap_socket(self.request, server_side=True) as encrypted:
+                            server.talk(encrypted, greet=at_once)
 
         self.server = socketserver.TCPServer((host, 0), Handler)
-        self.at = f"{host}:{self.server.server_address[1]}"
+        self.port = self.server.server_address[1]
+        self.at = f"{host}:{self.port}"
 
-    def talk(self, read: Callable[[], bytes], say: Callable[[str], object]) -> None:
-        """One conversation, in the words of RFC 5321 and, for the password, RFC 4954."""
+    def talk(self, connection: socket.socket, *, greet: bool = True, offer: bool = False) -> bool:
+        """One conversation, in the words of RFC 5321 and, for the password, RFC 4954; is it to go on encrypted?"""
         sender, receivers = "", list[str]()
-        say("220 here")
+        read = connection.makefile("rb").readline
+
+        def say(line: str) -> None:
+            connection.sendall(f"{line}\r\n".encode())
+
+        if greet:
+            say("220 here")
         while line := read().decode().rstrip("\r\n"):
             word = line.split(" ")[0].upper()
             if word == "EHLO":
                 say("250-here")
+                if offer:
+                    say("250-STARTTLS")
                 say("250 AUTH PLAIN")
+            elif word == "STARTTLS":
+                say("220 go on")
+                return True
             elif word == "AUTH":
                 self.logins.append(line.split(" ")[2])
                 say("535 no such user" if self.wrong_password else "235 welcome")
@@ -57,12 +88,33 @@ class MailServer:
                 while (part := read().decode()) != ".\r\n":
                     text += part.removeprefix(".")
                 self.mails.append((sender, receivers, message_from_string(text, policy=default)))
+                self.encrypted.append(isinstance(connection, ssl.SSLSocket))
                 say("250 taken")
             elif word == "QUIT":
                 say("221 bye")
-                return
+                break
             else:
                 say("250 yes")
+        return False
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of this machine for `localhost`, which is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
 
 
 @pytest.fixture
@@ -198,6 +250,31 @@ def test_password_stays_where_it_could_be_read(monkeypatch: pytest.MonkeyPatch, 
     assert (told, remote_mail_server.logins, remote_mail_server.mails) == ([], [], [])
     (fault,) = faults
     assert fault.startswith(f"{EMAIL}: mail server at 127.0.0.2 was not told (the server offers no encryption, so ")
+
+
+@pytest.mark.parametrize(("scheme", "at_once"), [("smtp", False), ("smtps", True)])
+def test_email_goes_encrypted_to_whom_the_machine_trusts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str, at_once: bool
+) -> None:
+    """STARTTLS and TLS from the start; the password is not said before the certificate has been believed."""
+    certificate, key = write_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    mail_server = MailServer(tls=tls, at_once=at_once)
+    address = f"{scheme}://me:secret@localhost:{mail_server.port}?from=a@example.org&to=b@example.org"
+    monkeypatch.setenv(EMAIL, address)
+    with serving(mail_server.server):
+        told, (fault,) = notify(NOTICE)
+        assert (told, mail_server.logins, mail_server.mails) == ([], [], [])
+        assert "CERTIFICATE_VERIFY_FAILED" in fault
+        assert "secret" not in fault
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert notify(NOTICE) == (["mail server at localhost"], [])
+        monkeypatch.setenv(EMAIL, address.replace("localhost", "127.0.0.1"))
+        _, (fault,) = notify(NOTICE)
+        assert "CERTIFICATE_VERIFY_FAILED" in fault, "the certificate is for another name"
+    assert mail_server.encrypted == [True]
+    assert len(mail_server.logins) == 1
 
 
 @pytest.mark.parametrize(
