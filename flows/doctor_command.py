@@ -10,11 +10,11 @@ from rich.text import Text
 
 from flows.errors import FlowError
 
-DOCTOR_HELP = """Look for what is known to go wrong: versions, free disk, locks, cut files, damaged cache objects.
+DOCTOR_HELP = """Look for what is known to go wrong: versions, free disk, locks, cut files, leftovers, damaged cache.
 
 Versions are those that break Prefect, DVC or Zarr. Cache objects are hashed again from their bytes, which DVC itself
-never does. With --repair, damaged objects, partial files and dead locks are moved into .dvc/quarantine/; nothing is
-deleted.
+never does. With --repair, damaged objects, partial files, results that no stage makes any more and dead locks are
+moved into .dvc/quarantine/; nothing is deleted.
 
 \b
 Examples:
@@ -30,7 +30,7 @@ LOG_WIDTH = 120  # columns, where there is no terminal
 
 def doctor(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Move damaged and half-written files into .dvc/quarantine/.")
+        bool, typer.Option("--repair", help="Move damaged, half-written and left-over files into .dvc/quarantine/.")
     ] = False,
     free_gib: Annotated[
         float, typer.Option("--free-gib", min=0.0, help="Disk, in GiB, that must be free for a run.")

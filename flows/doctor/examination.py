@@ -5,6 +5,7 @@ from pathlib import Path
 from flows.doctor.cache import check_cache
 from flows.doctor.disk import FREE_BYTES, check_disk
 from flows.doctor.finding import Finding
+from flows.doctor.leftovers import check_leftovers
 from flows.doctor.locks import check_locks
 from flows.doctor.partial_files import check_partial_files
 from flows.doctor.project_files import check_files
@@ -22,5 +23,6 @@ def examine(root: Path, needed_bytes: int = FREE_BYTES) -> list[Finding]:
         *check_files(root),
         *check_locks(root),
         *check_partial_files(root),
+        *check_leftovers(root),
         *check_cache(root),
     ]

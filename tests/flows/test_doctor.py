@@ -115,6 +115,27 @@ def test_a_lost_output_is_made_anew_after_the_repair(examine: Examine, project: 
     assert examine()[0] == 0
 
 
+def test_results_that_no_stage_makes_any_more_are_moved_aside(examine: Examine, project: Project) -> None:
+    make = "import os; os.makedirs('data/rank/{0}'); open('data/rank/{0}/x', 'w').write('x')"
+    for name in ("old", "new"):
+        ranks = {f"rank_{name}": {"cmd": f'python -c "{make.format(name)}"', "outs": [f"data/rank/{name}/x"]}}
+        project.write_stages(**ranks, all={"cmd": "ls data/rank > seen", "deps": ["data/rank"], "outs": ["seen"]})
+        project.dvc("repro")
+    assert (project.path / "seen").read_text().split() == ["new", "old"]
+    (project.path / "data/rank/.gitignore").write_text("x\n")
+    code, output = examine()
+    assert code == 1
+    assert "data/rank/old: made by no stage now, but stages depend on data/rank\n" in output
+    assert output.endswith("1 wrong\n")
+    examine("--repair")
+    assert sorted(path.name for path in (project.path / "data/rank").iterdir()) == [".gitignore", "new"]
+    project.dvc("repro")
+    assert (project.path / "seen").read_text().split() == ["new"]
+    code, output = examine()
+    assert code == 0, output
+    assert "no results without a stage" in output
+
+
 def test_what_is_half_written_is_moved_aside(examine: Examine, project: Project) -> None:
     (project.path / "data/room").mkdir(parents=True)
     (project.path / "data/room/.metrics.json.partial").write_text("{")
