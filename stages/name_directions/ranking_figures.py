@@ -11,7 +11,6 @@ from stages.common.errors import StageError
 from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure
 from stages.common.files import require
 from stages.name_directions.names import Names, shorten_name
-from stages.rank_dimensions.figures import GRADIENT_SCORE
 from stages.rank_dimensions.ranking import GLOBAL, SCORE_BY
 
 BARS = 20
@@ -85,9 +84,8 @@ def draw_ranking(table: pd.DataFrame) -> Figure:
 
 def _tell_score(table: pd.DataFrame) -> str:
     """What the score is, for an axis."""
-    if SCORE_BY not in table:
-        return GRADIENT_SCORE
-    return f"mean {table[SCORE_BY].iloc[0].replace('_', ' ')} of the true-class softmax\nper raw style unit"
+    slope = table[SCORE_BY].iloc[0].replace("_", " ") if SCORE_BY in table else "gradient"
+    return f"mean {slope}\nof the true-class softmax\nper raw style unit"
 
 
 def head_ranking(ranking: pd.DataFrame) -> pd.DataFrame:
