@@ -21,6 +21,7 @@ from flows.children import Children  # noqa: E402
 from flows.dag import Dag, read_dag  # noqa: E402
 from flows.errors import FlowError  # noqa: E402
 from flows.lock import hold_lock  # noqa: E402
+from flows.lock_order import read_order, restore_order  # noqa: E402
 from flows.metrics import Metric, read_metrics  # noqa: E402
 from flows.outcome import Outcome, StageRun  # noqa: E402
 from flows.params_check import check_params  # noqa: E402
@@ -45,7 +46,9 @@ def reproduce(targets: list[str] | None = None, force: bool = False, max_workers
         with hold_lock():
             check_params()
             dag = read_dag()
+            order = read_order()
             runs = _run_stages(dag.select(targets), force, max_workers)
+            restore_order(order, dag.stages)
             metrics = read_metrics(dag.entries)
     except FlowError as error:
         return Failed(message=str(error))

@@ -1,0 +1,32 @@
+"""The order of dvc.lock, which stages that end side by side would leave to chance."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from dvc.repo import Repo
+
+from flows.atomic_write import write_atomically
+
+LOCK_FILE = Path("dvc.lock")
+_ENTRY = re.compile(r"^  (\S+):$", re.MULTILINE)  # as DVC writes it; what a stage holds is indented further
+
+
+def read_order() -> list[str]:
+    """The stages that dvc.lock has entries of, in its order; none if there is no such file."""
+    return _ENTRY.findall(LOCK_FILE.read_text(encoding="utf-8")) if LOCK_FILE.is_file() else []
+
+
+def restore_order(before: Sequence[str], stages: Sequence[str]) -> None:
+    """Put what a run has added to dvc.lock into the order of the DAG, as one stage after the other would have.
+
+    before: `read_order` before the run; those entries stay where they are.  stages: of the DAG, in its order.
+    Entries are moved as they are, byte by byte.
+    """
+    places = {stage: place for place, stage in enumerate(dict.fromkeys([*before, *stages]))}
+    if read_order() == sorted(read_order(), key=lambda stage: places.get(stage, len(places))):
+        return
+    with Repo(_wait_for_lock=True) as repo, repo.lock:
+        head, *parts = re.split(r"(?m)^(?=  \S+:$)", LOCK_FILE.read_text(encoding="utf-8"))
+        parts.sort(key=lambda part: places.get(_ENTRY.findall(part)[0], len(places)))
+        write_atomically(LOCK_FILE, head + "".join(parts))
