@@ -24,9 +24,14 @@ def restore_order(before: Sequence[str], stages: Sequence[str]) -> None:
     Entries are moved as they are, byte by byte.
     """
     places = {stage: place for place, stage in enumerate(dict.fromkeys([*before, *stages]))}
-    if read_order() == sorted(read_order(), key=lambda stage: places.get(stage, len(places))):
+
+    def find_place(stage: str) -> int:
+        return places.get(stage, len(places))
+
+    found = read_order()
+    if found == sorted(found, key=find_place):
         return
     with Repo(_wait_for_lock=True) as repo, repo.lock:
         head, *parts = re.split(r"(?m)^(?=  \S+:$)", LOCK_FILE.read_text(encoding="utf-8"))
-        parts.sort(key=lambda part: places.get(_ENTRY.findall(part)[0], len(places)))
+        parts.sort(key=lambda part: find_place(_ENTRY.findall(part)[0]))
         write_atomically(LOCK_FILE, head + "".join(parts))
