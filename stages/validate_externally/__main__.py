@@ -125,7 +125,7 @@ def main(
     }
     headline = metrics["external_validity"]
     logging.info(
-        "Spearman of shift area with real accuracy over %d classifiers: %.3f [%.3f, %.3f]; bar %.2f: %s",
+        "Spearman of distance area with real accuracy over %d classifiers: %.3f [%.3f, %.3f]; bar %.2f: %s",
         *(headline[key] for key in ("n", "value", "low", "high")),
         *(metrics[key] for key in ("bar", "verdict")),
     )

@@ -12,7 +12,7 @@ from stages.compute_curves.area import measure_area, measure_shift_area
 from stages.compute_curves.curve import bin_accuracy
 
 ACCURACY, SHIFT, DISTANCE, AVOIDABLE = "population accuracy", "shift area", "distance area", "avoidable area"
-MEASURES = (ACCURACY, SHIFT, DISTANCE, AVOIDABLE)
+MEASURES = (DISTANCE, SHIFT, AVOIDABLE, ACCURACY)
 
 Answer = Callable[[torch.Tensor], torch.Tensor]  # images [N, C, H, W] -> scores [N, classes]
 
@@ -72,12 +72,12 @@ def shift_samples(
 
 
 def measure_generated(generated: Generated, shifts_std: np.ndarray, binning: Binning) -> dict[str, dict[str, Any]]:
-    """Each of MEASURES as `{value, low, high, n}`."""
+    """Each of MEASURES, in their order, as `{value, low, high, n}`."""
     return {
-        ACCURACY: proportion(generated.well),
-        SHIFT: measure_shift_area(shifts_std, generated.correct),
         DISTANCE: measure_distance_area(generated.distance, generated.well, binning),
+        SHIFT: measure_shift_area(shifts_std, generated.correct),
         AVOIDABLE: measure_shift_area(shifts_std, generated.avoidable),
+        ACCURACY: proportion(generated.well),
     }
 
 

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.compute_curves.area import weigh_area
-from stages.validate_externally.measures import Binning, Generated, measure_distance_area
+from stages.validate_externally.measures import (
+    ACCURACY,
+    AVOIDABLE,
+    DISTANCE,
+    MEASURES,
+    SHIFT,
+    Binning,
+    Generated,
+    measure_distance_area,
+)
 
 
 def resample_generated(
@@ -15,23 +24,26 @@ def resample_generated(
     replicates: int,
     random: np.random.Generator,
 ) -> np.ndarray:
-    """MEASURES of K classifiers on samples drawn with replacement, the same draw for all: [R, 4, K].
+    """MEASURES of K classifiers on samples drawn with replacement, the same draw for all: [R, A, K].
 
     The ranking and the centres stay as they are: they are part of what is measured, not of its error.
     """
     samples, shifted = len(classifiers[0].well), classifiers[0].correct.shape[1]
-    result = np.empty((replicates, 4, len(classifiers)))
+    result = np.empty((replicates, len(MEASURES), len(classifiers)))
     counts = random.multinomial(samples, np.full(samples, 1 / samples), size=replicates)
     shift_counts = random.multinomial(shifted, np.full(shifted, 1 / shifted), size=replicates)
     weights = weigh_area(shifts_std)
     for place, one in enumerate(classifiers):
-        result[:, 0, place] = counts @ one.well / samples
-        result[:, 1, place] = shift_counts @ (weights @ one.correct) / shifted
-        result[:, 2, place] = [
-            measure_distance_area(one.distance.repeat(count), one.well.repeat(count), binning)["value"]
-            for count in counts
-        ]
-        result[:, 3, place] = shift_counts @ (weights @ one.avoidable) / shifted
+        drawn = {
+            ACCURACY: counts @ one.well / samples,
+            SHIFT: shift_counts @ (weights @ one.correct) / shifted,
+            DISTANCE: [
+                measure_distance_area(one.distance.repeat(count), one.well.repeat(count), binning)["value"]
+                for count in counts
+            ],
+            AVOIDABLE: shift_counts @ (weights @ one.avoidable) / shifted,
+        }
+        result[:, :, place] = np.stack([drawn[measure] for measure in MEASURES], axis=1)
     return result
 
 

@@ -6,6 +6,7 @@ import torch
 
 from stages.common.intervals import proportion
 from stages.validate_externally.measures import (
+    MEASURES,
     Binning,
     Generated,
     measure_generated,
@@ -94,7 +95,8 @@ def test_resampling_is_what_repeated_measuring_gives():
             expected = [estimate["value"] for estimate in measure_generated(again, SHIFTS, binning).values()]
             assert found[draw, :, place] == pytest.approx(expected)
     p = classifiers[0].well.mean()
-    assert found[:, 0, 0].std() == pytest.approx(np.sqrt(p * (1 - p) / 300), rel=0.2)
+    spread = found[:, MEASURES.index("population accuracy"), 0].std()
+    assert spread == pytest.approx(np.sqrt(p * (1 - p) / 300), rel=0.2)
 
 
 def test_resampled_real_accuracies():
