@@ -61,9 +61,9 @@ TINY: dict[str, dict[str, Any]] = {
         "headline_k": 10,
         "bins": 4,
         "random_draws": 2,
-        "shift_samples": 40,
         "bootstrap_replicates": 100,
     },
+    "shift_samples": {"samples": 40, "random_draws": 2},
 }
 
 

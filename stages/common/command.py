@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from stages.common.errors import StageError
@@ -47,12 +46,13 @@ def run_stage(main: Callable[..., None], name: str) -> None:
 
 
 def _log_run(name: str, seconds: float) -> None:
+    torch = sys.modules.get("torch")  # a stage that only reads tables need not wait for its import
     entry = {
         "stage": name,
         "arguments": sys.argv[1:],
         "seconds": round(seconds, 2),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads() if torch else 1,
         "process": os.getpid(),
     }
     RUN_LOG.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Compute the curves: read, ask the judge, measure distances, shift samples, compare, write."""
+"""Compute the curves: read, ask the judge, measure distances, compare, write."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from stages.common.arrays import read_array
 from stages.common.classifiers import expand_paths, read_classifiers
-from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
+from stages.common.command import OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.device import choose_device
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
@@ -30,29 +30,27 @@ from stages.compute_curves.figures import (
     draw_projections,
     draw_shifts,
 )
-from stages.compute_curves.inputs import read_orders, read_outcomes
-from stages.compute_curves.opinions import read_classes, read_styles
+from stages.compute_curves.inputs import read_outcomes
+from stages.compute_curves.opinions import read_classes
 from stages.compute_curves.paired import summarize_differences, tabulate_differences
 from stages.compute_curves.paired_study import compare_by_distance, compare_by_shift
 from stages.compute_curves.params import ComputeCurvesParams
 from stages.compute_curves.projection_study import study_projections
-from stages.compute_curves.ranking import draw_dimensions
-from stages.compute_curves.results import ALL, Result, tabulate_areas, tabulate_curves
-from stages.compute_curves.shift import space_shifts
+from stages.compute_curves.results import Result, tabulate_areas, tabulate_curves
 from stages.compute_curves.shift_study import study_shifts
 from stages.compute_curves.summary import is_headline, select, summarize_curves
-from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.samples import Samples, read_samples
+from stages.shift_samples.ranking import ALL, draw_sets, read_orders
+from stages.shift_samples.shifted import TOP, read_shifted, require_same
 from stages.train_judges.ensemble import load_judge
 
 PAIRED = "paired"  # beside the classifiers' names in metrics.json
 
 
 def main(
-    generator: GeneratorOption,
     population: PopulationOption,
     ranked: Annotated[str, typer.Option(help="Result folder of rank_dimensions, {name} for the classifier's.")],
-    classifier: Annotated[str, typer.Option(help="Weights file, {name} and {section} for the classifier's.")],
+    shifted: Annotated[str, typer.Option(help="Result folder of shift_samples, {name} for the classifier's.")],
     judge: Annotated[Path, typer.Option(help="Weights of the judge: what it reads of the same images is the ceiling.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
@@ -63,17 +61,18 @@ def main(
     and the difference of every two classifiers. Leaves curves.csv, areas.csv, metrics.json and figures 6a and 6b.
     """
     section = load_section(params, ComputeCurvesParams, "compute_curves")
-    device = choose_device()
     names = read_classifiers(params)
     if PAIRED in names:
         raise StageError(f"{params}: classifiers.{PAIRED}: metrics.json keeps differences there; give it another name")
-    folders, files = expand_paths(ranked, names, "--ranked"), expand_paths(classifier, names, "--classifier")
-    networks = {name: load_networks(generator, path, device) for name, path in files.items()}
-    samples = read_samples(population, next(iter(networks.values()))[0])
+    samples = read_samples(population)
     _check_sizes(params, section, samples)
+    folders = expand_paths(ranked, names, "--ranked")
     outcomes = {name: read_outcomes(folder, samples) for name, folder in folders.items()}
     orders = {name: read_orders(folder, samples) for name, folder in folders.items()}
-    referee = load_judge(judge, samples.class_names, device)
+    after_shift = {name: read_shifted(folder) for name, folder in expand_paths(shifted, names, "--shifted").items()}
+    require_same(after_shift)
+    shifts_std, moved = next(iter(after_shift.values())).get_axes()
+    referee = load_judge(judge, samples.class_names, choose_device())
 
     styles, true_class = samples.styles, samples.true_class
     with Progress("judging", len(styles), "img") as progress:
@@ -83,38 +82,13 @@ def main(
     std = styles.std(axis=0, ddof=1, dtype=np.float64)
     random_sets = _draw_sets(section, styles.shape[1])
     binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
-    shifts_std = space_shifts(section.max_shift_std, section.shift_step_std)
-    moved = slice(0, section.shift_samples)
-    counts = draw_counts(
-        len(styles[moved]), section.bootstrap_replicates, numpy_stream(section.seed, "bootstrap", "shift")
-    )
+    counts = draw_counts(moved, section.bootstrap_replicates, numpy_stream(section.seed, "bootstrap", "shift"))
     results: list[Result] = []
-    correct_moved: dict[str, np.ndarray] = {}
-    moves = 1 + 3 * (len(shifts_std) - 1)  # of each sample: none, then each step along three kinds of dimensions
-    with Progress("shifting", len(files) * moves * len(styles[moved]), "img") as progress:
-        for name, (network, under_test) in networks.items():
-            population_view = (name, styles, true_class, outcomes[name], judged, std, orders[name], random_sets)
-            results += study_distances(*population_view, top_k=section.top_k, **binning)
-            results += study_projections(*population_view, top_k=section.top_k, **binning)
-            study = study_shifts(
-                name,
-                partial(
-                    read_styles,
-                    network,
-                    (under_test, referee),
-                    batch_size=section.batch_size,
-                    advance=progress.advance,
-                ),
-                styles[moved],
-                true_class[moved],
-                std,
-                orders[name],
-                random_sets[section.shift_dimensions],
-                shifts_std,
-                counts,
-            )
-            results += study.results
-            correct_moved[name] = study.correct
+    for name in names:
+        population_view = (name, styles, true_class, outcomes[name], judged, std, orders[name], random_sets)
+        results += study_distances(*population_view, top_k=section.top_k, **binning)
+        results += study_projections(*population_view, top_k=section.top_k, **binning)
+        results += study_shifts(name, after_shift[name], true_class[:moved], samples.class_names, counts)
     differences = [
         *compare_by_distance(
             styles,
@@ -126,7 +100,7 @@ def main(
             stream=numpy_stream(section.seed, "bootstrap", "distance"),
             **binning,
         ),
-        *compare_by_shift(shifts_std, correct_moved, counts),
+        *compare_by_shift(shifts_std, {name: each.classifier[TOP] for name, each in after_shift.items()}, counts),
     ]
     metrics = {
         name: summarize_curves(select(results, classifier=name), section.headline_k)
@@ -135,7 +109,7 @@ def main(
             "ceiling": proportion(judged),
             "avoidable_share": proportion(judged & ~outcomes[name]),
         }
-        for name in files
+        for name in names
     }
     for name, numbers in metrics.items():
         logging.info(
@@ -165,31 +139,22 @@ def _save(figure: Figure, out: Path, name: str, results: Sequence[Result]) -> No
 
 def _draw_sets(section: ComputeCurvesParams, style_dimensions: int) -> dict[int, list[np.ndarray]]:
     """Random sets of each size in use, the same for all classifiers."""
-    sizes = {k for k in section.top_k if isinstance(k, int)} | {section.shift_dimensions}
     return {
-        k: [
-            draw_dimensions(style_dimensions, k, numpy_stream(section.seed, "random dimensions", k, draw))
-            for draw in range(section.random_draws)
-        ]
-        for k in sorted(sizes)
+        k: draw_sets(style_dimensions, k, section.random_draws, partial(numpy_stream, section.seed))
+        for k in section.top_k
+        if isinstance(k, int)
     }
 
 
 def _check_sizes(params: Path, section: ComputeCurvesParams, samples: Samples) -> None:
-    """No more dimensions than there are, and a sample for each random draw."""
+    """No more dimensions than there are."""
     dimensions = samples.styles.shape[1]
-    wanted = [("top_k", k) for k in section.top_k if isinstance(k, int)]
-    for key, value in [*wanted, ("shift_dimensions", section.shift_dimensions)]:
-        if value > dimensions:
+    for k in section.top_k:
+        if isinstance(k, int) and k > dimensions:
             raise StageError(
-                f"{params}: compute_curves.{key}: got {value}; allowed: at most the generator's {dimensions} style "
+                f"{params}: compute_curves.top_k: got {k}; allowed: at most the generator's {dimensions} style "
                 "dimensions"
             )
-    if section.random_draws > min(section.shift_samples, len(samples.styles)):
-        raise StageError(
-            f"{params}: compute_curves.random_draws: got {section.random_draws}; allowed: at most the number of "
-            f"shifted samples, {min(section.shift_samples, len(samples.styles))}"
-        )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import numpy as np
 
 from stages.compute_curves.binned import summarize_bins
 from stages.compute_curves.distance import Centre, find_centres, measure_distances, square_deviations
-from stages.compute_curves.ranking import Order
-from stages.compute_curves.results import ALL, Key, Result, pool_draws
+from stages.compute_curves.results import Key, Result, pool_draws
+from stages.shift_samples.ranking import ALL, Order
 
 CENTRES: tuple[Centre, ...] = ("own_class", "all")
 SCALINGS = ("raw", "standardised")

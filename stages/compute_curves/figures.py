@@ -10,8 +10,9 @@ from matplotlib.typing import ColorType
 from stages.common.figures import CLASS_COLORS, WELL_COLOR, new_figure, shorten
 from stages.compute_curves.distance_study import CENTRES
 from stages.compute_curves.paired import Difference
-from stages.compute_curves.results import ALL, Result
+from stages.compute_curves.results import Result
 from stages.compute_curves.summary import SCALING, select
+from stages.shift_samples.ranking import ALL
 
 CENTRE_TITLES = {"own_class": "centre of the own class", "all": "centre of all"}
 DIFFERENCE_AXES = {

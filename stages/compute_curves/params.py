@@ -16,10 +16,6 @@ class ComputeCurvesParams(Section):
     bins: int = Field(ge=2, le=1_000)
     tail_quantile: float = Field(gt=0.5, le=1)
     random_draws: int = Field(ge=2, le=1_000)
-    shift_dimensions: int = Field(ge=1)
-    max_shift_std: float = Field(gt=0)
-    shift_step_std: float = Field(gt=0)
-    shift_samples: int = Field(ge=2)
     bootstrap_replicates: int = Field(ge=100, le=100_000)
     batch_size: int = Field(ge=1)
 
@@ -29,13 +25,6 @@ class ComputeCurvesParams(Section):
         computed = info.data.get("top_k", [value])
         if value not in computed:
             raise ValueError(f"a number among top_k: {', '.join(map(str, computed))}")
-        return value
-
-    @field_validator("shift_step_std")
-    @classmethod
-    def _fits(cls, value: float, info: ValidationInfo) -> float:
-        if value > info.data.get("max_shift_std", value):
-            raise ValueError("at most max_shift_std")
         return value
 
 

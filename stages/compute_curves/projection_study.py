@@ -8,8 +8,8 @@ import numpy as np
 from stages.compute_curves.binned import summarize_bins
 from stages.compute_curves.distance import find_centres
 from stages.compute_curves.projection import project, standardise
-from stages.compute_curves.ranking import Order
-from stages.compute_curves.results import ALL, Key, Result, pool_draws
+from stages.compute_curves.results import Key, Result, pool_draws
+from stages.shift_samples.ranking import ALL, Order
 
 
 def study_projections(

@@ -11,8 +11,6 @@ from stages.common.intervals import mean
 from stages.compute_curves.curve import Curve, average_curves
 from stages.compute_curves.trend import count_rises
 
-ALL = "all"
-
 
 @dataclass(frozen=True)
 class Key:

@@ -1,81 +1,42 @@
 """All curves of accuracy against shift for one classifier: the whole population, every class, and random dimensions."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from stages.compute_curves.area import measure_shift_area, measure_shift_slope
 from stages.compute_curves.bootstrap import find_band, resample_means
 from stages.compute_curves.curve import count_accuracy
-from stages.compute_curves.ranking import Order
-from stages.compute_curves.results import ALL, Key, Result, pool_draws
-from stages.compute_curves.shift import Predict, build_move, measure_shifts
+from stages.compute_curves.results import Key, Result, pool_draws
 from stages.compute_curves.trend import check_steps, count_rises
-
-
-@dataclass(frozen=True)
-class ShiftStudy:
-    """The curves, and whether the classifier is right after each shift along the global top dimensions: bool [T, N]."""
-
-    results: list[Result]
-    correct: np.ndarray
+from stages.shift_samples.ranking import ALL
+from stages.shift_samples.shifted import OWN_CLASS, RANDOM, TOP, Shifted
 
 
 def study_shifts(
-    classifier: str,
-    predict: Predict,
-    styles: np.ndarray,
-    true_class: np.ndarray,
-    std: np.ndarray,
-    orders: Mapping[str, Order],
-    random_sets: Sequence[np.ndarray],
-    shifts_std: np.ndarray,
-    counts: np.ndarray,
-) -> ShiftStudy:
-    """Measure the curves of samples moved along the top dimensions together, each against the gradient's sign.
+    classifier: str, shifted: Shifted, true_class: np.ndarray, class_names: Sequence[str], counts: np.ndarray
+) -> list[Result]:
+    """The curves of samples moved along the top dimensions together, and along random ones; see `shift_samples`.
 
     `all` moves every sample along the global ranking's dimensions, a class moves its own samples along its own
-    ranking's.  The control moves along random dimensions, each also against its global gradient's sign, so that only
-    the choice of dimensions differs; every sample takes part in one draw, so that both curves rest on all samples.
-
-    predict: styles [N, D] -> classes [2, N] that the classifier and the judge see.  styles: [N, D] float32, balanced
-    in every run of samples.  true_class: [N] int64.  std: [D].  orders: as in `study_distances`.  random_sets: sets of
-    as many dimensions as are moved.  shifts_std: [T], from 0.  counts: [R, N], bootstrap replicates
-    of the samples.
+    ranking's.  true_class: int64 [N], of the moved samples.  counts: [R, N], bootstrap replicates of them.
     """
-    k = len(random_sets[0])
 
-    def summarize(scope: str, measured: np.ndarray, rows: np.ndarray) -> Result:
-        key = Key(classifier, "shift", scope, "top", str(k), "standardised", "none")
-        return summarize_steps(key, shifts_std, measured[:, 0, rows], measured[:, 1, rows], counts[:, rows])
+    def summarize(scope: str, way: int, rows: np.ndarray) -> Result:
+        key = Key(classifier, "shift", scope, "top", str(shifted.dimensions), "standardised", "none")
+        right, read = shifted.classifier[way][:, rows], shifted.judge[way][:, rows]
+        return summarize_steps(key, shifted.shifts_std, right, read, counts[:, rows])
 
-    everything = np.arange(len(styles))
-    moves = {scope: build_move(order.dimensions[:k], order.direction, std) for scope, order in orders.items()}
-    unmoved = predict(styles) == true_class  # where all three start from
-
-    def measure(move: np.ndarray) -> np.ndarray:
-        return np.concatenate([unmoved[None], measure_shifts(predict, styles, move, true_class, shifts_std[1:])])
-
-    together = measure(moves[ALL])
-    results = [summarize(ALL, together, everything)]
-
-    class_names = [scope for scope in orders if scope != ALL]
-    own = np.stack([moves[name] for name in class_names])[true_class]
-    measured = measure(own)
+    results = [summarize(ALL, TOP, np.arange(len(true_class)))]
     for label, name in enumerate(class_names):
-        results.append(summarize(name, measured, np.flatnonzero(true_class == label)))
-
-    draws = np.array_split(everything, len(random_sets))
-    control = np.zeros_like(styles)
-    for rows, dimensions in zip(draws, random_sets, strict=True):
-        control[rows] = build_move(dimensions, orders[ALL].direction, std)
-    measured = measure(control)
+        results.append(summarize(name, OWN_CLASS, np.flatnonzero(true_class == label)))
+    draws = [np.flatnonzero(shifted.draw == draw) for draw in np.unique(shifted.draw)]
     random = replace(results[0].key, dimensions="random")
-    pooled = pool_draws(random, [replace(summarize(ALL, measured, rows), band=None) for rows in draws])
+    pooled = pool_draws(random, [replace(summarize(ALL, RANDOM, rows), band=None) for rows in draws])
     # Unlike bins of distance, draws hold different samples here: one test over all of them.
-    results.append(replace(pooled, trend_p_value=check_steps(shifts_std, measured[:, 0])))
-    return ShiftStudy(results, together[:, 0])
+    trend = check_steps(shifted.shifts_std, shifted.classifier[RANDOM])
+    return [*results, replace(pooled, trend_p_value=trend)]
 
 
 def summarize_steps(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.common.intervals import flatten
-from stages.compute_curves.results import ALL, Key, Result
+from stages.compute_curves.results import Key, Result
+from stages.shift_samples.ranking import ALL
 
 SCALING, CENTRE = "standardised", "own_class"
 PREFIXES = {"distance": "", "shift": "shift_", "projection": "projection_"}

@@ -25,21 +25,22 @@ class Samples:
     class_names: list[str]
 
 
-def read_samples(folder: Path, generator: Generator) -> Samples:
+def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
     """Read what an analysis needs of a population from the result folder of sample_populations.
 
+    generator: the one that will paint its styles, if any will.
     Raises StageError if it is missing, was made with another generator, or holds too few samples of a class.
     """
     path = require(folder / "population.zarr", "sample_populations")
     styles, true_class = read_array(path, "s"), read_array(path, "labels")
-    classes = generator.num_classes
     names = read_attributes(path).get("class_names", [])
-    if styles.shape[1] != generator.style_dimensions or len(names) != classes:
+    if generator and (styles.shape[1] != generator.style_dimensions or len(names) != generator.num_classes):
         raise StageError(
             f"{path}: {styles.shape[1]} style dimensions and {len(names)} classes, the generator has "
-            f"{generator.style_dimensions} and {classes}; make it again with: dvc repro sample_populations"
+            f"{generator.style_dimensions} and {generator.num_classes}; "
+            "make it again with: dvc repro sample_populations"
         )
-    count = np.bincount(true_class, minlength=classes)
+    count = np.bincount(true_class, minlength=len(names))
     if count.min() < LEAST_PER_CLASS:
         raise StageError(
             f"{path}: {count.min()} samples of class {names[int(count.argmin())]}; at least {LEAST_PER_CLASS} of each "

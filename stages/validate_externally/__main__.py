@@ -20,7 +20,6 @@ from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
 from stages.compute_curves.distance import find_centres, measure_distances, square_deviations
-from stages.compute_curves.shift import build_move, space_shifts
 from stages.corrupt_images.params import CorruptImagesParams
 from stages.corrupt_images.registry import choose_steps, refuse_channels
 from stages.prepare_images.store import ImageSet, read_images
@@ -28,6 +27,7 @@ from stages.rank_dimensions.agreement import draw_halves, order_dimensions, shar
 from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.population_pass import score_population
 from stages.rank_dimensions.samples import LEAST_PER_CLASS, Samples, read_samples
+from stages.shift_samples.shift import build_move, space_shifts
 from stages.train_classifiers.evaluation import predict
 from stages.train_judges.ensemble import Ensemble, load_judge
 from stages.train_stylegan2.generator import Generator

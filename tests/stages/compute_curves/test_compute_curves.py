@@ -11,14 +11,17 @@ from stages.common.arrays import write_arrays
 from stages.common.errors import StageError
 from stages.compute_curves.__main__ import main
 from stages.compute_curves.distance_study import study_distances
-from stages.compute_curves.ranking import Order
-from stages.compute_curves.results import ALL
 from stages.compute_curves.summary import select
+from stages.shift_samples.__main__ import main as shift_samples
+from stages.shift_samples.ranking import ALL, Order
 
 SECTION = {
     "seed": 1, "top_k": [3, 10, "all"], "headline_k": 10, "bins": 4, "tail_quantile": 0.99, "random_draws": 4,
-    "shift_dimensions": 5, "max_shift_std": 2.0, "shift_step_std": 1.0, "shift_samples": 40,
     "bootstrap_replicates": 100, "batch_size": 50,
+}  # fmt: skip
+SHIFTS = {
+    "seed": 1, "samples": 40, "dimensions": 5, "max_shift_std": 2.0, "step_std": 1.0, "random_draws": 4,
+    "batch_size": 50,
 }  # fmt: skip
 COLUMNS = [
     "classifier", "kind", "scope", "dimensions", "k", "scaling", "centre", "point", "x", "accuracy", "low", "high", "n",
@@ -30,23 +33,31 @@ def name_classifiers(*names):
     return {"classifiers": dict.fromkeys(names, "train_classifiers"), "train_classifiers": dict.fromkeys(names)}
 
 
-def link_results(folder, results):
-    """Patterns of paths at which each name finds its ranking and its classifier; results: both by name."""
+def make_curves(folder, out, generator, population, judge, results, **changes):
+    """Shift samples of each classifier, then compute the curves; results: name -> (result of rank_dimensions, weights).
+
+    judge: of the population; that of the shifts, too.
+    """
+    shifts = SHIFTS | ({"batch_size": changes["batch_size"]} if "batch_size" in changes else {})
+    sections = {"shift_samples": shifts, "compute_curves": SECTION | changes}
+    folder.mkdir(parents=True)
+    params = folder / "params.yaml"
+    params.write_text(yaml.safe_dump(name_classifiers(*results) | sections), encoding="utf-8")
+    (folder / "ranked").mkdir()
     for name, (ranked, classifier) in results.items():
-        for kind, target in (("ranked", ranked), ("train_classifiers", classifier.parent)):
-            (folder / kind).mkdir(parents=True, exist_ok=True)
-            (folder / kind / name).symlink_to(target)
-    return f"{folder}/ranked/{{name}}", f"{folder}/{{section}}/{{name}}/classifier.safetensors"
+        (folder / "ranked" / name).symlink_to(ranked)
+        if (ranked / "ranking.csv").exists():
+            shift_samples(generator, classifier, population, ranked, judge, folder / "shifted" / name, params)
+    main(population, f"{folder}/ranked/{{name}}", f"{folder}/shifted/{{name}}", judge, out, params)
 
 
 @pytest.fixture
-def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge, write_params):
+def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge):
     def start(name, *, results=None, judge=tiny_judge, **changes):
         results = results or {"one": (tiny_ranking, tiny_classifier)}
-        params = write_params(name_classifiers(*results) | {"compute_curves": SECTION | changes})
-        paths = link_results(tmp_path / f"{name}_in", results)
-        main(tiny_generator, tiny_population, *paths, judge, tmp_path / name, params)
-        return json.loads((tmp_path / name / "metrics.json").read_text())
+        out = tmp_path / name
+        make_curves(tmp_path / f"{name}_in", out, tiny_generator, tiny_population, judge, results, **changes)
+        return read_metrics(out)
 
     return start
 
@@ -55,11 +66,8 @@ def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking
 def both(tmp_path_factory, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge):
     """The result folder of one classifier under two names; read only."""
     folder = tmp_path_factory.mktemp("both")
-    names = ("one", "two")
-    params = name_classifiers(*names) | {"compute_curves": SECTION}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    paths = link_results(folder / "in", dict.fromkeys(names, (tiny_ranking, tiny_classifier)))
-    main(tiny_generator, tiny_population, *paths, tiny_judge, folder / "out", folder / "params.yaml")
+    results = dict.fromkeys(("one", "two"), (tiny_ranking, tiny_classifier))
+    make_curves(folder / "in", folder / "out", tiny_generator, tiny_population, tiny_judge, results)
     return folder / "out"
 
 
@@ -220,10 +228,7 @@ def test_distance_study_on_a_population_that_fails_far_out():
         ({"bins": 1}, r"compute_curves\.bins: got 1; allowed: greater than or equal to 2"),
         ({"tail_quantile": 1.5}, r"compute_curves\.tail_quantile: got 1\.5; allowed: less than or equal to 1"),
         ({"headline_k": 4}, r"compute_curves\.headline_k: got 4; allowed: a number among top_k: 3, 10, all"),
-        ({"shift_step_std": 3.0}, r"compute_curves\.shift_step_std: got 3\.0; allowed: at most max_shift_std"),
         ({"top_k": [10, 81]}, r"compute_curves\.top_k: got 81; allowed: at most the generator's 80 style dimensions"),
-        ({"shift_dimensions": 99}, r"compute_curves\.shift_dimensions: got 99; allowed: at most the generator's 80"),
-        ({"random_draws": 41}, r"compute_curves\.random_draws: got 41; allowed: at most .* shifted samples, 40"),
         ({"bootstrap_replicates": 10}, r"compute_curves\.bootstrap_replicates: got 10; allowed: greater than or equal"),
         ({"top_k": ["most"]}, r"compute_curves\.top_k\.0.*: got 'most'; allowed: "),
     ],

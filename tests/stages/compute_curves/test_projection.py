@@ -6,9 +6,8 @@ from scipy import stats
 
 from stages.compute_curves.projection import project, standardise
 from stages.compute_curves.projection_study import study_projections
-from stages.compute_curves.ranking import Order
-from stages.compute_curves.results import ALL
 from stages.compute_curves.summary import select
+from stages.shift_samples.ranking import ALL, Order
 
 
 def test_one_sample_by_hand():

@@ -1,17 +1,18 @@
 """Moves along chosen dimensions, with a linear classifier whose accuracy is known at every shift."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from stages.common.errors import StageError
-from stages.compute_curves.bootstrap import draw_counts
-from stages.compute_curves.ranking import Order, draw_dimensions, read_order
-from stages.compute_curves.results import ALL
-from stages.compute_curves.shift import build_move, measure_shifts, space_shifts
-from stages.compute_curves.shift_study import study_shifts
-from stages.compute_curves.summary import select
+from stages.common.seeds import numpy_stream
+from stages.shift_samples.ranking import ALL, Order, draw_dimensions, draw_sets, read_order
+from stages.shift_samples.shift import build_move, measure_shifts, space_shifts
+from stages.shift_samples.shifted import OWN_CLASS, RANDOM, TOP
+from stages.shift_samples.study import study_shifts
 
 
 def test_shifts_include_both_ends():
@@ -57,30 +58,17 @@ def test_study_moves_all_classes_their_own_and_random_ones():
     }
     random_sets = [np.array([draw % 8 + 2]) for draw in range(4)]
     # The judge reads everything but class 1.
-    study = study_shifts(
-        "linear", lambda s: np.stack([s[:, 0] > 0, np.zeros(len(s))]).astype(int), styles, true_class, np.ones(10),
-        orders, random_sets, np.array([0.0, 2.0]), draw_counts(400, 200, stream),
+    shifted = study_shifts(
+        lambda s: np.stack([s[:, 0] > 0, np.zeros(len(s))]).astype(int), styles, true_class, np.ones(10),
+        orders, random_sets, np.array([0.0, 2.0]),
     )  # fmt: skip
-    results = study.results
-    assert study.correct.mean(axis=1).tolist() == [1, 0.5]
-    accuracy = {(r.key.scope, r.key.dimensions): r.curve.accuracy.tolist() for r in results}
-    assert accuracy == {
-        (ALL, "top"): [1, 0.5], ("a", "top"): [1, 0], ("b", "top"): [1, 0], (ALL, "random"): [1, 1]
-    }  # fmt: skip
-    (random,) = select(results, dimensions="random")
-    assert random.area["value"] == random.area["min"] == random.area["max"] == 1
-    assert random.curve.n.tolist() == [100, 100]
-    assert random.trend_p_value == 0.5
-    assert random.band is None
-    (top,) = select(results, dimensions="top", scope=ALL)
-    assert top.ceiling.accuracy.tolist() == [0.5, 0.5]
-    assert top.avoidable_area["value"] == 0.25  # after the shift class 0 is missed and read
-    assert top.trend_p_value < 1e-10
-    low, high = top.band
-    assert low[1] < 0.5 < high[1] < low[0] < high[0] == 1
-    ceilings = {r.key.scope: r.ceiling_area["value"] for r in results if r.key.scope != ALL}
-    assert ceilings == {"a": 1, "b": 0}
-    assert {r.key.k for r in results} == {"1"}
+    right = shifted.classifier.mean(axis=2)
+    assert right[TOP].tolist() == [1, 0.5]
+    assert right[OWN_CLASS].tolist() == [1, 0]
+    assert right[RANDOM].tolist() == [1, 1]
+    assert (shifted.judge == (true_class == 0)).all()
+    assert np.bincount(shifted.draw).tolist() == [100] * 4
+    assert shifted.dimensions == 1
 
 
 def write_ranking(dimensions, scope="global"):
@@ -108,3 +96,9 @@ def test_random_dimensions_are_different_and_cover_all():
     drawn = [draw_dimensions(6, 4, np.random.default_rng(seed)) for seed in range(20)]
     assert all(len(set(dimensions.tolist())) == 4 for dimensions in drawn)
     assert set(np.concatenate(drawn).tolist()) == set(range(6))
+
+
+def test_sets_are_the_same_whoever_asks():
+    one, other = (draw_sets(50, 5, 3, partial(numpy_stream, 1)) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    assert len({tuple(each) for each in one}) == 3
