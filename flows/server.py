@@ -63,7 +63,7 @@ def wait_for_api(url: str, process: "subprocess.Popen[str]") -> None:
 
 def require_api(url: str) -> None:
     """Check that the server of PREFECT_API_URL answers; FlowError with the way out if it does not."""
-    fault = probe_api(url)
+    fault = probe_api(url, timeout_seconds=30)  # one that is busy is there, too
     if fault is not None:
         raise FlowError(
             f"PREFECT_API_URL: nothing answers at {url} ({fault}); start that server, unset the variable to use a "

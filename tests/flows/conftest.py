@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 Invoke = Callable[..., tuple[int, str]]
 MARK = "FLOW_TEST_MARK"
 DATABASE, EMPTY = "prefect.db", "empty.db"
+SERVER_SECONDS = 90  # a Prefect server on SQLite may keep one waiting for a minute while another writes
 
 
 class Mailbox:
@@ -138,9 +139,9 @@ class Project:
                     os.kill(number, signal.SIGKILL)
             return not numbers
 
-        wait_until(is_clear, 10, self.processes)
+        wait_until(is_clear, 30, self.processes)
 
-    def wait_for_silence(self, seconds: float) -> None:
+    def wait_for_silence(self, seconds: float = 20) -> None:
         wait_until(lambda: not self.processes(), seconds, lambda: f"still alive: {self.processes()}")
 
 
@@ -265,7 +266,7 @@ def ask(server: str) -> Callable[[str, dict[str, Any]], Any]:
     """Ask the session's server: `ask("task_runs/filter", {...})`."""
 
     def send(path: str, body: dict[str, Any]) -> Any:
-        connection = HTTPConnection(urlsplit(server).netloc, timeout=10)
+        connection = HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)
         try:
             connection.request("POST", f"/api/{path}", json.dumps(body), {"Content-Type": "application/json"})
             return json.load(connection.getresponse())

@@ -51,7 +51,7 @@ def test_unreachable_server_names_the_way_out(project: Project) -> None:
     assert output.startswith(f"error: PREFECT_API_URL: nothing answers at {url} (")
     assert "unset the variable to use a temporary one, or run without Prefect: dvc repro" in output
     assert len(output.splitlines()) == 1
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30
     assert not (project.path / "dvc.lock").exists()
 
 
@@ -61,7 +61,7 @@ def test_without_a_server_a_temporary_one_is_used_and_gone_after(project: Projec
     code, output = project.run("reproduce")
     assert code == 0, output
     assert (project.path / ".prefect/prefect.db").exists(), "its state stays in the project"
-    project.wait_for_silence(1)
+    project.wait_for_silence()
     assert "Error" not in output
 
 
@@ -74,7 +74,7 @@ def test_server_that_cannot_start_is_told_at_once(project: Project) -> None:
     assert "error: the temporary Prefect server did not start (" in output
     assert "see logs/prefect-server.log, or run without Prefect: dvc repro" in output
     assert time.monotonic() - started < 60
-    project.wait_for_silence(1)
+    project.wait_for_silence()
 
 
 def test_flows_import_no_stage() -> None:

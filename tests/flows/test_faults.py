@@ -74,7 +74,7 @@ def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
             lambda: f"still alive: {pipeline.processes()}",
         )
         output, _ = run.communicate(timeout=60)
-    pipeline.wait_for_silence(5)
+    pipeline.wait_for_silence()
     assert run.returncode != 0
     if victim != "flow":
         assert output.splitlines()[-1] == "error: first: dvc ended with exit code 137 and no message"
@@ -222,4 +222,4 @@ def test_cut_database_of_the_temporary_server_names_the_way_out(project: Project
     assert code == 1
     assert "error: the temporary Prefect server did not start (" in output
     assert output.rstrip().endswith("or run without Prefect: dvc repro")
-    project.wait_for_silence(5)
+    project.wait_for_silence()

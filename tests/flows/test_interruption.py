@@ -27,7 +27,7 @@ def test_kill_with_a_temporary_server_leaves_no_server(project_with_database: Pr
         project.wait_for_file("begun", 90)
         assert any("prefect server start" in command for command in project.processes().values())
         process.kill()
-        project.wait_for_silence(5)
+        project.wait_for_silence()
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -36,8 +36,8 @@ def test_ended_by_signal(slow_project: Project, number: int, expected: int) -> N
         slow_project.wait_for_file("begun")
         started = time.monotonic()
         process.send_signal(number)
-        output, _ = process.communicate(timeout=30)
-        assert time.monotonic() - started < 15
+        output, _ = process.communicate(timeout=90)
+        assert time.monotonic() - started < 30
         assert process.returncode == expected, output
         assert "Traceback" not in output
-    slow_project.wait_for_silence(5)
+    slow_project.wait_for_silence()

@@ -21,7 +21,7 @@ from flows.checkout import name_checkout
 from flows.errors import FlowError
 from flows.lock import hold_lock
 from flows.serve_deployment import DEPLOYMENT, write_served
-from tests.flows.conftest import ROOT, Project, find_free_port, open_project, wait_until
+from tests.flows.conftest import ROOT, SERVER_SECONDS, Project, find_free_port, open_project, wait_until
 
 SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"
 Ask = Callable[[str, dict[str, Any]], Any]
@@ -38,7 +38,7 @@ def scheduled(served_project: Project, server: str) -> Iterator[Project]:
 
 
 def delete_deployments(project: Project, server: str) -> None:
-    connection = HTTPConnection(urlsplit(server).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)
     try:
         connection.request("GET", f"/api/deployments/name/reevaluate/{name_of(project)}")
         found = json.load(connection.getresponse())
@@ -84,7 +84,7 @@ def find_runs(ask: Ask, project: Project) -> list[dict[str, Any]]:
 
 def end(process: "subprocess.Popen[str]") -> str:
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=SERVER_SECONDS)
     assert process.returncode == 143, output
     return output
 
@@ -154,7 +154,7 @@ def test_scheduled_runs_appear_collapse_skip_and_can_be_cancelled(scheduled: Pro
 
     def wait_for(is_meant: Callable[[dict[str, Any]], bool], count: int = 1) -> list[dict[str, Any]]:
         """The runs of a kind, as soon as there are so many."""
-        wait_until(lambda: len(runs(is_meant)) >= count, 90, lambda: find_runs(ask, project), every=0.5)
+        wait_until(lambda: len(runs(is_meant)) >= count, 180, lambda: find_runs(ask, project), every=0.5)
         return runs(is_meant)
 
     with serving(project, "--every", "3") as service:
@@ -162,7 +162,7 @@ def test_scheduled_runs_appear_collapse_skip_and_can_be_cancelled(scheduled: Pro
         late = wait_for(lambda run: is_late(run) and run["state_type"] in ("COMPLETED", "CANCELLED"), len(LATE))
         assert len(late) == len(LATE)
         assert sum(run["state_type"] == "COMPLETED" for run in late) <= 1
-        wait_until(lambda: bool(read_history(project)), 30, "a line in the history")
+        wait_until(lambda: bool(read_history(project)), 60, "a line in the history")
         assert read_history(project)[0]["message"] == "no data/acceptance/gates.json"
 
         # While another process holds the lock, what falls due is skipped, and says why.
@@ -177,7 +177,7 @@ def test_scheduled_runs_appear_collapse_skip_and_can_be_cancelled(scheduled: Pro
         project.wait_for_file("begun", 60)
         running = wait_for(lambda run: run["state_type"] == "RUNNING")[0]
         ask(f"flow_runs/{running['id']}/set_state", {"state": {"type": "CANCELLING"}})
-        wait_until(lambda: "sleep 300" not in project.processes().values(), 20, lambda: project.processes())
+        wait_until(lambda: "sleep 300" not in project.processes().values(), 60, lambda: project.processes())
         wait_for(lambda run: run["id"] == running["id"] and run["state_type"] == "CANCELLED")
         (project.path / "fast").touch()
         # The next one is made by the server's scheduler and not by hand, and ends well.
@@ -188,7 +188,7 @@ def test_scheduled_runs_appear_collapse_skip_and_can_be_cancelled(scheduled: Pro
     assert f"to start a run now: prefect deployment run reevaluate/{name_of(project)}\n" in output
     assert "next run: " in output
     assert "Traceback" not in output
-    project.wait_for_silence(5)
+    project.wait_for_silence()
 
 
 def _is_by_lock(run: dict[str, Any]) -> bool:
@@ -209,14 +209,14 @@ def test_service_that_was_killed_leaves_nothing_and_mends_itself(project_with_da
         assert output.startswith(f"error: failure-atlas serve is at work in this project (pid {service.pid}, since ")
         assert output.endswith("); end it first\n")
         service.kill()
-        project.wait_for_silence(5)
+        project.wait_for_silence()
     (project.path / "fast").touch()
     with serving(project, "--every", "5", "--port", port) as service:
         wait_until(lambda: bool(read_history(project)), 120, lambda: project.processes())
         output = end(service)
     assert "was cut short: the machine or the service stopped while it ran" in output
     assert (project.path / "out").read_text() == "result\n"
-    project.wait_for_silence(5)
+    project.wait_for_silence()
 
 
 def test_mistakes_are_told_before_anything_starts(project: Project) -> None:

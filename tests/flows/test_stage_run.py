@@ -130,9 +130,9 @@ def test_killed_dvc_or_stage_is_a_failure_leaves_nothing_and_is_mended(toy: Proj
         running = pool.submit(run, "a", children=children)
         try:
             toy.wait_for_file("begun")
-            wait_until(lambda: len(find_victims()) == 1, 10, toy.processes)
+            wait_until(lambda: len(find_victims()) == 1, 30, toy.processes)
             os.kill(find_victims()[0], signal.SIGKILL)
-            ended, _ = running.result(timeout=30)
+            ended, _ = running.result(timeout=90)
         finally:
             children.stop()
     assert ended.outcome is Outcome.FAILED

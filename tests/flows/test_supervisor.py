@@ -107,7 +107,7 @@ def test_killing_who_watches_ends_the_command_and_what_it_has_started(tmp_path: 
     os.kill({"supervisor": supervisor, "guard": guard}[victim], signal.SIGKILL)
     thread.join(timeout=10)
     assert codes == [128 + signal.SIGKILL]
-    wait_until(lambda: not any(map(is_alive, [*numbers, guard, supervisor])), 5, "end of the family")
+    wait_until(lambda: not any(map(is_alive, [*numbers, guard, supervisor])), 20, "end of the family")
     assert time.monotonic() - started < GRACE_SECONDS, "ended by SIGTERM, not by SIGKILL"
 
 
@@ -117,7 +117,7 @@ def test_who_ignores_sigterm_is_killed_when_the_supervisor_was(tmp_path: Path) -
     child = int((tmp_path / "pid").read_text())
     process.kill()
     process.wait()
-    wait_until(lambda: not is_alive(child), 5, "end of the orphan")
+    wait_until(lambda: not is_alive(child), 20, "end of the orphan")
     end_supervised(process)
 
 
@@ -130,4 +130,4 @@ def test_killing_the_caller_ends_the_command(tmp_path: Path, number: int) -> Non
     child = int((tmp_path / "pid").read_text())
     os.kill(process.pid, number)
     process.wait()
-    wait_until(lambda: not is_alive(child), 5, "end of the orphan")
+    wait_until(lambda: not is_alive(child), 20, "end of the orphan")
