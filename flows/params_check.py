@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from flows.errors import FlowError
@@ -9,13 +10,21 @@ from flows.errors import FlowError
 CHECKER = Path("stages/__main__.py")
 
 
+PARAMS = Path("params.yaml")
+
+
 def check_params() -> None:
     """Run `python -m stages`, which checks every section; FlowError with its line if it finds a fault.
 
-    Does nothing in a project that has no such module.
+    Does nothing in a project that has no such module. What a process has found good it does not check again: the
+    command line looks before the server is there, and the flow, which also runs without it, looks once more.
     """
-    if not CHECKER.is_file():
-        return
+    if CHECKER.is_file():
+        _check(Path.cwd(), PARAMS.read_bytes() if PARAMS.is_file() else b"")
+
+
+@cache
+def _check(_project: Path, _content: bytes) -> None:
     check = subprocess.run([sys.executable, "-m", "stages"], capture_output=True, text=True, check=False)
     if check.returncode:
         lines = [line for line in (check.stdout + check.stderr).splitlines() if line.strip()]
