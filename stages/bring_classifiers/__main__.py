@@ -12,7 +12,7 @@ import typer
 from torch import nn
 
 from stages.bring_classifiers.adapter import Adapter
-from stages.bring_classifiers.brought_folder import hash_files
+from stages.bring_classifiers.brought_folder import check_brought, hash_files
 from stages.bring_classifiers.brought_weights import check_numbers
 from stages.bring_classifiers.checkpoint import adapt, save_brought
 from stages.bring_classifiers.checks import check_answers, check_constancy, check_gradient, check_outputs
@@ -71,6 +71,7 @@ def main(
     class_names = read_class_names(images)
     device = choose_device()
 
+    check_brought(section, folder, key)
     hashes = hash_files(folder)  # before the code runs, which may write
     network = read_network(section, folder, key)
     check_numbers(network, key)

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,11 @@ def pickle_whole(folder: Path) -> None:
 
 WAYS = [
     Way("the folder is empty", prepare=lambda folder: [path.unlink() for path in folder.iterdir()]),
+    Way(
+        "a server or an installed package, and no folder",
+        {"load": None, "weights": None, "url": "http://127.0.0.1:8000/predict"},
+        shutil.rmtree,
+    ),
     Way("another module is named", {"load": "model:Reader"}),
     Way("another function or class is named", {"load": "bars:build"}),
     Way("the code needs a package that is not there", prepare=code("import torch\n", "import torch\nimport timmm\n")),
