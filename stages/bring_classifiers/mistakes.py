@@ -1,5 +1,6 @@
 """The usual mistakes in feeding a classifier: which of them, undone, makes it right more often?"""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,7 +127,8 @@ def try_changes(
     for change in changes:
         rows = spread(len(labels), change.images)
         try:
-            answers = predict(rebuild(**change.options), np.ascontiguousarray(change.show(images[rows])))
+            with warnings.catch_warnings(action="ignore"):  # of code that is shown what it was not made for
+                answers = predict(rebuild(**change.options), np.ascontiguousarray(change.show(images[rows])))
         except Exception:  # noqa: BLE001, S112 - whatever someone else's code raises, the change is no candidate
             continue
         if answers.shape != (len(rows), len(classifier.class_names)):  # it answers for each place of a larger image
