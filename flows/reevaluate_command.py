@@ -58,7 +58,8 @@ def reevaluate(
             require_frozen(dag)  # here too, so that a mistake shows before the server is there
         if evidence:
             require_evidence()
-        check_params()
+        if not pull:  # which may fetch what is missing; the flow checks them after it
+            check_params()
     wait_for_api = use_api(say)
     from flows.reevaluate import ACCEPTED_STATE, SKIPPED, Evaluation
     from flows.reevaluate import reevaluate as flow

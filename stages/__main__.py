@@ -10,24 +10,30 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages.bring_classifiers.brought_folder import check_brought
+from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.classifiers import KEY, check_classifiers
 from stages.common.errors import StageError
 from stages.common.params import Section, check_section, read_params
 
+BROUGHT = Path("data/brought")  # as dvc.yaml has it
 ROOMS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/params.py") if path.parent.name != "common")
 
 
 def main(
     params: Annotated[Path, typer.Option("--params", help="The params file to check.")] = Path("params.yaml"),
     partial: Annotated[bool, typer.Option("--partial", help="Check what is there; sections may be missing.")] = False,
+    brought: Annotated[Path, typer.Option(help="The folder of the classifiers that were brought.")] = BROUGHT,
 ) -> None:
     """Check every section of params.yaml: unknown keys, wrong types, values out of range, missing sections.
 
-    Each stage checks its own section again when it runs; checking all of them first costs a second and saves finding
-    the last stage's typing error after the first stage's hour.
+    And that the folder of each brought classifier is there, with the files and modules that its entry names. Each
+    stage checks its own section again when it runs; checking all of them first costs a second and saves finding the
+    last stage's typing error after the first stage's hour.
     """
     try:
         check_params(params, partial=partial)
+        check_all_brought(read_params(params), brought)
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
@@ -78,6 +84,16 @@ def check_room(room: str, node: Any, path: Path) -> None:
         raise StageError(f"{path}: {room}: got {node!r}; allowed: {allowed}")
     for name, entry in node.items():
         check_section(entry, model, f"{room}.{name}", path)
+
+
+def check_all_brought(document: dict[str, Any], brought: Path) -> None:
+    """Raise StageError if what an entry of bring_classifiers names is not in its folder below `brought`.
+
+    DVC would say no more than that a dependency is missing, and not before it came to the stage.
+    """
+    for name, entry in (document.get("bring_classifiers") or {}).items():
+        section = BringClassifierParams.model_validate(entry)
+        check_brought(section, brought / name, f"bring_classifiers.{name}")
 
 
 def _params_of(room: str) -> ModuleType:

@@ -12,13 +12,24 @@ import typer
 from torch import nn
 
 from stages.bring_classifiers.adapter import Adapter
-from stages.bring_classifiers.brought_folder import hash_files
+from stages.bring_classifiers.brought_folder import check_brought, hash_files
 from stages.bring_classifiers.brought_weights import check_numbers
 from stages.bring_classifiers.checkpoint import adapt, save_brought
 from stages.bring_classifiers.checks import check_answers, check_constancy, check_gradient, check_outputs
 from stages.bring_classifiers.figures import draw_changes
+from stages.bring_classifiers.finite import REMEDY, UnfiniteAnswerError
 from stages.bring_classifiers.forms import read_network
-from stages.bring_classifiers.mistakes import LARGE_GAIN, Trial, image_moments, list_changes, tabulate, try_changes
+from stages.bring_classifiers.mistakes import (
+    LARGE_GAIN,
+    TRIED,
+    Trial,
+    choose_best,
+    image_moments,
+    list_changes,
+    spread,
+    tabulate,
+    try_changes,
+)
 from stages.bring_classifiers.onnx_form import check_conversion
 from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.command import OutOption, ParamsOption, run_stage
@@ -39,7 +50,6 @@ UNPINNED = (
     "no hash pins what the server runs; all results hold for the answers that it gave. Keep a file in the folder that "
     "names the model and its version, and change it when the server's model changes"
 )
-TRIED = 500  # test images on which the usual mistakes are tried
 
 
 def main(
@@ -61,12 +71,13 @@ def main(
     class_names = read_class_names(images)
     device = choose_device()
 
+    check_brought(section, folder, key)
     hashes = hash_files(folder)  # before the code runs, which may write
     network = read_network(section, folder, key)
     check_numbers(network, key)
     classifier = adapt(network, section, tests["clean"].images.shape[1:], class_names, key)
     classifier.to(device).requires_grad_(False)
-    rebuild = partial(_rebuild, network, section, tests["clean"].images.shape[1:], class_names, device)
+    rebuild = partial(_rebuild, network, section, tests["clean"].images.shape[1:], class_names, device, key)
     warnings = _check(classifier, rebuild, tests["clean"], key)
     if section.url is not None:
         warnings.append(f"{key}.url: {UNPINNED}")
@@ -76,7 +87,7 @@ def main(
 
     with Progress(f"measuring {entry}", sum(len(test.labels) for test in tests.values()), "img") as progress:
         answer = partial(_answer, batch_size=section.batch_size, advance=progress.advance)
-        probabilities = {name: answer(classifier, test.images) for name, test in tests.items()}
+        probabilities = {name: answer(classifier, test.images, name) for name, test in tests.items()}
     trials = _try(rebuild, tests["clean"], section, entry)
     warnings += _judge(trials, mark(probabilities["clean"], tests["clean"]), tests["clean"].labels, key)
     for warning in warnings:
@@ -108,11 +119,12 @@ def _rebuild(
     image_shape: tuple[int, ...],
     class_names: list[str],
     device: torch.device,
+    key: str,
     **changed: Any,
 ) -> Adapter:
     """The classifier with some of its options changed."""
     order = None if section.class_order is None else [str(name) for name in section.class_order]
-    options = section.input.model_dump() | {"class_order": order, "outputs": section.outputs} | changed
+    options = section.input.model_dump() | {"class_order": order, "outputs": section.outputs, "name": key} | changed
     return Adapter(network, image_shape, class_names, **options).eval().to(device)
 
 
@@ -131,24 +143,40 @@ def _try(rebuild: Any, test: ImageSet, section: BringClassifierParams, entry: st
     with torch.no_grad():
         mean, std = image_moments(bare.prepare(to_unit(shown.images).to(device_of(bare))))
     changes = list_changes(bare, section.input.model_dump(), mean, std)
-    with Progress(f"trying the usual mistakes on {entry}", len(shown.labels) * (len(changes) + 1), "img") as progress:
-        answer = partial(_answer, batch_size=section.batch_size, advance=progress.advance)
+    total = sum(min(len(shown.labels), count) for count in (TRIED, *(change.images for change in changes)))
+    with Progress(f"trying the usual mistakes on {entry}", total, "img") as progress:
+
+        def answer(classifier: Adapter, images: np.ndarray) -> np.ndarray:
+            # No more pixels at once than as declared, which fits into memory.
+            share = min(1.0, np.prod(bare.size) / np.prod(classifier.size))
+            batch_size = max(1, int(section.batch_size * share))
+            return _answer(classifier, images, batch_size=batch_size, advance=progress.advance)
+
         return try_changes(changes, rebuild, answer, shown.images, shown.labels)
 
 
 def _spread(test: ImageSet, count: int) -> ImageSet:
     """Up to `count` images from all over a test set, which may be sorted by class."""
-    rows = np.unique(np.linspace(0, len(test.labels) - 1, count).astype(int))
+    rows = spread(len(test.labels), count)
     return ImageSet(test.images[rows], test.labels[rows])
 
 
 def _answer(
-    classifier: nn.Module, images: np.ndarray, *, batch_size: int, advance: Callable[[int], object]
+    classifier: Adapter, images: np.ndarray, name: str = "", *, batch_size: int, advance: Callable[[int], object]
 ) -> np.ndarray:
-    """As `predict`; advance: told the number of images just classified."""
+    """As `predict`; name: of the test set.  advance: told the number of images just classified.
+
+    Raises StageError that says which image has an answer that is not finite.
+    """
     parts = []
     for start in range(0, len(images), batch_size):
-        parts.append(predict(classifier, images[start : start + batch_size], batch_size))
+        try:
+            parts.append(predict(classifier, images[start : start + batch_size], batch_size))
+        except UnfiniteAnswerError as error:
+            raise StageError(
+                f"{classifier.name}: its answer to image {start + error.rows[0]} (counted from 0) of the {name} test "
+                f"set is not finite (NaN or infinite); {REMEDY}"
+            ) from error
         advance(len(parts[-1]))
     return np.concatenate(parts)
 
@@ -157,13 +185,13 @@ def _judge(trials: list[Trial], correct: np.ndarray, labels: np.ndarray, key: st
     """Raise StageError where the classifier is no better than chance, or a change makes it much better."""
     accuracy = proportion(correct)
     chance = float(np.bincount(labels).max() / len(labels))
-    helping = sorted((trial for trial in trials if trial.helps), key=lambda trial: -trial.gain)
+    helping = choose_best(trials)
     advice = [
         f"{trial.change.advice} (accuracy {trial.before.mean():.3f} becomes {trial.after.mean():.3f} on "
         f"{len(trial.after)} clean test images)"
         for trial in helping
     ]
-    best = " or ".join(each for each, trial in zip(advice, helping, strict=True) if trial.gain == helping[0].gain)
+    best = " or ".join(advice)
     if accuracy["low"] <= chance:
         raise StageError(
             f"{key}: {accuracy['value']:.3f} of {accuracy['n']} clean test images are right (95 % interval "

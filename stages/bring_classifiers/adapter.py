@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from stages.bring_classifiers.differentiable import is_differentiable
+from stages.bring_classifiers.finite import check_finite
 from stages.common.errors import StageError
 from stages.common.luminance import LUMINANCE
 
@@ -18,8 +19,8 @@ class Adapter(nn.Module):
 
     image_shape: (C, H, W) of the images.  class_names: of the data, in the order of its labels; class_order: the same
     names in the order of the network's outputs, None where it is the same order.  outputs: what the network answers.
-    The rest is what the network wants to see, as in params.  All of it is differentiable; the network's own operations
-    may not be, which `differentiable` tells where it is known.
+    name: what messages call the classifier.  The rest is what the network wants to see, as in params.  All of it is
+    differentiable; the network's own operations may not be, which `differentiable` tells where it is known.
     """
 
     rows: torch.Tensor | None
@@ -45,9 +46,10 @@ class Adapter(nn.Module):
         polarity: str = "light_on_dark",
         class_order: Sequence[str] | None = None,
         outputs: str = "logits",
+        name: str = "the classifier",
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.name = network, name
         self.differentiable = is_differentiable(network)
         self.image_shape, self.class_names = tuple(image_shape), list(class_names)
         self.channels = channels or self.image_shape[0]
@@ -69,8 +71,12 @@ class Adapter(nn.Module):
             self.register_buffer(name, constant, persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits [N, classes] in the order of the data's classes; their softmax is what the network believes."""
+        """Logits [N, classes] in the order of the data's classes; their softmax is what the network believes.
+
+        Raises UnfiniteAnswerError for what the network has no number for: its argmax would be taken for a guess.
+        """
         answer = self.answer(images).float()
+        check_finite(answer, self.name)
         if self.outputs == "probabilities":
             answer = answer.clamp_min(SMALLEST).log()
         return answer if self.order is None else answer.index_select(1, self.order)

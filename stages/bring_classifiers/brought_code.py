@@ -9,6 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from stages.bring_classifiers.brought_folder import modules_in, tell_missing_module
 from stages.common.errors import StageError
 
 OURS = frozenset({"numpy", "torch", "stages"})
@@ -29,11 +30,7 @@ def import_from(folder: Path, place: str, key: str) -> Any:
                 f"{key}: importing {module_name} needs {error.name}, which is not installed; install it, or put it "
                 f"into {folder}"
             ) from error
-        here = ", ".join(sorted(_modules_in(folder))) or "none"
-        raise StageError(
-            f"{key}: got '{place}'; {folder} holds no module {module_name}, and none is installed; modules there: "
-            f"{here}"
-        ) from error
+        raise StageError(tell_missing_module(place, folder, key)) from error
     except Exception as error:
         raise StageError(f"{key}: importing {module_name} fails ({tell(error)}); correct its code") from error
     try:
@@ -52,7 +49,7 @@ def modules_of(folder: Path) -> Iterator[None]:
     therefore not found in the folder.
     Raises StageError if a module there has the name of one that the stages themselves stand on.
     """
-    names = _modules_in(folder)
+    names = modules_in(folder)
     for name in sorted(names):
         if name in OURS or name in sys.stdlib_module_names:
             raise StageError(f"{folder}: its module {name} has the name of one of Python or of the stages; rename it")
@@ -99,10 +96,3 @@ class _Finder:
             if spec is not None:
                 return spec
         return None
-
-
-def _modules_in(folder: Path) -> set[str]:
-    """Names of the modules and packages that stand directly in a folder."""
-    return {path.stem for path in folder.glob("*.py")} | {
-        path.name for path in folder.iterdir() if path.is_dir() and path.name.isidentifier() and any(path.rglob("*.py"))
-    }

@@ -1,9 +1,51 @@
 """The folder that a person brings, pinned file by file."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
+from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.errors import StageError
 from stages.common.files import hash_file
+
+
+def check_brought(entry: BringClassifierParams, folder: Path, key: str) -> None:
+    """Raise StageError if the folder, or a file or module that an entry names, is not there.
+
+    Nothing is read or imported, so that it costs nothing to ask before any work.  key: the entry's place in params.
+    """
+    place = entry.load or entry.predict
+    top = None if place is None else place.partition(":")[0].split(".")[0]
+    elsewhere = entry.url is not None or (top is not None and find_spec(top) is not None)
+    _list_files(folder, elsewhere=elsewhere and entry.weights is None)
+    for name in ("weights", "onnx"):
+        file = getattr(entry, name)
+        if file is not None:
+            require_file(folder / file, f"{key}.{name}")
+    if place is not None and top not in modules_in(folder) and not elsewhere:
+        raise StageError(tell_missing_module(place, folder, f"{key}.{entry.form}"))
+
+
+def require_file(path: Path, key: str) -> None:
+    """Raise StageError if a file of the folder is missing; key: where the params name it."""
+    if not path.is_file():
+        others = ", ".join(sorted(file.name for file in path.parent.glob("*") if file.is_file())) or "none"
+        raise StageError(f"{key}: no file {path}; files there: {others}{_tell_pointer(path)}")
+
+
+def modules_in(folder: Path) -> set[str]:
+    """Names of the modules and packages that stand directly in a folder."""
+    return {path.stem for path in folder.glob("*.py")} | {
+        path.name for path in folder.iterdir() if path.is_dir() and path.name.isidentifier() and any(path.rglob("*.py"))
+    }
+
+
+def tell_missing_module(place: str, folder: Path, key: str) -> str:
+    """That the module of "module:name" is neither in the folder nor installed."""
+    here = ", ".join(sorted(modules_in(folder))) or "none"
+    return (
+        f"{key}: got '{place}'; {folder} holds no module {place.partition(':')[0]}, and none is installed; modules "
+        f"there: {here}"
+    )
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -12,12 +54,7 @@ def hash_files(folder: Path) -> dict[str, str]:
     What Python leaves there when it imports is left out, as DVC leaves it out (.dvcignore).
     Raises StageError if the folder is missing or empty.
     """
-    if not folder.is_dir():
-        raise StageError(f"{folder}: no such folder; put the classifier's files there, or remove its entry from params")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    if not files:
-        raise StageError(f"{folder}: holds no file; put the classifier's files there, or remove its entry from params")
-    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in _list_files(folder)}
 
 
 def check_files(folder: Path, expected: dict[str, str], name: str) -> None:
@@ -30,6 +67,27 @@ def check_files(folder: Path, expected: dict[str, str], name: str) -> None:
                 f"{folder / file}: expected {_tell(before)}, found {_tell(now)}; restore the folder, or bring the "
                 f"classifier again with: dvc repro bring_classifiers@{name}"
             )
+
+
+def _list_files(folder: Path, *, elsewhere: bool = False) -> list[Path]:
+    """The files of a folder; elsewhere: the classifier itself is a server or an installed package."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    if files:
+        return files
+    held = "holds no file" if folder.is_dir() else "no such folder"
+    advice = "put the classifier's files there"
+    if elsewhere:
+        advice = (
+            "nothing else tells DVC when the classifier changes; name it and its version in a file there: "
+            f"mkdir -p {folder} && echo 'NAME VERSION' > {folder}/version.txt"
+        )
+    raise StageError(f"{folder}: {held}; {advice}, or remove its entry from params{_tell_pointer(folder)}")
+
+
+def _tell_pointer(path: Path) -> str:
+    """What brings a file or folder that is kept by DVC."""
+    pointer = path.with_name(f"{path.name}.dvc")
+    return f"; fetch it with: dvc pull {pointer}" if pointer.is_file() else ""
 
 
 def _tell(sha256: str | None) -> str:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from stages.bring_classifiers.brought_folder import require_file
 from stages.common.errors import StageError
 
 SAFE_WAY = "save it with safetensors.torch.save_file(model.state_dict(), 'weights.safetensors') and name that file"
@@ -22,9 +23,7 @@ def read_weights(path: Path, key: str) -> dict[str, torch.Tensor]:
 
     Raises StageError if the file is missing or cut, needs unpickling, or holds no state dict.
     """
-    if not path.is_file():
-        others = ", ".join(sorted(file.name for file in path.parent.glob("*") if file.is_file())) or "none"
-        raise StageError(f"{key}: no file {path}; files there: {others}")
+    require_file(path, key)
     if path.suffix == ".safetensors":
         try:
             return load_file(path, device="cpu")

@@ -36,7 +36,7 @@ def adapt(
             f"{key}.class_order: got {', '.join(order)}; allowed: each of the data's classes once: "
             f"{', '.join(class_names)}"
         )
-    options: dict[str, Any] = {"class_order": order, "outputs": entry.outputs}
+    options: dict[str, Any] = {"class_order": order, "outputs": entry.outputs, "name": key}
     try:
         return Adapter(network, image_shape, class_names, **entry.input.model_dump(), **options).eval()
     except StageError as error:

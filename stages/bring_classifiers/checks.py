@@ -7,6 +7,7 @@ import torch
 
 from stages.bring_classifiers.adapter import Adapter
 from stages.bring_classifiers.brought_code import tell
+from stages.bring_classifiers.finite import REMEDY
 from stages.common.errors import StageError
 
 TRIED_SIZES = (28, 32, 48, 64, 96, 112, 128, 224, 299)  # px, where the images' own size is refused
@@ -61,8 +62,7 @@ def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, k
     bad = int((~answer.isfinite()).any(1).sum())
     if bad:
         raise StageError(
-            f"{key}: its answer to {bad} of {len(images)} test images is not finite (NaN or infinite); correct its "
-            "code (a logarithm or root of 0?) or input.range, input.mean and input.std"
+            f"{key}: its answer to {bad} of {len(images)} test images is not finite (NaN or infinite); {REMEDY}"
         )
 
 

@@ -1,5 +1,6 @@
 """The usual mistakes in feeding a classifier: which of them, undone, makes it right more often?"""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +12,16 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest
 
 from stages.bring_classifiers.adapter import Adapter
-from stages.common.errors import StageError
+from stages.bring_classifiers.sizes import list_sizes
 from stages.common.intervals import proportion
 from stages.train_classifiers.evaluation import count_confusion
 
-SIGNIFICANCE = 1e-3  # about ten changes are tried, and a warning should be worth reading
+SIGNIFICANCE = 1e-3  # about fifteen changes are tried, and a warning should be worth reading
 LARGE_GAIN = 0.1  # of accuracy, from which on what was declared is taken for a mistake
 COLOURS = 3  # channels of an image in colour
+TRIED = 500  # images on which a change is tried
+FEWEST = 64  # of them, where images are shown so large that all would take long
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 RANGES = ([0.0, 1.0], [-1.0, 1.0], [0.0, 255.0])
 
 
@@ -26,13 +30,14 @@ class Change:
     """One thing to declare otherwise.
 
     name: in one or two words.  advice: what to write or do.  options: of the adapter.  show: what is done to the
-    images [N, C, H, W] before.
+    images [N, C, H, W] before.  images: how many it is tried on.
     """
 
     name: str
     advice: str
     options: dict[str, Any] = field(default_factory=dict)
     show: Callable[[np.ndarray], np.ndarray] = np.asarray
+    images: int = TRIED
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,30 @@ def list_changes(
     if options["size_px"] is not None and options["size_px"] < classifier.image_shape[-1]:
         fit = "resize" if options["fit"] == "crop" else "crop"
         changes.append(Change(f"fit {fit}", f"set input.fit: {fit}", {"fit": fit}))
+    changes += _list_size_changes(classifier.image_shape[-1], classifier.size[-1])
+    if options["fit"] == "resize" and classifier.size[-1] != classifier.image_shape[-1]:
+        changes += [
+            Change(how, f"set input.interpolation: {how}", {"interpolation": how})
+            for how in INTERPOLATIONS
+            if how != options["interpolation"]
+        ]
     advice = "swap rows and columns of the image in the network's forward"
     changes.append(Change("rows and columns", advice, show=swap_axes))
     if classifier.image_shape[0] == COLOURS:
         advice = "reverse the colours in the network's forward: it was trained on blue, green, red"
         changes.append(Change("order of colours", advice, show=reverse_colours))
+    return changes
+
+
+def _list_size_changes(side_px: int, declared_px: int) -> list[Change]:
+    """Other sizes at which to show images of `side_px`; the larger, the fewer of them are tried."""
+    changes = []
+    for size_px, fit in list_sizes(side_px, declared_px):
+        own = size_px == side_px  # nothing is fitted
+        advice = f"set input.size_px: {size_px}" + ("" if own else f" and input.fit: {fit}")
+        count = max(FEWEST, min(TRIED, round(TRIED * (declared_px / size_px) ** 2)))
+        name = f"{size_px} px" if own else f"{size_px} px, {fit}"
+        changes.append(Change(name, advice, {"size_px": size_px, "fit": fit}, images=count))
     return changes
 
 
@@ -95,18 +119,34 @@ def try_changes(
     """Try each change on the same images, and then other orders of the classes.
 
     rebuild: the classifier with other options.  predict: probabilities [N, classes] of uint8 images [N, C, H, W].
-    A change that the network refuses, or that is no input at all for these images, is left out.
+    A change that the network refuses or answers with another shape, or that is no input for these images, is left out.
     """
     classifier = rebuild()
     guesses = predict(classifier, images).argmax(1)
     trials = [_compare(_find_order(classifier, guesses, labels), guesses, labels)]
     for change in changes:
+        rows = spread(len(labels), change.images)
         try:
-            changed = predict(rebuild(**change.options), np.ascontiguousarray(change.show(images))).argmax(1)
-        except (StageError, RuntimeError):
+            with warnings.catch_warnings(action="ignore"):  # of code that is shown what it was not made for
+                answers = predict(rebuild(**change.options), np.ascontiguousarray(change.show(images[rows])))
+        except Exception:  # noqa: BLE001, S112 - whatever someone else's code raises, the change is no candidate
             continue
-        trials.append(_trial(change, guesses == labels, changed == labels))
+        if answers.shape != (len(rows), len(classifier.class_names)):  # it answers for each place of a larger image
+            continue
+        trials.append(_trial(change, (guesses == labels)[rows], answers.argmax(1) == labels[rows]))
     return trials
+
+
+def choose_best(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that help, the largest gain first: the best, and what is as good as far as its interval can tell."""
+    helping = sorted((trial for trial in trials if trial.helps), key=lambda trial: -trial.gain)
+    return [trial for trial in helping if trial.after.mean() >= proportion(helping[0].after)["low"]]
+
+
+def spread(count: int, wanted: int) -> np.ndarray:
+    """Up to `wanted` of `count` rows, from all over them."""
+    rows: np.ndarray = np.unique(np.linspace(0, count - 1, wanted).astype(int))
+    return rows
 
 
 def _compare(found: tuple[Change, np.ndarray], guesses: np.ndarray, labels: np.ndarray) -> Trial:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from stages.bring_classifiers.brought_code import tell
+from stages.bring_classifiers.brought_folder import require_file
 from stages.common.errors import StageError
 
 EXTRA = "pip install 'failure-atlas[onnx]'"
@@ -25,9 +26,7 @@ def convert_onnx(path: Path, key: str) -> nn.Module:
 
     Raises StageError if the converter is not installed, the file is missing or damaged, or an operator is unknown.
     """
-    if not path.is_file():
-        others = ", ".join(sorted(file.name for file in path.parent.glob("*.onnx"))) or "none"
-        raise StageError(f"{key}: no file {path}; ONNX files there: {others}")
+    require_file(path, key)
     converter = _import_converter(key)
     try:
         network: nn.Module = converter.convert(_lower(_read(path)))

@@ -12,7 +12,7 @@ import pytest
 import typer
 import yaml
 
-from stages.__main__ import KEY, ROOMS, check_params, main
+from stages.__main__ import BROUGHT, KEY, ROOMS, check_all_brought, check_params, main
 from stages.common.errors import StageError
 
 PROJECT = Path(__file__).parents[2]
@@ -153,6 +153,69 @@ def test_what_dvc_would_refuse_is_refused(tmp_path: Path, text: str, fault: str)
     assert fault in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("entry", "files", "message"),
+    [
+        ({"load": "net:Net"}, None, "{folder}: no such folder; put the classifier's files there, or remove its entry"),
+        ({"onnx": "net.onnx"}, [], "{folder}: holds no file; put the classifier's files there, or remove its entry"),
+        (
+            {"load": "net:Net", "weights": "best.pt"}, ["net.py", "last.pt"],
+            "bring_classifiers.mine.weights: no file {folder}/best.pt; files there: last.pt, net.py",
+        ),
+        (
+            {"load": "net:Net", "weights": "best.pt"}, ["net.py", "best.pt.dvc"],
+            "bring_classifiers.mine.weights: no file {folder}/best.pt; files there: best.pt.dvc, net.py; fetch it with",
+        ),
+        (
+            {"onnx": "net.onnx"}, ["other.onnx"],
+            "bring_classifiers.mine.onnx: no file {folder}/net.onnx; files there: other.onnx",
+        ),
+        (
+            {"predict": "box:predict"}, ["net.py"],
+            "bring_classifiers.mine.predict: got 'box:predict'; {folder} holds no module box, and none is installed; ",
+        ),
+        (
+            {"url": "http://127.0.0.1:1/"}, None,
+            "{folder}: no such folder; nothing else tells DVC when the classifier changes; name it and its version in ",
+        ),
+        ({"load": "jinja2.loaders:Net"}, [], "{folder}: holds no file; nothing else tells DVC when the classifier "),
+    ],
+)  # fmt: skip
+def test_what_a_brought_classifier_lacks_is_told_before_any_work(
+    tmp_path: Path, entry: dict[str, Any], files: list[str] | None, message: str
+) -> None:
+    folder = tmp_path / "mine"
+    if files is not None:
+        folder.mkdir()
+        for name in files:
+            (folder / name).touch()
+    with pytest.raises(StageError) as caught:
+        check_all_brought({"bring_classifiers": {"mine": entry}}, tmp_path)
+    assert str(caught.value).startswith(message.format(folder=folder))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "files"),
+    [
+        ({"load": "net:Net", "weights": "best.pt"}, ["net.py", "best.pt"]),
+        ({"load": "net.model:Net"}, ["net/model.py"]),
+        ({"load": "jinja2:Net"}, ["version.txt"]),
+        ({"url": "http://127.0.0.1:1/"}, ["version.txt"]),
+    ],
+)
+def test_what_is_there_is_enough_before_any_work(tmp_path: Path, entry: dict[str, Any], files: list[str]) -> None:
+    for name in files:
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).touch()
+    check_all_brought({"bring_classifiers": {"mine": entry}}, tmp_path)
+
+
+def test_the_folder_of_brought_classifiers_is_that_of_the_dag() -> None:
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    assert f"{BROUGHT.as_posix()}/${{key}}" in stages["bring_classifiers"]["do"]["deps"]
+
+
 def test_the_command_prints_one_line_and_ends_with_1(
     write_params: Callable[[dict[str, Any]], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,4 +246,7 @@ def test_from_a_shell(tmp_path: Path, write_params: Callable[[dict[str, Any]], P
     (line,) = bad.stderr.splitlines()
     assert line == "error: params.yaml: corrupt_images.severities.0: got 7; allowed: less than or equal to 5"
     assert not bad.stdout
+    write_params(changed("bring_classifiers", "mine", value={"load": "net:Net"}))
+    (line,) = run().stderr.splitlines()
+    assert line.startswith("error: data/brought/mine: no such folder; put the classifier's files there, or remove")
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

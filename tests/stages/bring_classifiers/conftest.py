@@ -15,6 +15,7 @@ from stages.bring_classifiers.checkpoint import adapt, save_brought
 from stages.bring_classifiers.forms import read_network
 from stages.bring_classifiers.params import BringClassifierParams
 from tests.stages.bring_classifiers.bar_reader import write_brought
+from tests.stages.bring_classifiers.digit_reader import write_digits
 
 NAMES = [str(label) for label in range(10)]
 
@@ -28,6 +29,14 @@ def _cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
     # The stage asks for deterministic kernels; other tests set what they need.
     torch.set_deterministic_debug_mode("default")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An images store of real digits, as `tiny_images`."""
+    path = tmp_path_factory.mktemp("digits") / "images.zarr"
+    write_digits(path)
+    return path
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from stages.bring_classifiers.adapter import Adapter, fitting_matrix
+from stages.bring_classifiers.finite import UnfiniteAnswerError
 from stages.common.errors import StageError
 
 NAMES = ["a", "b", "c"]
@@ -104,6 +105,17 @@ def test_it_hands_on_whether_gradients_go_through() -> None:
     opaque.differentiable = False  # type: ignore[assignment]
     assert adapter().differentiable
     assert not adapter(opaque).differentiable
+
+
+@pytest.mark.parametrize("outputs", ["logits", "probabilities", "log_probabilities"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_an_answer_that_is_no_number_is_no_guess(outputs: str, value: float) -> None:
+    images = torch.full((4, 1, 1, 3), 0.5)
+    images[1, 0, 0, 2] = images[3, 0, 0, 0] = value
+    message = r"^bring_classifiers\.mine: its answer to 2 of 4 images is not finite \(NaN or infinite\); correct"
+    with pytest.raises(UnfiniteAnswerError, match=message) as caught:
+        adapter(Answers(), (1, 1, 3), outputs=outputs, name="bring_classifiers.mine")(images)
+    assert caught.value.rows == [1, 3]
 
 
 def test_images_do_not_meet_in_a_batch() -> None:

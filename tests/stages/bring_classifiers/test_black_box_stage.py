@@ -1,9 +1,8 @@
 """A function and a server brought through the whole stage, and loaded again from its file."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,13 @@ import torch
 from stages.bring_classifiers import http_predictor
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.bring_classifiers.forms import read_network
-from stages.bring_classifiers.http_predictor import read_npy, write_npy
 from stages.bring_classifiers.loading import load_classifier
 from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.errors import StageError
 from stages.prepare_images.store import read_images, to_unit
 from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.scores import differentiate_scores
+from tests.stages.bring_classifiers.serving import serving
 
 CPU = torch.device("cpu")
 # The brightest band of columns names the class, in NumPy alone; softmax of its brightness.
@@ -68,23 +67,8 @@ def expect(images: np.ndarray) -> np.ndarray:
 def serve() -> Iterator[ThreadingHTTPServer]:
     """A server on loopback that computes the function."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = write_npy(expect(read_npy(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with serving(expect) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def check_loaded(out: Path, tiny_images: Path) -> torch.nn.Module:

@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 
 from stages.bring_classifiers.__main__ import _spread
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.bring_classifiers.loading import load_classifier
+from stages.common.arrays import read_array
 from stages.common.errors import StageError
 from stages.common.weights import load_tensors, save_tensors
 from stages.prepare_images.store import ImageSet, read_images, to_unit
+from stages.rank_dimensions.__main__ import main as rank_dimensions
 from stages.rank_dimensions.networks import load_networks
 from stages.train_classifiers.checkpoint import save_classifier
 from stages.train_classifiers.networks import Classifier
@@ -124,6 +127,20 @@ def test_a_brought_classifier_that_views_its_maps_goes_through_the_generator(bro
     images = generator.synthesize(styles).contiguous(memory_format=torch.channels_last)
     (gradient,) = torch.autograd.grad(classifier(images).sum(), styles)
     assert gradient.abs().sum() > 0
+
+
+def test_downstream_an_answer_that_is_no_number_stops_the_stage_and_names_the_classifier(
+    brought, keep, tiny_generator, tiny_population, tmp_path
+):
+    """It is finite on most images and NaN on those generated ones whose first pixel is dark."""
+    dark = np.quantile(read_array(tiny_population / "population.zarr", "images")[:, 0, 0, 0] / 255, 0.1)
+    edge = f"(x[:, 0, 0, :1] - {dark}).log()"
+    (brought / "bars.py").write_text(SOURCE.replace("** 2\n", f"** 2 + 0 * {edge}\n"), encoding="utf-8")
+    section = {"seed": 1, "batch_size": 100, "split_halves": 4, "top_k": 2, "histogram_bins": 10}
+    Path("params.yaml").write_text(yaml.safe_dump({"rank_dimensions": section}), encoding="utf-8")
+    with pytest.raises(StageError, match=r"^bring_classifiers\.mine: its answer to \d+ of 100 images is not finite"):
+        rank_dimensions(tiny_generator, keep(ENTRY), tiny_population, tmp_path / "ranking")
+    assert not (tmp_path / "ranking").exists()
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove"])

@@ -8,11 +8,26 @@ import torch
 from torch import nn
 
 from stages.bring_classifiers.adapter import Adapter
-from stages.bring_classifiers.mistakes import Change, image_moments, list_changes, swap_axes, tabulate, try_changes
+from stages.bring_classifiers.mistakes import (
+    FEWEST,
+    TRIED,
+    Change,
+    Trial,
+    choose_best,
+    image_moments,
+    list_changes,
+    swap_axes,
+    tabulate,
+    try_changes,
+)
+from stages.bring_classifiers.sizes import list_sizes
 from stages.train_classifiers.evaluation import predict
 
 NAMES = ["a", "b", "c", "d"]
-INPUT: dict[str, Any] = {"range": [0.0, 1.0], "polarity": "light_on_dark", "mean": None, "std": None, "size_px": None}
+INPUT: dict[str, Any] = {
+    "range": [0.0, 1.0], "polarity": "light_on_dark", "mean": None, "std": None, "size_px": None, "fit": "crop",
+    "interpolation": "bilinear",
+}  # fmt: skip
 
 
 class Brightest(nn.Module):
@@ -70,6 +85,72 @@ def test_a_change_that_the_network_refuses_is_left_out() -> None:
     assert (table["accuracy_before_low"] < 1).all()
 
 
+class Picky(Brightest):
+    """Refuses what lies outside of [0, 1], as code with a check of its input does."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.min() < 0 or x.max() > 1:
+            raise self.error("pixels must be in [0, 1]")
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("error", [ValueError, AssertionError, RuntimeError, KeyError])
+def test_whatever_a_network_raises_at_a_change_the_others_are_tried(error: type[Exception]) -> None:
+    def built(**options: Any) -> Adapter:
+        return Adapter(Picky(error), (1, 4, 4), NAMES, **options)
+
+    changes = list_changes(built(), INPUT, [0.1], [0.3])
+    trials = try_changes(changes, built, predict, draw(LABELS), LABELS)
+    names = [trial.change.name for trial in trials]  # no larger size: its answer has more than four outputs
+    assert names == ["class order", "polarity", "rows and columns"]
+
+
+def test_a_change_is_tried_on_as_many_images_as_it_says() -> None:
+    (_, trial) = try_changes([Change("", "", images=10)], rebuild, predict, draw(LABELS), LABELS)
+    assert len(trial.before) == len(trial.after) == 10
+    assert trial.before.all()
+    assert trial.after.all()
+
+
+def tried(name: str, right: int, n: int = 100) -> Trial:
+    """A change from no right answer to `right` of n."""
+    return Trial(Change(name, ""), np.zeros(n, bool), np.arange(n) < right, 0.0 if right else 1.0)
+
+
+def test_only_what_is_as_good_as_the_best_is_advised_and_the_best_first() -> None:
+    trials = [tried("poor", 60), tried("nearly", 97), tried("nothing", 0), tried("best", 98), tried("worse", 90)]
+    assert [trial.change.name for trial in choose_best(trials)] == ["best", "nearly"]
+    assert choose_best([tried("nothing", 0)]) == []
+
+
+def test_sizes_are_the_usual_ones_and_those_about_what_was_declared() -> None:
+    assert list_sizes(32, 32) == [
+        (16, "crop"), (16, "resize"), (28, "crop"), (28, "resize"), (64, "resize"), (224, "resize"),
+    ]  # fmt: skip
+    assert (32, "resize") in list_sizes(32, 28)
+    assert (448, "resize") not in list_sizes(32, 224)
+    assert (112, "resize") in list_sizes(32, 224)
+    assert min(size_px for size_px, _ in list_sizes(16, 8)) == 16
+
+
+def test_the_larger_the_images_are_shown_the_fewer_are_tried() -> None:
+    classifier = Adapter(Brightest(), (1, 32, 32), NAMES)
+    changes = {change.name: change for change in list_changes(classifier, INPUT, [0.1], [0.3])}
+    assert changes["28 px, crop"].advice == "set input.size_px: 28 and input.fit: crop"
+    assert changes["28 px, resize"].options == {"size_px": 28, "fit": "resize"}
+    assert [changes[name].images for name in ("28 px, crop", "64 px, resize", "224 px, resize")] == [TRIED, 125, FEWEST]
+    larger = Adapter(Brightest(), (1, 32, 32), NAMES, size_px=64, fit="resize")
+    declared = INPUT | {"size_px": 64, "fit": "resize"}
+    changes = {change.name: change for change in list_changes(larger, declared, [0.1], [0.3])}
+    assert changes["32 px"].advice == "set input.size_px: 32"
+    assert {"nearest", "bicubic"} < set(changes)
+    assert "bilinear" not in changes
+
+
 def test_rows_and_columns_change_places() -> None:
     (_, swapped) = try_changes([Change("", "", show=swap_axes)], rebuild, predict, draw(LABELS).swapaxes(2, 3), LABELS)
     assert (swapped.before.mean(), swapped.after.mean()) == (0.25, 1.0)
@@ -91,13 +172,15 @@ def test_few_more_right_answers_are_no_evidence(wrong: int, helps: bool) -> None
 
 
 def test_what_is_declared_decides_what_is_tried() -> None:
-    names = [change.name for change in list_changes(rebuild(), INPUT | {"fit": "crop"}, [0.1], [0.3])]
-    assert names == ["mean and std", "range [-1, 1]", "range [0, 255]", "polarity", "rows and columns"]
+    sizes = ["8 px, resize", "28 px, resize", "32 px, resize", "64 px, resize", "224 px, resize"]
+    names = [change.name for change in list_changes(rebuild(), INPUT, [0.1], [0.3])]
+    assert names == ["mean and std", "range [-1, 1]", "range [0, 255]", "polarity", *sizes, "rows and columns"]
     declared = INPUT | {"range": [-1.0, 1.0], "mean": [0.1], "size_px": 3, "fit": "resize"}
     declared |= {"polarity": "dark_on_light"}
     changes = {change.name: change for change in list_changes(rebuild(size_px=3), declared, [0.1], [0.3])}
     assert list(changes) == [
-        "no mean and std", "range [0, 1]", "range [0, 255]", "polarity", "fit crop", "rows and columns",
+        "no mean and std", "range [0, 1]", "range [0, 255]", "polarity", "fit crop", *sizes[1:], "nearest", "bicubic",
+        "rows and columns",
     ]  # fmt: skip
     assert changes["polarity"].advice == "set input.polarity: light_on_dark"
     assert changes["fit crop"].options == {"fit": "crop"}
@@ -119,7 +202,7 @@ def test_colours_in_the_other_order_are_told() -> None:
     def built(**options: Any) -> Adapter:
         return Adapter(Coloured(), (3, 4, 4), ["a", "b", "c"], **options)
 
-    changes = list_changes(built(), INPUT | {"fit": "crop"}, [0.1] * 3, [0.3] * 3)
+    changes = list_changes(built(), INPUT, [0.1] * 3, [0.3] * 3)
     _, *trials = try_changes(changes, built, predict, images, labels)
     (helping,) = [trial for trial in trials if trial.helps]
     assert helping.change.name == "order of colours"

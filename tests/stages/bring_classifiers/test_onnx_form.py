@@ -68,7 +68,7 @@ def test_another_answer_than_the_references_is_an_error(file: Path) -> None:
 
 
 def test_a_missing_a_damaged_and_an_unknown_file_are_named(tmp_path: Path, file: Path) -> None:
-    with pytest.raises(StageError, match=r"key: no file .*gone\.onnx; ONNX files there: net\.onnx"):
+    with pytest.raises(StageError, match=r"key: no file .*gone\.onnx; files there: net\.onnx"):
         convert_onnx(tmp_path / "gone.onnx", "key")
     (tmp_path / "cut.onnx").write_bytes(file.read_bytes()[:40])
     with pytest.raises(StageError, match=r"key: .*cut\.onnx cannot be converted to PyTorch \(.*; export it again with"):

@@ -8,12 +8,12 @@ from tests.stages.bring_classifiers.wrong_ways import WAYS, find_table, message_
 WRITE = "WRITE_WRONG_WAYS"  # set in the environment: the table is written anew instead
 
 
-def test_the_table_of_contributing_is_what_the_stage_says(tmp_path, tiny_images, monkeypatch):
-    messages = {}
+def test_the_table_of_contributing_is_what_the_stage_says(tmp_path, tiny_images, digits, monkeypatch):
+    stores, messages = {"bars": tiny_images, "digits": digits}, {}
     for index, way in enumerate(WAYS):
         (tmp_path / str(index)).mkdir()
         monkeypatch.chdir(tmp_path / str(index))
-        messages[way.name] = message_of(way, tiny_images)
+        messages[way.name] = message_of(way, stores)
     assert len(messages) == len(WAYS)
     assert not [message for message in messages.values() if "\n" in message]
     path = ROOT / "CONTRIBUTING.md"

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from stages.bring_classifiers.__main__ import main
 from stages.bring_classifiers.loading import load_classifier
 from stages.common.errors import StageError
 from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
+from tests.stages.bring_classifiers.digit_reader import ENTRY as DIGITS_ENTRY
+from tests.stages.bring_classifiers.digit_reader import write_digit_reader
 
 BEGIN, END = "<!-- wrong ways: begin -->", "<!-- wrong ways: end -->"
 RESULT = Path("data/bring_classifiers/mine")
@@ -28,7 +31,7 @@ ANSWER = "return -self.sharpness * (bands - self.level) ** 2"
 class Way:
     """What somebody did; entry: of params, added to the right one; prepare: what is wrong with the folder.
 
-    warned: the stage goes on, and says so in metrics.json.
+    warned: the stage goes on, and says so in metrics.json.  images: which store it is shown, "bars" or "digits".
     """
 
     name: str
@@ -36,6 +39,7 @@ class Way:
     prepare: Callable[[Path], object] = lambda _: None
     warned: bool = False
     after: Callable[[Path], object] | None = None
+    images: str = "bars"
 
 
 def code(old: str, new: str, **options: float) -> Callable[[Path], object]:
@@ -66,6 +70,11 @@ def pickle_whole(folder: Path) -> None:
 
 WAYS = [
     Way("the folder is empty", prepare=lambda folder: [path.unlink() for path in folder.iterdir()]),
+    Way(
+        "a server or an installed package, and no folder",
+        {"load": None, "weights": None, "url": "http://127.0.0.1:8000/predict"},
+        shutil.rmtree,
+    ),
     Way("another module is named", {"load": "model:Reader"}),
     Way("another function or class is named", {"load": "bars:build"}),
     Way("the code needs a package that is not there", prepare=code("import torch\n", "import torch\nimport timmm\n")),
@@ -111,6 +120,7 @@ WAYS = [
     Way("features beside the logits", prepare=code(ANSWER, "return bands, bands")),
     Way("classes instead of scores", prepare=code(ANSWER, "return (bands - self.level).abs().argsort(1)")),
     Way("NaN or infinity in the answers", prepare=code(ANSWER, "return (bands - 0.5).relu().log()")),
+    Way("NaN for few images", prepare=code(ANSWER, f"{ANSWER} + 0 * x[:, 0, 0, 12:13].log()")),
     Way(
         "softmax inside, declared as logits",
         prepare=code(ANSWER, ANSWER.replace("return ", "return (") + ").softmax(1)"),
@@ -139,8 +149,15 @@ WAYS = [
     ),
     Way(
         "mean and std applied twice",
-        {"input": {"mean": [0.1], "std": [0.2]}},
-        code(CALL, CALL.replace("x[", "((x - 0.1) / 0.2)["), mean=0.1, std=0.2),
+        DIGITS_ENTRY | {"input": {"mean": [0.485], "std": [0.229]}},
+        write_digit_reader,
+        images="digits",
+    ),
+    Way(
+        "another size than it was trained on, and it takes any",
+        DIGITS_ENTRY | {"arguments": {"shrink": 2}},
+        write_digit_reader,
+        images="digits",
     ),
     Way("outputs in another order", prepare=weights(shuffle)),
     Way("names of other classes", {"class_order": ["zero", *range(1, 10)]}),
@@ -154,13 +171,13 @@ def nine(held: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {"bands.weight": held["bands.weight"][:9]}
 
 
-def message_of(way: Way, images: Path) -> str:
-    """What the stage says, in the current folder, which is empty; images: a store as `tiny_images`."""
+def message_of(way: Way, stores: dict[str, Path]) -> str:
+    """What the stage says, in the current folder, which is empty; stores: as `tiny_images`, by what they show."""
     folder = write_brought(Path("data/brought/mine"))
     way.prepare(folder)
     entry = {name: value for name, value in (ENTRY | way.entry).items() if value is not None}
     Path("params.yaml").write_text(yaml.safe_dump({"bring_classifiers": {"mine": entry}}), encoding="utf-8")
-    store = Path(os.path.relpath(images))
+    store = Path(os.path.relpath(stores[way.images]))
     torch.manual_seed(1)  # of the dropout that is never turned off
     try:
         main(entry="mine", folder=folder, images=store, corrupted=store, out=RESULT)
