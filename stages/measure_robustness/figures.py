@@ -114,7 +114,7 @@ def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, note: str = ""
     ax.set_title(
         (f"{note}\n" if note else "")
         + "joint walks from the mean style of each class: straight distance in std, what the classifier (C)\n"
-        "and the judge (J) see, and the judge's verdict; red: never fell to 0.50"
+        "and the judge (J) see, and the verdict (still right: C sees the class yet); red: never fell to 0.50"
     )
     return figure
 
@@ -128,13 +128,13 @@ def _caption(entry: "tuple[object, ...]") -> list[str]:
 
     farthest = f"not by {row['distance_std']:.1f} std"
     single_farthest = f"not by {row['single_distance_std']:.0f} std"
-    joint = f"{row['distance_std']:.1f} std, C {short('rival_class')}, J {short('judge_class')}\n{row['verdict']}"
+    joint = f"{row['distance_std']:.1f} std, C {short('predicted_class')}, J {short('judge_class')}\n{row['verdict']}"
     beyond = (
         f"{row['beyond_distance_std']:.1f} std, C {short('beyond_predicted_class')}, J {short('beyond_judge_class')}\n"
         f"{row['beyond_verdict']}"
     )
     single = (
-        f"{row['single_distance_std']:.1f} std, C {short('single_rival_class')}, J {short('single_judge_class')}\n"
+        f"{row['single_distance_std']:.1f} std, C {short('single_predicted_class')}, J {short('single_judge_class')}\n"
         f"{row['single_verdict']}"
     )
     return [
