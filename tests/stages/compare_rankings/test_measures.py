@@ -11,6 +11,7 @@ from stages.compare_rankings.shifts import Outcome, measure_shifts, select_cell
 from stages.compare_rankings.summary import choose_best, summarize_comparison
 from stages.compare_rankings.tables import tabulate_cells, tabulate_methods
 from stages.compare_rankings.walks import CoarseWalks, collect_directions, walk_coarsely
+from stages.train_judges.verdicts import STILL_RIGHT, VERDICTS
 
 CPU = torch.device("cpu")
 
@@ -115,7 +116,11 @@ def test_paired_differences_cancel_what_samples_share():
 
 def make_outcomes(means, samples=400):
     noise = np.random.default_rng(0).uniform(-0.05, 0.05, samples)
-    return {label: Outcome(mean + noise, mean + noise > 0.5, np.arange(samples) % 3) for label, mean in means.items()}
+    outcomes = {}
+    for label, mean in means.items():
+        correct, right = mean + noise > 0.5, VERDICTS.index(STILL_RIGHT)
+        outcomes[label] = Outcome(mean + noise, correct, np.where(correct, right, np.arange(samples) % 3))
+    return outcomes
 
 
 def test_the_best_is_compared_with_attfind_on_other_samples():
