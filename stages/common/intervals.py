@@ -1,5 +1,6 @@
 """Confidence intervals, so that no number is reported without its uncertainty."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,14 @@ def mean(values: np.ndarray, n: int | None = None) -> dict[str, Any]:
     if values.size > 1:
         half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, values.size - 1) * stats.sem(values))
     return {"value": centre, "low": centre - half, "high": centre + half, "n": n if n is not None else values.size}
+
+
+def decide(estimate: Mapping[str, Any], bar: float) -> str:
+    """Whether something reaches a bar: `holds` if its whole interval does, `fails` if none of it, else `not decided`.
+
+    estimate: with `low` and `high`; NaN, where nothing is known, decides nothing.
+    """
+    return "holds" if estimate["low"] >= bar else "fails" if estimate["high"] < bar else "not decided"
 
 
 def percentile(values: np.ndarray) -> tuple[float, float]:

@@ -14,8 +14,8 @@ from stages.train_judges.verdicts import give_verdicts
 class Outcome:
     """What became of N samples.
 
-    probability: [N] float64, the classifier's of the true class.  correct: [N] bool.  verdict: [N] int64, the judge's
-    on the moved image, or None where it was not asked.
+    probability: [N] float64, the classifier's of the true class.  correct: [N] bool.  verdict: [N] int64, on the
+    moved image (see `give_verdicts`), or None where the judge was not asked.
     """
 
     probability: np.ndarray
@@ -64,7 +64,8 @@ def measure_shifts(
             if key not in known:
                 if cell == judged:
                     softmax, opinion = reader.both(moved)
-                    known[key] = judge_outcome(softmax, true_class, give_verdicts(opinion, true_class, confidence))
+                    verdicts = give_verdicts(opinion, true_class, softmax.argmax(axis=1), confidence)
+                    known[key] = judge_outcome(softmax, true_class, verdicts)
                 else:
                     known[key] = judge_outcome(reader.classifier(moved), true_class)
             outcomes[method.label, *cell] = known[key]

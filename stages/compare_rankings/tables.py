@@ -44,14 +44,13 @@ def tabulate_methods(
     headline: label -> outcome of the headline cell, with verdicts.
     walks: label -> walks from the class means that have any.  reference: label of the method that all are compared
     with.  true_failure_share: of all samples, those that the classifier gets wrong after the move while the judge still
-    sees the true class. walk_true_failure_share: of the walks that reached 0.50, those where the judge still sees it.
+    sees the true class. walk_true_failure_share: the same of the walks that reached 0.50, where they first did.
     """
     rows = []
     for method in methods:
         own, other = headline[method.label], headline[reference]
         if own.verdict is None:
             raise ValueError(f"{method.label}: the judge was not asked")
-        failure = ~own.correct & (own.verdict == VERDICTS.index(TRUE_FAILURE))
         walk = walks[method.label]
         reached = np.isfinite(walk.reached_std)
         row: dict[str, Any] = {
@@ -61,7 +60,7 @@ def tabulate_methods(
             "forward_passes": method.forward_passes,
             "directions": method.steps.shape[1],
             **_describe(own),
-            **_spread("true_failure_share", proportion(failure)),
+            **_spread("true_failure_share", proportion(own.verdict == VERDICTS.index(TRUE_FAILURE))),
             **_spread("probability_minus_attfind", compare_paired(own.probability, other.probability, resamples)),
             **_spread("accuracy_minus_attfind", compare_paired(own.correct, other.correct, resamples)),
             "walks": reached.size,

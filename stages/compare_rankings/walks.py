@@ -18,7 +18,7 @@ class CoarseWalks:
     """S starts by M directions.
 
     reached_std: [S, M], the first whole std at which the softmax is 0.50 or less; inf where it never is.
-    verdict: [S, M] int64, of the judge on the image there; -1 where there is none.
+    verdict: [S, M] int64, on the image there (see `give_verdicts`); -1 where there is none.
     """
 
     reached_std: np.ndarray
@@ -64,7 +64,7 @@ def walk_coarsely(
     whole stds is not seen.  on_end: told how many walks have just ended.
     """
     start, move = (index.ravel() for index in np.indices((len(starts), len(moves))))
-    reached = np.full(len(start), np.inf)
+    reached, predicted = np.full(len(start), np.inf), np.full(len(start), -1, np.int64)
     under_way = np.arange(len(start))
     for step in range(1, max_shift_std + 1):
         if not under_way.size:
@@ -72,6 +72,7 @@ def walk_coarsely(
         softmax = read(_place(starts, moves, start[under_way], move[under_way], np.full(len(under_way), step)))
         fallen = softmax[np.arange(len(under_way)), true_class[start[under_way]]] <= LEVEL
         reached[under_way[fallen]] = step
+        predicted[under_way[fallen]] = softmax[fallen].argmax(axis=1)
         on_end(int(fallen.sum()))
         under_way = under_way[~fallen]
     on_end(len(under_way))
@@ -79,7 +80,7 @@ def walk_coarsely(
     ends = np.flatnonzero(np.isfinite(reached))
     if ends.size:
         opinion = judge(_place(starts, moves, start[ends], move[ends], reached[ends]))
-        verdict[ends] = give_verdicts(opinion, true_class[start[ends]], confidence)
+        verdict[ends] = give_verdicts(opinion, true_class[start[ends]], predicted[ends], confidence)
     shape = (len(starts), len(moves))
     return CoarseWalks(reached.reshape(shape), verdict.reshape(shape))
 

@@ -1,1 +1,1 @@
-"""A verdict on every claimed failure: is the classifier wrong, has the label changed, or can nobody tell?"""
+"""A verdict on every claimed failure: is the classifier wrong or still right, has the label changed, who can tell?"""

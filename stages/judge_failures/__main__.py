@@ -60,7 +60,7 @@ def main(
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Give each claimed failure a verdict: true failure, label changed, or unreadable.
+    """Give each claimed failure a verdict: true failure, label changed, unreadable, or still right (no failure yet).
 
     Claimed failures are the misclassified population samples and the corner cases. Leaves failures.csv,
     true_failures.csv, directions.csv, metrics.json, figures, and review.csv, a form for people who check the judge

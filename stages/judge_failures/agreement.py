@@ -17,7 +17,7 @@ from stages.common.seeds import numpy_stream
 from stages.judge_failures.figures import draw_confusions
 from stages.judge_failures.kappa import measure_kappa
 from stages.judge_failures.reviews import Review, read_reviews, read_shown
-from stages.train_judges.verdicts import VERDICTS
+from stages.train_judges.verdicts import READINGS
 
 JUDGE = "judge"
 Confusion = tuple[str, str, pd.DataFrame]
@@ -34,31 +34,31 @@ def main(
     1. Copy review.csv out of the results of judge_failures (the next run replaces it) and name the copy after the
     reviewer, for example anna.csv.
 
-    2. Look at figures/review_sheet.png alone, not at the contact sheet, which tells the judge's verdicts. For each
-    id write into reviewer_class the class that the image shows, or the word unreadable; or write into reviewer_verdict
-    one of: true failure (it shows meant_class), label changed (it shows another class), unreadable. Rows left blank
-    are counted and left out.
+    2. Look at figures/review_sheet.png alone, not at the contact sheet or failures.csv, which tell what was meant and
+    what the judge says. For each id write into reviewer_class the class that the image shows, or the word unreadable.
+    Rows left blank are counted and left out.
 
     3. Run: python -m stages.judge_failures.agreement anna.csv ben.csv
     --failures data/judge_failures/clean/failures.csv --out reviews/clean
 
-    Leaves agreement.json and agreement.png with its numbers in agreement.csv. The images are drawn evenly over verdicts
-    and sources, so the figures speak of these images, not of all claimed failures.
+    What is compared is what each reads in the image: label kept (the class that was meant), label changed (another
+    class), or unreadable. Leaves agreement.json and agreement.png with its numbers in agreement.csv. The images
+    are drawn evenly over verdicts and sources, so the figures speak of these images, not of all claimed failures.
     """
     shown = read_shown(failures)
     read = read_reviews(reviews, shown)
-    judged = shown["verdict"]
+    judged = shown["reading"]
     confusions: list[Confusion] = []
     with_judge, with_each_other = {}, {}
     for review in read:
-        entry, confusion = _compare(review.verdicts, judged, (review.reviewer, JUDGE), seed)
+        entry, confusion = _compare(review.readings, judged, (review.reviewer, JUDGE), seed)
         with_judge[review.reviewer] = (
             entry | _check_judge(review, judged) | {"rows": review.rows, "blank": review.blank}
         )
         confusions.append(confusion)
     for one, other in combinations(read, 2):
         names = (one.reviewer, other.reviewer)
-        with_each_other[" and ".join(names)], confusion = _compare(one.verdicts, other.verdicts, names, seed)
+        with_each_other[" and ".join(names)], confusion = _compare(one.readings, other.readings, names, seed)
         confusions.append(confusion)
 
     save_figure(draw_confusions(confusions), out / "agreement.png", _tabulate(confusions))
@@ -72,38 +72,38 @@ def _compare(
     both = first.index.intersection(second.index)
     one, other = first[both].to_numpy(str), second[both].to_numpy(str)
     counts = pd.DataFrame(
-        [[int(np.sum((one == row) & (other == column))) for column in VERDICTS] for row in VERDICTS],
-        index=list(VERDICTS),
-        columns=list(VERDICTS),
+        [[int(np.sum((one == row) & (other == column))) for column in READINGS] for row in READINGS],
+        index=list(READINGS),
+        columns=list(READINGS),
     )
     kappa = measure_kappa(one, other, numpy_stream(seed, "agreement", *names))
     return {"kappa": kappa, "agreement": proportion(one == other)}, (*names, counts)
 
 
 def _check_judge(review: Review, judged: "pd.Series[str]") -> dict[str, Any]:
-    """Of the images with each verdict of the judge, the share to which the reviewer gives the same one."""
-    own = judged[review.verdicts.index]
-    agrees = (own == review.verdicts).to_numpy(bool)
+    """Of the images with each reading of the judge, the share that the reviewer reads alike."""
+    own = judged[review.readings.index]
+    agrees = (own == review.readings).to_numpy(bool)
     return {
-        f"judge_right_on_{verdict.replace(' ', '_')}": proportion(agrees[(own == verdict).to_numpy(bool)])
-        for verdict in VERDICTS
+        f"judge_right_on_{reading.replace(' ', '_')}": proportion(agrees[(own == reading).to_numpy(bool)])
+        for reading in READINGS
     }
 
 
 def _tabulate(confusions: Sequence[Confusion]) -> pd.DataFrame:
-    """One row per pair of raters and pair of verdicts."""
+    """One row per pair of raters and pair of readings."""
     return pd.DataFrame(
         [
             {
                 "first": first,
                 "second": second,
-                "first_verdict": row,
-                "second_verdict": column,
+                "first_reading": row,
+                "second_reading": column,
                 "n": counts.loc[row, column],
             }
             for first, second, counts in confusions
-            for row in VERDICTS
-            for column in VERDICTS
+            for row in READINGS
+            for column in READINGS
         ]
     )
 

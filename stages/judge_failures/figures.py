@@ -11,12 +11,20 @@ from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figur
 from stages.judge_failures.claims import CORNER_CASE, POPULATION, REAL
 from stages.judge_failures.sheet import REVIEW_COLUMNS
 from stages.judge_failures.table import ALL
-from stages.train_judges.verdicts import LABEL_CHANGED, TRUE_FAILURE, UNREADABLE
+from stages.train_judges.verdicts import LABEL_CHANGED, STILL_RIGHT, TRUE_FAILURE, UNREADABLE
 
-COLORS = {TRUE_FAILURE: MIS_COLOR, LABEL_CHANGED: WELL_COLOR, UNREADABLE: "#bbbbbb"}
-PLURALS = {TRUE_FAILURE: "true failures", LABEL_CHANGED: "label changes", UNREADABLE: "unreadable"}
+COLORS = {TRUE_FAILURE: MIS_COLOR, LABEL_CHANGED: WELL_COLOR, UNREADABLE: "#bbbbbb", STILL_RIGHT: "#a6dba0"}
+PLURALS = {
+    TRUE_FAILURE: "true failures",
+    LABEL_CHANGED: "label changes",
+    UNREADABLE: "unreadable",
+    STILL_RIGHT: "still right",
+}
+DARK_INK = (UNREADABLE, STILL_RIGHT)  # on light colours
 BARS = {POPULATION: "population", CORNER_CASE: "corner cases", REAL: "real test images"}
 BLOCK_COLUMNS = 5
+SHEET_COLUMNS = 2  # of blocks
+FAR_OUT_MARK = "*"
 LETTERS = 5  # of a class name above an image
 GAP_PX = 11  # room for the text above an image, in image pixels
 INCHES_PER_PX = 0.02
@@ -43,27 +51,29 @@ def draw_verdicts(table: pd.DataFrame) -> Figure:
 
 
 def draw_contact_sheet(images: Sequence[np.ndarray], table: pd.DataFrame) -> Figure:
-    """Three blocks side by side, one per verdict; above each image what was meant and what the classifier says.
+    """A block per verdict, two side by side; above each image what was meant and what the classifier says.
 
     images: one [K, C, H, W] uint8 per verdict, in the order of COLORS.  table: see `tabulate_contact_sheet`.
     """
     rows = max(1, *(-(-len(block) // BLOCK_COLUMNS) for block in images))
     height, width = images[0].shape[-2:]
     inches = ((height + GAP_PX) * rows * INCHES_PER_PX + 1.2, (width + GAP_PX) * BLOCK_COLUMNS * INCHES_PER_PX + 0.4)
-    figure, axes = new_figure(1, len(COLORS), width=len(COLORS) * inches[1], height=inches[0])
+    sheet_rows = -(-len(COLORS) // SHEET_COLUMNS)
+    figure, axes = new_figure(sheet_rows, SHEET_COLUMNS, width=SHEET_COLUMNS * inches[1], height=sheet_rows * inches[0])
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.set(wspace=0.07)  # type: ignore[call-arg]  # of the constrained layout: blocks stand apart
-    for axis, verdict, block in zip(axes[0], COLORS, images, strict=True):
+    for axis, verdict, block in zip(axes.flat, COLORS, images, strict=True):
         own = table[table["verdict"] == verdict]
-        said = zip(own["class"], own["predicted_class"], own["rival_class"], strict=True)
-        texts = [_tell_claim(*names) for names in said]
+        said = zip(own["class"], own["predicted_class"], own["rival_class"], own["far_out"], strict=True)
+        texts = [_tell_claim(*words) for words in said]
         colors = [WELL_COLOR if source == CORNER_CASE else "black" for source in own["source"]]
         _show_block(axis, block, texts, colors, BLOCK_COLUMNS, rows)
         axis.set_title(f"{PLURALS[verdict]} ({len(block)} shown)", pad=16, color="black", fontsize=10)
     figure.suptitle(
         "meant \u2192 classifier's class; black: population sample, blue: corner case "
-        "(in brackets: the next class, where the classifier still says the meant one)",
+        "(in brackets: the next class, where the classifier still says the meant one)\n"
+        f"{FAR_OUT_MARK}: farther out in S, or less real, than nearly all of its class",
         fontsize=8,
     )
     return figure
@@ -81,9 +91,9 @@ def draw_review_sheet(images: np.ndarray, numbers: Sequence[int]) -> Figure:
 
 
 def draw_confusions(tables: Sequence[tuple[str, str, pd.DataFrame]]) -> Figure:
-    """Counts of one rater's verdicts against another's, one panel per pair.
+    """Counts of one rater's readings against another's, one panel per pair.
 
-    tables: (rater of the rows, rater of the columns, counts with the verdicts as index and columns).
+    tables: (rater of the rows, rater of the columns, counts with the readings as index and columns).
     """
     columns = min(3, len(tables))
     rows = -(-len(tables) // columns)
@@ -104,7 +114,7 @@ def draw_confusions(tables: Sequence[tuple[str, str, pd.DataFrame]]) -> Figure:
 
 
 def _stack(axis: Axes, bars: Sequence[tuple[str, pd.DataFrame]]) -> None:
-    """Horizontal bars from top to bottom, three parts each; a line is the 95 % interval of the first part."""
+    """Horizontal bars from top to bottom, a part per verdict; a line is the 95 % interval of the first part."""
     for place, (_, own) in enumerate(bars):
         shares = own.set_index("verdict")["value"].fillna(0.0)
         left = 0.0
@@ -112,7 +122,7 @@ def _stack(axis: Axes, bars: Sequence[tuple[str, pd.DataFrame]]) -> None:
             value = float(shares[verdict])
             axis.barh(place, value, left=left, color=color, height=0.7, label=PLURALS[verdict] if place == 0 else None)
             if value >= LEAST_WRITTEN:
-                ink = "black" if verdict == UNREADABLE else "white"
+                ink = "black" if verdict in DARK_INK else "white"
                 axis.text(left + value / 2, place, f"{value:.0%}", ha="center", va="center", color=ink, fontsize=8)
             left += value
         first = own[own["verdict"] == TRUE_FAILURE]
@@ -139,7 +149,7 @@ def _show_block(
         axis.text(0.5, 0.9, "none", transform=axis.transAxes, ha="center", color=RANDOM_COLOR)
 
 
-def _tell_claim(meant: str, said: str, rival: str) -> str:
+def _tell_claim(meant: str, said: str, rival: str, far_out: bool) -> str:
     same = said == meant
     meant, said, rival = (shorten(name, LETTERS) for name in (meant, said, rival))
-    return f"{meant} \u2192 {said}" + (f" ({rival})" if same else "")
+    return f"{meant} \u2192 {said}" + (f" ({rival})" if same else "") + (FAR_OUT_MARK if far_out else "")

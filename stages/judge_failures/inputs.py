@@ -64,7 +64,7 @@ def read_walk_table(folder: Path) -> pd.DataFrame:
     """corner_cases.csv of a result folder of walk_corner_cases; classes, layers and names are text, '' if empty."""
     path = require(folder / "corner_cases.csv", MADE_BY)
     table = pd.read_csv(path, dtype=dict.fromkeys(("class", "start", "layer", "kind", "name"), str))
-    missing = [name for name in ("class", "layer", "kind", "name", "reached", *WALK_COLUMNS) if name not in table]
+    missing = [name for name in ("class", "layer", "kind", "reached", *WALK_COLUMNS) if name not in table]
     if missing:
         raise StageError(f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro {MADE_BY}")
     return table.assign(name=table["name"].fillna(""))

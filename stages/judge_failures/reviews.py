@@ -7,67 +7,67 @@ from pathlib import Path
 import pandas as pd
 
 from stages.common.errors import StageError
-from stages.judge_failures.sheet import CLASS_FIELD, REVIEW_ID, VERDICT_FIELD
-from stages.train_judges.verdicts import LABEL_CHANGED, TRUE_FAILURE, UNREADABLE, VERDICTS
+from stages.judge_failures.sheet import CLASS_FIELD, REVIEW_ID, SHEET_FIELD, SIGNED_COLUMNS, sign_sheet
+from stages.train_judges.verdicts import LABEL_CHANGED, LABEL_KEPT, UNREADABLE
 
-COLUMNS = ["id", "meant_class", "classifier_class", CLASS_FIELD, VERDICT_FIELD]
-FAILURE_COLUMNS = [REVIEW_ID, "class", "predicted_class", "verdict"]
+COLUMNS = ["id", SHEET_FIELD, CLASS_FIELD]
+FAILURE_COLUMNS = [*SIGNED_COLUMNS, "judge_class", "reading"]
+CLASS_COLUMNS = ["class", "predicted_class", "judge_class"]
 
 
 @dataclass(frozen=True)
 class Review:
-    """reviewer: the name of the file.  verdicts: id -> verdict, of the rows filled in.  rows: of the form.
-    blank: rows left empty."""
+    """reviewer: the name of the file.  readings: id -> what the reviewer reads, in the words of READINGS, of the rows
+    filled in.  rows: of the form.  blank: rows left empty."""
 
     reviewer: str
-    verdicts: "pd.Series[str]"
+    readings: "pd.Series[str]"
     rows: int
     blank: int
 
 
 def read_shown(path: Path) -> pd.DataFrame:
-    """The failures that were shown to reviewers, by review id: columns class, predicted_class, verdict (the judge's).
+    """The failures that were shown to reviewers, by review id as text, with FAILURE_COLUMNS; reading: the judge's.
 
     Raises StageError if the file is missing or is no failures.csv of this stage.
     """
     table = _read_text(path, FAILURE_COLUMNS, "make it with: dvc repro judge_failures")
     table = table[table[REVIEW_ID] != "0"]
-    return table[FAILURE_COLUMNS].set_index(REVIEW_ID)
+    return table[FAILURE_COLUMNS].set_index(REVIEW_ID, drop=False)
 
 
 def read_review(path: Path, shown: pd.DataFrame) -> Review:
     """One reviewer's form; shown: from `read_shown`.
 
-    A row counts as soon as one of the two fields is filled in: without a verdict, the class tells it. The meant class
-    is a true failure, another class a changed label, the word `unreadable` just that.
-    Raises StageError for a file that is missing, empty or without any row filled in, an unknown, repeated or foreign
-    id, an unknown word, and a verdict that the class beside it contradicts; it names the row as a table program does.
+    The class that was meant is a kept label, another class a changed one, the word `unreadable` just that: the form
+    does not tell which class was meant, the failures do.
+    Raises StageError for a file that is missing, empty or without any row filled in, an unknown or repeated id, a row
+    of another sheet, and an unknown word; it names the row as a table program does.
     """
     table = _read_text(path, COLUMNS, "use a copy of review.csv with all its columns")
-    classes = sorted(set(shown["class"]) | set(shown["predicted_class"]))
-    claims = {
-        str(key): (str(meant), str(said))
-        for key, meant, said in zip(shown.index, shown["class"], shown["predicted_class"], strict=True)
-    }
-    verdicts: dict[str, str] = {}
+    classes = sorted(set(shown[CLASS_COLUMNS].to_numpy().ravel()))
+    meant, sheet = dict(zip(shown.index, shown["class"], strict=True)), sign_sheet(shown)
+    readings: dict[str, str] = {}
     seen: set[str] = set()
     for number, row in enumerate(table[COLUMNS].to_dict("records"), start=2):  # row 1 holds the names of the columns
         where, entry = f"{path}: row {number}", {str(key): str(value).strip() for key, value in row.items()}
         identifier = entry["id"]
-        if identifier not in claims:
-            raise StageError(f"{where}: id: got '{identifier}'; allowed: 1 to {len(claims)}, as on the review sheet")
+        if identifier not in meant:
+            raise StageError(f"{where}: id: got '{identifier}'; allowed: 1 to {len(meant)}, as on the review sheet")
         if identifier in seen:
             raise StageError(f"{where}: id: got {identifier} a second time; allowed: each id once")
         seen.add(identifier)
-        _check_claim(where, entry, claims[identifier])
-        verdict = _read_verdict(where, entry, classes)
-        if verdict:
-            verdicts[identifier] = verdict
-    if not verdicts:
-        raise StageError(
-            f"{path}: none of its {len(table)} rows is filled in; write into {VERDICT_FIELD} or {CLASS_FIELD}"
-        )
-    return Review(path.stem, pd.Series(verdicts), len(table), len(table) - len(verdicts))
+        if entry[SHEET_FIELD] != sheet:
+            raise StageError(
+                f"{where}: {SHEET_FIELD}: got '{entry[SHEET_FIELD]}', these failures were shown on sheet {sheet}; read "
+                "a review with the failures.csv that it was drawn from"
+            )
+        reading = _read_class(where, entry[CLASS_FIELD], meant[identifier], classes)
+        if reading:
+            readings[identifier] = reading
+    if not readings:
+        raise StageError(f"{path}: none of its {len(table)} rows is filled in; write into {CLASS_FIELD}")
+    return Review(path.stem, pd.Series(readings), len(table), len(table) - len(readings))
 
 
 def read_reviews(paths: Sequence[Path], shown: pd.DataFrame) -> list[Review]:
@@ -97,34 +97,14 @@ def _read_text(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:
     return table
 
 
-def _check_claim(where: str, entry: dict[str, str], known: tuple[str, str]) -> None:
-    written = (entry["meant_class"], entry["classifier_class"])
-    if written != known:
-        raise StageError(
-            f"{where}: id {entry['id']} is a {written[0]} that the classifier calls {written[1]}, among these failures "
-            f"it is a {known[0]} called {known[1]}; read a review with the failures.csv that it was drawn from"
-        )
-
-
-def _read_verdict(where: str, entry: dict[str, str], classes: Sequence[str]) -> str:
-    """The verdict of a row, or '' if it is blank."""
-    written, seen = entry[VERDICT_FIELD].lower(), entry[CLASS_FIELD]
-    if written and written not in VERDICTS:
-        raise StageError(
-            f"{where}: {VERDICT_FIELD}: got '{entry[VERDICT_FIELD]}'; allowed: {', '.join(VERDICTS)}, or nothing"
-        )
-    implied = ""
+def _read_class(where: str, seen: str, meant: str, classes: Sequence[str]) -> str:
+    """The reading of a row, or '' if it is blank."""
+    if not seen:
+        return ""
     if seen.lower() == UNREADABLE:
-        implied = UNREADABLE
-    elif seen:
-        if seen not in classes:
-            raise StageError(
-                f"{where}: {CLASS_FIELD}: got '{seen}'; allowed: {', '.join(classes)}, {UNREADABLE}, or nothing"
-            )
-        implied = TRUE_FAILURE if seen == entry["meant_class"] else LABEL_CHANGED
-    if written and implied and written != implied:
+        return UNREADABLE
+    if seen not in classes:
         raise StageError(
-            f"{where}: {VERDICT_FIELD} '{written}' contradicts {CLASS_FIELD} '{seen}', where a {entry['meant_class']} "
-            f"was meant, which makes it '{implied}'; correct one or leave one empty"
+            f"{where}: {CLASS_FIELD}: got '{seen}'; allowed: {', '.join(classes)}, {UNREADABLE}, or nothing"
         )
-    return written or implied
+    return LABEL_KEPT if seen == meant else LABEL_CHANGED

@@ -1,12 +1,16 @@
 """Which failures people are shown, and the blank form on which a reviewer says what he sees."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 
 from stages.train_judges.verdicts import VERDICTS
 
 REVIEW_COLUMNS = 10
-REVIEW_ID, VERDICT_FIELD, CLASS_FIELD = "review_id", "reviewer_verdict", "reviewer_class"
+REVIEW_ID, CLASS_FIELD = "review_id", "reviewer_class"
+SHEET_FIELD = "sheet"
+SIGNED_COLUMNS = (REVIEW_ID, "source", "index", "class", "predicted_class")
 
 
 def draw_balanced(source: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
@@ -59,6 +63,7 @@ def tabulate_contact_sheet(failures: pd.DataFrame, shown: dict[str, np.ndarray],
                     "rival_class": own["rival_class"].to_numpy(),
                     "judge_class": own["judge_class"].to_numpy(),
                     "judge_confidence": own["judge_confidence"].to_numpy(),
+                    "far_out": own["far_out"].to_numpy(),
                 }
             )
         )
@@ -66,9 +71,11 @@ def tabulate_contact_sheet(failures: pd.DataFrame, shown: dict[str, np.ndarray],
 
 
 def tabulate_review(failures: pd.DataFrame) -> pd.DataFrame:
-    """The blank form: one row per image of the review sheet, in the order of the sheet, without any verdict.
+    """The blank form: one row per image of the review sheet, in the order of the sheet.
 
     failures: with the column review_id, 0 where not shown.  sheet_row, sheet_column: its place on the sheet, from 1.
+    The form tells nothing of what was meant and of what the classifier or the judge says, or a reviewer would not be
+    blind; failures.csv holds that under the same id.  sheet: which failures it was drawn from, see `sign_sheet`.
     """
     own = failures[failures[REVIEW_ID] > 0].sort_values(REVIEW_ID)
     place = own[REVIEW_ID].to_numpy() - 1
@@ -77,9 +84,17 @@ def tabulate_review(failures: pd.DataFrame) -> pd.DataFrame:
             "id": own[REVIEW_ID].to_numpy(),
             "sheet_row": place // REVIEW_COLUMNS + 1,
             "sheet_column": place % REVIEW_COLUMNS + 1,
-            "meant_class": own["class"].to_numpy(),
-            "classifier_class": own["predicted_class"].to_numpy(),
+            SHEET_FIELD: sign_sheet(own),
             CLASS_FIELD: "",
-            VERDICT_FIELD: "",
         }
     )
+
+
+def sign_sheet(shown: pd.DataFrame) -> str:
+    """Eight hexadecimal digits that belong to these images under these ids, and give nothing of them away.
+
+    shown: the failures on the sheet with SIGNED_COLUMNS, as numbers or as text, in any order.
+    """
+    ordered = shown.iloc[shown[REVIEW_ID].astype(int).to_numpy().argsort()]
+    lines = (",".join(map(str, row)) for row in ordered[list(SIGNED_COLUMNS)].itertuples(index=False))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]

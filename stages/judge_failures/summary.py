@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import proportion
+from stages.common.intervals import decide, proportion
 from stages.judge_failures.claims import CORNER_CASE, POPULATION
-from stages.train_judges.verdicts import LABEL_CHANGED, TRUE_FAILURE, VERDICTS
+from stages.train_judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE, VERDICTS
 
 CONFIRMED_BAR = 0.9  # share of the search's true failures that the auditor is to confirm
 
 
 def share_verdicts(failures: pd.DataFrame) -> dict[str, Any]:
-    """Share of each of the three verdicts with its interval."""
+    """Share of each verdict with its interval."""
     return {
         f"{verdict.replace(' ', '_')}_share": proportion((failures["verdict"] == verdict).to_numpy())
         for verdict in VERDICTS
@@ -40,13 +40,18 @@ FAR_OUT = ("far_out", "far_out_in_s", "far_out_in_realism")
 
 
 def summarize_source(failures: pd.DataFrame, confidence: float) -> dict[str, Any]:
-    """Figures of the claimed failures of one source."""
+    """Figures of the claimed failures of one source.
+
+    All shares of verdicts are of all claims, those that the classifier still gets right among them.  label_kept_share:
+    the claims whose image the judge reads as meant, whatever the classifier says.
+    """
     right = failures[failures["verdict"] == TRUE_FAILURE]
     near, real = failures[~failures["far_out"].astype(bool)], failures[~failures["far_out_in_realism"].astype(bool)]
     return {
         "claimed_failures": len(failures),
         "misclassified_share": proportion(failures["misclassified"].to_numpy(bool)),
         **share_verdicts(failures),
+        "label_kept_share": proportion((failures["reading"] == LABEL_KEPT).to_numpy()),
         **share_confirmed(right, confidence),
         **share_far_out(failures),
         "true_failure_share_not_far_out": proportion((near["verdict"] == TRUE_FAILURE).to_numpy()),
@@ -62,6 +67,7 @@ def summarize_failures(
     failures: the claims of both sources.  found: the true failures of the search.  Figures at the top are of all claims
     together, except that the confirmed shares are of what the search found. Corner cases share starts and dimensions,
     so their intervals, made for independent ones, are on the narrow side.
+    confirmed_true_failure_verdict: on the bar, by the whole interval; the point may meet it and decide nothing.
     """
     sources = {name: failures[failures["source"] == name] for name in (POPULATION, CORNER_CASE)}
     confirmed = share_confirmed(found, confidence)
@@ -71,7 +77,8 @@ def summarize_failures(
         **whole,
         **confirmed,
         "confirmed_true_failure_bar": CONFIRMED_BAR,
-        "confirmed_true_failure_bar_met": bool(share["value"] >= CONFIRMED_BAR) if share["n"] else None,
+        "confirmed_true_failure_point_meets_bar": bool(share["value"] >= CONFIRMED_BAR) if share["n"] else None,
+        "confirmed_true_failure_verdict": decide(share, CONFIRMED_BAR),
         "population": summarize_source(sources[POPULATION], confidence),
         "corner_cases": summarize_source(sources[CORNER_CASE], confidence),
         "true_failure_search": {"found": len(found), **share_far_out(found)},
@@ -97,7 +104,8 @@ def tell_failures(metrics: dict[str, Any]) -> str:
     confirmed, found = metrics["confirmed_true_failure_share"], metrics["true_failure_search"]["found"]
     auditor = f"the auditor confirms {confirmed['value']:.0%} of them" if found else "none for the auditor to confirm"
     return (
-        f"{share['n']} claimed failures, {_percent(share)} of them true; the search found {found} true failures, "
+        f"{share['n']} claimed failures, {_percent(share)} of them true, "
+        f"{_percent(metrics['still_right_share'])} not misclassified yet; the search found {found} true failures, "
         f"{auditor}; false alarms of the judge on real images {_percent(alarm)}"
     )
 

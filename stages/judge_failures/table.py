@@ -8,7 +8,7 @@ import pandas as pd
 
 from stages.common.intervals import proportion
 from stages.judge_failures.claims import CORNER_CASE, REAL, Claims
-from stages.train_judges.verdicts import VERDICTS, give_verdicts
+from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 
 ALL = "all"
 GROUP_COLUMNS = ["dimension", "layer", "kind", "direction"]
@@ -17,11 +17,13 @@ GROUP_COLUMNS = ["dimension", "layer", "kind", "direction"]
 def tabulate_claims(
     claims: Claims, said: Mapping[str, np.ndarray], class_names: Sequence[str], confidence: float
 ) -> pd.DataFrame:
-    """One row per claim: what was meant, what classifier, judge and auditor make of it, and the judge's verdict.
+    """One row per claim: what was meant, what classifier, judge and auditor make of it, and the verdict.
 
     said: `classifier`, `judge`, `auditor` -> probabilities [M, C].
     misclassified: whether the classifier's most probable class is another than the meant one; at a true-class softmax
-    of 0.50 it need not be.  rival_class: its most probable class apart from the meant one.
+    of 0.50 it mostly is not.  rival_class: its most probable class apart from the meant one.
+    reading: what the judge reads in the image, whatever the classifier says (`read_labels`).  verdict: a true failure
+    only where the classifier is wrong, too (`give_verdicts`).
     auditor_confirms: the auditor's most probable class is the meant one.
     """
     table = pd.DataFrame({"source": [claims.source] * len(claims), "index": claims.index})
@@ -44,7 +46,8 @@ def tabulate_real_failures(
 def tabulate_verdicts(failures: Mapping[str, pd.DataFrame], class_names: Sequence[str]) -> pd.DataFrame:
     """Share of each verdict with its interval, for each source and class, and for all classes of each source.
 
-    failures: source -> its rows.  Three rows for each source and class: source, class, verdict, value, low, high, n.
+    failures: source -> its rows.  One row for each source, class and verdict, which are its columns beside value, low,
+    high, n.
     """
     rows = []
     for source, within in failures.items():
@@ -92,18 +95,20 @@ def _tabulate_opinions(
     classifier, judge, auditor = said["classifier"], said["judge"], said["auditor"]
     others = classifier.copy()
     others[rows, true_class] = -1
-    verdicts = np.array(VERDICTS, dtype=object)
+    predicted = classifier.argmax(axis=1)
+    readings, verdicts = np.array(READINGS, dtype=object), np.array(VERDICTS, dtype=object)
     return pd.DataFrame(
         {
             "class": names[true_class],
-            "predicted_class": names[classifier.argmax(axis=1)],
+            "predicted_class": names[predicted],
             "rival_class": names[others.argmax(axis=1)],
-            "misclassified": classifier.argmax(axis=1) != true_class,
+            "misclassified": predicted != true_class,
             "classifier_probability": classifier[rows, true_class],
             "judge_class": names[judge.argmax(axis=1)],
             "judge_probability": judge[rows, true_class],
             "judge_confidence": judge.max(axis=1),
-            "verdict": verdicts[give_verdicts(judge, true_class, confidence)],
+            "reading": readings[read_labels(judge, true_class, confidence)],
+            "verdict": verdicts[give_verdicts(judge, true_class, predicted, confidence)],
             "auditor_class": names[auditor.argmax(axis=1)],
             "auditor_probability": auditor[rows, true_class],
             "auditor_confidence": auditor.max(axis=1),

@@ -106,7 +106,7 @@ def main(
         for place, moves in ((JOINT, found.joint), (BEYOND, found.beyond), (SINGLE, found.single), (SET, found.sets))
     }
     views |= {place: view(styles) for place, styles in ends.items()}
-    table = tabulate_starts(starts, found, views, class_names, judges.confidence)
+    table = tabulate_starts(starts, found, views, words, class_names, judges.confidence)
     metrics = summarize(table, class_names, section.max_shift_std, section.single_max_shift_std)
     metrics |= {"images": space.passes.images, "gradients": space.passes.gradients, **describe_slopes(differences)}
     logging.info(tell(metrics))

@@ -24,6 +24,7 @@ RULE_COLUMNS = {
 COLUMNS = ("start", "softmax 0.50", "change", f"{BEYOND_STD:g} std farther", "best single")
 CELL_WIDTH, CELL_HEIGHT = 1.5, 1.32  # in image widths: room for the text
 INCHES_PER_IMAGE = 0.95
+BAND, CLASS_BAND = 0.18, 0.05  # opacity; the bands of few samples each lie over one another
 
 
 def tabulate_curves(samples: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
@@ -54,20 +55,19 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str 
     """
     figure, axes = new_figure(1, 2, width=10.5, height=3.9)
     colors = {name: CLASS_COLORS[label % len(CLASS_COLORS)] for label, name in enumerate(class_names)}
-    looks = [(CLASSES, name, colors[name], 1.0, False) for name in class_names]
-    looks += [(CLASSES, ALL, "black", 2.0, True)]
-    looks += [(RULES, rule, color, 1.6, True) for rule, (_, _, color) in RULE_COLUMNS.items()]
-    for panel, scope, color, width, band in looks:
+    looks = [(CLASSES, name, colors[name], 1.0, CLASS_BAND) for name in class_names]
+    looks += [(CLASSES, ALL, "black", 2.0, BAND)]
+    looks += [(RULES, rule, color, 1.6, BAND) for rule, (_, _, color) in RULE_COLUMNS.items()]
+    for panel, scope, color, width, opacity in looks:
         ax = axes[0, 0] if panel == CLASSES else axes[0, 1]
         own = curves[(curves["panel"] == panel) & (curves["scope"] == scope)]
         n = int(own["n"].iloc[0]) if len(own) else 0
         label = f"{shorten(scope) if panel == CLASSES else scope} (n={n})"
         ax.step(own["distance_std"], own["share"], where="post", color=color, linewidth=width, label=label)
-        if band:
-            ax.fill_between(
-                own["distance_std"], own["low"], own["high"], step="post", color=color, alpha=0.18, linewidth=0
-            )
-    axes[0, 0].set_title("all samples, by class; band: 95 %")
+        ax.fill_between(
+            own["distance_std"], own["low"], own["high"], step="post", color=color, alpha=opacity, linewidth=0
+        )
+    axes[0, 0].set_title("all samples, by class; bands: 95 %")
     axes[0, 0].set_ylabel("share for which no failure is found yet")
     axes[0, 0].set_xlabel("straight distance of the joint walk, in std")
     axes[0, 1].set_title("well-classified samples, by the kind of walk")
@@ -114,7 +114,7 @@ def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, note: str = ""
     ax.set_title(
         (f"{note}\n" if note else "")
         + "joint walks from the mean style of each class: straight distance in std, what the classifier (C)\n"
-        "and the judge (J) see, and the judge's verdict; red: never fell to 0.50"
+        "and the judge (J) see, and the verdict (still right: C sees the class yet); red: never fell to 0.50"
     )
     return figure
 
@@ -128,13 +128,13 @@ def _caption(entry: "tuple[object, ...]") -> list[str]:
 
     farthest = f"not by {row['distance_std']:.1f} std"
     single_farthest = f"not by {row['single_distance_std']:.0f} std"
-    joint = f"{row['distance_std']:.1f} std, C {short('rival_class')}, J {short('judge_class')}\n{row['verdict']}"
+    joint = f"{row['distance_std']:.1f} std, C {short('predicted_class')}, J {short('judge_class')}\n{row['verdict']}"
     beyond = (
         f"{row['beyond_distance_std']:.1f} std, C {short('beyond_predicted_class')}, J {short('beyond_judge_class')}\n"
         f"{row['beyond_verdict']}"
     )
     single = (
-        f"{row['single_distance_std']:.1f} std, C {short('single_rival_class')}, J {short('single_judge_class')}\n"
+        f"{row['single_distance_std']:.1f} std, C {short('single_predicted_class')}, J {short('single_judge_class')}\n"
         f"{row['single_verdict']}"
     )
     return [

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from stages.common.intervals import proportion
+from stages.measure_robustness.search import BEYOND_STD
 from stages.measure_robustness.starts import MEAN
 from stages.measure_robustness.survival import estimate_survival, find_median
-from stages.train_judges.verdicts import VERDICTS
+from stages.train_judges.verdicts import LABEL_KEPT, VERDICTS
 
 LIMITS_STD = (1, 2, 3, 5, 10)
 
@@ -20,7 +21,10 @@ def summarize(
     """Figures of the table of starts.
 
     population: the draw of samples as a whole, those in doubt from the start at distance 0.  from_samples, from_means:
-    the walks alone.  Walks share networks, so the intervals, made for independent walks, are on the narrow side.
+    the walks alone.  joint, single, set: where 0.50 was reached, which the classifier mostly still gets right, so that
+    label_kept_share tells how many images the judge still reads there; beyond: 1 std farther, where true_failure_share
+    says what the walks lead to.
+    Walks share networks, so the intervals, made for independent walks, are on the narrow side.
     """
     is_mean = table["start"] == MEAN
     samples, means = table[~is_mean], table[is_mean]
@@ -45,6 +49,7 @@ def summarize(
 def tell(metrics: dict[str, Any]) -> str:
     """The main figures in one line for the log."""
     walks = metrics["from_samples"]
+    farther = walks["beyond"]
 
     def say(median: dict[str, Any], unit: str) -> str:
         return f"{median['value']:.1f} {unit}" if np.isfinite(median["value"]) else "beyond what was tried"
@@ -52,8 +57,9 @@ def tell(metrics: dict[str, Any]) -> str:
     return (
         f"median distance to failure from well-classified samples: {say(walks['joint']['median_std'], 'std')} jointly, "
         f"{say(walks['single']['median_std'], 'std')} along the best single dimension; greedy sets of "
-        f"{say(walks['set']['median_size'], 'dimensions')}; the judge confirms "
-        f"{walks['joint']['true_failure_share']['value']:.2f} of the joint ends"
+        f"{say(walks['set']['median_size'], 'dimensions')}; {BEYOND_STD:g} std beyond the "
+        f"joint ends the classifier is wrong on {farther['misclassified']['value']:.2f}, "
+        f"{farther['true_failure_share']['value']:.2f} are true failures"
     )
 
 
@@ -83,17 +89,17 @@ def _summarize_walks(walks: pd.DataFrame, max_shift_std: float, single_max_shift
             "median_std": find_median(estimate_survival(distance, reached)),
             "median_path_std": find_median(estimate_survival(walks["path_std"].to_numpy(float), reached)),
             **_count_within("reached", distance, reached, max_shift_std),
-            **_count_verdicts(walks["verdict"], reached),
+            **_count_verdicts(walks, "", reached),
         },
         "beyond": {
             "misclassified": proportion((walks["beyond_predicted_class"] != walks["class"]).to_numpy(bool)[reached]),
-            **_count_verdicts(walks["beyond_verdict"], reached),
+            **_count_verdicts(walks, "beyond_", reached),
         },
         "single": {
             "reached": proportion(single_reached),
             "median_std": find_median(estimate_survival(single, single_reached)),
             **_count_within("reached", single, single_reached, single_max_shift_std),
-            **_count_verdicts(walks["single_verdict"], single_reached),
+            **_count_verdicts(walks, "single_", single_reached),
         },
         "top": {
             "reached": proportion(top_reached),
@@ -110,7 +116,7 @@ def _summarize_walks(walks: pd.DataFrame, max_shift_std: float, single_max_shift
             "median_size": _find_set_median(walks, "set_size"),
             "median_std": _find_set_median(walks, "set_distance_std"),
             "pruned": int(sets["set_pruned"].sum()),
-            **_count_verdicts(sets["set_verdict"], set_reached),
+            **_count_verdicts(sets, "set_", set_reached),
         },
     }
 
@@ -133,7 +139,8 @@ def _count_within(name: str, distance: np.ndarray, reached: np.ndarray, farthest
     }
 
 
-def _count_verdicts(verdicts: pd.Series, reached: np.ndarray) -> dict[str, Any]:
-    """Share of each verdict among the ends that reached 0.50."""
-    given = verdicts.to_numpy(str)[reached]
-    return {f"{verdict.replace(' ', '_')}_share": proportion(given == verdict) for verdict in VERDICTS}
+def _count_verdicts(walks: pd.DataFrame, place: str, reached: np.ndarray) -> dict[str, Any]:
+    """Share of each verdict among the ends that reached 0.50, and of those in which the judge still reads the class."""
+    given, read = (walks[f"{place}{column}"].to_numpy(str)[reached] for column in ("verdict", "reading"))
+    shares = {f"{verdict.replace(' ', '_')}_share": proportion(given == verdict) for verdict in VERDICTS}
+    return {"label_kept_share": proportion(read == LABEL_KEPT)} | shares

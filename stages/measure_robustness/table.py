@@ -13,31 +13,44 @@ from stages.measure_robustness.std_space import measure_length
 from stages.measure_robustness.view import View
 from stages.name_directions.names import Names
 from stages.rank_dimensions.ranking import GLOBAL
-from stages.train_judges.verdicts import VERDICTS, give_verdicts
+from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 from stages.train_stylegan2.generator import StyleLayer
 
 JOINT, BEYOND, SINGLE, SET, START = "joint", "beyond", "single", "set", "start"  # the places that are looked at
 
 
 def tabulate_starts(
-    starts: Starts, found: Found, views: dict[str, View], class_names: Sequence[str], confidence: float
+    starts: Starts,
+    found: Found,
+    views: dict[str, View],
+    words: Names,
+    class_names: Sequence[str],
+    confidence: float,
 ) -> pd.DataFrame:
     """One row per start.
 
     views: of the start and of the ends of its joint walk, of that walk 1 std farther, of its single-dimension walk and
-    of its set.
-    Distances are straight L2 distances in std; where 0.50 was not reached, that of the farthest point. A verdict is
-    given where it was reached; on a start that is in doubt from the outset it is the verdict on the start itself.
-    At 0.50 the classifier is in doubt rather than wrong: rival_class is the most probable class there apart from the
-    true one.  judge_probability: of the true class there.  start_confirmed: whether the judge sees the true class in
-    the start.  Columns of the greedy set are empty where none was looked for.
+    of its set.  words: for what the best single dimension does to images of the class.
+    Distances are straight L2 distances in std; where 0.50 was not reached, that of the farthest point. Reading and
+    verdict (see `read_labels`, `give_verdicts`) are given where it was reached; on a start that is in doubt from the
+    outset they are those of the start itself. At 0.50 the classifier is in doubt rather than wrong, so that most
+    verdicts there are `still right`: rival_class is the most probable class apart from the true one, and the walk 1 std
+    farther tells true failures.  judge_probability: of the true class at the joint end.  start_confirmed: whether the
+    judge sees the true class in the start.  Columns of the greedy set are empty where none was looked for.
     """
     names = np.array(class_names)
     true_class, rows = starts.true_class, np.arange(len(starts.true_class))
 
-    def judge(name: str, reached: np.ndarray) -> np.ndarray:
-        verdicts = np.array(VERDICTS)[give_verdicts(views[name].opinion, true_class, confidence)]
-        return np.where(reached, verdicts, "")
+    def judge(place: str, reached: np.ndarray) -> dict[str, np.ndarray]:
+        view, predicted = views[place], views[place].softmax.argmax(axis=1)
+        prefix = "" if place == JOINT else f"{place}_"
+        readings = np.array(READINGS)[read_labels(view.opinion, true_class, confidence)]
+        verdicts = np.array(VERDICTS)[give_verdicts(view.opinion, true_class, predicted, confidence)]
+        said = {"reading": readings, "verdict": verdicts}
+        return {f"{prefix}{column}": np.where(reached, words, "") for column, words in said.items()}
+
+    def find_predicted(name: str) -> np.ndarray:
+        return np.asarray(names[views[name].softmax.argmax(axis=1)])
 
     def find_rival(name: str) -> np.ndarray:
         others = views[name].softmax.copy()
@@ -49,7 +62,7 @@ def tabulate_starts(
         "class": names[true_class],
         "start": starts.names,
         "start_probability": views[START].read(true_class),
-        "start_predicted_class": names[views[START].softmax.argmax(axis=1)],
+        "start_predicted_class": find_predicted(START),
         "start_judge_probability": views[START].opinion[rows, true_class],
         "start_confirmed": views[START].opinion[rows, true_class] >= confidence,
         "walked": found.walked,
@@ -57,29 +70,33 @@ def tabulate_starts(
         "distance_std": measure_length(found.joint.offset),
         "reached": lost,
         "end_probability": views[JOINT].read(true_class),
-        "predicted_class": names[views[JOINT].softmax.argmax(axis=1)],
+        "predicted_class": find_predicted(JOINT),
         "rival_class": find_rival(JOINT),
         "judge_class": names[views[JOINT].opinion.argmax(axis=1)],
         "judge_probability": views[JOINT].opinion[rows, true_class],
-        "verdict": judge(JOINT, lost),
+        **judge(JOINT, lost),
         "beyond_distance_std": measure_length(found.beyond.offset),
-        "beyond_predicted_class": names[views[BEYOND].softmax.argmax(axis=1)],
+        "beyond_predicted_class": find_predicted(BEYOND),
         "beyond_judge_class": names[views[BEYOND].opinion.argmax(axis=1)],
-        "beyond_verdict": judge(BEYOND, farther),
+        **judge(BEYOND, farther),
         "top_distance_std": found.top_std,
         "top_reached": found.top_reached,
         "single_best_dimension": pd.Series(found.single_dimension, dtype="Int64").where(found.single_dimension >= 0),
+        "single_best_name": words.name_rows(
+            list(names[true_class]), list(found.single_dimension), list(np.sign(found.single.offset.sum(axis=1)))
+        ),
         "single_distance_std": found.single.length_std,
         "single_reached": found.single.reached,
+        "single_predicted_class": find_predicted(SINGLE),
         "single_rival_class": find_rival(SINGLE),
         "single_judge_class": names[views[SINGLE].opinion.argmax(axis=1)],
-        "single_verdict": judge(SINGLE, found.single.reached),
+        **judge(SINGLE, found.single.reached),
         "set_searched": found.searched,
         "set_size": pd.Series((found.sets.offset != 0).sum(axis=1), dtype="Int64").where(found.searched),
         "set_pruned": pd.Series(found.pruned, dtype="Int64").where(found.searched),
         "set_distance_std": np.where(found.searched, measure_length(found.sets.offset), np.nan),
         "set_reached": found.sets.reached & found.searched,
-        "set_verdict": judge(SET, found.sets.reached & found.searched),
+        **judge(SET, found.sets.reached & found.searched),
     }
     return pd.DataFrame(table)
 

@@ -27,9 +27,15 @@ JOINT = (
     ("well-classified samples: median along all dimensions together, in std", "joint.median_std", "from_samples"),
     ("the same along the best single dimension", "single.median_std", "from_samples"),
     ("the same along the top dimension", "top.median_std", "from_samples"),
-    ("the same within a smallest set of dimensions", "set.median_std", "from_samples"),
+    ("the same within a smallest set of dimensions, straight distance", "set.median_std", "from_samples"),
     ("median size of that set", "set.median_size", "from_samples"),
-    ("share of joint walks whose end is a true failure", "joint.true_failure_share", "from_samples"),
+    ("joint walks: images at 0.50 that the judge still reads as their class", "joint.label_kept_share", "from_samples"),
+    ("the same at 0.50 along the best single dimension", "single.label_kept_share", "from_samples"),
+    ("joint walks gone on for 1 std: images that the classifier gets wrong", "beyond.misclassified", "from_samples"),
+    ("joint walks gone on for 1 std: true failures", "beyond.true_failure_share", "from_samples"),
+    ("class means: median along all dimensions together, in std", "joint.median_std", "from_means"),
+    ("the same along the best single dimension", "single.median_std", "from_means"),
+    ("the same within a smallest set of dimensions", "set.median_std", "from_means"),
 )
 
 
@@ -39,10 +45,10 @@ def show_distances(results: Results, names: Sequence[str]) -> PageSection:
         "Distances are in standard deviations of a style dimension over the generated population. A walk goes along "
         "one dimension, or along all of them together, until the softmax of the true class is 0.50. A walk that does "
         "not arrive is counted as farther than the farthest shift tried, not left out: medians and their intervals "
-        "allow for it."
+        "allow for it. At 0.50 the classifier mostly still sees the class: what a walk leads to is told 1 std farther."
     )
     joint = compare(
-        "From population samples, along all dimensions together",
+        "From population samples and class means, along all dimensions together and along few",
         [(words, "measure_robustness", f"{scope}.{key}") for words, key, scope in JOINT],
         names,
         lambda stage, name: results.read_metrics(f"{stage}/{name}"),

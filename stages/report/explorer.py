@@ -15,7 +15,6 @@ from stages.train_judges.verdicts import VERDICTS, give_verdicts
 from stages.walk_corner_cases.walks import LEVEL
 
 DIGITS = 4  # of probabilities
-RIGHT = "right"
 
 
 def describe_explorer(
@@ -71,7 +70,7 @@ def _describe(
     softmax = frames.softmax[name]
     predicted = softmax.argmax(axis=1)
     meant = np.full(len(softmax), move.true_class)
-    verdicts = np.array(VERDICTS, object)[give_verdicts(frames.judge, meant, confidence)]
+    verdicts = np.array(VERDICTS, object)[give_verdicts(frames.judge, meant, predicted, confidence)]
     crossing = crossings.get(move)
     return {
         "move": _key(move),
@@ -83,7 +82,7 @@ def _describe(
         "in_doubt_at_start": bool(softmax[0, move.true_class] <= LEVEL),
         "probabilities": _round(softmax),
         "predicted": predicted.tolist(),
-        "verdicts": np.where(predicted == move.true_class, RIGHT, verdicts).tolist(),
+        "verdicts": verdicts.tolist(),
     }
 
 

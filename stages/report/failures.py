@@ -16,7 +16,7 @@ from stages.report.wording import compare, tell_estimate, tell_metric, tell_numb
 
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
 NORMAL_95 = 1.96  # standard errors in half a 95 % interval
-VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share")
+VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
 SOURCES = {
     "all claimed failures of population and walks": "",
     "population samples that the classifier gets wrong": "population.",
@@ -32,14 +32,19 @@ def show_failures(results: Results, classifiers: Mapping[str, str]) -> PageSecti
         ("accuracy on the real corrupted test set", MADE, "corrupted_test_accuracy"),
         ("accuracy on the generated population", "rank_dimensions", "population_accuracy"),
         ("share of claimed failures that are true ones", "judge_failures", "true_failure_share"),
+        ("false alarms of the judge on real images that it gets wrong", "judge_failures", "judge_false_alarm_share"),
         ("share of true failures that the auditor confirms", "judge_failures", "confirmed_true_failure_share"),
     ]
     overview = compare("At a glance", rows, list(classifiers), partial(results.read_metrics_of, classifiers))
     lead = Text(
         "A claimed failure is a generated image that the classifier gets wrong, or that a walk brings to a softmax of "
         "0.50. Generated images may have lost their class, so a judge, which is no part of the classifier, says of "
-        "each whether it is a true failure (the judge still sees the class that was meant), a label change, or "
-        "unreadable. An independent auditor confirms."
+        "each what it shows. A true failure is an image in which the judge still sees the class that was meant, and "
+        "the classifier does not; the others are label changes, unreadable, or still right: at 0.50 the classifier "
+        "mostly says the class yet. An independent auditor confirms. Real test images have kept their labels: those "
+        "that the classifier gets wrong are true failures, all of them, and where the judge sees another class, that "
+        "is a false alarm. As it calls only some of them true failures, its share of true failures among generated "
+        "images is a low estimate."
     )
     return PageSection(
         "failures",
@@ -132,8 +137,8 @@ def _list_verdicts(results: Results, judged: str) -> Table:
         [f"class {label}", *(tell_metric(metrics, f"per_class.{label}.{key}") for key in VERDICT_KEYS)]
         for label in classes
     ]
-    caption = f"The judge's verdicts, at a confidence of {metrics.number('confidence'):g}"
-    return Table(caption, ["source", "true failure", "label changed", "unreadable"], rows)
+    caption = f"The verdicts, at a confidence of the judge of {metrics.number('confidence'):g}"
+    return Table(caption, ["source", "true failure", "label changed", "unreadable", "still right"], rows)
 
 
 def _list_true_failures(results: Results, judged: str, words: Names) -> Table:

@@ -23,18 +23,18 @@ class Words:
 
 CATALOGUE: Mapping[str, Words] = {
     "judge_failures/verdicts": Words(
-        "What the judge says of every claimed failure",
-        "Shares of true failures (the judge still sees the class that was meant), label changes (it sees another "
-        "class) and unreadable images, by where the failures come from and by class. Lines: 95 % Wilson intervals of "
-        "the share of true failures.",
-        "Stacked bars of the three verdicts, one for each source of failures and one for each class, with counts.",
+        "What becomes of every claimed failure",
+        "Shares of true failures (the judge still sees the class that was meant, the classifier does not), label "
+        "changes (the judge sees another class), unreadable images, and images that the classifier still gets right, "
+        "by where the failures come from and by class. Lines: 95 % Wilson intervals of the share of true failures.",
+        "Stacked bars of the four verdicts, one for each source of failures and one for each class, with counts.",
     ),
     "judge_failures/contact_sheet": Words(
         "Claimed failures, by verdict",
         "A random draw of each verdict. Above each image: class meant, arrow, class that the classifier says. Black: "
         "samples of the population; blue: corner cases of walks, in brackets the next class where the classifier "
-        "still says the one meant.",
-        "Three grids of small digit images: true failures, label changes, unreadable images.",
+        "still says the one meant. A star: farther out, or less real, than nearly all of its class.",
+        "Four grids of small digit images: true failures, label changes, unreadable images, still right ones.",
     ),
     "walk_corner_cases/true_failures": Words(
         "First true failures of walks",
@@ -81,7 +81,7 @@ CATALOGUE: Mapping[str, Words] = {
     "measure_robustness/joint_walks": Words(
         "Walks along all dimensions together, from the class means",
         "From left to right: start, where the softmax falls to 0.50, the change, 1 std farther, and the nearest corner "
-        "case along any single dimension; C: classifier, J: judge.",
+        "case along any single dimension; C: what the classifier sees, J: what the judge sees.",
         "One row of five images for each class, with distances and verdicts above them.",
     ),
     "compute_curves/fig6a_classifiers": Words(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 from torch import nn
 
 from stages.common.device import device_of
@@ -63,23 +64,33 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
     Bins are 15 of equal width on the largest softmax probability.  0 is perfect; it is biased upwards for small sets.
     """
-    return _weighted_gap(*_confidence(probabilities, labels), bins)
+    return float(np.abs(_measure_gaps(*_confidence(probabilities, labels), bins)).sum())
 
 
 def calibration_interval(
     probabilities: np.ndarray, labels: np.ndarray, stream: np.random.Generator, bins: int = CALIBRATION_BINS
 ) -> dict[str, float]:
-    """95 % basic bootstrap interval of `calibration_error`, widened to hold the value itself: `{low, high, n}`.
+    """95 % interval of `calibration_error`, `{low, high, n}`, that holds although the value is biased upwards.
 
-    Basic, not percentile: resampling adds the bias of the error a second time, and reflection takes it off.
+    The error is a length, the sum over bins of |gap|, which noise makes longer: near 0 all bootstrap replicates lie
+    above the value, percentile intervals too high, and reflected ones end at the value. But each gap is a mean.
+    high: with the signs of the true gaps, whatever they are, the error is a mean of +-(correct - confidence), of which
+    the value is the largest over all signs; so it lies above the value only by the noise of a mean, at most
+    z sqrt(mean square / n).  low: the value less the length that noise alone exceeds in 2.5 % of resamples (triangle
+    inequality), not below 0.
     """
     confidence, correct = _confidence(probabilities, labels)
-    n = len(labels)
-    value = _weighted_gap(confidence, correct, bins)
+    n, tail = len(labels), (1 - CONFIDENCE) / 2
+    gaps = _measure_gaps(confidence, correct, bins)
     draws = (stream.integers(0, n, n) for _ in range(RESAMPLES))
-    replicates = np.array([_weighted_gap(confidence[draw], correct[draw], bins) for draw in draws])
-    low, high = 2 * value - np.quantile(replicates, [0.5 + CONFIDENCE / 2, 0.5 - CONFIDENCE / 2])
-    return {"low": max(0.0, min(float(low), value)), "high": max(float(high), value), "n": n}
+    noise = [np.abs(_measure_gaps(confidence[draw], correct[draw], bins) - gaps).sum() for draw in draws]
+    value = float(np.abs(gaps).sum())
+    standard_error = np.sqrt(np.square(correct - confidence).mean() / n)
+    return {
+        "low": max(0.0, value - float(np.quantile(noise, 1 - tail))),
+        "high": value + float(stats.norm.isf(tail) * standard_error),
+        "n": n,
+    }
 
 
 def count_confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -98,6 +109,6 @@ def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:
     return member
 
 
-def _weighted_gap(confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
-    gaps = np.bincount(_bin(confidence, bins), correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(confidence))
+def _measure_gaps(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.ndarray:
+    """Accuracy minus confidence of each bin, times its share of the samples: [bins]."""
+    return np.asarray(np.bincount(_bin(confidence, bins), correct - confidence, minlength=bins) / len(confidence))

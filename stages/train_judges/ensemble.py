@@ -18,7 +18,7 @@ class Ensemble(nn.Module):
     """The mean of the members' softmax (Lakshminarayanan et al. 2017), tempered (Guo et al. 2017).
 
     temperature: above 1 makes opinions less certain; 1 leaves them as they are.  class_names: in the order of the
-    labels.  confidence: the probability from which on the ensemble is said to see a class (`give_verdicts`).
+    labels.  confidence: the probability from which on the ensemble is said to see a class (`read_labels`).
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from stages.common.intervals import flatten, proportion
 from stages.corrupt_images.store import Severities
 from stages.train_classifiers.evaluation import calibration_error, calibration_interval, measure_accuracy
 from stages.train_judges.calibration import measure_surprise
-from stages.train_judges.verdicts import LABEL_CHANGED, VERDICTS, give_verdicts
+from stages.train_judges.verdicts import LABEL_CHANGED, READINGS, read_labels
 
 
 def measure_ensemble(
@@ -29,7 +29,7 @@ def measure_ensemble(
     """
     correct = calibrated.argmax(axis=1) == labels
     sure = calibrated.max(axis=1) >= confidence
-    verdicts = give_verdicts(calibrated, labels, confidence)
+    readings = read_labels(calibrated, labels, confidence)
     return {
         "accuracy": proportion(correct),
         "accuracy_on_corrupted": proportion(correct[~severities.clean]),
@@ -42,5 +42,5 @@ def measure_ensemble(
         "calibration_error_untempered": calibration_error(raw, labels),
         "sure_share": proportion(sure),
         "sure_accuracy": proportion(correct[sure]),
-        "false_verdict_share": proportion(verdicts == VERDICTS.index(LABEL_CHANGED)),
+        "false_verdict_share": proportion(readings == READINGS.index(LABEL_CHANGED)),
     }

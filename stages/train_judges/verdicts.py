@@ -1,17 +1,19 @@
-"""What a judge says about an image that a classifier is claimed to fail on."""
+"""What a judge reads in an image, and the verdict on a claim that a classifier fails on it."""
 
 import numpy as np
 
-TRUE_FAILURE, LABEL_CHANGED, UNREADABLE = "true failure", "label changed", "unreadable"
-VERDICTS = (TRUE_FAILURE, LABEL_CHANGED, UNREADABLE)
+LABEL_KEPT, LABEL_CHANGED, UNREADABLE = "label kept", "label changed", "unreadable"
+READINGS = (LABEL_KEPT, LABEL_CHANGED, UNREADABLE)
+TRUE_FAILURE, STILL_RIGHT = "true failure", "still right"
+VERDICTS = (TRUE_FAILURE, LABEL_CHANGED, UNREADABLE, STILL_RIGHT)  # the first three in the order of READINGS
 
 
-def give_verdicts(probabilities: np.ndarray, true_class: np.ndarray, confidence: float) -> np.ndarray:
-    """The verdict on each claimed failure, as indices into VERDICTS: int64 [N].
+def read_labels(probabilities: np.ndarray, true_class: np.ndarray, confidence: float) -> np.ndarray:
+    """What the judge reads in each image, whatever the classifier says, as indices into READINGS: int64 [N].
 
     probabilities: [N, classes], the judge's calibrated opinion.  true_class: [N], the class that was meant.
-    True failure: the judge sees the meant class with at least this confidence, so the image is right and the
-    classifier wrong.  Label changed: it sees another class with at least this confidence.  Unreadable: neither.
+    Label kept: the judge sees the meant class with at least this confidence.  Label changed: it sees another class with
+    at least this confidence.  Unreadable: neither.
     Raises ValueError unless 0.5 < confidence < 1: below, two classes could be seen at once.
     """
     if not 0.5 < confidence < 1:
@@ -20,7 +22,21 @@ def give_verdicts(probabilities: np.ndarray, true_class: np.ndarray, confidence:
     meant = probabilities[rows, true_class]
     others = probabilities.copy()
     others[rows, true_class] = -1
-    verdicts = np.full(len(probabilities), VERDICTS.index(UNREADABLE), np.int64)
-    verdicts[others.max(axis=1, initial=-1) >= confidence] = VERDICTS.index(LABEL_CHANGED)
-    verdicts[meant >= confidence] = VERDICTS.index(TRUE_FAILURE)
-    return verdicts
+    readings = np.full(len(probabilities), READINGS.index(UNREADABLE), np.int64)
+    readings[others.max(axis=1, initial=-1) >= confidence] = READINGS.index(LABEL_CHANGED)
+    readings[meant >= confidence] = READINGS.index(LABEL_KEPT)
+    return readings
+
+
+def give_verdicts(
+    probabilities: np.ndarray, true_class: np.ndarray, predicted: np.ndarray, confidence: float
+) -> np.ndarray:
+    """The verdict on each claimed failure, as indices into VERDICTS: int64 [N].
+
+    predicted: [N], the classifier's most probable class; the rest as in `read_labels`.
+    Still right: the classifier says the meant class, so that nothing has failed yet, whatever the judge reads; this is
+    usual where its softmax stands at 0.50. Else the judge's reading decides. True failure: the label is kept, so the
+    image is right and the classifier wrong. Label changed and unreadable: as the judge reads it.
+    """
+    readings = read_labels(probabilities, true_class, confidence)
+    return np.where(predicted == true_class, VERDICTS.index(STILL_RIGHT), readings)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.common.intervals import decide
 from stages.validate_externally.conditions import CORRUPTED
 from stages.validate_externally.measures import DISTANCE, MEASURES
 from stages.validate_externally.rank_correlation import (
@@ -74,9 +75,9 @@ def summarize_correlations(correlations: pd.DataFrame, bar: float) -> dict[str, 
     kinds = {"": "", "_by_samples": "sample_", "_small_sample": "small_sample_"}
     metrics: dict[str, Any] = {f"external_validity{suffix}": _pick(headline, kind) for suffix, kind in kinds.items()}
     metrics["bar"] = bar
-    metrics["verdict"] = _judge(headline, bar)
+    metrics["verdict"] = decide(headline, bar)
     metrics["verdicts"] = {
-        measure: _judge(find_correlation(correlations, "spearman", measure, CORRUPTED), bar) for measure in MEASURES
+        measure: decide(find_correlation(correlations, "spearman", measure, CORRUPTED), bar) for measure in MEASURES
     }
     for name in COEFFICIENTS:
         rows = {measure: find_correlation(correlations, name, measure, CORRUPTED) for measure in MEASURES}
@@ -90,10 +91,6 @@ def find_correlation(correlations: pd.DataFrame, coefficient: str, measure: str,
     chosen = (correlations[list(wanted)] == pd.Series(wanted)).all(axis=1)
     (row,) = correlations[chosen].to_dict("records")
     return {str(column): value for column, value in row.items()}
-
-
-def _judge(correlation: Mapping[str, Any], bar: float) -> str:
-    return "holds" if correlation["low"] >= bar else "fails" if correlation["high"] < bar else "not decided"
 
 
 def _values(estimates: Estimates, names: Sequence[str]) -> np.ndarray:

@@ -43,7 +43,7 @@ from stages.walk_corner_cases.starts import MEAN, choose_starts
 from stages.walk_corner_cases.summary import summarize_walks, tell_walks
 from stages.walk_corner_cases.table import (
     add_failures,
-    add_verdicts,
+    add_readings,
     choose_candidates,
     tabulate_starts,
 )
@@ -122,7 +122,7 @@ def main(
         class_names=class_names,
     )
     ends, failed = look(walks), look(stop_at_true_failures(measure, walks, failures))
-    corner_cases = add_verdicts(ends.table, judged.consult(ends.styles), ends.true_class, failures, ensemble.confidence)
+    corner_cases = add_readings(ends.table, judged.consult(ends.styles), ends.true_class, failures, ensemble.confidence)
     true_failures = add_failures(failed.table, failures.select(failures.found))
     start_table = tabulate_starts(starts, start_softmax, walks, skipped, class_names)
     from_mean, is_mean = corner_cases["start"] == MEAN, start_table["start"] == MEAN

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
 from stages.name_directions.names import shorten_name
-from stages.train_judges.verdicts import LABEL_CHANGED, TRUE_FAILURE, UNREADABLE
+from stages.train_judges.verdicts import LABEL_CHANGED, LABEL_KEPT, UNREADABLE
 
 MOST_ROWS = 60
 LETTERS = 8  # of a class name above an image
@@ -24,9 +24,9 @@ LEGEND_INCHES = 10.5  # width of the legend of figure 7 on one line
 LEAST_COLUMNS = 8  # of a sheet: no title is wider
 MOST_SHOWN = 10  # true failures of a class
 # Frames differ in line and in colour: neither print nor eye need tell colours apart.
-FRAMES = {TRUE_FAILURE: (WELL_COLOR, "-"), LABEL_CHANGED: ("#e08214", "--"), UNREADABLE: (GREY, ":")}
+FRAMES = {LABEL_KEPT: (WELL_COLOR, "-"), LABEL_CHANGED: ("#e08214", "--"), UNREADABLE: (GREY, ":")}
 MEANINGS = {
-    TRUE_FAILURE: "the judge sees the class",
+    LABEL_KEPT: "the judge sees the class",
     LABEL_CHANGED: "the judge sees another",
     UNREADABLE: "the judge is sure of none",
 }
@@ -36,13 +36,13 @@ MEANINGS = {
 class Cell:
     """One image [channels, H, W] uint8 of a sheet with the text above it.
 
-    verdict: what the frame around it stands for; empty: no frame.
+    reading: what the frame around it stands for; empty: no frame.
     """
 
     image: np.ndarray
     title: str
     color: str = BLACK
-    verdict: str = ""
+    reading: str = ""
 
 
 def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str, *, lines: int = 1) -> Figure:
@@ -68,9 +68,9 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str
             left = place * (width + gap)
             above = (left + width / 2, top - 1.5 - FRAME_PX)
             axes[0, 0].text(*above, cell.title, ha="center", va="bottom", fontsize=7, color=cell.color)
-            if cell.verdict:
+            if cell.reading:
                 corner = (left - 0.5 - FRAME_PX, top - 0.5 - FRAME_PX)
-                axes[0, 0].add_patch(_frame(cell.verdict, corner, width + 2 * FRAME_PX, height + 2 * FRAME_PX))
+                axes[0, 0].add_patch(_frame(cell.reading, corner, width + 2 * FRAME_PX, height + 2 * FRAME_PX))
     axes[0, 0].set_title(title, pad=9 * lines + 9)
     return figure
 
@@ -109,7 +109,7 @@ def draw_corner_cases(
 
     start_images: [S, channels, H, W], one per row of `starts`; corner_images: [M, ...], one per row of `corner_cases`.
     Titles give predicted class and shift in std; walks that never fell to 0.50 show their farthest image. Frames give
-    the judge's verdict.  ending: where the walks of the table end.  confidence: at which verdicts are given.
+    what the judge reads.  ending: where the walks of the table end.  confidence: from which on it sees a class.
     """
     rows = []
     for start, class_name, image in zip(starts.itertuples(), starts["class"], start_images, strict=True):
@@ -126,19 +126,19 @@ def draw_corner_cases(
             seen = tell_seen(str(case.predicted_class), str(case.rival_class), class_name)
             far = f"{seen}, {case.shift_std:.1f} std"
             text = far if case.reached else f"not by {case.shift_std:.0f} std"
-            verdict = str(case.verdict) if case.reached else ""
+            reading = str(case.reading) if case.reached else ""
             text += f"\n{_caption(case.name)}"
-            cells.append(Cell(corner_images[place], text, BLACK if case.reached else MIS_COLOR, verdict))
+            cells.append(Cell(corner_images[place], text, BLACK if case.reached else MIS_COLOR, reading))
         rows.append(cells)
     title = (
         f"mean style of each class, then {ending}\n"
         "titles: predicted class (the next one, if still right), shift, what the move does (?: not measured)\n"
-        f"red: never fell to 0.50; frames: the judge's verdict on the image, at confidence {confidence:g}"
+        f"red: never fell to 0.50; frames: what the judge reads in the image, at confidence {confidence:g}"
     )
     figure = draw_sheet(rows, list(starts["class"]), title, lines=2)
-    count = corner_cases["verdict"].value_counts()
-    frames = [_frame(verdict, (0, 0), 1, 1) for verdict in FRAMES]
-    labels = [f"{verdict}: {MEANINGS[verdict]} (n={count.get(verdict, 0)})" for verdict in FRAMES]
+    count = corner_cases["reading"].value_counts()
+    frames = [_frame(reading, (0, 0), 1, 1) for reading in FRAMES]
+    labels = [f"{reading}: {MEANINGS[reading]} (n={count.get(reading, 0)})" for reading in FRAMES]
     fits = figure.get_figwidth() >= LEGEND_INCHES
     figure.legend(frames, labels, loc="outside lower center", ncols=len(FRAMES) if fits else 1)
     return figure
@@ -190,8 +190,8 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
     return draw_sheet(rows, labels, title, lines=3)
 
 
-def _frame(verdict: str, corner: tuple[float, float], width: float, height: float) -> Rectangle:
-    color, line = FRAMES[verdict]
+def _frame(reading: str, corner: tuple[float, float], width: float, height: float) -> Rectangle:
+    color, line = FRAMES[reading]
     return Rectangle(corner, width, height, fill=False, edgecolor=color, linestyle=line, linewidth=1.6, clip_on=False)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stages.common.intervals import proportion
-from stages.train_judges.verdicts import VERDICTS
+from stages.train_judges.verdicts import READINGS
 from stages.walk_corner_cases.censoring import find_median
 from stages.walk_corner_cases.walks import LEVEL
 
@@ -16,13 +16,13 @@ LIMITS_STD = (5, 10, 20)
 def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: float) -> dict[str, Any]:
     """Figures of a set of walks and of the starts they came from.
 
-    corner_cases: as `add_verdicts` leaves it.
+    corner_cases: as `add_readings` leaves it.
     Shares are of all walks; a share within more stds than were tried is unknown (NaN). Unreached walks count as longer
     than all others in the median, which is infinite if they are the majority; so do walks without a true failure in
     the median shift of true failures.
     true_failure_walks: share of walks that meet a true failure.  true_failure_share: share of the walks at 0.50 for
-    which that very point is one.  verdicts: of the walks at 0.50, shares by what the judge sees there, whether or not
-    the classifier is wrong already.
+    which that very point is one, as in judge_failures (where images in bytes are not asked about).  readings: of the
+    walks at 0.50, shares by what the judge reads there, whether or not the classifier is wrong already.
     Walks share starts and networks, so the intervals, made for independent walks, are on the narrow side.
     """
     reached, distance = corner_cases["reached"].to_numpy(bool), corner_cases["shift_std"].to_numpy(float)
@@ -54,9 +54,9 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
     # The crossing is the first point tried: where it is a true failure, the two shifts are the same number.
     summary["true_failure_share"] = proportion((failure_distance == distance)[reached])
     at_level = corner_cases[reached]
-    summary["verdicts"] = _share_verdicts(at_level["verdict"])
-    summary["verdicts_by_class"] = {
-        name: _share_verdicts(at_level.loc[at_level["class"] == name, "verdict"]) for name in starts["class"].unique()
+    summary["readings"] = _share_readings(at_level["reading"])
+    summary["readings_by_class"] = {
+        name: _share_readings(at_level.loc[at_level["class"] == name, "reading"]) for name in starts["class"].unique()
     }
     return summary
 
@@ -66,8 +66,8 @@ def _estimate_median(name: str, distance: np.ndarray, reached: np.ndarray) -> di
     return {name: median, f"{name}_interval": {"low": low, "high": high, "n": len(distance)}}
 
 
-def _share_verdicts(verdicts: pd.Series) -> dict[str, Any]:
-    return {verdict.replace(" ", "_"): proportion((verdicts == verdict).to_numpy(bool)) for verdict in VERDICTS}
+def _share_readings(readings: pd.Series) -> dict[str, Any]:
+    return {reading.replace(" ", "_"): proportion((readings == reading).to_numpy(bool)) for reading in READINGS}
 
 
 def tell_walks(summary: dict[str, Any]) -> str:

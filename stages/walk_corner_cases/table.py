@@ -8,7 +8,7 @@ import pandas as pd
 from stages.common.errors import StageError
 from stages.name_directions.names import Names
 from stages.rank_dimensions.ranking import GLOBAL
-from stages.train_judges.verdicts import TRUE_FAILURE, VERDICTS, give_verdicts
+from stages.train_judges.verdicts import LABEL_KEPT, READINGS, read_labels
 from stages.train_stylegan2.generator import StyleLayer
 from stages.walk_corner_cases.censoring import find_median
 from stages.walk_corner_cases.starts import Starts
@@ -87,20 +87,20 @@ def tabulate_walks(
     )
 
 
-def add_verdicts(
+def add_readings(
     table: pd.DataFrame, opinion: np.ndarray, true_class: np.ndarray, failures: TrueFailures, confidence: float
 ) -> pd.DataFrame:
     """The table of walks that end at 0.50 with what the judge says there and with their first true failures.
 
-    opinion: [M, C], the judge's probabilities at the ends.  true_class: [M].  confidence: see `give_verdicts`.
-    verdict: on the image alone, missing where a walk did not reach 0.50; at 0.50 the classifier need not be wrong yet,
-    so that a verdict of true failure still waits for the classifier.  true_failure_*: missing where there is none.
+    opinion: [M, C], the judge's probabilities at the ends.  true_class: [M].  confidence: see `read_labels`.
+    reading: of the image alone, missing where a walk did not reach 0.50; no verdict, for at 0.50 the classifier is
+    mostly still right.  true_failure_*: missing where there is none.
     """
-    verdicts = np.array(VERDICTS, object)[give_verdicts(opinion, true_class, confidence)]
-    verdicts[~table["reached"].to_numpy(bool)] = None
+    readings = np.array(READINGS, object)[read_labels(opinion, true_class, confidence)]
+    readings[~table["reached"].to_numpy(bool)] = None
     return table.assign(
         judge_probability=opinion[np.arange(len(opinion)), true_class],
-        verdict=verdicts,
+        reading=readings,
         **_describe_failures(failures),
     )
 
@@ -108,7 +108,7 @@ def add_verdicts(
 def add_failures(table: pd.DataFrame, failures: TrueFailures) -> pd.DataFrame:
     """The table of walks that end at their first true failure with the same columns; failures: of these walks."""
     return table.assign(
-        judge_probability=failures.judge_probability, verdict=TRUE_FAILURE, **_describe_failures(failures)
+        judge_probability=failures.judge_probability, reading=LABEL_KEPT, **_describe_failures(failures)
     )
 
 

@@ -80,7 +80,7 @@ function judge(move, index, meant) {
   const seenProbability = formatProbability(opinion.judge[index][opinion.judge_class[index]]);
   const sees = `The judge sees ${seen} (${seenProbability})`;
   const verdict = move.verdicts[index];
-  if (verdict === "right") return `The classifier says ${said}, as meant. ${sees}.`;
+  if (verdict === "still right") return `The classifier says ${said}, as meant. ${sees}.`;
   return `The classifier says ${said} instead of ${names[meant]}. ${sees}: ${verdict}.`;
 }
 

@@ -11,6 +11,7 @@ from stages.compare_rankings.shifts import Outcome, measure_shifts, select_cell
 from stages.compare_rankings.summary import choose_best, summarize_comparison
 from stages.compare_rankings.tables import tabulate_cells, tabulate_methods
 from stages.compare_rankings.walks import CoarseWalks, collect_directions, walk_coarsely
+from stages.train_judges.verdicts import STILL_RIGHT, VERDICTS
 
 CPU = torch.device("cpu")
 
@@ -85,8 +86,9 @@ def test_walks_end_at_the_first_whole_std_beyond_the_crossing():
         np.zeros(2, int), moves, max_shift_std=10, confidence=0.8, on_end=ended.append,
     )  # fmt: skip
     np.testing.assert_array_equal(walks.reached_std, [[3, np.inf, 10], [4, np.inf, np.inf]])
-    # The judge's log-odds at s = -3 are 1, p = 0.73: neither class with 0.8. At s = -2.5 they are 1.5, p = 0.82.
-    np.testing.assert_array_equal(walks.verdict, [[2, -1, 0], [2, -1, -1]])
+    # The judge's log-odds at s = -3 are 1, p = 0.73: neither class with 0.8. At s = -2.5 they are 1.5, p = 0.82, but
+    # the classifier, at 0.50 for both, still says the first class: no failure.
+    np.testing.assert_array_equal(walks.verdict, [[2, -1, 3], [2, -1, -1]])
     assert sum(ended) == 6
 
 
@@ -114,7 +116,11 @@ def test_paired_differences_cancel_what_samples_share():
 
 def make_outcomes(means, samples=400):
     noise = np.random.default_rng(0).uniform(-0.05, 0.05, samples)
-    return {label: Outcome(mean + noise, mean + noise > 0.5, np.arange(samples) % 3) for label, mean in means.items()}
+    outcomes = {}
+    for label, mean in means.items():
+        correct, right = mean + noise > 0.5, VERDICTS.index(STILL_RIGHT)
+        outcomes[label] = Outcome(mean + noise, correct, np.where(correct, right, np.arange(samples) % 3))
+    return outcomes
 
 
 def test_the_best_is_compared_with_attfind_on_other_samples():

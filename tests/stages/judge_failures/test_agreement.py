@@ -10,8 +10,10 @@ from stages.common.errors import StageError
 from stages.judge_failures.agreement import main
 from stages.judge_failures.kappa import measure_kappa
 from stages.judge_failures.reviews import read_review, read_shown
+from stages.judge_failures.sheet import sign_sheet
 
-TRUE, CHANGED, NEITHER = "true failure", "label changed", "unreadable"
+KEPT, CHANGED, NEITHER = "label kept", "label changed", "unreadable"
+READ_AS = {KEPT: "3", CHANGED: "8", NEITHER: "unreadable"}
 
 
 def test_kappa_equals_its_textbook_value():
@@ -34,13 +36,15 @@ def test_kappa_of_equal_and_of_constant_raters():
 
 @pytest.fixture
 def failures(tmp_path):
-    """Twelve shown failures and one that was not; ids 1 to 4 true, 5 to 8 changed, 9 to 12 unreadable, by the judge."""
+    """Twelve shown failures and one that was not; ids 1 to 4 kept, 5 to 8 changed, 9 to 12 unreadable, by the judge."""
     table = pd.DataFrame(
         {
             "source": "population",
+            "index": range(13),
             "class": ["3"] * 13,
             "predicted_class": ["8"] * 6 + ["5"] * 7,
-            "verdict": [TRUE] * 4 + [CHANGED] * 4 + [NEITHER] * 5,
+            "judge_class": ["3"] * 4 + ["8"] * 9,
+            "reading": [KEPT] * 4 + [CHANGED] * 4 + [NEITHER] * 5,
             "review_id": [*range(1, 13), 0],
         }
     )
@@ -50,20 +54,19 @@ def failures(tmp_path):
 
 
 @pytest.fixture
-def write(tmp_path):
-    """A function that writes a form; verdicts, classes: id -> what the reviewer wrote."""
+def write(tmp_path, failures):
+    """A function that writes a form; classes: id -> what the reviewer wrote."""
+    sheet = sign_sheet(pd.read_csv(failures).query("review_id > 0"))
 
-    def write_form(name="anna", verdicts=None, classes=None, **columns):
+    def write_form(name="anna", classes=None, **columns):
         ids = list(range(1, 13))
         table = pd.DataFrame(
             {
                 "id": ids,
                 "sheet_row": 1,
                 "sheet_column": ids,
-                "meant_class": "3",
-                "classifier_class": ["8"] * 6 + ["5"] * 6,
+                "sheet": sheet,
                 "reviewer_class": [(classes or {}).get(number, "") for number in ids],
-                "reviewer_verdict": [(verdicts or {}).get(number, "") for number in ids],
             }
         ).assign(**columns)
         path = tmp_path / f"{name}.csv"
@@ -75,10 +78,10 @@ def write(tmp_path):
 
 def test_two_reviewers_against_the_judge_and_each_other(tmp_path, failures, write, hash_folder):
     judged = (
-        dict.fromkeys(range(1, 5), TRUE) | dict.fromkeys(range(5, 9), CHANGED) | dict.fromkeys(range(9, 13), NEITHER)
+        dict.fromkeys(range(1, 5), KEPT) | dict.fromkeys(range(5, 9), CHANGED) | dict.fromkeys(range(9, 13), NEITHER)
     )
-    like = write("anna", verdicts=judged)
-    # Ben writes classes only: 1 to 3 as meant, 4 as another, 5 to 8 as another, two blank, two unreadable.
+    like = write("anna", classes={number: READ_AS[reading] for number, reading in judged.items()})
+    # Ben: 1 to 3 as meant, 4 as another, 5 to 8 as another, two blank, two unreadable.
     ben = write(
         "ben",
         classes={1: "3", 2: "3", 3: "3", 4: "5", 5: "8", 6: "8", 7: "5", 8: "5", 9: "unreadable", 10: "Unreadable"},
@@ -93,7 +96,7 @@ def test_two_reviewers_against_the_judge_and_each_other(tmp_path, failures, writ
     # Judge 4, 4, 2 and Ben 3, 5, 2 of ten: chance .36, kappa (.9 - .36) / .64
     assert other["kappa"]["value"] == pytest.approx(0.84375)
     assert other["kappa"]["low"] <= other["kappa"]["value"] <= other["kappa"]["high"]
-    assert other["judge_right_on_true_failure"]["value"] == 0.75
+    assert other["judge_right_on_label_kept"]["value"] == 0.75
     assert other["judge_right_on_unreadable"]["n"] == 2
     assert result["between_reviewers"]["anna and ben"]["kappa"]["value"] == pytest.approx(0.84375)
     counts = pd.read_csv(tmp_path / "out" / "agreement.csv")
@@ -102,14 +105,14 @@ def test_two_reviewers_against_the_judge_and_each_other(tmp_path, failures, writ
         ("ben", "judge"): 10,
         ("anna", "ben"): 10,
     }
-    own = counts[(counts["first"] == "ben") & (counts["first_verdict"] == CHANGED) & (counts["second_verdict"] == TRUE)]
+    own = counts[(counts["first"] == "ben") & (counts["first_reading"] == CHANGED) & (counts["second_reading"] == KEPT)]
     assert own["n"].tolist() == [1]
     main([like, ben], failures, tmp_path / "again", seed=1)
     assert hash_folder(tmp_path / "out") == hash_folder(tmp_path / "again")
 
 
 def test_a_reviewer_with_one_word_for_all_has_no_kappa_and_no_crash(tmp_path, failures, write):
-    main([write(verdicts={1: TRUE, 2: TRUE})], failures, tmp_path / "out", seed=1)
+    main([write(classes={1: "3", 2: "3"})], failures, tmp_path / "out", seed=1)
     entry = json.loads((tmp_path / "out" / "agreement.json").read_text())["with_judge"]["anna"]
     assert entry["kappa"] == {"value": None, "low": None, "high": None, "n": 2}
     assert entry["agreement"]["value"] == 1
@@ -117,24 +120,28 @@ def test_a_reviewer_with_one_word_for_all_has_no_kappa_and_no_crash(tmp_path, fa
 
 
 def test_words_are_read_without_regard_to_case_spaces_and_a_mark_before_the_header(tmp_path, failures, write):
-    path = write(verdicts={1: " True Failure ", 5: "LABEL CHANGED"}, classes={5: " 8 "})
+    path = write(classes={1: " 3", 5: " 8 ", 6: " UNREADABLE"})
     path.write_text("\ufeff" + path.read_text(encoding="utf-8"), encoding="utf-8")
     review = read_review(path, read_shown(failures))
-    assert review.verdicts.to_dict() == {"1": TRUE, "5": CHANGED}
-    assert review.blank == 10
+    assert review.readings.to_dict() == {"1": KEPT, "5": CHANGED, "6": NEITHER}
+    assert review.blank == 9
 
 
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"verdicts": {3: "wrong"}}, r"anna\.csv: row 4: reviewer_verdict: got 'wrong'; allowed: true failure, label"),
-        ({"classes": {3: "cat"}}, r"row 4: reviewer_class: got 'cat'; allowed: 3, 5, 8, unreadable, or nothing"),
-        ({"classes": {2: "8"}, "verdicts": {2: TRUE}}, r"row 3: reviewer_verdict 'true failure' contradicts .* '8'"),
+        (
+            {"classes": {3: "cat"}},
+            r"anna\.csv: row 4: reviewer_class: got 'cat'; allowed: 3, 5, 8, unreadable",
+        ),
         ({"id": [*range(1, 12), 99]}, r"row 13: id: got '99'; allowed: 1 to 12"),
         ({"id": [*range(1, 12), 0]}, r"row 13: id: got '0'; allowed: 1 to 12"),
         ({"id": [*range(1, 12), 11]}, r"row 13: id: got 11 a second time; allowed: each id once"),
-        ({"meant_class": "4"}, r"row 2: id 1 is a 4 that the classifier calls 8, among these failures it is a 3"),
-        ({}, r"none of its 12 rows is filled in; write into reviewer_verdict or reviewer_class"),
+        (
+            {"sheet": "01234567"},
+            r"row 2: sheet: got '01234567', these failures were shown on sheet [0-9a-f]{8}",
+        ),
+        ({}, r"none of its 12 rows is filled in; write into reviewer_class"),
     ],
 )
 def test_mistakes_on_a_form_are_named_with_their_row(failures, write, form, message):
@@ -144,22 +151,34 @@ def test_mistakes_on_a_form_are_named_with_their_row(failures, write, form, mess
 
 def test_files_that_are_no_forms_are_named(tmp_path, failures, write):
     shown = read_shown(failures)
-    path = write(verdicts={1: TRUE})
-    pd.read_csv(path).drop(columns="reviewer_verdict").to_csv(tmp_path / "few.csv", index=False)
+    path = write(classes={1: "3"})
+    pd.read_csv(path).drop(columns="reviewer_class").to_csv(tmp_path / "few.csv", index=False)
     pd.read_csv(path).head(0).to_csv(tmp_path / "rowless.csv", index=False)
     (tmp_path / "empty.csv").write_text("")
     for name, message in {
         "nowhere": "missing; use a copy of review.csv",
-        "few": "lacks the columns reviewer_verdict",
+        "few": "lacks the columns reviewer_class",
         "rowless": "holds no row",
         "empty": "no table separated by commas",
     }.items():
         with pytest.raises(StageError, match=rf"{name}\.csv: {message}"):
             read_review(tmp_path / f"{name}.csv", shown)
-    with pytest.raises(StageError, match=r"anna\.csv: lacks the columns review_id, class, predicted_class, verdict"):
+    with pytest.raises(
+        StageError,
+        match=r"anna\.csv: lacks the columns review_id, source, index, class, predicted_class, judge",
+    ):
         read_shown(path)
     (tmp_path / "b").mkdir()
     twin = path.rename(tmp_path / "b" / "anna.csv")
     with pytest.raises(StageError, match="a second review named 'anna'; rename one"):
-        main([write(verdicts={1: TRUE}), twin], failures, tmp_path / "out", seed=1)
+        main([write(classes={1: "3"}), twin], failures, tmp_path / "out", seed=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_sheet_is_known_again_from_the_file_and_changes_with_what_it_shows(failures):
+    table = pd.read_csv(failures).query("review_id > 0")
+    assert sign_sheet(table) == sign_sheet(read_shown(failures)) == sign_sheet(table[::-1])
+    for column, value in (("index", 99), ("class", "4"), ("predicted_class", "4")):
+        changed = table.astype({column: object})
+        changed.iloc[0, changed.columns.get_loc(column)] = value
+        assert sign_sheet(changed) != sign_sheet(table), column

@@ -15,7 +15,7 @@ from stages.judge_failures.__main__ import main
 from stages.judge_failures.agreement import main as agreement
 from stages.rank_dimensions.networks import load_networks
 from stages.train_judges.ensemble import ask, load_ensemble
-from stages.train_judges.verdicts import VERDICTS, give_verdicts
+from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 
 SECTION = {"seed": 1, "far_out_percentile": 95.0, "contact_sheet_samples": 8, "batch_size": 64}
 CPU = torch.device("cpu")
@@ -95,9 +95,17 @@ def test_every_claimed_failure_has_the_verdict_that_a_slow_twin_gives(
             assert entry[f"{name}_probability"] == pytest.approx(opinion[label], rel=1e-3, abs=1e-5)
             assert entry[f"{name}_confidence"] == pytest.approx(opinion.max(), rel=1e-3)
             if name == "judge" and np.abs(opinion - 0.6).min() > 1e-4:
-                (verdict,) = give_verdicts(opinion[None], np.array([label]), 0.6)
+                (reading,) = read_labels(opinion[None], np.array([label]), 0.6)
+                assert entry["reading"] == READINGS[reading]
+                said = np.array([int(entry["predicted_class"])])
+                (verdict,) = give_verdicts(opinion[None], np.array([label]), said, 0.6)
                 assert entry["verdict"] == VERDICTS[verdict]
+                if entry["verdict"] == "true failure":
+                    assert opinion[label] >= 0.6
+                    assert softmax.argmax() != label
     assert (table["predicted_class"] != table["class"])[table["source"] == "population"].all()
+    assert ((table["verdict"] == "still right") == (table["predicted_class"] == table["class"])).all()
+    assert (table["verdict"] == "still right").any(), "else this tests too little"
 
 
 def test_walks_are_told_for_corner_cases_alone(out, corner_cases):
@@ -107,7 +115,8 @@ def test_walks_are_told_for_corner_cases_alone(out, corner_cases):
     np.testing.assert_allclose(
         own[columns].to_numpy(float), walks[columns].iloc[own["index"]].to_numpy(float), rtol=1e-5
     )
-    assert table.loc[table["source"] == "population", columns].isna().all(axis=None)
+    assert list(own["name"].fillna("")) == list(walks["name"].fillna("").iloc[own["index"]])
+    assert table.loc[table["source"] == "population", [*columns, "name"]].isna().all(axis=None)
     directions = pd.read_csv(out / "directions.csv")
     assert directions["walks"].sum() == len(walks)
     assert directions["reached"].sum() == len(own)
@@ -125,13 +134,14 @@ def test_the_true_failures_of_the_search_are_shown_to_the_auditor(out, corner_ca
     confirmed = metrics["confirmed_true_failure_share"]
     assert confirmed["n"] == len(rows)
     assert confirmed["value"] == pytest.approx((table["auditor_class"] == table["class"]).mean(), rel=1e-5)
-    assert metrics["confirmed_true_failure_bar_met"] == (confirmed["value"] >= 0.9)
+    assert metrics["confirmed_true_failure_point_meets_bar"] == (confirmed["value"] >= 0.9)
+    assert (metrics["confirmed_true_failure_verdict"] == "holds") == (confirmed["low"] >= 0.9)
 
 
 def test_metrics_equal_a_recount_of_the_tables(out, population):
     table, metrics = read_table(out / "failures.csv"), json.loads((out / "metrics.json").read_text())
     assert metrics["claimed_failures"] == len(table)
-    for verdict, key in zip(VERDICTS, ("true_failure", "label_changed", "unreadable"), strict=True):
+    for verdict, key in zip(VERDICTS, ("true_failure", "label_changed", "unreadable", "still_right"), strict=True):
         share = metrics[f"{key}_share"]
         assert share["value"] == pytest.approx((table["verdict"] == verdict).mean(), rel=1e-5)
         assert share["low"] <= share["value"] <= share["high"]
@@ -158,7 +168,7 @@ def test_without_true_failures_the_stage_goes_on(run, tmp_path, corner_cases):
     out = run(corner_cases=folder)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["confirmed_true_failure_share"] == {"value": None, "low": None, "high": None, "n": 0}
-    assert metrics["confirmed_true_failure_bar_met"] is None
+    assert metrics["confirmed_true_failure_point_meets_bar"] is None
     assert len(read_table(out / "true_failures.csv")) == 0
 
 
@@ -169,7 +179,7 @@ def test_sheets_and_form_fit_together_and_a_review_that_repeats_the_judge_agrees
     assert contact["verdict"].value_counts().max() <= 8
     assert list(form["id"]) == [str(number) for number in range(1, len(form) + 1)]
     shown = table[table["review_id"] > 0].sort_values("review_id")
-    form["reviewer_verdict"] = shown["verdict"].to_numpy()
+    form["reviewer_class"] = shown["judge_class"].where(shown["reading"] != "unreadable", "unreadable").to_numpy()
     form.to_csv(tmp_path / "judge_again.csv", index=False)
     agreement([tmp_path / "judge_again.csv"], out / "failures.csv", tmp_path / "agreement", seed=1)
     result = json.loads((tmp_path / "agreement" / "agreement.json").read_text())["with_judge"]["judge_again"]

@@ -14,7 +14,7 @@ from stages.judge_failures.summary import share_confirmed, summarize_failures, t
 from stages.judge_failures.table import tabulate_claims, tabulate_directions, tabulate_verdicts
 
 NAMES = ["cat", "dog", "owl"]
-TRUE, CHANGED, NEITHER = "true failure", "label changed", "unreadable"
+TRUE, CHANGED, NEITHER, RIGHT = "true failure", "label changed", "unreadable", "still right"
 
 
 def claim(source, true_class, styles=None):
@@ -73,37 +73,38 @@ def test_networks_see_stored_images_in_unit_range():
 
 def test_a_row_says_what_each_network_sees():
     said = {
-        "classifier": np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]),
-        "judge": np.array([[0.9, 0.05, 0.05], [0.05, 0.05, 0.9]]),
-        "auditor": np.array([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]]),
+        "classifier": np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.2, 0.3, 0.5]]),
+        "judge": np.array([[0.9, 0.05, 0.05], [0.9, 0.05, 0.05], [0.05, 0.05, 0.9]]),
+        "auditor": np.array([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6], [0.2, 0.2, 0.6]]),
     }
-    table = tabulate_claims(claim(POPULATION, [0, 0]), said, NAMES, 0.8)
-    assert list(table["class"]) == ["cat", "cat"]
-    assert list(table["predicted_class"]) == ["dog", "cat"]
-    assert list(table["rival_class"]) == ["dog", "dog"]
-    assert list(table["misclassified"]) == [True, False]
-    assert list(table["classifier_probability"]) == [0.1, 0.5]
-    assert list(table["judge_class"]) == ["cat", "owl"]
-    assert list(table["judge_probability"]) == [0.9, 0.05]
-    assert list(table["judge_confidence"]) == [0.9, 0.9]
-    assert list(table["verdict"]) == [TRUE, CHANGED]
-    assert list(table["auditor_class"]) == ["cat", "owl"]
-    assert list(table["auditor_confirms"]) == [True, False]
+    table = tabulate_claims(claim(POPULATION, [0, 0, 0]), said, NAMES, 0.8)
+    assert list(table["class"]) == ["cat"] * 3
+    assert list(table["predicted_class"]) == ["dog", "cat", "owl"]
+    assert list(table["rival_class"]) == ["dog", "dog", "owl"]
+    assert list(table["misclassified"]) == [True, False, True]
+    assert list(table["classifier_probability"]) == [0.1, 0.5, 0.2]
+    assert list(table["judge_class"]) == ["cat", "cat", "owl"]
+    assert list(table["judge_probability"]) == [0.9, 0.9, 0.05]
+    assert list(table["judge_confidence"]) == [0.9, 0.9, 0.9]
+    assert list(table["reading"]) == ["label kept", "label kept", CHANGED]
+    assert list(table["verdict"]) == [TRUE, RIGHT, CHANGED]
+    assert list(table["auditor_class"]) == ["cat", "owl", "owl"]
+    assert list(table["auditor_confirms"]) == [True, False, False]
     assert said["classifier"][0, 0] == 0.1, "the opinions are left as they were"
 
 
 def test_verdict_shares_are_counted_per_source_and_class():
-    rows = pd.DataFrame({"class": ["cat", "cat", "dog", "dog"], "verdict": [TRUE, CHANGED, TRUE, TRUE]})
+    rows = pd.DataFrame({"class": ["cat", "cat", "dog", "dog"], "verdict": [TRUE, CHANGED, TRUE, RIGHT]})
     table = tabulate_verdicts({"all": rows, "one": rows[:1], "none": rows[:0]}, NAMES).set_index(
         ["source", "class", "verdict"]
     )
-    assert len(table) == 3 * 4 * 3
-    assert table.loc[("all", "all", TRUE), ["value", "n"]].tolist() == [0.75, 4]
+    assert len(table) == 3 * 4 * 4
+    assert table.loc[("all", "all", TRUE), ["value", "n"]].tolist() == [0.5, 4], "what is still right counts among all"
     assert table.loc[("all", "cat", CHANGED), ["value", "n"]].tolist() == [0.5, 2]
     assert table.loc[("one", "all", TRUE), ["value", "high"]].tolist() == [1, 1]
     assert table.loc[("none", "all", TRUE), "n"] == 0
     assert np.isnan(table.loc[("none", "all", TRUE), "value"])
-    sums = table["value"].groupby(level=[0, 1]).sum(min_count=3)
+    sums = table["value"].groupby(level=[0, 1]).sum(min_count=4)
     np.testing.assert_allclose(sums.dropna(), 1)
 
 
@@ -156,7 +157,7 @@ def test_far_out_means_farther_or_less_real_than_nearly_all_of_the_class():
 def make_failures():
     random = np.random.default_rng(0)
     count = 300
-    verdict = random.choice([TRUE, CHANGED, NEITHER], count, p=[0.6, 0.3, 0.1])
+    verdict = random.choice([TRUE, CHANGED, NEITHER, RIGHT], count, p=[0.5, 0.3, 0.1, 0.1])
     return pd.DataFrame(
         {
             "source": np.where(np.arange(count) < 270, POPULATION, CORNER_CASE),
@@ -164,7 +165,8 @@ def make_failures():
             "class": random.choice(NAMES, count),
             "predicted_class": random.choice(NAMES, count),
             "verdict": verdict,
-            "misclassified": True,
+            "misclassified": verdict != RIGHT,
+            "reading": np.where(np.isin(verdict, [TRUE, RIGHT]), "label kept", verdict),
             "auditor_confirms": random.random(count) < 0.7,
             "auditor_probability": random.random(count),
             "far_out_in_s": random.random(count) < 0.2,
@@ -191,7 +193,11 @@ def test_the_summary_is_a_recount_of_the_table():
     assert summary["population"]["confirmed_true_failure_share"]["value"] == pytest.approx(
         failures["auditor_confirms"][own].mean()
     )
-    assert summary["confirmed_true_failure_bar_met"] is False
+    assert summary["confirmed_true_failure_point_meets_bar"] is False
+    kept = failures["verdict"].isin([TRUE, RIGHT])
+    assert summary["label_kept_share"]["value"] == pytest.approx(kept.mean())
+    assert summary["still_right_share"]["value"] == pytest.approx((failures["verdict"] == RIGHT).mean())
+    assert 0 < summary["still_right_share"]["value"] < 0.5
     assert summary["true_failure_search"]["found"] == 20
     shares = summary["per_class"]["owl"]
     assert sum(share["value"] for share in shares.values()) == pytest.approx(1)
@@ -203,12 +209,25 @@ def test_without_true_failures_nothing_is_confirmed_and_nothing_breaks():
     summary = summarize_failures(failures, failures[:0], NAMES, 0.8)
     assert summary["confirmed_true_failure_share"]["n"] == 0
     assert np.isnan(summary["confirmed_true_failure_share"]["value"])
-    assert summary["confirmed_true_failure_bar_met"] is None
+    assert summary["confirmed_true_failure_point_meets_bar"] is None
+    assert summary["confirmed_true_failure_verdict"] == "not decided"
     alarm = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
     text = tell_failures(summary | {"judge_false_alarm_share": alarm})
     assert "found 0 true failures, none for the auditor to confirm" in text
     assert "unknown" in text
     assert share_confirmed(failures[:0], 0.8)["strictly_confirmed_true_failure_share"]["n"] == 0
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "of", "meets", "verdict"),
+    [(60, 60, True, "holds"), (28, 30, True, "not decided"), (26, 30, False, "not decided"), (20, 30, False, "fails")],
+)
+def test_the_bar_on_confirmed_failures_is_decided_by_the_interval(confirmed, of, meets, verdict):
+    failures = make_failures()
+    found = failures.head(of).assign(auditor_confirms=np.arange(of) < confirmed)
+    summary = summarize_failures(failures, found, NAMES, 0.8)
+    assert summary["confirmed_true_failure_point_meets_bar"] is meets
+    assert summary["confirmed_true_failure_verdict"] == verdict
 
 
 def test_a_balanced_draw_takes_alike_from_all_sources_as_far_as_they_reach():
@@ -234,9 +253,8 @@ def test_the_form_names_each_shown_image_once_and_hides_the_verdict():
     form = tabulate_review(failures.assign(review_id=numbers))
     assert list(form["id"]) == list(range(1, count + 1))
     assert form[["sheet_row", "sheet_column"]].to_numpy().tolist()[10] == [2, 1]
-    assert not {"verdict", "judge_class", "source"} & set(form.columns)
-    assert (form[["reviewer_verdict", "reviewer_class"]] == "").all(axis=None)
+    assert list(form.columns) == ["id", "sheet_row", "sheet_column", "sheet", "reviewer_class"], "nothing gives it away"
+    assert (form["reviewer_class"] == "").all()
     rows = np.argsort(numbers, kind="stable")[-count:]
-    assert list(form["meant_class"]) == list(failures["class"].iloc[rows])
     verdicts = failures["verdict"].iloc[rows].to_numpy()
     assert len(set(verdicts[:10])) > 1, "the order mixes the verdicts"

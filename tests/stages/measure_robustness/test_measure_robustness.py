@@ -14,9 +14,10 @@ from stages.common.errors import StageError
 from stages.measure_robustness.__main__ import main
 from stages.measure_robustness.slopes import difference_starts
 from stages.measure_robustness.std_space import StdSpace
+from stages.name_directions.names import read_names
 from stages.rank_dimensions.networks import load_networks
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
-from stages.train_judges.verdicts import VERDICTS, give_verdicts
+from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 
 SECTION = {
     "seed": 1,
@@ -30,7 +31,8 @@ SECTION = {
     "most_dimensions": 4,
     "batch_size": 64,
 }
-WORDS = {"class": str, "start": str, "predicted_class": str, "verdict": str, "beyond_verdict": str, "set_verdict": str}
+SAID = [f"{place}{word}" for place in ("", "beyond_", "single_", "set_") for word in ("reading", "verdict")]
+WORDS = dict.fromkeys(["class", "start", "predicted_class", "beyond_predicted_class", *SAID], str)
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +112,16 @@ def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, 
         far = np.sqrt(np.square(offset).sum(axis=1))
         known = arrived | (table["walked"] & table[distance].notna() & (kind != "single")).to_numpy(bool)
         np.testing.assert_allclose(far[known], table[distance][known].astype(float), rtol=2e-3, atol=1e-4)
-        verdicts = np.array(VERDICTS)[give_verdicts(opinion, truth, 0.8)]
-        column = "verdict" if kind == "joint" else f"{kind}_verdict"
+        predicted = softmax.argmax(axis=1)
+        words = {
+            "reading": np.array(READINGS)[read_labels(opinion, truth, 0.8)],
+            "verdict": np.array(VERDICTS)[give_verdicts(opinion, truth, predicted, 0.8)],
+        }
         shown = table[reached].to_numpy(bool)
-        np.testing.assert_array_equal(table[column][shown], verdicts[shown])
-        assert table[column][~shown].isna().all()
+        for word, expected in words.items():
+            column = word if kind == "joint" else f"{kind}_{word}"
+            np.testing.assert_array_equal(table[column][shown], expected[shown])
+            assert table[column][~shown].isna().all()
     still = ~table["walked"].to_numpy(bool)
     assert still.any(), "some samples must be in doubt, else this tests nothing"
     assert (table["distance_std"][still] == 0).all()
@@ -122,7 +129,7 @@ def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, 
     np.testing.assert_array_equal(read_array(out / "walks.zarr", "joint_s")[still], start[still])
 
 
-def test_each_kind_of_walk_moves_what_it_may(out, population):
+def test_each_kind_of_walk_moves_what_it_may(out, population, tiny_names):
     table, (styles, labels) = read_table(out), population
     std = styles.std(0, ddof=1, dtype=float)
     start = list_start_styles(table, styles, labels)
@@ -132,6 +139,12 @@ def test_each_kind_of_walk_moves_what_it_may(out, population):
     assert not moved["joint"][:, std == 0].any()
     np.testing.assert_array_equal(moved["single"].sum(axis=1), short)
     np.testing.assert_array_equal(moved["single"][short].argmax(axis=1), table["single_best_dimension"][short])
+    words = read_names(tiny_names)
+    direction = np.sign((read_array(out / "walks.zarr", "single_s") - start).sum(axis=1))
+    named = words.name_rows(table["class"][short], table["single_best_dimension"][short], direction[short])
+    assert list(table["single_best_name"][short].fillna("")) == named
+    assert any(named), "the tiny names must name some, else this tests nothing"
+    assert table["single_best_name"][~short].isna().all()
     searched = table["set_searched"].to_numpy(bool)
     np.testing.assert_array_equal(moved["set"][searched].sum(axis=1), table["set_size"][searched])
     assert table["set_size"][~searched].isna().all()
@@ -185,8 +198,12 @@ def test_metrics_equal_a_recount_of_the_table(out):
         assert walks["walks"] == len(part)
         assert walks["only_joint_reaches"]["value"] == pytest.approx((part["reached"] & ~part["single_reached"]).mean())
         ends = part[part["reached"]]
-        for key, column in (("joint", "verdict"), ("beyond", "beyond_verdict")):
-            shares = {verdict: (ends[column] == verdict).mean() for verdict in VERDICTS}
+        for key, place in (("joint", ""), ("beyond", "beyond_")):
+            shares = {verdict: (ends[f"{place}verdict"] == verdict).mean() for verdict in VERDICTS}
+            kept = ends[f"{place}reading"] == "label kept"
+            assert walks[key]["label_kept_share"]["value"] == pytest.approx(kept.mean())
+            wrong = ends[f"{place}predicted_class"] != ends["class"]
+            assert walks[key]["true_failure_share"]["value"] == pytest.approx((kept & wrong).mean())
             for verdict, share in shares.items():
                 assert walks[key][f"{verdict.replace(' ', '_')}_share"]["value"] == pytest.approx(share)
             assert sum(shares.values()) == pytest.approx(1)

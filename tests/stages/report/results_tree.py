@@ -57,7 +57,7 @@ class Numbers:
 def build_metrics() -> dict[str, dict[str, Any]]:
     """The content of every metrics.json, by its folder."""
     make = Numbers()
-    verdicts = ("true_failure_share", "label_changed_share", "unreadable_share")
+    verdicts = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
     opinion = ("accuracy", "accuracy_on_corrupted", "sure_share", "sure_accuracy", "false_verdict_share")
     curves = ("area", "random_area", "shift_area", "random_shift_area", "projection_area", "avoidable_area")
     tree: dict[str, dict[str, Any]] = {
@@ -94,7 +94,7 @@ def build_metrics() -> dict[str, dict[str, Any]]:
             | {"reached_within_20_std": None}
             | make.name("true_failure_walks")
             | {"median_shift_std": 12.5, "median_shift_std_interval": {"low": 9.4, "high": None, "n": 100}},
-            f"judge_failures/{name}": make.name(*verdicts, "confirmed_true_failure_share")
+            f"judge_failures/{name}": make.name(*verdicts, "judge_false_alarm_share", "confirmed_true_failure_share")
             | {"confidence": 0.8, "per_class": {label: make.name(*verdicts) for label in CLASSES}}
             | {source: make.name(*verdicts) for source in ("population", "corner_cases", "real_images")},
             f"measure_robustness/{name}": {
@@ -103,11 +103,13 @@ def build_metrics() -> dict[str, dict[str, Any]]:
                     "median_distance_std",
                 ),
                 "from_samples": {
-                    "joint": make.name("median_std", "true_failure_share"),
-                    "single": make.name("median_std"),
+                    "joint": make.name("median_std", "label_kept_share", "true_failure_share"),
+                    "beyond": make.name("misclassified", "true_failure_share"),
+                    "single": make.name("median_std", "label_kept_share"),
                     "top": make.name("median_std"),
                     "set": make.name("median_std", "median_size"),
                 },
+                "from_means": {kind: make.name("median_std") for kind in ("joint", "single", "set")},
             },
         }  # fmt: skip
     return tree

@@ -109,7 +109,7 @@ def test_verdicts_are_right_true_failure_label_changed_or_unreadable():
     )
     (entry,) = content["classifiers"]["one"][0]
     assert content["classifiers"]["one"][1] == []
-    assert entry["verdicts"] == ["right", "true failure", "unreadable", "label changed"]
+    assert entry["verdicts"] == ["still right", "true failure", "unreadable", "label changed"]
     assert entry["predicted"] == [0, 1, 1, 1]
     assert entry["probabilities"][3] == [0.1235, 0.8765]
     assert (entry["name"], entry["crossing_std"], entry["in_doubt_at_start"]) == ("fainter", 0.8123, False)

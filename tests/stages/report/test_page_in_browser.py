@@ -128,7 +128,7 @@ def test_the_slider_changes_image_bars_and_words(open_page):
             )
         verdict = page.locator("#verdict").text_content()
         expected = move["verdicts"][index]
-        assert (", as meant" if expected == "right" else f": {expected}.") in verdict
+        assert (", as meant" if expected == "still right" else f": {expected}.") in verdict
         assert slider.get_attribute("aria-valuetext") == f"{data['shifts_std'][index]:g} std"
         assert verdict in frame.get_attribute("aria-label")
     assert seen[0] != seen[last]

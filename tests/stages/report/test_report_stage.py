@@ -88,8 +88,9 @@ def test_metrics_stand_in_the_page_exactly_as_in_the_files(outline, results):
 
 def test_every_estimate_that_a_section_shows_is_the_one_of_the_file(outline):
     metrics = build_metrics()
+    shares = ("true_failure_share", "still_right_share", "judge_false_alarm_share", "confirmed_true_failure_share")
     shown = {
-        "judge_failures/second": ("true_failure_share", "confirmed_true_failure_share"),
+        "judge_failures/second": shares,
         "train_classifiers/first": ("corrupted_test_accuracy",),
         "rank_dimensions/first": ("population_accuracy",),
         "compare_rankings/first": ("unmoved_accuracy",),
@@ -105,6 +106,18 @@ def test_every_estimate_that_a_section_shows_is_the_one_of_the_file(outline):
     assert "12.5 [9.4, ?], n = 100" in outline.text
     # No walk went 20 std far, so that share has no number.
     assert "no walk went as far" in outline.text
+
+
+def test_joint_walks_are_told_to_fail_where_they_go_on_and_not_at_half(outline):
+    walks = build_metrics()["measure_robustness/first"]["from_samples"]
+    text = re.sub(r"\s+", " ", outline.text)
+    at_half, farther = walks["joint"], walks["beyond"]
+    assert f"{at_half['true_failure_share']['value']:.3f} [" not in text
+    for words, held in (
+        ("joint walks gone on for 1 std: true failures", farther["true_failure_share"]),
+        ("images at 0.50 that the judge still reads as their class", at_half["label_kept_share"]),
+    ):
+        assert f"{words} {held['value']:.3f} [{held['low']:.3f}," in text, words
 
 
 def test_a_black_box_is_called_one_and_what_was_not_measured_is_said(outline, changed, run):

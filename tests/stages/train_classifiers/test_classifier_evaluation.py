@@ -66,7 +66,20 @@ def test_interval_covers_the_error_of_an_overconfident_classifier():
     assert interval["high"] - interval["low"] < 0.1
     assert interval["n"] == 2000
     calibrated = calibration_interval(probabilities, labels, np.random.default_rng(4))
-    assert 0 <= calibrated["low"] <= calibration_error(probabilities, labels) <= calibrated["high"]
+    assert 0 <= calibrated["low"] <= calibration_error(probabilities, labels) < calibrated["high"]
+
+
+@pytest.mark.parametrize("overconfidence", [0.0, 0.01, 0.1])
+def test_interval_covers_the_error_as_often_as_it_says_also_near_0(overconfidence):
+    """Two classes; the first has probability c, and is right with c - overconfidence: the error is known."""
+    random, samples, covered = np.random.default_rng(6), 300, []
+    for _ in range(120):
+        confidence = random.uniform(0.7, 1, samples)
+        labels = (random.random(samples) >= confidence - overconfidence).astype(int)
+        interval = calibration_interval(np.stack([confidence, 1 - confidence], axis=1), labels, random)
+        covered.append(interval["low"] <= overconfidence <= interval["high"])
+    assert np.mean(covered) >= 0.95
+    assert interval["high"] - interval["low"] < 0.2
 
 
 def test_confusion_counts_pairs():

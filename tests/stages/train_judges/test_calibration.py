@@ -11,7 +11,17 @@ from stages.common.errors import StageError
 from stages.train_classifiers.networks import Classifier
 from stages.train_judges.calibration import calibrate_across, fit_temperature, measure_surprise, temper
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, load_judge, save_ensemble
-from stages.train_judges.verdicts import LABEL_CHANGED, TRUE_FAILURE, UNREADABLE, VERDICTS, give_verdicts
+from stages.train_judges.verdicts import (
+    LABEL_CHANGED,
+    LABEL_KEPT,
+    READINGS,
+    STILL_RIGHT,
+    TRUE_FAILURE,
+    UNREADABLE,
+    VERDICTS,
+    give_verdicts,
+    read_labels,
+)
 
 CPU = torch.device("cpu")
 
@@ -59,10 +69,18 @@ def _find_halves(opinions: np.ndarray, tempered: np.ndarray) -> list[np.ndarray]
     return [low, ~low]
 
 
-def test_each_verdict_on_its_example():
+def test_each_reading_and_verdict_on_its_example():
     opinions = np.array([[0.85, 0.1, 0.05], [0.1, 0.85, 0.05], [0.6, 0.3, 0.1], [0.8, 0.2, 0.0], [0.2, 0.8, 0.0]])
-    verdicts = give_verdicts(opinions, np.zeros(5, np.int64), 0.8)
-    wanted = [TRUE_FAILURE, LABEL_CHANGED, UNREADABLE, TRUE_FAILURE, LABEL_CHANGED]
+    meant = np.zeros(5, np.int64)
+    wanted = [LABEL_KEPT, LABEL_CHANGED, UNREADABLE, LABEL_KEPT, LABEL_CHANGED]
+    assert [READINGS[reading] for reading in read_labels(opinions, meant, 0.8)] == wanted
+    verdicts = give_verdicts(opinions, meant, np.ones(5, np.int64), 0.8)
+    assert [VERDICTS[verdict] for verdict in verdicts] == [
+        TRUE_FAILURE if reading == LABEL_KEPT else reading for reading in wanted
+    ]
+    # Whatever the judge reads, nothing has failed while the classifier says what was meant.
+    verdicts = give_verdicts(opinions, meant, np.array([0, 0, 0, 1, 2]), 0.8)
+    wanted = [STILL_RIGHT, STILL_RIGHT, STILL_RIGHT, TRUE_FAILURE, LABEL_CHANGED]
     assert [VERDICTS[verdict] for verdict in verdicts] == wanted
     assert opinions[0, 0] == 0.85  # what was given is left as it was
 
@@ -75,16 +93,16 @@ def test_each_verdict_on_its_example():
 def test_a_class_is_seen_only_where_it_holds_the_confidence(weights, meant, confidence):
     opinion = np.array([weights]) / sum(weights)
     meant %= opinion.shape[1]
-    verdict = VERDICTS[give_verdicts(opinion, np.array([meant]), confidence)[0]]
+    reading = READINGS[read_labels(opinion, np.array([meant]), confidence)[0]]
     others = np.delete(opinion[0], meant)
-    assert (verdict == TRUE_FAILURE) == (opinion[0, meant] >= confidence)
-    assert (verdict == LABEL_CHANGED) == (others.max() >= confidence)
+    assert (reading == LABEL_KEPT) == (opinion[0, meant] >= confidence)
+    assert (reading == LABEL_CHANGED) == (others.max() >= confidence)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 1.0, 0.0])
 def test_a_confidence_at_which_two_classes_could_be_seen_is_refused(confidence):
     with pytest.raises(ValueError, match="is not between"):
-        give_verdicts(np.ones((1, 2)) / 2, np.zeros(1, np.int64), confidence)
+        give_verdicts(np.ones((1, 2)) / 2, np.zeros(1, np.int64), np.ones(1, np.int64), confidence)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.train_judges.verdicts import VERDICTS
+from stages.train_judges.verdicts import READINGS
 from stages.walk_corner_cases.figures import FRAMES, LETTERS, MOST_SHOWN, choose_nearest, tell_seen
 from stages.walk_corner_cases.probe import JudgedProbe, Probe
 from stages.walk_corner_cases.true_failures import (
@@ -221,9 +221,9 @@ def test_the_nearest_of_each_class_are_shown_in_the_order_of_classes():
     assert len(choose_nearest(table[:0], ["a", "b"])) == 0
 
 
-def test_each_verdict_has_a_frame_of_its_own():
-    assert set(FRAMES) == set(VERDICTS)
-    assert len({color for color, _ in FRAMES.values()}) == len({line for _, line in FRAMES.values()}) == len(VERDICTS)
+def test_each_reading_has_a_frame_of_its_own():
+    assert set(FRAMES) == set(READINGS)
+    assert len({color for color, _ in FRAMES.values()}) == len({line for _, line in FRAMES.values()}) == len(READINGS)
 
 
 def test_titles_name_the_class_that_is_seen_or_the_next_one_in_few_letters():

@@ -15,7 +15,7 @@ from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.ranking import read_ranking
 from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
-from stages.train_judges.verdicts import VERDICTS, give_verdicts
+from stages.train_judges.verdicts import READINGS, read_labels
 from stages.walk_corner_cases.__main__ import main
 
 SECTION = {
@@ -157,18 +157,18 @@ def test_metrics_equal_a_recount_of_the_table(default):
     assert metrics["true_failure_share"]["value"] == pytest.approx(at_once, rel=1e-4)
     assert metrics["true_failure_share"]["n"] == len(reached)
     assert metrics["true_failure_median_shift_std_interval"]["n"] == len(cases)
-    for verdict in ("true failure", "label changed", "unreadable"):
-        key = verdict.replace(" ", "_")
-        estimate = metrics["verdicts"][key]
-        assert estimate["value"] == pytest.approx((reached["verdict"] == verdict).mean(), rel=1e-4, abs=1e-9)
+    for reading in ("label kept", "label changed", "unreadable"):
+        key = reading.replace(" ", "_")
+        estimate = metrics["readings"][key]
+        assert estimate["value"] == pytest.approx((reached["reading"] == reading).mean(), rel=1e-4, abs=1e-9)
         assert estimate["low"] <= estimate["value"] <= estimate["high"]
-        for name, own in metrics["verdicts_by_class"].items():
-            verdicts = reached.loc[reached["class"] == name, "verdict"]
-            assert own[key]["n"] == len(verdicts)
+        for name, own in metrics["readings_by_class"].items():
+            readings = reached.loc[reached["class"] == name, "reading"]
+            assert own[key]["n"] == len(readings)
             assert own[key]["value"] == (
-                pytest.approx((verdicts == verdict).mean(), rel=1e-4) if len(verdicts) else None
+                pytest.approx((readings == reading).mean(), rel=1e-4) if len(readings) else None
             )
-    assert list(metrics["verdicts_by_class"]) == [str(index) for index in range(10)]
+    assert list(metrics["readings_by_class"]) == [str(index) for index in range(10)]
 
 
 def test_samples_asked_for_are_walked_beside_the_means(run, score, tiny_population):
@@ -302,9 +302,9 @@ def test_the_judge_is_asked_at_the_end_of_each_walk_and_rules_on_corner_cases(de
     _, judged = opinions(make_images(read_array(out / "corner_cases.zarr", "s")))
     labels = cases["class"].astype(int).to_numpy()
     np.testing.assert_allclose(cases["judge_probability"], judged[np.arange(len(labels)), labels], rtol=1e-3, atol=1e-5)
-    expected = np.array(VERDICTS)[give_verdicts(judged, labels, 0.8)]
-    assert list(cases["verdict"].notna()) == list(cases["reached"])
-    assert list(cases["verdict"][cases["reached"]]) == list(expected[cases["reached"]])
+    expected = np.array(READINGS)[read_labels(judged, labels, 0.8)]
+    assert list(cases["reading"].notna()) == list(cases["reached"])
+    assert list(cases["reading"][cases["reached"]]) == list(expected[cases["reached"]])
 
 
 def test_only_true_failures_may_be_kept(run, default, caplog):
@@ -318,7 +318,7 @@ def test_only_true_failures_may_be_kept(run, default, caplog):
     pd.testing.assert_series_equal(after["shift_std"], kept["true_failure_shift_std"], check_names=False)
     assert (after["predicted_class"] != after["class"]).all()
     assert (after["end_probability"] <= 0.5).all()
-    assert (after["verdict"] == "true failure").all()
+    assert (after["reading"] == "label kept").all()
     assert (every / "metrics.json").read_bytes() == (only / "metrics.json").read_bytes()
     assert list(read_array(only / "true_failures.zarr", "corner_case")) == list(range(len(kept)))
     for store in ("corner_cases.zarr", "true_failures.zarr"):
