@@ -76,6 +76,15 @@ def test_the_lines_that_bring_a_classifier_are_good_params(page: str, tmp_path: 
     assert len(added) <= 5, "a classifier is brought with at most five lines"
 
 
+def test_the_criteria_for_a_brought_classifier_are_good_params(tmp_path: Path) -> None:
+    blocks = re.findall(r"(?:^    .*\n)+", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    (block,) = [textwrap.dedent(block) for block in blocks if "    - id: mine" in block]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["acceptance"]["criteria"] += yaml.safe_load(block)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    check_params(tmp_path / "params.yaml")
+
+
 def test_the_default_run_is_in_git_with_its_figures() -> None:
     for name, stage in read_dag().items():
         assert Path("data", name).name == name
