@@ -1,5 +1,6 @@
 """README and CONTRIBUTING against the project: links lead somewhere, tables name what is there."""
 
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -93,6 +94,38 @@ def test_the_default_run_is_in_git_with_its_figures() -> None:
             continue
         assert list((ROOT / "data" / name).rglob("metrics.json")), f"no metrics of {name}"
         assert list((ROOT / "data" / name).rglob("figures/*.png")), f"no figures of {name}"
+
+
+CLOTHES = ROOT / "docs" / "fashion_mnist" / "metrics"
+CLOTHES_ROWS = {  # how a row of README's table of clothes starts -> stage, metric, digits
+    "accuracy on the clean test set": ("train_classifiers", "clean_test_accuracy", 3),
+    "accuracy on the corrupted test set": ("train_classifiers", "corrupted_test_accuracy", 3),
+    "accuracy on 10,000 generated images": ("rank_dimensions", "population_accuracy", 3),
+    "area under accuracy against distance": ("compute_curves", "area", 3),
+    "of the area lost": ("compute_curves", "avoidable_area", 3),
+    "true failures among claimed failures": ("judge_failures", "true_failure_share", 2),
+    "share of single-dimension walks": ("walk_corner_cases", "reached_within_5_std", 2),
+}
+
+
+def read_estimate(stage: str, name: str, key: str) -> dict[str, float]:
+    whole = (CLOTHES / stage / "metrics.json").is_file()
+    held = json.loads((CLOTHES / stage / ("" if whole else name) / "metrics.json").read_text(encoding="utf-8"))
+    held = held[name] if whole else held
+    return held[key] if isinstance(held[key], dict) else held[f"{key}_interval"] | {"value": held[key]}
+
+
+def test_the_numbers_of_clothes_are_those_of_the_metrics_in_git() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("### A second, harder example: clothes") : text.index("## Use")]
+    table = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(table) == len(CLOTHES_ROWS)
+    for row, (start, (stage, key, digits)) in zip(table, CLOTHES_ROWS.items(), strict=True):
+        assert row.startswith(f"| {start}")
+        for name, cell in zip(("clean", "corrupted"), row.split(" | ")[1:], strict=True):
+            found = read_estimate(stage, name, key)
+            value, low, high = (f"{found[part]:.{digits}f}" for part in ("value", "low", "high"))
+            assert cell.startswith(f"{value} [{low}, {high}]"), f"{start}, {name}"
 
 
 @pytest.mark.parametrize("classifier", ["clean", "corrupted"])
