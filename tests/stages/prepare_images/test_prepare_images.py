@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from PIL import Image
 from stages.common.arrays import read_attributes
 from stages.common.errors import StageError
 from stages.prepare_images.__main__ import main
+from stages.prepare_images.sources import FASHION_MNIST, IDX_SOURCES
 from stages.prepare_images.store import read_class_names, read_images, to_unit
+from tests.stages.prepare_images.idx_files import write_source
 
 PROJECT = Path(__file__).parents[3]
 SECTION = {
@@ -113,6 +116,33 @@ def test_folder_of_the_environment_is_read_and_nothing_is_downloaded(tmp_path, m
     with pytest.raises(StageError, match=r"nowhere/train-images-idx3-ubyte: missing"):
         main(out=tmp_path / "out", params=params, downloads=tmp_path / "downloads")
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_clothes_are_read_under_their_names(tmp_path, monkeypatch, write_params, packed):
+    stream = np.random.default_rng(2)
+    arrays = {
+        "train-images-idx3-ubyte": stream.integers(0, 256, (40, 28, 28), np.uint8),
+        "train-labels-idx1-ubyte": np.arange(40, dtype=np.uint8) % 10,
+        "t10k-images-idx3-ubyte": stream.integers(0, 256, (10, 28, 28), np.uint8),
+        "t10k-labels-idx1-ubyte": np.arange(10, dtype=np.uint8)[::-1],
+    }
+    toy = write_source(tmp_path / "idx", arrays, packed=packed)  # only the checksums are other ones
+    monkeypatch.setitem(IDX_SOURCES, "fashion-mnist", replace(FASHION_MNIST, md5_by_file=toy.md5_by_file))
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "idx"))
+    params = write_params({"prepare_images": SECTION | {"source": "fashion-mnist"}})
+    main(out=tmp_path / "out", params=params, downloads=tmp_path / "downloads")
+    clothes = [
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ]  # fmt: skip
+    assert read_class_names(tmp_path / "out" / "images.zarr") == clothes
+    test = read_images(tmp_path / "out" / "images.zarr", "test")
+    np.testing.assert_array_equal(test.labels, np.arange(10)[::-1])
+    np.testing.assert_array_equal(test.images[:, 0, 2:30, 2:30], arrays["t10k-images-idx3-ubyte"])
+    assert not test.images[:, :, :2].any()
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["train_images_per_class"] == dict.fromkeys(clothes, 4)
+    assert not (tmp_path / "downloads").exists()
 
 
 def save_classes(folder, classes=3, each=14):

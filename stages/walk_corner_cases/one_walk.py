@@ -1,0 +1,45 @@
+"""One walk, followed and drawn with a line each: for use from a notebook."""
+
+import torch
+from matplotlib import pyplot as plt  # not stages.common.figures, which would take the notebook's own look
+from matplotlib.figure import Figure
+
+from stages.rank_dimensions.scores import Classify, Synthesize
+from stages.walk_corner_cases.walks import LEVEL
+
+MOST_IMAGES = 11
+
+
+def trace_walk(
+    synthesize: Synthesize, classify: Classify, start: torch.Tensor, dimension: int, amounts: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is seen along one style dimension, without gradients.
+
+    start: [D], in raw style units.  dimension: which of the D is moved.  amounts: [K], what is added to it.
+    Returns the images [K, channels, H, W] in [0, 1] and the softmax [K, classes], both on the CPU.
+    """
+    styles = start.repeat(len(amounts), 1)
+    styles[:, dimension] += amounts
+    with torch.no_grad():
+        images = synthesize(styles)
+        return images.cpu(), classify(images).softmax(dim=1).cpu()
+
+
+def draw_walk(shift_std: torch.Tensor, images: torch.Tensor, probability: torch.Tensor, title: str = "") -> Figure:
+    """The softmax of the true class against the shift, and above it images of the way, each over its shift.
+
+    shift_std: [K], rising, K > 1.  images: [K, channels, H, W] in [0, 1].  probability: [K].
+    Of more than eleven images, eleven at equal steps are shown, the first and the last among them.
+    """
+    figure, (above, below) = plt.subplots(2, 1, sharex=True, height_ratios=[1, 4], figsize=(8, 4), layout="constrained")
+    chosen = torch.linspace(0, len(images) - 1, min(MOST_IMAGES, len(images))).round().long()
+    half = float(shift_std[-1] - shift_std[0]) / (len(chosen) - 1) / 2
+    for index in chosen.tolist():
+        centre, pixels = float(shift_std[index]), images[index].movedim(0, -1).numpy()
+        above.imshow(pixels, cmap="gray", vmin=0, vmax=1, extent=(centre - half, centre + half, 0, 1), aspect="auto")
+    above.set(xlim=(float(shift_std[0]) - half, float(shift_std[-1]) + half), ylim=(0, 1), title=title)
+    above.set_axis_off()
+    below.plot(shift_std, probability)
+    below.axhline(LEVEL, color="grey", linestyle="--")
+    below.set(xlabel="shift, in std", ylabel="softmax of the true class", ylim=(0, 1.02))
+    return figure

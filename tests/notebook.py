@@ -1,0 +1,39 @@
+"""The example that README gives for a notebook; `python -m tests.notebook` draws its picture in docs anew."""
+
+import re
+import shutil
+from contextlib import chdir
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from matplotlib import pyplot as plt
+
+from tests.house import ROOT
+
+PICTURE = "walk.png"  # as the example calls it
+IN_DOCS = ROOT / "docs" / "notebook.png"
+
+
+def read_example() -> tuple[str, str]:
+    """The code, and what README says that it prints."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"### From a notebook\n.*?```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL)
+    if found is None:
+        raise ValueError("README.md: no example below 'From a notebook'")
+    return found[1], found[2]
+
+
+def run_example(code: str, folder: Path) -> dict[str, Any]:
+    """Run the code in a folder, where it leaves its picture; the names that it leaves."""
+    names: dict[str, Any] = {}
+    with chdir(folder), plt.style.context("default"):  # the look of the stages' figures is none of its own
+        exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - it is the code that readers copy
+    plt.close("all")
+    return names
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as made:
+        run_example(read_example()[0], Path(made))
+        shutil.copyfile(Path(made, PICTURE), IN_DOCS)
