@@ -21,7 +21,7 @@ from stages.common.intervals import proportion
 from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
-from stages.compute_curves.bootstrap import draw_counts
+from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.distance_study import study_distances
 from stages.compute_curves.figures import (
     draw_classes,
@@ -83,19 +83,22 @@ def main(
     std = styles.std(axis=0, ddof=1, dtype=np.float64)
     random_sets = _draw_sets(section, styles.shape[1])
     binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
+    binned = {"top_k": section.top_k, **binning}
     shifts_std = space_shifts(section.max_shift_std, section.shift_step_std)
     moved = slice(0, section.shift_samples)
-    counts = draw_counts(
-        len(styles[moved]), section.bootstrap_replicates, numpy_stream(section.seed, "bootstrap", "shift")
+    counts, counts_moved, draws = (
+        draw_counts(n, section.bootstrap_replicates, numpy_stream(section.seed, "bootstrap", what))
+        for n, what in ((len(styles), "distance"), (len(styles[moved]), "shift"), (section.random_draws, "draws"))
     )
+    resampling, resampling_moved = Resampling(counts, draws), Resampling(counts_moved, draws)
     results: list[Result] = []
     correct_moved: dict[str, np.ndarray] = {}
     moves = 1 + 3 * (len(shifts_std) - 1)  # of each sample: none, then each step along three kinds of dimensions
     with Progress("shifting", len(files) * moves * len(styles[moved]), "img") as progress:
         for name, (network, under_test) in networks.items():
             population_view = (name, styles, true_class, outcomes[name], judged, std, orders[name], random_sets)
-            results += study_distances(*population_view, top_k=section.top_k, **binning)
-            results += study_projections(*population_view, top_k=section.top_k, **binning)
+            results += study_distances(*population_view, resampling=resampling, **binned)
+            results += study_projections(*population_view, resampling=resampling, **binned)
             study = study_shifts(
                 name,
                 partial(
@@ -111,7 +114,7 @@ def main(
                 orders[name],
                 random_sets[section.shift_dimensions],
                 shifts_std,
-                counts,
+                resampling_moved,
             )
             results += study.results
             correct_moved[name] = study.correct
@@ -122,11 +125,10 @@ def main(
             outcomes,
             std,
             classes=len(samples.class_names),
-            replicates=section.bootstrap_replicates,
-            stream=numpy_stream(section.seed, "bootstrap", "distance"),
+            counts=counts,
             **binning,
         ),
-        *compare_by_shift(shifts_std, correct_moved, counts),
+        *compare_by_shift(shifts_std, correct_moved, counts_moved),
     ]
     metrics = {
         name: summarize_curves(select(results, classifier=name), section.headline_k)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stages.compute_curves.area import measure_shift_area, measure_shift_slope
-from stages.compute_curves.bootstrap import find_band, resample_means
+from stages.compute_curves.bootstrap import Resampling, band_shares, resample_means
 from stages.compute_curves.curve import count_accuracy
 from stages.compute_curves.ranking import Order
 from stages.compute_curves.results import ALL, Key, Result, pool_draws
@@ -31,7 +31,7 @@ def study_shifts(
     orders: Mapping[str, Order],
     random_sets: Sequence[np.ndarray],
     shifts_std: np.ndarray,
-    counts: np.ndarray,
+    resampling: Resampling,
 ) -> ShiftStudy:
     """Measure the curves of samples moved along the top dimensions together, each against the gradient's sign.
 
@@ -41,14 +41,14 @@ def study_shifts(
 
     predict: styles [N, D] -> classes [2, N] that the classifier and the judge see.  styles: [N, D] float32, balanced
     in every run of samples.  true_class: [N] int64.  std: [D].  orders: as in `study_distances`.  random_sets: sets of
-    as many dimensions as are moved.  shifts_std: [T], from 0.  counts: [R, N], bootstrap replicates
-    of the samples.
+    as many dimensions as are moved.  shifts_std: [T], from 0.  resampling: of the samples and
+    of the random sets.
     """
     k = len(random_sets[0])
 
     def summarize(scope: str, measured: np.ndarray, rows: np.ndarray) -> Result:
         key = Key(classifier, "shift", scope, "top", str(k), "standardised", "none")
-        return summarize_steps(key, shifts_std, measured[:, 0, rows], measured[:, 1, rows], counts[:, rows])
+        return summarize_steps(key, shifts_std, measured[:, 0, rows], measured[:, 1, rows], resampling.counts[:, rows])
 
     everything = np.arange(len(styles))
     moves = {scope: build_move(order.dimensions[:k], order.direction, std) for scope, order in orders.items()}
@@ -72,8 +72,9 @@ def study_shifts(
         control[rows] = build_move(dimensions, orders[ALL].direction, std)
     measured = measure(control)
     random = replace(results[0].key, dimensions="random")
-    pooled = pool_draws(random, [replace(summarize(ALL, measured, rows), band=None) for rows in draws])
-    # Unlike bins of distance, draws hold different samples here: one test over all of them.
+    # Unlike bins of distance, draws hold different samples here: what samples add to the spread is in that of the
+    # draws already, and one test is over all of them.
+    pooled = pool_draws(random, [summarize(ALL, measured, rows) for rows in draws], resampling.select(slice(0)))
     results.append(replace(pooled, trend_p_value=check_steps(shifts_std, measured[:, 0])))
     return ShiftStudy(results, together[:, 0])
 
@@ -83,15 +84,13 @@ def summarize_steps(
 ) -> Result:
     """Accuracy of the classifier and of the judge after each shift of the same samples; correct, judged: bool [T, N].
 
-    counts: [R, N], bootstrap replicates; the band's standard errors are those of two successes and two failures more
-    (Agresti and Coull 1998), so that no point claims to be certain.
+    counts: [R, N], of `draw_counts`.
     """
-    curve, n = count_accuracy(shifts_std, correct), correct.shape[1]
+    curve = count_accuracy(shifts_std, correct)
     band = None
-    if n:
+    if correct.shape[1]:
         replicates = resample_means(correct, np.ones(correct.shape, bool), counts)
-        low, high = find_band(curve.accuracy, _find_error(curve.accuracy, n), replicates, _find_error(replicates, n))
-        band = (np.clip(low, 0, 1), np.clip(high, 0, 1))
+        band = band_shares(curve.accuracy, curve.n, replicates)
     return Result(
         key,
         curve,
@@ -102,10 +101,6 @@ def summarize_steps(
         measure_shift_area(shifts_std, judged & ~correct),
         check_steps(shifts_std, correct),
         count_rises(curve),
+        np.empty((len(shifts_std), 0), np.float32),
         band,
     )
-
-
-def _find_error(accuracy: np.ndarray, n: int) -> np.ndarray:
-    p = (accuracy * n + 2) / (n + 4)
-    return np.asarray(np.sqrt(p * (1 - p) / n))

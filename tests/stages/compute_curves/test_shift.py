@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from stages.common.errors import StageError
-from stages.compute_curves.bootstrap import draw_counts
+from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.ranking import Order, draw_dimensions, read_order
 from stages.compute_curves.results import ALL
 from stages.compute_curves.shift import build_move, measure_shifts, space_shifts
@@ -57,9 +57,10 @@ def test_study_moves_all_classes_their_own_and_random_ones():
     }
     random_sets = [np.array([draw % 8 + 2]) for draw in range(4)]
     # The judge reads everything but class 1.
+    resampling = Resampling(draw_counts(400, 200, stream), draw_counts(4, 200, stream))
     study = study_shifts(
         "linear", lambda s: np.stack([s[:, 0] > 0, np.zeros(len(s))]).astype(int), styles, true_class, np.ones(10),
-        orders, random_sets, np.array([0.0, 2.0]), draw_counts(400, 200, stream),
+        orders, random_sets, np.array([0.0, 2.0]), resampling,
     )  # fmt: skip
     results = study.results
     assert study.correct.mean(axis=1).tolist() == [1, 0.5]
@@ -71,7 +72,8 @@ def test_study_moves_all_classes_their_own_and_random_ones():
     assert random.area["value"] == random.area["min"] == random.area["max"] == 1
     assert random.curve.n.tolist() == [100, 100]
     assert random.trend_p_value == 0.5
-    assert random.band is None
+    assert (random.band[0] < 1).all()
+    assert (random.band[1] == 1).all()
     (top,) = select(results, dimensions="top", scope=ALL)
     assert top.ceiling.accuracy.tolist() == [0.5, 0.5]
     assert top.avoidable_area["value"] == 0.25  # after the shift class 0 is missed and read
