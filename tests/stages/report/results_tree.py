@@ -137,7 +137,7 @@ def build_claims() -> dict[str, Any]:
     return {
         "claims": [
             {"id": verdict, "claim": f"A claim that {verdict}.", "source": "2.2", "verdict": verdict, "rule": "a rule",
-             "evidence": evidence}
+             "figure": ["one.png"], "evidence": evidence}
             for verdict in ("holds", "fails", "not decided")
         ]
     }  # fmt: skip
