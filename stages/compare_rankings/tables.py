@@ -86,7 +86,7 @@ def tabulate_methods(
 def tabulate_influence(layout: Sequence[StyleLayer], words: Names, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """One row per style dimension, in the order of s; columns: name -> [D], `effect` among them.
 
-    name: what a move that lowers the true-class softmax does to the image, empty where nobody measured it.
+    name: what a move that lowers the true-class softmax does to the image, `not named` where nobody measured it.
     """
     layers = [layer for layer in layout for _ in range(layer.channels)]
     named = {
