@@ -11,7 +11,8 @@ from stages.check_claims.claims import check_claims, count_verdicts
 from stages.check_claims.figures import draw_claims, tabulate_claims
 from stages.check_claims.inputs import Sources, read_areas, read_metrics
 from stages.check_claims.params import CheckClaimsParams
-from stages.check_claims.verdicts import VERDICTS
+from stages.check_claims.pictures import find_figures
+from stages.check_claims.verdicts import VERDICTS, tell_multiplicity
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
@@ -55,11 +56,13 @@ def main(
     counts = count_verdicts(claims, VERDICTS)
     logging.info("%d claims: %s", len(claims), ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
 
+    names = (section.trained_on_clean, section.trained_on_corrupted)
     content = [
         {
             "id": claim.id,
             "claim": claim.claim,
             "source": claim.source,
+            "figure": find_figures(claim.id, names),
             "verdict": claim.verdict,
             "rule": claim.rule,
             "evidence": {name: estimate.as_dict() for name, estimate in claim.evidence.items()},
@@ -67,7 +70,7 @@ def main(
         for claim in claims
     ]
     table = tabulate_claims(claims)
-    write_json(out / "claims.json", {"claims": content})
+    write_json(out / "claims.json", {"note": tell_multiplicity(len(claims)), "claims": content})
     write_csv(out / "claims.csv", table)
     save_figure(draw_claims(claims), out / "figures" / "claims.png", table)
     counted = {verdict.replace(" ", "_"): count for verdict, count in counts.items()}

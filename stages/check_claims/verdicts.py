@@ -42,3 +42,11 @@ def combine(verdicts: Sequence[str]) -> str:
     if FAILS in verdicts:
         return FAILS
     return HOLDS if verdicts and set(verdicts) == {HOLDS} else NOT_DECIDED
+
+
+def tell_multiplicity(claims: int) -> str:
+    """What has to be said of many verdicts, each of which is reached by itself."""
+    return (
+        f"Each of the {claims} verdicts rests on its own 95 % intervals or test; there is no correction for their "
+        "number, so that a verdict or two may be due to chance."
+    )

@@ -40,7 +40,13 @@ from stages.compare_rankings.samples import draw_styles, take_balanced, weigh_cl
 from stages.compare_rankings.shifts import judge_outcome, measure_shifts, select_cell
 from stages.compare_rankings.slopes import choose_slopes
 from stages.compare_rankings.stability import judge_influence
-from stages.compare_rankings.summary import choose_best, summarize_comparison, tell_comparison, tell_slopes
+from stages.compare_rankings.summary import (
+    choose_best,
+    list_attfind_leads,
+    summarize_comparison,
+    tell_comparison,
+    tell_slopes,
+)
 from stages.compare_rankings.tables import UNMOVED, tabulate_cells, tabulate_influence, tabulate_methods
 from stages.compare_rankings.walks import LEVEL, collect_directions, walk_coarsely
 from stages.name_directions.names import read_names
@@ -226,7 +232,10 @@ def main(
         "samples": len(ranked),
         **slopes.told,
         "style_dimensions": dimensions,
-        **summarize_comparison(methods, own_cell, unmoved, best, best_full, reference, resamples),
+        **summarize_comparison(
+            methods, own_cell, unmoved, best, best_full, reference, resamples, section.attfind_margin
+        ),
+        "attfind_leads": list_attfind_leads(outcomes, GRADIENTS, ATTFIND[0], resamples),
         **influence.metrics,
         **agreement,
         "starts": len(starts),

@@ -105,9 +105,6 @@ def _draw_leading(panel: Axes, leading: pd.DataFrame, bound: float) -> None:
     half = INTERVAL * leading["standard_error"].fillna(0)
     panel.bar(places, leading["statistic"], yerr=half, color=list(colors), error_kw={"elinewidth": 1, "capsize": 2})
     panel.axhspan(0, bound, color=RANDOM_COLOR, alpha=0.2, linewidth=0, zorder=0)
-    labels = [
-        f"{row.dimension}  {row.layer}" + (f"\n{shorten_name(str(row.name))}" if row.name else "")
-        for row in leading.itertuples()
-    ]
+    labels = [f"{row.dimension}  {row.layer}\n{shorten_name(str(row.name))}" for row in leading.itertuples()]
     panel.set_xticks(places, labels, rotation=90, fontsize=7)
     panel.set_title(f"the leading dimensions (bars: {CONFIDENCE:.0%} interval)")

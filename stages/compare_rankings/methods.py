@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.compare_rankings.draws import assign_draws
 from stages.rank_dimensions.agreement import order_dimensions
 
 FULL = "full"
@@ -28,6 +29,11 @@ class Method:
     def label(self) -> str:
         """Name in figures and messages."""
         return self.name if self.budget == FULL else f"{self.name} ({self.budget})"
+
+    @property
+    def draws(self) -> int:
+        """Draws of a random method, each of which moves its share of the samples; 1 for any other."""
+        return len(self.steps)
 
 
 def step_dimensions(scores: np.ndarray, dimensions: np.ndarray) -> np.ndarray:
@@ -76,7 +82,7 @@ def single_steps(method: Method, count: int) -> np.ndarray:
 
 def spread_groups(moves: np.ndarray, samples: int) -> np.ndarray:
     """A move for each sample: [samples, D]; moves: [G, D]. Each draw serves one run of samples, of equal size."""
-    return np.asarray(moves[np.arange(samples) * len(moves) // samples])
+    return np.asarray(moves[assign_draws(samples, len(moves))])
 
 
 def build_gradient_methods(

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import mean, proportion
+from stages.common.intervals import proportion
+from stages.compare_rankings.draws import estimate
 from stages.compare_rankings.methods import Method
 from stages.compare_rankings.paired import compare_paired
 from stages.compare_rankings.shifts import Cell, Outcome
@@ -23,11 +24,12 @@ UNKNOWN = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n"
 
 def tabulate_cells(methods: Sequence[Method], outcomes: Mapping[Cell, Outcome], unmoved: Outcome) -> pd.DataFrame:
     """Accuracy and mean true-class probability after each shift, with intervals; the unmoved samples come first."""
-    rows = [{"method": UNMOVED, "budget": "", "k": 0, "shift_std": 0.0, **_describe(unmoved)}]
+    rows = [{"method": UNMOVED, "budget": "", "k": 0, "shift_std": 0.0, **_describe(unmoved, 1)}]
     by_label = {method.label: method for method in methods}
     for (label, k, shift), outcome in outcomes.items():
         method = by_label[label]
-        rows.append({"method": method.name, "budget": method.budget, "k": k, "shift_std": shift, **_describe(outcome)})
+        own = _describe(outcome, method.draws)
+        rows.append({"method": method.name, "budget": method.budget, "k": k, "shift_std": shift, **own})
     return pd.DataFrame(rows)
 
 
@@ -39,7 +41,7 @@ def tabulate_methods(
     resamples: np.ndarray,
     max_shift_std: int,
 ) -> pd.DataFrame:
-    """Cost, headline cell and walks of each method.
+    """Cost, headline cell and walks of each method; intervals of a random method are over its draws.
 
     headline: label -> outcome of the headline cell, with verdicts.
     walks: label -> walks from the class means that have any.  reference: label of the method that all are compared
@@ -59,10 +61,16 @@ def tabulate_methods(
             "samples": method.samples,
             "forward_passes": method.forward_passes,
             "directions": method.steps.shape[1],
-            **_describe(own),
-            **_spread("true_failure_share", proportion(own.verdict == VERDICTS.index(TRUE_FAILURE))),
-            **_spread("probability_minus_attfind", compare_paired(own.probability, other.probability, resamples)),
-            **_spread("accuracy_minus_attfind", compare_paired(own.correct, other.correct, resamples)),
+            "draws": method.draws,
+            **_describe(own, method.draws),
+            **_spread("true_failure_share", estimate(own.verdict == VERDICTS.index(TRUE_FAILURE), method.draws)),
+        }
+        for measure, first, second in (
+            ("probability", own.probability, other.probability),
+            ("accuracy", own.correct, other.correct),
+        ):
+            row |= _spread(f"{measure}_minus_attfind", compare_paired(first, second, resamples, method.draws))
+        row |= {
             "walks": reached.size,
             "walks_reached": int(reached.sum()),
         }
@@ -77,7 +85,7 @@ def tabulate_methods(
 def tabulate_influence(layout: Sequence[StyleLayer], words: Names, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """One row per style dimension, in the order of s; columns: name -> [D], `effect` among them.
 
-    name: what a move that lowers the true-class softmax does to the image, empty where nobody measured it.
+    name: what a move that lowers the true-class softmax does to the image, `not named` where nobody measured it.
     """
     layers = [layer for layer in layout for _ in range(layer.channels)]
     named = {
@@ -89,9 +97,9 @@ def tabulate_influence(layout: Sequence[StyleLayer], words: Names, columns: Mapp
     return pd.DataFrame(named | dict(columns))
 
 
-def _describe(outcome: Outcome) -> dict[str, Any]:
-    """Both measures of one cell; n: the samples that each of them rests on."""
-    accuracy, probability = proportion(outcome.correct), mean(outcome.probability)
+def _describe(outcome: Outcome, draws: int) -> dict[str, Any]:
+    """Both measures of one cell; n: the samples that each of them rests on; draws: of the method."""
+    accuracy, probability = estimate(outcome.correct, draws), estimate(outcome.probability, draws)
     return _spread("accuracy", accuracy) | _spread("probability", probability) | {"n": accuracy["n"]}
 
 

@@ -21,7 +21,7 @@ from stages.common.intervals import proportion
 from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
-from stages.compute_curves.bootstrap import draw_counts
+from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.distance_study import study_distances
 from stages.compute_curves.figures import (
     draw_classes,
@@ -82,13 +82,17 @@ def main(
     std = styles.std(axis=0, ddof=1, dtype=np.float64)
     random_sets = _draw_sets(section, styles.shape[1])
     binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
-    counts = draw_counts(moved, section.bootstrap_replicates, numpy_stream(section.seed, "bootstrap", "shift"))
+    binned = {"top_k": section.top_k, **binning}
+    resampling = _resample(section, "distance", len(styles), section.random_draws)
+    resampling_moved = _resample(
+        section, "shift", moved, 1 + max(int(each.draw.max()) for each in after_shift.values())
+    )
     results: list[Result] = []
     for name in names:
         population_view = (name, styles, true_class, outcomes[name], judged, std, orders[name], random_sets)
-        results += study_distances(*population_view, top_k=section.top_k, **binning)
-        results += study_projections(*population_view, top_k=section.top_k, **binning)
-        results += study_shifts(name, after_shift[name], true_class[:moved], samples.class_names, counts)
+        results += study_distances(*population_view, resampling=resampling, **binned)
+        results += study_projections(*population_view, resampling=resampling, **binned)
+        results += study_shifts(name, after_shift[name], true_class[:moved], samples.class_names, resampling_moved)
     differences = [
         *compare_by_distance(
             styles,
@@ -96,11 +100,12 @@ def main(
             outcomes,
             std,
             classes=len(samples.class_names),
-            replicates=section.bootstrap_replicates,
-            stream=numpy_stream(section.seed, "bootstrap", "distance"),
+            counts=resampling.counts,
             **binning,
         ),
-        *compare_by_shift(shifts_std, {name: each.classifier[TOP] for name, each in after_shift.items()}, counts),
+        *compare_by_shift(
+            shifts_std, {name: each.classifier[TOP] for name, each in after_shift.items()}, resampling_moved.counts
+        ),
     ]
     metrics = {
         name: summarize_curves(select(results, classifier=name), section.headline_k)
@@ -135,6 +140,15 @@ def main(
 
 def _save(figure: Figure, out: Path, name: str, results: Sequence[Result]) -> None:
     save_figure(figure, out / "figures" / f"{name}.png", tabulate_curves(results))
+
+
+def _resample(section: ComputeCurvesParams, what: str, samples: int, draws: int) -> Resampling:
+    """Replicates of the samples that curves of a kind rest on, and of the random sets."""
+    counts = (
+        draw_counts(n, section.bootstrap_replicates, numpy_stream(section.seed, "bootstrap", name))
+        for name, n in ((what, samples), ("draws", draws))
+    )
+    return Resampling(*counts)
 
 
 def _draw_sets(section: ComputeCurvesParams, style_dimensions: int) -> dict[int, list[np.ndarray]]:

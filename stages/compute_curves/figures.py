@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.typing import ColorType
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.typing import ColorType, LineStyleType
 
 from stages.common.figures import CLASS_COLORS, WELL_COLOR, new_figure, shorten
 from stages.compute_curves.distance_study import CENTRES
@@ -31,7 +34,7 @@ def draw_classifiers(results: Sequence[Result], top_k: Sequence[int | str]) -> F
             _draw_with_control(ax, drawn, names)
             ax.set_title(f"{_name_dimensions(k)}, {CENTRE_TITLES[centre]}")
             ax.set_xlabel("distance in std")
-    _explain_beside(axes[0, -1], axes[0, 0])
+    _explain_beside(axes[0, -1], control=True, bars=True)
     _finish(axes)
     return figure
 
@@ -44,7 +47,7 @@ def draw_projections(results: Sequence[Result], top_k: Sequence[int | str]) -> F
         _draw_with_control(ax, select(results, k=str(k)), names)
         ax.set_title(_name_dimensions(k))
         ax.set_xlabel("projection on degradation, in std")
-    _explain_beside(axes[0, -1], axes[0, 0])
+    _explain_beside(axes[0, -1], control=True, bars=True)
     _finish(axes)
     return figure
 
@@ -82,7 +85,7 @@ def draw_classes(results: Sequence[Result]) -> Figure:
         _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
         ax.set_title(name)
         ax.set_xlabel("distance in std")
-    _explain_beside(axes[0, -1])
+    _explain_beside(axes[0, -1], control=False, bars=False)
     _finish(axes)
     return figure
 
@@ -98,46 +101,59 @@ def draw_shifts(results: Sequence[Result]) -> Figure:
         ax.set_title(name)
     for ax in axes.flat:
         ax.set_xlabel("shift of each dimension in std")
-    axes[0, 0].legend(fontsize=7, loc="lower left")
-    _explain_beside(axes[0, -1])
+    _explain_beside(axes[0, -1], control=True, bars=True)
     _finish(axes)
     return figure
 
 
 def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> None:
-    """Top dimensions with their interval as lines, random ones with their range as dashes, the judge as thin dots."""
+    """Top dimensions as lines, random ones as dashes, each with its band; the judge on both as thin dots.
+
+    The legend in the panel holds the trend tests.
+    """
     for result in results:
         color = CLASS_COLORS[names.index(result.key.classifier) % len(CLASS_COLORS)]
         top = result.key.dimensions == "top"
         label = result.key.classifier if top else f"{result.key.classifier}, random"
-        _draw_line(ax, result, color, label=label, style="-" if top else "--", band=0.25 if top else 0.1)
-        if top:
-            _draw_ceiling(ax, result, color, label=f"judge, images of {result.key.classifier}")
+        _draw_line(ax, result, color, label=label, style="-" if top else "--", band=0.2 if top else 0.1, bars=top)
+        _draw_ceiling(ax, result, color, style=":" if top else (0, (1, 4)), width=1.2 if top else 0.9)
+    ax.legend(fontsize=6, loc="lower left", title="p of the trend test", title_fontsize=6)
 
 
 def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:
     names = [result.key.scope for result in results if result.key.scope != ALL]
     for result in sorted(results, key=lambda result: result.key.scope == ALL):  # black last, on top
-        if result.key.scope == ALL:
-            _draw_line(ax, result, "black", label=ALL, style="-", band=0.2)
-            _draw_ceiling(ax, result, "black", label="judge, all")
-        else:
-            color = CLASS_COLORS[names.index(result.key.scope) % len(CLASS_COLORS)]
-            _draw_line(ax, result, color, label=shorten(result.key.scope), style="-", band=0)
+        whole = result.key.scope == ALL
+        color = "black" if whole else CLASS_COLORS[names.index(result.key.scope) % len(CLASS_COLORS)]
+        label = ALL if whole else shorten(result.key.scope, 10)
+        _draw_line(ax, result, color, label=label, style="-", band=0.2 if whole else 0.06, bars=False)
+        _draw_ceiling(ax, result, color, style=":", width=1.4 if whole else 0.8)
+    ax.legend(fontsize=6, loc="lower left", ncol=2, title="p of the trend test", title_fontsize=6)
 
 
-def _draw_line(ax: Axes, result: Result, color: ColorType, *, label: str, style: str, band: float) -> None:
+def _draw_line(ax: Axes, result: Result, color: ColorType, *, label: str, style: str, band: float, bars: bool) -> None:
+    """A curve with the opacity of its band, and whether each point bears its own interval."""
     curve = result.curve
+    label = f"{label}: {tell_p_value(result.trend_p_value)}"
     ax.plot(curve.x, curve.accuracy, style, color=color, marker=".", markersize=4, linewidth=1.2, label=label)
-    if band:
-        ax.fill_between(curve.x, curve.low, curve.high, color=color, alpha=band, linewidth=0)
+    if result.band is not None:
+        ax.fill_between(curve.x, *result.band, color=color, alpha=band, linewidth=0)
+    if bars:
+        ax.vlines(curve.x, curve.low, curve.high, color=color, linewidth=1)
 
 
-def _draw_ceiling(ax: Axes, result: Result, color: ColorType, *, label: str) -> None:
+def _draw_ceiling(ax: Axes, result: Result, color: ColorType, *, style: LineStyleType, width: float) -> None:
     """What the judge reads of the same images."""
-    curve = result.ceiling
-    ax.plot(curve.x, curve.accuracy, ":", color=color, linewidth=1.0, label=label)
-    ax.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.1, linewidth=0)
+    ax.plot(result.ceiling.x, result.ceiling.accuracy, linestyle=style, color=color, linewidth=width)
+
+
+def tell_p_value(p_value: float) -> str:
+    """Such as `5e-15` or `0.03`; `< 1e-99`, `> 0.999` beyond, `unknown` for NaN."""
+    if np.isnan(p_value):
+        return "unknown"
+    if p_value < 1e-99 or p_value > 0.999:
+        return "< 1e-99" if p_value < 0.5 else "> 0.999"
+    return f"{p_value:.0e}" if p_value < 0.001 else f"{p_value:.2g}"
 
 
 def _name_dimensions(k: int | str) -> str:
@@ -156,7 +172,21 @@ def _finish(axes: np.ndarray) -> None:
         ax.set_ylabel("accuracy")
 
 
-def _explain_beside(ax: Axes, drawn_in: Axes | None = None) -> None:
-    """A legend on the right, outside, of what is drawn in this panel or in another."""
-    handles, labels = (drawn_in or ax).get_legend_handles_labels()
-    ax.legend(handles, labels, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+def _explain_beside(ax: Axes, *, control: bool, bars: bool) -> None:
+    """What the marks mean, on the right of this panel; control, bars: whether random lines and bars are drawn."""
+    handles: list[Artist] = [
+        Line2D([], [], color="black", marker=".", markersize=4, linewidth=1.2, label="top dimensions"),
+        Line2D([], [], color="black", linestyle=":", linewidth=1.2, label="judge, same images"),
+        Patch(color="black", alpha=0.2, linewidth=0, label="95 % of the whole curve"),
+    ]
+    if bars:
+        handles.append(Line2D([], [], color="black", marker="|", linestyle="", label="95 % of a point"))
+    if control:
+        line = Line2D([], [], color="black", marker=".", markersize=4, linestyle="--", linewidth=1.2)
+        line.set_label("random dimensions")
+        handles.append(line)
+        handles.append(Line2D([], [], color="black", linestyle=(0, (1, 4)), linewidth=0.9, label="judge on these"))
+    panel_legend = ax.get_legend()
+    ax.legend(handles=handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    if panel_legend is not None:
+        ax.add_artist(panel_legend)

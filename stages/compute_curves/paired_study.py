@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from stages.compute_curves.bootstrap import draw_counts
 from stages.compute_curves.curve import split_bins
 from stages.compute_curves.distance import find_centres, measure_distances, square_deviations
 from stages.compute_curves.paired import Difference, compare, pair_names
@@ -19,14 +18,14 @@ def compare_by_distance(
     classes: int,
     bins: int,
     tail_quantile: float,
-    replicates: int,
-    stream: np.random.Generator,
+    counts: np.ndarray,
 ) -> Iterator[Difference]:
     """Yield the difference of every two classifiers in bins of one distance.
 
     The axis favours no classifier: the standardised distance in all style dimensions from the mean of all samples of
     the own class.  Rankings and well-classified centres differ between classifiers, so the axes of figure 6 cannot
     pair them.  styles: [N, D].  outcomes: classifier -> bool [N].
+    counts: [R, N], of `draw_counts`.
     """
     centres = find_centres(styles, true_class, np.ones(len(styles), bool), classes, "own_class")
     squares = square_deviations(styles, true_class, centres, std)
@@ -36,7 +35,6 @@ def compare_by_distance(
     for row, part in zip(member, parts, strict=True):
         row[part] = True
     x = np.array([distance[part].mean() for part in parts])
-    counts = draw_counts(len(styles), replicates, stream)
     for first, second in pair_names(list(outcomes)):
         gain = np.broadcast_to(_subtract(outcomes[second], outcomes[first]), member.shape)
         yield compare(first, second, "distance", x, gain, member, counts)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from stages.compute_curves.binned import summarize_bins
+from stages.compute_curves.bootstrap import Resampling
 from stages.compute_curves.distance import find_centres
 from stages.compute_curves.projection import project, standardise
 from stages.compute_curves.results import Key, Result, pool_draws
@@ -21,6 +22,7 @@ def study_projections(
     std: np.ndarray,
     orders: Mapping[str, Order],
     random_sets: Mapping[int, Sequence[np.ndarray]],
+    resampling: Resampling,
     *,
     top_k: Sequence[int | str],
     bins: int,
@@ -38,6 +40,7 @@ def study_projections(
     for scope, order in orders.items():
         rows = np.ones(len(well), bool) if scope == ALL else true_class == class_names.index(scope)
         inside, right, readable = deviations[rows], well[rows], judged[rows]
+        drawn = resampling.select(rows)
 
         def bin_along(
             key: Key,
@@ -46,12 +49,16 @@ def study_projections(
             right: np.ndarray = right,
             readable: np.ndarray = readable,
             direction: np.ndarray = order.direction,
+            counts: np.ndarray | None = None,
         ) -> Result:
-            return summarize_bins(key, project(inside, dimensions, direction), right, readable, bins, tail_quantile)
+            place = project(inside, dimensions, direction)
+            return summarize_bins(key, place, right, readable, bins, tail_quantile, counts)
 
         for k in top_k:
             key = Key(classifier, "projection", scope, "top", str(k), "standardised", "own_class")
-            yield bin_along(key, order.dimensions if isinstance(k, str) else order.dimensions[:k])
+            top = order.dimensions if isinstance(k, str) else order.dimensions[:k]
+            yield bin_along(key, top, counts=drawn.counts)
             if not isinstance(k, str):
                 key = replace(key, dimensions="random")
-                yield pool_draws(key, [bin_along(key, dimensions) for dimensions in random_sets[k]])
+                draws = [bin_along(key, dimensions) for dimensions in random_sets[k]]
+                yield pool_draws(key, draws, drawn)

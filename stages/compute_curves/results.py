@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.common.intervals import mean
+from stages.compute_curves.bootstrap import Resampling, band_draws
 from stages.compute_curves.curve import Curve, average_curves
 from stages.compute_curves.trend import count_rises
 
@@ -36,7 +37,9 @@ class Result:
     ceiling: the judge's accuracy on the same images, with the area under it.  avoidable_area: that under the share of
     images that the judge reads and the classifier does not; unlike the difference of the two areas it cannot be
     negative.  trend_p_value: of the test that the curve falls; rises: see `count_rises`.
-    band: (low, high) [B] of the whole curve at once, where the points share samples.
+    influence: float32 [B, N], what one of the N samples more adds to each point; N is 0 for a shift.
+    band: (low, high) [B], which hold the whole curve at once, where low and high of the curve are of each point by
+    itself; None for one draw of several, which have it together.
     """
 
     key: Key
@@ -48,15 +51,19 @@ class Result:
     avoidable_area: dict[str, Any]
     trend_p_value: float
     rises: int
-    band: tuple[np.ndarray, np.ndarray] | None = None
+    influence: np.ndarray
+    band: tuple[np.ndarray, np.ndarray] | None
 
 
-def pool_draws(key: Key, draws: Sequence[Result]) -> Result:
+def pool_draws(key: Key, draws: Sequence[Result], resampling: Resampling) -> Result:
     """One result of several random draws: their means with Student's interval over the draws, and their range.
 
+    resampling: of the samples and the draws, for the band, which is over both.
     The trend's p-value is the median of the draws'; rises are counted in the mean curve, beyond the draws' range.
     """
     curve = average_curves([draw.curve for draw in draws])
+    influence = np.mean([draw.influence for draw in draws], axis=0)
+    shares = np.stack([draw.curve.accuracy for draw in draws])
     return Result(
         key,
         curve,
@@ -67,18 +74,19 @@ def pool_draws(key: Key, draws: Sequence[Result]) -> Result:
         _pool([draw.avoidable_area for draw in draws]),
         float(np.median([draw.trend_p_value for draw in draws])),
         count_rises(curve),
+        influence,
+        band_draws(shares, len(draws) * curve.n, influence, resampling),
     )
 
 
 def tabulate_curves(results: Sequence[Result]) -> pd.DataFrame:
-    """One row per point of each curve; the band is missing where the points hold different samples."""
+    """One row per point of each curve: low, high of the point by itself, band of the whole curve at once."""
     tables = []
     for result in results:
         table = pd.DataFrame({"point": np.arange(len(result.curve.x)), **asdict(result.curve)})
         for column, name in (("ceiling", "accuracy"), ("ceiling_low", "low"), ("ceiling_high", "high")):
             table[column] = getattr(result.ceiling, name)
-        low, high = result.band if result.band is not None else (np.nan, np.nan)
-        table["band_low"], table["band_high"] = low, high
+        table["band_low"], table["band_high"] = result.band if result.band is not None else (np.nan, np.nan)
         for place, (name, value) in enumerate(asdict(result.key).items()):
             table.insert(place, name, value)
         tables.append(table)

@@ -105,7 +105,7 @@ def tabulate_dimensions(found: Found, layout: Sequence[StyleLayer], words: Names
     """How often each dimension is in a greedy set that reached 0.50, the most frequent first.
 
     chosen: in how many of the n sets, with share and 95 % Wilson interval.  mean_move_std: mean signed
-    move where chosen.  name: what such a move does to images of all classes, empty where nobody measured it.
+    move where chosen.  name: what such a move does to images of all classes, `not named` where nobody measured it.
     """
     offset = found.sets.offset[found.searched & found.sets.reached]
     chosen = (offset != 0).sum(axis=0)

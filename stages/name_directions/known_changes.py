@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from skimage.morphology import skeletonize
 
 from stages.name_directions.calibration import corrupt_known, to_bytes
+from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
 
 FINE = 4  # steps per pixel in which strokes are thickened and thinned
 _STEPS = np.arange(-2, 3)
+TRIES, LEAST_PART = 20, 0.1  # places at which a break is tried; share of the stroke that each part must keep
 DISC = (_STEPS[:, None] ** 2 + _STEPS**2 <= 4)[None, None]  # radius 2 steps: half a pixel
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # uint8 [N, C, H, W] to the same
@@ -19,7 +22,8 @@ Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # uint8 [N, C,
 class KnownChange:
     """name: what the rule must say.  text: what is done.  reverse: the changed image comes first.
 
-    start: what is done to the images before, none if they are taken as they are.
+    start: what is done to the images before, none if they are taken as they are.  holes: whether only images
+    with, or only images without a hole are taken; none for all.
     """
 
     name: str
@@ -27,6 +31,7 @@ class KnownChange:
     apply: Change
     reverse: bool = False
     start: Change | None = None
+    holes: bool | None = None
 
 
 def add_noise(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -55,8 +60,53 @@ def thicken(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
 
 
 def thin(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
-    """Erosion of the cut strokes by half a pixel on each side."""
-    return _redraw(images, lambda strokes: ndimage.binary_erosion(strokes, DISC))
+    """Dilation and then erosion of the cut strokes, each by half a pixel on each side.
+
+    Thin strokes bear no erosion: a third of their grey goes, and with it brightness, size and whole pieces, not
+    thickness alone. So erosion starts from dilated strokes.
+    """
+    return _redraw(images, lambda strokes: ndimage.binary_erosion(ndimage.binary_dilation(strokes, DISC), DISC))
+
+
+def keep(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """Nothing is done."""
+    return images
+
+
+def dim(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """Grey times 0.99, which nobody sees."""
+    return to_bytes(images / 255 * 0.99)
+
+
+def break_stroke(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The cut strokes with a gap across, two pixels longer than the stroke is wide, where they fall apart.
+
+    Morpho-MNIST's fracture. Strokes that no gap of 20 tried sets apart, as a ring, are left as they are.
+    """
+    return _redraw(images, lambda strokes: _break_each(strokes, random))
+
+
+def fill_holes(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """The cut strokes with all that they enclose."""
+    return _redraw(images, lambda strokes: np.stack([[ndimage.binary_fill_holes(c) for c in s] for s in strokes]))
+
+
+def _break_each(strokes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    broken = strokes.copy()
+    rows, columns = np.indices(strokes.shape[2:])
+    for image, target in zip(strokes, broken, strict=True):
+        mask = image.any(axis=0)
+        whole = ndimage.label(mask)[1]
+        places = np.argwhere(skeletonize(mask))  # type: ignore[no-untyped-call]
+        depth = ndimage.distance_transform_edt(mask)
+        for y, x in places[random.permutation(len(places))[:TRIES]]:
+            gap = np.hypot(rows - y, columns - x) <= depth[y, x] + FINE
+            parts, count = ndimage.label(mask & ~gap)
+            sizes = np.bincount(parts.ravel())[1:]
+            if count > whole and sizes.min() >= LEAST_PART * mask.sum():
+                target[:, gap] = False
+                break
+    return broken
 
 
 def _redraw(images: np.ndarray, operation: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -88,6 +138,11 @@ def warp(matrix: tuple[tuple[float, float], tuple[float, float]], shift: tuple[f
 
 
 KNOWN_CHANGES = (
+    KnownChange(NO_CHANGE, "nothing is done", keep),
+    KnownChange(NO_CHANGE, "grey times 0.99", dim),
+    KnownChange(SHAPE_CHANGE, "the same noise drawn anew", add_noise, start=add_noise),
+    KnownChange("stroke breaks", "a gap across the stroke", break_stroke, start=binarise, holes=False),
+    KnownChange("stroke joins", "the same taken away", break_stroke, reverse=True, start=binarise, holes=False),
     KnownChange("noise +", "noise of sigma 0.08 added", add_noise),
     KnownChange("noise -", "the same taken away", add_noise, reverse=True),
     KnownChange("blurrier", "blur of sigma 1 px", add_blur),
@@ -96,7 +151,9 @@ KNOWN_CHANGES = (
     KnownChange("brighter", "the same taken away", fade, reverse=True),
     KnownChange("thicker stroke", "dilated by 1 px", thicken, start=binarise),
     KnownChange("thinner stroke", "the same taken away", thicken, reverse=True, start=binarise),
-    KnownChange("thinner stroke", "eroded by 1 px", thin, start=binarise),
+    KnownChange("thinner stroke", "dilated by 1 px, then eroded by 1 px", thin, start=thicken),
+    KnownChange("hole closes", "holes filled", fill_holes, start=binarise, holes=True),
+    KnownChange("hole opens", "the same taken away", fill_holes, reverse=True, start=binarise, holes=True),
     KnownChange("slant right", "sheared by 0.2", warp(((1, 0), (-0.2, 1)))),
     KnownChange("slant left", "sheared by -0.2", warp(((1, 0), (0.2, 1)))),
     KnownChange("larger", "scaled by 1.2", warp(((1.2, 0), (0, 1.2)))),

@@ -11,7 +11,7 @@ from stages.common.files import require
 from stages.rank_dimensions.ranking import GLOBAL
 
 COLUMNS = ["scope", "dimension", "direction", "name", "second_name"]
-UNNAMED = ""  # where nobody measured what the move does
+UNNAMED = "not named"  # a dimension that is not among those whose moves were measured
 
 
 @dataclass(frozen=True)
@@ -63,5 +63,5 @@ def join_names(first: str, second: str) -> str:
 
 
 def shorten_name(words: str) -> str:
-    """The first of the words, for narrow places; `?` where there is none."""
-    return words.split(", ")[0] or "?"
+    """The first of the words, for narrow places."""
+    return words.split(", ")[0]

@@ -9,7 +9,9 @@ from stages.name_directions.effects import Effects
 from stages.name_directions.measurements import MEASUREMENTS, NAMED
 
 NO_CHANGE, SHAPE_CHANGE = "no visible change", "class-specific shape"
-LEAST_EFFECT = 0.05  # in spreads: a smaller effect explains no image change, however sure it is
+# In spreads per std: below it ten std together move an image less than its class differs anyway, however sure the
+# effect is; what is then seen is something else.
+LEAST_EFFECT = 0.1
 LEAST_PIXEL_CHANGE = 1 / 255  # mean over the frame; digits fill a seventh of it, so seven grey levels there
 NEARLY = 0.7  # of the first effect: what a second one must reach to be named too
 

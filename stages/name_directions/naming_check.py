@@ -8,7 +8,7 @@ import pandas as pd
 from stages.name_directions.calibration import Calibration
 from stages.name_directions.effects import estimate_effects
 from stages.name_directions.known_changes import KNOWN_CHANGES
-from stages.name_directions.measurements import measure_images
+from stages.name_directions.measurements import NAMES, measure_images
 from stages.name_directions.naming import name_effects
 
 GROUP_IMAGES = 10
@@ -24,23 +24,28 @@ def check_naming(
 ) -> pd.DataFrame:
     """Apply each known change to groups of ten images and name the mean effect of each group.
 
-    images: uint8 [N, C, H, W], none of those calibrated on; those beyond a multiple of ten are left out.
+    images: uint8 [N, C, H, W], none of those calibrated on; those beyond a multiple of ten are left out,
+    and those with or without a hole where the change asks for that.
     spread: [M], see `name_effects`.  stream: the generator of the named change's noise.
     Returns one row per group and change: expected, change, group, named, second_name, correct, n (images).
     """
     images = images[: len(images) // GROUP_IMAGES * GROUP_IMAGES]
-    as_they_are = calibration.mend(measure_images(images))
+    measured = measure_images(images)
     rows = []
     for known in KNOWN_CHANGES:
-        first, before = images, as_they_are
+        taken = np.arange(len(images))
+        if known.holes is not None:
+            taken = np.flatnonzero((measured[:, NAMES.index("holes")] >= 1) == known.holes)
+        taken = taken[: len(taken) // GROUP_IMAGES * GROUP_IMAGES]
+        first, before = images[taken], measured[taken]
         if known.start is not None:
-            first = known.start(images, stream(f"{known.name}, {known.text}, start"))
-            before = calibration.mend(measure_images(first))
-        changed = known.apply(images, stream(f"{known.name}, {known.text}"))
+            first = known.start(images[taken], stream(f"{known.name}, {known.text}, start"))
+            before = measure_images(first)
+        changed = known.apply(images[taken], stream(f"{known.name}, {known.text}"))
         sign = -1 if known.reverse else 1
-        differences = sign * (calibration.mend(measure_images(changed)) - before)
+        differences = sign * (calibration.mend(measure_images(changed)) - calibration.mend(before))
         pixels = np.abs(changed.astype(np.float64) - first).mean(axis=(1, 2, 3)) / 255
-        for group in range(len(images) // GROUP_IMAGES):
+        for group in range(len(taken) // GROUP_IMAGES):
             members = slice(group * GROUP_IMAGES, (group + 1) * GROUP_IMAGES)
             name = name_effects(estimate_effects(differences[members]), spread, float(pixels[members].mean()), fdr)
             rows.append(

@@ -32,7 +32,7 @@ def read_histograms(folder: Path) -> pd.DataFrame:
 
 
 def name_ranking(ranking: pd.DataFrame, words: Names) -> pd.DataFrame:
-    """The table of rank_dimensions with a column `name`: what the failing move does, empty where nobody measured it."""
+    """The table of rank_dimensions with a column `name`: what the failing move does, or `not named`."""
     return ranking.assign(
         name=words.name_rows(*(ranking[column].tolist() for column in ("scope", "dimension", "direction")))
     )

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from stages.check_claims.verdicts import FAILS, HOLDS, NOT_DECIDED
+from stages.check_claims.verdicts import FAILS, HOLDS, NOT_DECIDED, tell_multiplicity
 from stages.common.errors import StageError
 from stages.report.blocks import Badge, PageSection, Table, Text
 from stages.report.pictures import offer
@@ -12,7 +12,7 @@ from stages.report.wording import read_estimate, tell_estimate
 
 FILE = "check_claims/claims.json"
 TONES = {HOLDS: "good", FAILS: "bad", NOT_DECIDED: "open"}
-KEYS = ("claim", "source", "verdict", "rule", "evidence")
+KEYS = ("claim", "source", "figure", "verdict", "rule", "evidence")
 
 
 def show_claims(results: Results) -> PageSection:
@@ -31,11 +31,12 @@ def show_claims(results: Results) -> PageSection:
     text = Text(
         f"{len(claims)} claims of Le Coz, Herbin and Adjed (AISafety 2022): "
         + ", ".join(f"{count[verdict]} {words}" for verdict, words in _COUNTED.items())
-        + ". A verdict follows from the rule beside it, by the intervals of what this run measured."
+        + ". A verdict follows from the rule beside it, by the intervals of what this run measured. "
+        + tell_multiplicity(len(claims))
     )
     table = Table(
         "Claims of the paper",
-        ["claim", "verdict", "place in the paper", "rule", "evidence"],
+        ["claim", "verdict", "place in the paper", "figure here", "rule", "evidence"],
         [_tell(claim) for claim in claims],
         offer(results, "check_claims/claims.csv"),
         wide=("claim", "rule", "evidence"),
@@ -52,6 +53,7 @@ def _tell(claim: dict[str, Any]) -> list[str | Badge]:
         claim["claim"],
         Badge(claim["verdict"], TONES[claim["verdict"]]),
         claim["source"],
+        ", ".join(claim["figure"]),
         claim["rule"],
         "; ".join(evidence),
     ]

@@ -48,6 +48,7 @@ def show_comparison(results: Results, names: Sequence[str]) -> PageSection:
             f"Is the ranking any good? Classifier {name}",
             [
                 *tell_comparison(results, name),
+                _tell_attfind(results, name),
                 _list_rankings(results, name),
                 show_figure(results, f"compare_rankings/{name}", "comparison", name),
                 show_figure(results, f"compare_rankings/{name}", "influence", name),
@@ -73,6 +74,21 @@ def _list_pairs(metrics: Metrics) -> Table:
     ]
     caption = "Area between the curves of the same samples; an interval above 0 says that the first one is better"
     return Table(caption, ["classifiers", "against distance", "against shift"], rows)
+
+
+def _tell_attfind(results: Results, name: str) -> Text:
+    """The verdict on the best gradient score against AttFind, and where AttFind is ahead."""
+    metrics = results.read_metrics(f"compare_rankings/{name}")
+    margin, cheap, full = (
+        metrics.number(key) for key in ("attfind_margin", "best_gradient_forward_passes", "attfind_forward_passes")
+    )
+    leads = ", ".join(f"{lead['k']} by {lead['shift_std']:g} std" for lead in metrics.content["attfind_leads"])
+    return Text(
+        f"That the best gradient score, at {cheap:,.0f} forward passes, is no worse than AttFind at {full:,.0f}, with "
+        f"a margin of {margin:g} in accuracy: {metrics.content['best_gradient_no_worse_than_attfind']} (difference in "
+        f"accuracy {tell_metric(metrics, 'best_gradient_minus_attfind_accuracy')}; below 0 the gradient score finds "
+        f"more). Moves in which AttFind finds more than every gradient score does: {leads or 'none'}."
+    )
 
 
 def _list_rankings(results: Results, name: str) -> Table:

@@ -86,6 +86,7 @@ def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: 
     influence = (
         results.read_table(file, ["dimension", "influential", "q_value"]).set_index("dimension").to_dict("index")
     )
+    levels = _read_levels(results, name)
     rows = []
     for row in ranking[ranking["scope"] == GLOBAL].head(TOP).to_dict("records"):
         dimension, direction = int(row["dimension"]), int(row["direction"])
@@ -96,18 +97,37 @@ def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: 
                 str(row["rank"]),
                 f"{dimension} ({row['layer']})",
                 _tell_direction(direction),
-                words.look_up(GLOBAL, dimension, direction) or "no name",
+                words.look_up(GLOBAL, dimension, direction),
+                levels.get((dimension, direction), ""),
                 tell_estimate(Estimate(value, value - half, value + half, samples)),
                 f"{'yes' if found['influential'] else 'no'} (q = {tell_number(float(found['q_value']))})",
             ]
         )
     return Table(
         f"Most influential style dimensions over all classes: {name}",
-        ["rank", "dimension (layer)", "fails when it", "what that does to the image", f"mean {score} of the score",
+        ["rank", "dimension (layer)", "fails when it", "what that does to the image", "reads as, per std",
+         f"mean {score} of the score",
          "influential on other samples"],
         rows,
         offer(results, file),
     )  # fmt: skip
+
+
+def _read_levels(results: Results, name: str) -> dict[tuple[int, int], str]:
+    """The noise and the blur that real images would need to change as much, by dimension and direction."""
+    columns = {"noise_sigma_per_std": ("noise sigma", ""), "blur_sigma_per_std": ("blur sigma", " px")}
+    bounds = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
+    table = results.read_table(f"name_directions/{name}/directions.csv", ["scope", "dimension", "direction", *bounds])
+    levels = {}
+    for row in table[table["scope"] == GLOBAL].to_dict("records"):
+        # An interval around 0 reads as nothing.
+        told = [
+            f"{words} {row[column]:+.3f}{unit} [{row[f'{column}_low']:+.3f}, {row[f'{column}_high']:+.3f}]"
+            for column, (words, unit) in columns.items()
+            if row[f"{column}_low"] > 0 or row[f"{column}_high"] < 0
+        ]
+        levels[int(row["dimension"]), int(row["direction"])] = "; ".join(told) or "neither noise nor blur"
+    return levels
 
 
 def _list_classes(results: Results, ranked: str, ranking: pd.DataFrame, words: Names) -> Table:
@@ -171,7 +191,7 @@ def _list_true_failures(results: Results, judged: str, words: Names) -> Table:
 
 
 def _tell_move(words: Names, scope: str, dimension: int, direction: int) -> str:
-    return f"{dimension} {_tell_direction(direction)}: {words.look_up(scope, dimension, direction) or 'no name'}"
+    return f"{dimension} {_tell_direction(direction)}: {words.look_up(scope, dimension, direction)}"
 
 
 def _tell_direction(direction: int) -> str:

@@ -53,7 +53,7 @@ def tabulate_walks(
     """One row per walk, in the order of `walks`.
 
     start_softmax: [S, C].  end_softmax: [M, C].  layout: the layers of S, in order.
-    words: for what the move does to the image, empty where nobody measured it.
+    words: for what the move does to the image, `not named` where nobody measured it.
     shift, shift_std: how far the walk went, in raw style units and in stds, never negative; the farthest tried where
     the walk did not reach 0.50.  predicted_class, rival_class: the most probable at the end, and the most
     probable apart from the true one.

@@ -180,7 +180,12 @@ def tiny_names(tmp_path_factory: pytest.TempPathFactory, tiny_ranking: Path) -> 
     words = first.assign(name=np.where(first["rank"] == 1, "noise +", "larger"), second_name="")
     words.loc[first["scope"] == GLOBAL, "second_name"] = "blurrier"
     folder = tmp_path_factory.mktemp("tiny_names")
-    write_csv(folder / "directions.csv", words[["scope", "rank", "dimension", "direction", "name", "second_name"]])
+    levels = {"noise_sigma_per_std": (0.02, 0.01, 0.03), "blur_sigma_per_std": (0.0, -0.1, 0.1)}
+    for column, values in levels.items():
+        words[[column, f"{column}_low", f"{column}_high"]] = values
+    words.drop(columns=set(ranking) - {"scope", "rank", "dimension", "direction"}).pipe(
+        lambda table: write_csv(folder / "directions.csv", table)
+    )
     return folder
 
 

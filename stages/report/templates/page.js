@@ -26,7 +26,7 @@ function offerDirections() {
   fill(directionPick, moves.map((move, index) => {
     const sign = move.direction > 0 ? "+" : "\u2212";
     const end = move.crossing_std === null ? `not to ${level}` : `${level} at ${move.crossing_std.toFixed(1)} std`;
-    return [index, `${move.rank}. ${move.name || "no name"} (${sign}${move.dimension}), ${end}`];
+    return [index, `${move.rank}. ${move.name} (${sign}${move.dimension}), ${end}`];
   }));
   // The first one that fails says more than one that does nothing.
   directionPick.value = String(Math.max(0, moves.findIndex((move) => move.crossing_std !== null)));

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from stages.common.errors import StageError
 from stages.compare_rankings.__main__ import main
+from stages.compare_rankings.paired import judge_no_worse
 from stages.compare_rankings.params import CompareRankingsParams
 from stages.rank_dimensions.ranking import read_ranking
 
@@ -17,7 +18,8 @@ SECTION = {
     "samples": 200,
     "attfind_samples": 12,
     "held_out_samples": 40,
-    "random_draws": 2,
+    "random_draws": 4,
+    "attfind_margin": 0.02,
     "top_k": [1, 3],
     "shifts_std": [1.0, 2.0],
     "headline_k": 3,
@@ -71,6 +73,7 @@ def test_the_table_holds_every_method_with_its_cost(out):
         assert (table[f"{name}_low"] <= table[name]).all()
         assert (table[name] <= table[f"{name}_high"]).all()
     assert (table["n"] == 40).all()
+    assert table.set_index("method")["draws"].to_dict() == dict.fromkeys(table["method"], 1) | {"random": 4}
     assert (table["true_failure_share"] <= 1 - table["accuracy"] + 1e-6).all()
     assert (table["reached_within_5_std"] <= table["walks_reached"] / table["walks"] + 1e-6).all()
     assert table["reached_within_10_std"].isna().all()
@@ -103,7 +106,10 @@ def test_metrics_name_the_best_and_what_it_saved(out):
     assert metrics["attfind_variant"] in ("attfind", "attfind_probability")
     assert metrics["forward_pass_ratio"] >= 50
     difference = metrics["best_gradient_minus_attfind_probability"]
-    assert metrics["best_gradient_equals_attfind"] == int(difference["low"] <= 0)
+    accuracy = metrics["best_gradient_minus_attfind_accuracy"]
+    assert metrics["best_gradient_no_worse_than_attfind"] == judge_no_worse(accuracy, 0.02)
+    assert metrics["best_gradient_at_least_equals_attfind"] == int(accuracy["value"] <= 0)
+    assert all(lead["probability_minus_attfind"]["value"] > 0 for lead in metrics["attfind_leads"])
     name = metrics["best_gradient_score"].removesuffix(" (1/50)")
     row = table[(table["method"] == name) & (table["budget"] == "1/50")].iloc[0]
     assert row["probability_minus_attfind"] == pytest.approx(difference["value"], abs=1e-6)
@@ -195,6 +201,8 @@ def test_the_ranking_is_optional(run):
         ({"top": [1]}, r"compare_rankings\.top: unknown key; allowed here: seed, samples"),
         ({"fdr": 1.5}, r"compare_rankings\.fdr: got 1\.5; allowed: less than 1"),
         ({"top_k": [3, 1]}, r"compare_rankings: allowed: top_k \[3, 1\] rising, each value once"),
+        ({"random_draws": 1}, r"compare_rankings\.random_draws: got 1; allowed: greater than or equal to 2"),
+        ({"random_draws": 41}, r"compare_rankings\.held_out_samples: got 40; allowed: at least 41"),
         ({"headline_k": 2}, r"compare_rankings: allowed: headline_k 2 must be one of top_k \[1, 3\]"),
         ({"headline_shift_std": 4.0}, r"headline_shift_std 4\.0 must be one of shifts_std \[1\.0, 2\.0\]"),
         ({"samples": 201}, r"compare_rankings\.samples: got 201; allowed: 40 to 200"),

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from stages.common.intervals import mean, proportion
+from stages.compare_rankings.draws import assign_draws, estimate
 from stages.compare_rankings.methods import Method, step_top
 from stages.compare_rankings.outputs import Reader
-from stages.compare_rankings.paired import compare_paired, draw_resamples
+from stages.compare_rankings.paired import compare_paired, draw_resamples, judge_no_worse
 from stages.compare_rankings.shifts import Outcome, measure_shifts, select_cell
-from stages.compare_rankings.summary import choose_best, summarize_comparison
+from stages.compare_rankings.summary import choose_best, list_attfind_leads, summarize_comparison
 from stages.compare_rankings.tables import tabulate_cells, tabulate_methods
 from stages.compare_rankings.walks import CoarseWalks, collect_directions, walk_coarsely
 from stages.train_judges.verdicts import STILL_RIGHT, VERDICTS
@@ -117,9 +119,9 @@ def test_paired_differences_cancel_what_samples_share():
 def make_outcomes(means, samples=400):
     noise = np.random.default_rng(0).uniform(-0.05, 0.05, samples)
     outcomes = {}
-    for label, mean in means.items():
-        correct, right = mean + noise > 0.5, VERDICTS.index(STILL_RIGHT)
-        outcomes[label] = Outcome(mean + noise, correct, np.where(correct, right, np.arange(samples) % 3))
+    for label, height in means.items():
+        correct, right = height + noise > 0.5, VERDICTS.index(STILL_RIGHT)
+        outcomes[label] = Outcome(height + noise, correct, np.where(correct, right, np.arange(samples) % 3))
     return outcomes
 
 
@@ -133,14 +135,71 @@ def test_the_best_is_compared_with_attfind_on_other_samples():
     assert choose_best(labels, make_outcomes({"paper": 0.5, "paper (1/50)": 0.3, "attfind": 0.4})) == "paper (1/50)"
     unmoved = make_outcomes({"none": 0.9})["none"]
     resamples = draw_resamples(400, np.random.default_rng(1))
-    for means, equals, beats in (((0.3, 0.4, 0.45), 1, 1), ((0.3, 0.5, 0.45), 0, 0), ((0.3, 0.45, 0.45), 1, 0)):
+    for means, verdict, equals, beats in (
+        ((0.3, 0.4, 0.45), "holds", 1, 1), ((0.3, 0.5, 0.45), "fails", 0, 0), ((0.3, 0.45, 0.45), "holds", 1, 0)
+    ):  # fmt: skip
         headline = make_outcomes(dict(zip(labels, means, strict=True)))
-        metrics = summarize_comparison(methods, headline, unmoved, labels[1], labels[0], labels[2], resamples)
-        assert (metrics["best_gradient_equals_attfind"], metrics["best_gradient_beats_attfind"]) == (equals, beats)
+        metrics = summarize_comparison(methods, headline, unmoved, labels[1], labels[0], labels[2], resamples, 0.02)
+        assert metrics["best_gradient_no_worse_than_attfind"] == verdict
+        assert metrics["best_gradient_at_least_equals_attfind"] == equals
+        assert metrics["best_gradient_beats_attfind"] == beats
         difference = metrics["best_gradient_minus_attfind_probability"]
         assert difference["value"] == pytest.approx(means[1] - means[2])
         assert metrics["best_gradient_full_minus_attfind_probability"]["value"] == pytest.approx(means[0] - means[2])
         assert metrics["forward_pass_ratio"] == 50
+
+
+def test_the_cells_that_attfind_leads_are_listed():
+    own = make_outcomes({"paper": 0.5, "gradient_std": 0.4, "attfind": 0.45})
+    outcomes = {(label, k, 2.0): outcome for label, outcome in own.items() for k in (1, 3)}
+    outcomes["gradient_std", 3, 2.0] = own["paper"]
+    outcomes["paper", 9, 2.0] = own["paper"]  # in which AttFind was not tried
+    resamples = draw_resamples(400, np.random.default_rng(1))
+    (lead,) = list_attfind_leads(outcomes, ("paper", "gradient_std"), "attfind", resamples)
+    assert (lead["k"], lead["shift_std"], lead["best_gradient_score"]) == (3, 2.0, "paper")
+    assert lead["probability_minus_attfind"]["value"] == pytest.approx(0.05)
+
+
+def test_an_underpowered_comparison_decides_nothing():
+    difference = {"value": 0.03, "low": -0.2, "high": 0.26}
+    assert judge_no_worse(difference, 0.02) == "not decided"
+    for low, high, verdict in ((-0.1, 0.02, "holds"), (0.02, 0.1, "not decided"), (0.021, 0.1, "fails")):
+        assert judge_no_worse({"low": low, "high": high}, 0.02) == verdict
+
+
+def test_samples_of_one_draw_count_as_one():
+    random = np.random.default_rng(3)
+    n, draws = 300, 30
+    of_draw = assign_draws(n, draws)
+    assert (np.bincount(of_draw) == 10).all()
+    alike = random.normal(size=draws)[of_draw]  # a sample tells nothing that its draw does not
+    found, twin = estimate(alike, draws), mean(alike[::10])
+    assert {key: found[key] for key in ("value", "low", "high")} == pytest.approx(
+        {key: twin[key] for key in ("value", "low", "high")}
+    )
+    assert found["n"] == n
+    assert estimate(alike > 0, 1) == proportion(alike > 0)
+    assert estimate(alike, 1) == mean(alike)
+    certain = estimate(np.ones(10, bool), 3)
+    assert (certain["low"], certain["value"], certain["high"]) == (1, 1, 1)
+
+
+def test_intervals_over_draws_of_unequal_size_cover():
+    random, draws, covered = np.random.default_rng(5), 7, 0
+    of_draw = assign_draws(40, draws)
+    for _ in range(400):
+        share = random.beta(2, 2, draws)[of_draw]
+        found = estimate(random.random(40) < share, draws)
+        covered += found["low"] <= 0.5 <= found["high"]
+    assert 0.9 <= covered / 400 <= 0.99
+
+
+def test_a_difference_from_a_random_method_is_over_its_draws():
+    first, second = np.repeat(np.random.default_rng(1).normal(size=10), 10), np.zeros(100)
+    resamples = draw_resamples(100, np.random.default_rng(1))
+    independent, clustered = (compare_paired(first, second, resamples, draws) for draws in (1, 10))
+    assert clustered["value"] == independent["value"]
+    assert clustered["high"] - clustered["low"] > 2 * (independent["high"] - independent["low"])
 
 
 def test_tables_count_what_they_say():

@@ -104,8 +104,8 @@ def test_distance_bins_share_one_axis():
     outcomes = {"one": near, "two": np.ones(4000, bool), "three": ~near}
     differences = list(
         compare_by_distance(
-            styles, true_class, outcomes, np.ones(4), classes=2, bins=10, tail_quantile=0.99, replicates=100,
-            stream=stream,
+            styles, true_class, outcomes, np.ones(4), classes=2, bins=10, tail_quantile=0.99,
+            counts=draw_counts(4000, 100, stream),
         )
     )  # fmt: skip
     assert [each.name for each in differences] == ["two_minus_one", "three_minus_one", "three_minus_two"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.projection import project, standardise
 from stages.compute_curves.projection_study import study_projections
 from stages.compute_curves.summary import select
@@ -35,10 +36,11 @@ def test_study_follows_the_normal_distribution_along_the_direction_and_is_flat_e
     well = z < 0.5 + stream.standard_normal(20_000)
     direction = np.array([1, -1, 1, 1, 1, 1, 1, 1])
     order = Order(np.arange(8), direction)
+    resampling = Resampling(draw_counts(20_000, 100, stream), draw_counts(2, 100, stream))
     results = list(
         study_projections(
             "step", styles, true_class, well, np.ones(20_000, bool), np.ones(8), {ALL: order, "a": order, "b": order},
-            {2: [np.array([4, 5]), np.array([6, 7])]}, top_k=[2, "all"], bins=10, tail_quantile=0.99,
+            {2: [np.array([4, 5]), np.array([6, 7])]}, resampling, top_k=[2, "all"], bins=10, tail_quantile=0.99,
         )
     )  # fmt: skip
     assert len(results) == 3 * 3
@@ -48,6 +50,9 @@ def test_study_follows_the_normal_distribution_along_the_direction_and_is_flat_e
     shift = z[well].mean()
     expected = stats.norm.cdf(0.5 - (top.curve.x + shift))
     np.testing.assert_allclose(top.curve.accuracy, expected, atol=0.04)
+    assert (top.band[0] < top.curve.low).all()
+    assert (top.band[1] > top.curve.high).all()
+    assert (random.band[0] < random.curve.accuracy).all()
     assert top.trend_p_value < 1e-100
     assert top.rises == 0
     assert np.ptp(random.curve.accuracy) < 0.06

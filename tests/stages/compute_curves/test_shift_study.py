@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.compute_curves.bootstrap import draw_counts
+from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.shift_study import study_shifts
 from stages.compute_curves.summary import select
 from stages.shift_samples.ranking import ALL
@@ -16,8 +16,9 @@ def test_study_has_curves_of_all_of_each_class_and_of_random_dimensions():
     right[1, 1] = False  # along its own each class
     judge = np.broadcast_to(true_class == 0, right.shape)  # reads everything but class 1
     shifted = Shifted(np.array([0.0, 2.0]), right, judge, np.arange(400) // 100, 1)
-    counts = draw_counts(400, 200, np.random.default_rng(2))
-    results = study_shifts("linear", shifted, true_class, ["a", "b"], counts)
+    stream = np.random.default_rng(2)
+    resampling = Resampling(draw_counts(400, 200, stream), draw_counts(4, 200, stream))
+    results = study_shifts("linear", shifted, true_class, ["a", "b"], resampling)
     accuracy = {(r.key.scope, r.key.dimensions): r.curve.accuracy.tolist() for r in results}
     assert accuracy == {
         (ALL, "top"): [1, 0.5], ("a", "top"): [1, 0], ("b", "top"): [1, 0], (ALL, "random"): [1, 1]
@@ -26,7 +27,8 @@ def test_study_has_curves_of_all_of_each_class_and_of_random_dimensions():
     assert random.area["value"] == random.area["min"] == random.area["max"] == 1
     assert random.curve.n.tolist() == [100, 100]
     assert random.trend_p_value == 0.5
-    assert random.band is None
+    assert (random.band[0] < 1).all()
+    assert (random.band[1] == 1).all()
     (top,) = select(results, dimensions="top", scope=ALL)
     assert top.ceiling.accuracy.tolist() == [0.5, 0.5]
     assert top.avoidable_area["value"] == 0.25  # after the shift class 0 is missed and read

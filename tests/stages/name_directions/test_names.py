@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.common.errors import StageError
-from stages.name_directions.names import read_names, shorten_name
+from stages.name_directions.names import UNNAMED, read_names, shorten_name
 
 ROWS = [
     ("global", 3, 1, "noise +", "larger"),
@@ -31,12 +31,12 @@ def test_the_words_of_the_class_come_before_those_of_all(folder):
 
 def test_the_other_way_has_no_words(folder):
     names = read_names(folder)
-    assert names.look_up("7", 3, -1) == names.look_up("global", 9, 1) == names.look_up("global", 3, 0) == ""
+    assert names.look_up("7", 3, -1) == names.look_up("global", 9, 1) == names.look_up("global", 3, 0) == UNNAMED
     assert names.name_rows(["7", "2"], [3, 4], [1, -1]) == ["thinner stroke", "fainter"]
 
 
 def test_narrow_places_get_the_first_word():
-    assert [shorten_name(words) for words in ("noise +, larger", "wider", "")] == ["noise +", "wider", "?"]
+    assert [shorten_name(words) for words in ("noise +, larger", "wider")] == ["noise +", "wider"]
 
 
 def test_a_table_without_names_is_named(folder):

@@ -89,7 +89,11 @@ def build_metrics() -> dict[str, dict[str, Any]]:
             | make.flat("clean_calibration_error", "corrupted_calibration_error"),
             f"rank_dimensions/{name}": make.name("population_accuracy") | {"samples": 200},
             f"name_directions/{name}": {"directions": 30},
-            f"compare_rankings/{name}": make.name("unmoved_accuracy", "unmoved_probability"),
+            f"compare_rankings/{name}": make.name("unmoved_accuracy", "unmoved_probability")
+            | {"attfind_margin": 0.02, "best_gradient_no_worse_than_attfind": "not decided"}
+            | {"best_gradient_forward_passes": 615, "attfind_forward_passes": 30750}
+            | {"best_gradient_minus_attfind_accuracy": {"value": -0.01, "low": -0.16, "high": 0.14, "n": 300}}
+            | {"attfind_leads": [{"k": 3, "shift_std": 2.0}]},
             f"walk_corner_cases/{name}": {"walks": 100, "reached_within_5_std": 0.18, "reached_within_10_std": 0.41}
             | {"reached_within_20_std": None}
             | make.name("true_failure_walks")
@@ -135,7 +139,7 @@ def build_claims() -> dict[str, Any]:
     return {
         "claims": [
             {"id": verdict, "claim": f"A claim that {verdict}.", "source": "2.2", "verdict": verdict, "rule": "a rule",
-             "evidence": evidence}
+             "figure": ["one.png"], "evidence": evidence}
             for verdict in ("holds", "fails", "not decided")
         ]
     }  # fmt: skip

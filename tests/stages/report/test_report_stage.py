@@ -104,6 +104,9 @@ def test_every_estimate_that_a_section_shows_is_the_one_of_the_file(outline):
     # A share that its stage keeps as a plain number gets the Wilson interval of its count, 18 of 100.
     assert "0.180 [0.117, 0.267], n = 100" in outline.text
     assert "12.5 [9.4, ?], n = 100" in outline.text
+    assert "with a margin of 0.02 in accuracy: not decided (difference in accuracy -0.010 [-0.160" in outline.text
+    assert "noise sigma +0.020 [+0.010, +0.030]" in outline.text
+    assert "Moves in which AttFind finds more than every gradient score does: 3 by 2 std." in outline.text
     # No walk went 20 std far, so that share has no number.
     assert "no walk went as far" in outline.text
 
