@@ -1,0 +1,116 @@
+"""Seconds and forward passes of the rankings that compare_rankings compares, on the released generator.
+
+The classifier has random weights and the size of params.yaml: its answers do not change the speed. The cost of a
+score grows linearly with its samples, so a few are timed and the budget of params.yaml is told from them.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from benchmarks._command import run_benchmark
+from benchmarks._turns import print_table
+from stages.common.device import choose_device
+from stages.common.params import load_section
+from stages.common.seeds import numpy_stream
+from stages.compare_rankings.attfind import count_passes, find_effects
+from stages.compare_rankings.checks import count_small_budget
+from stages.compare_rankings.gradients import BACKWARD_PASSES
+from stages.compare_rankings.params import CompareRankingsParams
+from stages.compare_rankings.principal import find_principal, map_directions
+from stages.rank_dimensions.scores import differentiate_scores
+from stages.sample_populations.latents import draw_latents
+from stages.train_classifiers.networks import Classifier
+from stages.train_classifiers.params import TrainClassifierParams
+from stages.train_stylegan2.snapshot import load_released
+
+RUNS = 5
+GRADIENT_SAMPLES, TRIED_SAMPLES = 100, 2  # that are timed; a sample is tried 2 D times
+
+
+def main(params: Annotated[Path, typer.Option(help="The params file.")] = Path("params.yaml")) -> None:
+    """Time each way to rank the style dimensions once, on as many samples as the params give it."""
+    section = load_section(params, CompareRankingsParams, "compare_rankings")
+    device = choose_device()
+    generator = load_released().to(device)
+    tested = load_section(params, TrainClassifierParams, "train_classifiers", "corrupted")
+    classifier = Classifier(tested.network, generator.num_classes, tested.width).to(device).eval().requires_grad_(False)
+    labels = np.arange(section.samples) % generator.num_classes
+    z = torch.from_numpy(draw_latents(1, section.samples, generator.z_dim)).to(device)
+    with torch.no_grad():
+        w = generator.map_latents(z, torch.from_numpy(labels).to(device))
+        styles = generator.map_styles(w)
+    s, dimensions = styles.cpu().numpy(), generator.style_dimensions
+    std = s.std(axis=0)
+    few = count_small_budget(section.attfind_samples, dimensions)
+    passes = 1 + BACKWARD_PASSES
+
+    def differentiate() -> None:
+        for first in range(0, GRADIENT_SAMPLES, section.batch_size):
+            block = slice(first, min(first + section.batch_size, GRADIENT_SAMPLES))
+            true_class = torch.from_numpy(labels[block]).to(device)
+            differentiate_scores(generator.synthesize, classifier, styles[block], true_class)
+
+    def search() -> None:
+        n = TRIED_SAMPLES
+        bounds = np.stack([s.min(axis=0), s.max(axis=0)])
+        weights = np.full(n, 1 / n)
+        find_effects(generator, classifier, s[:n], labels[:n], weights, bounds, batch_size=section.batch_size)
+
+    def difference() -> None:
+        step = torch.diag(torch.from_numpy(section.finite_difference_step_std * std).to(device))
+        with torch.no_grad():
+            for sample in styles[:TRIED_SAMPLES]:
+                for part in torch.split(step, section.batch_size):
+                    for moved in (sample + part, sample - part):
+                        classifier(generator.synthesize(moved)).softmax(dim=1)
+
+    count = max(*section.top_k, section.walk_dimensions)
+    varying = np.where(std > 0, std, 1)
+    slope, trial = _time(differentiate) / GRADIENT_SAMPLES, _time(search) / TRIED_SAMPLES
+    step = _time(difference) / TRIED_SAMPLES
+    tried, differenced = section.attfind_samples, section.finite_difference_samples
+    rows = [
+        _tell("a gradient score", section.samples, section.samples * passes, section.samples * slope),
+        _tell("a gradient score, 1/50 of AttFind", few, few * passes, few * slope),
+        _tell("AttFind", tried, count_passes(tried, dimensions), tried * trial),
+        _tell("finite differences", differenced, 2 * differenced * dimensions, differenced * step),
+    ]
+    w_styles = w.cpu().numpy()
+    for name, work in (
+        ("PCA of W, mapped to S", lambda: map_directions(generator, find_principal(w_styles, count))),
+        ("PCA of S", lambda: find_principal(s / varying, count)),
+    ):
+        rows.append(_tell(name, section.samples, 0, _time(work)))
+    rows.append(_tell("random dimensions", 0, 0, _time(lambda: numpy_stream(1, "benchmark").permutation(dimensions))))
+    notes = [
+        "PCA and random directions get their sign from the gradient, for which compare_rankings charges them as well.",
+        f"Timed: {GRADIENT_SAMPLES} gradients, {TRIED_SAMPLES} samples tried, the fastest of {RUNS} runs.",
+        f"{device}, torch threads {torch.get_num_threads()}, {dimensions} style dimensions, batch {section.batch_size}",
+    ]
+    print_table("Cost of the rankings", ["ranking", "samples", "passes", "seconds"], rows, notes)
+
+
+def _time(work: Callable[[], object]) -> float:
+    """Seconds of the fastest of the runs: other work on the machine can only slow one down."""
+    seconds = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def _tell(name: str, samples: int, passes: int, seconds: float) -> list[str]:
+    return [name, f"{samples:,}", f"{passes:,}", f"{seconds:.2f}"]
+
+
+if __name__ == "__main__":
+    run_benchmark(main)
