@@ -61,18 +61,20 @@ def import_closure(module: Path) -> set[Path]:
     return closure
 
 
-def read_dag(file: str = "dvc.yaml") -> dict[str, dict[str, Any]]:
-    """Stages of a dvc.yaml by name, a foreach group as one entry with its `do` body."""
+def read_dag(file: str = "dvc.yaml", section: str = SECTIONS[0]) -> dict[str, dict[str, Any]]:
+    """Stages of a dvc.yaml by name, a foreach group as one entry with its `do` body.
+
+    section: where a stage repeats for each classifier under test, the section that has the classifier's entry.
+    """
     document = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
-    return {name: _body_of(stage) for name, stage in document["stages"].items()}
+    return {name: _body_of(stage, section) for name, stage in document["stages"].items()}
 
 
-def _body_of(stage: dict[str, Any]) -> dict[str, Any]:
-    """What a stage does; of those repeated for each classifier under test, with one that was trained here."""
+def _body_of(stage: dict[str, Any], section: str) -> dict[str, Any]:
     if stage.get("foreach") != "${classifiers}":
         body: dict[str, Any] = stage.get("do", stage)
         return body
-    return json.loads(json.dumps(stage["do"]).replace("${item}", SECTIONS[0]))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(stage["do"]).replace("${item}", section))  # type: ignore[no-any-return]
 
 
 def read_unused() -> set[str]:

@@ -1,12 +1,15 @@
 """Import rules, and dvc.yaml against the code that it runs."""
 
 import ast
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
+from flows.dag import read_dag as flows_dag
 from stages.common.classifiers import KEY, SECTIONS
 from tests.house import (
     ROOT,
@@ -54,9 +57,10 @@ def test_the_order_of_dvc_yaml_is_the_order_of_params_yaml(file: str) -> None:
     assert list(read_dag(file)) == [name for name in params if name != KEY]
 
 
-def test_every_stage_reads_what_a_stage_above_it_leaves() -> None:
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_stage_reads_what_a_stage_above_it_leaves(section: str) -> None:
     above = {"brought", "own_images"}  # what people bring; no stage makes it
-    for name, stage in read_dag().items():
+    for name, stage in read_dag(section=section).items():
         read = {Path(dep).parts[1] for dep in stage["deps"] if dep.startswith("data/")}
         assert read <= above, name
         above.add(name)
@@ -103,8 +107,9 @@ def expand(word: str) -> list[str]:
     return sorted({word.replace("{section}", section).split("/{name}")[0] for section in SECTIONS})
 
 
-def test_every_declared_path_of_a_command_is_a_dependency_or_an_out() -> None:
-    for name, stage in [*read_dag().items(), *read_study().items()]:
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_declared_path_of_a_command_is_a_dependency_or_an_out(section: str) -> None:
+    for name, stage in [*read_dag(section=section).items(), *read_study().items()]:
         words = [word.split("=")[-1] for word in stage["cmd"].split() if "data/" in word]
         known = [
             *stage["deps"],
@@ -113,3 +118,30 @@ def test_every_declared_path_of_a_command_is_a_dependency_or_an_out() -> None:
         for word in words:
             for place in expand(word):
                 assert any(path == place or path.startswith(f"{place}/") for path in known), f"{name}: {place}"
+
+
+def test_dvc_takes_a_brought_classifier_through_the_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params[KEY]["mine"] = "bring_classifiers"
+    params["bring_classifiers"] = {"mine": {"load": "net:Net", "weights": "weights.pt"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site-cache"))
+    Repo.init(no_scm=True).close()
+    with Repo() as repo:
+        stages = {stage.addressing: stage for stage in repo.index.stages}
+        deps = {name: {str(dep) for dep in stage.deps} for name, stage in stages.items()}
+    needs = flows_dag().needs
+    assert "data/brought/mine" in deps["bring_classifiers@mine"]
+    assert "--folder data/brought/mine" in stages["bring_classifiers@mine"].cmd
+    repeated = {name.removesuffix("@mine") for name in stages if name.endswith("@mine")} - {"bring_classifiers"}
+    assert repeated == {name.removesuffix("@clean") for name in stages if name.endswith("@clean")} - {
+        "train_classifiers"
+    }
+    for name in repeated - {"name_directions"}:  # which looks at the ranking, not at the classifier
+        assert "data/bring_classifiers/mine/classifier.safetensors" in deps[f"{name}@mine"]
+        assert "bring_classifiers@mine" in needs[f"{name}@mine"]
+    for name in ("compute_curves", "acceptance", "report"):  # these take folders of results whole
+        assert "bring_classifiers@mine" in needs[name]
+        assert not any("mine" in dep for dep in deps[name])

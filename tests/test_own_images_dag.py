@@ -1,8 +1,12 @@
-"""Every stage's command on images of a user's own: colour, 64 px, four classes with odd names."""
+"""Every stage's command on images of a user's own, with a classifier of the user's own beside those trained here.
+
+The images: colour, 64 px, four classes with odd names.  The classifier: module and weights, of another input and order.
+"""
 
 import base64
 import importlib
 import io
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -18,9 +22,10 @@ import yaml
 from PIL import Image
 
 from stages.common.arrays import read_array
-from stages.train_classifiers.checkpoint import save_classifier
+from stages.train_classifiers.checkpoint import load_classifier, save_classifier
 from stages.train_classifiers.networks import Classifier
 from stages.train_judges.ensemble import Ensemble, save_ensemble
+from stages.train_stylegan2.checkpoint import load_generator
 from tests.house import ROOT
 from tests.project import shrink_params
 
@@ -28,8 +33,19 @@ pytestmark = pytest.mark.slow
 
 NAMES = ["$5_note$", "n.a.", "007", "<b>all</b>"]
 IMAGES_PER_CLASS = 40
-CHANGES = {
+BRINGS = "stages.bring_classifiers"
+# Half the size of the images, normalised, the classes in reverse.
+BROUGHT = {
+    "load": "net:Net",
+    "weights": "weights.pt",
+    "arguments": {"classes": len(NAMES)},
+    "class_order": NAMES[::-1],
+    "input": {"size_px": 32, "fit": "resize", "mean": [0.25], "std": [0.25]},
+}
+CHANGES: dict[str, dict[str, Any]] = {
+    "classifiers": {"mine": "bring_classifiers"},
     "prepare_images": {"source": "npz", "size_px": 64, "channels": 3, "test_fraction": 0.25},
+    "bring_classifiers": {"mine": BROUGHT},
     "train_judges": {"training_images": 640},
     "train_stylegan2": {"generator_channels": [4] * 5, "discriminator_channels": [4] * 5},
     "qualify_generator": {"samples": 40},
@@ -37,6 +53,29 @@ CHANGES = {
     "compare_rankings": {"samples": 40, "attfind_samples": 6, "held_out_samples": 8},
     "measure_robustness": {"samples": 8, "greedy_samples": 2},
     "walk_corner_cases": {"start_samples": [], "figure_classes": [3, 8]},
+}
+REPEATED = (
+    "rank_dimensions", "name_directions", "compare_rankings", "walk_corner_cases", "measure_robustness",
+    "judge_failures",
+)  # fmt: skip
+SOURCE = """
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self, classes):
+        layers = [nn.Conv2d(3, 16, 5, stride=2), nn.ReLU(), nn.Conv2d(16, 16, 5, stride=2), nn.ReLU(), nn.Flatten()]
+        super().__init__(*layers, nn.Linear(16 * 5 * 5, classes))
+"""
+# Acceptance speaks of a brought classifier where a criterion names it.
+CRITERION = {
+    "id": "mine_population_accuracy",
+    "metric": "rank_dimensions/mine: population_accuracy",
+    "comparison": ">=",
+    "bar": 0.5,
+    "reason": "It is to be right on generated images more often than not.",
+    "supports": "nothing",
+    "needs_generator": False,
 }
 
 
@@ -97,43 +136,74 @@ def learn(images: torch.Tensor, labels: torch.Tensor, seed: int) -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         classifier = Classifier("plain", classes=len(NAMES), width=8, channels=3)
-    optimiser = torch.optim.Adam(classifier.parameters(), lr=0.02)
+    fit(classifier, images, labels, rate=0.02)
+    return classifier.eval()
+
+
+def fit(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, rate: float) -> None:
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     for _ in range(40):
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(classifier(images), labels).backward()
+        torch.nn.functional.cross_entropy(network(images), labels).backward()
         optimiser.step()
-    return classifier.eval()
+
+
+def write_brought(data: Path) -> None:
+    """Module and weights as a user brings them, learned elsewhere: on the images and on generated ones."""
+    population, prepared = data / "sample_populations/population.zarr", data / "prepare_images/images.zarr"
+    images = [read_array(population, "images"), read_array(prepared, "train_images")]
+    labels = [read_array(population, "labels"), read_array(prepared, "train_labels")]
+    shown = torch.from_numpy(np.concatenate(images)).float() / 255
+    shown = torch.nn.functional.interpolate(shown, size=32, mode="bilinear", antialias=True)
+    names: dict[str, Any] = {}
+    exec(SOURCE, names)  # noqa: S102 - the module that is brought
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        net = names["Net"](len(NAMES))
+    fit(net, (shown - 0.25) / 0.25, len(NAMES) - 1 - torch.from_numpy(np.concatenate(labels)), rate=0.003)
+    folder = data / "brought/mine"
+    folder.mkdir(parents=True)
+    (folder / "net.py").write_text(SOURCE, encoding="utf-8")
+    torch.save(net.state_dict(), folder / "weights.pt")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which every stage has run, in this process."""
     folder = tmp_path_factory.mktemp("own")
-    params = write_inputs(folder)
+    params = write_params(folder, CHANGES, training_images=1280)
+    images, labels = draw_images()
+    (folder / "data/own_images").mkdir(parents=True)
+    np.savez(folder / "data/own_images/images.npz", images=images, labels=labels, class_names=np.array(NAMES))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("FAILURE_ATLAS_DEVICE", "cpu")
         patch.setenv("FAILURE_ATLAS_PROCESSES", "1")
+        late = [command for command in commands(params) if command[0] == BRINGS]  # its weights are made on the way
         for module, arguments in commands(params):
-            run_command(module, arguments)
+            if module != BRINGS:
+                run_command(module, arguments)
             if module == "stages.sample_populations":
                 teach(folder / "data")
+                write_brought(folder / "data")
+                for command in late:
+                    run_command(*command)
         yield folder
 
 
-def write_inputs(folder: Path) -> dict[str, Any]:
-    """The images, and the params of the run, which are returned."""
-    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    shrink_params(folder / "params.yaml")
-    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    for section, changes in CHANGES.items():
-        params[section] |= changes
+def write_params(folder: Path, changes: dict[str, dict[str, Any]], training_images: int) -> dict[str, Any]:
+    """The params of a run, which are returned; training_images: shown to each classifier."""
+    path = folder / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    shrink_params(path)
+    params: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for section, changed in changes.items():
+        params[section] |= changed
     for entry in params["train_classifiers"].values():
-        entry["training_images"] = 1280
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-    images, labels = draw_images()
-    (folder / "data/own_images").mkdir(parents=True)
-    np.savez(folder / "data/own_images/images.npz", images=images, labels=labels, class_names=np.array(NAMES))
+        entry["training_images"] = training_images
+    if "mine" in params["classifiers"]:
+        params["acceptance"]["criteria"].append(CRITERION)
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     return params
 
 
@@ -172,3 +242,72 @@ def test_the_page_names_the_classes_and_shows_colour(project: Path) -> None:
     with Image.open(io.BytesIO(base64.b64decode(sprite[1]))) as picture:
         assert picture.mode == "RGB"
         assert picture.height == 64
+
+
+def test_a_brought_classifier_has_the_results_of_those_that_were_trained(project: Path) -> None:
+    measured = json.loads((project / "data/bring_classifiers/mine/metrics.json").read_text(encoding="utf-8"))
+    assert measured["clean_test_accuracy"]["value"] > 0.5
+    for stage in REPEATED:
+        results = {
+            name: {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
+            for name in ("clean", "mine")
+            if (folder := project / "data" / stage / name).is_dir()
+        }
+        assert results["mine"] == results["clean"] != set(), stage
+    ranked = json.loads((project / "data/rank_dimensions/mine/metrics.json").read_text(encoding="utf-8"))
+    assert ranked["population_accuracy"]["value"] > 0.5
+    walks = pd.read_csv(project / "data/walk_corner_cases/mine/corner_cases.csv")
+    assert walks["reached"].any()
+
+
+def test_its_curve_stands_beside_the_others(project: Path) -> None:
+    curves = pd.read_csv(project / "data/compute_curves/curves.csv")
+    points = curves.groupby("classifier").size()
+    assert list(points.index) == ["clean", "corrupted", "mine"]
+    assert points["mine"] == points["clean"]
+    areas = json.loads((project / "data/compute_curves/metrics.json").read_text(encoding="utf-8"))
+    assert 0 < areas["mine"]["area"] <= 1
+    drawn = pd.read_csv(project / "data/compute_curves/figures/fig6a_classifiers.csv")
+    assert set(drawn["classifier"]) == {"clean", "corrupted", "mine"}
+
+
+def test_verdicts_and_page_name_it(project: Path) -> None:
+    gates = json.loads((project / "data/acceptance/gates.json").read_text(encoding="utf-8"))
+    verdicts = {each["id"]: each["verdict"] for each in gates["criteria"]}
+    assert verdicts["mine_population_accuracy"] == "pass"
+    page = (project / "data/report/report.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]*>", " ", page.split("<script", 1)[0])
+    assert re.search(r"\bmine\b", text)
+
+
+LARGE: dict[str, dict[str, Any]] = {
+    "prepare_images": {"source": "image-folder", "size_px": 128, "channels": 3, "fit": "pad", "test_fraction": 0.25},
+    "train_stylegan2": {"generator_channels": [4] * 6, "discriminator_channels": [4] * 6},
+}
+LEARNS = ("prepare_images", "corrupt_images", "train_classifiers", "train_stylegan2")
+
+
+def test_a_folder_of_colour_images_of_128_px_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = write_params(tmp_path, LARGE, training_images=64)
+    images, labels = draw_images()
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        if label < 2 and number % 2:
+            place = tmp_path / "data/own_images" / ("bar", "disk")[label]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).resize((128, 104)).save(place / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAILURE_ATLAS_DEVICE", "cpu")
+    monkeypatch.setenv("FAILURE_ATLAS_PROCESSES", "1")
+    for module, arguments in commands(params):
+        if module.removeprefix("stages.") in LEARNS:
+            run_command(module, arguments)
+    for store in ("prepare_images", "corrupt_images"):
+        images = read_array(tmp_path / f"data/{store}/images.zarr", "train_images")
+        assert images.shape == (30, 3, 128, 128)
+        assert images.std(axis=1).any(), f"{store}: grey"
+    generator = load_generator(tmp_path / "data/train_stylegan2/generator.safetensors", torch.device("cpu"))
+    styles = generator.map_styles(generator.map_latents(torch.zeros(2, generator.z_dim), torch.tensor([0, 1])))
+    assert generator.synthesize(styles).shape == (2, 3, 128, 128)
+    for name in ("clean", "corrupted"):
+        path = tmp_path / f"data/train_classifiers/{name}/classifier.safetensors"
+        assert load_classifier(path, torch.device("cpu"))(torch.zeros(1, 3, 128, 128)).shape == (1, 2)
