@@ -52,6 +52,7 @@ from stages.rank_dimensions.ranking import GLOBAL, read_ranking
 from stages.rank_dimensions.samples import Samples, read_samples
 
 SPREAD_SAMPLES = 500  # population samples behind the unit of effects
+SHOWN_PER_CLASS = 3  # directions of each class in the figure; the table holds all
 CORRUPTED_IMAGES = 300  # real corrupted images whose noise and blur are read
 
 
@@ -114,7 +115,11 @@ def main(
     is_global = (table["scope"] == GLOBAL).to_numpy(bool)
     for name, chosen, what in (
         ("directions", is_global, "most influential over all classes"),
-        ("class_directions", ~is_global, "most influential on each class"),
+        (
+            "class_directions",
+            ~is_global & (table["rank"] <= SHOWN_PER_CLASS).to_numpy(bool),
+            f"the {SHOWN_PER_CLASS} most influential on each class",
+        ),
     ):
         if chosen.any():
             shown = head_effects(table[chosen])

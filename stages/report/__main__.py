@@ -97,16 +97,13 @@ def _explore(
     samples = read_samples(population, network)
     ensemble = load_judge(read.locate("train_judges/judge.safetensors"), samples.class_names, device)
     means = choose_starts(samples.styles, samples.true_class, len(samples.class_names), []).styles
-    grid_std = space_grid(section.max_shift_std, section.step_std)
-    shifts_std = np.concatenate([[0.0], grid_std])
+    shifts_std = np.concatenate([[0.0], space_grid(section.max_shift_std, section.step_std)])
 
     moves, words, crossings = {}, {}, {}
     for name in classifiers:
         ranking = read_ranking(read.locate(f"rank_dimensions/{name}/ranking.csv").parent)
         moves[name] = choose_moves(ranking, samples.class_names, network.style_dimensions, section.dimensions)
         words[name] = read_names(read.locate(f"name_directions/{name}/directions.csv").parent)
-        probe = Probe(network.synthesize, loaded[name][1], section.batch_size, device)
-        crossings[name] = locate_crossings(probe, means, [move for own in moves[name] for move in own], grid_std)
     # Two classifiers may share a direction: its pictures are made and kept once.
     shared = list(dict.fromkeys(move for by_class in moves.values() for own in by_class for move in own))
     with Progress("drawing directions", len(shared) * len(shifts_std), "img") as progress:
@@ -121,10 +118,17 @@ def _explore(
             device=device,
             on_done=progress.advance,
         )
+    traced = dict(zip(shared, frames, strict=True))
+    for name, by_class in moves.items():
+        own = [move for of_class in by_class for move in of_class]
+        softmax = np.array([traced[move].softmax[name][:, move.true_class] for move in own])
+        softmax = softmax.reshape(len(own), len(shifts_std))  # of no moves, too
+        probe = Probe(network.synthesize, loaded[name][1], section.batch_size, device)
+        crossings[name] = locate_crossings(probe, means, own, shifts_std, softmax)
     return describe_explorer(
         shifts_std,
         samples.class_names,
-        dict(zip(shared, frames, strict=True)),
+        traced,
         moves,
         crossings,
         words,

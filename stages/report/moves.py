@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.walk_corner_cases.bisection import find_crossings
+from stages.walk_corner_cases.bisection import halve_brackets
 from stages.walk_corner_cases.probe import Probe, move_styles
 from stages.walk_corner_cases.table import choose_candidates
 from stages.walk_corner_cases.walks import LEVEL, TOLERANCE
@@ -45,22 +45,26 @@ def choose_moves(ranking: pd.DataFrame, class_names: Sequence[str], dimensions: 
 
 
 def locate_crossings(
-    probe: Probe, means: np.ndarray, moves: Sequence[Move], grid_std: np.ndarray
+    probe: Probe, means: np.ndarray, moves: Sequence[Move], shifts_std: np.ndarray, traced: np.ndarray
 ) -> Mapping[Move, float]:
     """How many std along each move the true class's softmax first falls to 0.50; moves that never get there are absent.
 
-    means: [C, D] float32, one style vector per class.  A class whose mean is in doubt already has no crossing.
+    means: [C, D] float32, one style vector per class.  shifts_std: [F], from 0.  traced: [M, F], the true class's
+    softmax after each shift. The step in which it first falls is bisected; a class whose mean is in doubt already has
+    no crossing.
     """
     start = means[[move.true_class for move in moves]]
     true_class = np.array([move.true_class for move in moves], np.int64)
     dimension = np.array([move.dimension for move in moves], np.int64)
     step = np.array([move.step for move in moves])
-    at_start = probe.measure(start, true_class)
-    rows = np.flatnonzero(at_start > LEVEL)
+    fallen = traced <= LEVEL
+    first = fallen.argmax(axis=1)  # 0 where the mean is in doubt, and where the softmax never falls
+    rows = np.flatnonzero(first)
+    before, position = shifts_std[np.maximum(first - 1, 0)].astype(float), shifts_std[first].astype(float)
+    value = traced[np.arange(len(moves)), first].astype(float)
 
-    def measure(under_way: np.ndarray, shift_std: np.ndarray) -> np.ndarray:
-        own = rows[under_way]
+    def measure(own: np.ndarray, shift_std: np.ndarray) -> np.ndarray:
         return probe.measure(move_styles(start[own], dimension[own], step[own] * shift_std), true_class[own])
 
-    found = find_crossings(measure, at_start[rows], grid_std, level=LEVEL, tolerance=TOLERANCE)
-    return {moves[row]: float(found.position[k]) for k, row in enumerate(rows.tolist()) if found.reached[k]}
+    halve_brackets(measure, rows, before, position, value, level=LEVEL, tolerance=TOLERANCE)
+    return {moves[row]: float(position[row]) for row in rows.tolist()}

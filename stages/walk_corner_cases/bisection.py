@@ -56,8 +56,27 @@ def find_crossings(
         under_way = under_way[value[under_way] > level]
         before[under_way] = point
     reached = value <= level
+    halve_brackets(evaluate, np.flatnonzero(reached), before, position, value, level=level, tolerance=tolerance)
+    return Crossings(position, value, reached, largest_change)
+
+
+def halve_brackets(
+    evaluate: Evaluate,
+    rows: np.ndarray,
+    before: np.ndarray,
+    position: np.ndarray,
+    value: np.ndarray,
+    *,
+    level: float,
+    tolerance: float,
+) -> None:
+    """Bisect the brackets of some functions in place, until level - tolerance <= value <= level.
+
+    rows: which [K] int64.  before, position: [M], where they are above the level, and at or below it.  value: [M], at
+    position.
+    """
     for _ in range(MOST_HALVINGS):
-        loose = np.flatnonzero(reached & (value < level - tolerance))
+        loose = rows[value[rows] < level - tolerance]
         if not loose.size:
             break
         middle = (before[loose] + position[loose]) / 2
@@ -65,4 +84,3 @@ def find_crossings(
         far = values <= level
         position[loose[far]], value[loose[far]] = middle[far], values[far]
         before[loose[~far]] = middle[~far]
-    return Crossings(position, value, reached, largest_change)

@@ -49,11 +49,20 @@ def test_moves_are_the_first_of_each_class_that_can_be_moved():
     assert [move.direction for move in moves[0]] == [1, -1]
 
 
+SHIFTS = np.arange(21.0)
+
+
+def trace_own(means, moves):
+    """The true class's softmax along each move."""
+    frames = trace_moves(synthesize, {"one": classify}, judge, means, moves, SHIFTS, batch_size=100, device=CPU)
+    return np.array([each.softmax["one"][:, move.true_class] for move, each in zip(moves, frames, strict=True)])
+
+
 def test_crossings_lie_where_the_logit_is_0():
     means = np.array([[0.9, 0.2, 0], [0.1, 0.2, 0]], np.float32)
     probe = Probe(synthesize, classify, 3, CPU)
     moves = [Move(0, 0, -0.1), Move(0, 0, -0.05), Move(0, 1, 0.1), Move(0, 0, -0.01), Move(1, 0, 0.1)]
-    found = locate_crossings(probe, means, moves, np.linspace(1, 20, 20))
+    found = locate_crossings(probe, means, moves, SHIFTS, trace_own(means, moves))
     # From 0.9, the first pixel meets 0.5 after 4 and 8 steps; class b's probability is 0.5 there, too.
     expected = {moves[0]: 4, moves[1]: 8, moves[4]: 4}
     assert found.keys() == expected.keys()
@@ -64,7 +73,9 @@ def test_crossings_lie_where_the_logit_is_0():
 def test_a_class_in_doubt_at_its_mean_has_no_crossing():
     means = np.array([[0.4, 0, 0], [0.4, 0, 0]], np.float32)
     moves = [Move(0, 0, -0.1)]
-    assert locate_crossings(Probe(synthesize, classify, 3, CPU), means, moves, np.array([1.0])) == {}
+    probe = Probe(synthesize, classify, 3, CPU)
+    assert locate_crossings(probe, means, moves, SHIFTS, trace_own(means, moves)) == {}
+    assert locate_crossings(probe, means, [], SHIFTS, np.empty((0, len(SHIFTS)))) == {}
 
 
 def test_frames_agree_with_one_image_at_a_time():
