@@ -142,6 +142,10 @@ def test_dvc_takes_a_brought_classifier_through_the_dag(tmp_path: Path, monkeypa
     for name in repeated - {"name_directions"}:  # which looks at the ranking, not at the classifier
         assert "data/bring_classifiers/mine/classifier.safetensors" in deps[f"{name}@mine"]
         assert "bring_classifiers@mine" in needs[f"{name}@mine"]
-    for name in ("compute_curves", "acceptance", "report"):  # these take folders of results whole
-        assert "bring_classifiers@mine" in needs[name]
+    for name, wanted in (  # these take folders of results whole
+        ("compute_curves", "shift_samples@mine"),
+        ("acceptance", "bring_classifiers@mine"),
+        ("report", "bring_classifiers@mine"),
+    ):
+        assert wanted in needs[name]
         assert not any("mine" in dep for dep in deps[name])

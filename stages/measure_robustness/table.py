@@ -82,9 +82,11 @@ def tabulate_starts(
         "top_distance_std": found.top_std,
         "top_reached": found.top_reached,
         "single_best_dimension": pd.Series(found.single_dimension, dtype="Int64").where(found.single_dimension >= 0),
-        "single_best_name": words.name_rows(
-            list(names[true_class]), list(found.single_dimension), list(np.sign(found.single.offset.sum(axis=1)))
-        ),
+        "single_best_name": pd.Series(
+            words.name_rows(
+                list(names[true_class]), list(found.single_dimension), list(np.sign(found.single.offset.sum(axis=1)))
+            )
+        ).where(found.single_dimension >= 0),
         "single_distance_std": found.single.length_std,
         "single_reached": found.single.reached,
         "single_predicted_class": find_predicted(SINGLE),

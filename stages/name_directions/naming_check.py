@@ -25,7 +25,7 @@ def check_naming(
     """Apply each known change to groups of ten images and name the mean effect of each group.
 
     images: uint8 [N, C, H, W], none of those calibrated on; those beyond a multiple of ten are left out,
-    and those with or without a hole where the change asks for that.
+    and those with or without a hole where the change asks for that; a change that fewer than ten suit has no row.
     spread: [M], see `name_effects`.  stream: the generator of the named change's noise.
     Returns one row per group and change: expected, change, group, named, second_name, correct, n (images).
     """
@@ -37,6 +37,9 @@ def check_naming(
         if known.holes is not None:
             taken = np.flatnonzero((measured[:, NAMES.index("holes")] >= 1) == known.holes)
         taken = taken[: len(taken) // GROUP_IMAGES * GROUP_IMAGES]
+        advance(len(images))
+        if len(taken) == 0:
+            continue
         first, before = images[taken], measured[taken]
         if known.start is not None:
             first = known.start(images[taken], stream(f"{known.name}, {known.text}, start"))
@@ -59,5 +62,4 @@ def check_naming(
                     "n": GROUP_IMAGES,
                 }
             )
-        advance(len(images))
     return pd.DataFrame(rows)

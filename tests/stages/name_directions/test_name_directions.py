@@ -11,7 +11,7 @@ from stages.common.arrays import read_array, write_arrays
 from stages.common.errors import StageError
 from stages.name_directions.__main__ import main
 from stages.name_directions.measurements import MEASUREMENTS, NAMES
-from stages.name_directions.names import read_names
+from stages.name_directions.names import UNNAMED, read_names
 from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
 from stages.rank_dimensions.ranking import read_ranking
 
@@ -127,7 +127,7 @@ def test_the_ranking_and_figure_4_bear_the_names(done, tiny_ranking):
     figure = pd.read_csv(done / "figures" / "fig4_well_against_mis.csv", keep_default_na=False)
     top = figure[figure["group"] == "top"].set_index("dimension")["name"]
     assert all((top.loc[dimension] == name).all() for dimension, name in leading.items())
-    assert set(figure.loc[figure["group"] == "random", "name"]) <= {*words.words.values(), ""}
+    assert set(figure.loc[figure["group"] == "random", "name"]) <= {*words.words.values(), UNNAMED}
 
 
 def test_the_same_inputs_give_the_same_bytes(done, run_stage, tmp_path, write_params, hash_folder):

@@ -163,6 +163,16 @@ def test_the_rule_names_known_changes_of_real_digits(check):
     assert (of_name >= 0.8).all(), of_name
 
 
+def test_a_change_that_fewer_than_ten_images_suit_is_not_examined(digits, stream):
+    calibration = calibrate(digits[:20], stream)
+    alike = np.repeat(digits[20:21], GROUP_IMAGES, axis=0)
+    has_hole = measure_images(alike)[0, NAMES.index("holes")] >= 1
+    found = check_naming(alike, calibration, np.ones(len(NAMES)), 0.05, stream)
+    fit = {(known.name, known.text) for known in KNOWN_CHANGES if known.holes in (None, has_hole)}
+    assert len(fit) < len(KNOWN_CHANGES)
+    assert set(zip(found["expected"], found["change"], strict=True)) == fit
+
+
 def test_every_change_has_a_name_that_the_rule_can_give():
     words = {word for m in MEASUREMENTS for word in (m.more, m.less)}
     # Every name is examined, and that what is not there gets none.

@@ -400,14 +400,14 @@ def test_a_ranking_of_another_generator_is_refused(run, tmp_path, tiny_ranking):
 
 
 def test_walks_bear_the_words_of_their_class_then_those_of_all(default, tiny_names):
-    cases = pd.read_csv(default / "corner_cases.csv", dtype={"class": str, "name": str}).fillna({"name": ""})
+    cases = pd.read_csv(default / "corner_cases.csv", dtype={"class": str})
     words = pd.read_csv(tiny_names / "directions.csv", dtype={"scope": str}).fillna({"second_name": ""})
     for class_name, case in zip(cases["class"], cases.itertuples(), strict=True):
         same = (words["dimension"] == case.dimension) & (words["direction"] == case.direction)
         own, shared = (words[same & (words["scope"] == scope)] for scope in (class_name, "global"))
         wanted = own["name"].tolist() or [f"{row.name}, {row.second_name}" for row in shared.itertuples(index=False)]
-        assert case.name == (wanted[0] if wanted else "")
-    assert {"noise +", "larger", ""} <= set(cases["name"])
+        assert case.name == (wanted[0] if wanted else "not named")
+    assert {"noise +", "larger", "not named"} <= set(cases["name"])
     assert "name" in pd.read_csv(default / "figures" / "fig5_degradation_class0.csv")
 
 
