@@ -112,7 +112,7 @@ def test_full_disk_fails_though_dvc_exits_with_zero(toy: Project, small_cache: P
 
 @pytest.mark.parametrize(
     ("victim", "error"),
-    [("dvc --wait-for-lock", "dvc ended with exit code 137"), ("sleep 300", "exited with -9")],
+    [("--wait-for-lock repro", "dvc ended with exit code 137"), ("sleep 300", "exited with -9")],
 )
 def test_killed_dvc_or_stage_is_a_failure_leaves_nothing_and_is_mended(toy: Project, victim: str, error: str) -> None:
     slow = "echo half > out; touch begun; test -e fast || exec sleep 300; echo whole > out"
