@@ -18,7 +18,7 @@ from prefect.states import Cancelled, Completed, Failed  # noqa: E402
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
 
 from flows.children import Children  # noqa: E402
-from flows.dag import Dag, read_dag  # noqa: E402
+from flows.dag import Dag, read_all_changes, read_dag  # noqa: E402
 from flows.errors import FlowError  # noqa: E402
 from flows.lock import hold_lock  # noqa: E402
 from flows.lock_order import read_order, restore_order  # noqa: E402
@@ -47,7 +47,7 @@ def reproduce(targets: list[str] | None = None, force: bool = False, max_workers
             check_params()
             dag = read_dag()
             order = read_order()
-            runs = _run_stages(dag.select(targets), force, max_workers)
+            runs = _run_stages(dag.select(targets), read_all_changes(), force, max_workers)
             restore_order(order, dag.stages)
             metrics = read_metrics(dag.entries)
     except FlowError as error:
@@ -60,9 +60,12 @@ def reproduce(targets: list[str] | None = None, force: bool = False, max_workers
 
 
 @task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
-def bring_up_to_date(stage: str, force: bool, blocked_by: str, children: Children) -> State[StageRun]:
+def bring_up_to_date(
+    stage: str, changes: list[str] | None, force: bool, blocked_by: str, children: Children
+) -> State[StageRun]:
     """One DVC stage as a Prefect task; its state is named after the outcome.
 
+    changes: what is known to have changed, if it is known.
     blocked_by: the failed stage that this one needs; it is then not run.
     """
     logger = get_run_logger()
@@ -70,7 +73,9 @@ def bring_up_to_date(stage: str, force: bool, blocked_by: str, children: Childre
         run = StageRun(stage, Outcome.NOT_RUN, error=f"needs {blocked_by}, which failed")
         log_line(logger, stage, f"not run: {run.error}")
         return Cancelled(name=run.outcome.value, message=f"not run: {run.error}", data=run)
-    run = run_stage(stage, force=force, children=children, on_line=lambda line: log_line(logger, stage, line))
+    run = run_stage(
+        stage, force=force, children=children, on_line=lambda line: log_line(logger, stage, line), changes=changes
+    )
     if run.outcome is Outcome.FAILED:
         log_line(logger, stage, f"failed after {run.seconds:.1f} s: {run.error}")
         return Failed(message=run.error, data=run)
@@ -78,8 +83,11 @@ def bring_up_to_date(stage: str, force: bool, blocked_by: str, children: Childre
     return Completed(name=run.outcome.value, message=f"{run.outcome.value} in {run.seconds:.1f} s", data=run)
 
 
-def _run_stages(dag: Dag, force: bool, max_workers: int) -> list[StageRun]:
-    """Run each stage of a DAG as soon as what it needs has ended; returns one StageRun each, in the DAG's order."""
+def _run_stages(dag: Dag, before: Mapping[str, list[str]], force: bool, max_workers: int) -> list[StageRun]:
+    """Run each stage of a DAG as soon as what it needs has ended; returns one StageRun each, in the DAG's order.
+
+    before: what had changed before the run. It is all that has where everything that a stage needs was cached.
+    """
     children = Children()
     futures: dict[str, PrefectFuture[Any]] = {}
     runs: dict[str, StageRun] = {}
@@ -97,8 +105,10 @@ def _run_stages(dag: Dag, force: bool, max_workers: int) -> list[StageRun]:
                     if name in dag.needs[stage] and runs[name].outcome is not Outcome.NOT_RUN
                 ]
                 blocked_by = _find_failed(dag, stage, runs)
+                untouched = all(runs[name].outcome is Outcome.CACHED for name in dag.needs[stage])
+                changes = before.get(stage, []) if untouched else None
                 futures[stage] = bring_up_to_date.submit(
-                    stage, force, blocked_by, children, wait_for=needed, return_state=False
+                    stage, changes, force, blocked_by, children, wait_for=needed, return_state=False
                 )
                 futures[stage].add_done_callback(partial(_put, ended, stage))
             stage = ended.get()

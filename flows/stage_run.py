@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from textwrap import shorten
 
 from dvc.exceptions import DvcException
@@ -19,10 +19,18 @@ RARE_GARBAGE = "import gc, sys; gc.set_threshold(1_000_000); from dvc.cli import
 DVC = [sys.executable, "-c", RARE_GARBAGE, "--wait-for-lock", "repro", "--single-item"]
 
 
-def run_stage(stage: str, *, force: bool, children: Children, on_line: Callable[[str], None]) -> StageRun:
+def run_stage(
+    stage: str,
+    *,
+    force: bool,
+    children: Children,
+    on_line: Callable[[str], None],
+    changes: Sequence[str] | None = None,
+) -> StageRun:
     """Bring one stage up to date with DVC; what it needs must be up to date.
 
     on_line: receives every line that DVC and the stage print.  force: run it even if nothing has changed.
+    changes: what is known to have changed; by default DVC is asked.
     It counts as done only if DVC exits with 0, no output failed to reach the cache, and nothing differs from
     dvc.lock or the cache afterwards.
     """
@@ -38,7 +46,7 @@ def run_stage(stage: str, *, force: bool, children: Children, on_line: Callable[
         return StageRun(stage, outcome, round(time.monotonic() - started, 2), reason, error)
 
     try:
-        changes = read_changes(stage)
+        changes = read_changes(stage) if changes is None else changes
         if not changes and not force:
             return end(Outcome.CACHED)
         reason = reason or "; ".join(changes)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.dag import Dag, read_changes, read_dag
+from flows.dag import Dag, read_all_changes, read_changes, read_dag
 from flows.errors import FlowError
 from tests.flows.conftest import Project
 
