@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
@@ -60,7 +62,16 @@ class Dag:
 
 
 def read_dag() -> Dag:
-    """Read the DAG of the project in the current folder; FlowError if DVC cannot read it."""
+    """Read the DAG of the project in the current folder; FlowError if DVC cannot read it.
+
+    What was read last is kept while dvc.yaml and the params, over which its stages repeat, stay as they are.
+    """
+    files = [Path(DAG_FILE), Path("params.yaml")]
+    return _read(Path.cwd(), tuple(file.read_bytes() if file.is_file() else b"" for file in files))
+
+
+@lru_cache(maxsize=1)
+def _read(_project: Path, _contents: tuple[bytes, ...]) -> Dag:
     try:
         with Repo() as repo:
             # Further dvc.yaml files below the root are profiles of their own (study/), run on request.

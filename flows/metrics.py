@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
 
 from flows.dag import DAG_FILE
+from flows.lock_order import LOCK_FILE
 
 NUMBER = (int, float)
 
@@ -30,7 +32,15 @@ def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
     Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
     number with `<key>_interval` beside it. Plain counts (whole numbers without an interval) and groups are left to
     `dvc metrics show`, save groups named after one of `entries`, as `clean` in `{clean: {area: ...}}`.
+    What was read last is kept while dvc.lock, which holds the hashes of the files, stays as it is.
     """
+    if not LOCK_FILE.is_file():
+        return list(_read.__wrapped__(LOCK_FILE, 0, frozenset(entries)))
+    return list(_read(LOCK_FILE.absolute(), LOCK_FILE.stat().st_mtime_ns, frozenset(entries)))
+
+
+@lru_cache(maxsize=1)
+def _read(_lock: Path, _changed_ns: int, entries: frozenset[str]) -> tuple[Metric, ...]:
     with Repo() as repo:
         makers = {str(Path(out.fs_path)): stage for stage in repo.index.stages for out in stage.outs}
         order = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
@@ -42,7 +52,7 @@ def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
         if maker is None or maker.path_in_repo == DAG_FILE:
             name = maker.addressing if maker is not None else path
             rows += _read_group(name, file.get("data") or {}, set(entries), "")
-    return sorted(rows, key=lambda metric: order.get(metric.stage, len(order)))
+    return tuple(sorted(rows, key=lambda metric: order.get(metric.stage, len(order))))
 
 
 def _read_group(stage: str, group: dict[str, Any], entries: set[str], prefix: str) -> Iterator[Metric]:

@@ -88,6 +88,21 @@ def test_changes_are_seen_in_the_folder_and_in_the_cache(toy: Project) -> None:
     assert read_changes("prepare") == ["changed outs: raw (not in cache)"]
 
 
+def test_all_changes_are_those_of_each_stage(toy: Project) -> None:
+    def one_by_one() -> dict[str, list[str]]:
+        return {stage: changes for stage in read_dag().stages if (changes := read_changes(stage))}
+
+    assert set(read_all_changes()) == set(read_dag().stages)
+    toy.dvc("repro")
+    assert read_all_changes() == {} == one_by_one()
+    Path("raw").write_text("changed\n")
+    assert read_all_changes() == one_by_one()
+    assert read_all_changes()["prepare"] == ["changed outs: raw (modified)"]
+    Path("dvc.lock").write_text("stages: [")
+    with pytest.raises(FlowError, match=r"^DVC cannot read this project: [^\n]*dvc.lock[^\n]*$"):
+        read_all_changes()
+
+
 def test_unreadable_dvc_yaml_is_one_line(toy: Project) -> None:
     Path("dvc.yaml").write_text("stages: [")
     with pytest.raises(FlowError, match=r"^DVC cannot read this project: [^\n]*dvc.yaml[^\n]*$"):
