@@ -2,7 +2,7 @@
 #
 #   make repro    the whole DAG, then a summary table      make lint     style and types
 #   make test     lint, then all tests                     make bench    figures of speed
-#   make study    after `make repro`: external validity over eighteen classifiers, and a second generator (30 minutes)
+#   make study    after `make repro`: external validity over eighteen classifiers, and a second generator (20 minutes)
 #   make serve    a Prefect server and the schedule of prefect.yaml    make key      the key pair that signs evidence
 #   make clean    remove the environment and what tools keep; data, DVC's cache and logs stay
 #

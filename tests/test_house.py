@@ -1,6 +1,7 @@
 """Import rules, and dvc.yaml against the code that it runs."""
 
 import ast
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -118,6 +119,17 @@ def test_every_declared_path_of_a_command_is_a_dependency_or_an_out(section: str
         for word in words:
             for place in expand(word):
                 assert any(path == place or path.startswith(f"{place}/") for path in known), f"{name}: {place}"
+
+
+def test_the_study_validates_every_classifier_that_it_trains() -> None:
+    params = yaml.safe_load((ROOT / "study" / "params.yaml").read_text(encoding="utf-8"))
+    stage = read_study()["validate_externally"]
+    trained = {
+        name: f"data/study/train_classifiers/{name}/classifier.safetensors" for name in params["train_classifiers"]
+    }
+    validated = dict(re.findall(r"--classifier (\w+)=(\S+)", stage["cmd"]))
+    assert trained.items() <= validated.items()
+    assert set(validated.values()) <= set(stage["deps"])
 
 
 def test_dvc_takes_a_brought_classifier_through_the_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:
         label = ALL if whole else shorten(result.key.scope, 10)
         _draw_line(ax, result, color, label=label, style="-", band=0.2 if whole else 0.06, bars=False)
         _draw_ceiling(ax, result, color, style=":", width=1.4 if whole else 0.8)
-    ax.legend(fontsize=6, loc="lower left", ncol=2, title="p of the trend test", title_fontsize=6)
+    ax.legend(fontsize=6, loc="best", ncol=2, title="p of the trend test", title_fontsize=6)  # some curves end at 0
 
 
 def _draw_line(ax: Axes, result: Result, color: ColorType, *, label: str, style: str, band: float, bars: bool) -> None:
