@@ -25,6 +25,7 @@ def test_state_in_the_project_and_nobody_phoned(tmp_path: Path) -> None:
     assert os.environ["DVC_NO_ANALYTICS"] == os.environ["DO_NOT_TRACK"] == "1"
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    assert int(os.environ["MALLOC_TRIM_THRESHOLD_"]) >= int(os.environ["MALLOC_MMAP_THRESHOLD_"]) >= 2**28
     assert "PREFECT_API_URL" not in os.environ
 
 
