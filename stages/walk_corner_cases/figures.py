@@ -91,7 +91,7 @@ def draw_degradation(images: np.ndarray, table: pd.DataFrame, progress: Sequence
         rows.append(cells)
     title = (
         f"class {class_name}: from the mean style to the end of each walk\n"
-        "titles: dimension, direction, true-class softmax, what the move does (?: not measured)\n"
+        "titles: dimension, direction, true-class softmax, what the move does\n"
         "red: never fell to 0.50"
     )
     return draw_sheet(rows, [f"{share:.0%}" for share in progress], title, lines=2)
@@ -132,7 +132,7 @@ def draw_corner_cases(
         rows.append(cells)
     title = (
         f"mean style of each class, then {ending}\n"
-        "titles: predicted class (the next one, if still right), shift, what the move does (?: not measured)\n"
+        "titles: predicted class (the next one, if still right), shift, what the move does\n"
         f"red: never fell to 0.50; frames: what the judge reads in the image, at confidence {confidence:g}"
     )
     figure = draw_sheet(rows, list(starts["class"]), title, lines=2)
@@ -185,7 +185,7 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
     title = (
         f"first true failure on each walk, nearest first ({len(table)} of {total})\n"
         "titles: class that the classifier sees, shift, the judge's probability of the true class,\n"
-        "what the move does (?: not measured)" + (f"\nno walk meets one: {', '.join(without)}" if without else "")
+        "what the move does" + (f"\nno walk meets one: {', '.join(without)}" if without else "")
     )
     return draw_sheet(rows, labels, title, lines=3)
 
