@@ -10,8 +10,11 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from flows.errors import FlowError
+from flows.file_state import State, read_state
+from flows.params_check import PARAMS
 
 DAG_FILE = "dvc.yaml"
+SOURCES = (Path(DAG_FILE), PARAMS)  # all that the stages and their edges depend on
 ALWAYS_CHANGED = "always changed"  # what DVC says of a stage that is declared to run every time
 
 
@@ -66,12 +69,11 @@ def read_dag() -> Dag:
 
     What was read last is kept while dvc.yaml and the params, over which its stages repeat, stay as they are.
     """
-    files = [Path(DAG_FILE), Path("params.yaml")]
-    return _read(Path.cwd(), tuple(file.read_bytes() if file.is_file() else b"" for file in files))
+    return _read(read_state(*SOURCES))
 
 
 @lru_cache(maxsize=1)
-def _read(_project: Path, _contents: tuple[bytes, ...]) -> Dag:
+def _read(_state: State) -> Dag:
     try:
         with Repo() as repo:
             # Further dvc.yaml files below the root are profiles of their own (study/), run on request.

@@ -8,7 +8,8 @@ from typing import Any
 
 from dvc.repo import Repo
 
-from flows.dag import DAG_FILE
+from flows.dag import DAG_FILE, SOURCES
+from flows.file_state import State, read_state
 from flows.lock_order import LOCK_FILE
 
 NUMBER = (int, float)
@@ -32,15 +33,19 @@ def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
     Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
     number with `<key>_interval` beside it. Plain counts (whole numbers without an interval) and groups are left to
     `dvc metrics show`, save groups named after one of `entries`, as `clean` in `{clean: {area: ...}}`.
-    What was read last is kept while dvc.lock, which holds the hashes of the files, stays as it is.
+    What was read last is kept while the DAG and dvc.lock, which holds the hashes of the files, stay as they are.
     """
     if not LOCK_FILE.is_file():
-        return list(_read.__wrapped__(LOCK_FILE, 0, frozenset(entries)))
-    return list(_read(LOCK_FILE.absolute(), LOCK_FILE.stat().st_mtime_ns, frozenset(entries)))
+        return _read(frozenset(entries))
+    return list(_recall(read_state(LOCK_FILE, *SOURCES), frozenset(entries)))
 
 
 @lru_cache(maxsize=1)
-def _read(_lock: Path, _changed_ns: int, entries: frozenset[str]) -> tuple[Metric, ...]:
+def _recall(_state: State, entries: frozenset[str]) -> tuple[Metric, ...]:
+    return tuple(_read(entries))
+
+
+def _read(entries: frozenset[str]) -> list[Metric]:
     with Repo() as repo:
         makers = {str(Path(out.fs_path)): stage for stage in repo.index.stages for out in stage.outs}
         order = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
@@ -51,11 +56,11 @@ def _read(_lock: Path, _changed_ns: int, entries: frozenset[str]) -> tuple[Metri
         maker = _find_maker(Path(path), makers)
         if maker is None or maker.path_in_repo == DAG_FILE:
             name = maker.addressing if maker is not None else path
-            rows += _read_group(name, file.get("data") or {}, set(entries), "")
-    return tuple(sorted(rows, key=lambda metric: order.get(metric.stage, len(order))))
+            rows += _read_group(name, file.get("data") or {}, entries, "")
+    return sorted(rows, key=lambda metric: order.get(metric.stage, len(order)))
 
 
-def _read_group(stage: str, group: dict[str, Any], entries: set[str], prefix: str) -> Iterator[Metric]:
+def _read_group(stage: str, group: dict[str, Any], entries: frozenset[str], prefix: str) -> Iterator[Metric]:
     for key, held in group.items():
         if isinstance(held, NUMBER) and not isinstance(held, bool):
             interval = group.get(f"{key}_interval")
@@ -66,7 +71,7 @@ def _read_group(stage: str, group: dict[str, Any], entries: set[str], prefix: st
         elif isinstance(held, dict) and isinstance(held.get("value"), NUMBER):
             yield _read_number(stage, prefix + key, held["value"], held)
         elif isinstance(held, dict) and key in entries and not prefix:
-            yield from _read_group(stage, held, set(), f"{key}.")
+            yield from _read_group(stage, held, frozenset(), f"{key}.")
 
 
 def _read_number(stage: str, key: str, value: float, interval: dict[str, Any]) -> Metric:

@@ -6,10 +6,9 @@ from functools import cache
 from pathlib import Path
 
 from flows.errors import FlowError
+from flows.file_state import State, read_state
 
 CHECKER = Path("stages/__main__.py")
-
-
 PARAMS = Path("params.yaml")
 
 
@@ -20,11 +19,11 @@ def check_params() -> None:
     command line looks before the server is there, and the flow, which also runs without it, looks once more.
     """
     if CHECKER.is_file():
-        _check(Path.cwd(), PARAMS.read_bytes() if PARAMS.is_file() else b"")
+        _check(read_state(PARAMS))
 
 
 @cache
-def _check(_project: Path, _content: bytes) -> None:
+def _check(_state: State) -> None:
     check = subprocess.run([sys.executable, "-m", "stages"], capture_output=True, text=True, check=False)
     if check.returncode:
         lines = [line for line in (check.stdout + check.stderr).splitlines() if line.strip()]

@@ -103,6 +103,13 @@ def test_all_changes_are_those_of_each_stage(toy: Project) -> None:
         read_all_changes()
 
 
+def test_a_dag_that_has_changed_is_read_again(toy: Project) -> None:
+    before = read_dag()
+    assert read_dag() is before
+    toy.write_stages(alone={"cmd": "touch out", "outs": ["out"]})
+    assert read_dag().stages == ["alone"]
+
+
 def test_unreadable_dvc_yaml_is_one_line(toy: Project) -> None:
     Path("dvc.yaml").write_text("stages: [")
     with pytest.raises(FlowError, match=r"^DVC cannot read this project: [^\n]*dvc.yaml[^\n]*$"):
