@@ -1,6 +1,7 @@
 """The released generator and judges: whole, as pinned, small, described, and what the default run uses."""
 
 import hashlib
+import itertools
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from stages.common.weights import read_description
 from stages.prepare_images.sources import FASHION_MNIST
 from stages.train_judges.ensemble import load_ensemble
 from stages.train_judges.params import TrainJudgesParams
-from stages.train_stylegan2.architecture import design_networks
+from stages.train_stylegan2.architecture import design_critic, design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.session import choose_snapshot
@@ -49,6 +50,27 @@ def test_the_default_run_goes_on_from_the_released_snapshot_with_nothing_left_to
         state.average.map_styles(state.average.map_latents(torch.zeros(1, 64), torch.tensor([3])))
     )
     assert float(images.max()) > 0.5
+
+
+def test_training_can_go_on_with_the_released_critic_as_params_yaml_describes_it() -> None:
+    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("  feature_critic: null"))
+    described = itertools.takewhile(lambda line: line.startswith("    # "), lines[start + 1 :])
+    critic = yaml.safe_load("\n".join(line.removeprefix("    # ") for line in described))
+    section = TrainStylegan2Params.model_validate({**PARAMS["train_stylegan2"], "feature_critic": critic})
+    generator, discriminator = design_networks(section, 10, image_channels=1)
+    state = new_state(
+        generator,
+        discriminator,
+        AdaptiveProbability(0.0, 1, 1.0),
+        list("0123456789"),
+        learning_rate=0.001,
+        seed=1,
+        device=torch.device("cpu"),
+        critic=design_critic(section, 10, image_channels=1),
+    )
+    restore_state(ROOT / SNAPSHOT.path, state)
+    assert state.critic_ready
 
 
 def test_every_hash_is_that_of_the_file() -> None:

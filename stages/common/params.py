@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
 from stages.common.errors import StageError
@@ -13,6 +13,7 @@ from stages.common.errors import StageError
 HELD_LENGTH = 100  # of a value in a message, in characters
 
 SectionT = TypeVar("SectionT", bound="Section")
+NumberT = TypeVar("NumberT", int, float)
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what every generator of random numbers takes
 
 
@@ -20,6 +21,13 @@ class Section(BaseModel):
     """Base of every params section: frozen, no unknown key, no silent conversion of types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def check_at_most(value: NumberT, info: ValidationInfo, other: str, why: str = "") -> NumberT:
+    """The value, for a validator of a key that may not exceed another one above it; why: said behind its name."""
+    if value > info.data.get(other, value):  # a fault of the other key is told of that key
+        raise ValueError(f"at most {other}{why}")
+    return value
 
 
 def load_section(path: Path, model: type[SectionT], *keys: str) -> SectionT:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 POPULATION, CORNER_CASE, SEARCH, REAL = "population", "corner case", "true failure search", "real test image"
-# Missing where nobody walked; name: what the move does to images of the class, empty where nobody measured it.
+# Missing where nobody walked; name: what the move does to images of the class, `not named` where nobody measured it.
 WALK_COLUMNS = {"dimension": "Int64", "direction": "Int64", "name": "string", "shift_std": "Float64"}
 
 

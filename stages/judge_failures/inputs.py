@@ -61,13 +61,13 @@ def read_style_use(folder: Path, dimensions: int) -> np.ndarray:
 
 
 def read_walk_table(folder: Path) -> pd.DataFrame:
-    """corner_cases.csv of a result folder of walk_corner_cases; classes, layers and names are text, '' if empty."""
+    """corner_cases.csv of a result folder of walk_corner_cases; classes, layers and names are text."""
     path = require(folder / "corner_cases.csv", MADE_BY)
     table = pd.read_csv(path, dtype=dict.fromkeys(("class", "start", "layer", "kind", "name"), str))
     missing = [name for name in ("class", "layer", "kind", "reached", *WALK_COLUMNS) if name not in table]
     if missing:
         raise StageError(f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro {MADE_BY}")
-    return table.assign(name=table["name"].fillna(""))
+    return table
 
 
 def read_corner_cases(folder: Path, walks: pd.DataFrame, dimensions: int, class_names: Sequence[str]) -> Claims:

@@ -65,7 +65,7 @@ def tabulate_directions(walks: pd.DataFrame, failures: pd.DataFrame) -> pd.DataF
     """Share of each verdict per dimension and direction, one row each, in the order of dimension and direction.
 
     walks: corner_cases.csv.  failures: the claims; only those of corner cases count.
-    name: what it does to the images, in the words of each class, the most frequent first; empty: not measured.
+    name: what it does to the images, in the words of each class, the most frequent first; `not named`: not measured.
     walks: all of that direction, from whatever start.  reached: those that fell to 0.50; the shares are of these.
     """
     verdict = pd.Series(pd.NA, index=range(len(walks)), dtype="object")

@@ -2,7 +2,7 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stages.common.params import Section, Seed
+from stages.common.params import Section, Seed, check_at_most
 
 
 class ShiftSamplesParams(Section):
@@ -19,16 +19,12 @@ class ShiftSamplesParams(Section):
     @field_validator("step_std")
     @classmethod
     def _fits(cls, value: float, info: ValidationInfo) -> float:
-        if value > info.data.get("max_shift_std", value):
-            raise ValueError("at most max_shift_std")
-        return value
+        return check_at_most(value, info, "max_shift_std")
 
     @field_validator("random_draws")
     @classmethod
     def _has_samples(cls, value: int, info: ValidationInfo) -> int:
-        if value > info.data.get("samples", value):
-            raise ValueError("at most samples, for each draw needs one")
-        return value
+        return check_at_most(value, info, "samples", ", for each draw needs one")
 
 
 MODEL = ShiftSamplesParams

@@ -15,7 +15,15 @@ from stages.prepare_images.store import read_class_names, read_images
 from stages.train_stylegan2.checkpoint import save_generator
 from stages.train_stylegan2.figures import draw_sample_sheet, draw_training_log
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.session import Session, count_images, follow_session, run_session, start_state
+from stages.train_stylegan2.session import (
+    Session,
+    count_feature_images,
+    count_images,
+    follow_session,
+    prepare_critic,
+    run_session,
+    start_state,
+)
 from stages.train_stylegan2.state import TrainingState, save_state
 from stages.train_stylegan2.workers import launched_rank
 
@@ -40,6 +48,9 @@ def main(
         follow_session(session)
         return
     start = start_state(session)
+    if to_show := count_feature_images(session, start):
+        with Progress("learning features", to_show, "img") as learning:
+            prepare_critic(session, start, learning.advance)
     with Progress("train_stylegan2", count_images(session, start), "img", done=start.images_seen) as progress:
 
         def show(state: TrainingState) -> None:

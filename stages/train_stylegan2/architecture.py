@@ -1,6 +1,7 @@
-"""The two networks that the params describe."""
+"""The networks that the params describe."""
 
 from stages.train_stylegan2.discriminator import DiscriminatorArchitecture
+from stages.train_stylegan2.feature_critic import CriticArchitecture
 from stages.train_stylegan2.generator import GeneratorArchitecture
 from stages.train_stylegan2.params import TrainStylegan2Params
 
@@ -27,3 +28,11 @@ def design_networks(
         resampling=params.resampling,
     )
     return generator, discriminator
+
+
+def design_critic(params: TrainStylegan2Params, num_classes: int, image_channels: int) -> CriticArchitecture | None:
+    """The feature critic for such a data set, or None where the params want none."""
+    if params.feature_critic is None:
+        return None
+    networks = tuple((each.network, each.width) for each in params.feature_critic.networks)
+    return CriticArchitecture(num_classes, image_channels, networks, params.feature_critic.width)

@@ -11,6 +11,7 @@ from stages.common.seeds import torch_stream
 from stages.train_stylegan2.generator import Generator
 
 SHEET_COLUMNS = 16
+LARGEST_GAP_KIMG = 10  # between rows of a log that a line joins
 
 
 def sample_sheet(generator: Generator, seed: int) -> np.ndarray:
@@ -33,16 +34,24 @@ def draw_sample_sheet(path: Path, generator: Generator, class_names: list[str], 
 
 
 def draw_training_log(path: Path, log: pd.DataFrame) -> None:
-    """Draw losses, the discriminator's scores, and the overfitting signal with the augmentation it called for."""
+    """Draw losses, the discriminator's scores, and the overfitting signal with the augmentation it called for.
+
+    Where the log has a gap, as of a training that was led by other means for a while, so have the lines.
+    """
+    shown = log.where(log["kimg"].diff().fillna(0) <= LARGEST_GAP_KIMG)
     figure, axes = new_figure(1, 3, width=10, height=2.8)
     panels = [
-        ("losses", {"discriminator_loss": "discriminator", "generator_loss": "generator"}),
+        (
+            "losses",
+            {"discriminator_loss": "discriminator", "generator_loss": "generator", "critic_loss": "feature critic"},
+        ),
         ("mean score of the discriminator", {"real_logit": "real", "fake_logit": "generated"}),
         ("overfitting signal", {"real_sign": "mean sign of D(real)", "augmentation_probability": "augmentation p"}),
     ]
     for panel, (title, columns) in zip(axes[0], panels, strict=True):
         for column, label in columns.items():
-            panel.plot(log["kimg"], log[column], label=label, linewidth=1)
+            if column in log:
+                panel.plot(shown["kimg"], shown[column], label=label, linewidth=1)
         panel.set_title(title)
         panel.set_xlabel("thousand images seen")
         panel.legend()

@@ -14,10 +14,10 @@ def generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
     return functional.softplus(-fake_logits).mean()
 
 
-def r1_penalty(real_logits: torch.Tensor, real_images: torch.Tensor) -> torch.Tensor:
-    """Mean squared gradient norm of D at real images, differentiable; to be weighted by gamma / 2.
+def r1_penalty(real_logits: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Mean squared gradient norm of D at real images or features, differentiable; to be weighted by gamma / 2.
 
-    real_images: [N, C, H, W], with gradients required, from which real_logits [N] were computed.
+    real: [N, ...], with gradients required, from which real_logits [N] were computed.
     """
-    (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
-    return gradient.square().sum(dim=(1, 2, 3)).mean()
+    (gradient,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
+    return gradient.square().flatten(1).sum(dim=1).mean()

@@ -11,6 +11,26 @@ from stages.common.precision import Precision
 Width = Annotated[int, Field(ge=4, le=1024)]
 
 
+class FeatureNetworkParams(Section):
+    """One classifier that the feature critic looks through."""
+
+    network: Literal["plain", "residual"]
+    width: Annotated[int, Field(ge=8, le=512, multiple_of=8)]
+
+
+class FeatureCriticParams(Section):
+    """A second critic, which sees of images what classifiers of its own see in them."""
+
+    networks: Annotated[list[FeatureNetworkParams], Field(min_length=1)]
+    training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    width: Annotated[int, Field(ge=4, le=4096)]
+    weight: Annotated[float, Field(gt=0, le=100)]
+    learning_rate: Annotated[float, Field(gt=0, le=0.1)]
+    r1_gamma: Annotated[float, Field(ge=0, le=100)]
+    moment_weight: Annotated[float, Field(ge=0, le=10_000)]
+    moment_kimg: Annotated[float, Field(gt=0, le=10_000)]
+
+
 class TrainStylegan2Params(Section):
     """Architecture, schedule and regularisation of the generator's training."""
 
@@ -35,6 +55,7 @@ class TrainStylegan2Params(Section):
     r1_interval_steps: Annotated[int, Field(ge=1, le=1000)]
     ema_kimg: Annotated[float, Field(gt=0, le=10_000)]
     ema_ramp: Annotated[float, Field(gt=0, le=1)]
+    feature_critic: FeatureCriticParams | None
     # Augmentation.
     ada_target: Annotated[float, Field(ge=0, lt=1)]
     ada_interval_steps: Annotated[int, Field(ge=1, le=1000)]

@@ -15,9 +15,10 @@ from stages.common.pinned_file import PinnedFile, check_pinned
 from stages.common.precision import choose_dtype
 from stages.common.weights import read_description
 from stages.prepare_images.store import ImageSet
-from stages.train_stylegan2.architecture import design_networks
+from stages.train_stylegan2.architecture import design_critic, design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
+from stages.train_stylegan2.feature_training import learn_features
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.state import TrainingState, new_state, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, train
@@ -70,6 +71,7 @@ def start_state(session: Session) -> TrainingState:
         learning_rate=params.learning_rate,
         seed=params.seed,
         device=session.device,
+        critic=design_critic(params, len(session.class_names), image_channels),
     )
     if session.snapshot.is_file():
         restore_state(session.snapshot, state)
@@ -112,6 +114,7 @@ def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> T
             save_state(session.snapshot, state)
         on_tick(state)
 
+    prepare_critic(session, state)
     workers = count_workers(params.batch_size, params.minibatch_std_group, session.device)
     try:
         with worker_group(workers, _train_helper, session) as worker:
@@ -128,9 +131,48 @@ def follow_session(session: Session) -> None:
     state = start_state(session)
     if state.images_seen >= count_images(session, state):
         return
+    _learn_features(session, state)
     workers = count_workers(session.params.batch_size, session.params.minibatch_std_group, session.device)
     with worker_group(workers, _train_helper, session) as worker:
         _train(worker, session, state, lambda _state, _last: None)
+
+
+def count_feature_images(session: Session, start: TrainingState) -> int:
+    """Images that the feature critic's classifiers have to be shown before the training can begin, in all."""
+    wanted = session.params.feature_critic
+    if wanted is None or start.critic_ready or start.images_seen >= count_images(session, start):
+        return 0
+    return len(wanted.networks) * wanted.training_images
+
+
+def prepare_critic(
+    session: Session, state: TrainingState, advance: Callable[[int, str], object] = lambda *_: None
+) -> None:
+    """Let the feature critic's classifiers learn, where there are any that have not, and keep what they learned.
+
+    advance: told the number of images just shown to one of them, and a note.
+    """
+    if count_feature_images(session, state):
+        _learn_features(session, state, advance)
+        save_state(session.snapshot, state)  # for the other workers, and for a run that goes on
+
+
+def _learn_features(
+    session: Session, state: TrainingState, advance: Callable[[int, str], object] = lambda *_: None
+) -> None:
+    """The same without files; processes that `torchrun` started do so each for itself, with the same numbers."""
+    wanted = session.params.feature_critic
+    if wanted is None or state.critic is None or state.critic_ready:
+        return
+    learn_features(
+        state.critic,
+        session.images,
+        training_images=wanted.training_images,
+        seed=session.params.seed,
+        precision=session.params.precision,
+        advance=advance,
+    )
+    state.critic_ready = True
 
 
 def _train_helper(worker: Worker, session: Session) -> None:
@@ -153,6 +195,7 @@ def _train(
         ema_kimg=params.ema_kimg,
         ema_ramp=params.ema_ramp,
         dtype=choose_dtype(params.precision, session.device),
+        critic=params.feature_critic,
     )
     batches = Batches(
         session.images.images,

@@ -9,7 +9,7 @@ from stages.common.command import run_stage
 from stages.common.weights import load_tensors, save_tensors
 from stages.train_stylegan2.state import KIND
 
-MOMENTS_OF = ("generator_optimizer.", "discriminator_optimizer.")
+MOMENTS_OF = ("generator_optimizer.", "discriminator_optimizer.", "critic_optimizer.")
 
 
 def main(

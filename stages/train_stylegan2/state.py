@@ -11,6 +11,7 @@ from stages.common.errors import StageError
 from stages.common.weights import load_tensors, save_tensors
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
+from stages.train_stylegan2.feature_critic import CriticArchitecture, FeatureCritic
 from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 
 KIND = "stylegan2-snapshot"
@@ -25,7 +26,8 @@ class TrainingState:
 
     average: the generator with exponentially averaged weights, the one that is used afterwards. Random numbers are
     a function of seed and step, so `images_seen` is the whole random state. class_names: what was learned from, in the
-    order of the labels.
+    order of the labels.  critic: the feature critic, if the params want one, and `critic_ready` once its classifiers
+    have learned what they look for.
     """
 
     generator: Generator
@@ -35,6 +37,9 @@ class TrainingState:
     discriminator_optimizer: torch.optim.Adam
     augmentation: AdaptiveProbability
     class_names: list[str]
+    critic: FeatureCritic | None = None
+    critic_optimizer: torch.optim.Adam | None = None
+    critic_ready: bool = False
     images_seen: int = 0
     log: list[dict[str, float]] = field(default_factory=list)
 
@@ -48,22 +53,26 @@ def new_state(
     learning_rate: float,
     seed: int,
     device: torch.device,
+    critic: CriticArchitecture | None = None,
 ) -> TrainingState:
     """Untrained networks; equal seeds give equal weights and leave the global random state alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network, critic = Generator(generator), Discriminator(discriminator)
-    for module in (network, critic):
+        network, opponent = Generator(generator), Discriminator(discriminator)
+        second = None if critic is None else FeatureCritic(critic)
+    for module in (network, opponent, *([] if second is None else [second])):
         # Channels last: the same numbers but for rounding, 1.3 times the images per second on a CPU.
         module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
     return TrainingState(
         generator=network,
-        discriminator=critic,
+        discriminator=opponent,
         average=copy.deepcopy(network).requires_grad_(False),
         generator_optimizer=_optimizer(network, learning_rate),
-        discriminator_optimizer=_optimizer(critic, learning_rate),
+        discriminator_optimizer=_optimizer(opponent, learning_rate),
         augmentation=augmentation,
         class_names=class_names,
+        critic=second,
+        critic_optimizer=None if second is None else _optimizer(second.head, learning_rate),
     )
 
 
@@ -85,12 +94,16 @@ def save_state(path: Path, state: TrainingState) -> None:
         "images_seen": state.images_seen,
         "log": state.log,
     }
+    if state.critic is not None and state.critic_optimizer is not None and state.critic_ready:
+        tensors |= _prefixed("critic", state.critic) | _moments("critic", state.critic.head, state.critic_optimizer)
+        description["critic"] = state.critic.architecture.describe()
     save_tensors(path, tensors, description)
 
 
 def restore_state(path: Path, state: TrainingState) -> None:
     """Fill a new state from a snapshot; the rules of augmentation stay those of the new state.
 
+    A feature critic that the snapshot does not hold, or holds in another form, stays untrained.
     Raises StageError if the file is damaged or holds networks of another architecture.
     """
     tensors, description = load_tensors(path, KIND)
@@ -110,6 +123,12 @@ def restore_state(path: Path, state: TrainingState) -> None:
     _load(state.average, "average", tensors)
     _load_moments("generator", state.generator, state.generator_optimizer, tensors)
     _load_moments("discriminator", state.discriminator, state.discriminator_optimizer, tensors)
+    if state.critic is not None and state.critic_optimizer is not None:
+        known = description["class_names"] == state.class_names  # of clothes, what digits are told apart by says little
+        state.critic_ready = known and description.get("critic") == state.critic.architecture.describe()
+        if state.critic_ready:
+            _load(state.critic, "critic", tensors)
+            _load_moments("critic", state.critic.head, state.critic_optimizer, tensors)
     for key in ("probability", "sign_sum", "images", "steps"):
         setattr(state.augmentation, key, description["augmentation"][key])
     state.class_names = description["class_names"]

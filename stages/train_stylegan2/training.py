@@ -11,7 +11,10 @@ from stages.common.errors import StageError
 from stages.common.precision import computing_in
 from stages.train_stylegan2.augmentation import augment
 from stages.train_stylegan2.batches import Batches
+from stages.train_stylegan2.descent import descend
+from stages.train_stylegan2.feature_lesson import ask_critic
 from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from stages.train_stylegan2.params import FeatureCriticParams
 from stages.train_stylegan2.state import TrainingState
 from stages.train_stylegan2.workers import Worker
 
@@ -35,6 +38,7 @@ class Schedule:
     ema_kimg: float
     ema_ramp: float
     dtype: torch.dtype = torch.float32
+    critic: FeatureCriticParams | None = None
 
     def learning_rate_at(self, images_seen: int) -> float:
         """Constant, then linearly to zero over the last `decay_fraction` of training."""
@@ -78,7 +82,8 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
     """One step of discriminator and generator on one batch. Returns the mean of what it saw.
 
     Real and fake images go through the discriminator together, and one fake batch serves both networks. R1 joins the
-    discriminator's loss every r1_interval_steps-th step, weighted by that interval (lazy regularisation).
+    discriminator's loss every r1_interval_steps-th step, weighted by that interval (lazy regularisation). The feature
+    critic, where there is one, learns and teaches beside the discriminator.
     """
     step = state.images_seen // schedule.batch_size
     rate = schedule.learning_rate_at(state.images_seen)
@@ -108,20 +113,25 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
             penalized_logits = discriminator(leaf, batch.labels)
         penalty = r1_penalty(penalized_logits, leaf)
         loss = loss + penalty * (schedule.r1_gamma / 2 * schedule.r1_interval_steps)
-    _descend(loss, discriminator, state.discriminator_optimizer, rate, worker)
+    descend(loss, discriminator, state.discriminator_optimizer, rate, worker)
 
     discriminator.requires_grad_(False)
     fake_seen = seen(fake, "augment generator")
     with computing_in(schedule.dtype, real.device):
         fooled_logits = discriminator(fake_seen, batch.labels)
     loss_of_generator = generator_loss(fooled_logits)
-    _descend(loss_of_generator, generator, state.generator_optimizer, rate, worker)
+    of_critic: dict[str, torch.Tensor] = {}
+    if schedule.critic is not None:
+        of_critic, lesson = ask_critic(state, batch, styles, schedule.critic, schedule.dtype, worker)
+        loss_of_generator = loss_of_generator + lesson
+    descend(loss_of_generator, generator, state.generator_optimizer, rate, worker)
 
     state.images_seen += schedule.batch_size
     update_average(state.average, generator, schedule.ema_decay_at(state.images_seen))
     seen_values = {
         "discriminator_loss": loss.detach(),
         "generator_loss": loss_of_generator.detach(),
+        **of_critic,
         "real_sign": real_logits.detach().sign().mean(),
         "real_logit": real_logits.detach().mean(),
         "fake_logit": fake_logits.detach().mean(),
@@ -144,8 +154,8 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
 def check_health(row: dict[str, float], images_seen: int) -> None:
     """Raise StageError if a tick's means show that training has diverged."""
     kimg = images_seen / 1000
-    for key in ("discriminator_loss", "generator_loss", "logit_spread"):
-        if not math.isfinite(row[key]):
+    for key in ("discriminator_loss", "generator_loss", "critic_loss", "logit_spread"):
+        if not math.isfinite(row.get(key, 0.0)):
             raise StageError(
                 f"training diverged before {kimg:g} kimg: {key} is {row[key]}; lower learning_rate or raise r1_gamma"
             )
@@ -169,16 +179,6 @@ def check_weights(state: TrainingState) -> None:
                 f"training diverged before {state.images_seen / 1000:g} kimg: a weight of the {name} is not finite; "
                 f"lower learning_rate or raise r1_gamma"
             )
-
-
-def _descend(loss: torch.Tensor, network: nn.Module, optimizer: torch.optim.Adam, rate: float, worker: Worker) -> None:
-    """One optimiser step on the gradient's mean over the workers."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    worker.average([p.grad for p in network.parameters() if p.grad is not None])
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
 
 
 class _Tick:

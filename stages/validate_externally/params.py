@@ -2,7 +2,7 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stages.common.params import Section, Seed
+from stages.common.params import Section, Seed, check_at_most
 
 
 class ValidateExternallyParams(Section):
@@ -25,16 +25,12 @@ class ValidateExternallyParams(Section):
     @field_validator("shift_samples")
     @classmethod
     def _is_among_the_samples(cls, value: int, info: ValidationInfo) -> int:
-        if value > info.data.get("samples", value):
-            raise ValueError("at most samples")
-        return value
+        return check_at_most(value, info, "samples")
 
     @field_validator("shift_step_std")
     @classmethod
     def _fits(cls, value: float, info: ValidationInfo) -> float:
-        if value > info.data.get("max_shift_std", value):
-            raise ValueError("at most max_shift_std")
-        return value
+        return check_at_most(value, info, "max_shift_std")
 
 
 MODEL = ValidateExternallyParams

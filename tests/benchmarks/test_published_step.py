@@ -18,7 +18,8 @@ SECTION = TrainStylegan2Params(
     discriminator_channels=[8, 8, 6, 4], discriminator_stem="space_to_depth", resampling="bilinear",
     minibatch_std_group=4,
     precision="float32", batch_size=8, learning_rate=0.003, decay_fraction=0.0, r1_gamma=0.05, r1_interval_steps=4,
-    ema_kimg=1.0, ema_ramp=0.05, ada_target=0.0, ada_interval_steps=4, ada_kimg=5.0, snapshot_kimg=1,
+    ema_kimg=1.0, ema_ramp=0.05, feature_critic=None, ada_target=0.0, ada_interval_steps=4,
+    ada_kimg=5.0, snapshot_kimg=1,
 )  # fmt: skip
 LABELS = torch.arange(5)
 

@@ -1,10 +1,8 @@
 """The training step, its schedule, resuming, workers and divergence."""
 
 import copy
-import hashlib
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,62 +12,15 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stages.common.errors import StageError
-from stages.common.pinned_file import PinnedFile
-from stages.prepare_images.store import ImageSet
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
-from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.session import Session, run_session, start_state
-from stages.train_stylegan2.slimming import main as slim_down
-from stages.train_stylegan2.state import TrainingState, restore_state, save_state
+from stages.train_stylegan2.state import TrainingState, save_state
 from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE, count_workers
+from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
 
-PARAMS = TrainStylegan2Params(
-    seed=1,
-    total_kimg=3,
-    resume=None,
-    z_dim=8,
-    w_dim=8,
-    mapping_layers=2,
-    generator_channels=[8, 8, 8, 8],
-    discriminator_channels=[8, 8, 8, 8],
-    discriminator_stem="space_to_depth",
-    resampling="bilinear",
-    minibatch_std_group=4,
-    batch_size=48,
-    precision="float32",
-    learning_rate=0.003,
-    decay_fraction=0.5,
-    r1_gamma=0.05,
-    r1_interval_steps=4,
-    ema_kimg=1.0,
-    ema_ramp=0.05,
-    ada_target=0.1,
-    ada_interval_steps=2,
-    ada_kimg=5.0,
-    snapshot_kimg=1,
-)
 CPU = torch.device("cpu")
-DIGITS = [str(digit) for digit in range(10)]
-
-
-@pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    monkeypatch.setenv(PROCESSES_VARIABLE, "1")
-    rng = np.random.default_rng(0)
-    labels = np.arange(100) % 10
-    images = (rng.random((100, 1, 32, 32)) * 20 * (labels[:, None, None, None] + 1)).astype(np.uint8)
-    return Session(ImageSet(images, labels), DIGITS, PARAMS, tmp_path / "resume", CPU)
-
-
-def ignore(_state: TrainingState) -> None:
-    """A tick that nobody looks at."""
-
-
-def tensors_of(state: TrainingState) -> dict[str, torch.Tensor]:
-    networks = {"g": state.generator, "d": state.discriminator, "average": state.average}
-    return {f"{key}.{name}": tensor for key, net in networks.items() for name, tensor in net.state_dict().items()}
 
 
 def test_losses_equal_closed_forms() -> None:
@@ -170,33 +121,6 @@ def test_bfloat16_trains_to_about_the_same_and_keeps_weights_in_float32(session:
     assert all(tensor.dtype == torch.float32 for tensor in tensors_of(other).values())
 
 
-def test_a_resumed_run_equals_an_unbroken_one(session: Session) -> None:
-    unbroken = run_session(session, ignore)
-
-    class KilledError(Exception):
-        pass
-
-    def kill(state: TrainingState) -> None:
-        if len(state.log) == 2:
-            raise KilledError
-
-    broken = replace(session, resume_root=session.resume_root / "broken")
-    with pytest.raises(KilledError):
-        run_session(broken, kill)
-    assert start_state(broken).images_seen == pytest.approx(2000, abs=PARAMS.batch_size)
-    resumed = run_session(broken, ignore)
-    for name, tensor in tensors_of(unbroken).items():
-        assert torch.equal(tensor, tensors_of(resumed)[name]), name
-    assert unbroken.log == resumed.log
-    assert broken.snapshot.read_bytes() == session.snapshot.read_bytes()
-
-
-def test_other_params_or_images_never_share_a_resume_folder(session: Session) -> None:
-    other_params = replace(session, params=PARAMS.model_copy(update={"learning_rate": 0.001}))
-    other_images = replace(session, images=ImageSet(session.images.images + 1, session.images.labels))
-    assert len({session.folder, other_params.folder, other_images.folder}) == 3
-
-
 def test_two_workers_take_the_steps_of_one(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     # Few steps: rounding differs, and adversarial training doubles every difference soon.
     short = replace(session, params=PARAMS.model_copy(update={"total_kimg": 1, "batch_size": 200, "ada_target": 0.0}))
@@ -267,83 +191,6 @@ def test_divergence_names_the_last_good_snapshot_and_keeps_it(session: Session) 
     kept = start_state(session)
     check_weights(kept)
     assert kept.images_seen == pytest.approx(2000, abs=PARAMS.batch_size)
-
-
-def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Path) -> None:
-    run_session(session, ignore)
-    snapshot = tmp_path / "released.safetensors"
-    snapshot.write_bytes(session.snapshot.read_bytes())
-    resume = PinnedFile(path=str(snapshot), sha256=hashlib.sha256(snapshot.read_bytes()).hexdigest())
-    more = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 4}))
-    state = run_session(more, ignore)
-    assert [round(row["kimg"]) for row in state.log] == [1, 2, 3, 4]
-    less = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 2}))
-    with pytest.raises(StageError, match=r"total_kimg: got 2; allowed: at least the 3 that .* has seen"):
-        run_session(less, ignore)
-    nothing_left = replace(session, params=PARAMS.model_copy(update={"resume": [resume]}))
-    clothes = [f"garment {label}" for label in range(10)]
-    with pytest.raises(StageError, match=r"has learned 0, 1, .* the images show garment 0, .* set .*total_kimg above"):
-        run_session(replace(nothing_left, class_names=clothes), ignore)
-    as_it_is = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": "resumed"}))
-    assert run_session(as_it_is, ignore).images_seen == run_session(nothing_left, ignore).images_seen
-    transferred = run_session(replace(more, class_names=clothes), ignore)
-    assert transferred.class_names == clothes
-    before = tensors_of(start_state(nothing_left))
-    after = tensors_of(run_session(nothing_left, ignore))
-    assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-def test_a_slim_snapshot_holds_the_same_networks_and_can_be_trained_on(session: Session, tmp_path: Path) -> None:
-    whole = run_session(session, ignore)
-    slim_down(session.snapshot, tmp_path / "slim")
-    assert (tmp_path / "slim").stat().st_size < 0.6 * session.snapshot.stat().st_size
-    resume = [
-        PinnedFile(path=str(tmp_path / "slim"), sha256=hashlib.sha256((tmp_path / "slim").read_bytes()).hexdigest())
-    ]
-    elsewhere = replace(session, resume_root=tmp_path / "elsewhere")
-    slim = start_state(replace(elsewhere, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": "resumed"})))
-    held = tensors_of(slim)
-    assert all(torch.equal(tensor, held[name]) for name, tensor in tensors_of(whole).items())
-    assert (slim.images_seen, slim.log) == (whole.images_seen, whole.log)
-    assert not slim.generator_optimizer.state
-    more = replace(elsewhere, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 4}))
-    assert run_session(more, ignore).images_seen >= 4000
-
-
-def test_of_several_snapshots_the_one_that_knows_the_classes_is_taken(session: Session, tmp_path: Path) -> None:
-    clothes = [f"garment {label}" for label in range(10)]
-    pinned = []
-    for name, class_names in (("digits", session.class_names), ("clothes", clothes)):
-        state = start_state(session)
-        state.class_names, state.images_seen = class_names, 1000 * len(name)
-        save_state(tmp_path / name, state)
-        pinned.append(
-            PinnedFile(path=str(tmp_path / name), sha256=hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
-        )
-    params = PARAMS.model_copy(update={"resume": pinned, "total_kimg": "resumed"})
-    assert run_session(replace(session, params=params), ignore).images_seen == 6000
-    assert run_session(replace(session, params=params, class_names=clothes), ignore).images_seen == 7000
-    strangers = replace(session, params=params, class_names=["cat", "dog", *"23456789"])
-    with pytest.raises(StageError, match=r"digits: has learned 0, 1, .* the images show cat, dog, .* name a snapshot"):
-        run_session(strangers, ignore)
-
-
-def test_a_wrong_resume_file_is_refused(session: Session, tmp_path: Path) -> None:
-    altered = tmp_path / "altered"
-    altered.write_bytes(b"x")
-    resume = PinnedFile(path=str(altered), sha256="0" * 64)
-    with pytest.raises(StageError, match=r"expected SHA-256 0{64}, found 2d711642b726b04401627ca9fbac32f5"):
-        start_state(replace(session, params=PARAMS.model_copy(update={"resume": [resume]})))
-    save_state(session.snapshot, start_state(session))
-    wider = replace(session, params=PARAMS.model_copy(update={"generator_channels": [8, 8, 8, 16]}))
-    with pytest.raises(StageError, match=r"its generator has channels \[8, 8, 8, 8\], the params ask for"):
-        restore_state(session.snapshot, start_state(wider))
-    colours = replace(session.images, images=np.repeat(session.images.images, 3, axis=1))
-    coloured = start_state(replace(session, images=colours, resume_root=tmp_path / "other"))
-    with pytest.raises(
-        StageError, match=r"image_channels 1, the data ask for 3; use the snapshot's data, or .*stylegan2.resume: null"
-    ):
-        restore_state(session.snapshot, coloured)
 
 
 def test_image_size_must_fit_the_widths(session: Session) -> None:

@@ -1,0 +1,121 @@
+"""Going on: from a killed run's snapshot, from one named in the params, from a slim one."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.common.errors import StageError
+from stages.common.pinned_file import PinnedFile
+from stages.prepare_images.store import ImageSet
+from stages.train_stylegan2.session import Session, run_session, start_state
+from stages.train_stylegan2.slimming import main as slim_down
+from stages.train_stylegan2.state import TrainingState, restore_state, save_state
+from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
+
+
+def test_a_resumed_run_equals_an_unbroken_one(session: Session) -> None:
+    unbroken = run_session(session, ignore)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(state: TrainingState) -> None:
+        if len(state.log) == 2:
+            raise KilledError
+
+    broken = replace(session, resume_root=session.resume_root / "broken")
+    with pytest.raises(KilledError):
+        run_session(broken, kill)
+    assert start_state(broken).images_seen == pytest.approx(2000, abs=PARAMS.batch_size)
+    resumed = run_session(broken, ignore)
+    for name, tensor in tensors_of(unbroken).items():
+        assert torch.equal(tensor, tensors_of(resumed)[name]), name
+    assert unbroken.log == resumed.log
+    assert broken.snapshot.read_bytes() == session.snapshot.read_bytes()
+
+
+def test_other_params_or_images_never_share_a_resume_folder(session: Session) -> None:
+    other_params = replace(session, params=PARAMS.model_copy(update={"learning_rate": 0.001}))
+    other_images = replace(session, images=ImageSet(session.images.images + 1, session.images.labels))
+    assert len({session.folder, other_params.folder, other_images.folder}) == 3
+
+
+def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Path) -> None:
+    run_session(session, ignore)
+    snapshot = tmp_path / "released.safetensors"
+    snapshot.write_bytes(session.snapshot.read_bytes())
+    resume = PinnedFile(path=str(snapshot), sha256=hashlib.sha256(snapshot.read_bytes()).hexdigest())
+    more = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 4}))
+    state = run_session(more, ignore)
+    assert [round(row["kimg"]) for row in state.log] == [1, 2, 3, 4]
+    less = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 2}))
+    with pytest.raises(StageError, match=r"total_kimg: got 2; allowed: at least the 3 that .* has seen"):
+        run_session(less, ignore)
+    nothing_left = replace(session, params=PARAMS.model_copy(update={"resume": [resume]}))
+    clothes = [f"garment {label}" for label in range(10)]
+    with pytest.raises(StageError, match=r"has learned 0, 1, .* the images show garment 0, .* set .*total_kimg above"):
+        run_session(replace(nothing_left, class_names=clothes), ignore)
+    as_it_is = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": "resumed"}))
+    assert run_session(as_it_is, ignore).images_seen == run_session(nothing_left, ignore).images_seen
+    transferred = run_session(replace(more, class_names=clothes), ignore)
+    assert transferred.class_names == clothes
+    before = tensors_of(start_state(nothing_left))
+    after = tensors_of(run_session(nothing_left, ignore))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_slim_snapshot_holds_the_same_networks_and_can_be_trained_on(session: Session, tmp_path: Path) -> None:
+    whole = run_session(session, ignore)
+    slim_down(session.snapshot, tmp_path / "slim")
+    assert (tmp_path / "slim").stat().st_size < 0.6 * session.snapshot.stat().st_size
+    resume = [
+        PinnedFile(path=str(tmp_path / "slim"), sha256=hashlib.sha256((tmp_path / "slim").read_bytes()).hexdigest())
+    ]
+    elsewhere = replace(session, resume_root=tmp_path / "elsewhere")
+    slim = start_state(replace(elsewhere, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": "resumed"})))
+    held = tensors_of(slim)
+    assert all(torch.equal(tensor, held[name]) for name, tensor in tensors_of(whole).items())
+    assert (slim.images_seen, slim.log) == (whole.images_seen, whole.log)
+    assert not slim.generator_optimizer.state
+    more = replace(elsewhere, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 4}))
+    assert run_session(more, ignore).images_seen >= 4000
+
+
+def test_of_several_snapshots_the_one_that_knows_the_classes_is_taken(session: Session, tmp_path: Path) -> None:
+    clothes = [f"garment {label}" for label in range(10)]
+    pinned = []
+    for name, class_names in (("digits", session.class_names), ("clothes", clothes)):
+        state = start_state(session)
+        state.class_names, state.images_seen = class_names, 1000 * len(name)
+        save_state(tmp_path / name, state)
+        pinned.append(
+            PinnedFile(path=str(tmp_path / name), sha256=hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
+        )
+    params = PARAMS.model_copy(update={"resume": pinned, "total_kimg": "resumed"})
+    assert run_session(replace(session, params=params), ignore).images_seen == 6000
+    assert run_session(replace(session, params=params, class_names=clothes), ignore).images_seen == 7000
+    strangers = replace(session, params=params, class_names=["cat", "dog", *"23456789"])
+    with pytest.raises(StageError, match=r"digits: has learned 0, 1, .* the images show cat, dog, .* name a snapshot"):
+        run_session(strangers, ignore)
+
+
+def test_a_wrong_resume_file_is_refused(session: Session, tmp_path: Path) -> None:
+    altered = tmp_path / "altered"
+    altered.write_bytes(b"x")
+    resume = PinnedFile(path=str(altered), sha256="0" * 64)
+    with pytest.raises(StageError, match=r"expected SHA-256 0{64}, found 2d711642b726b04401627ca9fbac32f5"):
+        start_state(replace(session, params=PARAMS.model_copy(update={"resume": [resume]})))
+    save_state(session.snapshot, start_state(session))
+    wider = replace(session, params=PARAMS.model_copy(update={"generator_channels": [8, 8, 8, 16]}))
+    with pytest.raises(StageError, match=r"its generator has channels \[8, 8, 8, 8\], the params ask for"):
+        restore_state(session.snapshot, start_state(wider))
+    colours = replace(session.images, images=np.repeat(session.images.images, 3, axis=1))
+    coloured = start_state(replace(session, images=colours, resume_root=tmp_path / "other"))
+    with pytest.raises(
+        StageError, match=r"image_channels 1, the data ask for 3; use the snapshot's data, or .*stylegan2.resume: null"
+    ):
+        restore_state(session.snapshot, coloured)

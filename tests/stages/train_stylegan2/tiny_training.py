@@ -1,0 +1,43 @@
+"""A training of seconds, and what tests ask of its state."""
+
+import torch
+
+from stages.train_stylegan2.params import TrainStylegan2Params
+from stages.train_stylegan2.state import TrainingState
+
+PARAMS = TrainStylegan2Params(
+    seed=1,
+    total_kimg=3,
+    resume=None,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=2,
+    generator_channels=[8, 8, 8, 8],
+    discriminator_channels=[8, 8, 8, 8],
+    discriminator_stem="space_to_depth",
+    resampling="bilinear",
+    minibatch_std_group=4,
+    batch_size=48,
+    precision="float32",
+    learning_rate=0.003,
+    decay_fraction=0.5,
+    r1_gamma=0.05,
+    r1_interval_steps=4,
+    ema_kimg=1.0,
+    ema_ramp=0.05,
+    feature_critic=None,
+    ada_target=0.1,
+    ada_interval_steps=2,
+    ada_kimg=5.0,
+    snapshot_kimg=1,
+)
+DIGITS = [str(digit) for digit in range(10)]
+
+
+def ignore(_state: TrainingState) -> None:
+    """A tick that nobody looks at."""
+
+
+def tensors_of(state: TrainingState) -> dict[str, torch.Tensor]:
+    networks = {"g": state.generator, "d": state.discriminator, "average": state.average}
+    return {f"{key}.{name}": tensor for key, net in networks.items() for name, tensor in net.state_dict().items()}
