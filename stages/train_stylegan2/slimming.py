@@ -1,4 +1,4 @@
-"""A snapshot without the optimisers' moments: less than half the size, for a release that few will train on."""
+"""A snapshot without the optimisers' moments: about a third smaller, for a release that few will train on."""
 
 from pathlib import Path
 from typing import Annotated

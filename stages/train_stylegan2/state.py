@@ -17,7 +17,8 @@ from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 KIND = "stylegan2-snapshot"
 OF_DATA = ("num_classes", "image_channels")  # of an architecture: what the images decide, and no params
 BETAS = (0.0, 0.99)
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+# Of Adam's state. With the first of BETAS at 0 the first moment is the last gradient, which no step reads.
+MOMENTS = ("exp_avg_sq", "step")
 
 
 @dataclass
@@ -164,7 +165,8 @@ def _load_moments(
     for name, parameter in module.named_parameters():
         keys = {key: f"{prefix}_optimizer.{name}.{key}" for key in MOMENTS}
         if keys["step"] in tensors:
-            optimizer.state[parameter] = {key: _like(parameter, tensors[held]) for key, held in keys.items()}
+            known = {key: _like(parameter, tensors[held]) for key, held in keys.items()}
+            optimizer.state[parameter] = {**known, "exp_avg": torch.zeros_like(parameter, requires_grad=False)}
 
 
 def _like(parameter: nn.Parameter, moment: torch.Tensor) -> torch.Tensor:

@@ -80,17 +80,17 @@ def _widen(name: str, old: torch.Tensor, shape: torch.Size, random: torch.Genera
 def _widen_moments(name: str, moments: dict[str, torch.Tensor], wide: torch.Tensor) -> dict[str, torch.Tensor]:
     """Adam's moments: a weight that stands for 1/r of the old one has r times its gradient's inverse; new ones start
     with the layer's mean square, so that their first steps are no larger than those of their neighbours."""
-    first, second = moments["exp_avg"], moments["exp_avg_sq"]
-    if first.shape == wide.shape:
+    old = moments["exp_avg_sq"]
+    if old.shape == wide.shape:
         return moments
-    mean, square = torch.zeros(wide.shape), torch.full(wide.shape, float(second.mean()))
+    square = torch.full(wide.shape, float(old.mean()))
     if len(wide.shape) == 1 or name.startswith(CLASSES):
-        mean[: len(first)], square[: len(first)] = first, second
+        square[: len(old)] = old
     else:
-        scale, places = _rescale(first, wide.shape), _places(name, first, wide.shape)
-        square[: len(first)] = second.mean() / scale**2
-        mean[: len(first), places], square[: len(first), places] = first / scale, second / scale**2
-    return {"exp_avg": mean, "exp_avg_sq": square, "step": moments["step"]}
+        scale = _rescale(old, wide.shape)
+        square[: len(old)] = old.mean() / scale**2
+        square[: len(old), _places(name, old, wide.shape)] = old / scale**2
+    return {"exp_avg_sq": square, "step": moments["step"]}
 
 
 def _places(name: str, old: torch.Tensor, shape: torch.Size) -> torch.Tensor:
