@@ -21,6 +21,7 @@ from stages.common.intervals import proportion
 from stages.common.params import load_section
 from stages.common.progress import Progress
 from stages.common.seeds import numpy_stream
+from stages.compute_curves.binned_study import BinnedStudy
 from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.distance_study import study_distances
 from stages.compute_curves.figures import (
@@ -82,16 +83,27 @@ def main(
     std = styles.std(axis=0, ddof=1, dtype=np.float64)
     random_sets = _draw_sets(section, styles.shape[1])
     binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
-    binned = {"top_k": section.top_k, **binning}
     resampling = _resample(section, "distance", len(styles), section.random_draws)
     resampling_moved = _resample(
         section, "shift", moved, 1 + max(int(each.draw.max()) for each in after_shift.values())
     )
     results: list[Result] = []
     for name in names:
-        population_view = (name, styles, true_class, outcomes[name], judged, std, orders[name], random_sets)
-        results += study_distances(*population_view, resampling=resampling, **binned)
-        results += study_projections(*population_view, resampling=resampling, **binned)
+        study = BinnedStudy(
+            name,
+            styles,
+            true_class,
+            outcomes[name],
+            judged,
+            std,
+            orders[name],
+            random_sets,
+            resampling,
+            section.top_k,
+            **binning,
+        )
+        results += study_distances(study)
+        results += study_projections(study)
         results += study_shifts(name, after_shift[name], true_class[:moved], samples.class_names, resampling_moved)
     differences = [
         *compare_by_distance(

@@ -33,8 +33,8 @@ from stages.train_classifiers.networks import Classifier
 from stages.train_judges.ensemble import Ensemble, save_ensemble
 from stages.train_stylegan2.checkpoint import load_generator, save_generator
 from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+from tests.stages.tiny_networks import CLASSES, teach
 
-CLASSES = 10
 TRAIN_IMAGES, TEST_IMAGES, SAMPLES = 100, 50, 200
 
 
@@ -78,18 +78,9 @@ def tiny_population(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Pa
 @pytest.fixture(scope="session")
 def tiny_classifier(tmp_path_factory: pytest.TempPathFactory, _tiny_samples: Population) -> Path:
     """Weights file of a classifier that knows most images of `tiny_population`."""
-    images = torch.from_numpy(_tiny_samples.images).float() / 255
-    labels = torch.from_numpy(_tiny_samples.labels)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        classifier = Classifier("plain", classes=CLASSES, width=8)
-    optimiser = torch.optim.Adam(classifier.parameters(), lr=0.02)
-    for _ in range(40):
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(classifier(images), labels).backward()
-        optimiser.step()
+    classifier = teach(_tiny_samples.images, _tiny_samples.labels, seed=1, steps=40)
     path = tmp_path_factory.mktemp("tiny_classifier") / "classifier.safetensors"
-    save_classifier(path, classifier.eval())
+    save_classifier(path, classifier)
     return path
 
 

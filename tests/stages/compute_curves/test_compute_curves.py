@@ -10,6 +10,7 @@ import yaml
 from stages.common.arrays import write_arrays
 from stages.common.errors import StageError
 from stages.compute_curves.__main__ import main
+from stages.compute_curves.binned_study import BinnedStudy
 from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.distance_study import study_distances
 from stages.compute_curves.summary import select
@@ -194,10 +195,10 @@ def test_distance_study_on_a_population_that_fails_far_out():
     order = Order(np.arange(8), np.ones(8, int))
     resampling = Resampling(draw_counts(4000, 100, stream), draw_counts(2, 100, stream))
     results = list(
-        study_distances(
+        study_distances(BinnedStudy(
             "disc", styles, true_class, well, np.ones(4000, bool), np.ones(8), {ALL: order, "a": order, "b": order},
             {2: [np.array([4, 5]), np.array([6, 7])]}, resampling, top_k=[2, "all"], bins=10, tail_quantile=0.99,
-        )
+        ))
     )  # fmt: skip
     assert len(results) == 2 * 2 * 3 * 3
     own = {"scope": ALL, "scaling": "standardised", "centre": "own_class"}

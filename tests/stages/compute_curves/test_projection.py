@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stages.compute_curves.binned_study import BinnedStudy
 from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.projection import project, standardise
 from stages.compute_curves.projection_study import study_projections
@@ -38,10 +39,10 @@ def test_study_follows_the_normal_distribution_along_the_direction_and_is_flat_e
     order = Order(np.arange(8), direction)
     resampling = Resampling(draw_counts(20_000, 100, stream), draw_counts(2, 100, stream))
     results = list(
-        study_projections(
+        study_projections(BinnedStudy(
             "step", styles, true_class, well, np.ones(20_000, bool), np.ones(8), {ALL: order, "a": order, "b": order},
             {2: [np.array([4, 5]), np.array([6, 7])]}, resampling, top_k=[2, "all"], bins=10, tail_quantile=0.99,
-        )
+        ))
     )  # fmt: skip
     assert len(results) == 3 * 3
     (top,) = select(results, scope=ALL, k="2", dimensions="top")

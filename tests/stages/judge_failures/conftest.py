@@ -13,7 +13,6 @@ from stages.common.arrays import read_array
 from stages.common.files import write_csv
 from stages.sample_populations.effects import measure_effects
 from stages.sample_populations.style_table import tabulate_styles
-from stages.train_classifiers.networks import Classifier
 from stages.train_judges.ensemble import Ensemble, save_ensemble
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.checkpoint import load_generator
@@ -21,6 +20,7 @@ from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArc
 from stages.train_stylegan2.snapshot import load_discriminator
 from stages.train_stylegan2.state import new_state, save_state
 from stages.walk_corner_cases.__main__ import main as walk_corner_cases
+from tests.stages.tiny_networks import teach_population
 
 CPU = torch.device("cpu")
 NAMES = [str(label) for label in range(10)]
@@ -29,20 +29,11 @@ NAMES = [str(label) for label in range(10)]
 @pytest.fixture(scope="session")
 def make_ensemble(tmp_path_factory: pytest.TempPathFactory, tiny_population: Path) -> Callable[..., Path]:
     """A function that trains a network on `tiny_population` for a moment and saves it as an ensemble of one."""
-    images = torch.from_numpy(read_array(tiny_population / "population.zarr", "images")).float() / 255
-    labels = torch.from_numpy(read_array(tiny_population / "population.zarr", "labels"))
 
     def make(seed: int, names: list[str] = NAMES) -> Path:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            member = Classifier("plain", classes=10, width=8)
-        optimiser = torch.optim.Adam(member.parameters(), lr=0.02)
-        for _ in range(30):
-            optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(member(images), labels).backward()
-            optimiser.step()
+        member = teach_population(tiny_population, seed=seed, steps=30)
         path = tmp_path_factory.mktemp("ensemble") / "ensemble.safetensors"
-        save_ensemble(path, Ensemble([member.eval()], names, temperature=0.6, confidence=0.6))
+        save_ensemble(path, Ensemble([member], names, temperature=0.6, confidence=0.6))
         return path
 
     return make

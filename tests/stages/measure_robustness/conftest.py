@@ -4,31 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from stages.common.arrays import read_array
-from stages.train_classifiers.networks import Classifier
 from stages.train_judges.ensemble import Ensemble, save_ensemble
-
-CLASSES = 10
+from tests.stages.tiny_networks import CLASSES, teach_population
 
 
 @pytest.fixture(scope="session")
 def tiny_judge(tmp_path_factory: pytest.TempPathFactory, tiny_population: Path) -> Path:
     """Weights file of an ensemble of two small networks, trained for a moment on the images of `tiny_population`."""
-    images = torch.from_numpy(read_array(tiny_population / "population.zarr", "images")).float() / 255
-    labels = torch.from_numpy(read_array(tiny_population / "population.zarr", "labels"))
-    members = []
-    for seed in (2, 3):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            member = Classifier("plain", classes=CLASSES, width=8)
-        optimiser = torch.optim.Adam(member.parameters(), lr=0.02)
-        for _ in range(25):
-            optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(member(images), labels).backward()
-            optimiser.step()
-        members.append(member.eval())
+    members = [teach_population(tiny_population, seed=seed, steps=25) for seed in (2, 3)]
     path = tmp_path_factory.mktemp("tiny_judge") / "judge.safetensors"
     save_ensemble(path, Ensemble(members, [str(label) for label in range(CLASSES)]))
     return path

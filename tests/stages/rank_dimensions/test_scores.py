@@ -7,32 +7,7 @@ import torch
 from stages.rank_dimensions.agreement import draw_halves
 from stages.rank_dimensions.population_pass import score_population
 from stages.rank_dimensions.scores import differentiate_scores
-
-N, D, PIXELS, CLASSES = 60, 7, 12, 3
-
-
-class LinearPair:
-    """image = s G, logits = image H: the softmax gradient is known exactly."""
-
-    def __init__(self, seed: int = 0) -> None:
-        random = np.random.default_rng(seed)
-        self.G = torch.from_numpy(random.normal(size=(D, PIXELS)))
-        self.H = torch.from_numpy(random.normal(size=(PIXELS, CLASSES)))
-        self.styles = random.normal(size=(N, D))
-        self.true_class = np.arange(N, dtype=np.int64) % CLASSES
-
-    def synthesize(self, s: torch.Tensor) -> torch.Tensor:
-        return (s @ self.G.to(s.dtype)).reshape(-1, 1, 3, 4)
-
-    def classify(self, images: torch.Tensor) -> torch.Tensor:
-        return images.flatten(1) @ self.H.to(images.dtype)
-
-    def exact_gradients(self) -> np.ndarray:
-        A = (self.G @ self.H).numpy()
-        logits = self.styles @ A
-        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        own = p[np.arange(N), self.true_class]
-        return own[:, None] * (A[:, self.true_class].T - p @ A.T)
+from tests.stages.linear_pair import CLASSES, D, LinearPair, N
 
 
 @pytest.fixture
@@ -51,7 +26,7 @@ def test_linear_generator_and_logistic_classifier_give_exact_gradients(pair):
     gradients, logits = differentiate_scores(
         pair.synthesize, pair.classify, torch.from_numpy(pair.styles), torch.from_numpy(pair.true_class)
     )
-    np.testing.assert_allclose(gradients.numpy(), pair.exact_gradients(), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(gradients.numpy(), pair.exact()["probability"], rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(logits.numpy(), pair.styles @ (pair.G @ pair.H).numpy(), rtol=1e-12)
 
 
@@ -68,7 +43,7 @@ def test_gradients_work_inside_no_grad_and_leave_the_input_alone(pair):
 
 def test_population_scores_equal_the_slow_twin(pair):
     scores = score(pair, batch_size=7)
-    exact = pair.exact_gradients()
+    exact = pair.exact()["probability"]
     by_class = [exact[pair.true_class == index] for index in range(CLASSES)]
     np.testing.assert_allclose(scores.gradients.mean, [part.mean(0) for part in by_class], rtol=1e-10)
     np.testing.assert_allclose(
@@ -88,7 +63,7 @@ def test_population_scores_equal_the_slow_twin(pair):
 def test_classes_weigh_equally_whatever_their_size():
     pair = LinearPair()
     pair.true_class = np.r_[np.zeros(N - 10, np.int64), np.ones(5, np.int64), np.full(5, 2, np.int64)]
-    exact = pair.exact_gradients()
+    exact = pair.exact()["probability"]
     expected = np.mean([exact[pair.true_class == index].mean(0) for index in range(CLASSES)], axis=0)
     np.testing.assert_allclose(score(pair, batch_size=16).gradients.global_mean(), expected, rtol=1e-10)
 
@@ -106,7 +81,7 @@ def test_the_batch_size_changes_nothing_beyond_rounding(pair, batch_size):
 def test_half_means_equal_the_slow_twin(pair):
     halves = draw_halves(pair.true_class, 4, np.random.default_rng(1))
     first, second = score(pair, 9, halves).halves.means()
-    exact = pair.exact_gradients()
+    exact = pair.exact()["probability"]
     for repeat, half in enumerate(halves):
         for index in range(CLASSES):
             own = pair.true_class == index
