@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.console import require_project, say, show_summary
 from flows.errors import FlowError
 from flows.workers import AT_ONCE, MaxWorkersOption
 
@@ -42,8 +43,6 @@ def reevaluate(
     max_workers: MaxWorkersOption = AT_ONCE,
 ) -> None:
     """Run the flow `reevaluate` here and show how it went."""
-    from flows.cli import require_project, say, show_summary
-
     require_project()
     from flows.dag import read_dag  # DVC and Prefect take seconds to import: not for --help
     from flows.lock import hold_lock

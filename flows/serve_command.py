@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.console import require_project, say
 from flows.errors import FlowError
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server on this machine.")] = 4200,
 ) -> None:
     """Start what is needed and wait."""
-    from flows.cli import require_project, say
-
     require_project()
     if cron and every:
         raise FlowError("--cron and --every: both given; allowed: one of them")

@@ -1,0 +1,37 @@
+"""What commands tell the person at the terminal."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.errors import FlowError
+from flows.outcome import StageRun
+
+LOG_WIDTH = 120  # columns
+
+
+def show_summary(runs: list[StageRun], entries: set[str]) -> None:
+    """Print the tables of a run: its stages, and the headline metrics of the project."""
+    from flows.metrics import read_metrics
+    from flows.summary import metric_table, stage_table
+
+    # A file or a pipe has no width of its own; what is cut there cannot be read again.
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    console.print()
+    console.print(stage_table(runs))
+    metrics = read_metrics(entries)
+    if metrics:
+        console.print()
+        console.print(metric_table(metrics))
+
+
+def require_project() -> None:
+    """FlowError unless the current folder is the root of a DVC project."""
+    if not Path("dvc.yaml").is_file():
+        raise FlowError(f"{Path.cwd()}: no dvc.yaml here; go to the project's root and try again")
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal one line."""
+    print(line, file=sys.stderr, flush=True)

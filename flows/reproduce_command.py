@@ -1,0 +1,61 @@
+"""The command `failure-atlas reproduce`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from flows.console import require_project, say, show_summary
+from flows.errors import FlowError
+from flows.outcome import Outcome
+from flows.workers import AT_ONCE, MaxWorkersOption
+
+REPRODUCE_HELP = """Bring the project up to date: run what has changed, as dvc.yaml says, and show the results.
+
+Each stage runs through DVC, so a stage whose inputs have not changed is not run again. With a Prefect server
+(PREFECT_API_URL) the run is reported there, else to a temporary server that ends with it.
+
+\b
+Examples:
+  failure-atlas reproduce                          everything
+  failure-atlas reproduce train_classifiers@clean  one stage and what it needs
+  failure-atlas reproduce rank_dimensions          all entries of a repeated stage
+  failure-atlas reproduce --force prepare_images   even if nothing has changed
+
+Exit code: 0 all is up to date, 1 something failed (named in the last lines), 2 wrong command line.
+"""
+
+
+def reproduce(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Stages to bring up to date; all if none is named.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Run stages even if nothing has changed.")] = False,
+    max_workers: MaxWorkersOption = AT_ONCE,
+) -> None:
+    """Run the flow `reproduce` here and show how it went."""
+    require_project()
+    from flows.dag import read_dag  # DVC and Prefect take seconds to import: not for --help
+    from flows.lock import hold_lock
+    from flows.params_check import check_params
+    from flows.server import use_api
+
+    dag = read_dag()
+    selected = dag.select(targets)
+    with hold_lock():
+        wait_for_api = use_api(say)
+        check_params()  # here too, so that a mistake shows before the server is there
+        from flows.reproduce import reproduce as flow
+        from flows.terminal import show_stage_lines
+
+        wait_for_api()
+        show_stage_lines(max(map(len, selected.stages)))
+        state = flow(targets, force, max_workers, return_state=True)
+        runs: Any = state.result(raise_on_failure=False)
+    if not isinstance(runs, list):
+        raise FlowError(state.message or str(runs))
+    show_summary(runs, dag.entries)
+    for run in runs:
+        if run.outcome is Outcome.FAILED:
+            say(f"error: {run.stage}: {run.error}")
+    if state.is_failed():
+        raise typer.Exit(1)
