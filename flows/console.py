@@ -2,13 +2,22 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from flows.errors import FlowError
 from flows.outcome import StageRun
 
-LOG_WIDTH = 120  # columns
+LOG_WIDTH = 120  # columns, where there is no terminal
+
+
+def open_console(columns: int = LOG_WIDTH, **options: Any) -> Console:
+    """A console as wide as the terminal; a file or a pipe has no width of its own, and what is cut there is lost.
+
+    options: of rich's Console.
+    """
+    return Console(width=None if sys.stdout.isatty() else columns, **options)
 
 
 def show_summary(runs: list[StageRun], entries: set[str]) -> None:
@@ -16,8 +25,7 @@ def show_summary(runs: list[StageRun], entries: set[str]) -> None:
     from flows.metrics import read_metrics
     from flows.summary import metric_table, stage_table
 
-    # A file or a pipe has no width of its own; what is cut there cannot be read again.
-    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    console = open_console()
     console.print()
     console.print(stage_table(runs))
     metrics = read_metrics(entries)

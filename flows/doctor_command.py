@@ -1,13 +1,12 @@
 """`failure-atlas doctor`: what may be wrong here, and what to do about it."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from flows.console import open_console
 from flows.errors import FlowError
 
 DOCTOR_HELP = """Look for what is known to go wrong: versions, free disk, locks, cut files, leftovers, damaged cache.
@@ -24,8 +23,6 @@ Examples:
 
 Exit code: 0 nothing is wrong, 1 something is (or was, before --repair), 2 wrong command line.
 """
-
-LOG_WIDTH = 120  # columns, where there is no terminal
 
 
 def doctor(
@@ -47,9 +44,7 @@ def doctor(
     from flows.lock import hold_lock
 
     styles = {Level.GOOD: "green", Level.NOTE: "cyan", Level.WRONG: "bold red"}
-    console = Console(
-        width=None if sys.stdout.isatty() else LOG_WIDTH, highlight=False, markup=False, emoji=False, soft_wrap=True
-    )
+    console = open_console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     findings = examine(root, int(free_gib * GIB))
     for finding in findings:
         console.print(Text(f"{finding.level:<6}", style=styles[finding.level]) + Text(finding.what))

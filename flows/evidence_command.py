@@ -1,11 +1,11 @@
 """The commands `failure-atlas key` and `failure-atlas evidence`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flows.console import require_project, say
 from flows.errors import FlowError
 
 KEY_HELP = """Make the Ed25519 key pair that signs evidence bundles.
@@ -70,8 +70,7 @@ def evidence(
     ] = None,
 ) -> None:
     """Make the bundle of the project in the current folder."""
-    if not Path("dvc.yaml").is_file():
-        raise FlowError(f"{Path.cwd()}: no dvc.yaml here; go to the project's root and try again")
+    require_project()
     from flows.evidence.bundle import make_bundle  # DVC takes seconds to import: not for --help
     from flows.evidence.folder import ENVELOPE
     from flows.evidence.hashing import hash_file
@@ -85,4 +84,4 @@ def evidence(
         except OSError as error:
             raise FlowError(f"{error.filename}: cannot be read ({error.strerror}); run `dvc repro` first") from error
     print(made)
-    print(f"sha256 of {ENVELOPE}: {hash_file(made / ENVELOPE).sha256}", file=sys.stderr)
+    say(f"sha256 of {ENVELOPE}: {hash_file(made / ENVELOPE).sha256}")

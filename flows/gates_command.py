@@ -1,14 +1,13 @@
 """`failure-atlas gates`: the verdicts on the acceptance criteria as a table and an exit code."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from flows.console import open_console, require_project
 from flows.errors import FlowError
 
 GATES_HELP = """Show the verdicts on the acceptance criteria, and end with an exit code for CI.
@@ -32,7 +31,7 @@ PASS, FAIL, NOT_ASSESSABLE = "pass", "fail", "not assessable"
 STYLES = {PASS: "green", FAIL: "bold red", NOT_ASSESSABLE: "yellow"}
 EXIT_FAIL, EXIT_NOT_ASSESSABLE = 1, 3
 HEADER = ("criterion", "verdict", "found", "asked for", "why", "supports")
-LOG_WIDTH = 140  # columns, where there is no terminal
+COLUMNS = 140  # where there is no terminal
 
 
 def gates(
@@ -45,7 +44,7 @@ def gates(
     if file is None and not stale_ok:
         require_current()
     criteria = read_gates(file or GATES)
-    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    console = open_console(COLUMNS)
     console.print(gate_table(criteria))
     counts = {verdict: sum(each["verdict"] == verdict for each in criteria) for verdict in STYLES}
     console.print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()), highlight=False)
@@ -110,8 +109,7 @@ def tell_found(criterion: dict[str, Any]) -> str:
 
 def require_current() -> None:
     """FlowError if the stage that makes the verdicts, or one before it, is not up to date."""
-    if not Path("dvc.yaml").is_file():
-        raise FlowError(f"{Path.cwd()}: no dvc.yaml here; go to the project's root and try again")
+    require_project()
     from dvc.exceptions import DvcException  # DVC takes a second to import: not for --help
     from dvc.repo import Repo
 

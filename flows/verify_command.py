@@ -1,11 +1,11 @@
 """The command `failure-atlas verify`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flows.console import say
 from flows.errors import FlowError
 
 VERIFY_HELP = """Check an evidence bundle: is all of it as it was signed, and does it agree with itself and the data?
@@ -88,8 +88,3 @@ def verify(
     print(f"{'accepted' if verdict.accepted else 'NOT ACCEPTED'}: {bundle}")
     if not verdict.accepted:
         raise typer.Exit(1)
-
-
-def say(line: str) -> None:
-    """Tell the person at the terminal one line."""
-    print(line, file=sys.stderr, flush=True)
