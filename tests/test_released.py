@@ -20,7 +20,7 @@ from stages.train_stylegan2.architecture import design_critic, design_networks
 from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.session import choose_snapshot
-from stages.train_stylegan2.state import new_state, restore_state
+from stages.train_stylegan2.state import TrainingState, new_state, restore_state
 from tests.house import ROOT
 
 RELEASED = ROOT / "data" / "released"
@@ -31,19 +31,26 @@ SECTION = TrainStylegan2Params.model_validate(PARAMS["train_stylegan2"])
 SNAPSHOT, CLOTHES = SECTION.resume or []
 
 
-def test_the_default_run_goes_on_from_the_released_snapshot_with_nothing_left_to_train() -> None:
-    assert ROOT / SNAPSHOT.path == RELEASED / "snapshot.safetensors"
-    generator, discriminator = design_networks(SECTION, 10, image_channels=1)
+def restore_released(section: TrainStylegan2Params, class_names: list[str]) -> TrainingState:
+    """The released snapshot in a new state that the params describe."""
+    generator, discriminator = design_networks(section, 10, image_channels=1)
     state = new_state(
         generator,
         discriminator,
         AdaptiveProbability(0.0, 1, 1.0),
-        [],
+        class_names,
         learning_rate=0.001,
         seed=1,
         device=torch.device("cpu"),
+        critic=design_critic(section, 10, image_channels=1),
     )
     restore_state(ROOT / SNAPSHOT.path, state)
+    return state
+
+
+def test_the_default_run_goes_on_from_the_released_snapshot_with_nothing_left_to_train() -> None:
+    assert ROOT / SNAPSHOT.path == RELEASED / "snapshot.safetensors"
+    state = restore_released(SECTION, [])
     assert SECTION.total_kimg == "resumed"
     assert state.class_names == list("0123456789")
     images = state.average.synthesize(
@@ -58,18 +65,7 @@ def test_training_can_go_on_with_the_released_critic_as_params_yaml_describes_it
     described = itertools.takewhile(lambda line: line.startswith("    # "), lines[start + 1 :])
     critic = yaml.safe_load("\n".join(line.removeprefix("    # ") for line in described))
     section = TrainStylegan2Params.model_validate({**PARAMS["train_stylegan2"], "feature_critic": critic})
-    generator, discriminator = design_networks(section, 10, image_channels=1)
-    state = new_state(
-        generator,
-        discriminator,
-        AdaptiveProbability(0.0, 1, 1.0),
-        list("0123456789"),
-        learning_rate=0.001,
-        seed=1,
-        device=torch.device("cpu"),
-        critic=design_critic(section, 10, image_channels=1),
-    )
-    restore_state(ROOT / SNAPSHOT.path, state)
+    state = restore_released(section, list("0123456789"))
     assert state.critic_ready
 
 

@@ -90,16 +90,16 @@ def main(
     results: list[Result] = []
     for name in names:
         study = BinnedStudy(
-            name,
-            styles,
-            true_class,
-            outcomes[name],
-            judged,
-            std,
-            orders[name],
-            random_sets,
-            resampling,
-            section.top_k,
+            classifier=name,
+            styles=styles,
+            true_class=true_class,
+            well=outcomes[name],
+            judged=judged,
+            std=std,
+            orders=orders[name],
+            random_sets=random_sets,
+            resampling=resampling,
+            top_k=section.top_k,
             **binning,
         )
         results += study_distances(study)

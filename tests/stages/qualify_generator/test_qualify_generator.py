@@ -1,6 +1,5 @@
 """The stage on a tiny generator and judge: its results, batch sizes, a second run, and mistakes."""
 
-import hashlib
 import json
 
 import numpy as np
@@ -23,6 +22,7 @@ from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_classifiers.networks import Classifier
 from stages.train_judges.ensemble import Ensemble, load_ensemble, save_ensemble
 from stages.train_stylegan2.checkpoint import load_generator
+from tests.stages.pinning import pin
 
 CPU = torch.device("cpu")
 SECTION = {
@@ -144,8 +144,7 @@ def test_inception_weights_of_the_user_are_a_second_extractor(run, tmp_path, tin
         arrays |= named_severities(split, Severities({"blur": none, "noise": none}))
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
     weights = tmp_path / "weights.safetensors"
-    pinned = {"path": str(weights), "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
-    metrics = run("out", images=tmp_path / "images.zarr", inception_weights=pinned)
+    metrics = run("out", images=tmp_path / "images.zarr", inception_weights=pin(weights))
     assert metrics["inception"]["generated_images"] == 10
     assert metrics["inception"]["real_images"] == 20
     assert metrics["inception"]["frechet_distance"] > 0

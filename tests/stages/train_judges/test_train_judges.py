@@ -1,6 +1,5 @@
 """The stage from outside: equal bytes on a second run, what it measures, released judges, and each mistake named."""
 
-import hashlib
 import json
 
 import pytest
@@ -12,6 +11,7 @@ from stages.train_classifiers.networks import Classifier
 from stages.train_judges import members
 from stages.train_judges.__main__ import main
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
+from tests.stages.pinning import pin
 
 AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}
 SECTION = {
@@ -33,10 +33,6 @@ def run(tmp_path, tiny_images, write_params):
         return tmp_path / name
 
     return stage
-
-
-def pin(path):
-    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def test_twice_gives_equal_bytes_and_the_files_are_what_was_measured(run, hash_folder, tiny_images):

@@ -1,6 +1,5 @@
 """Going on: from a killed run's snapshot, from one named in the params, from a slim one."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from stages.prepare_images.store import ImageSet
 from stages.train_stylegan2.session import Session, run_session, start_state
 from stages.train_stylegan2.slimming import main as slim_down
 from stages.train_stylegan2.state import BETAS, KIND, TrainingState, restore_state, save_state
+from tests.stages.pinning import pin
 from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
 
 
@@ -67,7 +67,7 @@ def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Pa
     run_session(session, ignore)
     snapshot = tmp_path / "released.safetensors"
     snapshot.write_bytes(session.snapshot.read_bytes())
-    resume = PinnedFile(path=str(snapshot), sha256=hashlib.sha256(snapshot.read_bytes()).hexdigest())
+    resume = PinnedFile(**pin(snapshot))
     more = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 4}))
     state = run_session(more, ignore)
     assert [round(row["kimg"]) for row in state.log] == [1, 2, 3, 4]
@@ -96,9 +96,7 @@ def test_a_slim_snapshot_holds_the_same_networks_and_can_be_trained_on(session: 
         for parameter in network.parameters()
     )
     assert session.snapshot.stat().st_size - (tmp_path / "slim").stat().st_size > moments
-    resume = [
-        PinnedFile(path=str(tmp_path / "slim"), sha256=hashlib.sha256((tmp_path / "slim").read_bytes()).hexdigest())
-    ]
+    resume = [PinnedFile(**pin(tmp_path / "slim"))]
     elsewhere = replace(session, resume_root=tmp_path / "elsewhere")
     slim = start_state(replace(elsewhere, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": "resumed"})))
     held = tensors_of(slim)
@@ -116,9 +114,7 @@ def test_of_several_snapshots_the_one_that_knows_the_classes_is_taken(session: S
         state = start_state(session)
         state.class_names, state.images_seen = class_names, 1000 * len(name)
         save_state(tmp_path / name, state)
-        pinned.append(
-            PinnedFile(path=str(tmp_path / name), sha256=hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
-        )
+        pinned.append(PinnedFile(**pin(tmp_path / name)))
     params = PARAMS.model_copy(update={"resume": pinned, "total_kimg": "resumed"})
     assert run_session(replace(session, params=params), ignore).images_seen == 6000
     assert run_session(replace(session, params=params, class_names=clothes), ignore).images_seen == 7000
