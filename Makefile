@@ -59,4 +59,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) *.egg-info build .mypy_cache .pytest_cache .ruff_cache .hypothesis .prefect
-	find stages flows tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find failure_atlas stages flows tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

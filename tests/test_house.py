@@ -26,7 +26,17 @@ from tests.house import (
 )
 
 # cryptography signs evidence; ruamel reads dvc.lock as DVC does.
-FLOWS_MAY_IMPORT = {"cryptography", "dvc", "flows", "prefect", "rich", "ruamel", "typer", *sys.stdlib_module_names}
+FLOWS_MAY_IMPORT = {
+    "cryptography",
+    "dvc",
+    "failure_atlas",
+    "flows",
+    "prefect",
+    "rich",
+    "ruamel",
+    "typer",
+    *sys.stdlib_module_names,
+}
 
 
 def room_of(module: Path) -> str:
@@ -82,6 +92,12 @@ def test_imports_run_down_the_dag(module: Path) -> None:
             assert there in upstream(here), f"{module} imports {name}, which is not upstream of {here}"
 
 
+@pytest.mark.parametrize("module", modules("failure_atlas"), ids=str)
+def test_the_library_imports_nothing_of_the_project_but_itself(module: Path) -> None:
+    for name in imported_names(module):
+        assert name.split(".")[0] not in {"prefect", "dvc", "yaml", "ruamel", "flows", "stages", "tests"}, name
+
+
 @pytest.mark.parametrize("module", modules("flows"), ids=str)
 def test_flows_import_no_stage(module: Path) -> None:
     for name in imported_names(module):
@@ -96,7 +112,9 @@ def test_deps_are_the_import_closure(file: str, room: str) -> None:
     assert listed == needed, f"missing: {sorted(needed - listed)}; not imported: {sorted(listed - needed)}"
 
 
-@pytest.mark.parametrize("package", [p for top in ("stages", "flows") for p in modules(top) if p.name == "__init__.py"])
+@pytest.mark.parametrize(
+    "package", [p for top in ("failure_atlas", "stages", "flows") for p in modules(top) if p.name == "__init__.py"]
+)
 def test_package_files_hold_a_docstring_only(package: Path) -> None:
     body = ast.parse((ROOT / package).read_text(encoding="utf-8")).body
     assert len(body) == 1
