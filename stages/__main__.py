@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -59,16 +60,22 @@ def check_params(path: Path, *, partial: bool = False) -> None:
 
 
 def check_syntax(path: Path) -> None:
-    """Raise StageError for what DVC, which reads YAML more strictly than the stages, would refuse.
+    """Raise StageError for what DVC, which reads YAML more strictly than the stages, would refuse, now or later.
 
-    A key that stands twice, or `module:name` without quotes between braces.
+    A key that stands twice, or `module:name` between braces, where `dvc exp run -S`, which writes the file anew, drops
+    the quotes.
     """
-    try:
-        YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        hint = 'a key may stand once, and text with a colon needs quotes between braces: {load: "my_model:Net"}'
-        raise StageError(f"{path}: DVC cannot read it: {' '.join(lines[:4])}; {hint}") from error
+    yaml, held = YAML(), path.read_text(encoding="utf-8")
+    for step in ("cannot read it", "cannot read it after dvc exp run -S, which drops quotes"):
+        try:
+            YAML(typ="safe").load(held)
+        except YAMLError as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            hint = "a key may stand once, and text with a colon not between braces: give each key a line of its own"
+            raise StageError(f"{path}: DVC {step}: {' '.join(lines[:4])}; {hint}, as in the comments there") from error
+        written = StringIO()
+        yaml.dump(yaml.load(held), written)
+        held = written.getvalue()
 
 
 def check_room(room: str, node: Any, path: Path) -> None:
@@ -89,11 +96,18 @@ def check_room(room: str, node: Any, path: Path) -> None:
 def check_all_brought(document: dict[str, Any], brought: Path) -> None:
     """Raise StageError if what an entry of bring_classifiers names is not in its folder below `brought`.
 
-    DVC would say no more than that a dependency is missing, and not before it came to the stage.
+    DVC would say no more than that a dependency is missing, and not before it came to the stage. Of an entry that is
+    not under test the folder alone has to be there, for DVC.
     """
     for name, entry in (document.get("bring_classifiers") or {}).items():
-        section = BringClassifierParams.model_validate(entry)
-        check_brought(section, brought / name, f"bring_classifiers.{name}")
+        if name in document.get(KEY, {name: ""}):
+            section = BringClassifierParams.model_validate(entry)
+            check_brought(section, brought / name, f"bring_classifiers.{name}")
+        elif not (brought / name).is_dir():
+            raise StageError(
+                f"{brought / name}: no such folder, for which DVC looks although {KEY} does not name {name}; make it, "
+                f"or remove bring_classifiers.{name} from params"
+            )
 
 
 def _params_of(room: str) -> ModuleType:

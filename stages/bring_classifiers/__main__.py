@@ -7,15 +7,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 import torch
 import typer
 from torch import nn
 
 from stages.bring_classifiers.adapter import Adapter
+from stages.bring_classifiers.brought_code import tell
 from stages.bring_classifiers.brought_folder import check_brought, hash_files
 from stages.bring_classifiers.brought_weights import check_numbers
-from stages.bring_classifiers.checkpoint import adapt, save_brought
-from stages.bring_classifiers.checks import check_answers, check_constancy, check_gradient, check_outputs
+from stages.bring_classifiers.checkpoint import adapt, save_brought, save_refused
+from stages.bring_classifiers.checks import (
+    DoubtError,
+    check_answers,
+    check_constancy,
+    check_gradient,
+    check_outputs,
+    settle,
+)
 from stages.bring_classifiers.figures import draw_changes
 from stages.bring_classifiers.finite import REMEDY, UnfiniteAnswerError
 from stages.bring_classifiers.forms import read_network
@@ -24,6 +33,7 @@ from stages.bring_classifiers.mistakes import (
     TRIED,
     Trial,
     choose_best,
+    guess_by_neighbour,
     image_moments,
     list_changes,
     spread,
@@ -32,13 +42,14 @@ from stages.bring_classifiers.mistakes import (
 )
 from stages.bring_classifiers.onnx_form import check_conversion
 from stages.bring_classifiers.params import BringClassifierParams
+from stages.bring_classifiers.sizes import measure_content
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.device import choose_device, device_of
 from stages.common.errors import StageError
 from stages.common.figures import save_figure
-from stages.common.files import require, write_json
+from stages.common.files import require, write_csv, write_json
 from stages.common.intervals import proportion
-from stages.common.params import load_section
+from stages.common.params import load_section, read_params
 from stages.common.progress import Progress
 from stages.corrupt_images.store import read_severities
 from stages.prepare_images.store import ImageSet, read_class_names, read_images, to_unit
@@ -62,9 +73,23 @@ def main(
 ) -> None:
     """Adapt a classifier made elsewhere to the images, check that it can be analysed, and measure it on both test sets.
 
-    What cannot be analysed stops with what to change; what may be meant becomes a warning in metrics.json.
+    What cannot be analysed stops with what to change; what may be meant becomes a warning in metrics.json. An entry
+    that is not under test (`classifiers`) stops nothing: what is wrong with it is its result.
     """
     section = load_section(params, BringClassifierParams, "bring_classifiers", entry)
+    try:
+        _bring(entry, section, folder, images, corrupted, out)
+    except Exception as error:
+        if entry in read_params(params).get("classifiers", {entry: ""}):
+            raise
+        refused = str(error) if isinstance(error, StageError) else tell(error)
+        logging.warning("warning: %s is not under test, and refused: %s", entry, refused)
+        save_refused(out / "classifier.safetensors", entry, refused)
+        write_csv(out / "figures" / "refused.csv", pd.DataFrame({"refused": [refused]}))
+        write_json(out / "metrics.json", {"form": section.form, "refused": refused})
+
+
+def _bring(entry: str, section: BringClassifierParams, folder: Path, images: Path, corrupted: Path, out: Path) -> None:
     key = f"bring_classifiers.{entry}"
     stores = {"clean": require(images, "prepare_images"), "corrupted": require(corrupted, "corrupt_images")}
     tests = {name: read_images(store, "test") for name, store in stores.items()}
@@ -78,7 +103,7 @@ def main(
     classifier = adapt(network, section, tests["clean"].images.shape[1:], class_names, key)
     classifier.to(device).requires_grad_(False)
     rebuild = partial(_rebuild, network, section, tests["clean"].images.shape[1:], class_names, device, key)
-    warnings = _check(classifier, rebuild, tests["clean"], key)
+    warnings = _check(classifier, rebuild, tests["clean"], section.on_doubt, key)
     if section.url is not None:
         warnings.append(f"{key}.url: {UNPINNED}")
     if section.onnx is not None:
@@ -89,7 +114,10 @@ def main(
         answer = partial(_answer, batch_size=section.batch_size, advance=progress.advance)
         probabilities = {name: answer(classifier, test.images, name) for name, test in tests.items()}
     trials = _try(rebuild, tests["clean"], section, entry)
-    warnings += _judge(trials, mark(probabilities["clean"], tests["clean"]), tests["clean"].labels, key)
+    usual = proportion(guess_by_neighbour(read_images(images, "train"), _spread(tests["clean"], TRIED)))
+    right = mark(probabilities["clean"], tests["clean"])
+    judge = partial(_judge, trials, right, tests["clean"].labels, usual, key)
+    warnings += settle(judge, section.on_doubt, key)
     for warning in warnings:
         logging.warning("warning: %s", warning)
 
@@ -128,13 +156,15 @@ def _rebuild(
     return Adapter(network, image_shape, class_names, **options).eval().to(device)
 
 
-def _check(classifier: Adapter, rebuild: Any, test: ImageSet, key: str) -> list[str]:
+def _check(classifier: Adapter, rebuild: Any, test: ImageSet, on_doubt: str, key: str) -> list[str]:
     count = PROBED + (len(classifier.class_names) == PROBED)  # a batch that cannot be taken for the classes
     probed = to_unit(_spread(test, count).images).to(device_of(classifier))
     check_answers(classifier, probed, rebuild, key)
-    warnings = check_outputs(classifier, probed, key)
+    warnings = settle(partial(check_outputs, classifier, probed, key), on_doubt, key)
     check_constancy(classifier, probed, key)
-    return warnings + (check_gradient(classifier, probed, key) if classifier.differentiable else [])
+    if classifier.differentiable:
+        warnings += settle(partial(check_gradient, classifier, probed, key), on_doubt, key)
+    return warnings
 
 
 def _try(rebuild: Any, test: ImageSet, section: BringClassifierParams, entry: str) -> list[Trial]:
@@ -142,7 +172,7 @@ def _try(rebuild: Any, test: ImageSet, section: BringClassifierParams, entry: st
     bare = rebuild(mean=None, std=None)
     with torch.no_grad():
         mean, std = image_moments(bare.prepare(to_unit(shown.images).to(device_of(bare))))
-    changes = list_changes(bare, section.input.model_dump(), mean, std)
+    changes = list_changes(bare, section.input.model_dump(), mean, std, measure_content(shown.images))
     total = sum(min(len(shown.labels), count) for count in (TRIED, *(change.images for change in changes)))
     with Progress(f"trying the usual mistakes on {entry}", total, "img") as progress:
 
@@ -181,26 +211,36 @@ def _answer(
     return np.concatenate(parts)
 
 
-def _judge(trials: list[Trial], correct: np.ndarray, labels: np.ndarray, key: str) -> list[str]:
-    """Raise StageError where the classifier is no better than chance, or a change makes it much better."""
+def _judge(trials: list[Trial], correct: np.ndarray, labels: np.ndarray, usual: dict[str, Any], key: str) -> list[str]:
+    """Warnings; DoubtError where the classifier is no better than chance, or a change makes it much better.
+
+    usual: the share that a simple method gets right, with its interval.
+    """
     accuracy = proportion(correct)
     chance = float(np.bincount(labels).max() / len(labels))
     helping = choose_best(trials)
-    advice = [
+    found = [
         f"{trial.change.advice} (accuracy {trial.before.mean():.3f} becomes {trial.after.mean():.3f} on "
         f"{len(trial.after)} clean test images)"
         for trial in helping
     ]
-    best = " or ".join(advice)
+    best = " or ".join(found)
+    told = (
+        f"{key}: {accuracy['value']:.3f} of {accuracy['n']} clean test images are right (95 % interval "
+        f"{accuracy['low']:.3f} to {accuracy['high']:.3f})"
+    )
     if accuracy["low"] <= chance:
-        raise StageError(
-            f"{key}: {accuracy['value']:.3f} of {accuracy['n']} clean test images are right (95 % interval "
-            f"{accuracy['low']:.3f} to {accuracy['high']:.3f}), which is no better than chance ({chance:.3f}); "
+        raise DoubtError(
+            f"{told}, which is no better than chance ({chance:.3f}); "
             f"{best or 'none of the usual mistakes explains it: check its weights and its input'}"
         )
     if helping and helping[0].gain >= LARGE_GAIN:
-        raise StageError(f"{key}: it is right far more often if it is fed otherwise: {best}")
-    return [f"{key}: it is right more often if it is fed otherwise; if that was not meant: {each}" for each in advice]
+        raise DoubtError(f"{key}: it is right far more often if it is fed otherwise: {best}")
+    if not helping and accuracy["high"] < usual["low"]:
+        why = f"the label of the nearest training image, pixel by pixel, is right of {usual['value']:.3f}"
+        advice = "none of the usual mistakes explains it: check its weights and its input"
+        return [f"{told}, far fewer than usual ({why}), and {advice}"]
+    return [f"{key}: it is right more often if it is fed otherwise; if that was not meant: {each}" for each in found]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from stages.bring_classifiers.brought_code import tell
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.bring_classifiers.finite import check_finite
 from stages.common.errors import StageError
@@ -36,6 +37,7 @@ class Adapter(nn.Module):
         image_shape: Sequence[int],
         class_names: Sequence[str],
         *,
+        crop_px: int | None = None,
         size_px: int | None = None,
         fit: str = "crop",
         interpolation: str = "bilinear",
@@ -56,12 +58,15 @@ class Adapter(nn.Module):
         self.inverted, self.outputs = polarity == "dark_on_light", outputs
         low, high = range
         self.low, self.span = float(low), float(high - low)
-        own, height, width = self.image_shape
-        self.size = (size_px or height, size_px or width)
+        own, *sides = self.image_shape
+        self.size = tuple(size_px or crop_px or side for side in sides)
+        rows, columns = (
+            _fit(side, crop_px, size, fit, interpolation) for side, size in zip(sides, self.size, strict=True)
+        )
         order = [list(class_order or class_names).index(name) for name in class_names]
         constants = {
-            "rows": fitting_matrix(height, self.size[0], fit, interpolation),
-            "columns": fitting_matrix(width, self.size[1], fit, interpolation),
+            "rows": rows,
+            "columns": columns,
             "mean": _per_channel(mean, "mean", self.channels),
             "std": _per_channel(std, "std", self.channels),
             "order": None if order == sorted(order) else torch.tensor(order),
@@ -73,9 +78,26 @@ class Adapter(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits [N, classes] in the order of the data's classes; their softmax is what the network believes.
 
-        Raises UnfiniteAnswerError for what the network has no number for: its argmax would be taken for a guess.
+        No images have no answers, [0, classes], of which the network is not asked: `x.view(x.size(0), -1)` fails there.
+        Raises UnfiniteAnswerError for what the network has no number for: its argmax would be taken for a guess; and
+        StageError if it fails, or does not give each image one number for each class.
         """
-        answer = self.answer(images).float()
+        if not len(images):
+            return self.prepare(images).flatten(1)[:, :1].expand(-1, len(self.class_names))  # still differentiable
+        try:
+            answer = self.answer(images).float()
+        except (StageError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            raise StageError(
+                f"{self.name}: fails on {len(images)} image{'s' * (len(images) != 1)} at once ({tell(error)}); correct "
+                "its code"
+            ) from error
+        if answer.shape != (len(images), len(self.class_names)):
+            raise StageError(
+                f"{self.name}: answers {len(images)} images with shape {list(answer.shape)}; needed: [{len(images)}, "
+                f"{len(self.class_names)}]"
+            )
         check_finite(answer, self.name)
         if self.outputs == "probabilities":
             answer = answer.clamp_min(SMALLEST).log()
@@ -84,6 +106,8 @@ class Adapter(nn.Module):
     def answer(self, images: torch.Tensor) -> torch.Tensor:
         """What the network itself says of images, in its own order and kind of output."""
         answer: torch.Tensor = self.network(self.prepare(images))
+        if len(images) == 1 and isinstance(answer, torch.Tensor) and answer.dim() == 1:
+            return answer[None]  # of a network that ends in `x.squeeze()`
         return answer
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
@@ -116,24 +140,32 @@ class Adapter(nn.Module):
         return images.clone(memory_format=torch.contiguous_format)
 
 
-def fitting_matrix(source: int, target: int, fit: str, interpolation: str) -> torch.Tensor | None:
+def fitting_matrix(source: int, target: int, fit: str, interpolation: str, key: str = "size_px") -> torch.Tensor | None:
     """What brings one axis of an image from `source` to `target` pixels: float32 [target, source]; None: nothing to do.
 
     "crop" keeps the middle.  "resize" is PyTorch's own resizing (antialiased where it shrinks), which is linear, as a
-    matrix: its backward pass is then deterministic on a GPU too.
+    matrix: its backward pass is then deterministic on a GPU too.  key: of params, that holds `target`.
     Raises StageError if a crop is to be larger than the image.
     """
     if source == target:
         return None
     if fit == "crop":
         if target > source:
-            raise StageError(f"input.size_px: got {target}; a crop of {source} px is no larger; set input.fit: resize")
+            advice = "set input.fit: resize" if key == "size_px" else f"allowed: 1 to {source}, or leave it out"
+            raise StageError(f"input.{key}: got {target}; a crop of {source} px is no larger; {advice}")
         start = (source - target) // 2
         return torch.eye(source)[start : start + target]
     identity = torch.eye(source)[None, None]
     if interpolation == "nearest":
         return functional.interpolate(identity, size=(target, source), mode="nearest-exact")[0, 0]
     return functional.interpolate(identity, size=(target, source), mode=interpolation, antialias=True)[0, 0]
+
+
+def _fit(source: int, crop_px: int | None, target: int, fit: str, interpolation: str) -> torch.Tensor | None:
+    """First the middle `crop_px` pixels of an axis, then those brought to `target`; None: nothing to do."""
+    crop = fitting_matrix(source, crop_px or source, "crop", interpolation, "crop_px")
+    fitted = fitting_matrix(crop_px or source, target, fit, interpolation)
+    return fitted if crop is None else crop if fitted is None else fitted @ crop
 
 
 def _per_channel(values: Sequence[float] | None, name: str, channels: int) -> torch.Tensor | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.bring_classifiers.brought_folder import modules_in, tell_missing_module
-from stages.common.errors import StageError
+from stages.common.errors import StageError, escape
 
 OURS = frozenset({"numpy", "torch", "stages"})
 
@@ -71,7 +71,7 @@ def modules_of(folder: Path) -> Iterator[None]:
 
 def tell(error: BaseException) -> str:
     """An exception of brought code in one line."""
-    text = " ".join(str(error).split())
+    text = escape(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

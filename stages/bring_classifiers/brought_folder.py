@@ -52,7 +52,7 @@ def hash_files(folder: Path) -> dict[str, str]:
     """SHA-256 of each file below a folder, by its path within it.
 
     What Python leaves there when it imports is left out, as DVC leaves it out (.dvcignore).
-    Raises StageError if the folder is missing or empty.
+    Raises StageError if the folder is missing or empty, or holds a link to a folder, whose files would not be pinned.
     """
     return {path.relative_to(folder).as_posix(): hash_file(path) for path in _list_files(folder)}
 
@@ -71,7 +71,14 @@ def check_files(folder: Path, expected: dict[str, str], name: str) -> None:
 
 def _list_files(folder: Path, *, elsewhere: bool = False) -> list[Path]:
     """The files of a folder; elsewhere: the classifier itself is a server or an installed package."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    inside = sorted(folder.rglob("*"))
+    for path in inside:
+        if path.is_symlink() and path.is_dir():
+            raise StageError(
+                f"{path}: is a link to the folder {path.readlink()}; DVC does not look into it, so that a change there "
+                f"would go unnoticed; copy the folder to that place, or link its files one by one"
+            )
+    files = [path for path in inside if path.is_file() and path.suffix != ".pyc"]
     if files:
         return files
     held = "holds no file" if folder.is_dir() else "no such folder"

@@ -14,9 +14,10 @@ from stages.bring_classifiers.brought_folder import check_files
 from stages.bring_classifiers.forms import build_network
 from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.errors import StageError
-from stages.common.weights import load_tensors, save_tensors
+from stages.common.weights import load_tensors, read_description, save_tensors
 
 KIND = "brought classifier"
+REFUSED = "refused classifier"
 
 
 def adapt(
@@ -63,6 +64,11 @@ def save_brought(
     save_tensors(path, classifier.network.state_dict(), description)
 
 
+def save_refused(path: Path, name: str, refused: str) -> None:
+    """Write, in place of an entry that is not under test, what is wrong with it."""
+    save_tensors(path, {}, {"kind": REFUSED, "name": name, "refused": refused})
+
+
 def load_brought(path: Path, device: torch.device) -> Adapter:
     """The classifier of a file, in evaluation mode, its parameters without gradients.
 
@@ -70,6 +76,12 @@ def load_brought(path: Path, device: torch.device) -> Adapter:
     the weights gets the classifier that was checked.
     Raises StageError if the file is damaged, a file of the folder is another one, or the code cannot be run.
     """
+    description = read_description(path)
+    if description.get("kind") == REFUSED:
+        raise StageError(
+            f"{path}: {description['refused']} (so it was when {description['name']} was not under test yet); correct "
+            f"that, and bring it again with: dvc repro -f bring_classifiers@{description['name']}"
+        )
     tensors, description = load_tensors(path, KIND)
     try:
         name, files, folder = description["name"], description["files"], description["folder"]

@@ -15,7 +15,24 @@ TRIED_CHANNELS = (1, 3)
 TOLERANCE = 1e-3  # of the largest output: far above rounding, far below what dropout or batch statistics change
 SUM_TOLERANCE = 1e-3  # of the sum of probabilities
 
+TRIED_COUNTS = (1, 2, 4, 8, 10, 16, 32, 50, 64, 100, 128, 200, 256)  # images at once, where 24 are refused
+ODD = 7  # images at once: batches end on any number
+
 Rebuild = Callable[..., Adapter]
+
+
+class DoubtError(StageError):
+    """A classifier that can be analysed is probably fed or declared in another way than it was trained."""
+
+
+def settle(check: Callable[[], list[str]], on_doubt: str, key: str) -> list[str]:
+    """The warnings of a check; a doubt of it is one more where on_doubt is "warn", and else stops."""
+    try:
+        return check()
+    except DoubtError as doubt:
+        if on_doubt == "warn":
+            return [str(doubt)]
+        raise StageError(f"{doubt}; or, to bring it as it is: set {key}.on_doubt: warn") from doubt
 
 
 def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, key: str) -> None:
@@ -31,6 +48,12 @@ def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, k
             f"{key}: its code imports a module only when it is called ({tell(fault)}); import it at the top of the file"
         )
     if fault is not None:
+        _check_count(classifier, images, fault, key)
+        if isinstance(fault, RuntimeError) and "dtype" in str(fault).lower():
+            raise StageError(
+                f"{key}: it computes in another type of number than float32 ({tell(fault)}); its weights and images "
+                "are given in float32: convert nothing (double, half, autocast) in its code"
+            )
         height, width = classifier.size
         taken = _find_taken(images, rebuild)
         advice = (
@@ -67,7 +90,7 @@ def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, k
 
 
 def check_outputs(classifier: Adapter, images: torch.Tensor, key: str) -> list[str]:
-    """Raise StageError if the answers are not what `outputs` says; warnings where they may be meant."""
+    """Raise DoubtError if the answers are not what `outputs` says; warnings where they may be meant."""
     with torch.no_grad():
         answer = classifier.answer(images).double()
     seen, declared = _kind_of(answer), classifier.outputs
@@ -80,7 +103,7 @@ def check_outputs(classifier: Adapter, images: torch.Tensor, key: str) -> list[s
             "log_probabilities": "the exponentials of each answer sum to 1",
             "logits": f"they lie between {low:.2g} and {high:.2g} and are up to {sums:.2g} off a sum of 1",
         }[seen]
-        raise StageError(
+        raise DoubtError(
             f"{key}.outputs: got {declared}, but its answers to {len(images)} test images look like {seen}: {told}; "
             f"set outputs: {seen}"
         )
@@ -92,6 +115,13 @@ def check_outputs(classifier: Adapter, images: torch.Tensor, key: str) -> list[s
 
 def check_constancy(classifier: Adapter, images: torch.Tensor, key: str) -> None:
     """Raise StageError if the answer to an image changes from call to call, or with the batch that it is in."""
+    for count in (1, ODD):
+        fault = _fault(classifier, images[:count])
+        if fault is not None:
+            raise StageError(
+                f"{key}: it takes {len(images)} images at once and refuses {count} ({tell(fault)}); let it treat each "
+                "image alone, in evaluation mode, whatever the batch"
+            )
     with torch.no_grad():
         first, second = classifier(images), classifier(images)
         alone = torch.cat([classifier(image[None]) for image in images])
@@ -114,7 +144,8 @@ def check_constancy(classifier: Adapter, images: torch.Tensor, key: str) -> None
 def check_gradient(classifier: Adapter, images: torch.Tensor, key: str) -> list[str]:
     """Raise StageError if the gradient of an output with respect to the image is missing, 0 or not finite.
 
-    Returns a warning where only the saturation of a softmax inside the network makes it 0 for some images.
+    DoubtError if it is 0 for some of the images only; a warning where that is the saturation of a softmax inside the
+    network.
     """
     black_box = "remove it, or bring the classifier as a black box with predict"
     shown = images.clone().requires_grad_(True)
@@ -147,7 +178,7 @@ def check_gradient(classifier: Adapter, images: torch.Tensor, key: str) -> list[
         warning = "is 0, because the softmax inside the network is saturated there"
         advice = "bring the network without it, with outputs: logits"
         return [f"{key}: the gradient at {zero} of {len(images)} test images {warning}; {advice}"]
-    raise StageError(
+    raise (StageError if zero == len(images) else DoubtError)(
         f"{key}: the gradient at {zero} of {len(images)} test images is 0 everywhere: an operation without a slope "
         f"(round, sign, comparison, integers) stands between image and output; {black_box}"
     )
@@ -171,6 +202,21 @@ def _fault(classifier: Adapter, images: torch.Tensor) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - the code is someone else's, and what it says is passed on
         return error
     return None
+
+
+def _check_count(classifier: Adapter, images: torch.Tensor, fault: Exception, key: str) -> None:
+    """Raise StageError if the network takes such images, but only a certain number of them at once."""
+    for count in TRIED_COUNTS:
+        shown = images[torch.arange(count, device=images.device) % len(images)]
+        if _fault(classifier, shown) is None:
+            with torch.no_grad():
+                answer = classifier.answer(shown)
+            if getattr(answer, "shape", None) == (count, len(classifier.class_names)):
+                raise StageError(
+                    f"{key}: it takes batches of {count} image{'s' * (count != 1)} and refuses {len(images)} "
+                    f"({tell(fault)}); let its code take the number from the images (x.size(0)), or export it with a "
+                    "dynamic batch axis"
+                )
 
 
 def _find_taken(images: torch.Tensor, rebuild: Rebuild) -> str | None:

@@ -6,13 +6,18 @@ C-ordered; status 200 with a .npy file of real numbers [N, classes] as body, row
 """
 
 import time
+from concurrent.futures import Future
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from io import BytesIO
+from socket import SHUT_RDWR
+from threading import Thread
 from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
-from stages.common.errors import StageError
+from stages.bring_classifiers.brought_code import tell
+from stages.common.errors import StageError, escape
 
 MEDIA_TYPE = "application/x-npy"
 TRIES = 3
@@ -25,8 +30,8 @@ OK = 200
 class HttpPredictor:
     """Predict function of `BlackBox` that asks a server; it keeps one connection open between calls.
 
-    timeout_seconds: for connecting, and for each wait for data.  A connection that fails is tried again twice; a
-    status other than 200 is not.
+    timeout_seconds: for the whole of one request, from looking up the host to the last byte of the answer, and all
+    tries of it.  A connection that fails is tried again twice; a status other than 200 is not.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = 60.0, batch_size: int = 250) -> None:
@@ -63,14 +68,15 @@ class HttpPredictor:
             hint = "; redirects are not followed: write the final URL" if 300 <= status < 400 else ""
             said = content[:200].decode("utf-8", "replace").strip().splitlines()
             raise StageError(
-                f"{self.url}: answered with status {status}{f' ({said[0]})' if said else ''}; needed: {OK}{hint}"
+                f"{self.url}: answered with status {status}{f' ({escape(said[0])})' if said else ''}; needed: "
+                f"{OK}{hint}"
             )
         try:
             answer = read_npy(content)
         except ValueError as error:
             raise StageError(
-                f"{self.url}: answered with no .npy array ({error}); needed: numbers [{len(images)}, classes], as "
-                "numpy.save writes them"
+                f"{self.url}: answered with no .npy array ({escape(str(error))}); needed: numbers [{len(images)}, "
+                "classes], as numpy.save writes them"
             ) from error
         if answer.ndim != 2 or len(answer) != len(images):
             raise StageError(
@@ -80,7 +86,33 @@ class HttpPredictor:
         return answer
 
     def _post(self, body: bytes, most_bytes: int) -> tuple[int, bytes]:
-        """Status and body of the answer; connection faults are tried again, with a new connection."""
+        """Status and body of the answer; StageError if it is not there after `timeout_seconds`.
+
+        A socket's own timeout starts anew with each byte, so that the request runs in a thread that is left behind.
+        """
+        answer: Future[tuple[int, bytes]] = Future()
+
+        def request() -> None:
+            try:
+                answer.set_result(self._try(body, most_bytes))
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                answer.set_exception(error)
+
+        Thread(target=request, daemon=True).start()
+        try:
+            return answer.result(self.timeout_seconds)
+        except TimeoutError as error:
+            connection, self._connection = self._connection, None
+            if connection is not None and connection.sock is not None:
+                with suppress(OSError):  # the thread may have closed it
+                    connection.sock.shutdown(SHUT_RDWR)  # ends what the thread waits for
+            raise StageError(
+                f"{self.url}: no whole answer within {self.timeout_seconds:g} s; raise timeout_seconds, lower "
+                "images_per_request, or start a faster server"
+            ) from error
+
+    def _try(self, body: bytes, most_bytes: int) -> tuple[int, bytes]:
+        """The same without a limit; connection faults are tried again, with a new connection."""
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE_SECONDS * attempt)
@@ -103,8 +135,7 @@ class HttpPredictor:
             else:
                 return response.status, content
         raise StageError(
-            f"{self.url}: not reached in {TRIES} tries ({type(fault).__name__}: {fault}); start the server or correct "
-            "the URL"
+            f"{self.url}: not reached in {TRIES} tries ({tell(fault)}); start the server or correct the URL"
         ) from fault
 
     def _connect(self) -> HTTPConnection:

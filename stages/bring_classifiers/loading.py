@@ -5,8 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stages.bring_classifiers.checkpoint import KIND as BROUGHT
-from stages.bring_classifiers.checkpoint import load_brought
+from stages.bring_classifiers.checkpoint import KIND, REFUSED, load_brought
 from stages.common.weights import read_description
 from stages.train_classifiers.checkpoint import load_classifier as load_trained
 
@@ -18,6 +17,5 @@ def load_classifier(path: Path, device: torch.device) -> nn.Module:
     data's classes. `stages.bring_classifiers.differentiable.is_differentiable` says whether gradients go through it.
     Raises StageError if the file is missing, damaged or of another kind, or if what was brought has changed since.
     """
-    if read_description(path).get("kind") == BROUGHT:
-        return load_brought(path, device)
-    return load_trained(path, device)
+    brought = read_description(path).get("kind") in (KIND, REFUSED)
+    return load_brought(path, device) if brought else load_trained(path, device)

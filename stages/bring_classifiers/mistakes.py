@@ -10,15 +10,19 @@ import pandas as pd
 import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest
+from sklearn.neighbors import KNeighborsClassifier
+from torch.nn import functional
 
 from stages.bring_classifiers.adapter import Adapter
-from stages.bring_classifiers.sizes import list_sizes
+from stages.bring_classifiers.sizes import SMALLEST, list_sizes
 from stages.common.intervals import proportion
+from stages.prepare_images.store import ImageSet, to_unit
 from stages.train_classifiers.evaluation import count_confusion
 
 SIGNIFICANCE = 1e-3  # about fifteen changes are tried, and a warning should be worth reading
 LARGE_GAIN = 0.1  # of accuracy, from which on what was declared is taken for a mistake
 COLOURS = 3  # channels of an image in colour
+MOST_NEIGHBOURS = 5000
 TRIED = 500  # images on which a change is tried
 FEWEST = 64  # of them, where images are shown so large that all would take long
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
@@ -61,10 +65,14 @@ class Trial:
 
 
 def list_changes(
-    classifier: Adapter, options: dict[str, Any], mean: Sequence[float], std: Sequence[float]
+    classifier: Adapter, options: dict[str, Any], mean: Sequence[float], std: Sequence[float], content_px: int
 ) -> list[Change]:
-    """The changes worth trying for a classifier; options: how its input is declared; mean, std: of the images."""
+    """The changes worth trying for a classifier; options: how its input is declared.
+
+    mean, std: of the images.  content_px: as `measure_content`.
+    """
     changes = []
+    side_px, declared_px = options["crop_px"] or classifier.image_shape[-1], classifier.size[-1]
     if options["mean"] is None and options["std"] is None:
         means, stds = (", ".join(f"{value:.4f}" for value in values) for values in (mean, std))
         advice = f"set input.mean: [{means}] and input.std: [{stds}], the images' own"
@@ -79,11 +87,19 @@ def list_changes(
     ]
     other = "light_on_dark" if options["polarity"] == "dark_on_light" else "dark_on_light"
     changes.append(Change("polarity", f"set input.polarity: {other}", {"polarity": other}))
-    if options["size_px"] is not None and options["size_px"] < classifier.image_shape[-1]:
+    if declared_px < side_px:
         fit = "resize" if options["fit"] == "crop" else "crop"
         changes.append(Change(f"fit {fit}", f"set input.fit: {fit}", {"fit": fit}))
-    changes += _list_size_changes(classifier.image_shape[-1], classifier.size[-1])
-    if options["fit"] == "resize" and classifier.size[-1] != classifier.image_shape[-1]:
+    if SMALLEST <= content_px < side_px:
+        advice = f"set input.crop_px: {content_px}, input.size_px: {declared_px} and input.fit: resize"
+        shown = {"crop_px": content_px, "size_px": declared_px, "fit": "resize"}
+        changes.append(Change(f"crop {content_px} px", advice, shown))
+    if options["crop_px"] is not None:
+        shown = {"crop_px": None, "size_px": declared_px, "fit": "resize"}
+        advice = f"leave out input.crop_px and set input.size_px: {declared_px} and input.fit: resize"
+        changes.append(Change("no crop", advice, shown))
+    changes += _list_size_changes(side_px, declared_px)
+    if options["fit"] == "resize" and declared_px != side_px:
         changes += [
             Change(how, f"set input.interpolation: {how}", {"interpolation": how})
             for how in INTERPOLATIONS
@@ -119,7 +135,7 @@ def try_changes(
     """Try each change on the same images, and then other orders of the classes.
 
     rebuild: the classifier with other options.  predict: probabilities [N, classes] of uint8 images [N, C, H, W].
-    A change that the network refuses or answers with another shape, or that is no input for these images, is left out.
+    A change that the network refuses, or answers for each place of a larger image, is left out.
     """
     classifier = rebuild()
     guesses = predict(classifier, images).argmax(1)
@@ -130,8 +146,6 @@ def try_changes(
             with warnings.catch_warnings(action="ignore"):  # of code that is shown what it was not made for
                 answers = predict(rebuild(**change.options), np.ascontiguousarray(change.show(images[rows])))
         except Exception:  # noqa: BLE001, S112 - whatever someone else's code raises, the change is no candidate
-            continue
-        if answers.shape != (len(rows), len(classifier.class_names)):  # it answers for each place of a larger image
             continue
         trials.append(_trial(change, (guesses == labels)[rows], answers.argmax(1) == labels[rows]))
     return trials
@@ -200,6 +214,22 @@ def tabulate(trials: Sequence[Trial]) -> pd.DataFrame:
             row |= {f"accuracy_{when}_{bound}": estimate[bound] for bound in ("low", "high")}
         rows.append(row | {"p_value": trial.p_value})
     return pd.DataFrame(rows)
+
+
+def guess_by_neighbour(train: ImageSet, test: ImageSet) -> np.ndarray:
+    """bool [N]: which test images have the label of the nearest training image, in pixels: what is easy to reach.
+
+    Of up to 5,000 training images, from all over them, at 32 px at most.
+    """
+    rows = spread(len(train.labels), MOST_NEIGHBOURS)
+    shown = [_flatten(train.images[rows]), _flatten(test.images)]
+    nearest = KNeighborsClassifier(n_neighbors=1, algorithm="brute").fit(shown[0], train.labels[rows])
+    return np.asarray(nearest.predict(shown[1]) == test.labels)
+
+
+def _flatten(images: np.ndarray) -> np.ndarray:
+    side = min(images.shape[-1], 32)
+    return functional.adaptive_avg_pool2d(to_unit(images), side).flatten(1).numpy()
 
 
 def swap_axes(images: np.ndarray) -> np.ndarray:

@@ -29,14 +29,42 @@ def convert_onnx(path: Path, key: str) -> nn.Module:
     require_file(path, key)
     converter = _import_converter(key)
     try:
-        network: nn.Module = converter.convert(_lower(_read(path)))
+        model = _lower(_read(path))
+        network: nn.Module = converter.convert(model)
+        count = _batch_of(model)
     except Exception as error:
         raise StageError(
             f"{key}: {path} cannot be converted to PyTorch ({tell(error)}); export it again with "
             f"torch.onnx.export(..., dynamo=False, opset_version={NEWEST_OPSET}) and a dynamic batch axis, or bring "
             "the PyTorch module itself with load"
         ) from error
-    return network.eval()
+    return (FixedBatch(network, count) if count else network).eval()
+
+
+class FixedBatch(nn.Module):
+    """A network that was exported for batches of `count` images, as one that takes any number of them.
+
+    Each part of `count` images goes through it on its own, the last one filled up with copies of the last image; all
+    parts are computed together where its operations allow that (`torch.vmap`).
+    """
+
+    def __init__(self, network: nn.Module, count: int) -> None:
+        super().__init__()
+        self.network, self.count, self.together = network, count, True
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Answers [N, ...] of images [N, C, H, W]."""
+        total = -(-len(images) // self.count) * self.count
+        parts = images[torch.arange(total, device=images.device).clamp_max(len(images) - 1)]
+        parts = parts.view(-1, self.count, *images.shape[1:])
+        if self.together:
+            try:
+                return torch.vmap(self.network)(parts).flatten(0, 1)[: len(images)]  # type: ignore[no-any-return]
+            except RuntimeError:  # an operation that looks at values, or the network refuses such images at all
+                answer = torch.cat([self.network(part) for part in parts])
+                self.together = False
+                return answer[: len(images)]
+        return torch.cat([self.network(part) for part in parts])[: len(images)]
 
 
 def check_conversion(path: Path, network: nn.Module, shown: torch.Tensor, key: str) -> None:
@@ -44,12 +72,15 @@ def check_conversion(path: Path, network: nn.Module, shown: torch.Tensor, key: s
 
     shown: a few images [N, C, H, W] as the network wants them.
     """
-    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator(_read(path))
+    model = _read(path)
+    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator(model)
     with torch.no_grad():
         answer = network(shown).cpu().numpy()
+    count = network.count if isinstance(network, FixedBatch) else 1
     try:
-        # One by one: some exporters fix the batch at one image.
-        expected = [evaluator.run(None, {evaluator.input_names[0]: image[None]})[0] for image in shown.cpu().numpy()]
+        name = _images_of(model).name
+        batches = [np.repeat(image[None], count, axis=0) for image in shown.cpu().numpy()]
+        expected = [evaluator.run(None, {name: batch})[0][:1] for batch in batches]
     except Exception as error:
         raise StageError(
             f"{key}: {path} cannot be run by ONNX itself ({tell(error)}); export it again with a dynamic batch axis, "
@@ -65,6 +96,18 @@ def check_conversion(path: Path, network: nn.Module, shown: torch.Tensor, key: s
 
 def _read(path: Path) -> Any:
     return importlib.import_module("onnx").load(path)
+
+
+def _images_of(model: Any) -> Any:
+    """The input that takes the images; old files list their weights as inputs too."""
+    weights = {each.name for each in model.graph.initializer}
+    return next(each for each in model.graph.input if each.name not in weights)
+
+
+def _batch_of(model: Any) -> int:
+    """The number of images that the file was exported for; 0 where it is left open."""
+    dims = _images_of(model).type.tensor_type.shape.dim
+    return int(dims[0].dim_value) if dims else 0
 
 
 def _lower(model: Any) -> Any:

@@ -46,6 +46,7 @@ Positive = Annotated[float, Field(gt=0)]
 class InputParams(Section):
     """What the classifier wants to be shown, where it is not the image as it is."""
 
+    crop_px: Annotated[int, Field(ge=1, le=1024)] | None = None
     size_px: Annotated[int, Field(ge=1, le=1024)] | None = None
     fit: Literal["crop", "resize"] = "crop"
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
@@ -70,6 +71,7 @@ class BringClassifierParams(Section):
     input: InputParams = InputParams()
     class_order: list[str | int] | None = None
     outputs: Outputs = "logits"
+    on_doubt: Literal["stop", "warn"] = "stop"
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     images_per_request: Annotated[int, Field(ge=1, le=10_000)] = 250

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from stages.common.errors import StageError
+from stages.common.errors import StageError, escape
 
 RUN_LOG = Path("logs/stages.jsonl")
 
@@ -30,7 +30,8 @@ def run_stage(main: Callable[..., None], name: str) -> None:
     Exit codes: 0 done, 1 a mistake named in one line on stderr, 2 wrong command line. The duration goes to
     logs/stages.jsonl, which DVC does not track, so that results hold no times.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    logging.getLogger().handlers[0].setFormatter(_Escaped("%(message)s"))
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings={"max_content_width": 110})
     app.command(help=main.__doc__)(main)
     started = time.monotonic()
@@ -41,8 +42,15 @@ def run_stage(main: Callable[..., None], name: str) -> None:
             _log_run(name, time.monotonic() - started)
         raise
     except StageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {escape(str(error))}", file=sys.stderr)
         sys.exit(1)
+
+
+class _Escaped(logging.Formatter):
+    """A message may quote what a server, a file name or someone else's code says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escape(super().format(record), keep="\n\t")
 
 
 def _log_run(name: str, seconds: float) -> None:

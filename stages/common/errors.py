@@ -1,4 +1,4 @@
-"""The one exception that a user may cause and is meant to read."""
+"""The one exception that a user may cause and is meant to read, and text that comes from elsewhere."""
 
 
 class StageError(Exception):
@@ -7,3 +7,13 @@ class StageError(Exception):
     The message names the key or file, what it held, what is allowed and what to do next. `stages.common.command`
     prints it without a traceback and exits with 1.
     """
+
+
+def escape(text: str, keep: str = "") -> str:
+    """The text with all that a terminal obeys instead of showing (escape codes, line ends) as Python writes it.
+
+    keep: characters that stay as they are.
+    """
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode() for each in text
+    )

@@ -57,7 +57,7 @@ def main(
     under_test = list(classifiers)
     read = Results(results)
     sections = [
-        show_verdicts(read),
+        show_verdicts(read, classifiers),
         show_failures(read, classifiers),
         PageSection("explorer", "Explorer: move an image until it fails", [Text(_explain(section)), Explorer()]),
         show_distances(read, under_test),

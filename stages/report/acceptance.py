@@ -1,7 +1,8 @@
 """Verdicts against the acceptance criteria: what a reader asks first."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.common.errors import StageError
@@ -14,9 +15,13 @@ TONES = {"pass": "good", "fail": "bad", "not assessable": "open"}
 KEYS = ("id", "verdict", "metric", "found", "comparison", "bar", "reason", "supports")
 
 
-def show_verdicts(results: Results) -> PageSection:
-    """The criteria with their verdicts, fails first; StageError if gates.json is of another form."""
+def show_verdicts(results: Results, classifiers: Mapping[str, str]) -> PageSection:
+    """The criteria with their verdicts, fails first, and what is to know of classifiers that were brought.
+
+    classifiers: those under test, each with the stage that made it.  StageError if gates.json is of another form.
+    """
     blocks: list[Block]
+    criteria: list[dict[str, Any]] = []
     if results.has(GATES):
         criteria = _read_criteria(results)
         count = Counter(criterion["verdict"] for criterion in criteria)
@@ -37,7 +42,25 @@ def show_verdicts(results: Results) -> PageSection:
         ]
     else:
         blocks = [Text("No acceptance criteria were checked: this run has no data/acceptance/gates.json.")]
+    blocks += _tell_brought(results, classifiers, criteria)
     return PageSection("verdicts", "Verdicts against the acceptance criteria", blocks)
+
+
+def _tell_brought(
+    results: Results, classifiers: Mapping[str, str], criteria: Sequence[Mapping[str, Any]]
+) -> list[Block]:
+    """That no criterion speaks of a classifier that was brought, and what was noticed when it was."""
+    texts: list[Block] = []
+    for name, stage in classifiers.items():
+        if stage != "bring_classifiers":
+            continue
+        if not any(name in re.split(r"[/.]|: ", str(criterion["metric"])) for criterion in criteria):
+            texts.append(
+                Text(f"No acceptance criterion names {name}, which was brought: none of these verdicts is about it.")
+            )
+        warnings = results.read_metrics(f"{stage}/{name}").content.get("warnings", [])
+        texts += [Text(f"Noticed when {name} was brought: {warning}.") for warning in warnings]
+    return texts
 
 
 _COUNTED = {"pass": "pass", "fail": "fail", "not assessable": "not assessable"}

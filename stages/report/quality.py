@@ -68,7 +68,6 @@ def show_quality(results: Results, classifiers: Mapping[str, str]) -> PageSectio
     under_test = Group(
         "The classifiers on real images",
         [
-            *_tell_warnings(results, classifiers),
             compare("Calibration", CALIBRATION, list(classifiers), partial(results.read_metrics_of, classifiers)),
             *(
                 show_figure(results, f"{stage}/{name}", stem, name)
@@ -85,12 +84,3 @@ def show_quality(results: Results, classifiers: Mapping[str, str]) -> PageSectio
     return PageSection(
         "quality", "How good the generator and the judges are", [text], [generator, examined, under_test]
     )
-
-
-def _tell_warnings(results: Results, classifiers: Mapping[str, str]) -> list[Text]:
-    """What was noticed when a classifier was brought, and may be meant."""
-    return [
-        Text(f"Noticed when {name} was brought: {warning}.")
-        for name, stage in classifiers.items()
-        for warning in results.read_metrics(f"{stage}/{name}").content.get("warnings", [])
-    ]

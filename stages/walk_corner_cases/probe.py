@@ -74,10 +74,11 @@ class JudgedProbe:
                 # The judge is the slower of the two: it is asked about wrong answers only.
                 wrong = np.flatnonzero(tell_wrong(self.probe.ask(images), own))
                 stored = _to_bytes(images[wrong]).float() / 255
-                still = tell_wrong(self.probe.ask(stored), own[wrong])
+                still = tell_wrong(self.probe.ask(stored), own[wrong]) if len(wrong) else np.zeros(0, bool)
                 wrong, stored = wrong[still], stored[np.flatnonzero(still)]
-                seen = [self.judge(shown).cpu().numpy() for shown in (images[wrong], stored)]
-                weight[first + wrong] = np.minimum(*(each[np.arange(len(wrong)), own[wrong]] for each in seen))
+                if len(wrong):  # no network is asked about no images: many flatten them in a way that fails
+                    seen = [self.judge(shown).cpu().numpy() for shown in (images[wrong], stored)]
+                    weight[first + wrong] = np.minimum(*(each[np.arange(len(wrong)), own[wrong]] for each in seen))
                 first += len(images)
         return weight
 
