@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from stages.bring_classifiers.brought_folder import check_brought
 from stages.bring_classifiers.params import BringClassifierParams
@@ -71,8 +71,12 @@ def check_syntax(path: Path) -> None:
             YAML(typ="safe").load(held)
         except YAMLError as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            number = error.problem_mark.line if isinstance(error, MarkedYAMLError) and error.problem_mark else 0
+            wrong = "".join(held.splitlines()[number : number + 1]).strip()
             hint = "a key may stand once, and text with a colon not between braces: give each key a line of its own"
-            raise StageError(f"{path}: DVC {step}: {' '.join(lines[:4])}; {hint}, as in the comments there") from error
+            raise StageError(
+                f"{path}: DVC {step}: {' '.join(lines[:4])}: {wrong}; {hint}, as in the comments there"
+            ) from error
         written = StringIO()
         yaml.dump(yaml.load(held), written)
         held = written.getvalue()

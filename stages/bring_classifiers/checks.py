@@ -1,16 +1,19 @@
 """Whether a brought classifier can be analysed at all: shape, kind and constancy of its answers, and its gradient."""
 
+import re
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import torch
 
 from stages.bring_classifiers.adapter import Adapter
 from stages.bring_classifiers.brought_code import tell
 from stages.bring_classifiers.finite import REMEDY
+from stages.bring_classifiers.sizes import measure_content
 from stages.common.errors import StageError
 
-TRIED_SIZES = (28, 32, 48, 64, 96, 112, 128, 224, 299)  # px, where the images' own size is refused
+TRIED_SIZES = (28, 32, 16, 20, 24, 48, 64, 96, 112, 128, 224, 299)  # px, where the images' own size is refused
 TRIED_CHANNELS = (1, 3)
 TOLERANCE = 1e-3  # of the largest output: far above rounding, far below what dropout or batch statistics change
 SUM_TOLERANCE = 1e-3  # of the sum of probabilities
@@ -49,7 +52,7 @@ def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, k
         )
     if fault is not None:
         _check_count(classifier, images, fault, key)
-        if isinstance(fault, RuntimeError) and "dtype" in str(fault).lower():
+        if isinstance(fault, RuntimeError) and re.search("dtype|scalar type|Double|Half", str(fault)):
             raise StageError(
                 f"{key}: it computes in another type of number than float32 ({tell(fault)}); its weights and images "
                 "are given in float32: convert nothing (double, half, autocast) in its code"
@@ -220,11 +223,13 @@ def _check_count(classifier: Adapter, images: torch.Tensor, fault: Exception, ke
 
 
 def _find_taken(images: torch.Tensor, rebuild: Rebuild) -> str | None:
-    """The first input that the network takes, as params say it."""
+    """The first input that the network takes, as params say it; nothing that images show is cut."""
+    content_px = measure_content((images * 255).byte().cpu().numpy())
     for channels, size_px in product(TRIED_CHANNELS, TRIED_SIZES):
-        fit = "crop" if size_px <= images.shape[-1] else "resize"
-        changed = rebuild(size_px=size_px, fit=fit, channels=channels, mean=None, std=None)
-        if _fault(changed, images) is None:
-            options = {"size_px": size_px, "fit": fit, "channels": channels}
+        fit = "crop" if content_px <= size_px <= images.shape[-1] else "resize"
+        options: dict[str, Any] = {"size_px": size_px, "fit": fit, "channels": channels}
+        if size_px < content_px < images.shape[-1]:
+            options = {"crop_px": content_px} | options
+        if _fault(rebuild(**{"crop_px": None} | options, mean=None, std=None), images) is None:
             return f"input: {{{', '.join(f'{name}: {value}' for name, value in options.items())}}}"
     return None

@@ -30,8 +30,9 @@ def run_stage(main: Callable[..., None], name: str) -> None:
     Exit codes: 0 done, 1 a mistake named in one line on stderr, 2 wrong command line. The duration goes to
     logs/stages.jsonl, which DVC does not track, so that results hold no times.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    logging.getLogger().handlers[0].setFormatter(_Escaped("%(message)s"))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Escaped("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings={"max_content_width": 110})
     app.command(help=main.__doc__)(main)
     started = time.monotonic()

@@ -52,12 +52,9 @@ def _tell_brought(
     """That no criterion speaks of a classifier that was brought, and what was noticed when it was."""
     texts: list[Block] = []
     for name, stage in classifiers.items():
-        if stage != "bring_classifiers":
-            continue
-        if not any(name in re.split(r"[/.]|: ", str(criterion["metric"])) for criterion in criteria):
-            texts.append(
-                Text(f"No acceptance criterion names {name}, which was brought: none of these verdicts is about it.")
-            )
+        named = any(name in re.split(r"[/.]|: ", str(criterion["metric"])) for criterion in criteria)
+        if stage == "bring_classifiers" and not named:
+            texts.append(Text(f"No acceptance criterion names {name}, which was brought: no verdict is about it."))
         warnings = results.read_metrics(f"{stage}/{name}").content.get("warnings", [])
         texts += [Text(f"Noticed when {name} was brought: {warning}.") for warning in warnings]
     return texts

@@ -80,7 +80,7 @@ def test_the_projects_own_params_are_good() -> None:
         ),
         (
             ["bring_classifiers", "mine"], {"load": "m:Net", "input": {"size": 28}},
-            "bring_classifiers.mine.input.size: unknown key; allowed here: size_px, fit, interpolation, channels, ra",
+            "bring_classifiers.mine.input.size: unknown key; allowed here: crop_px, size_px, fit, interpolation, ch",
         ),
         (
             ["bring_classifiers", "mine"], {"url": "ftp://host/model"},
@@ -140,6 +140,8 @@ def test_a_section_of_the_study_may_be_missing_but_not_wrong(
     ("text", "fault"),
     [
         ("bring_classifiers: {mine: {load: my_model:Net}}\n", "found unexpected ':'"),
+        ('bring_classifiers: {mine: {load: "my_model:Net"}}\n', "after dvc exp run -S, which drops quotes: "),
+        ('bring_classifiers: {mine: {url: "http://host:80/"}}\n', "after dvc exp run -S, which drops quotes: "),
         ("bring_classifiers: {}\nbring_classifiers: {}\n", 'found duplicate key "bring_classifiers"'),
     ],
 )
@@ -147,7 +149,7 @@ def test_what_dvc_would_refuse_is_refused(tmp_path: Path, text: str, fault: str)
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(
-        StageError, match=r"DVC cannot read it: .*a key may stand once, and text with a colon"
+        StageError, match=r"DVC cannot read it.*: .*a key may stand once, and text with a colon not between braces: giv"
     ) as caught:
         check_params(path, partial=True)
     assert fault in str(caught.value)
@@ -211,6 +213,14 @@ def test_what_is_there_is_enough_before_any_work(tmp_path: Path, entry: dict[str
     check_all_brought({"bring_classifiers": {"mine": entry}}, tmp_path)
 
 
+def test_of_an_entry_that_is_not_under_test_the_folder_alone_has_to_be_there(tmp_path: Path) -> None:
+    document = {"classifiers": {"clean": "train_classifiers"}, "bring_classifiers": {"mine": {"load": "net:Net"}}}
+    with pytest.raises(StageError, match=r"mine: no such folder, .* although classifiers does not name mine; make it"):
+        check_all_brought(document, tmp_path)
+    (tmp_path / "mine").mkdir()
+    check_all_brought(document, tmp_path)
+
+
 def test_the_folder_of_brought_classifiers_is_that_of_the_dag() -> None:
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert f"{BROUGHT.as_posix()}/${{key}}" in stages["bring_classifiers"]["do"]["deps"]
@@ -246,7 +256,8 @@ def test_from_a_shell(tmp_path: Path, write_params: Callable[[dict[str, Any]], P
     (line,) = bad.stderr.splitlines()
     assert line == "error: params.yaml: corrupt_images.severities.0: got 7; allowed: less than or equal to 5"
     assert not bad.stdout
-    write_params(changed("bring_classifiers", "mine", value={"load": "net:Net"}))
+    under_test = {"classifiers": PARAMS["classifiers"] | {"mine": "bring_classifiers"}}
+    write_params(changed("bring_classifiers", "mine", value={"load": "net:Net"}) | under_test)
     (line,) = run().stderr.splitlines()
     assert line.startswith("error: data/brought/mine: no such folder; put the classifier's files there, or remove")
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

@@ -42,9 +42,11 @@ def write_digit_reader(folder: Path) -> None:
 
 def write_digits(path: Path) -> None:
     """Write an images store of the form that corrupt_images leaves: test images of mnist-5k, all of them clean."""
-    _, test = load_mnist_5k(seed=1, test_fraction=0.2)
+    train, test = load_mnist_5k(seed=1, test_fraction=0.2)
     sample, severity = ("sample",), np.zeros(COUNT, np.uint8)
     arrays = {
+        "train_images": (frame_all(train.images[:COUNT], Frame(32, 1, "pad")), (*sample, "channel", "y", "x")),
+        "train_labels": (train.labels[:COUNT], sample),
         "test_images": (frame_all(test.images[:COUNT], Frame(32, 1, "pad")), (*sample, "channel", "y", "x")),
         "test_labels": (test.labels[:COUNT], sample),
         "test_blur_severity": (severity, sample),

@@ -118,6 +118,54 @@ def test_an_answer_that_is_no_number_is_no_guess(outputs: str, value: float) -> 
     assert caught.value.rows == [1, 3]
 
 
+class Viewing(nn.Linear):
+    """Flattens as most tutorials do, which fails for no images, and answers a single one without its batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.view(x.size(0), -1)).squeeze()
+
+
+def test_a_batch_of_none_or_one_has_answers_of_the_same_form() -> None:
+    network = Viewing(36, 3)
+    with pytest.raises(RuntimeError, match="cannot reshape tensor of 0 elements"):
+        network(torch.rand(0, 1, 6, 6))
+    for built in (adapter(network), adapter(network, outputs="probabilities", class_order=["c", "a", "b"])):
+        images = torch.rand(2, 1, 6, 6)
+        empty = torch.rand(0, 1, 6, 6, requires_grad=True)
+        assert torch.allclose(built(images[:1]), built(images)[:1], atol=1e-6)
+        assert (built(empty).shape, built(empty).dtype) == ((0, 3), torch.float32)
+        assert torch.autograd.grad(built(empty).sum(), empty)[0].shape == empty.shape
+
+
+def test_numbers_of_any_type_and_writing_into_the_image_are_no_matter() -> None:
+    class Writing(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x -= 0.5
+            return x.flatten(1)[:, :3].double()
+
+    images = torch.rand(2, 1, 6, 6)
+    before = images.clone().requires_grad_(True)
+    answer = adapter(Writing())(before)
+    assert answer.dtype == torch.float32
+    assert torch.equal(before, images)
+    assert torch.autograd.grad(answer.sum(), before)[0].sum() == 6
+
+
+def test_a_failure_on_some_batch_is_one_line_that_names_the_classifier() -> None:
+    with pytest.raises(StageError, match=r"^mine: fails on 2 images at once \(RuntimeError: mat1 and mat2 shapes"):
+        adapter(Viewing(35, 3), name="mine")(torch.rand(2, 1, 6, 6))
+    with pytest.raises(StageError, match=r"^mine: answers 2 images with shape \[2, 4\]; needed: \[2, 3\]"):
+        adapter(Viewing(36, 4), name="mine")(torch.rand(2, 1, 6, 6))
+
+
+def test_a_crop_comes_before_the_resizing() -> None:
+    images = torch.rand(2, 1, 6, 6)
+    expected = functional.interpolate(images[:, :, 1:5, 1:5], size=3, mode="bilinear", antialias=True)
+    assert torch.allclose(adapter(crop_px=4, size_px=3, fit="resize").prepare(images), expected, atol=1e-6)
+    assert torch.equal(adapter(crop_px=4).prepare(images), images[:, :, 1:5, 1:5])
+    assert torch.equal(adapter(crop_px=4, size_px=2).prepare(images), images[:, :, 2:4, 2:4])
+
+
 def test_images_do_not_meet_in_a_batch() -> None:
     torch.manual_seed(1)
     network = nn.Sequential(nn.Flatten(), nn.Linear(25, 3))
@@ -131,6 +179,8 @@ def test_images_do_not_meet_in_a_batch() -> None:
     ("options", "message"),
     [
         ({"size_px": 7}, "input.size_px: got 7; a crop of 6 px is no larger; set input.fit: resize"),
+        ({"crop_px": 7}, "input.crop_px: got 7; a crop of 6 px is no larger; allowed: 1 to 6, or leave it out"),
+        ({"crop_px": 4, "size_px": 5}, "input.size_px: got 5; a crop of 4 px is no larger; set input.fit: resize"),
         ({"mean": [0.1, 0.2]}, "input.mean: got 2 numbers; allowed: 1, one per channel"),
         ({"channels": 3, "std": [0.1, 0.2]}, "input.std: got 2 numbers; allowed: 1 or 3, one per channel"),
     ],

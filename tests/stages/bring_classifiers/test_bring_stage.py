@@ -14,6 +14,7 @@ import yaml
 from safetensors.torch import save_file
 
 from stages.bring_classifiers.__main__ import _spread
+from stages.bring_classifiers.__main__ import main as bring_classifiers
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.bring_classifiers.loading import load_classifier
 from stages.common.arrays import read_array
@@ -24,6 +25,7 @@ from stages.rank_dimensions.__main__ import main as rank_dimensions
 from stages.rank_dimensions.networks import load_networks
 from stages.train_classifiers.checkpoint import save_classifier
 from stages.train_classifiers.networks import Classifier
+from stages.walk_corner_cases.probe import JudgedProbe, Probe
 from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
 
 PROJECT = Path(__file__).parents[3]
@@ -184,21 +186,58 @@ def test_a_file_that_holds_no_readable_entry_is_named(keep, tmp_path):
         load_classifier(out, CPU)
 
 
-def test_an_onnx_file_gives_the_same_answers_and_its_gradient(brought, bring, tiny_images):
+@pytest.mark.parametrize("batch", [None, 1, 8])
+def test_an_onnx_file_gives_the_same_answers_and_its_gradient(brought, bring, tiny_images, batch):
     names: dict[str, type[torch.nn.Module]] = {}
-    exec(SOURCE, names)  # noqa: S102 - the module that was brought
+    exec(SOURCE.replace(".flatten(1)", ".view(x.size(0), -1)"), names)  # noqa: S102 - the module that was brought
     reader = names["Reader"]().eval()
     reader.load_state_dict(bar_weights())
     images = to_unit(read_images(tiny_images, "test").images)
-    torch.onnx.export(
-        reader, (images[:2],), brought / "bars.onnx", dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n"}}
-    )
+    free = {"input_names": ["x"], "dynamic_axes": {"x": {0: "n"}}} if batch is None else {}
+    torch.onnx.export(reader, (images[: batch or 2],), brought / "bars.onnx", dynamo=False, **free)
     classifier = load_classifier(bring({"onnx": "bars.onnx"}) / "classifier.safetensors", CPU)
     shown, again = images.clone().requires_grad_(True), images.clone().requires_grad_(True)
     assert torch.allclose(classifier(shown), reader(again), atol=1e-5)
     gradients = [torch.autograd.grad(net(x)[:, 3].sum(), x)[0] for net, x in ((classifier, shown), (reader, again))]
     assert torch.allclose(*gradients, atol=1e-5)
     assert gradients[0].abs().sum() > 0
+
+
+def test_a_network_that_cannot_flatten_nothing_is_brought_and_is_asked_nothing(brought, bring, tiny_images):
+    """The commonest flatten fails for no images, which walks ask about where no answer is wrong."""
+    (brought / "bars.py").write_text(SOURCE.replace(".flatten(1)", ".view(x.size(0), -1)"), encoding="utf-8")
+    classifier = load_classifier(bring(ENTRY) / "classifier.safetensors", CPU)
+    test = read_images(tiny_images, "test")
+    shown = to_unit(test.images)
+    assert classifier(shown[:0]).shape == (0, 10)
+    probe = Probe(lambda styles: shown[: len(styles)], classifier.network, 16, CPU)  # bare, without its adapter
+    judged = JudgedProbe(probe, lambda images: torch.full((len(images), 10), 0.1).div(len(images)))
+    right = classifier(shown).argmax(1).numpy()
+    assert not judged.weigh(np.zeros((16, 4), np.float32), right[:16]).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"weights": "no.pt"}, "no file"), ({"load": "fails:Net"}, "fails .ValueError: no")]
+)
+def test_an_entry_that_is_not_under_test_stops_nothing(brought, tiny_images, change, message, hash_folder):
+    (brought / "fails.py").write_text("raise ValueError('no')", encoding="utf-8")
+    out, params = Path("data/bring_classifiers/mine"), {"bring_classifiers": {"mine": ENTRY | change}}
+
+    def run(**classifiers: str) -> None:
+        Path("params.yaml").write_text(yaml.safe_dump(params | {"classifiers": classifiers}), encoding="utf-8")
+        bring_classifiers("mine", brought, tiny_images, tiny_images, out)
+
+    with pytest.raises(StageError, match=message):
+        run(mine="bring_classifiers")
+    assert not out.exists()
+    run(clean="train_classifiers")
+    hashes = hash_folder(out)
+    assert set(hashes) == {"classifier.safetensors", "figures/refused.csv", "metrics.json"}
+    assert message.split()[0] in json.loads((out / "metrics.json").read_text(encoding="utf-8"))["refused"]
+    run(clean="train_classifiers")
+    assert hash_folder(out) == hashes
+    with pytest.raises(StageError, match=rf"{message}.*; correct that, and bring it again with: dvc repro -f bring_cl"):
+        load_classifier(out / "classifier.safetensors", CPU)
 
 
 def test_a_test_set_that_is_sorted_by_class_is_looked_at_all_over():

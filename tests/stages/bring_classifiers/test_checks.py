@@ -1,12 +1,14 @@
 """What can be told of a classifier before its accuracy is looked at; the rest is in the table of wrong ways."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from stages.bring_classifiers.adapter import Adapter
 from stages.bring_classifiers.brought_weights import check_numbers
-from stages.bring_classifiers.checks import check_constancy, check_gradient, check_outputs
+from stages.bring_classifiers.checks import DoubtError, check_constancy, check_gradient, check_outputs, settle
 from stages.common.errors import StageError
 
 IMAGES = torch.tensor([[0.1, 0.2, 0.7], [0.3, 0.4, 0.3], [1.0, 0.0, 0.0]]).view(3, 1, 1, 3)
@@ -91,6 +93,37 @@ class Refusing(nn.Module):
 def test_a_gradient_that_fails_is_told_with_its_reason() -> None:
     with pytest.raises(StageError, match=r"key: differentiating it fails \(RuntimeError: one of the variables needed"):
         check_gradient(adapter(Refusing()), IMAGES, "key")
+
+
+def doubting() -> list[str]:
+    raise DoubtError("key: a doubt")
+
+
+def test_a_doubt_stops_or_is_a_warning_and_nothing_else_becomes_one() -> None:
+    assert settle(doubting, "warn", "key") == ["key: a doubt"]
+    with pytest.raises(StageError, match=r"^key: a doubt; or, to bring it as it is: set key\.on_doubt: warn$"):
+        settle(doubting, "stop", "key")
+    with pytest.raises(StageError, match="no gradient reaches the image"):
+        settle(partial(check_gradient, adapter(Cut()), IMAGES, "key"), "warn", "key")
+
+
+class Cut(nn.Module):
+    """Lets no gradient through."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1).detach()
+
+
+class Dead(nn.Module):
+    """Has no slope where the first pixel is bright."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1) * (x[:, 0, 0, :1] < 0.5)
+
+
+def test_a_gradient_of_0_at_some_images_is_a_doubt() -> None:
+    with pytest.raises(DoubtError, match="the gradient at 1 of 3 test images is 0 everywhere"):
+        check_gradient(adapter(Dead()), IMAGES, "key")
 
 
 def test_a_mask_may_hold_infinity_and_a_state_only_tensors() -> None:

@@ -1,6 +1,7 @@
 """A classifier behind a URL: asked over loopback, batch by batch, with every fault named."""
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -19,6 +20,9 @@ def predict(images: np.ndarray) -> np.ndarray:
     return np.stack([images.sum((1, 2, 3)), images.max((1, 2, 3))], axis=1, dtype=np.float64)
 
 
+SLOW = {"/slow_headers": b"HTTP/1.1 200 OK\r\nX: ", "/slow_body": b"HTTP/1.0 200 OK\r\n\r\n"}
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers as the path says; notes what it was asked."""
 
@@ -33,10 +37,18 @@ class Handler(BaseHTTPRequestHandler):
         images = read_npy(body)
         outputs = predict(images)
         status, content = 200, write_npy(outputs)
-        if self.path == "/moved":
+        if self.path == "/silent":
+            time.sleep(1)
+        elif self.path == "/moved":
             status = 302
         elif self.path == "/broken":
             status, content = 500, b"no model loaded\nTraceback"
+        elif self.path == "/coloured":
+            status, content = 500, b"\x1b[2J\x1b[32maccepted\r\x07"
+        elif self.path == "/rude":
+            self.wfile.write(b"\x1b[2Jaccepted\r\n\r\n")
+            self.close_connection = True
+            return
         elif self.path == "/text":
             content = b"0.1 0.9"
         elif self.path == "/cut":
@@ -51,11 +63,24 @@ class Handler(BaseHTTPRequestHandler):
             content = bytes(2_000_000)
         elif self.path == "/fickle":
             content = write_npy(outputs[:, : 1 + len(images) % 2])
+        if self.path in SLOW:
+            self.trickle(SLOW[self.path] + content)
+            return
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Location", "/elsewhere")
         self.end_headers()
         self.wfile.write(content)
+
+    def trickle(self, content: bytes) -> None:
+        """One byte every tenth of a second, until nobody listens any more."""
+        self.close_connection = True
+        for byte in content:
+            try:
+                self.wfile.write(bytes([byte]))
+            except OSError:
+                return
+            time.sleep(0.1)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -125,6 +150,7 @@ def test_a_server_that_is_not_there_is_named(server, monkeypatch):
             r"/moved: answered with status 302 .*; needed: 200; redirects are not followed: write the final URL",
         ),
         ("/broken", r"/broken: answered with status 500 \(no model loaded\); needed: 200$"),
+        ("/coloured", r"/coloured: answered with status 500 \(\\x1b\[2J\\x1b\[32maccepted\); needed: 200$"),
         ("/text", r"/text: answered with no \.npy array \(.*\); needed: numbers \[7, classes\], as numpy\.save writes"),
         ("/cut", r"/cut: answered with no \.npy array \(109 bytes of data, 112 by its header\)"),
         ("/pickle", r"/pickle: answered with no \.npy array \(it holds Python objects\)"),
@@ -140,6 +166,19 @@ def test_what_is_no_answer_is_named_and_asked_once(ask, server, path, message):
 def test_an_answer_without_end_is_not_read(ask):
     with pytest.raises(StageError, match=r"/long: answered with more than 1,100,000 bytes; needed: one \.npy array"):
         ask("/long", IMAGES[:1])
+
+
+@pytest.mark.parametrize("path", [*SLOW, "/silent"])
+def test_the_whole_of_a_request_has_one_limit(ask, path):
+    started = time.monotonic()
+    with pytest.raises(StageError, match=rf"{path}: no whole answer within 0\.5 s; raise timeout_seconds"):
+        ask(path, timeout_seconds=0.5)
+    assert time.monotonic() - started < 2
+
+
+def test_what_a_server_says_in_place_of_http_is_escaped(ask):
+    with pytest.raises(StageError, match=r"/rude: not reached in 3 tries \(BadStatusLine: \\x1b\[2Jaccepted\); start"):
+        ask("/rude")
 
 
 def test_answers_of_different_widths_are_named(ask):

@@ -14,18 +14,21 @@ from stages.bring_classifiers.mistakes import (
     Change,
     Trial,
     choose_best,
+    guess_by_neighbour,
     image_moments,
     list_changes,
     swap_axes,
     tabulate,
     try_changes,
 )
-from stages.bring_classifiers.sizes import list_sizes
+from stages.bring_classifiers.sizes import list_sizes, measure_content
+from stages.prepare_images.store import ImageSet
 from stages.train_classifiers.evaluation import predict
 
 NAMES = ["a", "b", "c", "d"]
 INPUT: dict[str, Any] = {
-    "range": [0.0, 1.0], "polarity": "light_on_dark", "mean": None, "std": None, "size_px": None, "fit": "crop",
+    "range": [0.0, 1.0], "polarity": "light_on_dark", "mean": None, "std": None, "crop_px": None,
+    "size_px": None, "fit": "crop",
     "interpolation": "bilinear",
 }  # fmt: skip
 
@@ -103,7 +106,7 @@ def test_whatever_a_network_raises_at_a_change_the_others_are_tried(error: type[
     def built(**options: Any) -> Adapter:
         return Adapter(Picky(error), (1, 4, 4), NAMES, **options)
 
-    changes = list_changes(built(), INPUT, [0.1], [0.3])
+    changes = list_changes(built(), INPUT, [0.1], [0.3], 4)
     trials = try_changes(changes, built, predict, draw(LABELS), LABELS)
     names = [trial.change.name for trial in trials]  # no larger size: its answer has more than four outputs
     assert names == ["class order", "polarity", "rows and columns"]
@@ -139,13 +142,13 @@ def test_sizes_are_the_usual_ones_and_those_about_what_was_declared() -> None:
 
 def test_the_larger_the_images_are_shown_the_fewer_are_tried() -> None:
     classifier = Adapter(Brightest(), (1, 32, 32), NAMES)
-    changes = {change.name: change for change in list_changes(classifier, INPUT, [0.1], [0.3])}
+    changes = {change.name: change for change in list_changes(classifier, INPUT, [0.1], [0.3], 32)}
     assert changes["28 px, crop"].advice == "set input.size_px: 28 and input.fit: crop"
     assert changes["28 px, resize"].options == {"size_px": 28, "fit": "resize"}
     assert [changes[name].images for name in ("28 px, crop", "64 px, resize", "224 px, resize")] == [TRIED, 125, FEWEST]
     larger = Adapter(Brightest(), (1, 32, 32), NAMES, size_px=64, fit="resize")
     declared = INPUT | {"size_px": 64, "fit": "resize"}
-    changes = {change.name: change for change in list_changes(larger, declared, [0.1], [0.3])}
+    changes = {change.name: change for change in list_changes(larger, declared, [0.1], [0.3], 32)}
     assert changes["32 px"].advice == "set input.size_px: 32"
     assert {"nearest", "bicubic"} < set(changes)
     assert "bilinear" not in changes
@@ -173,17 +176,44 @@ def test_few_more_right_answers_are_no_evidence(wrong: int, helps: bool) -> None
 
 def test_what_is_declared_decides_what_is_tried() -> None:
     sizes = ["8 px, resize", "28 px, resize", "32 px, resize", "64 px, resize", "224 px, resize"]
-    names = [change.name for change in list_changes(rebuild(), INPUT, [0.1], [0.3])]
+    names = [change.name for change in list_changes(rebuild(), INPUT, [0.1], [0.3], 4)]
     assert names == ["mean and std", "range [-1, 1]", "range [0, 255]", "polarity", *sizes, "rows and columns"]
     declared = INPUT | {"range": [-1.0, 1.0], "mean": [0.1], "size_px": 3, "fit": "resize"}
     declared |= {"polarity": "dark_on_light"}
-    changes = {change.name: change for change in list_changes(rebuild(size_px=3), declared, [0.1], [0.3])}
+    changes = {change.name: change for change in list_changes(rebuild(size_px=3), declared, [0.1], [0.3], 4)}
     assert list(changes) == [
         "no mean and std", "range [0, 1]", "range [0, 255]", "polarity", "fit crop", *sizes[1:], "nearest", "bicubic",
         "rows and columns",
     ]  # fmt: skip
     assert changes["polarity"].advice == "set input.polarity: light_on_dark"
     assert changes["fit crop"].options == {"fit": "crop"}
+
+
+def test_a_crop_to_what_the_images_show_is_tried_and_one_that_is_declared_undone() -> None:
+    options = INPUT | {"size_px": 16, "fit": "resize", "crop_px": 28}
+    classifier = Adapter(Brightest(), (1, 32, 32), NAMES, crop_px=28, size_px=16, fit="resize")
+    changes = {change.name: change for change in list_changes(classifier, options, [0.1], [0.3], 20)}
+    assert changes["crop 20 px"].options == {"crop_px": 20, "size_px": 16, "fit": "resize"}
+    assert changes["crop 20 px"].advice == "set input.crop_px: 20, input.size_px: 16 and input.fit: resize"
+    assert changes["no crop"].options == {"crop_px": None, "size_px": 16, "fit": "resize"}
+    assert "28 px" in changes  # all that the crop leaves, not resized
+
+
+@pytest.mark.parametrize(("background", "ink"), [(0, 255), (255, 0)])
+def test_what_images_show_is_measured_whatever_the_background(background: int, ink: int) -> None:
+    images = np.full((5, 1, 32, 32), background, np.uint8)
+    for index, side in enumerate((6, 20, 19, 21)):
+        images[index, :, 3 : 3 + side, 5 : 5 + side // 2] = ink
+    assert measure_content(images[:4]) == 20  # the median of 6, 19, 20, 21 is 19.5, of which an even rest is cut
+    assert measure_content(images) == measure_content(images[:4])  # an empty image shows nothing
+    assert measure_content(images[4:]) == 32
+    assert measure_content(images[3:4]) == 22
+
+
+def test_the_nearest_training_image_says_what_is_easy_to_reach() -> None:
+    train, test = ImageSet(draw(LABELS), LABELS), ImageSet(draw(LABELS[::7]), LABELS[::7])
+    assert guess_by_neighbour(train, test).all()
+    assert guess_by_neighbour(ImageSet(train.images, (LABELS + 1) % 4), test).sum() == 0
 
 
 class Coloured(nn.Module):
@@ -202,7 +232,7 @@ def test_colours_in_the_other_order_are_told() -> None:
     def built(**options: Any) -> Adapter:
         return Adapter(Coloured(), (3, 4, 4), ["a", "b", "c"], **options)
 
-    changes = list_changes(built(), INPUT, [0.1] * 3, [0.3] * 3)
+    changes = list_changes(built(), INPUT, [0.1] * 3, [0.3] * 3, 4)
     _, *trials = try_changes(changes, built, predict, images, labels)
     (helping,) = [trial for trial in trials if trial.helps]
     assert helping.change.name == "order of colours"

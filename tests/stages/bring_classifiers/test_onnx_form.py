@@ -18,14 +18,16 @@ def file(tmp_path: Path) -> Path:
     return write(tmp_path / "net.onnx", [helper.make_node("Gemm", ["x", "W", "b"], ["y"])], 13)
 
 
-def write(path: Path, nodes: list[onnx.NodeProto], opset: int, *constants: onnx.TensorProto) -> Path:
+def write(
+    path: Path, nodes: list[onnx.NodeProto], opset: int, *constants: onnx.TensorProto, batch: int | str = "n"
+) -> Path:
     weights = [
         helper.make_tensor("W", TensorProto.FLOAT, [3, 2], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
         helper.make_tensor("b", TensorProto.FLOAT, [2], [0.5, -0.5]),
         *constants,
     ]
     shapes = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 3), ("y", 2))
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, size]) for name, size in (("x", 3), ("y", 2))
     ]
     graph = helper.make_graph(nodes, "net", shapes[:1], shapes[1:], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
@@ -57,6 +59,29 @@ def test_a_reshape_as_pytorchs_exporter_writes_it(tmp_path: Path) -> None:
     zero = write(tmp_path / "zero.onnx", nodes, 18, helper.make_tensor("shape", TensorProto.INT64, [2], [0, 2]))
     with pytest.raises(StageError, match=r"allowzero=1.*; export it again with torch\.onnx\.export\("):
         convert_onnx(zero, "key")
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("last", ["Identity", "NonZero"])
+def test_a_batch_that_the_file_fixes_is_no_limit(tmp_path: Path, count: int, last: str) -> None:
+    """A reshape to a fixed number of rows, as x.view(x.size(0), -1) is exported; NonZero looks at values."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "W", "b"], ["h"]),
+        helper.make_node("Reshape", ["h", "shape"], ["r"]),
+        *([helper.make_node("NonZero", ["r"], ["unused"])] if last == "NonZero" else []),
+        helper.make_node("Identity", ["r"], ["y"]),
+    ]
+    shape = helper.make_tensor("shape", TensorProto.INT64, [2], [count, 2])
+    path = write(tmp_path / "net.onnx", nodes, 13, shape, batch=count)
+    network, images = convert_onnx(path, "key"), torch.rand(19, 3, requires_grad=True)
+    weight = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    for shown in (images, images[:1], images[:8]):
+        assert torch.allclose(network(shown), shown @ weight + torch.tensor([0.5, -0.5]), atol=1e-6)
+    (gradient,) = torch.autograd.grad(network(images)[:, 0].sum(), images)
+    assert torch.equal(gradient, weight[:, 0].expand(19, 3))
+    check_conversion(path, network, images.detach(), "key")
+    with pytest.raises(RuntimeError):
+        network(torch.rand(5, 4))
 
 
 def test_another_answer_than_the_references_is_an_error(file: Path) -> None:

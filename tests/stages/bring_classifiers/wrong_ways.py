@@ -68,6 +68,17 @@ def pickle_whole(folder: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), folder / "model.pt")
 
 
+SMALL = """
+        assert x.shape[2:] == (16, 16), "16 px wanted"
+        x = nn.functional.interpolate(x, 32)
+"""
+
+
+def link(folder: Path) -> None:
+    Path("elsewhere").mkdir()
+    (folder / "sub").symlink_to("../../../elsewhere")
+
+
 WAYS = [
     Way("the folder is empty", prepare=lambda folder: [path.unlink() for path in folder.iterdir()]),
     Way(
@@ -113,7 +124,15 @@ WAYS = [
         {"arguments": {"size": 28}},
         code(CALL, "bands = self.bands(x[:, :, 4:-4]).reshape(len(x), 10)", size=28),
     ),
+    Way("batches of one size only", prepare=code(CALL, "bands = self.bands(x[:, :, 4:-4]).view(8, 10)")),
+    Way("no batch of a single image", prepare=code(CALL, f"{CALL}\n        nn.BatchNorm1d(10)(bands)")),
+    Way("numbers of another type", prepare=code(CALL, CALL.replace("x[", "x.double()["))),
     Way("one channel instead of three", {"arguments": {"channels": 3}}, weights(lambda _: None, channels=3)),
+    Way(
+        "an image smaller than what the images show",
+        prepare=code("def forward(self, x):\n", f"def forward(self, x):\n{SMALL}"),
+        images="digits",
+    ),
     Way("a crop larger than the image", {"input": {"size_px": 64}}),
     Way("three means for one channel", {"input": {"mean": [0.4, 0.4, 0.4], "std": [0.2]}}),
     Way("nine classes", {"arguments": {"classes": 9}}, weights(lambda held: held.update(nine(held)))),
@@ -163,6 +182,14 @@ WAYS = [
     Way("names of other classes", {"class_order": ["zero", *range(1, 10)]}),
     Way("rows and columns swapped", prepare=code(CALL, CALL.replace("x[", "x.mT["))),
     Way("weights that know nothing", prepare=weights(lambda held: held["bands.weight"].fill_(1e-3))),
+    Way(
+        "the same, brought as it is",
+        {"on_doubt": "warn"},
+        weights(lambda held: held["bands.weight"].fill_(1e-3)),
+        warned=True,
+    ),
+    Way("weights that know little", prepare=weights(lambda held: held["bands.weight"][:4].fill_(0)), warned=True),
+    Way("a folder inside is a link", prepare=link),
     Way("a file was changed after it was brought", after=lambda folder: (folder / "bars.py").write_text(SOURCE + "#")),
 ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """A stage as a command: exit codes, one line for a mistake, the run log, help."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -27,6 +28,9 @@ def main(
     """
     if count == 13:
         raise StageError("room.count: got 13; allowed: another number")
+    if count == 14:
+        logging.warning("warning: a server said \x1b[2J\nand more")
+        raise StageError("a server said \x1b[2Jaccepted\r\udcff\u202e")
     if count == 99:
         raise RuntimeError("a defect")
     out.mkdir()
@@ -43,6 +47,20 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
     with pytest.raises(SystemExit) as stop:
         run_stage(main, "room")
     return stop.value.code
+
+
+def test_what_comes_from_elsewhere_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    source = f"import sys; sys.argv = ['room', '--count', '14', '--out', 'out']; from {__name__} import *; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{source}run_stage(main, 'room')"],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        r"warning: a server said \x1b[2J",
+        "and more",
+        r"error: a server said \x1b[2Jaccepted\r\udcff\u202e",
+    ]
 
 
 def test_success_is_0_and_its_duration_goes_to_the_run_log_alone(

@@ -4,12 +4,16 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
 
 from stages.common.errors import StageError
+from stages.report.acceptance import show_verdicts
+from stages.report.blocks import Text
 from stages.report.page import write_script
+from stages.report.results import Results
 from tests.stages.report.results_tree import build_gates, build_metrics, write_json
 
 ORDER = ["verdicts", "failures", "explorer", "distance", "comparison", "quality", "claims", "basis"]
@@ -331,6 +335,13 @@ def test_warnings_of_a_brought_classifier_are_told(run, changed):
     path = changed / "train_classifiers" / "second" / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"warnings": ["its outputs may be sigmoids"]}))
     assert "Noticed when second was brought: its outputs may be sigmoids." in run(changed).read_text(encoding="utf-8")
+
+
+def test_a_brought_classifier_that_no_criterion_names_is_told(changed):
+    shutil.copytree(changed / "train_classifiers", changed / "bring_classifiers")
+    section = show_verdicts(Results(changed), dict.fromkeys(("first", "second"), "bring_classifiers"))
+    told = [block.text for block in section.blocks if isinstance(block, Text) and "names" in block.text]
+    assert told == ["No acceptance criterion names second, which was brought: no verdict is about it."]
 
 
 @pytest.mark.parametrize(
