@@ -58,8 +58,7 @@ class HttpPredictor:
     def close(self) -> None:
         """Close the connection, if one is open; the next call opens another."""
         if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            self._drop(self._connection)
 
     def _ask(self, images: np.ndarray) -> np.ndarray:
         body = write_npy(images)
@@ -94,7 +93,7 @@ class HttpPredictor:
 
         def request() -> None:
             try:
-                answer.set_result(self._try(body, most_bytes))
+                answer.set_result(self._try(body, most_bytes, time.monotonic() + self.timeout_seconds))
             except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
                 answer.set_exception(error)
 
@@ -111,26 +110,26 @@ class HttpPredictor:
                 "images_per_request, or start a faster server"
             ) from error
 
-    def _try(self, body: bytes, most_bytes: int) -> tuple[int, bytes]:
-        """The same without a limit; connection faults are tried again, with a new connection."""
+    def _try(self, body: bytes, most_bytes: int, end: float) -> tuple[int, bytes]:
+        """The same; connection faults are tried again, with a new connection, until `end`: then nobody waits for it."""
+        target = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE_SECONDS * attempt)
+                if time.monotonic() > end:
+                    break
+            connection = self._connection = self._connection or self._connect()
             try:
-                if self._connection is None:
-                    self._connection = self._connect()
-                target = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
-                headers = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
-                self._connection.request("POST", target, body, headers)
-                response = self._connection.getresponse()
+                connection.request("POST", target, body, {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE})
+                response = connection.getresponse()
                 content = response.read(most_bytes + 1)
                 if response.read(1) or len(content) > most_bytes:
-                    self.close()
+                    self._drop(connection)
                     raise StageError(
                         f"{self.url}: answered with more than {most_bytes:,} bytes; needed: one .npy array"
                     )
             except (OSError, HTTPException) as error:
-                self.close()
+                self._drop(connection)
                 fault = error
             else:
                 return response.status, content
@@ -138,9 +137,14 @@ class HttpPredictor:
             f"{self.url}: not reached in {TRIES} tries ({tell(fault)}); start the server or correct the URL"
         ) from fault
 
+    def _drop(self, connection: HTTPConnection) -> None:
+        connection.close()
+        if self._connection is connection:  # and not that of a later request
+            self._connection = None
+
     def _connect(self) -> HTTPConnection:
         kind = HTTPSConnection if self._parts.scheme == "https" else HTTPConnection
-        return kind(self._parts.hostname or "", self._parts.port, timeout=self.timeout_seconds)
+        return kind(self._parts.hostname or "", self._parts.port, timeout=self.timeout_seconds + 1)
 
 
 def check_url(url: str) -> SplitResult:

@@ -53,18 +53,20 @@ class FixedBatch(nn.Module):
         self.network, self.count, self.together = network, count, True
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Answers [N, ...] of images [N, C, H, W]."""
-        total = -(-len(images) // self.count) * self.count
-        parts = images[torch.arange(total, device=images.device).clamp_max(len(images) - 1)]
-        parts = parts.view(-1, self.count, *images.shape[1:])
-        if self.together:
-            try:
-                return torch.vmap(self.network)(parts).flatten(0, 1)[: len(images)]  # type: ignore[no-any-return]
-            except RuntimeError:  # an operation that looks at values, or the network refuses such images at all
-                answer = torch.cat([self.network(part) for part in parts])
-                self.together = False
-                return answer[: len(images)]
-        return torch.cat([self.network(part) for part in parts])[: len(images)]
+        """Answers [N, classes] of images [N, C, H, W]."""
+        filled = torch.arange(-(-len(images) // self.count) * self.count, device=images.device)
+        parts = images[filled.clamp_max(len(images) - 1)].view(-1, self.count, *images.shape[1:])
+        try:
+            answer = torch.vmap(self.network)(parts) if self.together else self._ask_one_by_one(parts)
+        except RuntimeError:  # an operation that looks at values, or the network refuses such images at all
+            answer = self._ask_one_by_one(parts)
+            self.together = False
+        if self.count > 1 or answer.dim() > 2:  # a single image may be answered without its batch
+            answer = answer.flatten(0, 1)
+        return answer[: len(images)]
+
+    def _ask_one_by_one(self, parts: torch.Tensor) -> torch.Tensor:
+        return torch.stack([self.network(part) for part in parts])
 
 
 def check_conversion(path: Path, network: nn.Module, shown: torch.Tensor, key: str) -> None:
@@ -80,7 +82,7 @@ def check_conversion(path: Path, network: nn.Module, shown: torch.Tensor, key: s
     try:
         name = _images_of(model).name
         batches = [np.repeat(image[None], count, axis=0) for image in shown.cpu().numpy()]
-        expected = [evaluator.run(None, {name: batch})[0][:1] for batch in batches]
+        expected = [evaluator.run(None, {name: batch})[0].reshape(count, -1)[:1] for batch in batches]
     except Exception as error:
         raise StageError(
             f"{key}: {path} cannot be run by ONNX itself ({tell(error)}); export it again with a dynamic batch axis, "

@@ -169,11 +169,14 @@ def test_an_answer_without_end_is_not_read(ask):
 
 
 @pytest.mark.parametrize("path", [*SLOW, "/silent"])
-def test_the_whole_of_a_request_has_one_limit(ask, path):
+def test_the_whole_of_a_request_has_one_limit(ask, server, path):
     started = time.monotonic()
     with pytest.raises(StageError, match=rf"{path}: no whole answer within 0\.5 s; raise timeout_seconds"):
         ask(path, timeout_seconds=0.5)
     assert time.monotonic() - started < 2
+    asked = len(server.asked)
+    time.sleep(0.3)
+    assert len(server.asked) == asked == 1  # nobody asks on behind its back
 
 
 def test_what_a_server_says_in_place_of_http_is_escaped(ask):

@@ -62,14 +62,17 @@ def test_a_reshape_as_pytorchs_exporter_writes_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 8])
-@pytest.mark.parametrize("last", ["Identity", "NonZero"])
+@pytest.mark.parametrize("last", ["Identity", "NonZero", "Squeeze"])
 def test_a_batch_that_the_file_fixes_is_no_limit(tmp_path: Path, count: int, last: str) -> None:
-    """A reshape to a fixed number of rows, as x.view(x.size(0), -1) is exported; NonZero looks at values."""
+    """A reshape to a fixed number of rows, as x.view(x.size(0), -1) is exported; NonZero looks at values.
+
+    Squeeze answers a single image without its batch.
+    """
     nodes = [
         helper.make_node("Gemm", ["x", "W", "b"], ["h"]),
         helper.make_node("Reshape", ["h", "shape"], ["r"]),
         *([helper.make_node("NonZero", ["r"], ["unused"])] if last == "NonZero" else []),
-        helper.make_node("Identity", ["r"], ["y"]),
+        helper.make_node("Identity" if last == "NonZero" else last, ["r"], ["y"]),
     ]
     shape = helper.make_tensor("shape", TensorProto.INT64, [2], [count, 2])
     path = write(tmp_path / "net.onnx", nodes, 13, shape, batch=count)
