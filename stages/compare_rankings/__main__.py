@@ -82,7 +82,7 @@ def main(
     ensemble = load_judge(require(judge, "train_judges"), whole.class_names, device)
     words = read_names(names)
     dimensions = network.style_dimensions
-    std = whole.styles.std(axis=0, ddof=1, dtype=np.float64)
+    std = whole.std
     slopes = choose_slopes(params, section, under_test, std, len(whole.styles), network.num_classes)
     published = read_ranking(ranking) if ranking is not None else None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from failure_atlas.statistics.moments import ClassMoments
 from stages.compare_rankings.gradients import (
     ABSOLUTE,
     LOG_PROBABILITY,
@@ -18,7 +19,6 @@ from stages.compare_rankings.gradients import (
 )
 from stages.compare_rankings.samples import resample_classes, take_balanced, weigh_classes
 from stages.rank_dimensions.agreement import draw_halves
-from stages.rank_dimensions.moments import ClassMoments
 from stages.rank_dimensions.scores import Classify, Synthesize
 
 CPU = torch.device("cpu")

@@ -80,7 +80,6 @@ def main(
         images = read_array(population / "population.zarr", "images")
         read = read_classes(referee, images, batch_size=section.batch_size, advance=progress.advance)
     judged = read == true_class
-    std = styles.std(axis=0, ddof=1, dtype=np.float64)
     random_sets = _draw_sets(section, styles.shape[1])
     binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
     resampling = _resample(section, "distance", len(styles), section.random_draws)
@@ -95,7 +94,7 @@ def main(
             true_class=true_class,
             well=outcomes[name],
             judged=judged,
-            std=std,
+            std=samples.std,
             orders=orders[name],
             random_sets=random_sets,
             resampling=resampling,
@@ -110,7 +109,7 @@ def main(
             styles,
             true_class,
             outcomes,
-            std,
+            samples.std,
             classes=len(samples.class_names),
             counts=resampling.counts,
             **binning,

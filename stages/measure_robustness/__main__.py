@@ -79,7 +79,7 @@ def main(
         under_test,
         starts.styles,
         starts.true_class,
-        samples.styles.std(axis=0, ddof=1, dtype=np.float64),
+        samples.std,
         section.batch_size,
         device,
     )

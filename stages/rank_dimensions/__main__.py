@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from failure_atlas.statistics.moments import measure_std
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.common.arrays import write_arrays
 from stages.common.class_means import subtract_class_means
@@ -26,12 +27,12 @@ from stages.common.seeds import numpy_stream
 from stages.rank_dimensions.agreement import draw_halves
 from stages.rank_dimensions.difference_pass import count_passes, difference_population
 from stages.rank_dimensions.figures import draw_scores, tabulate_scores
-from stages.rank_dimensions.histograms import choose_dimensions, tabulate_histograms
+from stages.rank_dimensions.histograms import Columns, choose_dimensions, tabulate_histograms
 from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.params import RankDimensionsParams
 from stages.rank_dimensions.population_pass import score_population
 from stages.rank_dimensions.ranking import GLOBAL, tabulate_ranking
-from stages.rank_dimensions.samples import read_samples
+from stages.rank_dimensions.samples import open_samples
 from stages.rank_dimensions.score_choice import GRADIENT, check_samples, choose_score
 from stages.rank_dimensions.summary import (
     describe_differences,
@@ -60,10 +61,10 @@ def main(
     section = load_section(params, RankDimensionsParams, "rank_dimensions")
     device = choose_device()
     network, under_test = load_networks(generator, classifier, device)
-    samples = read_samples(population, network)
+    samples = open_samples(population, network)
     styles, true_class, names = samples.styles, samples.true_class, samples.class_names
 
-    std = styles.std(axis=0, ddof=1, dtype=np.float64)
+    std = measure_std(styles)
     how: dict[str, Any] = {}
     if choose_score(section.score, under_test, params, classifier) == GRADIENT:
         with Progress("gradients", len(styles), "samples") as progress:
@@ -107,7 +108,10 @@ def main(
     well = predicted == true_class
     leading = ranking[ranking["scope"] == GLOBAL]
     shown = choose_dimensions(leading, section.top_k, numpy_stream(section.seed, "random dimensions"))
-    values = {"raw": styles, "minus_class_mean": subtract_class_means(styles, true_class)}
+    values: dict[str, Columns] = {
+        "raw": styles.columns,
+        "minus_class_mean": lambda chosen: subtract_class_means(styles.columns(chosen), true_class),
+    }
     metrics = {
         "samples": len(styles),
         "style_dimensions": styles.shape[1],
@@ -115,7 +119,7 @@ def main(
         **summarize_outputs(scores.logits, true_class),
         **summarize_agreement(scores.halves),
         **summarize_mass(scores.gradient_mass, numpy_stream(section.seed, "bootstrap")),
-        **summarize_separation(values, well, shown),
+        **summarize_separation(values, well, shown, styles.shape[1]),
     }
     logging.info(
         "accuracy on the population %.3f; two halves share %.0f %% of their top 10 dimensions, Spearman %.3f",

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
+from failure_atlas.statistics.moments import ClassMoments, HalfMeans, Rows
 from stages.rank_dimensions.agreement import draw_halves
 from stages.rank_dimensions.doubt import draw_doubtful
 from stages.rank_dimensions.finite_difference import difference_outputs
-from stages.rank_dimensions.moments import ClassMoments, HalfMeans
 from stages.rank_dimensions.population_pass import PopulationScores
 from stages.rank_dimensions.scores import Classify, Synthesize
 from stages.sample_populations.outcomes import answer_styles
@@ -28,7 +28,7 @@ class DifferenceScores:
 def difference_population(
     synthesize: Synthesize,
     classify: Classify,
-    styles: np.ndarray,
+    styles: np.ndarray | Rows,
     true_class: np.ndarray,
     std: np.ndarray,
     *,

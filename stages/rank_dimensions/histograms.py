@@ -1,12 +1,14 @@
 """The numbers of figure 4: histograms of well- against misclassified samples along a few dimensions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from stages.rank_dimensions.separation import bound_null_ks, measure_ks
+
+Columns = Callable[[slice | np.ndarray], np.ndarray]  # which dimensions -> their values [N, K]
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,17 @@ def choose_dimensions(ranking: pd.DataFrame, count: int, random: np.random.Gener
 
 
 def tabulate_histograms(
-    values: dict[str, np.ndarray], well: np.ndarray, shown: Sequence[Shown], bins: int
+    values: dict[str, Columns], well: np.ndarray, shown: Sequence[Shown], bins: int
 ) -> pd.DataFrame:
     """Histograms of well- and misclassified samples with their Kolmogorov-Smirnov statistic, one row per bin.
 
-    values: name of a row of the figure -> [N, D].  well: [N] bool.  Shares add up to 1 in each histogram.
+    values: name of a row of the figure -> its columns.  well: [N] bool.  Shares add up to 1 in each histogram.
     """
     blocks = []
-    for name, styles in values.items():
-        for dimension in shown:
-            column = styles[:, [dimension.dimension]].astype(np.float64)
+    for name, columns in values.items():
+        chosen_columns = columns(np.array([dimension.dimension for dimension in shown], np.int64))
+        for place, dimension in enumerate(shown):
+            column = chosen_columns[:, [place]].astype(np.float64)
             edges = np.histogram_bin_edges(column, bins)
             counts = [np.histogram(column[chosen, 0], edges)[0] for chosen in (well, ~well)]
             block = {

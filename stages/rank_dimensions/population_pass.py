@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stages.rank_dimensions.moments import ClassMoments, HalfMeans
+from failure_atlas.statistics.moments import ClassMoments, HalfMeans, Rows
 from stages.rank_dimensions.scores import Classify, Synthesize, differentiate_scores
 
 CPU = torch.device("cpu")
@@ -29,7 +29,7 @@ class PopulationScores:
 def score_population(
     synthesize: Synthesize,
     classify: Classify,
-    styles: np.ndarray,
+    styles: np.ndarray | Rows,
     true_class: np.ndarray,
     halves: np.ndarray,
     *,

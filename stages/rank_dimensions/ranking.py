@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from failure_atlas.statistics.moments import ClassMoments
 from stages.common.errors import StageError
 from stages.common.files import require
 from stages.rank_dimensions.agreement import order_dimensions
-from stages.rank_dimensions.moments import ClassMoments
 from stages.train_stylegan2.generator import StyleLayer
 
 GLOBAL = "global"

@@ -1,11 +1,13 @@
 """The population of one analysis, read and checked before any work."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from stages.common.arrays import read_array, read_attributes
+from failure_atlas.statistics.moments import measure_std
+from stages.common.arrays import StoredRows, read_array, read_attributes
 from stages.common.errors import StageError
 from stages.common.files import require
 from stages.train_stylegan2.generator import Generator
@@ -24,6 +26,20 @@ class Samples:
     true_class: np.ndarray
     class_names: list[str]
 
+    @cached_property
+    def std(self) -> np.ndarray:
+        """Of each style dimension over all samples, [D] float64, with n - 1."""
+        return measure_std(self.styles)
+
+
+@dataclass(frozen=True)
+class StoredSamples:
+    """The same, the styles being read from disk where they are asked for."""
+
+    styles: StoredRows
+    true_class: np.ndarray
+    class_names: list[str]
+
 
 def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
     """Read what an analysis needs of a population from the result folder of sample_populations.
@@ -31,8 +47,14 @@ def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
     generator: the one that will paint its styles, if any will.
     Raises StageError if it is missing, was made with another generator, or holds too few samples of a class.
     """
+    stored = open_samples(folder, generator)
+    return Samples(stored.styles[:], stored.true_class, stored.class_names)
+
+
+def open_samples(folder: Path, generator: Generator | None = None) -> StoredSamples:
+    """As `read_samples`, with styles that stay on disk: memory does not grow with their number."""
     path = require(folder / "population.zarr", "sample_populations")
-    styles, true_class = read_array(path, "s"), read_array(path, "labels")
+    styles, true_class = StoredRows(path, "s"), read_array(path, "labels")
     names = read_attributes(path).get("class_names", [])
     if generator and (styles.shape[1] != generator.style_dimensions or len(names) != generator.num_classes):
         raise StageError(
@@ -46,4 +68,4 @@ def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
             f"{path}: {count.min()} samples of class {names[int(count.argmin())]}; at least {LEAST_PER_CLASS} of each "
             "are needed; raise sample_populations.samples"
         )
-    return Samples(styles, true_class, [str(name) for name in names])
+    return StoredSamples(styles, true_class, [str(name) for name in names])

@@ -6,17 +6,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from failure_atlas.statistics.moments import HalfMeans
 from stages.common.intervals import percentile, proportion
 from stages.rank_dimensions.agreement import correlate_ranks, share_direction, share_top
 from stages.rank_dimensions.concentration import bootstrap_share, share_top_tenth
 from stages.rank_dimensions.difference_pass import DifferenceScores
 from stages.rank_dimensions.figures import GRADIENT_SCORE
-from stages.rank_dimensions.histograms import Shown
-from stages.rank_dimensions.moments import HalfMeans
+from stages.rank_dimensions.histograms import Columns, Shown
 from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE
 from stages.rank_dimensions.separation import bound_null_ks, measure_ks
 
 SATURATED = 0.99
+COLUMNS_AT_ONCE = 16
 AGREEMENT = {
     "split_half_top10_overlap": share_top,
     "split_half_spearman": correlate_ranks,
@@ -100,15 +101,19 @@ def summarize_mass(mass: np.ndarray, random: np.random.Generator) -> dict[str, A
     }
 
 
-def summarize_separation(values: dict[str, np.ndarray], well: np.ndarray, shown: Sequence[Shown]) -> dict[str, Any]:
+def summarize_separation(
+    values: dict[str, Columns], well: np.ndarray, shown: Sequence[Shown], dimensions: int
+) -> dict[str, Any]:
     """Kolmogorov-Smirnov statistic of well against mis: mean over the top dimensions, median over all of them.
 
-    values: how the styles are seen -> [N, D].  null_95: what equal distributions would stay below.
+    values: how the styles are seen -> their columns, taken a few at a time.  dimensions: D.
+    null_95: what equal distributions would stay below.
     """
     top = [dimension.dimension for dimension in shown if dimension.group == "top"]
     n, m = int(well.sum()), int((~well).sum())
     summary: dict[str, Any] = {"n_well": n, "n_mis": m, "null_95": bound_null_ks(n, m)}
-    for name, styles in values.items():
-        ks = measure_ks(styles[well], styles[~well])
+    for name, columns in values.items():
+        parts = (columns(slice(first, first + COLUMNS_AT_ONCE)) for first in range(0, dimensions, COLUMNS_AT_ONCE))
+        ks = np.concatenate([measure_ks(part[well], part[~well]) for part in parts])
         summary[name] = {"top": ks[top].mean(), "median": np.median(ks)}
     return {"well_mis_ks": summary}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import typer
 
+from failure_atlas.statistics.moments import ClassMoments
 from stages.bring_classifiers.loading import load_classifier
 from stages.common.class_means import subtract_class_means
 from stages.common.command import ClassifierOption, GeneratorOption, OutOption, ParamsOption, run_stage
@@ -21,10 +22,9 @@ from stages.prepare_images.store import read_class_names
 from stages.sample_populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
 from stages.sample_populations.embedding import embed_spaces
 from stages.sample_populations.figures import draw_spaces
-from stages.sample_populations.latents import balance_labels, draw_latents
 from stages.sample_populations.outcomes import classify_styles, count_classes
 from stages.sample_populations.params import SamplePopulationsParams
-from stages.sample_populations.population import sample_population, write_population
+from stages.sample_populations.population import sample_in_parts, store_population
 from stages.sample_populations.probes import measure_class_separation, measure_outcome_separation
 from stages.sample_populations.style_table import tabulate_styles
 from stages.train_stylegan2.checkpoint import load_generator
@@ -66,20 +66,27 @@ def main(
             f"allowed: at least {needed} of each, one sample of every class in every probe fold"
         )
 
-    z = draw_latents(section.seed, section.samples, network.z_dim)
-    labels = balance_labels(section.samples, network.num_classes)
+    kept: dict[str, list[np.ndarray]] = {name: [] for name in ("z", "w", "s", "labels")}  # of the first samples
+    spread = ClassMoments(1, network.style_dimensions)
     with Progress("sampling", section.samples, "img") as progress:
-        population = sample_population(network, z, labels, batch_size=section.batch_size, advance=progress.advance)
-    labels = labels[:shown]
-    predicted = classify_styles(network, under_test, population.s[:shown], batch_size=section.batch_size)
-    spaces = {name: getattr(population, name)[:shown] for name in ("z", "w", "s")}
+        parts = sample_in_parts(
+            network, section.seed, section.samples, batch_size=section.batch_size, advance=progress.advance
+        )
+        for part in store_population(out / "population.zarr", parts, section.samples, names):
+            spread.add(part.s, np.zeros(len(part.s), np.int64))
+            missing = max(shown, PROBED_SAMPLES) - sum(map(len, kept["labels"]))
+            for name, rows in kept.items():
+                rows.append(getattr(part, name)[: max(missing, 0)].copy())
+    first = {name: np.concatenate(rows) for name, rows in kept.items()}
+    labels = first["labels"][:shown]
+    spaces = {name: first[name][:shown] for name in ("z", "w", "s")}
+    predicted = classify_styles(network, under_test, spaces["s"], batch_size=section.batch_size)
     planes = embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
     figure, table = draw_spaces(planes, labels, predicted == labels, names)
 
-    std = population.s.std(axis=0, ddof=1, dtype=np.float64)
     with Progress("moving each style dimension", PROBED_SAMPLES * network.style_dimensions, "img") as progress:
         effects = measure_effects(
-            network, population.s[:PROBED_SAMPLES], std, batch_size=section.batch_size, advance=progress.advance
+            network, first["s"][:PROBED_SAMPLES], spread.std(), batch_size=section.batch_size, advance=progress.advance
         )
     styles = pd.concat([tabulate_styles(network.style_layout()), effects], axis=1)
 
@@ -94,7 +101,6 @@ def main(
         **_separate(spaces, labels, predicted == labels, section),
     }
 
-    write_population(out / "population.zarr", population, names)
     write_csv(out / "style_dimensions.csv", styles)
     save_figure(figure, out / "figures" / "fig3_spaces.png", table)
     write_json(out / "metrics.json", metrics)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from failure_atlas.statistics.moments import Rows
 from stages.train_stylegan2.generator import Generator
 
 
@@ -31,7 +32,7 @@ def classify_styles(
 def answer_styles(
     synthesize: Callable[[torch.Tensor], torch.Tensor],
     classify: Callable[[torch.Tensor], torch.Tensor],
-    styles: np.ndarray,
+    styles: np.ndarray | Rows,
     *,
     batch_size: int,
     device: torch.device,
@@ -40,7 +41,8 @@ def answer_styles(
     """Logits [N, C] float32 of the image of each style vector; the rest as in `classify_styles`."""
     logits = []
     with torch.no_grad():
-        for batch in torch.split(torch.from_numpy(styles), batch_size):
+        for first in range(0, len(styles), batch_size):
+            batch = torch.from_numpy(styles[first : first + batch_size])
             logits.append(classify(synthesize(batch.to(device))).float().cpu().numpy())
             advance(len(batch))
     return np.concatenate(logits)

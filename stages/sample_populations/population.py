@@ -1,13 +1,15 @@
 """A population: the same samples as z, w, s, image and label, in memory and in Zarr."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from stages.common.arrays import read_array, write_arrays
+from stages.common.arrays import SHARD_ROWS, ArraySpec, read_array, writing_arrays
+from stages.sample_populations.latents import balance_labels, draw_latents
 from stages.train_stylegan2.generator import Generator
 
 DIMENSIONS = {
@@ -59,10 +61,37 @@ def sample_population(
     return Population(z, w_all, s_all, images_all, labels)
 
 
-def write_population(path: Path, population: Population, class_names: Sequence[str]) -> None:
-    """Write a population as one Zarr group with named dimensions; class_names: in the order of the labels."""
-    arrays = {name: (getattr(population, name), dimensions) for name, dimensions in DIMENSIONS.items()}
-    write_arrays(path, arrays, {"class_names": list(class_names)})
+def sample_in_parts(
+    generator: Generator, seed: int, samples: int, *, batch_size: int, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[Population]:
+    """A class-balanced population of its seed, 10,000 samples at a time, in order."""
+    for first in range(0, samples, SHARD_ROWS):
+        count = min(SHARD_ROWS, samples - first)
+        z = draw_latents(seed, count, generator.z_dim, first)
+        labels = balance_labels(first + count, generator.num_classes)[first:]
+        yield sample_population(generator, z, labels, batch_size=batch_size, advance=advance)
+
+
+def store_population(
+    path: Path, parts: Iterable[Population], samples: int, class_names: Sequence[str]
+) -> Iterator[Population]:
+    """Write the parts of a population, in order, as one Zarr group with named dimensions, and pass each on.
+
+    samples: of all parts.  class_names: in the order of the labels. The group is there after the last part.
+    """
+    rest = iter(parts)
+    begin = next(rest)
+    arrays = {name: getattr(begin, name) for name in DIMENSIONS}
+    specs = {
+        name: ArraySpec((samples, *array.shape[1:]), array.dtype, DIMENSIONS[name]) for name, array in arrays.items()
+    }
+    with writing_arrays(path, specs, {"class_names": list(class_names)}) as targets:
+        first = 0
+        for part in chain([begin], rest):
+            for name, target in targets.items():
+                target[first : first + len(part.labels)] = getattr(part, name)
+            first += len(part.labels)
+            yield part
 
 
 def read_population(path: Path) -> Population:

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from stages.common.command import (
@@ -66,7 +65,7 @@ def main(
             ask,
             styles,
             samples.true_class[moved],
-            samples.styles.std(axis=0, ddof=1, dtype=np.float64),
+            samples.std,
             orders,
             draw_sets(samples.styles.shape[1], section.dimensions, section.random_draws, stream),
             shifts_std,

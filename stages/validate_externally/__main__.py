@@ -156,7 +156,7 @@ def _read_world(folder: Path, network: Generator, section: ValidateExternallyPar
         )
     return World(
         part,
-        whole.styles.std(axis=0, ddof=1, dtype=np.float64),
+        whole.std,
         draw_halves(part.true_class, HALVINGS, numpy_stream(section.seed, "halves")),
         space_shifts(section.max_shift_std, section.shift_step_std),
     )

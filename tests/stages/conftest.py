@@ -26,7 +26,7 @@ from stages.common.files import write_csv
 from stages.rank_dimensions.__main__ import main as rank_dimensions
 from stages.rank_dimensions.ranking import GLOBAL
 from stages.sample_populations.latents import balance_labels, draw_latents
-from stages.sample_populations.population import Population, sample_population, write_population
+from stages.sample_populations.population import Population, sample_population, store_population
 from stages.sample_populations.style_table import tabulate_styles
 from stages.train_classifiers.checkpoint import load_classifier, save_classifier
 from stages.train_classifiers.networks import Classifier
@@ -69,7 +69,8 @@ def _tiny_samples(tiny_generator: Path) -> Population:
 def tiny_population(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, _tiny_samples: Population) -> Path:
     """Folder as sample_populations leaves it, without figures: 200 samples of `tiny_generator`."""
     folder = tmp_path_factory.mktemp("tiny_population")
-    write_population(folder / "population.zarr", _tiny_samples, [str(label) for label in range(CLASSES)])
+    names = [str(label) for label in range(CLASSES)]
+    list(store_population(folder / "population.zarr", [_tiny_samples], len(_tiny_samples.labels), names))
     layout = load_generator(tiny_generator, torch.device("cpu")).style_layout()
     write_csv(folder / "style_dimensions.csv", tabulate_styles(layout))
     return folder

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.common import arrays
-from stages.common.arrays import COLUMN_CHUNK, SHARD_ROWS, read_array, read_attributes, write_arrays
+from stages.common.arrays import COLUMN_CHUNK, SHARD_ROWS, StoredRows, read_array, read_attributes, write_arrays
 from stages.common.errors import StageError
 
 Arrays = dict[str, tuple[np.ndarray, tuple[str, ...]]]
@@ -170,3 +170,20 @@ def test_a_damaged_description_is_told(store: Path, damage: Callable[[dict[str, 
     damage(description)
     path.write_text(json.dumps(description), encoding="utf-8")
     assert "array 's' is damaged (" in fault_of(store)
+
+
+def test_stored_rows_are_those_of_the_array(tmp_path, monkeypatch):
+    array = np.random.default_rng(0).normal(size=(25, 70)).astype(np.float32)
+    monkeypatch.setattr("stages.common.arrays.SHARD_ROWS", 10)
+    write_arrays(tmp_path / "a.zarr", {"s": (array, ("sample", "style"))})
+    stored = StoredRows(tmp_path / "a.zarr", "s")
+    assert (len(stored), stored.shape) == (25, (25, 70))
+    for rows in (slice(0, 4), slice(4, 8), slice(8, 23), slice(20, 40), slice(None), np.array([3, 24, 7])):
+        assert np.array_equal(stored[rows], array[rows])
+    for columns in (slice(60, 80), np.array([69, 0])):
+        assert np.array_equal(stored.columns(columns), array[:, columns])
+    with pytest.raises(StageError, match="holds no array 'w'"):
+        StoredRows(tmp_path / "a.zarr", "w")
+    (tmp_path / "a.zarr/s/c/2/0").unlink()
+    with pytest.raises(StageError, match="array 's' is damaged"):
+        StoredRows(tmp_path / "a.zarr", "s")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from failure_atlas.statistics.moments import ClassMoments
 from stages.compare_rankings.attfind import Effects
 from stages.compare_rankings.methods import (
     Method,
@@ -17,7 +18,6 @@ from stages.compare_rankings.methods import (
 from stages.compare_rankings.principal import find_principal, map_directions
 from stages.compare_rankings.rankers import build_methods
 from stages.compare_rankings.ranking_pass import RankingPass
-from stages.rank_dimensions.moments import ClassMoments
 from stages.train_stylegan2.checkpoint import load_generator
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from failure_atlas.statistics.moments import ClassMoments
 from stages.common.class_means import subtract_class_means
 from stages.rank_dimensions.agreement import (
     correlate_ranks,
@@ -16,7 +17,6 @@ from stages.rank_dimensions.agreement import (
 )
 from stages.rank_dimensions.concentration import bootstrap_share, share_top_tenth
 from stages.rank_dimensions.histograms import choose_dimensions, tabulate_histograms
-from stages.rank_dimensions.moments import ClassMoments
 from stages.rank_dimensions.ranking import tabulate_ranking
 from stages.rank_dimensions.separation import bound_null_ks, measure_ks
 from stages.train_stylegan2.generator import StyleLayer
@@ -142,7 +142,7 @@ def test_figure_4_shows_top_and_other_dimensions_and_counts_all_samples():
     assert [dimension.group for dimension in shown] == ["top", "top", "random", "random"]
     assert len({dimension.dimension for dimension in shown}) == 4
     assert 2 not in {dimension.dimension for dimension in shown}  # it does not vary
-    histograms = tabulate_histograms({"raw": styles}, well, shown, bins=8)
+    histograms = tabulate_histograms({"raw": lambda chosen: styles[:, chosen]}, well, shown, bins=8)
     sums = histograms.groupby("dimension")[["well_share", "mis_share"]].sum()
     np.testing.assert_allclose(sums, 1)
     assert set(histograms["n_well"]) == {int(well.sum())}

@@ -8,7 +8,14 @@ from stages.common.errors import StageError
 from stages.prepare_images.store import read_class_names
 from stages.sample_populations.latents import SHARD_SAMPLES, balance_labels, draw_latents
 from stages.sample_populations.outcomes import classify_styles
-from stages.sample_populations.population import read_population, sample_population, write_population
+from stages.sample_populations.population import (
+    DIMENSIONS,
+    Population,
+    read_population,
+    sample_in_parts,
+    sample_population,
+    store_population,
+)
 from stages.sample_populations.style_table import tabulate_styles
 from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_stylegan2.checkpoint import load_generator
@@ -72,7 +79,11 @@ def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch
 
 
 def test_written_and_read_back(population, tmp_path):
-    write_population(tmp_path / "population.zarr", population, list("0123456789"))
+    halves = [
+        Population(*(getattr(population, name)[rows] for name in DIMENSIONS)) for rows in (slice(0, 15), slice(15, 30))
+    ]
+    passed = list(store_population(tmp_path / "population.zarr", halves, 30, list("0123456789")))
+    assert [len(part.labels) for part in passed] == [15, 15]
     back = read_population(tmp_path / "population.zarr")
     assert read_class_names(tmp_path / "population.zarr") == list("0123456789")
     for name in ("z", "w", "s", "images", "labels"):
@@ -81,6 +92,15 @@ def test_written_and_read_back(population, tmp_path):
         assert np.array_equal(one, two), name
     with pytest.raises(StageError, match="missing"):
         read_population(tmp_path / "absent.zarr")
+
+
+def test_parts_are_the_population(generator, monkeypatch):
+    monkeypatch.setattr("stages.sample_populations.population.SHARD_ROWS", SHARD_SAMPLES)
+    parts = list(sample_in_parts(generator, 1, 2 * SHARD_SAMPLES + 7, batch_size=500))
+    assert [len(part.labels) for part in parts] == [SHARD_SAMPLES, SHARD_SAMPLES, 7]
+    z, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "labels"))
+    assert np.array_equal(z, draw_latents(1, len(z), generator.z_dim))
+    assert np.array_equal(labels, balance_labels(len(z), 10))
 
 
 def test_lengths_must_agree(generator):

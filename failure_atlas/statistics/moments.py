@@ -1,6 +1,18 @@
 """Mean and spread of vectors per class, in one pass over batches: memory does not grow with the samples."""
 
+from typing import Protocol
+
 import numpy as np
+
+
+class Rows(Protocol):
+    """Vectors [N, D] that are read by rows, as an array's are."""
+
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | np.ndarray, /) -> np.ndarray: ...
 
 
 class ClassMoments:
@@ -24,6 +36,14 @@ class ClassMoments:
             self.squares[index] += np.square(members - mean).sum(axis=0) + step**2 * (self.count[index] * n / total)
             self.mean[index] += step * (n / total)
             self.count[index] = total
+
+    def std(self) -> np.ndarray:
+        """Standard deviation of all vectors together, [D], with n - 1; NaN below two vectors."""
+        count = self.count[:, None]
+        mean = (self.mean * count).sum(axis=0) / count.sum()
+        squares = self.squares.sum(axis=0) + (np.square(self.mean - mean) * count).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.sqrt(squares / (count.sum() - 1.0)))
 
     def class_standard_error(self) -> np.ndarray:
         """Standard error of each class's mean, [C, D]; NaN where a class has fewer than two samples."""
@@ -65,3 +85,12 @@ class HalfMeans:
         """Class means of the first and of the second halves, [R, C, D] each."""
         first, second = self._sums / self._count[..., None]
         return first, second
+
+
+def measure_std(vectors: "np.ndarray | Rows", rows: int = 10_000) -> np.ndarray:
+    """Standard deviation of each column, with n - 1: [N, D] to [D] float64, in parts of some rows."""
+    moments = ClassMoments(1, vectors.shape[1])
+    for first in range(0, len(vectors), rows):
+        part = vectors[first : first + rows]
+        moments.add(part, np.zeros(len(part), np.int64))
+    return moments.std()
