@@ -30,6 +30,7 @@ from stages.bring_classifiers.mistakes import (
     tabulate,
     try_changes,
 )
+from stages.bring_classifiers.mnist_test import measure_on_mnist_test, tell_seen
 from stages.bring_classifiers.onnx_form import check_conversion
 from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.command import OutOption, ParamsOption, run_stage
@@ -90,6 +91,9 @@ def main(
         probabilities = {name: answer(classifier, test.images, name) for name, test in tests.items()}
     trials = _try(rebuild, tests["clean"], section, entry)
     warnings += _judge(trials, mark(probabilities["clean"], tests["clean"]), tests["clean"].labels, key)
+    answer = partial(_answer, classifier, batch_size=section.batch_size)
+    unseen = measure_on_mnist_test(images, params, answer, class_names, section.seed)
+    warnings += tell_seen(unseen, key)
     for warning in warnings:
         logging.warning("warning: %s", warning)
 
@@ -101,7 +105,7 @@ def main(
         "files": hashes,
         "warnings": warnings,
     }
-    metrics |= examine(probabilities, tests, severities, class_names, section.seed)
+    metrics |= examine(probabilities, tests, severities, class_names, section.seed) | unseen
     for name in tests:
         logging.info("%s: accuracy on the %s test set %.4f", entry, name, metrics[f"{name}_test_accuracy"]["value"])
 

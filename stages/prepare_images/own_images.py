@@ -108,11 +108,12 @@ def check_range(ends: np.ndarray) -> list[str]:
     low, high = int(np.quantile(ends[:, 0], 0.1)), int(np.quantile(ends[:, 1], 0.9))
     if high - low >= LEAST_LEVELS:
         return []
-    return [
+    warning = (
         f"the images use the grey levels {low} to {high} of 0 to 255, so that they are nearly one grey to every "
         "network; write them with values over the whole range (12-bit values in a 16-bit file: times 16; numbers from "
         "0 to 1: times 255 before they become bytes)"
-    ]
+    )
+    return [warning]
 
 
 def tell_changes(shape: tuple[int, ...], frame: Frame) -> list[str]:

@@ -34,6 +34,7 @@ from stages.prepare_images.problems import (
 )
 from stages.prepare_images.sources import (
     DIGITS,
+    FOLDER_VARIABLE,
     IDX_SOURCES,
     drop_mnist_5k,
     fetch_idx,
@@ -44,7 +45,6 @@ from stages.prepare_images.sources import (
 )
 from stages.prepare_images.store import ImageSet
 
-FOLDER_VARIABLE = "MNIST_DIR"
 FEWEST_TRAIN, FEWEST_TEST = 10, 2  # images of a class: below, nothing can be learnt, or not even halved for a check
 
 

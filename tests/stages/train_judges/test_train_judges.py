@@ -96,8 +96,8 @@ def test_judges_that_know_other_images_of_the_same_names_stop_the_run(run, tmp_p
     for name in pins:
         with pytest.raises(
             StageError,
-            match=rf"accuracy_floor: got 0\.4, of 10 classes an accuracy of 0\.460 \(.*: 0\.100\), but the {name} is right "
-            r"on 0\.0.* of 50 real test images; .*released: null.*train_stylegan2\.resume: null .*total_kimg",
+            match=rf"accuracy_floor: got 0\.4, of 10 classes an accuracy of 0\.460 \(.*: 0\.100\), but the {name} is "
+            r"right on 0\.0.* of 50 real test images; .*released: null.*train_stylegan2\.resume: null .*total_kimg",
         ):
             run(released=[pins | {name: pin(tmp_path / "strange.safetensors")}])
         assert not (tmp_path / "out").exists()
