@@ -15,6 +15,7 @@ from stages.report.results import MADE, Results
 from stages.report.wording import compare, tell_estimate, tell_metric, tell_number
 
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
+SEEN = "mnist_test"  # metric of a brought classifier: null where MNIST's own test images were not at hand
 NORMAL_95 = 1.96  # standard errors in half a 95 % interval
 VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
 SOURCES = {
@@ -49,9 +50,30 @@ def show_failures(results: Results, classifiers: Mapping[str, str]) -> PageSecti
     return PageSection(
         "failures",
         "What each classifier fails on",
-        [lead, overview],
+        [lead, overview, *_tell_seen(results, classifiers)],
         [_show_one(results, name) for name in classifiers],
     )
+
+
+def _tell_seen(results: Results, classifiers: Mapping[str, str]) -> list[Block]:
+    """On mnist-5k, of classifiers made elsewhere: that they may know its test images, and what MNIST's own say."""
+    find = partial(results.read_metrics_of, classifiers)
+    brought = [name for name in classifiers if SEEN in find(MADE, name).content]
+    measured = [name for name in brought if find(MADE, name).content[SEEN]]
+    rows = [
+        (f"accuracy on MNIST's own {kind} test images", MADE, f"{SEEN}.{kind}_test_accuracy")
+        for kind in ("clean", "corrupted")
+    ]
+    if not brought:
+        return []
+    text = (
+        "The images of this run, mnist-5k, are part of MNIST's training set. A classifier that learned from MNIST "
+        f"({', '.join(brought)}, unless made from other data) has seen the real test images above: its accuracy on "
+        "them says little. "
+    )
+    if not measured:
+        return [Text(f"{text}It was not measured on MNIST's own test images.")]
+    return [Text(f"{text}MNIST's own test images say more."), compare("On images none has seen", rows, measured, find)]
 
 
 def _show_one(results: Results, name: str) -> Group:
