@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from stages.name_directions.calibration import corrupt_known, to_bytes
+from stages.name_directions.measurements import to_grey
 from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
 
 FINE = 4  # steps per pixel in which strokes are thickened and thinned
@@ -117,6 +118,17 @@ def _redraw(images: np.ndarray, operation: Callable[[np.ndarray], np.ndarray]) -
     return to_bytes(drawn.reshape(n, channels, height, FINE, width, FINE).mean(axis=(3, 5)))
 
 
+def tint(red: float, green: float, blue: float) -> Change:
+    """Each channel of coloured images times its factor."""
+    return lambda images, _: to_bytes(images / 255 * np.array([red, green, blue])[:, None, None])
+
+
+def saturate(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """Coloured images, each pixel half as far again from its grey."""
+    grey = to_grey(images)[:, None]
+    return to_bytes(grey + 1.5 * (images / 255 - grey))
+
+
 def warp(matrix: tuple[tuple[float, float], tuple[float, float]], shift: tuple[float, float] = (0, 0)) -> Change:
     """A linear map about each image's centre of grey, then a shift in pixels.
 
@@ -164,4 +176,10 @@ KNOWN_CHANGES = (
     KnownChange("moves left", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (0, -1.5))),
     KnownChange("moves down", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (1.5, 0))),
     KnownChange("moves up", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (-1.5, 0))),
+    KnownChange("redder", "red up by a third, green down", tint(1.33, 0.75, 1)),
+    KnownChange("greener", "the same taken away", tint(1.33, 0.75, 1), reverse=True),
+    KnownChange("bluer", "blue up by a third, the others down", tint(0.8, 0.8, 1.33)),
+    KnownChange("yellower", "the same taken away", tint(0.8, 0.8, 1.33), reverse=True),
+    KnownChange("more colourful", "half as far again from grey", saturate),
+    KnownChange("less colourful", "the same taken away", saturate, reverse=True),
 )
