@@ -119,8 +119,14 @@ def _redraw(images: np.ndarray, operation: Callable[[np.ndarray], np.ndarray]) -
 
 
 def tint(red: float, green: float, blue: float) -> Change:
-    """Each channel of coloured images times its factor."""
-    return lambda images, _: to_bytes(images / 255 * np.array([red, green, blue])[:, None, None])
+    """Each channel of coloured images times its factor, and all three by what keeps an image as bright as it was."""
+
+    def apply(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
+        tinted = images / 255 * np.array([red, green, blue])[:, None, None]
+        before, after = (to_grey(each).mean(axis=(1, 2)) for each in (images, tinted * 255))
+        return to_bytes(tinted * np.where(after > 0, before / np.maximum(after, 1e-9), 1)[:, None, None, None])
+
+    return apply
 
 
 def saturate(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
@@ -176,10 +182,10 @@ KNOWN_CHANGES = (
     KnownChange("moves left", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (0, -1.5))),
     KnownChange("moves down", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (1.5, 0))),
     KnownChange("moves up", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (-1.5, 0))),
-    KnownChange("redder", "red up by a third, green down", tint(1.33, 0.75, 1)),
-    KnownChange("greener", "the same taken away", tint(1.33, 0.75, 1), reverse=True),
-    KnownChange("bluer", "blue up by a third, the others down", tint(0.8, 0.8, 1.33)),
-    KnownChange("yellower", "the same taken away", tint(0.8, 0.8, 1.33), reverse=True),
+    KnownChange("redder", "red times 1.3, as bright as before", tint(1.3, 1, 1)),
+    KnownChange("greener", "the same taken away", tint(1.3, 1, 1), reverse=True),
+    KnownChange("bluer", "blue times 1.3, as bright as before", tint(1, 1, 1.3)),
+    KnownChange("yellower", "the same taken away", tint(1, 1, 1.3), reverse=True),
     KnownChange("more colourful", "half as far again from grey", saturate),
     KnownChange("less colourful", "the same taken away", saturate, reverse=True),
 )

@@ -37,7 +37,7 @@ MEASUREMENTS = (
     Measurement("edge", "px, width of a stroke's flank", "blurrier", "sharper", 0.2),
     Measurement("intensity", "grey on the centreline", "brighter", "fainter", 0.02),
     Measurement("thickness", "px", "thicker stroke", "thinner stroke", 0.25, "stroke"),
-    Measurement("slant", "degrees, top to the right", "slant right", "slant left", 3.0, "figure"),
+    Measurement("slant", "degrees, top to the right", "slant right", "slant left", 1.5, "figure"),
     Measurement("size", "px, geometric mean of height and width", "larger", "smaller", 0.5, "figure"),
     Measurement("aspect", "log of height over width", "taller", "wider", 0.05, "figure"),
     # MNIST is centred to a third of a pixel: in that unit a shift that nobody sees would beat a blur that all see.

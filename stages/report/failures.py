@@ -15,6 +15,11 @@ from stages.report.results import MADE, Results
 from stages.report.wording import compare, tell_estimate, tell_metric, tell_number
 
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
+SHAPELESS = {  # where not all words of shape are used
+    "figures": "The real images show no strokes: names speak of the shape of whole things, and of no strokes.",
+    "none": "The real images show no light things on an even, darker ground: names speak of no shape; a change that they "
+    "do not tell is called other change.",
+}
 SEEN = "mnist_test"  # metric of a brought classifier: null where MNIST's own test images were not at hand
 NORMAL_95 = 1.96  # standard errors in half a 95 % interval
 VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
@@ -81,11 +86,12 @@ def _show_one(results: Results, name: str) -> Group:
     named = f"name_directions/{name}"
     results.locate(f"{ranked}/ranking.csv")
     ranking = read_ranking(results.folder / ranked)
-    results.read_metrics(named)
+    shape_words = results.read_metrics(named).content.get("shape_words")
     results.locate(f"{named}/directions.csv")
     words = read_names(results.folder / named)
     blocks: list[Block] = [
         *tell_ranking(results, name),
+        *([Text(SHAPELESS[shape_words])] if shape_words in SHAPELESS else []),
         _list_directions(results, name, ranking, words),
         show_figure(results, named, "directions", name),
         _list_classes(results, ranked, ranking, words),

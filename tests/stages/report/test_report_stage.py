@@ -339,6 +339,12 @@ def test_what_is_odd_about_the_images_stands_at_the_top(run, changed):
     assert text.index("Noticed in the images") < text.index("A claimed failure is")
 
 
+@pytest.mark.parametrize(("shape_words", "told"), [("none", True), ("figures", True), ("strokes", False)])
+def test_it_is_said_where_words_of_shape_are_not_used(run, changed, shape_words, told):
+    add_metrics(changed, "name_directions/first", shape_words=shape_words)
+    assert ("The real images show no" in Outline(run(changed).read_text()).text) == told
+
+
 def test_classifiers_that_may_know_the_test_images_are_told(run, changed, outline):
     assert "MNIST" not in outline.text
     add_metrics(changed, "train_classifiers/first", mnist_test=None, mnist_test_reason="not set")
