@@ -17,8 +17,8 @@ from stages.report.wording import compare, tell_estimate, tell_metric, tell_numb
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
 SHAPELESS = {  # where not all words of shape are used
     "figures": "The real images show no strokes: names speak of the shape of whole things, and of no strokes.",
-    "none": "The real images show no light things on an even, darker ground: names speak of no shape; a change that they "
-    "do not tell is called other change.",
+    "none": "The real images show no light things on an even, darker ground: names speak of no shape, and what they do "
+    "not tell is called other change.",
 }
 SEEN = "mnist_test"  # metric of a brought classifier: null where MNIST's own test images were not at hand
 NORMAL_95 = 1.96  # standard errors in half a 95 % interval
