@@ -24,11 +24,12 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "train_judges": {
         "released": None,
+        "accuracy_floor": 0.0,  # so short a training knows little
         "judge": [{"network": "residual", "width": 8, "seed": 2}, {"network": "plain", "width": 8, "seed": 3}],
         "auditor": [{"network": "plain", "width": 8, "seed": 4}],
         "training_images": 1500,
     },
-    "qualify_generator": {"samples": 100, "repeats": 2},
+    "qualify_generator": {"samples": 100, "repeats": 2, "frechet_ratio_ceiling": None},
     "sample_populations": {"samples": 300, "tsne_samples": 150, "perplexity": 10.0, "probe_folds": 2},
     "rank_dimensions": {"split_halves": 2},
     "compare_rankings": {

@@ -40,6 +40,7 @@ from stages.bring_classifiers.mistakes import (
     tabulate,
     try_changes,
 )
+from stages.bring_classifiers.mnist_test import measure_on_mnist_test, tell_seen
 from stages.bring_classifiers.onnx_form import check_conversion
 from stages.bring_classifiers.params import BringClassifierParams
 from stages.bring_classifiers.sizes import measure_content
@@ -78,7 +79,7 @@ def main(
     """
     section = load_section(params, BringClassifierParams, "bring_classifiers", entry)
     try:
-        _bring(entry, section, folder, images, corrupted, out)
+        _bring(entry, section, folder, images, corrupted, out, params)
     except Exception as error:
         if entry in read_params(params).get("classifiers", {entry: ""}):
             raise
@@ -89,7 +90,9 @@ def main(
         write_json(out / "metrics.json", {"form": section.form, "refused": refused})
 
 
-def _bring(entry: str, section: BringClassifierParams, folder: Path, images: Path, corrupted: Path, out: Path) -> None:
+def _bring(
+    entry: str, section: BringClassifierParams, folder: Path, images: Path, corrupted: Path, out: Path, params: Path
+) -> None:
     key = f"bring_classifiers.{entry}"
     stores = {"clean": require(images, "prepare_images"), "corrupted": require(corrupted, "corrupt_images")}
     tests = {name: read_images(store, "test") for name, store in stores.items()}
@@ -118,6 +121,10 @@ def _bring(entry: str, section: BringClassifierParams, folder: Path, images: Pat
     right = mark(probabilities["clean"], tests["clean"])
     judge = partial(_judge, trials, right, tests["clean"].labels, usual, key)
     warnings += settle(judge, section.on_doubt, key)
+    unseen = measure_on_mnist_test(
+        images, params, partial(_answer, classifier, batch_size=section.batch_size), class_names, section.seed
+    )
+    warnings += tell_seen(unseen, key)
     for warning in warnings:
         logging.warning("warning: %s", warning)
 
@@ -129,7 +136,7 @@ def _bring(entry: str, section: BringClassifierParams, folder: Path, images: Pat
         "files": hashes,
         "warnings": warnings,
     }
-    metrics |= examine(probabilities, tests, severities, class_names, section.seed)
+    metrics |= examine(probabilities, tests, severities, class_names, section.seed) | unseen
     for name in tests:
         logging.info("%s: accuracy on the %s test set %.4f", entry, name, metrics[f"{name}_test_accuracy"]["value"])
 

@@ -11,11 +11,9 @@ from stages.common.intervals import percentile
 from stages.compare_generators.chance import bound, describe_chance, draw_permutations, draw_with_replacement
 from stages.compare_generators.inputs import View
 from stages.compare_generators.shares import compare_directions, compare_sets, overlap_shares, share_influence
-from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
+from stages.name_directions.naming import NAMELESS
 
 Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-UNNAMED = (NO_CHANGE, SHAPE_CHANGE)  # no measurement explains what is seen: having these in common is no agreement
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ def compare_names(first: View, second: View, top: int, replicates: int, random: 
     names = [view.names[:top] for view in views]
     known = [np.concatenate([view.names, view.others]) for view in views]
     groups = sorted(set(np.concatenate(known).tolist()))
-    meaningful = np.array([name not in UNNAMED for name in groups])
+    # Having in common that nothing explains what is seen is no agreement.
+    meaningful = np.array([name not in NAMELESS for name in groups])
     shares = [share_influence(influence, name, groups) for influence, name in zip(influences, names, strict=True)]
     drawn, dealt = [], []
     for influence, name, pool in zip(influences, names, known, strict=True):
@@ -57,7 +56,7 @@ def compare_names(first: View, second: View, top: int, replicates: int, random: 
         value = float(compare(*shares))
         metrics[measure] = bound(value, compare(*drawn), top)
         metrics[f"{measure}_by_chance"] = describe_chance(value, compare(*dealt))
-    own = [set(part.tolist()) - set(UNNAMED) for part in names]
+    own = [set(part.tolist()) - set(NAMELESS) for part in names]
     metrics["names_in_both"] = sorted(own[0] & own[1])
     metrics["names_in_first_only"] = sorted(own[0] - own[1])
     metrics["names_in_second_only"] = sorted(own[1] - own[0])

@@ -1,13 +1,12 @@
 """Corrupt the images: read, draw severities, apply the recipe, write."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-import torch
 import typer
 from matplotlib.figure import Figure
 
@@ -17,12 +16,10 @@ from stages.common.errors import StageError
 from stages.common.figures import save_figure
 from stages.common.files import require, write_json
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream, torch_stream
-from stages.corrupt_images.corruptions import corrupt, draw_severities
 from stages.corrupt_images.figures import draw_severities_grid
 from stages.corrupt_images.params import CorruptImagesParams
 from stages.corrupt_images.registry import Step, choose_steps, refuse_channels
+from stages.corrupt_images.split import corrupt_split, open_streams
 from stages.corrupt_images.store import Severities, named_severities, named_steps
 from stages.prepare_images.figures import draw_samples
 from stages.prepare_images.store import ImageSet, Split, named_arrays, read_class_names, read_images
@@ -53,7 +50,7 @@ def main(
             refuse_channels(steps, clean.images.shape[1])
         except ValueError as error:
             raise StageError(f"{images}: corrupt_images.recipe: {error}") from error
-        corrupted, severities = _corrupt_split(clean, split, section, steps)
+        corrupted, severities = corrupt_split(clean, split, section, steps)
         arrays |= named_arrays(split, corrupted) | named_severities(split, severities)
         metrics |= _measure(split, clean, corrupted, severities)
         logging.info("%s: %s of %s images left clean", split, f"{severities.clean.sum():,}", f"{len(clean.labels):,}")
@@ -65,23 +62,6 @@ def main(
     for name, (figure, table) in {"samples": samples, "severities": grid}.items():
         save_figure(figure, out / "figures" / f"{name}.png", table)
     write_json(out / "metrics.json", metrics)
-
-
-def _corrupt_split(
-    clean: ImageSet, split: Split, section: CorruptImagesParams, steps: list[Step]
-) -> tuple[ImageSet, Severities]:
-    stream = numpy_stream(section.seed, "corrupt_images", split, "severities")
-    drawn = draw_severities(len(clean.labels), section.clean_fraction, section.severities, stream, steps=len(steps))
-    severities = Severities({step.key: severity for step, severity in zip(steps, drawn, strict=True)})
-    streams = _streams(section.seed, split)
-    with Progress(f"corrupting {split}", int((~severities.clean).sum()), "img") as progress:
-        images = corrupt(clean.images, drawn, steps, streams, advance=progress.advance)
-    return ImageSet(images, clean.labels), severities
-
-
-def _streams(seed: int, purpose: str) -> Callable[[str, int], torch.Generator]:
-    """One stream per step and image: what a step draws depends on no other step and no other image."""
-    return lambda key, index: torch_stream(seed, "corrupt_images", purpose, key, index)
 
 
 def _measure(split: Split, clean: ImageSet, corrupted: ImageSet, severities: Severities) -> dict[str, Any]:
@@ -109,7 +89,7 @@ def _draw_samples(corrupted: ImageSet, severities: Severities, class_names: Sequ
 
 def _draw_severities(clean: ImageSet, section: CorruptImagesParams, steps: list[Step]) -> Drawing:
     firsts = np.unique(clean.labels, return_index=True)[1][:PANELS]
-    return draw_severities_grid(clean.images[firsts], section.severities, steps, _streams(section.seed, "figure"))
+    return draw_severities_grid(clean.images[firsts], section.severities, steps, open_streams(section.seed, "figure"))
 
 
 if __name__ == "__main__":

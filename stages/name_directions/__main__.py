@@ -32,7 +32,7 @@ from stages.name_directions.figures import (
 )
 from stages.name_directions.inputs import load_painter, read_clean, read_corrupted
 from stages.name_directions.known_changes import KNOWN_CHANGES
-from stages.name_directions.measurements import NOISE, measure_images
+from stages.name_directions.measurements import NOISE
 from stages.name_directions.moves import Renderer
 from stages.name_directions.names import collect_names
 from stages.name_directions.naming_check import GROUP_IMAGES, check_naming
@@ -48,6 +48,7 @@ from stages.name_directions.ranking_figures import (
 from stages.name_directions.study import Study, measure_spread
 from stages.name_directions.summary import summarize_names, tell_names
 from stages.name_directions.table import tabulate_spread
+from stages.name_directions.world import find_world
 from stages.rank_dimensions.ranking import GLOBAL, read_ranking
 from stages.rank_dimensions.samples import Samples, read_samples
 
@@ -82,22 +83,23 @@ def main(
     learned, examined = read_clean(clean_images, section.check_images, stream("clean images"))
     corrupted, severities = read_corrupted(images, CORRUPTED_IMAGES, stream("corrupted images"))
 
+    world = find_world(learned)
     with Progress("calibrating", len(learned) * len(NOISE_STD) * len(BLUR_STD_PX), "img") as progress:
         try:
-            calibration = calibrate(learned, partial(stream, "calibration"), progress.advance)
+            calibration = calibrate(learned, partial(stream, "calibration"), progress.advance, world)
         except ValueError as error:
             raise StageError(f"{clean_images}: cannot be calibrated on: {error}; raise check_images") from error
     renderer = Renderer(network.synthesize, section.batch_size, device)
     typical = choose_balanced(samples.true_class, SPREAD_SAMPLES, len(samples.class_names), stream("spread"))
-    values = calibration.mend(measure_images(renderer.draw(samples.styles[typical])))
-    spread = measure_spread(values, samples.true_class[typical])
+    values = calibration.mend(calibration.measure(renderer.draw(samples.styles[typical])))
+    spread = world.keep(measure_spread(values, samples.true_class[typical]))
     examined_count = len(examined) // GROUP_IMAGES * GROUP_IMAGES * len(KNOWN_CHANGES)
     with Progress("examining the rule", examined_count, "img") as progress:
         check = check_naming(examined, calibration, spread, section.fdr, partial(stream, "check"), progress.advance)
     study = Study(renderer, calibration, spread, samples, section.samples, section.step_std, section.fdr, section.seed)
     with Progress("moving", len(directions), "directions") as progress:
         table = study.name_all(directions, progress.advance)
-    metrics = summarize_names(table, check)
+    metrics = summarize_names(table, check) | {"shape_words": world.shape_words}
     logging.info(tell_names(metrics))
 
     write_csv(out / "directions.csv", table)
@@ -106,7 +108,7 @@ def main(
     write_csv(out / "ranking.csv", named)
     write_csv(out / "spreads.csv", tabulate_spread(spread, values))
     curves = tabulate_calibration(calibration)
-    levels = read_severity_levels(calibration, measure_images(corrupted), severities)
+    levels = read_severity_levels(calibration, calibration.measure(corrupted), severities)
     figure = draw_calibration(curves, levels)
     save_figure(figure, out / "figures" / "calibration.png", pd.concat([curves, levels], ignore_index=True))
     confusion = tabulate_confusion(check)

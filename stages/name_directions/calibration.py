@@ -4,7 +4,7 @@ Blur widens strokes and dims them, noise hides flanks: without this, a direction
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from stages.corrupt_images.blurs import blur
 from stages.name_directions.measurements import EDGE, NOISE, measure_images
+from stages.name_directions.world import World
 
 NOISE_STD = (0.0, 0.05, 0.1, 0.18, 0.26)
 BLUR_STD_PX = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -22,7 +23,7 @@ BLUR_STD_PX = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 class Calibration:
     """Mean measurements of the same images under each known noise and blur.
 
-    noise_std: [A], blur_std_px: [B], rising from 0.  mean, standard_error: [A, B, M].  n: images.
+    noise_std: [A], blur_std_px: [B], rising from 0.  mean, standard_error: [A, B, M].  n: images, of `world`.
     """
 
     noise_std: np.ndarray
@@ -30,6 +31,11 @@ class Calibration:
     mean: np.ndarray
     standard_error: np.ndarray
     n: int
+    world: World = field(default_factory=World)
+
+    def measure(self, images: np.ndarray) -> np.ndarray:
+        """Measurements [N, M] of images of this world, before they are mended."""
+        return measure_images(images, figures=self.world.figures)
 
     def read_levels(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The noise and the blur that real images would need to measure the same; values: [N, M].
@@ -65,17 +71,21 @@ class Calibration:
 
 
 def calibrate(
-    images: np.ndarray, stream: Callable[[str], np.random.Generator], advance: Callable[[int], object] = lambda _: None
+    images: np.ndarray,
+    stream: Callable[[str], np.random.Generator],
+    advance: Callable[[int], object] = lambda _: None,
+    world: World | None = None,
 ) -> Calibration:
     """Measure real clean images under each pair of a known blur and, after it, a known noise.
 
-    images: uint8 [N, C, H, W], at least two.  stream: the generator of the named pair's noise.
+    images: uint8 [N, C, H, W], at least two, of `world`.  stream: the generator of the named pair's noise.
     Raises ValueError if a pair leaves fewer than two images with a stroke.
     """
-    shape = (len(NOISE_STD), len(BLUR_STD_PX))
+    shape, world = (len(NOISE_STD), len(BLUR_STD_PX)), world or World()
     mean, error = [], []
     for noise_std, blur_std_px in product(NOISE_STD, BLUR_STD_PX):
-        values = measure_images(corrupt_known(images, noise_std, blur_std_px, stream(f"{noise_std} {blur_std_px}")))
+        changed = corrupt_known(images, noise_std, blur_std_px, stream(f"{noise_std} {blur_std_px}"))
+        values = measure_images(changed, figures=world.figures)
         values = values[np.isfinite(values).all(axis=1)]
         if len(values) < 2:
             raise ValueError(f"{len(values)} images show a stroke at noise {noise_std} and blur {blur_std_px} px")
@@ -83,7 +93,7 @@ def calibrate(
         error.append(values.std(axis=0, ddof=1) / np.sqrt(len(values)))
         advance(len(images))
     means, errors = (np.array(rows).reshape(*shape, -1) for rows in (mean, error))
-    return Calibration(np.array(NOISE_STD), np.array(BLUR_STD_PX), means, errors, len(images))
+    return Calibration(np.array(NOISE_STD), np.array(BLUR_STD_PX), means, errors, len(images), world)
 
 
 def corrupt_known(images: np.ndarray, noise_std: float, blur_std_px: float, random: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from stages.name_directions.calibration import corrupt_known, to_bytes
+from stages.name_directions.measurements import to_grey
 from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
 
 FINE = 4  # steps per pixel in which strokes are thickened and thinned
@@ -117,6 +118,23 @@ def _redraw(images: np.ndarray, operation: Callable[[np.ndarray], np.ndarray]) -
     return to_bytes(drawn.reshape(n, channels, height, FINE, width, FINE).mean(axis=(3, 5)))
 
 
+def tint(red: float, green: float, blue: float) -> Change:
+    """Each channel of coloured images times its factor, and all three by what keeps an image as bright as it was."""
+
+    def apply(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
+        tinted = images / 255 * np.array([red, green, blue])[:, None, None]
+        before, after = (to_grey(each).mean(axis=(1, 2)) for each in (images, tinted * 255))
+        return to_bytes(tinted * np.where(after > 0, before / np.maximum(after, 1e-9), 1)[:, None, None, None])
+
+    return apply
+
+
+def saturate(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """Coloured images, each pixel half as far again from its grey."""
+    grey = to_grey(images)[:, None]
+    return to_bytes(grey + 1.5 * (images / 255 - grey))
+
+
 def warp(matrix: tuple[tuple[float, float], tuple[float, float]], shift: tuple[float, float] = (0, 0)) -> Change:
     """A linear map about each image's centre of grey, then a shift in pixels.
 
@@ -164,4 +182,10 @@ KNOWN_CHANGES = (
     KnownChange("moves left", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (0, -1.5))),
     KnownChange("moves down", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (1.5, 0))),
     KnownChange("moves up", "shifted by 1.5 px", warp(((1, 0), (0, 1)), (-1.5, 0))),
+    KnownChange("redder", "red times 1.3, as bright as before", tint(1.3, 1, 1)),
+    KnownChange("greener", "the same taken away", tint(1.3, 1, 1), reverse=True),
+    KnownChange("bluer", "blue times 1.3, as bright as before", tint(1, 1, 1.3)),
+    KnownChange("yellower", "the same taken away", tint(1, 1, 1.3), reverse=True),
+    KnownChange("more colourful", "half as far again from grey", saturate),
+    KnownChange("less colourful", "the same taken away", saturate, reverse=True),
 )

@@ -8,7 +8,8 @@ from scipy import stats
 from stages.name_directions.effects import Effects
 from stages.name_directions.measurements import MEASUREMENTS, NAMED
 
-NO_CHANGE, SHAPE_CHANGE = "no visible change", "class-specific shape"
+NO_CHANGE, SHAPE_CHANGE, OTHER_CHANGE = "no visible change", "class-specific shape", "other change"
+NAMELESS = (NO_CHANGE, SHAPE_CHANGE, OTHER_CHANGE)  # no measurement explains what is seen
 # In spreads per std: below it ten std together move an image less than its class differs anyway, however sure the
 # effect is; what is then seen is something else.
 LEAST_EFFECT = 0.1
@@ -25,21 +26,25 @@ class Name:
     measurement: int
 
 
-def name_effects(effects: Effects, spread: np.ndarray, pixel_change: float, fdr: float) -> Name:
+def name_effects(
+    effects: Effects, spread: np.ndarray, pixel_change: float, fdr: float, rest: str = SHAPE_CHANGE
+) -> Name:
     """Name a move by its largest significant effect in units of the population's spread.
 
-    spread: [M], standard deviation of each measurement within the classes.  pixel_change: mean absolute change of a
-    pixel, in grey.  fdr: false discovery rate over the measurements (Benjamini and Hochberg 1995).
+    spread: [M], standard deviation of each measurement within the classes; one that is NaN gives no name.
+    pixel_change: mean absolute change of a pixel, in grey.  fdr: false discovery rate over the measurements (Benjamini
+    and Hochberg 1995).  rest: the name of what is seen and no measurement tells.
     """
     if not pixel_change >= LEAST_PIXEL_CHANGE:
         return Name(NO_CHANGE, "", -1)
     standardised = standardise(effects.mean, spread)
     sure = np.zeros(len(spread), bool)
-    sure[NAMED] = stats.false_discovery_control(effects.p[NAMED]) < fdr
+    named = NAMED[: len(spread)]
+    sure[named] = stats.false_discovery_control(effects.p[named]) < fdr
     strength = np.where(sure & np.isfinite(standardised), np.abs(np.nan_to_num(standardised)), 0)
     first, second = np.argsort(-strength, kind="stable")[:2]
     if strength[first] < LEAST_EFFECT:
-        return Name(SHAPE_CHANGE, "", -1)
+        return Name(rest, "", -1)
     close = strength[second] >= max(NEARLY * strength[first], LEAST_EFFECT)
     return Name(
         _say(int(first), standardised[first]), _say(int(second), standardised[second]) if close else "", int(first)

@@ -51,6 +51,19 @@ def outline_strokes(images: np.ndarray) -> Outlines:
     return Outlines(mask, smooth, raw, background, pieces)
 
 
+def measure_ground(images: np.ndarray) -> np.ndarray:
+    """How uneven the ground is, [N]: its median absolute deviation over the contrast of the strokes; NaN without any.
+
+    images: as `outline_strokes` takes them.
+    """
+    outlines, spread = outline_strokes(images), np.full(len(images), np.nan)
+    for row in np.flatnonzero(outlines.mask.any(axis=(1, 2))):
+        mask, background = outlines.mask[row], outlines.background[row]
+        contrast = outlines.smooth[row][mask].mean() - background
+        spread[row] = np.median(np.abs(outlines.raw[row][~mask] - background)) / contrast
+    return spread
+
+
 def enlarge_matrix(size: int) -> np.ndarray:
     """Linear interpolation along one axis as a matrix [2 * size, size]; the edge pixel is continued outside."""
     places = np.clip((np.arange(ENLARGE * size) + 0.5) / ENLARGE - 0.5, 0, size - 1)

@@ -11,14 +11,14 @@ from stages.common.seeds import numpy_stream
 from stages.name_directions.calibration import Calibration
 from stages.name_directions.choice import choose_balanced
 from stages.name_directions.effects import CLASS_REACH, Effects, estimate_effects, find_reach
-from stages.name_directions.measurements import LEAST_SPREAD, NAMES, measure_images
+from stages.name_directions.measurements import LEAST_SPREAD
 from stages.name_directions.moves import MoveEffects, Renderer, measure_move
 from stages.name_directions.naming import name_effects
 from stages.name_directions.table import describe_direction
 from stages.rank_dimensions.ranking import GLOBAL
 from stages.rank_dimensions.samples import Samples
 
-MEASURED = len(NAMES)
+LEVELS = 2  # columns that stand behind the measurements: noise and blur as real images would need them
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,10 @@ class Study:
             if ranked.scope != GLOBAL:
                 own = self._choose_own(str(ranked.scope))
                 moved = self._move(own, dimension, std)
-            effects = estimate_effects(moved.differences[:, :MEASURED])
-            levels: Effects = estimate_effects(moved.differences[:, MEASURED:])
-            name = name_effects(effects, self.spread, float(moved.pixel_change.mean()), self.fdr)
+            effects = estimate_effects(moved.differences[:, :-LEVELS])
+            levels: Effects = estimate_effects(moved.differences[:, -LEVELS:])
+            change = float(moved.pixel_change.mean())
+            name = name_effects(effects, self.spread, change, self.fdr, self.calibration.world.rest)
             reach = CLASS_REACH
             if name.measurement >= 0:
                 reach = find_reach(
@@ -80,7 +81,7 @@ class Study:
 
     def _measure(self, images: np.ndarray) -> np.ndarray:
         """Mended measurements, then the levels of noise and blur: [N, M + 2]."""
-        values = measure_images(images)
+        values = self.calibration.measure(images)
         return np.column_stack([self.calibration.mend(values), *self.calibration.read_levels(values)])
 
 
@@ -93,4 +94,4 @@ def measure_spread(values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
     if known.sum() < 2:
         return np.full(values.shape[1], np.nan)
     spread = subtract_class_means(values[known], true_class[known]).std(axis=0, ddof=1)
-    return np.asarray(np.maximum(spread, LEAST_SPREAD))
+    return np.asarray(np.maximum(spread, LEAST_SPREAD[: len(spread)]))

@@ -6,7 +6,7 @@ import pandas as pd
 
 from stages.common.intervals import flatten, proportion
 from stages.name_directions.effects import GLOBAL_REACH
-from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
+from stages.name_directions.naming import NAMELESS
 from stages.rank_dimensions.ranking import GLOBAL
 
 
@@ -28,7 +28,7 @@ def summarize_names(table: pd.DataFrame, check: pd.DataFrame) -> dict[str, Any]:
 
 
 def _summarize(rows: pd.DataFrame) -> dict[str, Any]:
-    named = ~rows["name"].isin([NO_CHANGE, SHAPE_CHANGE])
+    named = ~rows["name"].isin(NAMELESS)
     reach = rows.loc[named, "reach"] == GLOBAL_REACH
     return {
         "named": int(named.sum()),

@@ -42,20 +42,20 @@ def describe_direction(
         "pixel_change_per_std_high": pixels["high"],
     }
     parts = [standardise(values, spread) for values in (effects.mean, effects.low, effects.high)]
-    for column, value, low, high in zip(NAMES, *parts, strict=True):
+    for column, value, low, high in zip(NAMES[: len(spread)], *parts, strict=True):
         row |= {column: value, f"{column}_low": low, f"{column}_high": high}
     return row | {"n": effects.n}
 
 
 def tabulate_spread(spread: np.ndarray, values: np.ndarray) -> pd.DataFrame:
     """The units of the table: per measurement its unit, its mean and its spread within the classes; values: [N, M]."""
-    known = np.isfinite(values).all(axis=1)
+    known, measured = np.isfinite(values).all(axis=1), MEASUREMENTS[: len(spread)]
     return pd.DataFrame(
         {
-            "measurement": NAMES,
-            "unit": [measurement.unit for measurement in MEASUREMENTS],
-            "more": [measurement.more for measurement in MEASUREMENTS],
-            "less": [measurement.less for measurement in MEASUREMENTS],
+            "measurement": [measurement.name for measurement in measured],
+            "unit": [measurement.unit for measurement in measured],
+            "more": [measurement.more for measurement in measured],
+            "less": [measurement.less for measurement in measured],
             "mean": values[known].mean(axis=0) if known.any() else np.nan,
             "spread": spread,
             "n": int(known.sum()),

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from stages.name_directions.outline import ENLARGE, Outlines
+from stages.name_directions.outline import DENOISE_STD_PX, ENLARGE, Outlines
 
 HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64)  # of norm 6, blind to planes and straight edges
 MARGIN_PX = 2  # background pixels this near to a stroke feel its flanks
@@ -28,6 +28,20 @@ def measure_texture(images: np.ndarray, outlines: Outlines, centreline: np.ndarr
     empty = ~outlines.mask.any(axis=(1, 2))
     values = {"noise": _measure_noise(images, outlines.mask), "edge": edge, "intensity": intensity}
     return {name: np.where(empty, np.nan, value) for name, value in values.items()}
+
+
+def measure_whole(images: np.ndarray) -> dict[str, np.ndarray]:
+    """The same of images without strokes, such as photographs: of the whole image, nothing of it NaN.
+
+    edge: the range of grey over the steepest slope, both but for the last hundredth, of the denoised image.
+    intensity: mean grey.
+    """
+    smooth = ndimage.gaussian_filter(images, (0, DENOISE_STD_PX, DENOISE_STD_PX))
+    slope = np.quantile(np.hypot(*np.gradient(smooth, axis=(1, 2))), 0.99, axis=(1, 2))
+    low, high = np.quantile(smooth, (0.01, 0.99), axis=(1, 2))
+    edge = np.where(slope * WIDEST_EDGE_PX > high - low, (high - low) / np.where(slope > 0, slope, 1), WIDEST_EDGE_PX)
+    noise = _measure_noise(images, np.zeros((len(images), *(ENLARGE * size for size in images.shape[1:])), bool))
+    return {"noise": noise, "edge": edge, "intensity": images.mean(axis=(1, 2))}
 
 
 def _measure_noise(images: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -69,6 +69,7 @@ def _measure(prepared: Prepared) -> dict[str, Any]:
         "images_dropped": dropped,
         "images_by_change": prepared.changes,
         "converted_from_float": prepared.from_float,
+        "warnings": list(prepared.warnings),
     }
 
 

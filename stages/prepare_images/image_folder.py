@@ -11,13 +11,25 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from stages.common.errors import StageError
-from stages.prepare_images.own_images import OwnImage, OwnImages, check_class_names
+from stages.prepare_images.own_images import MOST_CLASSES, OwnImage, OwnImages, check_class_names
 from stages.prepare_images.problems import BadImageError, Label
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-SPLITS = ("train", "test")
-IGNORED = ("Thumbs.db", "desktop.ini")  # of file managers; hidden files, too
+ROLES = {
+    word: role
+    for role, words in {
+        "train": ("train", "training"),
+        "test": ("test", "testing"),
+        "val": ("val", "valid", "validation", "dev"),
+    }.items()
+    for word in words
+}
+LAYOUTS = (
+    "read are CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png (training and testing, too, in any case; val, "
+    "valid, validation or dev beside them is left out)"
+)
+IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")  # of file managers; hidden files, too
 MOST_PIXELS = 64_000_000  # a small file can unpack to more than the memory holds
 # What Pillow raises for damaged files differs with the format and with the damage.
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
@@ -28,30 +40,60 @@ DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, Type
 def read_image_folder(folder: Path) -> OwnImages:
     """The images in `train/CLASS/` and `test/CLASS/`, or in `CLASS/`; classes and files in natural order of names.
 
-    Raises StageError if folders are missing, linked, or do not fit together.
+    All of it may lie in one folder more.  Raises StageError if folders are missing, linked, or do not fit together.
     """
-    tops = _folders(folder)
-    splits: dict[str, Path]
-    if {path.name for path in tops} == set(SPLITS):
-        splits = {split: folder / split for split in SPLITS}
-    elif [path.name for path in tops] in (["train"], ["test"]):
+    top, around = folder, {folder}
+    while len(inside := _folders(top)) == 1 and inside[0].name.lower() not in ROLES and _folders(inside[0]):
+        top = inside[0]
+        around.add(top)
+    splits, warnings = _find_splits(top)
+    learned = splits.get("train", top)
+    names = [path.name for path in _folders(learned)]
+    if len(names) < 2:
+        files = sum(path.is_file() for path in learned.iterdir())
         raise StageError(
-            f"{folder}: holds {tops[0].name} but not {'test' if tops[0].name == 'train' else 'train'}; add it, or move "
-            "the class folders up for a split by prepare_images.seed"
+            f"{learned}: number of classes is {names[0] if names else 'none'}; allowed: 2 to {MOST_CLASSES}, a folder "
+            f"for each (found: {len(names)} folders, {files} files); {LAYOUTS}"
         )
-    else:
-        splits = {"": folder}
-    names = [path.name for path in _folders(splits.get("train", folder))]
-    check_class_names(names, str(splits.get("train", folder)))
-    images = _list_strays(folder, {folder, *splits.values()})
-    for split, top in splits.items():
-        for place in _folders(top):
+    check_class_names(names, str(learned))
+    images = _list_strays(folder, around | set(splits.values()))
+    for split, part in splits.items():
+        for place in _folders(part):
             if place.name not in names:
                 raise StageError(
-                    f"{place}: no such class among those of train ({', '.join(names[:10])}); rename or move it"
+                    f"{place}: no such class among those of {learned.name} ({', '.join(names[:10])}); rename or move it"
                 )
             images += _list_class(folder, split, place)
-    return OwnImages(images, tuple(names))
+    return OwnImages(images, tuple(names), warnings=warnings)
+
+
+def _find_splits(top: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The folder of each split, or `top` itself under '' where none is made; and what is said of what is left out."""
+    tops = _folders(top)
+    by_role: dict[str, list[Path]] = {role: [] for role in ("train", "test", "val", "")}
+    for path in tops:
+        by_role[ROLES.get(path.name.lower(), "")].append(path)
+    others = by_role.pop("")
+    known = [path for paths in by_role.values() for path in paths]
+    # A class may be called train; a split holds class folders, or else nothing stands beside it.
+    if not known or (others and not any(_folders(path) for path in known)):
+        return {"": top}, ()
+    held = f"{top}: holds {', '.join(path.name for path in tops)}"
+    if others or any(len(paths) > 1 for paths in by_role.values()):
+        raise StageError(f"{held}, which is no split of train and test; move what does not belong there; {LAYOUTS}")
+    missing = [role for role in ("train", "test") if not by_role[role]]
+    if missing:
+        rename = f", rename {by_role['val'][0].name} to test" if missing == ["test"] and by_role["val"] else ""
+        raise StageError(
+            f"{held} but not {' and '.join(missing)}; add it{rename}, or move the class folders up for a split by "
+            "prepare_images.seed"
+        )
+    warnings = tuple(
+        f"{path.name} ({sum(file.is_file() for file in path.rglob('*'))} files) is left out, neither learned from nor "
+        "tested on; move its images to train or test to use them"
+        for path in by_role["val"]
+    )
+    return {"train": by_role["train"][0], "test": by_role["test"][0]}, warnings
 
 
 def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -104,7 +146,9 @@ def _to_pixels(picture: Image.Image) -> np.ndarray:
 
 def _folders(place: Path) -> list[Path]:
     """Folders in natural order; StageError if one is a link, which DVC would not look into."""
-    found = [path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = [
+        path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".") and path.name not in IGNORED
+    ]
     for path in found:
         if path.is_symlink():
             raise StageError(
@@ -129,6 +173,9 @@ def _list_class(folder: Path, split: str, place: Path) -> list[OwnImage]:
     files = [path for path in place.iterdir() if not path.name.startswith(".") and path.name not in IGNORED]
     if not files:
         raise StageError(f"{place}: holds no file; put the images of the class there, or remove the folder")
+    if all(path.is_dir() for path in files):
+        inside = ", ".join(sorted(path.name for path in files)[:10])
+        raise StageError(f"{place}: holds no file but the folders {inside}; {LAYOUTS}")
     return [
         OwnImage(Label(split, path.relative_to(folder).as_posix(), place.name), partial(read_picture, path))
         for path in sorted(files, key=lambda path: natural_order(path.name))

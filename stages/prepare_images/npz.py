@@ -22,7 +22,7 @@ def read_npz(folder: Path, class_names: Sequence[str] | None) -> OwnImages:
     class_names: of the labels 0, 1, ...; None: those in the files, else the labels themselves.
     Raises StageError if files or arrays are missing, damaged, or of another form.
     """
-    parts, named = _read_parts(folder)
+    parts, named, warnings = _read_parts(folder)
     labels = np.unique(np.concatenate([held for _, _, held, _ in parts]))
     names = name_classes(labels.tolist(), class_names if class_names is not None else named, str(folder))
     converted = any(images.dtype.kind == "f" for _, images, _, _ in parts)
@@ -33,11 +33,14 @@ def read_npz(folder: Path, class_names: Sequence[str] | None) -> OwnImages:
             OwnImage(Label(split, f"{where}[{row}]", names[label]), partial(pixels.__getitem__, row))
             for row, label in enumerate(held.tolist())
         ]
-    return OwnImages(found, tuple(names.values()), converted)
+    return OwnImages(found, tuple(names.values()), converted, warnings)
 
 
-def _read_parts(folder: Path) -> tuple[list[tuple[str, np.ndarray, np.ndarray, str]], list[str] | None]:
-    """Per split its name ('' for none), images, labels and what to call them; and the class names, if there are any."""
+Part = tuple[str, np.ndarray, np.ndarray, str]  # a split's name ('' for none), its images, labels, what to call them
+
+
+def _read_parts(folder: Path) -> tuple[list[Part], list[str] | None, tuple[str, ...]]:
+    """All splits; the class names, if there are any; and what is said of what is left out."""
     whole, train, test = (folder / name for name in (WHOLE, TRAIN, TEST))
     there = [path.name for path in (whole, train, test) if path.is_file()]
     if there == [WHOLE]:
@@ -47,7 +50,9 @@ def _read_parts(folder: Path) -> tuple[list[tuple[str, np.ndarray, np.ndarray, s
         else:
             sides = [("train", *SPLIT_KEYS[:2]), ("test", *SPLIT_KEYS[2:])]
         parts = [(split, *_pair(arrays, images, labels, whole), f"{WHOLE}:{images}") for split, images, labels in sides]
-        return parts, _names(arrays, whole)
+        read = {"class_names", *(key for side in sides for key in side[1:])}
+        warnings = _tell_left_out("the array ", sorted(arrays.keys() - read))
+        return parts, _names(arrays, whole), warnings + _tell_left_out("", _other_files(folder, there))
     if there == [TRAIN, TEST]:
         sets = {"train": _load(train), "test": _load(test)}
         paths = {"train": train, "test": test}
@@ -60,12 +65,20 @@ def _read_parts(folder: Path) -> tuple[list[tuple[str, np.ndarray, np.ndarray, s
             raise StageError(
                 f"{test}: its class_names differ from those in {TRAIN}; make them equal, or leave them out"
             )
-        return parts, named["train"]
+        return parts, named["train"], _tell_left_out("", _other_files(folder, there))
     held = ", ".join(there) or "none of them"
     raise StageError(
         f"{folder}: holds {held}; prepare_images.source npz needs {WHOLE} alone, or {TRAIN} and {TEST} (see README.md "
         "there)"
     )
+
+
+def _other_files(folder: Path, read: Sequence[str]) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.npz") if path.name not in read)
+
+
+def _tell_left_out(what: str, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{what}{name} is left out, neither learned from nor tested on" for name in names)
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from stages.prepare_images.store import ImageSet
 
 MOST_CLASSES = 256
 CHANGES = ("converted_to_grey", "converted_to_colour", "padded", "resized")
+LEAST_LEVELS = 32  # of 256 grey levels: no set of pictures that can be told apart uses fewer
 LONGEST_NAME = 60  # characters of a class name: more would leave no room in a figure
 
 RESERVED = ("all", "global")  # in tables these words stand for no single class
@@ -34,20 +35,28 @@ class OwnImage:
 
 @dataclass(frozen=True)
 class OwnImages:
-    """All that a source holds.  class_names: in the order of the labels.  from_float: they were no bytes."""
+    """All that a source holds.
+
+    class_names: in the order of the labels.  from_float: they were no bytes.  warnings: what is left out.
+    """
 
     images: Sequence[OwnImage]
     class_names: tuple[str, ...]
     from_float: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Framed:
-    """Images that can be used.  images: uint8 [N, C, H, W].  labels: N.  class_names: of the labels 0, 1, ..."""
+    """Images that can be used.
+
+    images: uint8 [N, C, H, W].  labels: N.  class_names: of the labels 0, 1, ...  warnings: what is odd about all.
+    """
 
     images: np.ndarray
     labels: list[Label]
     class_names: tuple[str, ...]
+    warnings: list[str]
 
     def select(self, split: str) -> ImageSet:
         """Those of one split, with the index of the class as label."""
@@ -66,10 +75,12 @@ def frame_own(own: OwnImages, frame: Frame) -> tuple[Framed, list[Problem], dict
     labels: list[Label] = []
     bad: list[Problem] = []
     changes = dict.fromkeys(CHANGES, 0)
+    ends: list[tuple[int, int]] = []
     with Progress("reading images", len(own.images), "img") as progress:
         for image in own.images:
             try:
                 pixels = image.read()
+                ends += [(int(pixels.min()), int(pixels.max()))] if pixels.size else []
                 check_shown(pixels)
                 images[len(labels)] = frame_image(pixels, frame)
             except BadImageError as error:
@@ -82,8 +93,27 @@ def frame_own(own: OwnImages, frame: Frame) -> tuple[Framed, list[Problem], dict
     images = images[: len(labels)]
     copies = find_copies(images, labels)
     good = [row for row in range(len(labels)) if row not in copies]
-    framed = Framed(images[good], [labels[row] for row in good], own.class_names)
+    warnings = [*own.warnings, *check_range(np.array(ends, np.uint8).reshape(-1, 2))]
+    framed = Framed(images[good], [labels[row] for row in good], own.class_names, warnings)
     return framed, [*bad, *copies.values()], changes
+
+
+def check_range(ends: np.ndarray) -> list[str]:
+    """A warning where nine in ten images lie within an eighth of the grey levels.
+
+    ends: uint8 [N, 2], the lowest and the highest value of each image.
+    """
+    if not len(ends):
+        return []
+    low, high = int(np.quantile(ends[:, 0], 0.1)), int(np.quantile(ends[:, 1], 0.9))
+    if high - low >= LEAST_LEVELS:
+        return []
+    warning = (
+        f"the images use the grey levels {low} to {high} of 0 to 255, so that they are nearly one grey to every "
+        "network; write them with values over the whole range (12-bit values in a 16-bit file: times 16; numbers from "
+        "0 to 1: times 255 before they become bytes)"
+    )
+    return [warning]
 
 
 def tell_changes(shape: tuple[int, ...], frame: Frame) -> list[str]:

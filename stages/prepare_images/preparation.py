@@ -1,6 +1,8 @@
 """A data set, read, checked, split and framed: a published one, or images of the user's own."""
 
+import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from stages.prepare_images.problems import (
 )
 from stages.prepare_images.sources import (
     DIGITS,
+    FOLDER_VARIABLE,
     IDX_SOURCES,
     drop_mnist_5k,
     fetch_idx,
@@ -42,13 +45,12 @@ from stages.prepare_images.sources import (
 )
 from stages.prepare_images.store import ImageSet
 
-FOLDER_VARIABLE = "MNIST_DIR"
 FEWEST_TRAIN, FEWEST_TEST = 10, 2  # images of a class: below, nothing can be learnt, or not even halved for a check
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Both splits, framed; what was found wrong; how many images were changed in which way."""
+    """Both splits, framed; what was found wrong; how many images were changed in which way; what may not be meant."""
 
     train: ImageSet
     test: ImageSet
@@ -56,6 +58,7 @@ class Prepared:
     problems: list[Problem]
     changes: dict[str, int]
     from_float: bool = False
+    warnings: Sequence[str] = ()
 
 
 def prepare_published(section: PrepareImagesParams, frame: Frame, downloads: Path) -> Prepared:
@@ -93,6 +96,8 @@ def prepare_own(section: PrepareImagesParams, frame: Frame, folder: Path, table:
     """
     own = _load_own(section, folder)
     framed, problems, changes = frame_own(own, frame)
+    for warning in framed.warnings:
+        logging.warning("warning: %s: %s", folder, warning)
     stop = section.on_problem == "stop"
     write_csv(table, tabulate_problems(with_action(problems, "stopped") if stop else problems))
     if stop:
@@ -105,7 +110,7 @@ def prepare_own(section: PrepareImagesParams, frame: Frame, folder: Path, table:
     train_counts, test_counts = (count_by_class(part, own.class_names) for part in (train, test))
     counts = {name: (train_counts[name], test_counts[name]) for name in own.class_names}
     check_class_sizes(counts, FEWEST_TRAIN, FEWEST_TEST)
-    return Prepared(train, test, own.class_names, problems, changes, own.from_float)
+    return Prepared(train, test, own.class_names, problems, changes, own.from_float, framed.warnings)
 
 
 def _load_own(section: PrepareImagesParams, folder: Path) -> OwnImages:

@@ -10,7 +10,7 @@ from stages.common.errors import StageError
 from stages.common.seeds import numpy_stream
 from stages.prepare_images.download import download
 from stages.prepare_images.idx import check_md5, md5, parse_idx, unpack
-from stages.prepare_images.store import ImageSet
+from stages.prepare_images.store import ImageSet, Split
 
 DIGITS = tuple("0123456789")
 GARMENTS = (
@@ -29,6 +29,7 @@ class IdxSource:
     package: str = ""  # of Debian that holds the files below PACKAGE_FOLDER
 
 
+FOLDER_VARIABLE = "MNIST_DIR"  # of the environment: a folder with the files of mnist or fashion-mnist
 PACKAGE_FOLDER = Path("/usr/share/datasets")
 MNIST = IdxSource(
     "mnist",
@@ -113,8 +114,13 @@ def load_idx(source: IdxSource, folder: Path) -> tuple[ImageSet, ImageSet]:
 
     Raises StageError if a file is missing, cut, not the canonical one, or does not fit the others.
     """
-    train_images, train_labels, test_images, test_labels = source.md5_by_file
-    return _pair(source, folder, train_images, train_labels), _pair(source, folder, test_images, test_labels)
+    return load_idx_split(source, folder, "train"), load_idx_split(source, folder, "test")
+
+
+def load_idx_split(source: IdxSource, folder: Path, split: Split) -> ImageSet:
+    """One of the two, for which the files of the other need not be there."""
+    files = list(source.md5_by_file)
+    return _pair(source, folder, *(files[:2] if split == "train" else files[2:]))
 
 
 def find_package(source: IdxSource, datasets: Path = PACKAGE_FOLDER) -> Path | None:

@@ -97,6 +97,7 @@ def main(
             section.neighbours,
             progress.advance,
         )
+    _refuse_stranger(section, metrics)
     predicted = np.concatenate([judgement.predicted for judgement in generated])
     conditioned = np.tile(labels, section.repeats)
     metrics |= measure_labels(predicted, conditioned, real.predicted, test.labels, names)
@@ -186,6 +187,18 @@ def _check_counts(params: Path, section: QualifyGeneratorParams, counts: np.ndar
         raise StageError(
             f"{params}: qualify_generator.neighbours: got {section.neighbours}; allowed: fewer than the "
             f"{counts.sum()} images that can be compared"
+        )
+
+
+def _refuse_stranger(section: QualifyGeneratorParams, metrics: dict[str, Any]) -> None:
+    """StageError if generated images are nothing like the real ones: the generator knows others of the same names."""
+    ratio, ceiling = metrics["frechet_ratio"], section.frechet_ratio_ceiling
+    if ceiling is not None and ratio > ceiling:
+        raise StageError(
+            f"qualify_generator.frechet_ratio_ceiling: got {ceiling:g}, but generated images lie {ratio:.0f} times as "
+            "far from the real test images as real training images do: the generator was made for other images, or "
+            "learned too little; set train_stylegan2.resume: null and a number for total_kimg (or a larger one), and "
+            "train_judges.released: null if the judges are not of these images either; null here: no ceiling"
         )
 
 

@@ -13,6 +13,7 @@ class QualifyGeneratorParams(Section):
     samples: int = Field(ge=10)
     repeats: int = Field(ge=2, le=100)
     neighbours: int = Field(ge=1, le=100)
+    frechet_ratio_ceiling: float | None = Field(gt=1)
     batch_size: int = Field(ge=1)
     inception_weights: PinnedFile | None
     inception_samples: int = Field(ge=10)

@@ -21,7 +21,7 @@ from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.ranking import read_ranking
 from stages.rank_dimensions.samples import read_samples
 from stages.report.acceptance import show_verdicts
-from stages.report.basis import show_basis
+from stages.report.basis import show_basis, tell_images
 from stages.report.black_box import tell_black_boxes
 from stages.report.blocks import Explorer, PageSection, Text
 from stages.report.claims import show_claims
@@ -72,7 +72,7 @@ def main(
     summary = (
         f"Classifiers under test: {', '.join(under_test)}. Images come from a generator of their world, so "
         "that they can be moved, one property at a time, until a classifier fails. Numbers in brackets are 95 % "
-        f"intervals; n counts the samples.{tell_black_boxes(read, under_test)}"
+        f"intervals; n counts the samples.{tell_black_boxes(read, under_test)}{tell_images(read)}"
     )
     page = render_page(TITLE, summary, sections, read.metrics, explorer)
     with replacing(out / "report.html") as temporary:

@@ -15,6 +15,12 @@ from stages.report.results import MADE, Results
 from stages.report.wording import compare, tell_estimate, tell_metric, tell_number
 
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
+SHAPELESS = {  # where not all words of shape are used
+    "figures": "The real images show no strokes: names speak of the shape of whole things, and of no strokes.",
+    "none": "The real images show no light things on an even, darker ground: names speak of no shape, and what they do "
+    "not tell is called other change.",
+}
+SEEN = "mnist_test"  # metric of a brought classifier: null where MNIST's own test images were not at hand
 NORMAL_95 = 1.96  # standard errors in half a 95 % interval
 VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
 SOURCES = {
@@ -49,9 +55,30 @@ def show_failures(results: Results, classifiers: Mapping[str, str]) -> PageSecti
     return PageSection(
         "failures",
         "What each classifier fails on",
-        [lead, overview],
+        [lead, overview, *_tell_seen(results, classifiers)],
         [_show_one(results, name) for name in classifiers],
     )
+
+
+def _tell_seen(results: Results, classifiers: Mapping[str, str]) -> list[Block]:
+    """On mnist-5k, of classifiers made elsewhere: that they may know its test images, and what MNIST's own say."""
+    find = partial(results.read_metrics_of, classifiers)
+    brought = [name for name in classifiers if SEEN in find(MADE, name).content]
+    measured = [name for name in brought if find(MADE, name).content[SEEN]]
+    rows = [
+        (f"accuracy on MNIST's own {kind} test images", MADE, f"{SEEN}.{kind}_test_accuracy")
+        for kind in ("clean", "corrupted")
+    ]
+    if not brought:
+        return []
+    text = (
+        "The images of this run, mnist-5k, are part of MNIST's training set. A classifier that learned from MNIST "
+        f"({', '.join(brought)}, unless made from other data) has seen the real test images above: its accuracy on "
+        "them says little. "
+    )
+    if not measured:
+        return [Text(f"{text}It was not measured on MNIST's own test images.")]
+    return [Text(f"{text}MNIST's own test images say more."), compare("On images none has seen", rows, measured, find)]
 
 
 def _show_one(results: Results, name: str) -> Group:
@@ -59,11 +86,12 @@ def _show_one(results: Results, name: str) -> Group:
     named = f"name_directions/{name}"
     results.locate(f"{ranked}/ranking.csv")
     ranking = read_ranking(results.folder / ranked)
-    results.read_metrics(named)
+    shape_words = results.read_metrics(named).content.get("shape_words")
     results.locate(f"{named}/directions.csv")
     words = read_names(results.folder / named)
     blocks: list[Block] = [
         *tell_ranking(results, name),
+        *([Text(SHAPELESS[shape_words])] if shape_words in SHAPELESS else []),
         _list_directions(results, name, ranking, words),
         show_figure(results, named, "directions", name),
         _list_classes(results, ranked, ranking, words),

@@ -83,6 +83,7 @@ def main(
                 each["temperature"],
             )
 
+    _refuse_strangers(section, {name: metrics[name]["accuracy"] for name in ensembles}, test.labels, class_names)
     for name, ensemble in ensembles.items():
         save_ensemble(out / f"{name}.safetensors", ensemble)
     tables = {name: calibration_table(each, test.labels) for name, each in calibrated.items()}
@@ -139,6 +140,33 @@ def _check_channels(ensembles: dict[str, Ensemble], channels: int, key: str) -> 
             f"{key}: sees images of {', '.join(map(str, sorted(sees)))} channels; the data's have {channels}; set "
             "train_judges.released: null to train judges on them"
         )
+
+
+def _refuse_strangers(
+    section: TrainJudgesParams, accuracies: dict[str, dict[str, Any]], labels: np.ndarray, class_names: list[str]
+) -> None:
+    """StageError if judge or auditor are hardly better than guessing: they know other images of these class names."""
+    chance = float(np.bincount(labels).max() / len(labels))
+    floor = chance + section.accuracy_floor * (1 - chance)
+    low = {name: each for name, each in accuracies.items() if section.accuracy_floor and each["value"] < floor}
+    if not low:
+        return
+    told = " and ".join(
+        f"the {name} is right on {each['value']:.3f} [{each['low']:.3f}, {each['high']:.3f}]"
+        for name, each in low.items()
+    )
+    remedy = (
+        "train longer (train_judges.training_images, learning_rate), or mend the images and labels"
+        if section.released is None
+        else "the released judges take their class names for granted and know other images: set train_judges.released: "
+        "null to train judges on these; a released generator knows others, too: train_stylegan2.resume: null and a "
+        "number for total_kimg"
+    )
+    raise StageError(
+        f"train_judges.accuracy_floor: got {section.accuracy_floor:g}, of {len(class_names)} classes an accuracy of "
+        f"{floor:.3f} (always naming the largest class: {chance:.3f}), but {told} of {len(labels)} real test images; "
+        f"{remedy}; if so little is all that can be had, lower the floor (0: none)"
+    )
 
 
 def _predict(ensemble: Ensemble, images: np.ndarray) -> np.ndarray:

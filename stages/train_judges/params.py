@@ -30,6 +30,7 @@ class TrainJudgesParams(Section):
 
     seed: Seed
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    accuracy_floor: Annotated[float, Field(ge=0, lt=1)]
     released: Annotated[list[ReleasedParams], Field(min_length=1)] | None
     judge: Annotated[list[MemberParams], Field(min_length=1)]
     auditor: Annotated[list[MemberParams], Field(min_length=1)]

@@ -8,14 +8,14 @@ from skimage.morphology import skeletonize
 
 from stages.name_directions.calibration import corrupt_known, to_bytes
 from stages.name_directions.frames import count_labels, join_frames, split_frames
-from stages.name_directions.measurements import MEASUREMENTS, NAMES, measure_images, to_grey
+from stages.name_directions.measurements import GREYS, NAMES, measure_images, to_grey
 from stages.name_directions.outline import count_holes, drop_specks, enlarge_matrix, outline_strokes
 from stages.name_directions.shape import find_centreline
 
 
 def measure(*images):
     values = measure_images(to_bytes(np.stack(images))[:, None])
-    return {name: values[:, column] for column, name in enumerate(NAMES)}
+    return {name: values[:, column] for column, name in enumerate(NAMES[:GREYS])}
 
 
 def ring(radius, thickness=3.0, x=15.5, y=15.5):
@@ -103,15 +103,43 @@ def test_each_image_is_measured_on_its_own(digits):
 
 
 def test_no_images_give_no_rows():
-    assert measure_images(np.zeros((0, 1, 32, 32), np.uint8)).shape == (0, len(MEASUREMENTS))
+    assert measure_images(np.zeros((0, 1, 32, 32), np.uint8)).shape == (0, GREYS)
 
 
 def test_of_colours_the_luminance_is_measured(digits):
-    np.testing.assert_allclose(measure_images(np.repeat(digits[:5], 3, axis=1)), measure_images(digits[:5]))
+    found = measure_images(np.repeat(digits[:5], 3, axis=1))
+    np.testing.assert_allclose(found[:, :GREYS], measure_images(digits[:5]))
+    np.testing.assert_allclose(found[:, GREYS:], 0, atol=1e-12)
     colours = np.random.default_rng(1).integers(0, 256, (2, 3, 4, 5), np.uint8)
     wanted = (0.299 * colours[:, 0] + 0.587 * colours[:, 1] + 0.114 * colours[:, 2]) / 255
     np.testing.assert_allclose(to_grey(colours), wanted)
     np.testing.assert_array_equal(to_grey(colours[:, :1]), colours[:, 0].astype(np.float64) / 255)
+
+
+def test_colours_are_shares_of_the_light_whatever_the_brightness():
+    pure = np.zeros((4, 3, 32, 32), np.uint8)
+    pure[[0, 1, 2], [0, 1, 2]] = 200
+    pure[3, 0, :16], pure[3, 2, 16:] = 60, 60  # half red, half blue
+    found = measure_images(pure, figures=False)
+    np.testing.assert_allclose(found[:, GREYS:], [[1, -0.5, 1.25**0.5], [-1, -0.5, 1.25**0.5], [0, 1, 1],
+                                                  [0.5, 0.25, (1.25**0.5 + 1) / 2]])  # fmt: skip
+    np.testing.assert_allclose(measure_images(pure // 2, figures=False)[:, GREYS:], found[:, GREYS:])
+    assert not measure_images(pure * 0, figures=False)[:, GREYS:].any()
+
+
+def test_a_whole_image_shows_its_noise_its_blur_and_its_grey(digits):
+    random = np.random.default_rng(1)
+    mosaic = random.integers(60, 196, (20, 1, 8, 8)).repeat(4, 2).repeat(4, 3).astype(np.uint8)
+    noise, edge, intensity, *shape = measure_images(mosaic, figures=False).T
+    np.testing.assert_allclose(intensity, mosaic.mean(axis=(1, 2, 3)) / 255)
+    assert not np.any(shape)
+    noisy, blurred = (
+        measure_images(corrupt_known(mosaic, *level, random), figures=False) for level in ((0.08, 0.0), (0.0, 1.5))
+    )
+    assert (noisy[:, 0] > noise).all()
+    assert (blurred[:, 1] > edge).all()
+    even = measure_images(np.full((1, 1, 32, 32), 90, np.uint8), figures=False)
+    np.testing.assert_allclose(even[0, :3], [0, 32, 90 / 255])
 
 
 def test_frames_are_a_reversible_strip_and_equal_the_slow_twins(digits):

@@ -10,7 +10,7 @@ import pytest
 from stages.common.arrays import read_array, write_arrays
 from stages.common.errors import StageError
 from stages.name_directions.__main__ import main
-from stages.name_directions.measurements import MEASUREMENTS, NAMES
+from stages.name_directions.measurements import GREYS, MEASUREMENTS, NAMES
 from stages.name_directions.names import UNNAMED, read_names
 from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
 from stages.rank_dimensions.ranking import read_ranking
@@ -76,7 +76,7 @@ def test_the_table_has_a_row_for_each_place_in_a_ranking(done, tiny_ranking):
 
 def test_each_effect_lies_in_its_interval_and_the_name_is_the_largest(done):
     table = read_directions(done)
-    for column in (*NAMES, "noise_sigma_per_std", "blur_sigma_per_std", "pixel_change_per_std"):
+    for column in (*NAMES[:GREYS], "noise_sigma_per_std", "blur_sigma_per_std", "pixel_change_per_std"):
         low, value, high = (pd.to_numeric(table[f"{column}{end}"]) for end in ("_low", "", "_high"))
         known = value.notna() & low.notna()
         assert ((low <= value + 1e-6) & (value <= high + 1e-6))[known].all(), column
@@ -102,6 +102,7 @@ def test_metrics_equal_a_recount(done):
     table, metrics = read_directions(done), json.loads((done / "metrics.json").read_text())
     named = ~table["name"].isin([NO_CHANGE, SHAPE_CHANGE])
     assert metrics["directions"] == len(table)
+    assert metrics["shape_words"] == "strokes"
     assert metrics["all"]["named"] == named.sum()
     assert metrics["all"]["share_named"] == pytest.approx(named.mean(), rel=1e-4)
     assert metrics["global"]["share_named_interval"]["n"] == 3
@@ -185,12 +186,12 @@ def test_missing_or_foreign_inputs_are_named(run_stage, tmp_path, write_params, 
     table[table["dimension"] < 70].to_csv(tmp_path / "ranking.csv", index=False)
     with pytest.raises(StageError, match="ranks 70 dimensions in scope 'global', the generator has 80"):
         run_stage(tmp_path / "out", params, ranking=tmp_path)
-    blank = tmp_path / "blank.zarr"
+    faint = tmp_path / "faint.zarr"
     arrays = {
-        "test_images": (np.zeros_like(read_array(clean_images, "test_images")), ("sample", "channel", "y", "x")),
+        "test_images": (read_array(clean_images, "test_images") // 36, ("sample", "channel", "y", "x")),
         "test_labels": (read_array(clean_images, "test_labels"), ("sample",)),
     }
-    write_arrays(blank, arrays, {"class_names": []})
-    with pytest.raises(StageError, match=r"blank\.zarr: cannot be calibrated on: 0 images show a stroke at noise 0\.0"):
-        run_stage(tmp_path / "out", params, clean=blank)
+    write_arrays(faint, arrays, {"class_names": []})
+    with pytest.raises(StageError, match=r"faint\.zarr: cannot be calibrated on: 0 images show a stroke at noise 0\.0"):
+        run_stage(tmp_path / "out", params, clean=faint)
     assert not (tmp_path / "out").exists()

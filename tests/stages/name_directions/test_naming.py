@@ -9,11 +9,12 @@ from stages.name_directions.calibration import calibrate
 from stages.name_directions.choice import choose_balanced, find_typical
 from stages.name_directions.effects import Effects, estimate_effects, find_reach
 from stages.name_directions.known_changes import KNOWN_CHANGES
-from stages.name_directions.measurements import LEAST_SPREAD, MEASUREMENTS, NAMES, measure_images
+from stages.name_directions.measurements import GREYS, LEAST_SPREAD, MEASUREMENTS, NAMES, measure_images
 from stages.name_directions.moves import Renderer, measure_move
-from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE, name_effects
+from stages.name_directions.naming import NO_CHANGE, OTHER_CHANGE, SHAPE_CHANGE, name_effects
 from stages.name_directions.naming_check import GROUP_IMAGES, check_naming
 from stages.name_directions.study import measure_spread
+from stages.name_directions.world import World, find_world
 
 
 def effects(**given):
@@ -24,6 +25,7 @@ def effects(**given):
 
 
 ONES = np.ones(len(NAMES))
+COLOUR_WORDS = {word for m in MEASUREMENTS for word in (m.more, m.less) if m.needs == "colour"}
 
 
 def test_effects_are_scipys_t_test():
@@ -109,7 +111,7 @@ def test_the_spread_is_that_within_the_classes_and_no_less_than_the_least():
     values = random.normal(0, 2, (1000, len(NAMES))) + 100 * labels[:, None]
     np.testing.assert_allclose(measure_spread(values, labels), 2, rtol=0.1)
     values[0] = np.nan
-    np.testing.assert_allclose(measure_spread(values * 0.001, labels)[LEAST_SPREAD > 0], 1)
+    np.testing.assert_allclose(measure_spread(values * 1e-6, labels), LEAST_SPREAD, atol=1e-5)
     assert np.isnan(measure_spread(values[:2], labels[:2])).all()
 
 
@@ -154,7 +156,8 @@ def check(digits, stream):
 
 def test_the_rule_names_known_changes_of_real_digits(check):
     everywhere = check[~check["expected"].isin(["hole opens", "hole closes", "stroke breaks", "stroke joins"])]
-    assert len(everywhere) == (len(KNOWN_CHANGES) - 4) * 6
+    of_colour = [known for known in KNOWN_CHANGES if known.name in COLOUR_WORDS]
+    assert len(everywhere) == (len(KNOWN_CHANGES) - len(of_colour) - 4) * 6
     groups = check[~check.index.isin(everywhere.index)].groupby("expected").size()
     assert ((groups >= 1) & (groups < 6)).all()  # some digits have a hole, others have none
     assert (check["n"] == GROUP_IMAGES).all()
@@ -167,8 +170,9 @@ def test_a_change_that_fewer_than_ten_images_suit_is_not_examined(digits, stream
     calibration = calibrate(digits[:20], stream)
     alike = np.repeat(digits[20:21], GROUP_IMAGES, axis=0)
     has_hole = measure_images(alike)[0, NAMES.index("holes")] >= 1
-    found = check_naming(alike, calibration, np.ones(len(NAMES)), 0.05, stream)
-    fit = {(known.name, known.text) for known in KNOWN_CHANGES if known.holes in (None, has_hole)}
+    found = check_naming(alike, calibration, np.ones(GREYS), 0.05, stream)
+    grey = [known for known in KNOWN_CHANGES if known.name not in COLOUR_WORDS]
+    fit = {(known.name, known.text) for known in grey if known.holes in (None, has_hole)}
     assert len(fit) < len(KNOWN_CHANGES)
     assert set(zip(found["expected"], found["change"], strict=True)) == fit
 
@@ -177,3 +181,66 @@ def test_every_change_has_a_name_that_the_rule_can_give():
     words = {word for m in MEASUREMENTS for word in (m.more, m.less)}
     # Every name is examined, and that what is not there gets none.
     assert words - {""} | {NO_CHANGE, SHAPE_CHANGE} == {known.name for known in KNOWN_CHANGES}
+
+
+def paint(kind, count=80, size=32):
+    """Coloured images in which nothing, something, or a stroke has a shape: uint8 [N, 3, 32, 32]."""
+    random = np.random.default_rng(4)
+    colours = random.uniform(60, 255, (count, 3, 1, 1)) * random.choice([0.2, 1], (count, 3, 1, 1))
+    colours[:, 0] = np.maximum(colours[:, 0], 90)
+    if kind == "patches":
+        cells = random.uniform(0.3, 1, (count, 3, 4, 4)).repeat(size // 4, 2).repeat(size // 4, 3)
+        return (cells * colours).astype(np.uint8)
+    if kind == "even patches":
+        return np.broadcast_to(colours, (count, 3, size, size)).astype(np.uint8)
+    images = np.zeros((count, 3, size, size))
+    for image, colour in zip(images, colours, strict=True):
+        height, width, y, x = *random.integers(16, 21, 2), *random.integers(4, 9, 2)
+        image[:, y : y + height, x : x + width] = colour
+        if kind == "rings":
+            image[:, y + 3 : y + height - 3, x + 3 : x + width - 3] = 0
+    return images.astype(np.uint8)
+
+
+WORLDS = {"patches": "none", "even patches": "none", "boxes": "figures", "rings": "strokes"}
+
+
+@pytest.mark.parametrize(("kind", "words"), WORLDS.items())
+def test_a_world_has_the_words_that_mean_something_in_it(kind, words):
+    images = paint(kind)
+    assert find_world(images).shape_words == words
+    assert find_world(images).rest == OTHER_CHANGE  # of colours: what is not measured need not be a shape
+    grey = find_world(images[:, :1])
+    assert grey.shape_words == words
+    assert grey.rest == (OTHER_CHANGE if words == "none" else SHAPE_CHANGE)
+
+
+def test_digits_are_strokes_dark_ones_are_not(digits):
+    assert find_world(digits) == World()
+    assert find_world(np.repeat(digits, 3, axis=1)) == World(colours=True)
+    assert find_world(255 - digits).shape_words == "none"  # shape is that of light things
+
+
+@pytest.mark.parametrize(("kind", "words"), WORLDS.items())
+def test_changes_of_colour_are_named_as_such_and_none_as_a_shape_that_is_not_there(kind, words, stream):
+    images = paint(kind)
+    world = find_world(images)
+    calibration = calibrate(images[:20], stream, world=world)
+    values = calibration.mend(calibration.measure(images))
+    check = check_naming(images[20:], calibration, world.keep(measure_spread(values, np.zeros(80, int))), 0.05, stream)
+    of_colour = check[check["expected"].isin(COLOUR_WORDS)]
+    assert set(of_colour["expected"]) == COLOUR_WORDS
+    assert of_colour["correct"].mean() >= 0.8
+    meaningless = {
+        word for m in MEASUREMENTS for word in (m.more, m.less)
+        if m.needs in {"none": ("figure", "stroke"), "figures": ("stroke",), "strokes": ()}[words]
+    }  # fmt: skip
+    assert not (meaningless - {""}) & ({*check["named"], *check["second_name"]} | {*check["expected"]})
+    assert SHAPE_CHANGE not in {*check["named"], *check["expected"]}
+
+
+def test_where_all_are_alike_a_change_that_nobody_sees_gets_no_name():
+    """Upright boxes of one size: their spread is no unit."""
+    assert (LEAST_SPREAD[[NAMES.index(m.name) for m in MEASUREMENTS if m.more]] > 0).all()
+    spread = measure_spread(np.zeros((10, len(NAMES))), np.zeros(10, int))
+    assert name_effects(effects(slant=(0.1, 0.0)), spread, 0.05, 0.05).first == SHAPE_CHANGE

@@ -146,6 +146,96 @@ def test_folders_train_and_test_are_the_split(tmp_path):
         read_image_folder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "val"),
+    [("Train", "Test", None), ("Training", "Testing", None), ("TRAIN", "testing", "Validation"),
+     ("train", "test", "val"), ("training", "test", "dev"), ("train", "test", "valid")],
+)  # fmt: skip
+@pytest.mark.parametrize("around", ["", "archive", "archive/digits"])
+def test_the_usual_names_of_splits_are_known_and_val_is_left_out(tmp_path, train, test, val, around):
+    for name, rows in ((train, [0, 1]), (test, [2, 3]), (val, [4, 5])):
+        if name:
+            save_folder(tmp_path / around / name, {"a": rows[:1], "b": rows[1:]})
+    (tmp_path / "__MACOSX" / "archive").mkdir(parents=True)
+    Image.fromarray(COLOUR[0]).save(tmp_path / around / "stray.png")
+    own = read_image_folder(tmp_path)
+    assert own.class_names == ("a", "b")
+    place = tmp_path / around
+    assert [(image.label.split, tmp_path / image.label.name) for image in own.images[1:]] == [
+        ("train", place / train / "a/img8.png"), ("train", place / train / "b/img9.png"),
+        ("test", place / test / "a/img10.png"), ("test", place / test / "b/img11.png"),
+    ]  # fmt: skip
+    assert own.images[0].label.name == (Path(around) / "stray.png").as_posix()
+    told = f"{val} (2 files) is left out, neither learned from nor tested on; move its images to train or test to use"
+    assert own.warnings == ((f"{told} them",) if val else ())
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["train/a", "Training/a", "test/a"], r"holds Training, test, train, which is no split .*; read are CLASS/\*"),
+        (["train/a", "test/a", "extra"], r"holds extra, test, train, which is no split of train and test; move what"),
+        (["train/a", "val/a"], r"holds train, val but not test; add it, rename val to test, or move the class folders"),
+        (["val/a"], r"holds val but not train and test; add it, or move the class folders up"),
+        (["train", "test"], r"train: number of classes is none; allowed: 2 to 256, .*found: 0 folders, 1 files"),
+        (["a/train", "a/test", "b/train", "b/test"], r"/a: holds no file but the folders test, train; read are CLASS/"),
+        (["a"], r"number of classes is a; allowed: 2 to 256, a folder for each \(found: 1 folders, 0 files\)"),
+    ],
+)  # fmt: skip
+def test_other_layouts_are_told_with_what_was_found_and_what_is_read(tmp_path, folders, message):
+    for name in folders:
+        save_folder(tmp_path, {name: [0]})
+    with pytest.raises(StageError, match=message):
+        read_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize("beside", ["val_images", "valid.npz"])
+def test_npz_says_what_it_leaves_out(tmp_path, beside):
+    arrays = {
+        "train_images": COLOUR[:4],
+        "train_labels": LABELS[:4],
+        "test_images": COLOUR[4:],
+        "test_labels": LABELS[4:],
+    }
+    if beside == "valid.npz":
+        np.savez(tmp_path / beside, images=COLOUR, labels=LABELS)
+    np.savez(tmp_path / "images.npz", **arrays, **({} if beside == "valid.npz" else {beside: COLOUR}))
+    (warning,) = read_npz(tmp_path, None).warnings
+    assert beside in warning
+    assert "is left out, neither learned from nor tested on" in warning
+
+
+def write_png16(folder, values):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(values):
+        Image.fromarray(image.astype(np.uint16)).save(folder / f"{number}.png")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "range_told"),
+    [
+        (COLOUR[..., 0] / 255 * 4095, "png", "0 to 16"),
+        (COLOUR[..., 0] / 255 * 65535, "png", None),
+        (COLOUR // 16, "npz", "0 to 15"),
+        (COLOUR // 16 + 200, "npz", "200 to 215"),
+        ((COLOUR / 255 + 0.5).astype(np.uint8), "npz", "0 to 1"),
+        (COLOUR / 255**2, "npz", "0 to 1"),
+        (COLOUR // 4, "npz", None),
+    ],
+)
+def test_a_set_that_uses_little_of_its_range_is_told(tmp_path, values, kind, range_told):
+    if kind == "png":
+        write_png16(tmp_path / "a", values[::2])
+        write_png16(tmp_path / "b", values[1::2])
+        own = read_image_folder(tmp_path)
+    else:
+        np.savez(tmp_path / "images.npz", images=values, labels=LABELS)
+        own = read_npz(tmp_path, None)
+    warnings = frame_own(own, Frame(32, 1, "resize"))[0].warnings
+    assert [range_told in warning for warning in warnings] == ([True] if range_told else [])
+    assert not warnings or "12-bit values in a 16-bit file: times 16; numbers from 0 to 1: times 255" in warnings[0]
+
+
 @pytest.mark.parametrize("tops", [("",), ("train", "test")])
 def test_pictures_beside_the_class_folders_are_told(tmp_path, tops):
     for top in tops:

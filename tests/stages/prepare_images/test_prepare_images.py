@@ -231,6 +231,21 @@ def test_a_split_of_ones_own_is_kept_and_small_classes_are_named(tmp_path, write
     assert set(pd.read_csv(tmp_path / "out" / "problems.csv")["problem"]) == {"leak"}
 
 
+def test_what_is_odd_about_all_images_is_warned_of_and_kept(tmp_path, write_params, caplog):
+    stream = np.random.default_rng(5)
+    for split in ("train", "test", "val"):
+        save_classes(tmp_path / "own" / split, classes=2)
+        for path in (tmp_path / "own" / split).rglob("*.png"):
+            Image.fromarray(stream.integers(0, 4096, (30, 40), np.uint16)).save(path)
+    main(out=tmp_path / "out", params=write_params({"prepare_images": OWN}), own_images=tmp_path / "own")
+    left_out, narrow = json.loads((tmp_path / "out" / "metrics.json").read_text())["warnings"]
+    assert left_out.startswith("val (28 files) is left out")
+    assert narrow.startswith("the images use the grey levels 0 to 16 of 0 to 255")
+    assert [record.message.split(": ", 2)[2] for record in caplog.records if record.levelname == "WARNING"] == [
+        left_out, narrow,
+    ]  # fmt: skip
+
+
 def test_published_images_may_become_larger_and_coloured(tmp_path, write_params):
     params = write_params({"prepare_images": SECTION | {"size_px": 64, "channels": 3, "fit": "resize"}})
     main(out=tmp_path / "out", params=params)

@@ -27,7 +27,7 @@ from tests.stages.pinning import pin
 CPU = torch.device("cpu")
 SECTION = {
     "seed": 1, "samples": 40, "repeats": 3, "neighbours": 3, "batch_size": 25, "inception_weights": None,
-    "inception_samples": 10,
+    "inception_samples": 10, "frechet_ratio_ceiling": None,
 }  # fmt: skip
 
 
@@ -80,6 +80,16 @@ def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
     assert set(bars["class"]) == {*"0123456789", "all"}
     assert len(pd.read_csv(tmp_path / "one" / "figures" / "nearest_training_images.csv")) == 16
     assert len(pd.read_csv(tmp_path / "one" / "figures" / "severities.csv")) == 2 * 8
+
+
+def test_a_generator_of_other_images_stops_the_run(run, tmp_path):
+    ratio = run("one", frechet_ratio_ceiling=1e6)["frechet_ratio"]
+    assert ratio > 2
+    with pytest.raises(
+        StageError, match=rf"ceiling: got {ratio - 1:g}, but .* lie {ratio:.0f} times .*resume: null and a .*total_kimg"
+    ):
+        run("out", frechet_ratio_ceiling=ratio - 1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_batch_size_changes_nothing_beyond_rounding(run):

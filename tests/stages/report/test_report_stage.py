@@ -58,6 +58,11 @@ class Outline(HTMLParser):
         return " ".join(self.words).replace("\u00a0", " ")
 
 
+def add_metrics(results, place, **metrics):
+    path = results / place / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | metrics))
+
+
 @pytest.fixture(scope="module")
 def outline(page_file):
     return Outline(page_file.read_text(encoding="utf-8"))
@@ -329,6 +334,37 @@ def test_claims_of_another_form_are_refused(run, changed, change, message):
     write_json(changed / "check_claims" / "claims.json", claims)
     with pytest.raises(StageError, match=rf"claims\.json: .*{message}"):
         run(changed)
+
+
+def test_what_is_odd_about_the_images_stands_at_the_top(run, changed):
+    add_metrics(changed, "prepare_images", warnings=["they use 16 grey levels", "val is left out"])
+    text = Outline(run(changed).read_text()).text
+    assert "Noticed in the images: they use 16 grey levels. Noticed in the images: val is left out." in text
+    assert text.index("Noticed in the images") < text.index("A claimed failure is")
+
+
+@pytest.mark.parametrize(("shape_words", "told"), [("none", True), ("figures", True), ("strokes", False)])
+def test_it_is_said_where_words_of_shape_are_not_used(run, changed, shape_words, told):
+    add_metrics(changed, "name_directions/first", shape_words=shape_words)
+    assert ("The real images show no" in Outline(run(changed).read_text()).text) == told
+
+
+def test_classifiers_that_may_know_the_test_images_are_told(run, changed, outline):
+    assert "MNIST" not in outline.text
+    add_metrics(changed, "train_classifiers/first", mnist_test=None, mnist_test_reason="not set")
+    told = "A classifier that learned from MNIST (first, unless made from other data) has seen the real test images"
+    text = Outline(run(changed).read_text()).text
+    assert told in text
+    assert "It was not measured on MNIST's own test images." in text
+    estimate = {"value": 0.8123, "low": 0.8012, "high": 0.8234, "n": 10000}
+    add_metrics(
+        changed, "train_classifiers/first",
+        mnist_test={"clean_test_accuracy": estimate, "corrupted_test_accuracy": estimate | {"value": 0.8111}},
+    )  # fmt: skip
+    text = Outline(run(changed).read_text()).text
+    assert told in text
+    assert "0.812 [0.801, 0.823], n = 10,000" in text
+    assert "0.811 [0.801, 0.823], n = 10,000" in text
 
 
 def test_warnings_of_a_brought_classifier_are_told(run, changed):

@@ -15,7 +15,7 @@ from tests.stages.pinning import pin
 
 AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}
 SECTION = {
-    "seed": 1, "confidence": 0.8, "released": None,
+    "seed": 1, "confidence": 0.8, "accuracy_floor": 0.4, "released": None,
     "judge": [{"network": "residual", "width": 8, "seed": 2}, {"network": "plain", "width": 8, "seed": 3}],
     "auditor": [{"network": "plain", "width": 8, "seed": 3}],
     "training_images": 1600, "batch_size": 50, "precision": "float32", "learning_rate": 0.01, "weight_decay": 0.01,
@@ -64,7 +64,7 @@ def test_twice_gives_equal_bytes_and_the_files_are_what_was_measured(run, hash_f
 
 
 def test_members_of_one_seed_share_nothing_between_judge_and_auditor(run):
-    out = run(training_images=50)
+    out = run(training_images=50, accuracy_floor=0.0)
     judge, auditor = (load_ensemble(out / f"{name}.safetensors", torch.device("cpu")) for name in ("judge", "auditor"))
     assert judge.members[1].architecture == auditor.members[0].architecture
     pairs = zip(judge.members[1].parameters(), auditor.members[0].parameters(), strict=True)
@@ -83,6 +83,32 @@ def test_released_judges_are_taken_over_and_calibrated_on_the_images_at_hand(run
     out = run(released=[others, pinned], training_images=1)
     assert (out / "judge.safetensors").read_bytes() == (made / "judge.safetensors").read_bytes()
     assert (out / "metrics.json").read_bytes() == (made / "metrics.json").read_bytes()
+
+
+def test_judges_that_know_other_images_of_the_same_names_stop_the_run(run, tmp_path):
+    """Names match, images do not: in `strange` the classes stand in another order."""
+    made = run("made")
+    strange = load_ensemble(made / "auditor.safetensors", torch.device("cpu"))
+    for member in strange.members:
+        member.head.weight.data, member.head.bias.data = (each.data.roll(1, 0) for each in member.head.parameters())
+    save_ensemble(tmp_path / "strange.safetensors", strange)
+    pins = {name: pin(made / f"{name}.safetensors") for name in ("judge", "auditor")}
+    for name in pins:
+        with pytest.raises(
+            StageError,
+            match=rf"accuracy_floor: got 0\.4, of 10 classes an accuracy of 0\.460 \(.*: 0\.100\), but the {name} is "
+            r"right on 0\.0.* of 50 real test images; .*released: null.*train_stylegan2\.resume: null .*total_kimg",
+        ):
+            run(released=[pins | {name: pin(tmp_path / "strange.safetensors")}])
+        assert not (tmp_path / "out").exists()
+    run(released=[pins | {"judge": pin(tmp_path / "strange.safetensors")}], accuracy_floor=0.0)
+
+
+def test_judges_that_learned_nothing_here_are_told_to_learn_longer(run):
+    with pytest.raises(
+        StageError, match=r"the judge .* and the auditor is right on .*; train longer \(train_judges\.train"
+    ):
+        run(training_images=50)
 
 
 def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_path):
@@ -111,6 +137,7 @@ def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_p
     ("changes", "message"),
     [
         ({"confidence": 0.5}, r"train_judges\.confidence: got 0\.5; allowed: greater than 0\.5"),
+        ({"accuracy_floor": 1.0}, r"train_judges\.accuracy_floor: got 1\.0; allowed: less than 1"),
         ({"judge": []}, r"train_judges\.judge: got \[\]"),
         ({"auditor": [{"network": "plain", "width": 9, "seed": 1}]}, r"train_judges\.auditor.*width: got 9"),
         ({"released": [{"judge": None}]}, r"train_judges\.released\.0"),

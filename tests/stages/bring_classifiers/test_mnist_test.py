@@ -1,0 +1,98 @@
+"""Classifiers that may have learned from MNIST: what is said on mnist-5k, and what MNIST's own test images add."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from stages.bring_classifiers import mnist_test
+from stages.bring_classifiers.__main__ import main
+from stages.common.errors import StageError
+from stages.prepare_images.sources import MNIST, load_mnist_5k
+from tests.house import ROOT
+from tests.stages.bring_classifiers.digit_reader import ENTRY, write_digit_reader
+from tests.stages.prepare_images.idx_files import write_source
+
+SECTIONS = {
+    name: section
+    for name, section in yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")).items()
+    if name in ("prepare_images", "corrupt_images")
+}
+
+
+@pytest.fixture
+def measure(brought, digits):
+    """A function that brings the digit reader and returns metrics.json as bytes."""
+    write_digit_reader(brought)
+    sections = SECTIONS | {"bring_classifiers": {"mine": ENTRY}}
+    Path("params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
+
+    def run(images=digits):
+        main(entry="mine", folder=brought, images=images, corrupted=images, out=Path("out"))
+        return (Path("out") / "metrics.json").read_bytes()
+
+    return run
+
+
+@pytest.fixture
+def mnist_folder(tmp_path, monkeypatch):
+    """The test files of a small MNIST, whose images are digits of mnist-5k; only the checksums are other ones."""
+    train, _ = load_mnist_5k(seed=1, test_fraction=0.2)
+    arrays = dict.fromkeys(MNIST.md5_by_file, train.labels[:60].astype(np.uint8))
+    arrays["t10k-images-idx3-ubyte"] = train.images[:60]
+    source = replace(MNIST, md5_by_file=write_source(tmp_path / "idx", arrays, packed=True).md5_by_file)
+    monkeypatch.setattr(mnist_test, "MNIST", source)
+    for path in (tmp_path / "idx").glob("train-*"):
+        path.unlink()
+    return tmp_path / "idx"
+
+
+def test_without_mnist_it_is_said_that_the_test_images_are_known(measure, monkeypatch, caplog):
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    metrics = json.loads(measure())
+    assert metrics["mnist_test"] is None
+    assert metrics["mnist_test_reason"] == "the environment variable MNIST_DIR was not set"
+    (warning,) = metrics["warnings"]
+    assert "mnist-5k is part of MNIST's training set: if it learned from MNIST it has seen" in warning
+    assert "set MNIST_DIR to" in warning
+    assert f"warning: {warning}" in caplog.messages
+
+
+def test_where_mnist_is_at_hand_its_own_test_images_are_measured_and_nothing_else_changes(
+    measure, monkeypatch, mnist_folder
+):
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    without = json.loads(measure())
+    monkeypatch.setenv("MNIST_DIR", str(mnist_folder))
+    content = measure()
+    assert measure() == content
+    assert str(mnist_folder).encode() not in content
+    metrics = json.loads(content)
+    found = metrics.pop("mnist_test")
+    assert found["clean_test_accuracy"]["n"] == found["corrupted_test_accuracy"]["n"] == 60
+    assert found["corrupted_half_test_accuracy"]["n"] == 30
+    assert 0.9 < found["clean_test_accuracy"]["value"] <= 1
+    assert found["corrupted_half_test_accuracy"]["value"] < 1
+    assert "mnist_test_reason" not in metrics
+    assert metrics.pop("warnings") != without.pop("warnings")
+    assert metrics.items() <= without.items()
+
+
+def test_a_folder_without_mnist_stops_the_stage(measure, monkeypatch, tmp_path):
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(
+        StageError, match=r"nowhere/t10k-images-idx3-ubyte: missing, and so is t10k-images-idx3-ubyte\.gz"
+    ):
+        measure()
+
+
+def test_of_other_images_nothing_is_said(measure, monkeypatch, tiny_images, mnist_folder):
+    """On MNIST itself, its test images are the run's."""
+    monkeypatch.setenv("MNIST_DIR", str(mnist_folder))
+    with pytest.raises(StageError, match="no better than chance"):  # it reads digits, these are bars
+        measure(tiny_images)
+    assert mnist_test.measure_on_mnist_test(tiny_images, Path("params.yaml"), lambda: None, [], 1) == {}
+    assert mnist_test.tell_seen({}, "mine") == []
