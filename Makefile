@@ -37,7 +37,12 @@ serve: $(INSTALLED)
 key: $(INSTALLED)
 	failure-atlas key
 
+# Pages are opened in Chromium. Where it cannot be installed those tests are skipped and say so; if CI is set they fail.
 test: lint
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; \
+	fi; true
 	python -m pytest
 
 lint: $(INSTALLED)
