@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
@@ -40,12 +41,8 @@ class Dag:
 
     def upstream(self, stages: Iterable[str]) -> set[str]:
         """The given stages and all that they need, directly or not."""
-        return _closure(stages, self.needs)
-
-    def downstream(self, stages: Iterable[str]) -> set[str]:
-        """The given stages and all that need them, directly or not."""
-        followers = {name: {other for other, needed in self.needs.items() if name in needed} for name in self.needs}
-        return _closure(stages, followers)
+        graph = nx.DiGraph({stage: list(needed) for stage, needed in self.needs.items()})
+        return {found for stage in stages for found in (stage, *nx.descendants(graph, stage))}
 
     def select(self, targets: Iterable[str] | None) -> "Dag":
         """The part that makes the targets: they and all that they need; everything if there are none.
@@ -77,16 +74,15 @@ def _read(_state: State) -> Dag:
     try:
         with Repo() as repo:
             # Further dvc.yaml files below the root are profiles of their own (study/), run on request.
-            stages = [stage for stage in repo.index.stages if stage.path_in_repo == DAG_FILE]
-            order = [stage.addressing for stage in stages]
-            # DVC's edges point from a stage to what it depends on.
-            graph = repo.index.graph
-            needs = {stage.addressing: {other.addressing for other in graph[stage]} for stage in stages}
+            places = {stage: n for n, stage in enumerate(repo.index.stages) if stage.path_in_repo == DAG_FILE}
+            graph = repo.index.graph.subgraph(places)  # its edges point from a stage to what it depends on
+            order = nx.lexicographical_topological_sort(graph.reverse(), key=places.get)
+            needs = {stage.addressing: frozenset(other.addressing for other in graph[stage]) for stage in order}
     except DvcException as error:
         raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
     if not needs:
         raise FlowError("dvc.yaml holds no stage; add one under `stages:`")
-    return Dag({stage: frozenset(needs[stage]) for stage in _sort(order, needs)})
+    return Dag(needs)
 
 
 def read_changes(stage: str) -> list[str]:
@@ -137,25 +133,3 @@ def _compact(what: Any) -> str:
     if isinstance(what, dict):
         return ", ".join(f"{key} ({_compact(inner)})" for key, inner in what.items())
     return str(what)
-
-
-def _sort(order: list[str], needs: dict[str, set[str]]) -> list[str]:
-    """Topological order; among those that are ready, the first of `order`."""
-    done: list[str] = []
-    left = list(order)
-    while left:
-        stage = next(name for name in left if needs[name] <= set(done))
-        left.remove(stage)
-        done.append(stage)
-    return done
-
-
-def _closure(start: Iterable[str], edges: Any) -> set[str]:
-    seen: set[str] = set()
-    todo = list(start)
-    while todo:
-        stage = todo.pop()
-        if stage not in seen:
-            seen.add(stage)
-            todo.extend(edges[stage])
-    return seen

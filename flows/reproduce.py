@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from graphlib import TopologicalSorter
 from queue import SimpleQueue
 from typing import Any, cast
 
@@ -92,11 +93,14 @@ def _run_stages(dag: Dag, before: Mapping[str, list[str]], force: bool, max_work
     futures: dict[str, PrefectFuture[Any]] = {}
     runs: dict[str, StageRun] = {}
     ended: SimpleQueue[str] = SimpleQueue()
+    left = TopologicalSorter(dag.needs)
+    left.prepare()
+    ready: list[str] = []
     try:
-        while len(runs) < len(dag.stages):
-            for stage in dag.stages:
-                if stage in futures or len(futures) - len(runs) >= max_workers or not dag.needs[stage] <= runs.keys():
-                    continue
+        while left.is_active():
+            ready = sorted([*ready, *left.get_ready()], key=dag.stages.index)
+            while ready and len(futures) - len(runs) < max_workers:
+                stage = ready.pop(0)
                 # A failed stage does not keep those after it waiting: they end at once, as not run.
                 # Prefect lets nothing start after a cancelled one, so those not run are no edge of what they block.
                 needed = [
@@ -114,6 +118,7 @@ def _run_stages(dag: Dag, before: Mapping[str, list[str]], force: bool, max_work
             stage = ended.get()
             runs[stage] = _collect(stage, futures[stage])
             log_run(runs[stage], str(runtime.flow_run.name))
+            left.done(stage)
     except BaseException:  # Ctrl-C, SIGTERM, a cancelled run: no process may stay behind
         children.stop()
         raise
