@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, made once and again when its lists change.
 #
-#   make repro    the whole DAG, then a summary table      make lint     style and types
+#   make repro    the whole DAG, then what was found       make lint     style and types
 #   make test     lint, then all tests                     make bench    figures of speed
 #   make study    after `make repro`: external validity over eighteen classifiers, and a second generator (20 minutes)
 #   make serve    a Prefect server and the schedule of prefect.yaml    make key      the key pair that signs evidence
