@@ -28,8 +28,7 @@ repro: $(INSTALLED)
 	failure-atlas reproduce $(ARGS)
 
 study: $(INSTALLED)
-	python -m stages --params study/params.yaml --partial
-	dvc repro study/dvc.yaml $(ARGS)
+	failure-atlas reproduce --study $(ARGS)
 
 serve: $(INSTALLED)
 	failure-atlas serve $(ARGS)

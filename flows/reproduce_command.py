@@ -23,6 +23,7 @@ Examples:
   failure-atlas reproduce train_classifiers@clean  one stage and what it needs
   failure-atlas reproduce rank_dimensions          all entries of a repeated stage
   failure-atlas reproduce --force prepare_images   even if nothing has changed
+  failure-atlas reproduce --study                  the larger studies of study/dvc.yaml, and what they need
 
 Exit code: 0 all is up to date, 1 something failed (named in the last lines), 2 wrong command line.
 """
@@ -33,38 +34,50 @@ Plain counts and groups are left to `dvc metrics show`. Exit code: 0.
 """
 
 
+StudyOption = Annotated[
+    bool, typer.Option("--study", help="Those of study/dvc.yaml, which builds on dvc.yaml and takes longer.")
+]
+
+
 def reproduce(
     targets: Annotated[
         list[str] | None, typer.Argument(help="Stages to bring up to date; all if none is named.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Run stages even if nothing has changed.")] = False,
     max_workers: MaxWorkersOption = AT_ONCE,
+    study: StudyOption = False,
 ) -> None:
     """Run the flow `reproduce` here and show how it went."""
     require_project()
     gc.set_threshold(1_000_000)  # DVC makes objects by the million that live to the end
-    from flows.dag import read_all_changes, read_dag  # DVC and Prefect take seconds to import: not for --help
+    from flows.dag import (
+        DAG_FILE,
+        STUDY_FILE,
+        read_all_changes,
+        read_dag,
+    )  # DVC and Prefect take seconds to import: not for --help
     from flows.lock import hold_lock
     from flows.params_check import check_params
     from flows.server import use_api
 
-    selected = read_dag().select(targets)
+    file = STUDY_FILE if study else DAG_FILE
+    selected = read_dag(file).select(targets, file)
     with hold_lock():
         if (
             not force
             and not os.environ.get("PREFECT_API_URL")
-            and not selected.needs.keys() & read_all_changes().keys()
+            and not selected.needs.keys() & read_all_changes(file).keys()
         ):
             print(*tell_findings([StageRun(stage, Outcome.CACHED) for stage in selected.stages]), sep="\n")
             return
         wait_for_api = use_api(say)
-        check_params()  # here too, so that a mistake shows before the server is there
+        check_params(study)  # here too, so that a mistake shows before the server is there
         from flows.reproduce import reproduce as flow
         from flows.terminal import show_stage_lines
 
         wait_for_api()
         show_stage_lines(max(map(len, selected.stages)))
-        state = flow(targets, force, max_workers, return_state=True)
+        state = flow(targets, force, max_workers, study, return_state=True)
         runs: Any = state.result(raise_on_failure=False)
     if not isinstance(runs, list):
         raise FlowError(state.message or str(runs))
@@ -76,11 +89,12 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def metrics() -> None:
+def metrics(study: StudyOption = False) -> None:
     """Print the table of the metrics that dvc.yaml declares."""
     require_project()
-    from flows.dag import read_dag
+    from flows.dag import DAG_FILE, STUDY_FILE, read_dag
     from flows.metrics import read_metrics
     from flows.summary import metric_table
 
-    open_console().print(metric_table(read_metrics(read_dag().entries)))
+    file = STUDY_FILE if study else DAG_FILE
+    open_console().print(metric_table(read_metrics(read_dag(file).entries, file)))

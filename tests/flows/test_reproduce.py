@@ -186,6 +186,39 @@ def test_params_are_checked_before_any_stage(served_project: Project) -> None:
     assert not (project.path / "dvc.lock").exists()
 
 
+def test_the_study_runs_by_the_same_flow_with_what_it_needs(served_project: Project, ask: Ask) -> None:
+    project = served_project
+    project.write_stages(
+        base={"cmd": "echo one > base", "outs": ["base"]}, alone={"cmd": "echo > alone", "outs": ["alone"]}
+    )
+    (project.path / "study").mkdir()
+    stages = {
+        f"use_{name}": {
+            "cmd": f"cat ../base > {name}; echo '{METRICS}' > {name}.json",
+            "deps": ["../base"],
+            "outs": [name],
+            "metrics": [f"{name}.json"],
+        }
+        for name in ("b", "a")
+    }
+    (project.path / "study/dvc.yaml").write_text(json.dumps({"stages": stages}))
+    run = Run(project, "--study")
+    assert (run.code, run.outcomes) == (
+        0,
+        dict.fromkeys(("base", "study/dvc.yaml:use_b", "study/dvc.yaml:use_a"), "Done"),
+    )
+    tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [run.name]}}})
+    assert {task["name"] for task in tasks} == set(run.outcomes)
+    lock = (project.path / "study/dvc.lock").read_text()
+    assert lock.index("use_b:") < lock.index("use_a:"), "in the order of dvc.yaml, whichever ended first"
+    assert not (project.path / "alone").exists()
+    code, output = project.run("metrics", "--study")
+    assert (code, output.count("0.9 to 0.92")) == (0, 2)
+    (project.path / "study/a").unlink()
+    run = Run(project, "--study", "use_a")
+    assert (run.code, run.outcomes) == (0, {"base": "Cached", "study/dvc.yaml:use_a": "Restored"})
+
+
 def test_workers_run_side_by_side(served_project: Project) -> None:
     """Each of two stages waits until the other has started, which only ends if both run at once."""
 

@@ -111,8 +111,8 @@ def test_a_run_ends_on_verdicts_and_three_sentences(tmp_path: Path, monkeypatch:
             "corrupted test images"
         ),
         (
-            "mine: how far from failing: ? [0.125, 0.75] std, the median over 40 generated images; 0.3 [0.125, 0.75] fail "
-            "within 1 std"
+            "mine: how far from failing: ? [0.125, 0.75] std, the median over 40 generated images; "
+            "0.3 [0.125, 0.75] fail within 1 std"
         ),
         (
             "mine: fails on: of its 10 leading directions fainter 0.6 [0.125, 0.75], wider 0.2 [0.125, 0.75]; "
