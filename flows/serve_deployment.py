@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -178,7 +177,8 @@ def _require_due(key: str, config: dict[str, Any], allowed: str) -> None:
         if not asyncio.run(_read_schedule(config).get_dates(1)):
             raise ValueError("none of its days is to come")
     except (ValueError, OverflowError, TypeError) as error:
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        details: Any = error  # pydantic's tell each fault by itself
+        why = details.errors()[0]["msg"] if hasattr(error, "errors") else str(error)
         got = ", ".join(f"{name}: {value}" for name, value in config.items())
         raise FlowError(f"{key}: got {got} ({' '.join(why.split())}); allowed: {allowed}") from error
 
