@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, made once and again when its lists change.
 #
-#   make repro    the whole DAG, then a summary table      make lint     style and types
+#   make repro    the whole DAG, then what was found       make lint     style and types
 #   make test     lint, then all tests                     make bench    figures of speed
 #   make study    after `make repro`: external validity over eighteen classifiers, and a second generator (20 minutes)
 #   make serve    a Prefect server and the schedule of prefect.yaml    make key      the key pair that signs evidence
@@ -28,8 +28,7 @@ repro: $(INSTALLED)
 	failure-atlas reproduce $(ARGS)
 
 study: $(INSTALLED)
-	python -m stages --params study/params.yaml --partial
-	dvc repro study/dvc.yaml $(ARGS)
+	failure-atlas reproduce --study $(ARGS)
 
 serve: $(INSTALLED)
 	failure-atlas serve $(ARGS)
@@ -37,7 +36,12 @@ serve: $(INSTALLED)
 key: $(INSTALLED)
 	failure-atlas key
 
+# Pages are opened in Chromium. Where it cannot be installed those tests are skipped and say so; if CI is set they fail.
 test: lint
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; \
+	fi; true
 	python -m pytest
 
 lint: $(INSTALLED)

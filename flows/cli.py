@@ -14,7 +14,7 @@ from flows.errors import FlowError
 from flows.evidence_command import EVIDENCE_HELP, KEY_HELP, evidence, key
 from flows.gates_command import GATES_HELP, gates
 from flows.reevaluate_command import REEVALUATE_HELP, reevaluate
-from flows.reproduce_command import REPRODUCE_HELP, reproduce
+from flows.reproduce_command import METRICS_HELP, REPRODUCE_HELP, metrics, reproduce
 from flows.serve_command import SERVE_HELP, serve
 from flows.verify_command import VERIFY_HELP, verify
 
@@ -34,6 +34,7 @@ def describe() -> None:
 
 
 app.command(help=REPRODUCE_HELP)(reproduce)
+app.command(help=METRICS_HELP)(metrics)
 app.command(help=GATES_HELP)(gates)
 app.command(help=COMPARE_HELP)(compare)
 app.command(help=EVIDENCE_HELP)(evidence)

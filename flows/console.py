@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Console
 
 from flows.errors import FlowError
-from flows.outcome import StageRun
 
 LOG_WIDTH = 120  # columns, where there is no terminal
 
@@ -18,20 +17,6 @@ def open_console(columns: int = LOG_WIDTH, **options: Any) -> Console:
     options: of rich's Console.
     """
     return Console(width=None if sys.stdout.isatty() else columns, **options)
-
-
-def show_summary(runs: list[StageRun], entries: set[str]) -> None:
-    """Print the tables of a run: its stages, and the headline metrics of the project."""
-    from flows.metrics import read_metrics
-    from flows.summary import metric_table, stage_table
-
-    console = open_console()
-    console.print()
-    console.print(stage_table(runs))
-    metrics = read_metrics(entries)
-    if metrics:
-        console.print()
-        console.print(metric_table(metrics))
 
 
 def require_project() -> None:

@@ -14,6 +14,15 @@ class Outcome(StrEnum):
     NOT_RUN = "NotRun"  # something that it needs had failed
 
 
+WORDS = {
+    Outcome.CACHED: "cached",
+    Outcome.RESTORED: "restored",
+    Outcome.DONE: "done",
+    Outcome.FAILED: "FAILED",
+    Outcome.NOT_RUN: "not run",
+}
+
+
 @dataclass(frozen=True)
 class StageRun:
     """One stage in one run.

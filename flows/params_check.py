@@ -9,22 +9,26 @@ from flows.errors import FlowError
 from flows.file_state import State, read_state
 
 CHECKER = Path("stages/__main__.py")
-PARAMS = Path("params.yaml")
+PARAMS, STUDY_PARAMS = Path("params.yaml"), Path("study/params.yaml")
 
 
-def check_params() -> None:
+def check_params(study: bool = False) -> None:
     """Run `python -m stages`, which checks every section; FlowError with its line if it finds a fault.
+
+    study: check those of the study, too.
 
     Does nothing in a project that has no such module. What a process has found good it does not check again: the
     command line looks before the server is there, and the flow, which also runs without it, looks once more.
     """
     if CHECKER.is_file():
         _check(read_state(PARAMS))
+        if study:
+            _check(read_state(STUDY_PARAMS), "--params", str(STUDY_PARAMS), "--partial")
 
 
 @cache
-def _check(_state: State) -> None:
-    check = subprocess.run([sys.executable, "-m", "stages"], capture_output=True, text=True, check=False)
+def _check(_state: State, *arguments: str) -> None:
+    check = subprocess.run([sys.executable, "-m", "stages", *arguments], capture_output=True, text=True, check=False)
     if check.returncode:
         lines = [line for line in (check.stdout + check.stderr).splitlines() if line.strip()]
         raise FlowError(

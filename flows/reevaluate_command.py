@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.console import require_project, say, show_summary
+from flows.console import require_project, say
 from flows.errors import FlowError
+from flows.findings import tell_findings
 from flows.workers import AT_ONCE, MaxWorkersOption
 
 REEVALUATE_HELP = """Evaluate again after a change of data, weights or code, and judge the result.
@@ -73,7 +74,7 @@ def reevaluate(
     if not isinstance(evaluation, Evaluation):
         raise FlowError(state.message or str(evaluation))
     if evaluation.runs:
-        show_summary(evaluation.runs, dag.entries)
+        print("", *tell_findings(evaluation.runs), sep="\n")
     for step in evaluation.steps:
         say(f"{step.name}: {step.state.value}: {step.text}")
     if state.is_failed():

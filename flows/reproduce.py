@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from graphlib import TopologicalSorter
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, cast
 
@@ -18,7 +20,7 @@ from prefect.states import Cancelled, Completed, Failed  # noqa: E402
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
 
 from flows.children import Children  # noqa: E402
-from flows.dag import Dag, read_all_changes, read_dag  # noqa: E402
+from flows.dag import DAG_FILE, STUDY_FILE, Dag, name_stage, read_all_changes, read_dag  # noqa: E402
 from flows.errors import FlowError  # noqa: E402
 from flows.lock import hold_lock  # noqa: E402
 from flows.lock_order import read_order, restore_order  # noqa: E402
@@ -33,23 +35,29 @@ from flows.workers import AT_ONCE  # noqa: E402
 
 
 @flow(name="reproduce", task_runner=cast("TaskRunner[Any]", ThreadPoolTaskRunner()), persist_result=False)
-def reproduce(targets: list[str] | None = None, force: bool = False, max_workers: int = AT_ONCE) -> State[Any]:
+def reproduce(
+    targets: list[str] | None = None, force: bool = False, max_workers: int = AT_ONCE, study: bool = False
+) -> State[Any]:
     """Bring stages up to date: the targets and what they need, or all of dvc.yaml.
 
     targets: names as `dvc repro` takes them.  force: run stages even if nothing has changed.  max_workers: how many
-    stages may run at once.
+    stages may run at once.  study: the targets are those of study/dvc.yaml, or all of it.
     The state holds a StageRun for each stage; it is failed, and names the failed stages, if any has failed.
     """
     if max_workers < 1:
         return Failed(message=f"max_workers: got {max_workers}; allowed: 1 or more")
     try:
         with hold_lock():
-            check_params()
-            dag = read_dag()
-            order = read_order()
-            runs = _run_stages(dag.select(targets), read_all_changes(), force, max_workers)
-            restore_order(order, dag.stages)
-            metrics = read_metrics(dag.entries)
+            check_params(study)
+            file = STUDY_FILE if study else DAG_FILE
+            dag = read_dag(file)
+            locks = {each: Path(each).with_suffix(".lock") for each in (DAG_FILE, file)}
+            orders = {each: read_order(lock) for each, lock in locks.items()}
+            runs = _run_stages(dag.select(targets, file), read_all_changes(file), force, max_workers)
+            for each, lock in locks.items():
+                prefix = name_stage(each, "")
+                restore_order(orders[each], [name.removeprefix(prefix) for name in dag.stages], lock)
+            metrics = read_metrics(dag.entries, file)
     except FlowError as error:
         return Failed(message=str(error))
     _publish(runs, metrics)
@@ -92,11 +100,14 @@ def _run_stages(dag: Dag, before: Mapping[str, list[str]], force: bool, max_work
     futures: dict[str, PrefectFuture[Any]] = {}
     runs: dict[str, StageRun] = {}
     ended: SimpleQueue[str] = SimpleQueue()
+    left = TopologicalSorter(dag.needs)
+    left.prepare()
+    ready: list[str] = []
     try:
-        while len(runs) < len(dag.stages):
-            for stage in dag.stages:
-                if stage in futures or len(futures) - len(runs) >= max_workers or not dag.needs[stage] <= runs.keys():
-                    continue
+        while left.is_active():
+            ready = sorted([*ready, *left.get_ready()], key=dag.stages.index)
+            while ready and len(futures) - len(runs) < max_workers:
+                stage = ready.pop(0)
                 # A failed stage does not keep those after it waiting: they end at once, as not run.
                 # Prefect lets nothing start after a cancelled one, so those not run are no edge of what they block.
                 needed = [
@@ -114,6 +125,7 @@ def _run_stages(dag: Dag, before: Mapping[str, list[str]], force: bool, max_work
             stage = ended.get()
             runs[stage] = _collect(stage, futures[stage])
             log_run(runs[stage], str(runtime.flow_run.name))
+            left.done(stage)
     except BaseException:  # Ctrl-C, SIGTERM, a cancelled run: no process may stay behind
         children.stop()
         raise

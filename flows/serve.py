@@ -71,6 +71,9 @@ def read_next_run() -> str:
     from prefect.client.schemas.sorting import FlowRunSort
 
     with _open_client() as client:
+        deployment = client.read_deployment_by_name(deployment_name())
+        if deployment.paused or not any(each.active for each in deployment.schedules):
+            return "none: prefect.yaml has no schedule, or has paused it"
         runs = client.read_flow_runs(
             deployment_filter=_filter_deployment(client),
             flow_run_filter=_filter_states(["SCHEDULED"]),

@@ -24,8 +24,8 @@ the reason. Schedules that were missed while this was not running are made up fo
 \b
 Examples:
   failure-atlas serve                        as prefect.yaml says: every night at 03:00 UTC
-  failure-atlas serve --cron "30 6 * * 1-5"  at 06:30 UTC from Monday to Friday
-  failure-atlas serve --every 3600           every hour
+  failure-atlas serve --cron "30 6 * * 1-5"  instead of that, at 06:30 UTC from Monday to Friday
+  failure-atlas serve --every 3600           instead of that, every hour
 
 Several checkouts may use one server: each has a deployment and a worker of its own, named after it. The printed
 `prefect deployment run` starts a run now, from a shell with PREFECT_API_URL set as it is printed.
@@ -34,6 +34,7 @@ Exit code: 1 something that it needs did not start or ended, 2 wrong command lin
 """
 
 POLL_SECONDS = 0.5
+MAX_EVERY_SECONDS = 366 * 24 * 3600
 
 
 def serve(
@@ -41,13 +42,14 @@ def serve(
         str | None, typer.Option("--cron", help='When, as a cron line in UTC: "0 3 * * *"; default: as prefect.yaml.')
     ] = None,
     every: Annotated[
-        int | None, typer.Option("--every", min=1, help="Seconds between runs, instead of --cron.")
+        int | None,
+        typer.Option("--every", min=1, max=MAX_EVERY_SECONDS, help="Seconds between runs, instead of --cron."),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server on this machine.")] = 4200,
 ) -> None:
     """Start what is needed and wait."""
     require_project()
-    if cron and every:
+    if cron is not None and every is not None:
         raise FlowError("--cron and --every: both given; allowed: one of them")
     from flows.children import end_supervised
     from flows.lock import hold_lock
@@ -66,11 +68,7 @@ def serve(
         start_server,
         start_worker,
     )
-    from flows.serve_deployment import check_cron, deploy, deployment_name, require_deployments
-
-    require_deployments()
-    if cron:
-        check_cron(cron)
+    from flows.serve_deployment import deploy, deployment_name, read_deployment
 
     with ExitStack() as stack:
         try:
@@ -78,6 +76,7 @@ def serve(
         except FlowError as error:
             holder = str(error).partition("(")[2].partition(")")[0]
             raise FlowError(f"failure-atlas serve is at work in this project ({holder}); end it first") from error
+        asked = read_deployment(cron, every)
         running: dict[str, subprocess.Popen[str]] = {}
         # The worker goes first, so that the server still hears how its runs end.
         stack.callback(lambda: [end_supervised(process) for process in reversed(running.values())])
@@ -86,8 +85,7 @@ def serve(
         elif probe_api(url) is not None:
             say("starting a Prefect server, which takes some seconds")
             running[f"server (see {SERVER_LOG})"] = start_server(port)
-        deploy(cron, every)
-        for line in mend_runs():
+        for line in [*deploy(asked), *mend_runs()]:
             say(line)
         running[f"worker (see {WORKER_LOG})"] = start_worker()
         say(f"serving at {url.removesuffix('/api')}, log in {WORKER_LOG}; Ctrl-C ends it")

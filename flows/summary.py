@@ -1,20 +1,11 @@
-"""The end of a run as tables: for the terminal and, in Markdown, for Prefect."""
+"""Stages and metrics as tables: for the terminal and, in Markdown, for Prefect."""
 
 from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
 from flows.metrics import Metric
-from flows.outcome import Outcome, StageRun
-
-WORDS = {
-    Outcome.CACHED: "cached",
-    Outcome.RESTORED: "restored",
-    Outcome.DONE: "done",
-    Outcome.FAILED: "FAILED",
-    Outcome.NOT_RUN: "not run",
-}
-STYLES = {Outcome.FAILED: "bold red", Outcome.NOT_RUN: "yellow", Outcome.DONE: "green"}
+from flows.outcome import WORDS, Outcome, StageRun
 
 STAGE_HEADER = ("stage", "state", "seconds")
 METRIC_HEADER = ("stage", "metric", "value", "95 % interval", "n")
@@ -43,17 +34,12 @@ def metric_rows(metrics: Iterable[Metric]) -> list[tuple[str, ...]]:
     return rows
 
 
-def stage_table(runs: Sequence[StageRun]) -> Table:
-    """The stages of a run for the terminal."""
-    table = _table("Stages", STAGE_HEADER, right={"seconds"})
-    for run, row in zip(runs, stage_rows(runs), strict=True):
-        table.add_row(*row, style=STYLES.get(run.outcome))
-    return table
-
-
 def metric_table(metrics: Sequence[Metric]) -> Table:
     """The headline metrics for the terminal."""
-    table = _table("Metrics", METRIC_HEADER, right={"value", "95 % interval", "n"})
+    table = Table(title="Metrics", title_justify="left", title_style="bold")
+    for name in METRIC_HEADER:
+        right = name in ("value", "95 % interval", "n")
+        table.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in metric_rows(metrics):
         if row[0] and table.row_count:
             table.add_section()
@@ -65,13 +51,6 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
-
-
-def _table(title: str, header: Sequence[str], right: set[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for name in header:
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right, overflow="fold")
-    return table
 
 
 def _number(value: float) -> str:

@@ -25,12 +25,13 @@ from tests.house import (
     upstream,
 )
 
-# cryptography signs evidence; ruamel reads dvc.lock as DVC does.
+# cryptography signs evidence; networkx is the form of DVC's graph; ruamel reads dvc.lock as DVC does.
 FLOWS_MAY_IMPORT = {
     "cryptography",
     "dvc",
     "failure_atlas",
     "flows",
+    "networkx",
     "prefect",
     "rich",
     "ruamel",

@@ -10,12 +10,20 @@ import pytest
 
 from tests.flows.conftest import ROOT, Project
 
+METRICS = '{"accuracy": {"value": 0.91, "low": 0.9, "high": 0.92, "n": 1000}}'
+
 
 def test_help_shows_examples_quickly(project: Project) -> None:
     code, output = project.run("reproduce", "--help")
     assert code == 0
     assert "failure-atlas reproduce train_classifiers@clean" in output
     assert "--max-workers" in output
+
+
+def test_command_line_imports_nothing_heavy() -> None:
+    code = "import sys, flows.cli; print({name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not any(f"'{name}'" in done.stdout for name in ("dvc", "prefect", "pandas", "numpy", "networkx", "torch"))
 
 
 def test_no_command_shows_the_commands(project: Project) -> None:
@@ -63,6 +71,24 @@ def test_without_a_server_a_temporary_one_is_used_and_gone_after(project: Projec
     assert (project.path / ".prefect/prefect.db").exists(), "its state stays in the project"
     project.wait_for_silence()
     assert "Error" not in output
+
+
+def test_with_nothing_to_do_dvc_is_asked_and_no_server_started(project: Project) -> None:
+    stages = {
+        "a": {"cmd": "echo a > a", "outs": ["a"]},
+        "b": {"cmd": f"cp a b; echo '{METRICS}' > m.json", "deps": ["a"], "outs": ["b"], "metrics": ["m.json"]},
+    }
+    project.write_stages(**stages)
+    project.dvc("repro")
+    for targets, count in (([], 2), (["a"], 1)):
+        code, output = project.run("reproduce", *targets)
+        assert (code, output.splitlines()[0]) == (0, f"{count} stages are up to date; nothing had changed")
+    code, output = project.run("metrics")
+    assert code == 0
+    assert ["", "b", "accuracy", "0.91", "0.9 to 0.92", "1,000", ""] in [
+        [cell.strip() for cell in line.split("│")] for line in output.splitlines()
+    ]
+    assert not (project.path / ".prefect").exists()
 
 
 def test_server_that_cannot_start_is_told_at_once(project: Project) -> None:

@@ -122,10 +122,10 @@ def test_force_runs_what_is_fresh(history: dict[str, Run]) -> None:
     assert run.log["prepare"]["reason"] == "forced"
 
 
-def test_tables_at_the_end(history: dict[str, Run]) -> None:
-    rows = [[cell.strip() for cell in line.split("│")] for line in history["mended"].output.splitlines()]
-    assert any(row[1:3] == ["train@clean", "done"] for row in rows)
-    assert ["", "report", "accuracy", "0.91", "0.9 to 0.92", "1,000", ""] in rows
+def test_last_lines_count_the_stages(history: dict[str, Run]) -> None:
+    assert "\n4 stages: 2 cached, 2 done; " in history["mended"].output
+    assert "\n4 stages are up to date; nothing had changed\n" in history["cached"].output
+    assert "\n4 stages: 2 done, 1 FAILED, 1 not run; " in history["failed"].output
 
 
 def test_prefect_knows_each_outcome(history: dict[str, Run], ask: Ask) -> None:
@@ -184,6 +184,39 @@ def test_params_are_checked_before_any_stage(served_project: Project) -> None:
     code, output = project.run("reproduce")
     assert (code, output) == (1, "error: params.yaml: walk.samples: got 0; allowed: 1 or more\n")
     assert not (project.path / "dvc.lock").exists()
+
+
+def test_the_study_runs_by_the_same_flow_with_what_it_needs(served_project: Project, ask: Ask) -> None:
+    project = served_project
+    project.write_stages(
+        base={"cmd": "echo one > base", "outs": ["base"]}, alone={"cmd": "echo > alone", "outs": ["alone"]}
+    )
+    (project.path / "study").mkdir()
+    stages = {
+        f"use_{name}": {
+            "cmd": f"cat ../base > {name}; echo '{METRICS}' > {name}.json",
+            "deps": ["../base"],
+            "outs": [name],
+            "metrics": [f"{name}.json"],
+        }
+        for name in ("b", "a")
+    }
+    (project.path / "study/dvc.yaml").write_text(json.dumps({"stages": stages}))
+    run = Run(project, "--study")
+    assert (run.code, run.outcomes) == (
+        0,
+        dict.fromkeys(("base", "study/dvc.yaml:use_b", "study/dvc.yaml:use_a"), "Done"),
+    )
+    tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [run.name]}}})
+    assert {task["name"] for task in tasks} == set(run.outcomes)
+    lock = (project.path / "study/dvc.lock").read_text()
+    assert lock.index("use_b:") < lock.index("use_a:"), "in the order of dvc.yaml, whichever ended first"
+    assert not (project.path / "alone").exists()
+    code, output = project.run("metrics", "--study")
+    assert (code, output.count("0.9 to 0.92")) == (0, 2)
+    (project.path / "study/a").unlink()
+    run = Run(project, "--study", "use_a")
+    assert (run.code, run.outcomes) == (0, {"base": "Cached", "study/dvc.yaml:use_a": "Restored"})
 
 
 def test_workers_run_side_by_side(served_project: Project) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from ruamel.yaml import YAML
 
-from flows.checkout import name_checkout
+from flows.checkout import NAME_FILE, name_checkout
 from flows.errors import FlowError
 from flows.lock import hold_lock
-from flows.serve_deployment import DEPLOYMENT, write_served
+from flows.serve_deployment import DEPLOYMENT, read_deployment
 from tests.flows.conftest import ROOT, SERVER_SECONDS, Project, find_free_port, open_project, wait_until
 
 SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"
@@ -37,10 +38,10 @@ def scheduled(served_project: Project, server: str) -> Iterator[Project]:
     delete_deployments(served_project, server)
 
 
-def delete_deployments(project: Project, server: str) -> None:
+def delete_deployments(project: Project, server: str, name: str = "") -> None:
     connection = HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)
     try:
-        connection.request("GET", f"/api/deployments/name/reevaluate/{name_of(project)}")
+        connection.request("GET", f"/api/deployments/name/reevaluate/{name or name_of(project)}")
         found = json.load(connection.getresponse())
         connection.request("DELETE", f"/api/deployments/{found['id']}")
         assert connection.getresponse().status == 204
@@ -53,10 +54,33 @@ def name_of(project: Project) -> str:
     return f"{DEPLOYMENT}-{name_checkout(project.path)}"
 
 
-def deploy(project: Project, cron: str) -> None:
-    script = "from flows.environment import prepare_environment as p; p(); import sys, flows.serve_deployment as s"
-    command = [sys.executable, "-c", f"{script}; s.deploy(sys.argv[1], None)", cron]
-    subprocess.run(command, cwd=project.path, env=project.environment, check=True)
+def deploy(project: Project, *schedule: str | int | None) -> str:
+    """Deploy as `serve` does; schedule: the cron line and the seconds that it was given.  Returns what is said."""
+    cron, every = (*schedule, None, None)[:2]
+    script = "from flows.environment import prepare_environment as p; p(); import flows.serve_deployment as s"
+    command = [sys.executable, "-c", f"{script}; print(*s.deploy(s.read_deployment({cron!r}, {every!r})))"]
+    done = subprocess.run(command, cwd=project.path, env=project.environment, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else done.stderr.splitlines()[-1]
+
+
+def find_deployment(ask: Ask, name: str) -> dict[str, Any]:
+    (found,) = ask("deployments/filter", {"deployments": {"name": {"any_": [name]}}})
+    return dict(found)
+
+
+def list_schedules(ask: Ask, project: Project) -> list[tuple[str, str, bool]]:
+    """What the server holds: rule, time zone, whether it is active."""
+    found = find_deployment(ask, name_of(project))["schedules"]
+    rules = [(each["schedule"], each["active"]) for each in found]
+    return sorted((str(rule.get("cron") or rule.get("rrule") or rule["interval"]), rule["timezone"] or "UTC", active)
+                  for rule, active in rules)  # fmt: skip
+
+
+def write_schedules(project: Project, schedules: Any, **more: Any) -> None:
+    """This project's prefect.yaml with other schedules."""
+    read = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())
+    read["deployments"][0] |= {"schedules": schedules, **more}
+    (project.path / "prefect.yaml").write_text(json.dumps(read))
 
 
 def write_deployment(project: Project) -> None:
@@ -124,7 +148,7 @@ def test_checkouts_on_one_server_keep_apart(
         assert other.path.name == scheduled.path.name, "told apart by more than the folder's name"
         found = {}
         for project in (scheduled, other):
-            (found[project.path],) = ask("deployments/filter", {"deployments": {"name": {"any_": [name_of(project)]}}})
+            found[project.path] = find_deployment(ask, name_of(project))
         delete_deployments(other, server)
     assert [each["schedules"][0]["schedule"]["cron"] for each in found.values()] == ["0 3 * * *", "0 4 * * *"]
     assert len({each["work_pool_name"] for each in found.values()}) == 2, "no worker takes the other's runs"
@@ -136,12 +160,48 @@ def test_checkouts_on_one_server_keep_apart(
 
 
 @pytest.mark.slow
+def test_server_holds_what_was_asked_for_last(scheduled: Project, ask: Ask) -> None:
+    """Whatever was there before: schedules with slugs, paused ones, another name of the folder."""
+    project = scheduled
+    berlin = {"cron": "0 5 * * *", "timezone": "Europe/Berlin", "slug": "early"}
+    yearly = {"rrule": "FREQ=YEARLY;BYMONTH=3", "active": False, "slug": "yearly"}
+    write_schedules(project, [berlin, yearly])
+    assert deploy(project) == ""
+    both = [("0 5 * * *", "Europe/Berlin", True), ("DTSTART:20200101T000000\nFREQ=YEARLY;BYMONTH=3", "UTC", False)]
+    assert list_schedules(ask, project) == both
+    assert deploy(project, "0 15 1 1 *") == ""
+    assert list_schedules(ask, project) == [("0 15 1 1 *", "UTC", True)]
+    write_schedules(project, [], paused=True)
+    assert deploy(project) == ""
+    assert (list_schedules(ask, project), find_deployment(ask, name_of(project))["paused"]) == ([], True)
+    assert deploy(project, None, 7200) == ""
+    assert list_schedules(ask, project) == [("7200.0", "UTC", True)]
+    assert not find_deployment(ask, name_of(project))["paused"], "what is asked for by hand is to run"
+
+    # Where the server does not take over what was asked for, nobody is to believe that it did.
+    deaf = "import flows.serve_deployment as s; s._run_deploy = lambda asked: None"
+    script = f"{deaf}; s.deploy(s.read_deployment('1 2 * * *', None))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=project.path, env=project.environment, capture_output=True, text=True
+    )
+    assert "schedules: asked for ['1 2 * * * (UTC)'], the server holds ['every 2:00:00 (UTC)']" in done.stderr
+
+    # An earlier name of the folder is told, with the way to be rid of it.
+    before = name_of(project)
+    (project.path / NAME_FILE).unlink()
+    try:
+        assert f"prefect deployment delete reevaluate/{before}" in deploy(project)
+    finally:
+        delete_deployments(project, project.environment["PREFECT_API_URL"], before)
+
+
+@pytest.mark.slow
 def test_scheduled_runs_appear_collapse_skip_and_can_be_cancelled(scheduled: Project, ask: Ask) -> None:
     """One service through its day: three runs that were missed, one beside a manual run, one cancelled."""
     project = scheduled
     (project.path / "fast").touch()
     deploy(project, "0 3 1 1 *")
-    found = ask("deployments/filter", {"deployments": {"name": {"any_": [name_of(project)]}}})[0]
+    found = find_deployment(ask, name_of(project))
     for due in LATE:
         state = {"type": "SCHEDULED", "state_details": {"scheduled_time": due}}
         ask(f"deployments/{found['id']}/create_flow_run", {"state": state})
@@ -227,10 +287,12 @@ def test_mistakes_are_told_before_anything_starts(project: Project) -> None:
         f"error: {project.path}/prefect.yaml: not there; it says what runs when: git checkout prefect.yaml\n"
     )
     shutil.copy(ROOT / "prefect.yaml", project.path)
-    code, output = project.run("serve", "--cron", "every night")
-    assert code == 1
-    assert output.startswith('error: --cron: got "every night"; allowed: minute hour day month weekday, e.g. ')
-    assert len(output.splitlines()) == 1
+    for cron in ("every night", "", "0 0 30 2 *"):
+        code, output = project.run("serve", "--cron", cron)
+        assert code == 1
+        assert output.startswith(f"error: --cron: got cron: {cron}, timezone: UTC (")
+        assert "); allowed: minute hour day month weekday, e.g. " in output
+        assert len(output.splitlines()) == 1
     code, output = project.run("serve", "--cron", "0 3 * * *", "--every", "5")
     assert (code, output) == (1, "error: --cron and --every: both given; allowed: one of them\n")
     assert not (project.path / "logs/serve-server.log").exists()
@@ -238,7 +300,11 @@ def test_mistakes_are_told_before_anything_starts(project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("deployments: [", "while parsing a flow node"), ("deployments:\n  - name: other\n", "not enough values")],
+    [
+        ("deployments: [", "while parsing a flow node"),
+        ("deployments:\n  - name: other\n", "not enough values"),
+        ("deployments: [{name: scheduled, schedules: 3}]", "'int' object is not iterable"),
+    ],
 )
 def test_prefect_yaml_without_the_deployment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
@@ -246,14 +312,95 @@ def test_prefect_yaml_without_the_deployment(
     monkeypatch.chdir(tmp_path)
     Path("prefect.yaml").write_text(text)
     with pytest.raises(FlowError, match=f"no deployment named scheduled can be read from it .{reason}.*git checkout"):
-        write_served()
+        read_deployment(None, None)
 
 
-def test_checkouts_have_names_of_their_own(tmp_path: Path) -> None:
-    names = [name_checkout(tmp_path / folder / "my atlas", "here") for folder in ("a", "b")]
-    assert all(re.fullmatch(r"my-atlas-[0-9a-f]{8}", name) for name in names)
-    assert len({*names, name_checkout(tmp_path / "a/my atlas", "there")}) == 3
-    assert names[0] == name_checkout(tmp_path / "a/my atlas", "here"), "the same at each start"
+@pytest.mark.parametrize(
+    ("schedule", "reason"),
+    [
+        ({"cron": "0 0 30 2 *"}, "cron: 0 0 30 2 * (failed to find next date)"),
+        ({"cron": "0 3 * * *", "timezone": "Mars"}, 'timezone: Mars (Value error, Invalid timezone: "Mars"'),
+        ({"interval": 0}, "interval: 0 (Value error, interval must be positive)"),
+        ({"cron": "0 3 * * *", "interval": 9}, "cron: 0 3 * * *, interval: 9 (2 of cron, interval, rrule are there"),
+        ({"rrule": "DTSTART:20200101T000000\nRRULE:FREQ=DAILY;COUNT=3"}, "COUNT=3 (none of its days is to come)"),
+    ],
+)  # fmt: skip
+def test_schedule_that_makes_nothing_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for key, value in (("schedules", [schedule]), ("schedule", schedule)):
+        Path("prefect.yaml").write_text(json.dumps({"deployments": [{"name": "scheduled", key: value}]}))
+        with pytest.raises(FlowError) as told:
+            read_deployment(None, None)
+        assert str(told.value).startswith("prefect.yaml: schedules: got ")
+        assert reason in str(told.value)
+        assert "; allowed: cron, interval or rrule" in str(told.value)
+    assert read_deployment("0 1 * * *", None)["schedules"] == [{"cron": "0 1 * * *", "timezone": "UTC"}], "replaced"
+
+
+def test_checkouts_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = tmp_path / "machine-id"
+    machine.write_text("here\n")
+    monkeypatch.setattr("flows.checkout.MACHINE_FILES", (machine,))
+
+    def copy(source: Path, target: str, **options: Any) -> Path:
+        return Path(shutil.copytree(source, tmp_path / target, **options))
+
+    one = tmp_path / "a/my atlas"
+    name = name_checkout(one)
+    assert re.fullmatch(r"my-atlas-[0-9a-f]{8}", name)
+    assert name_checkout(one) == name, "the same at each start"
+    copies = [copy(one, "b"), copy(one, "c"), copy(one, "d", copy_function=os.link)]
+    assert len({name, *map(name_checkout, copies)}) == 4
+    assert name_checkout(one) == name, "a linked copy has not changed it"
+    one = one.rename(tmp_path / "moved")
+    assert name_checkout(one) == name == name_checkout(one), "a folder that was renamed keeps it"
+    orphans = [copy(one, "e"), copy(one, "f")]
+    shutil.rmtree(one)
+    assert len({name, *map(name_checkout, orphans)}) == 3, "of copies whose original is gone none takes its name"
+    restored = copy(orphans[0], "g")
+    held = name_checkout(orphans[0])
+    shutil.rmtree(orphans[0])
+    assert name_checkout(restored) != held
+    assert name_checkout(copy(orphans[1], "e")) != held, "another's file at the same path"
+    machine.write_text("there\n")
+    assert name_checkout(restored) != name_checkout(copy(restored, "h"))
+
+
+def test_a_checkout_keeps_its_name_under_another_hostname(tmp_path: Path) -> None:
+    script = (
+        "import socket; from pathlib import Path; from flows.checkout import name_checkout as n; print(n(Path('.')))"
+    )
+    renamed = f"import platform, os; platform.node = socket.gethostname = lambda: 'other'; {script}"
+    names = {
+        subprocess.check_output(
+            [sys.executable, "-c", f"import socket; {code}"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        for code in (script, renamed)
+    }
+    assert len(names) == 1
+
+
+def test_backup_at_the_same_path_keeps_the_name_on_its_own_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = tmp_path / "machine-id"
+    machine.write_text("here\n")
+    monkeypatch.setattr("flows.checkout.MACHINE_FILES", (machine,))
+    one = tmp_path / "one"
+    name = name_checkout(one)
+
+    def restore() -> None:
+        shutil.copytree(one, tmp_path / "backup")
+        shutil.rmtree(one)
+        (tmp_path / "backup").rename(one)
+
+    restore()
+    assert name_checkout(one) == name
+    restore()
+    machine.write_text("there\n")
+    assert name_checkout(one) != name, "the disk of another machine, copied"
 
 
 @pytest.mark.parametrize("command", ["serve", "reevaluate"])

@@ -1,4 +1,4 @@
-"""Metrics and states as tables."""
+"""Metrics and states as tables, and what a run ends on."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from flows.findings import tell_findings
 from flows.metrics import Metric, read_metrics
 from flows.outcome import Outcome, StageRun
-from flows.summary import markdown_table, metric_rows, metric_table, stage_rows, stage_table
-from tests.flows.conftest import Project
+from flows.summary import markdown_table, metric_rows, metric_table, stage_rows
+from tests.flows.conftest import ROOT, Project
 
 CONTENT = {
     "accuracy": {"value": 0.91, "low": 0.9, "high": 0.92, "n": 1000},
@@ -57,12 +58,101 @@ def test_markdown() -> None:
     assert markdown_table(("a", "b"), [("1|2", "3")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 |\n"
 
 
-def test_tables_fit_a_narrow_terminal() -> None:
+def test_table_fits_a_narrow_terminal() -> None:
     console = Console(width=70, record=True)
-    console.print(stage_table([StageRun("train_classifiers@corrupted", Outcome.DONE, 75.2)]))
     console.print(
         metric_table([Metric("train_classifiers@corrupted", "corrupted_test_accuracy", 0.95, 0.93, 0.96, 1000)])
     )
     text = console.export_text()
-    assert "75.2" in text
     assert "0.93 to 0.96" in text
+
+
+ROOMS = ("train_classifiers", "measure_robustness", "name_directions", "judge_failures")
+
+
+def estimate(value: float | None, n: int) -> dict[str, float | None]:
+    return {"value": value, "low": 0.125, "high": 0.75, "n": n}
+
+
+def write(path: str, content: object) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(content))
+
+
+def write_results(names: list[str], criteria: list[tuple[str, str]]) -> list[StageRun]:
+    """What the stages of a run leave for these classifiers and criteria; the run."""
+    for name in names:
+        accuracy = {"clean_test_accuracy": estimate(0.5, 1000), "corrupted_test_accuracy": estimate(0.25, 2000)}
+        near = {"median_distance_std": estimate(None, 40), "failed_within_1_std": estimate(0.3, 40)}
+        write(f"data/train_classifiers/{name}/metrics.json", accuracy)
+        write(f"data/measure_robustness/{name}/metrics.json", {"population": near})
+        shares = {"wider": estimate(0.2, 10), "fainter": estimate(0.6, 10)}
+        write(f"data/name_directions/{name}/metrics.json", {"global": {"named": 7, "share_of_name": shares}})
+        write(f"data/judge_failures/{name}/metrics.json", {"true_failure_share": estimate(0.7, 300)})
+    told = [
+        {"id": key, "verdict": verdict, "found": estimate(0.4, 9), "because": f"{key} why"} for key, verdict in criteria
+    ]
+    write("data/acceptance/gates.json", {"criteria": told})
+    write("data/report/report.html", "")
+    stages = [f"{room}@{name}" for room in ROOMS for name in names]
+    return [StageRun(stage, Outcome.DONE, 2.0) for stage in [*stages, "acceptance", "report"]]
+
+
+def test_a_run_ends_on_verdicts_and_three_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = write_results(["mine"], [("a", "not assessable"), ("b", "pass"), ("c", "fail")])
+    assert tell_findings(runs) == [
+        "6 stages: 6 done; 12 s of work",
+        "acceptance criteria: 1 pass, 1 fail, 1 not assessable",
+        "  fail: c: 0.4 [0.125, 0.75], n=9: c why",
+        "  not assessable: a: 0.4 [0.125, 0.75], n=9: a why",
+        (
+            "mine: how accurate: right on 0.5 [0.125, 0.75] of 1,000 real clean and 0.25 [0.125, 0.75] of 2,000 real "
+            "corrupted test images"
+        ),
+        (
+            "mine: how far from failing: ? [0.125, 0.75] std, the median over 40 generated images; "
+            "0.3 [0.125, 0.75] fail within 1 std"
+        ),
+        (
+            "mine: fails on: of its 10 leading directions fainter 0.6 [0.125, 0.75], wider 0.2 [0.125, 0.75]; "
+            "0.7 [0.125, 0.75] of 300 claimed failures are true ones"
+        ),
+        "report: data/report/report.html",
+        "all metrics: failure-atlas metrics",
+    ]
+
+
+def test_what_a_run_did_not_bring_up_to_date_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = write_results(["mine"], [("a", "pass")])
+    ended = {"measure_robustness@mine": Outcome.FAILED, "acceptance": Outcome.NOT_RUN, "report": Outcome.NOT_RUN}
+    text = "\n".join(tell_findings([StageRun(run.stage, ended.get(run.stage, run.outcome)) for run in runs]))
+    assert text.startswith("6 stages: 3 done, 1 FAILED, 2 not run; ")
+    assert "how accurate" in text
+    assert not any(word in text for word in ("how far", "acceptance criteria", "report.html"))
+    assert tell_findings([StageRun("other", Outcome.CACHED)]) == [
+        "1 stages are up to date; nothing had changed",
+        "all metrics: failure-atlas metrics",
+    ]
+
+
+def test_a_run_never_ends_on_more_than_thirty_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = tell_findings(write_results([f"c{n}" for n in range(9)], [(f"g{n}", "fail") for n in range(40)]))
+    assert len(lines) <= 30
+    assert "  and 34 more: failure-atlas gates" in lines
+    assert "and 5 more classifiers: see the report" in lines
+
+
+def test_this_projects_own_results_have_all_three_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names = [path.parent.name for path in Path("data/train_classifiers").glob("*/metrics.json")]
+    runs = [StageRun(f"{room}@{name}", Outcome.CACHED) for room in ROOMS for name in names]
+    lines = tell_findings(runs)
+    assert len(names) >= 2
+    for name in names:
+        for words in ("how accurate", "how far from failing", "fails on"):
+            assert any(line.startswith(f"{name}: {words}: ") for line in lines)
+    found = json.loads(Path(f"data/train_classifiers/{names[0]}/metrics.json").read_text())["clean_test_accuracy"]
+    assert any(f"right on {found['value']:.3g} [{found['low']:.3g}, {found['high']:.3g}]" in line for line in lines)
