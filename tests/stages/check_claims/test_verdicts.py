@@ -3,8 +3,19 @@
 import numpy as np
 import pytest
 
-from stages.check_claims.estimates import Estimate, subtract, widen
-from stages.check_claims.verdicts import FAILS, HOLDS, NOT_DECIDED, combine, falls, is_above, is_below, negate
+from failure_atlas.estimates import (
+    FAILS,
+    HOLDS,
+    NOT_DECIDED,
+    Estimate,
+    combine,
+    falls,
+    is_above,
+    is_below,
+    negate,
+    subtract,
+    widen,
+)
 from stages.common.intervals import proportion
 
 NAN = float("nan")
