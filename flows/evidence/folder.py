@@ -69,6 +69,9 @@ def compare_bundle(bundle: Path, claims: Claims, budget: Budget | None = None) -
         if name not in found:
             yield Problem(name, "missing; the statement lists it")
             continue
+        if found[name] < 0:
+            yield Problem(name, "no plain file")
+            continue
         sha256 = hashlib.sha256()
         for chunk in stream_plain(bundle, name, FILE_BYTES, budget):
             sha256.update(chunk)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -240,12 +240,24 @@ def edit_statement(bundle: Path, key: Ed25519PrivateKey, change: Callable[[dict[
 
 
 def sign_again(bundle: Path, key: Ed25519PrivateKey) -> None:
-    """Give the statement of a bundle the hashes of its files as they are now, and sign it."""
+    """Give crate and statement of a bundle the hashes of its files as they are now, and sign it."""
+    hashes = {path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()) for path in list_all(bundle)}
+    path = bundle / "ro-crate-metadata.json"
+    with suppress(ValueError, KeyError, TypeError):  # what was made of it may be no crate any more
+        crate = json.loads(path.read_bytes())
+        for entity in crate["@graph"]:
+            if "sha256" in entity and entity["@id"] in hashes:
+                entity["sha256"] = hashes[entity["@id"]].hexdigest()
+        path.write_text(json.dumps(crate))
+        hashes[path.name] = hashlib.sha256(path.read_bytes())
 
     def change(statement: dict[str, Any]) -> None:
-        for subject in statement["subject"]:
-            if subject["annotations"]["in"] == "bundle":
-                subject["digest"]["sha256"] = hashlib.sha256((bundle / subject["name"]).read_bytes()).hexdigest()
+        kept = [subject for subject in statement["subject"] if subject["annotations"]["in"] == "project"]
+        statement["subject"] = [each for each in kept if each["name"] not in hashes] + [
+            {"name": name, "digest": {"sha256": held.hexdigest()}, "annotations": {"in": "bundle"}}
+            for name, held in hashes.items()
+            if name != ENVELOPE
+        ]
 
     edit_statement(bundle, key, change)
 
