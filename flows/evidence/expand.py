@@ -7,6 +7,7 @@ params.yaml is opened.
 import json
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,8 @@ OUTPUT_BYTES = 8 << 20
 
 def main() -> None:
     """Print stage -> its definition with all templates filled in; a message and exit code 1 if DVC cannot."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    with suppress(ValueError, OSError):  # macOS knows no limit of memory
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     from dvc.exceptions import DvcException
     from dvc.fs import localfs

@@ -41,11 +41,13 @@ class Previous:
 class Claims:
     """What a statement says that `verify` checks.
 
-    files: SHA-256 of each file of the bundle.  place: 0 for the first bundle of a chain.
+    files: SHA-256 of each file of the bundle.  others: of the files of the project beside them that the run read or
+    wrote.  place: 0 for the first bundle of a chain.
     """
 
     name: str
     files: dict[str, str]
+    others: dict[str, str]
     commit: str
     changed: list[str]
     previous: Previous | None
@@ -110,18 +112,19 @@ def read_statement(payload: bytes) -> Claims:
         if definition["buildType"] != BUILD_TYPE:
             raise ValueError(f"buildType {definition['buildType']}")
         external, internal = definition["externalParameters"], definition["internalParameters"]
-        files: dict[str, str] = {}
-        names = [check_name(entry.name) for entry in found.subject]
-        if len(set(names)) < len(names):
+        subjects = {check_name(entry["name"]): entry for entry in read["subject"]}
+        if len(subjects) < len(read["subject"]):
             raise ValueError("two subjects of one name")
-        for entry in found.subject:
-            if json_format.MessageToDict(entry.annotations)["in"] == IN_BUNDLE:
-                files[entry.name] = _read_digest(entry.digest["sha256"])
+        source, *inputs = expect(definition["resolvedDependencies"], list, "resolvedDependencies")
+        held: dict[str, dict[str, str]] = {IN_BUNDLE: {}, IN_PROJECT: {}}
+        for name, entry in [*((check_name(entry["name"]), entry) for entry in inputs), *subjects.items()]:
+            held[entry["annotations"]["in"]][name] = _read_digest(entry["digest"]["sha256"])
         before = external["previous"]
         return Claims(
             _read_folder(external["run"]),
-            files,
-            _read_digest(definition["resolvedDependencies"][0]["digest"]["gitCommit"], (40, 64)),
+            held[IN_BUNDLE],
+            held[IN_PROJECT],
+            _read_digest(source["digest"]["gitCommit"], (40, 64)),
             [expect(path, str, "changed") for path in expect(internal["changed"], list, "changed")],
             Previous(_read_folder(before["name"]), _read_digest(before["digest"]["sha256"])) if before else None,
             expect(internal["place"], int, "place"),

@@ -151,14 +151,14 @@ def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, Pla
         yield Problem(name, f"missing in the bundle, where {WORKFLOW} wants it")
     for name in sorted(claims.files.keys() - wanted - OWN):
         yield Problem(name, f"nothing that {WORKFLOW} wants in a bundle")
-    for name in sorted(wanted & claims.files.keys()):
+    told = {name: sha256 for name, sha256 in claims.files.items() if name not in OWN} | claims.others
+    for name in sorted({*told, *inventory.files}):
         held = inventory.files.get(name)
-        if held is None and name not in (WORKFLOW, LOCK_FILE, PARAMS):
-            yield Problem(name, "the inventory does not list it")
-        elif held is not None and held.sha256 != claims.files[name]:
-            yield Problem(
-                name, f"the inventory says sha256 {held.sha256[:16]}, the statement {claims.files[name][:16]}"
-            )
+        if held is None and name not in (WORKFLOW, LOCK_FILE):
+            yield Problem(name, "the statement tells of it, the inventory does not")
+        elif held is not None and held.sha256 != told.get(name):
+            what = f"the inventory says sha256 {held.sha256[:16]}, the statement {str(told.get(name))[:16]}"
+            yield Problem(name, what)
 
 
 def _compare_crate(contents: Contents, claims: Claims, inventory: Inventory) -> Iterator[Problem]:

@@ -112,9 +112,10 @@ def judged(metrics: str) -> dict[str, Any]:
 
 
 def criterion(metric: str, **others: Any) -> dict[str, Any]:
-    """The section `acceptance` with one criterion."""
+    """The section `acceptance` with a criterion that passes and one that fails."""
     words = {"id": "mean", "comparison": ">=", "reason": "because", "supports": "a clause", "needs_generator": False}
-    return {"criteria": [{**words, "metric": metric, "bar": 0.1, **others}]}
+    both = [{}, {"id": "small", "comparison": "<="}]
+    return {"criteria": [{**words, "metric": metric, "bar": 0.1, **others, **change} for change in both]}
 
 
 STAGES = {
@@ -200,9 +201,9 @@ def make_project(folder: Path) -> Path:
     return project
 
 
-@pytest.fixture(scope="session")
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    project = make_project(tmp_path_factory.mktemp("evidence"))
+def make_bundles(folder: Path) -> Made:
+    """The small project below a folder, run twice, with a bundle of each run."""
+    project = make_project(folder)
     (project / ".gitignore").write_text("logs/\nevidence/\n.dvc-site-cache/\n")
     (project / "pyproject.toml").write_text('[project]\nname = "toy"\nlicense = "MIT"\n')
     (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
@@ -216,6 +217,11 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         with stand_in(project):
             bundles.append(project / make_bundle(key))
     return Made(project, key, bundles)
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_bundles(tmp_path_factory.mktemp("evidence"))
 
 
 @pytest.fixture
@@ -251,6 +257,8 @@ def sign_again(bundle: Path, key: Ed25519PrivateKey) -> None:
         path.write_text(json.dumps(crate))
         hashes[path.name] = hashlib.sha256(path.read_bytes())
 
+    own = {"README.md", "environment.json", "inventory.json", "ro-crate-metadata.json", "stages.json"}
+
     def change(statement: dict[str, Any]) -> None:
         kept = [subject for subject in statement["subject"] if subject["annotations"]["in"] == "project"]
         statement["subject"] = [each for each in kept if each["name"] not in hashes] + [
@@ -258,6 +266,9 @@ def sign_again(bundle: Path, key: Ed25519PrivateKey) -> None:
             for name, held in hashes.items()
             if name != ENVELOPE
         ]
+        for read in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
+            if read["name"] in hashes and read["name"] not in own:
+                read["digest"]["sha256"] = hashes[read["name"]].hexdigest()
 
     edit_statement(bundle, key, change)
 
