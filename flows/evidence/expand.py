@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 MEMORY_BYTES = 768 << 20
-CPU_SECONDS = 6
+CPU_SECONDS = 4
 OUTPUT_BYTES = 8 << 20
 
 

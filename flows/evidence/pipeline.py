@@ -78,7 +78,8 @@ def choose_files(plan: Mapping[str, PlannedStage], files: Mapping[str, Any]) -> 
         if (path.endswith(PLAIN_SUFFIXES) and is_below(path, plain))
         or (is_below(path, copied) and is_below(path, outs))
     }
-    return {WORKFLOW, PARAMS, LOCK_FILE, *list_metrics(plan), *below}
+    params = {path for stage in plan.values() for path in stage.params}
+    return {WORKFLOW, PARAMS, LOCK_FILE, *params, *list_metrics(plan), *below}
 
 
 def list_metrics(plan: Mapping[str, PlannedStage]) -> list[str]:

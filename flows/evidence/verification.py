@@ -1,6 +1,7 @@
 """All checks of a bundle, in the order in which each may rest on those before it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain as chained
 from pathlib import Path
 from typing import Any
 
@@ -95,32 +96,24 @@ def _tell_unchecked(verdict: Verdict, data: Path | None, chain: Path | None) -> 
 
 def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verdict: Verdict) -> None:
     """Check what the files of a bundle say against each other, and against the data."""
-    found: list[Any] = []
-
-    def read() -> Iterator[Problem]:
+    try:
         inventory = contents.parse(INVENTORY, lambda text: Inventory.from_json(parse_json(text)))
         rows = contents.parse(STAGES, lambda text: expect(parse_json(text), list, "stages"))
         lock = contents.parse(LOCK_FILE, read_lock)
         params = contents.parse(PARAMS, lambda text: expect(parse_yaml(text), dict, "params"))
-        workflow = contents.parse(WORKFLOW, lambda text: read_pipeline(text, contents.read(PARAMS)))
-        found.extend((inventory, rows, lock, params, workflow))
-        yield from ()
-
-    if not verdict.note("contents", read(), "inventory, stages, dvc.lock, params and dvc.yaml can be read"):
+        plan = contents.parse(WORKFLOW, lambda text: read_pipeline(text, contents.read(PARAMS)))
+    except UnreadableError as error:
+        verdict.note("contents", [Problem(error.path, error.what)], "")
         return
-    inventory, rows, lock, params, plan = found
     count = f"{len(plan)} stages of {WORKFLOW}, with its deps, outs and params in {LOCK_FILE}, {STAGES} and {INVENTORY}"
-    whole = verdict.note("stages", [*compare_plan(plan, lock, rows, inventory), *_require_stages(plan)], count)
+    whole = verdict.note("stages", chained(compare_plan(plan, lock, rows, inventory), _require_stages(plan)), count)
     # Of stages that dvc.yaml no longer has, dvc.lock may keep entries; nothing rests on them.
     used = {name: lock[name] for name in plan if name in lock}
     told = f"md5 and params agree with the bytes of {len(inventory.files)} files"
     verdict.note("dvc.lock", _compare_lock(contents, used, inventory), told)
     verdict.note("copies", _compare_copies(claims, inventory, plan), "all that belongs here, and nothing else")
-    verdict.note(
-        "crate",
-        _compare_crate(contents, claims, inventory),
-        "the sha256 in it are those of the statement and the inventory",
-    )
+    crate = _compare_crate(contents, claims, inventory)
+    verdict.note("crate", crate, "its sha256 are those of the statement and the inventory")
     if whole:
         _verify_verdicts(contents, params, plan, verdict)
     if data is None:

@@ -249,7 +249,7 @@ def sign_again(bundle: Path, key: Ed25519PrivateKey) -> None:
     """Give crate and statement of a bundle the hashes of its files as they are now, and sign it."""
     hashes = {path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()) for path in list_all(bundle)}
     path = bundle / "ro-crate-metadata.json"
-    with suppress(ValueError, KeyError, TypeError):  # what was made of it may be no crate any more
+    with suppress(ValueError, KeyError, TypeError, OSError):  # what was made of it may be no crate any more
         crate = json.loads(path.read_bytes())
         for entity in crate["@graph"]:
             if "sha256" in entity and entity["@id"] in hashes:
