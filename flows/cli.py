@@ -11,6 +11,7 @@ from flows.console import say
 from flows.doctor_command import DOCTOR_HELP, doctor
 from flows.environment import prepare_environment
 from flows.errors import FlowError
+from flows.evidence.reading import show
 from flows.evidence_command import EVIDENCE_HELP, KEY_HELP, evidence, key
 from flows.gates_command import GATES_HELP, gates
 from flows.reevaluate_command import REEVALUATE_HELP, reevaluate
@@ -52,7 +53,7 @@ def main() -> None:
     try:
         app()
     except FlowError as error:
-        say(f"error: {error}")
+        say(show(f"error: {error}"))
         sys.exit(1)
 
 

@@ -84,4 +84,4 @@ def evidence(
         except OSError as error:
             raise FlowError(f"{error.filename}: cannot be read ({error.strerror}); run `dvc repro` first") from error
     print(made)
-    say(f"sha256 of {ENVELOPE}: {hash_file(made / ENVELOPE).sha256}")
+    say(f"sha256 of {ENVELOPE}: {hash_file(made, ENVELOPE).sha256}")

@@ -10,9 +10,11 @@ from flows.errors import FlowError
 
 VERIFY_HELP = """Check an evidence bundle: is all of it as it was signed, and does it agree with itself and the data?
 
-Checked are the signature, every file of the bundle (none changed, missing or extra), dvc.lock against the bytes (MD5 of
-files and folders, params, commands), the metrics in the report against the metrics files, the data against the recorded
-SHA-256, and the bundles before this one, back to the first. What does not hold is named, with the file.
+Checked are the signature, the name, every file of the bundle (none changed, missing or extra), that all is there which
+dvc.yaml and params.yaml ask for, dvc.lock against the bytes (MD5 of files and folders, params, commands), the verdicts
+on acceptance criteria and claims, decided again from the metrics, the metrics and verdicts in the report, the data
+against the recorded SHA-256, and the bundles before this one, back to the first. What does not hold is named, with the
+file. The last line says what was not computed again. A public key that lies in the bundle is never taken.
 
 --rerun executes the code of that commit, so look at whose it is; it takes as long as the run took. On a machine of the
 same kind (processor, GPUs, system, Python, packages, threads) all outputs must have the same bytes; on another kind the
@@ -53,7 +55,9 @@ def verify(
     ] = 0.05,
 ) -> None:
     """Check one bundle and tell what was found."""
-    from flows.evidence.keys import KEY_FOLDER, PUBLIC, read_public_key
+    from flows.evidence.keys import KEY_FOLDER, PUBLIC, key_id, read_public_key
+    from flows.evidence.reading import show
+    from flows.evidence.verification import RERUN
     from flows.evidence.verification import verify as check
 
     if not bundle.is_dir():
@@ -62,29 +66,38 @@ def verify(
         raise FlowError("--data and --no-data: allowed is one of them")
     if data is not None and not (data / "dvc.yaml").is_file():
         raise FlowError(f"--data {data}: no dvc.yaml there; name the root of a project")
-    here = Path() if Path("dvc.yaml").is_file() else None
+    own = any(place.resolve().is_relative_to(bundle.resolve()) for place in [data or Path()])
+    if own and data is not None:
+        raise FlowError(f"--data {data}: lies in the bundle; name the project")
+    here = Path() if Path("dvc.yaml").is_file() and not own else None
     project = None if no_data else data or here
     repository = data or here
     if rerun and repository is None:
         raise FlowError("--rerun: no project here; stand in a clone that has the commit, or name it with --data")
-    if not keys and not (KEY_FOLDER / PUBLIC).is_file():
-        raise FlowError(f"no public key at {KEY_FOLDER / PUBLIC}; name the maker's with --key")
-    trusted = [read_public_key(path) for path in keys or [KEY_FOLDER / PUBLIC]]
-    try:
-        verdict = check(bundle, trusted, project, None if alone else bundle.resolve().parent)
-    except OSError as error:
-        raise FlowError(f"{error.filename}: cannot be read ({error.strerror}); so nothing is accepted") from error
+    inside = bundle.resolve()
+    paths = keys or [KEY_FOLDER / PUBLIC]
+    for path in paths:
+        if path.resolve().is_relative_to(inside):
+            raise FlowError(f"{path}: a key that lies in the bundle is its maker's word; get it by another way (--key)")
+    if not keys and not paths[0].exists():
+        raise FlowError(f"no public key at {paths[0]}; name the maker's with --key")
+    trusted = [read_public_key(path) for path in paths]
+    verdict = check(bundle, trusted, project, None if alone else inside.parent)
     if rerun and repository is not None and verdict.accepted:
         from flows.evidence.rerun import rerun as run_again
 
         say(f"running the commit of {bundle} afresh; this takes as long as the run took")
         run_again(bundle, repository.resolve(), tolerance, say, verdict)
+        verdict.unchecked.remove(RERUN)
+    files = {key_id(key): path for key, path in zip(trusted, paths, strict=True)}
     for name, text, good in verdict.lines:
-        print(f"{'ok ' if good else 'BAD'}  {name:<10} {text}")
+        source = f", from {files[verdict.key]}" if name == "signature" and good else ""
+        print(f"{'ok ' if good else 'BAD'}  {name:<10} {show(f'{text}{source}')}")
     for problem in verdict.problems[:SHOWN_PROBLEMS]:
         print(f"     {problem}")
     if len(verdict.problems) > SHOWN_PROBLEMS:
         print(f"     and {len(verdict.problems) - SHOWN_PROBLEMS} more")
-    print(f"{'accepted' if verdict.accepted else 'NOT ACCEPTED'}: {bundle}")
+    print(f"{'accepted' if verdict.accepted else 'NOT ACCEPTED'}: {show(bundle)}")
     if not verdict.accepted:
         raise typer.Exit(1)
+    print(f"not computed again: {'; '.join(verdict.unchecked)}")

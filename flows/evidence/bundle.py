@@ -13,22 +13,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from flows.errors import FlowError
 from flows.evidence.chain import as_previous, find_last
-from flows.evidence.crate import CRATE, PARAMS, README, WORKFLOW, Run, describe_crate
+from flows.evidence.crate import README, Run, describe_crate
 from flows.evidence.envelope import seal
 from flows.evidence.folder import ENVELOPE
-from flows.evidence.hashing import hash_bytes, list_files
-from flows.evidence.inventory import Inventory, is_below, take_inventory, write_json
+from flows.evidence.hashing import hash_bytes
+from flows.evidence.inventory import Inventory, take_inventory, write_json
 from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
 from flows.evidence.machine import describe_machine
+from flows.evidence.pipeline import PARAMS, WORKFLOW, PlannedStage, choose_files, list_metrics, read_pipeline
+from flows.evidence.reading import UnreadableError, check_name
 from flows.evidence.repository import Revision, read_revision
-from flows.evidence.stage_table import Outs, read_stage_table
+from flows.evidence.stage_table import read_stage_table
 from flows.evidence.statement import write_statement
-from flows.evidence.verification import verify
+from flows.evidence.verification import CRATE, ENVIRONMENT, INVENTORY, OWN, STAGES, verify
 
 BUNDLES = Path("evidence")
-INVENTORY = "inventory.json"
-ENVIRONMENT = "environment.json"
-STAGES = "stages.json"
 README_TEXT = """# Evidence of run {name}
 
 Commit {commit}. {changed}
@@ -46,8 +45,8 @@ To check it, with the maker's public key, which has to come by another way than 
 
 With other tools: `attestation.dsse.json` is a DSSE envelope (Ed25519) around an in-toto Statement v1 with SLSA
 provenance v1, whose subjects marked `"in": "bundle"` are the SHA-256 of all other files here, and those marked
-`"in": "project"` of all files that the run wrote. `ro-crate-metadata.json` is an RO-Crate 1.1, profile Provenance Run
-Crate 0.5. Logs give the times in `stages.json`; nothing checks them.
+`"in": "project"` of all further files that the run wrote. `ro-crate-metadata.json` is an RO-Crate 1.1, profile
+Provenance Run Crate 0.5. Logs give the times in `stages.json`; nothing checks them.
 """
 TITLES = {
     README: "How to read and check this bundle",
@@ -59,8 +58,6 @@ TITLES = {
     PARAMS: "Params of the run",
 }
 CRATE_TITLE = "All of this as an RO-Crate: files, stages, what each read and wrote"
-PLAIN_SUFFIXES = (".json", ".csv", ".html", ".md", ".txt")  # of outputs that git holds; figures are in the report
-ALWAYS_COPIED = ("data/report", "data/acceptance/gates.json", "data/check_claims/claims.json")
 HALF = ".partial-"
 
 
@@ -88,11 +85,19 @@ def make_bundle(
         raise FlowError(f"{out} is there already: this state has its bundle; name another folder with --out")
     keys = [key.public_key(), *trusted]
     last = as_previous(previous, keys) if previous else find_last(out.parent, keys)
-    table, outs = read_stage_table()
+    table = read_stage_table()
     lock = _require_current(lock_text, table)
-    inventory = take_inventory(project, lock, outs.metrics)
+    try:
+        plan = read_pipeline((project / WORKFLOW).read_bytes(), (project / PARAMS).read_bytes())
+        inventory = take_inventory(project, lock, list_metrics(plan))
+        for path in inventory.files:
+            check_name(path)
+    except UnreadableError as error:
+        raise FlowError(f"{error}; rename it, or leave it out") from error
+    except ValueError as error:
+        raise FlowError(f"{WORKFLOW}: {error}") from error
     _require_agreement(project, lock, inventory)
-    contents = _read_files(project, inventory, outs)
+    contents = _read_files(project, inventory, plan)
     contents |= {
         INVENTORY: write_json(inventory.to_json()),
         STAGES: write_json(table),
@@ -137,26 +142,20 @@ def _require_agreement(project: Path, lock: dict[str, LockedStage], inventory: I
         raise FlowError(f"{problem}; no evidence of a result that dvc.lock does not hold: run `dvc repro`")
 
 
-def _read_files(project: Path, inventory: Inventory, outs: Outs) -> dict[str, bytes]:
+def _read_files(project: Path, inventory: Inventory, plan: dict[str, PlannedStage]) -> dict[str, bytes]:
     """The files of the project that go into the bundle, as they were hashed."""
-    plain = set(outs.plain)
-    chosen = {WORKFLOW, PARAMS, LOCK_FILE, *outs.metrics}
-    chosen |= {path for path in inventory.files if path.endswith(PLAIN_SUFFIXES) and is_below(path, plain)}
-    for path in ALWAYS_COPIED:
-        full = project / path
-        chosen |= {path} if full.is_file() else {f"{path}/{name}" for name in list_files(project, path)}
+    if taken := OWN & {*inventory.outs, *choose_files(plan, inventory.files)}:
+        raise FlowError(
+            f"{min(taken)}: the bundle has a file of this name of its own; let the stage write to another path"
+        )
     contents = {}
-    for path in sorted(chosen):
+    for path in sorted(choose_files(plan, inventory.files)):
         try:
             contents[path] = (project / path).read_bytes()
         except OSError as error:
             raise FlowError(f"{path}: cannot be read ({error.strerror}); run `dvc repro`") from error
         if hash_bytes(contents[path]) != inventory.files.get(path, hash_bytes(contents[path])):
             raise FlowError(f"{path}: changed while the bundle was made; does something else write there? try again")
-        if path in (*TITLES, CRATE) and path not in (LOCK_FILE, PARAMS):
-            raise FlowError(
-                f"{path}: the bundle has a file of this name of its own; let the stage write to another path"
-            )
     return contents
 
 
@@ -195,7 +194,7 @@ def _write_folder(out: Path, contents: dict[str, bytes], project: Path, keys: Se
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        verdict = verify(half, keys, data=project, chain=out.parent)
+        verdict = verify(half, keys, data=project, chain=out.parent, name=out.name)
         if not verdict.accepted:
             raise FlowError(f"the bundle does not pass its own check: {verdict.problems[0]}; try again")
         half.rename(out)

@@ -1,20 +1,19 @@
-"""The DSSE envelope (Dead Simple Signing Envelope 1.0) with one Ed25519 signature.
+"""The DSSE envelope (Dead Simple Signing Envelope 1.0) with one Ed25519 signature, as securesystemslib has it.
 
-https://github.com/secure-systems-lab/dsse: what is signed is the pre-authentication encoding of type and payload. This
-reader is stricter than the standard: of all the ways to write the same envelope down it takes one, byte by byte, so
-that not even a space can be changed unseen.
+https://github.com/secure-systems-lab/dsse. Stricter than the standard: of all the ways to write the same envelope down
+one is taken, byte by byte, so that not even a space can be changed unseen.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Sequence
-from typing import Any
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import FormatError, VerificationError
+from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 
 from flows.evidence.keys import key_id
+from flows.evidence.parsing import expect, parse_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
@@ -25,7 +24,9 @@ class EnvelopeError(Exception):
 
 def seal(payload: bytes, key: Ed25519PrivateKey) -> bytes:
     """Sign a payload; returns the bytes of the envelope's file."""
-    return _write(payload, key_id(key.public_key()), key.sign(_encode(payload)))
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    envelope.sign(CryptoSigner(key, _name(key.public_key())))
+    return _write(envelope)
 
 
 def open_envelope(data: bytes, keys: Sequence[Ed25519PublicKey]) -> tuple[bytes, str]:
@@ -34,37 +35,27 @@ def open_envelope(data: bytes, keys: Sequence[Ed25519PublicKey]) -> tuple[bytes,
     Raises EnvelopeError if none of the keys signed exactly these bytes.
     """
     try:
-        read: Any = json.loads(data)
-        payload = base64.b64decode(read["payload"], validate=True)
-        (entry,) = read["signatures"]
-        signature = base64.b64decode(entry["sig"], validate=True)
-        name = entry["keyid"]
-        written = _write(payload, name, signature)
-    except (ValueError, TypeError, KeyError, binascii.Error, RecursionError) as error:
+        envelope = Envelope.from_dict(expect(parse_json(data), dict, "envelope"))
+        ((name, signature),) = envelope.signatures.items()
+        written = _write(Envelope(envelope.payload, PAYLOAD_TYPE, {name: Signature(name, signature.signature)}))
+    except (ValueError, TypeError, KeyError, AttributeError, FormatError) as error:
         raise EnvelopeError(f"no DSSE envelope with one signature ({type(error).__name__})") from error
     key = next((key for key in keys if key_id(key) == name), None)
     if key is None:
         known = ", ".join(key_id(key)[:16] for key in keys)
         raise EnvelopeError(f"signed by the key {str(name)[:16]}, not by {known}")
     try:
-        key.verify(signature, _encode(payload))
-    except InvalidSignature as error:
+        envelope.verify([_name(key)], threshold=1)
+    except VerificationError as error:
         raise EnvelopeError(f"the signature of key {name[:16]} does not fit the payload") from error
     if written != data:
         raise EnvelopeError("changed outside of the signed payload: not the bytes that signing wrote")
-    return payload, str(name)
+    return envelope.payload, name
 
 
-def _write(payload: bytes, name: str, signature: bytes) -> bytes:
-    envelope = {
-        "payload": base64.b64encode(payload).decode(),
-        "payloadType": PAYLOAD_TYPE,
-        "signatures": [{"keyid": name, "sig": base64.b64encode(signature).decode()}],
-    }
-    return (json.dumps(envelope, indent=1) + "\n").encode()
+def _name(key: Ed25519PublicKey) -> SSlibKey:
+    return SSlibKey.from_crypto(key, keyid=key_id(key))
 
 
-def _encode(payload: bytes) -> bytes:
-    """PAE: both parts with their lengths, so that no byte can move from one to the other."""
-    kind = PAYLOAD_TYPE.encode()
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+def _write(envelope: Envelope) -> bytes:
+    return (json.dumps(envelope.to_dict(), indent=1) + "\n").encode()

@@ -1,18 +1,30 @@
 """A bundle as a folder: its files, its envelope, and whether they are what the signed statement lists."""
 
+import csv
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from flows.evidence.envelope import EnvelopeError, open_envelope
 from flows.evidence.problem import Problem
+from flows.evidence.reading import (
+    BUNDLE_BYTES,
+    FILE_BYTES,
+    Budget,
+    UnreadableError,
+    list_plain,
+    read_plain,
+    stream_plain,
+)
 from flows.evidence.statement import Claims, read_statement
 
 ENVELOPE = "attestation.dsse.json"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,13 +38,12 @@ class Signed:
 
 def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed | Problem:
     """Read the envelope of a bundle and check it against trusted keys."""
-    path = bundle / ENVELOPE
-    if path.is_symlink() or not path.is_file():
-        return Problem(ENVELOPE, "missing")
-    data = path.read_bytes()
     try:
+        data = read_plain(bundle, ENVELOPE)
         payload, key = open_envelope(data, keys)
         claims = read_statement(payload)
+    except UnreadableError as error:
+        return Problem(ENVELOPE, error.what if error.path == ENVELOPE else f"{error.path}: {error.what}")
     except EnvelopeError as error:
         return Problem(ENVELOPE, str(error))
     except ValueError as error:
@@ -40,28 +51,56 @@ def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed | Prob
     return Signed(claims, key, hashlib.sha256(data).hexdigest())
 
 
-def compare_bundle(bundle: Path, claims: Claims) -> Iterator[Problem]:
-    """Where the files of a bundle differ from its statement: changed, missing, extra, or no plain file."""
-    found: set[str] = set()
+def compare_bundle(bundle: Path, claims: Claims, budget: Budget | None = None) -> Iterator[Problem]:
+    """Where the files of a bundle differ from its statement: changed, missing, extra, or no plain file.
+
+    budget: what may be read of it; by default BUNDLE_BYTES.  Raises UnreadableError if it holds more than anyone reads.
+    """
+    budget = budget or Budget(BUNDLE_BYTES)
     wanted = claims.files
-    folders = {parent.as_posix() for name in wanted for parent in Path(name).parents}
-    for place, below, names in os.walk(bundle):
-        inside = Path(place).relative_to(bundle)
-        for name in below:
-            folder = (inside / name).as_posix()
-            if folder not in folders or (bundle / folder).is_symlink():
-                yield Problem(folder, "extra folder; the statement lists nothing in it")
-        found.update((inside / name).as_posix() for name in names)
-    found.discard(ENVELOPE)
-    for name in sorted(found - set(wanted)):
+    found, folders = list_plain(bundle)
+    found.pop(ENVELOPE, None)
+    known = {parent.as_posix() for name in wanted for parent in Path(name).parents}
+    for name in sorted(folders - known):
+        yield Problem(name, "extra folder; the statement lists nothing in it")
+    for name in sorted(found.keys() - wanted.keys()):
         yield Problem(name, "extra; the statement does not list it")
     for name in sorted(wanted):
-        path = bundle / name
         if name not in found:
             yield Problem(name, "missing; the statement lists it")
-        elif path.is_symlink() or not path.is_file():
+            continue
+        if found[name] < 0:
             yield Problem(name, "no plain file")
-        else:
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            if sha256 != wanted[name]:
-                yield Problem(name, f"the statement says sha256 {wanted[name][:16]}, the bytes give {sha256[:16]}")
+            continue
+        sha256 = hashlib.sha256()
+        for chunk in stream_plain(bundle, name, FILE_BYTES, budget):
+            sha256.update(chunk)
+        if sha256.hexdigest() != wanted[name]:
+            what = f"the statement says sha256 {wanted[name][:16]}, the bytes give {sha256.hexdigest()[:16]}"
+            yield Problem(name, what)
+
+
+class Contents:
+    """The files of a bundle that are as they were signed; each is checked again when it is read."""
+
+    def __init__(self, bundle: Path, claims: Claims) -> None:
+        self.bundle, self.files = bundle, claims.files
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file; UnreadableError if the statement lists none, or others."""
+        if name not in self.files:
+            raise UnreadableError(name, "missing in the bundle")
+        data = read_plain(self.bundle, name, FILE_BYTES)
+        if hashlib.sha256(data).hexdigest() != self.files[name]:
+            raise UnreadableError(name, "changed while it was checked")
+        return data
+
+    def parse(self, name: str, parser: Callable[[bytes], T]) -> T:
+        """A file as a parser reads it; UnreadableError with what the parser says."""
+        data = self.read(name)
+        try:
+            return parser(data)
+        except UnreadableError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, csv.Error) as error:
+            raise UnreadableError(name, str(error) if isinstance(error, ValueError) else repr(error)) from error

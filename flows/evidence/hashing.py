@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-CHUNK_BYTES = 1 << 20
+from flows.evidence.reading import UnreadableError, check_name, stream_inside
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,13 @@ def hash_bytes(data: bytes) -> FileHash:
     return FileHash(hashlib.sha256(data).hexdigest(), hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data))
 
 
-def hash_file(path: Path) -> FileHash:
-    """The hashes of a file, read once."""
+def hash_file(project: Path, path: str) -> FileHash:
+    """The hashes of a file of a project, read once; UnreadableError if it is none, or leads out of it."""
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            sha256.update(chunk)
-            md5.update(chunk)
-            size += len(chunk)
+    for chunk in stream_inside(project, path):
+        sha256.update(chunk)
+        md5.update(chunk)
+        size += len(chunk)
     return FileHash(sha256.hexdigest(), md5.hexdigest(), size)
 
 
@@ -44,16 +43,17 @@ def list_files(project: Path, path: str) -> list[str]:
 
     project = project.resolve()
     root = project / path
+    if not root.resolve().is_relative_to(project):
+        raise UnreadableError(path, "leads out of the project")
     found = DvcIgnoreFilter(localfs, str(project)).find(localfs, str(root))
     return sorted(Path(each).relative_to(root).as_posix() for each in found)
 
 
 def hash_path(project: Path, path: str) -> dict[str, FileHash]:
     """The hashes of a file, or of all files below a folder, by their paths in the project; empty if it is not there."""
-    full = project / path
-    if full.is_file():
-        return {path: hash_file(full)}
-    return {f"{path}/{name}": hash_file(full / name) for name in list_files(project, path)}
+    if not (project / check_name(path)).is_dir():
+        return {path: hash_file(project, path)} if (project / path).exists() else {}
+    return {f"{path}/{name}": hash_file(project, f"{path}/{name}") for name in list_files(project, path)}
 
 
 def keep_outermost(paths: Iterable[str]) -> list[str]:

@@ -1,14 +1,17 @@
 """Every file that a stage reads or writes, with hashes computed from its bytes."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.evidence.hashing import FileHash, hash_path, keep_outermost, list_files
+from flows.evidence.hashing import FileHash, hash_file, hash_path, keep_outermost, list_files
 from flows.evidence.locked import LockedStage
+from flows.evidence.parsing import expect
 from flows.evidence.problem import Problem
+from flows.evidence.reading import check_name
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,14 @@ class Inventory:
 
     @staticmethod
     def from_json(read: Any) -> "Inventory":
-        """The inverse of `to_json`; raises TypeError, KeyError or AttributeError if it is none."""
+        """The inverse of `to_json`; ValueError, TypeError, KeyError or AttributeError if it is none."""
         return Inventory(
-            {name: FileHash(**held) for name, held in read["files"].items()},
-            {name: StagePaths(**paths) for name, paths in read["stages"].items()},
-            list(read["metrics"]),
+            {check_name(name): _read_hash(**held) for name, held in read["files"].items()},
+            {
+                name: StagePaths(**{kind: _read_names(each) for kind, each in paths.items()})
+                for name, paths in read["stages"].items()
+            },
+            _read_names(read["metrics"]),
         )
 
 
@@ -67,11 +73,10 @@ def compare_data(inventory: Inventory, project: Path) -> Iterator[Problem]:
     """Where a project's files differ from an inventory: changed, missing, or extra in a folder that a stage wrote."""
     roots = keep_outermost(path for stage in inventory.stages.values() for path in (*stage.deps, *stage.outs))
     for name, held in inventory.files.items():
-        full = project / name
-        if not full.is_file():
+        if not (project / name).exists():
             yield Problem(name, "missing in the data; the bundle lists it")
             continue
-        found = hash_path(project, name)[name]
+        found = hash_file(project, name)
         if found != held:
             yield Problem(name, tell_difference(held, found, "the bundle says", "the data hold"))
     for root in roots:
@@ -90,8 +95,21 @@ def tell_difference(held: FileHash, found: FileHash, old: str, new: str) -> str:
 
 def is_below(name: str, roots: set[str]) -> bool:
     """Whether a path is one of the roots or lies in one."""
-    path = Path(name)
-    return any(place.as_posix() in roots for place in (path, *path.parents))
+    while name:
+        if name in roots:
+            return True
+        name = name.rpartition("/")[0]
+    return False
+
+
+def _read_hash(sha256: Any, md5: Any, size: Any) -> FileHash:
+    if not re.fullmatch("[0-9a-f]{64}", expect(sha256, str, "sha256")) or expect(size, int, "size") < 0:
+        raise ValueError("no hash of a file")
+    return FileHash(sha256, expect(md5, str, "md5"), size)
+
+
+def _read_names(read: Any) -> list[str]:
+    return [check_name(name) for name in expect(read, list, "paths")]
 
 
 def write_json(value: Any) -> bytes:

@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from flows.errors import FlowError
+from flows.evidence.reading import UnreadableError, read_plain
 
 KEY_FOLDER = Path(".keys")
 PRIVATE = "evidence.pem"
 PUBLIC = "evidence.pub.pem"
+KEY_BYTES = 1 << 16
 
 
 def make_keys(folder: Path) -> tuple[Path, Path, str]:
@@ -79,10 +81,12 @@ def _public_pem(key: Ed25519PublicKey) -> bytes:
 
 
 def _read(path: Path, advice: str) -> bytes:
+    # Links are followed: whoever names a key chose it.
+    real = Path(os.path.realpath(path))
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FlowError(f"{path}: cannot read the key ({error.strerror}); {advice}") from error
+        return read_plain(real.parent, real.name, KEY_BYTES)
+    except UnreadableError as error:
+        raise FlowError(f"{path}: cannot read the key ({error.what}); {advice}") from error
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

@@ -1,18 +1,19 @@
 """dvc.lock as written, and whether it agrees with bytes, params and commands."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from flows.evidence.hashing import FileHash, dvc_md5, select_below
+from flows.evidence.hashing import FileHash, dvc_md5
+from flows.evidence.parsing import expect, parse_yaml
 from flows.evidence.problem import Problem
+from flows.evidence.reading import UnreadableError, check_name, tell
 
 LOCK_FILE = "dvc.lock"
 SCHEMA = "2.0"
 ABSENT = "nothing"
+LISTED = 1_000_000  # files of all folders that the stages read and write
 
 
 @dataclass(frozen=True)
@@ -30,29 +31,35 @@ class LockedStage:
 
 def read_lock(text: bytes) -> dict[str, LockedStage]:
     """Parse dvc.lock; ValueError if it is none that this reader knows."""
-    read = read_yaml(text)
+    read = parse_yaml(text)
     if not isinstance(read, dict) or str(read.get("schema")) != SCHEMA or not isinstance(read.get("stages"), dict):
         raise ValueError(f"no lock file of schema {SCHEMA}")
-    return {name: _read_stage(name, stage) for name, stage in read["stages"].items()}
+    return {expect(name, str, "stage"): _read_stage(name, stage) for name, stage in read["stages"].items()}
 
 
-def read_yaml(text: bytes) -> Any:
-    """Parse YAML 1.2, as DVC does (in YAML 1.1 `1e-8` is a word); ValueError if it is none."""
-    try:
-        return YAML(typ="safe").load(text)
-    except YAMLError as error:
-        raise ValueError(f"no YAML ({' '.join(str(error).split())})") from error
+def join_command(command: Any) -> str:
+    """A command of dvc.yaml or dvc.lock in one line; it may be a list."""
+    lines = command if isinstance(command, list) else [command]
+    return " && ".join(expect(line, str, "cmd") for line in lines)
 
 
 def compare_files(stages: Mapping[str, LockedStage], files: Mapping[str, FileHash]) -> Iterator[Problem]:
     """Where dvc.lock and the bytes disagree; files: the hashes of all that the stages read and write."""
     seen: dict[str, str] = {}
+    names = sorted(files)
+    listed = 0
     for name, stage in stages.items():
         for path, md5 in (*stage.deps.items(), *stage.outs.items()):
-            if seen.setdefault(path, md5) != md5:
-                yield Problem(LOCK_FILE, f"{name}: md5 of {path} is {md5}, another stage says {seen[path]}")
+            if path in seen:
+                if seen[path] != md5:
+                    yield Problem(LOCK_FILE, f"{name}: md5 of {path} is {md5}, another stage says {seen[path]}")
                 continue
-            below = select_below(files, path)
+            seen[path] = md5
+            start, end = (bisect_left(names, f"{path}{sign}") for sign in ("/", "0"))  # 0 follows on /
+            below = {path: files[path]} if path in files else {each: files[each] for each in names[start:end]}
+            listed += len(below)
+            if listed > LISTED:
+                raise UnreadableError(LOCK_FILE, f"folders in folders, with more than {LISTED} files")
             found = dvc_md5(below, path) if below else ABSENT
             if found != md5:
                 yield Problem(path, f"dvc.lock says md5 {md5} ({name}), the bytes give {found}")
@@ -71,14 +78,14 @@ def compare_params(stages: Mapping[str, LockedStage], files: Mapping[str, bytes]
                 continue
             if path not in parsed:
                 try:
-                    parsed[path] = read_yaml(files[path])
+                    parsed[path] = parse_yaml(files[path])
                 except ValueError as error:
                     yield Problem(path, str(error))
                     return
             for key, value in values.items():
                 found = _look_up(parsed[path], key)
                 if found != value:
-                    yield Problem(path, f"{key}: dvc.lock says {value!r} ({name}), the file {found!r}")
+                    yield Problem(path, f"{key}: dvc.lock says {tell(value)} ({name}), the file {tell(found)}")
 
 
 def _look_up(params: Any, key: str) -> Any:
@@ -93,14 +100,14 @@ def _look_up(params: Any, key: str) -> Any:
 
 def _read_stage(name: str, stage: Any) -> LockedStage:
     try:
-        command = stage["cmd"]
+        params = expect(stage.get("params", {}), dict, "params")
         return LockedStage(
-            command if isinstance(command, str) else " && ".join(command),
-            {entry["path"]: _md5(entry) for entry in stage.get("deps", ())},
-            {entry["path"]: _md5(entry) for entry in stage.get("outs", ())},
-            stage.get("params", {}),
+            join_command(stage["cmd"]),
+            {check_name(entry["path"]): _md5(entry) for entry in stage.get("deps", ())},
+            {check_name(entry["path"]): _md5(entry) for entry in stage.get("outs", ())},
+            {check_name(path): expect(values, dict, path) for path, values in params.items()},
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"stage {name}: {error}") from error
 
 

@@ -1,64 +1,66 @@
-"""The metrics that the report shows against those in the files."""
+"""The metrics and verdicts that the report shows against those in the files."""
 
+import html
 import json
-from collections.abc import Iterator, Mapping
-from html.parser import HTMLParser
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from failure_atlas.acceptance import Verdict
+from flows.evidence.parsing import parse_json
 from flows.evidence.problem import Problem
+from flows.evidence.reading import tell
 
-SCRIPT_ID = "metrics"
-SCRIPT_TYPE = "application/json"
 DATA = "data/"
-
-
-class _ScriptFinder(HTMLParser):
-    """Collects the text of `<script type="application/json" id="metrics">`; a script's text is raw, as in browsers."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self._inside = False
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin to collect at the script that is looked for."""
-        named = dict(attrs)
-        if tag == "script" and named.get("id") == SCRIPT_ID and named.get("type") == SCRIPT_TYPE:
-            self._inside = True
-            self.texts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        """Stop at its end."""
-        if tag == "script":
-            self._inside = False
-
-    def handle_data(self, data: str) -> None:
-        """Collect."""
-        if self._inside:
-            self.texts[-1] += data
+# In bytes and each in one pass: a page may be large, and a stranger's.
+_OPEN = re.compile(rb"<script\b[^>]*>", re.IGNORECASE)
+_CLOSE = re.compile(rb"</script", re.IGNORECASE)
+_ID = re.compile(rb"\sid\s*=\s*[\"']?metrics[\"'\s>]", re.IGNORECASE)
+_TYPE = re.compile(rb"\stype\s*=\s*[\"']?application/json[\"'\s>]", re.IGNORECASE)
+# A criterion's row: its name in the head, its verdict as the badge of the next cell.
+_ROW = re.compile(rb'<th scope="row">([^<]*)</th><td><span class="badge [a-z]+">([^<]*)</span>')
 
 
 def read_shown(page: bytes) -> dict[str, Any] | None:
-    """The metrics that a page embeds, by their paths below data/; None if it embeds none.
+    """The metrics that a page embeds (`<script type="application/json" id="metrics">`), by their paths below data/.
 
-    ValueError if what it embeds is no such table.
+    None if it embeds none; ValueError if what it embeds is no such table.
     """
-    finder = _ScriptFinder()
-    finder.feed(page.decode("utf-8"))
-    if not finder.texts:
+    found = []
+    place = 0
+    while begin := _OPEN.search(page, place):
+        end = _CLOSE.search(page, begin.end())
+        if end is None:
+            raise ValueError("a script that does not end")
+        if _ID.search(begin[0]) and _TYPE.search(begin[0]):
+            found.append(page[begin.end() : end.start()])
+        place = end.end()
+    if not found:
         return None
-    if len(finder.texts) > 1:
-        raise ValueError(f"{len(finder.texts)} scripts with the id {SCRIPT_ID}; allowed: one")
-    shown = json.loads(finder.texts[0])
+    if len(found) > 1:
+        raise ValueError(f"{len(found)} scripts with the id metrics; allowed: one")
+    shown = parse_json(found[0])
     if not isinstance(shown, dict):
-        raise ValueError(f"the script {SCRIPT_ID} holds no JSON object")
+        raise ValueError("the script metrics holds no JSON object")
     return shown
+
+
+def compare_verdicts(name: str, page: bytes, verdicts: Sequence[Verdict]) -> Iterator[Problem]:
+    """Where the row that a page shows of a criterion tells another verdict than the metrics give, or is not there."""
+    rows: dict[str, set[str]] = {}
+    for head, badge in _ROW.findall(page):
+        rows.setdefault(html.unescape(head.decode()), set()).add(badge.decode())
+    for verdict in verdicts:
+        shown = rows.get(f"{verdict.criterion.id} ({verdict.criterion.metric})", set())
+        if shown != {verdict.verdict}:
+            told = ", ".join(sorted(shown)) or "no verdict"
+            yield Problem(name, f"shows {told} for {verdict.criterion.id}; the metrics give: {verdict.verdict}")
 
 
 def compare_shown(page: str, shown: Mapping[str, Any], files: Mapping[str, Any]) -> Iterator[Problem]:
     """Where a page shows other metrics than the files hold.  files: path in the project -> its parsed JSON."""
     for key, value in shown.items():
-        path = next((path for path in _paths(key) if path in files), None)
+        path = next((path for path in name_files(key) if path in files), None)
         if path is None:
             yield Problem(page, f"shows metrics of {key}, a file that the bundle does not hold")
         elif not _equal(files[path], value):
@@ -70,7 +72,8 @@ def _equal(one: Any, two: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
 
 
-def _paths(key: str) -> tuple[str, ...]:
+def name_files(key: str) -> tuple[str, ...]:
+    """The paths in the project that a key of the embedded metrics may stand for."""
     return key, f"{DATA}{key}", f"{DATA}{key}/metrics.json"
 
 
@@ -79,4 +82,4 @@ def _first_difference(shown: Any, held: Any, key: str = "") -> str:
         for name in sorted({*shown, *held}):
             if not _equal(shown.get(name), held.get(name)):
                 return _first_difference(shown.get(name), held.get(name), f"{key}.{name}" if key else name)
-    return f"{key or 'all of it'}: the page shows {shown!r:.80}, the file holds {held!r:.80}"
+    return f"{key or 'all of it'}: the page shows {tell(shown)}, the file holds {tell(held)}"

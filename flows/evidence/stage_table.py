@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,14 @@ from dvc.repo import Repo
 
 from flows.dag import ALWAYS_CHANGED, read_dag, tell
 from flows.errors import FlowError
+from flows.evidence.locked import join_command
 from flows.run_log import RUN_LOG
 
 STAGE_LOG = Path("logs/stages.jsonl")
 
 
-@dataclass(frozen=True)
-class Outs:
-    """Outputs of the DAG by their paths in the project.
-
-    plain: those that DVC does not cache, so that git holds them.  metrics: the metrics files among all.
-    """
-
-    plain: list[str]
-    metrics: list[str]
-
-
-def read_stage_table() -> tuple[list[dict[str, Any]], Outs]:
-    """The stages of the project in the current folder, in the order of the DAG, and its outputs.
+def read_stage_table() -> list[dict[str, Any]]:
+    """The stages of the project in the current folder, in the order of the DAG.
 
     stage, command, state (`up to date` or what has changed); from the logs, where they know: outcome and reason of the
     last run, seconds and time of the last run of the command.
@@ -39,13 +28,7 @@ def read_stage_table() -> tuple[list[dict[str, Any]], Outs]:
         with Repo() as repo:
             stages = {stage.addressing: stage for stage in repo.index.stages if stage.addressing in order}
             status: dict[str, list[Any]] = repo.status(order)
-            root = Path(repo.root_dir)
-            outs = [out for name in order for out in stages[name].outs]
-            found = Outs(
-                sorted(_name(out, root) for out in outs if not out.use_cache),
-                sorted(_name(out, root) for out in outs if out.metric),
-            )
-            commands = {name: str(stages[name].cmd) for name in order}
+            commands = {name: join_command(stages[name].cmd) for name in order}
     except DvcException as error:
         raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
     changes = {name: [str(entry) for entry in status.get(name, ()) if entry != ALWAYS_CHANGED] for name in order}
@@ -66,7 +49,7 @@ def read_stage_table() -> tuple[list[dict[str, Any]], Outs]:
                 "finished": took.get("finished"),
             }
         )
-    return table, found
+    return table
 
 
 def _called(command: str) -> tuple[str, tuple[str, ...]]:
@@ -88,7 +71,3 @@ def _read_log(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(entry, dict) and "stage" in entry and ("outcome" in entry or "arguments" in entry):
             yield entry
-
-
-def _name(out: Any, root: Path) -> str:
-    return Path(out.fs_path).relative_to(root).as_posix()

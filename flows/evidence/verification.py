@@ -1,32 +1,58 @@
 """All checks of a bundle, in the order in which each may rest on those before it."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain as chained
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from failure_atlas.acceptance import Verdict as Decision
 from flows.evidence.chain import follow_chain
-from flows.evidence.folder import ENVELOPE, compare_bundle, open_signed
-from flows.evidence.hashing import hash_bytes
-from flows.evidence.inventory import Inventory, compare_data
+from flows.evidence.crate import README, compare_crate
+from flows.evidence.folder import Contents, compare_bundle, open_signed
+from flows.evidence.hashing import hash_file
+from flows.evidence.inventory import Inventory, compare_data, is_below
 from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
+from flows.evidence.parsing import expect, parse_json, parse_yaml
+from flows.evidence.pipeline import (
+    PARAMS,
+    WORKFLOW,
+    PlannedStage,
+    choose_files,
+    compare_plan,
+    list_metrics,
+    read_pipeline,
+)
 from flows.evidence.problem import Problem, Verdict
-from flows.evidence.report_metrics import compare_shown, read_shown
+from flows.evidence.reading import UnreadableError
+from flows.evidence.recomputed import COUNTS, GATES, compare_claims, compare_gates, decide_again, read_criteria
+from flows.evidence.report_metrics import compare_shown, compare_verdicts, name_files, read_shown
 from flows.evidence.statement import Claims
 
 INVENTORY = "inventory.json"
+ENVIRONMENT = "environment.json"
 STAGES = "stages.json"
+CRATE = "ro-crate-metadata.json"
+OWN = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}  # files of the bundle that are no copies, beside its envelope
 PAGES = "data/report/"
+RERUN = "the metrics and figures (--rerun computes them)"
+# Stages without which there is no evidence, and what they make.
+NEEDED: dict[str, set[str]] = {"acceptance": {GATES, COUNTS}, "report": set()}
 
 
 def verify(
-    bundle: Path, keys: Sequence[Ed25519PublicKey], data: Path | None = None, chain: Path | None = None
+    bundle: Path,
+    keys: Sequence[Ed25519PublicKey],
+    data: Path | None = None,
+    chain: Path | None = None,
+    name: str | None = None,
 ) -> Verdict:
-    """Check a bundle: signature, files, dvc.lock, stages, report, data, chain.
+    """Check a bundle: signature, name, files, dvc.yaml against all that tells of it, verdicts, report, data, chain.
 
     keys: the public keys that are trusted; one of them must have signed.  data: the project whose files are compared
     with the recorded hashes.  chain: the folder with the bundles before.  None leaves either out.
+    name: of the folder, where it is not yet under its own.
     What a file says is read only if the signature holds and every file is as it was signed.
     """
     verdict = Verdict()
@@ -35,98 +61,146 @@ def verify(
         verdict.note("signature", [signed], "")
         return verdict
     claims = signed.claims
+    verdict.key = signed.key
     changed = f", {len(claims.changed)} paths differed from it" if claims.changed else ""
-    verdict.note("signature", [], f"key {signed.key[:16]}; run {claims.name}, commit {claims.commit[:12]}{changed}")
+    verdict.note("signature", [], f"key {signed.key}; run {claims.name}, commit {claims.commit[:12]}{changed}")
+    verdict.note("name", _compare_name(name or bundle.resolve().name, claims), "that of the folder is the one signed")
     if verdict.note("files", compare_bundle(bundle, claims), f"{len(claims.files) + 1} files, none missing or extra"):
-        _verify_contents(bundle, claims, data, verdict)
+        _verify_contents(Contents(bundle, claims), claims, data, verdict)
     if chain is None:
         verdict.lines.append(("chain", "not checked", True))
     else:
-        problems, passed = follow_chain(chain, claims, keys)
-        verdict.note("chain", problems, f"{passed} bundles before this one, back to the first")
+        passed = list(follow_chain(chain, claims, keys))
+        problems = [each for each in passed if isinstance(each, Problem)]
+        before = len(passed) - len(problems)
+        verdict.note("chain", problems, f"{before} bundles before this one, back to the first")
+    _tell_unchecked(verdict, data, chain)
     return verdict
 
 
-def _verify_contents(bundle: Path, claims: Claims, data: Path | None, verdict: Verdict) -> None:
+def _compare_name(name: str, claims: Claims) -> Iterator[Problem]:
+    if name != claims.name:
+        yield Problem(name, f"signed under the name {claims.name}; a copy, or renamed; name the folder so again")
+
+
+def _tell_unchecked(verdict: Verdict, data: Path | None, chain: Path | None) -> None:
+    verdict.unchecked += [
+        RERUN,
+        *(["the data (--data compares them)"] if data is None else []),
+        *(["the bundles before this one"] if chain is None else []),
+        "what the report says in words and pictures",
+        "times and environment",
+        "that no newer bundle exists",
+    ]
+
+
+def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verdict: Verdict) -> None:
     """Check what the files of a bundle say against each other, and against the data."""
     try:
-        inventory = Inventory.from_json(json.loads((bundle / INVENTORY).read_bytes()))
-        stages = {row["stage"]: row for row in json.loads((bundle / STAGES).read_bytes())}
-        commands = {name: str(row["command"]) for name, row in stages.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        verdict.note("contents", [Problem(ENVELOPE, f"no inventory or stages that can be read ({error})")], "")
+        inventory = contents.parse(INVENTORY, lambda text: Inventory.from_json(parse_json(text)))
+        rows = contents.parse(STAGES, lambda text: expect(parse_json(text), list, "stages"))
+        lock = contents.parse(LOCK_FILE, read_lock)
+        params = contents.parse(PARAMS, lambda text: expect(parse_yaml(text), dict, "params"))
+        plan = contents.parse(WORKFLOW, lambda text: read_pipeline(text, contents.read(PARAMS)))
+    except UnreadableError as error:
+        verdict.note("contents", [Problem(error.path, error.what)], "")
         return
-    try:
-        lock = read_lock((bundle / LOCK_FILE).read_bytes())
-    except (OSError, ValueError) as error:
-        verdict.note("dvc.lock", [Problem(LOCK_FILE, str(error))], "")
-        return
+    count = f"{len(plan)} stages of {WORKFLOW}, with its deps, outs and params in {LOCK_FILE}, {STAGES} and {INVENTORY}"
+    whole = verdict.note("stages", chained(compare_plan(plan, lock, rows, inventory), _require_stages(plan)), count)
     # Of stages that dvc.yaml no longer has, dvc.lock may keep entries; nothing rests on them.
-    used = {name: lock[name] for name in commands if name in lock}
-    verdict.note(
-        "dvc.lock",
-        _compare_lock(bundle, used, commands, inventory),
-        f"{len(used)} stages; md5, params and commands agree with the bytes of {len(inventory.files)} files",
-    )
-    verdict.note("copies", _compare_copies(claims, inventory), "the bundle's copies are the files of the inventory")
-    _verify_report(bundle, claims, inventory, verdict)
+    used = {name: lock[name] for name in plan if name in lock}
+    told = f"md5 and params agree with the bytes of {len(inventory.files)} files"
+    verdict.note("dvc.lock", _compare_lock(contents, used, inventory), told)
+    verdict.note("copies", _compare_copies(claims, inventory, plan), "all that belongs here, and nothing else")
+    crate = _compare_crate(contents, claims, inventory)
+    verdict.note("crate", crate, "its sha256 are those of the statement and the inventory")
+    if whole:
+        _verify_verdicts(contents, params, plan, verdict)
     if data is None:
         verdict.lines.append(("data", "not checked", True))
         return
     verdict.note("data", _compare_project(data, claims, inventory), f"{len(inventory.files)} files in {data}")
 
 
-def _compare_lock(
-    bundle: Path, lock: dict[str, LockedStage], commands: dict[str, str], inventory: Inventory
-) -> Iterator[Problem]:
-    for name, command in commands.items():
-        if name not in lock:
-            yield Problem(LOCK_FILE, f"no stage {name}")
-        elif lock[name].command != command:
-            yield Problem(LOCK_FILE, f"{name}: another command than in {STAGES}")
+def _require_stages(plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
+    for name, outs in NEEDED.items():
+        if name not in plan:
+            yield Problem(WORKFLOW, f"no stage {name}; a run without it is no evidence of anything")
+        elif missing := outs - plan[name].outs:
+            yield Problem(WORKFLOW, f"stage {name} does not make {', '.join(sorted(missing))}")
+    if "acceptance" in plan and "acceptance" not in plan["acceptance"].params.get(PARAMS, ()):
+        yield Problem(WORKFLOW, "stage acceptance does not read the section acceptance of params.yaml")
+
+
+def _compare_lock(contents: Contents, lock: dict[str, LockedStage], inventory: Inventory) -> Iterator[Problem]:
     yield from compare_files(lock, inventory.files)
     params = {path for stage in lock.values() for path in stage.params}
-    yield from compare_params(
-        lock, {path: (bundle / path).read_bytes() for path in params if (bundle / path).is_file()}
-    )
+    yield from compare_params(lock, {path: contents.read(path) for path in params if path in contents.files})
 
 
-def _compare_copies(claims: Claims, inventory: Inventory) -> Iterator[Problem]:
-    for name, sha256 in claims.files.items():
+def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
+    wanted = choose_files(plan, inventory.files)
+    for name in sorted({*wanted, *OWN} - claims.files.keys()):
+        yield Problem(name, f"missing in the bundle, where {WORKFLOW} wants it")
+    for name in sorted(claims.files.keys() - wanted - OWN):
+        yield Problem(name, f"nothing that {WORKFLOW} wants in a bundle")
+    told = {name: sha256 for name, sha256 in claims.files.items() if name not in OWN} | claims.others
+    for name in sorted({*told, *inventory.files}):
         held = inventory.files.get(name)
-        if held is not None and held.sha256 != sha256:
-            yield Problem(name, f"the inventory says sha256 {held.sha256[:16]}, the statement {sha256[:16]}")
+        if held is None and name not in (WORKFLOW, LOCK_FILE):
+            yield Problem(name, "the statement tells of it, the inventory does not")
+        elif held is not None and held.sha256 != told.get(name):
+            what = f"the inventory says sha256 {held.sha256[:16]}, the statement {str(told.get(name))[:16]}"
+            yield Problem(name, what)
 
 
-def _verify_report(bundle: Path, claims: Claims, inventory: Inventory, verdict: Verdict) -> None:
-    pages = [name for name in claims.files if name.startswith(PAGES) and name.endswith(".html")]
-    problems: list[Problem] = []
-    count = 0
-    # Any JSON file may be shown, not metrics alone.
-    held = {
-        name: json.loads((bundle / name).read_bytes())
-        for name in claims.files
-        if name.endswith(".json") and (name in inventory.files or name in inventory.metrics)
-    }
-    for page in pages:
+def _compare_crate(contents: Contents, claims: Claims, inventory: Inventory) -> Iterator[Problem]:
+    yield from compare_crate(CRATE, contents.parse(CRATE, parse_json), claims.files, inventory)
+
+
+def _verify_verdicts(
+    contents: Contents, params: dict[str, Any], plan: Mapping[str, PlannedStage], verdict: Verdict
+) -> None:
+    """Decide all again from the metrics, and compare with the files and the page that tell the verdicts."""
+    decided: list[Decision] = []
+    metrics = list_metrics(plan)
+
+    def compare_all() -> Iterator[Problem]:
         try:
-            shown = read_shown((bundle / page).read_bytes())
+            criteria = read_criteria(params)
         except ValueError as error:
-            problems.append(Problem(page, str(error)))
-            continue
-        problems += compare_shown(page, shown or {}, held)
-        count += len(shown or {})
-    summary = f"metrics of {count} files are shown as they are" if count else "no page that embeds metrics: not checked"
-    verdict.note("report", problems, summary)
+            raise UnreadableError(PARAMS, str(error)) from error
+        read = plan["acceptance"].deps
+        decided.extend(decide_again(criteria, contents, {path for path in metrics if is_below(path, read)}))
+        yield from compare_gates(decided, contents)
+        if "check_claims" in plan:
+            yield from compare_claims(params, contents)
+
+    claims = " and claims" if "check_claims" in plan else ""
+    verdict.note("verdicts", compare_all(), f"acceptance criteria{claims}, decided again from the metrics")
+    verdict.note("report", _compare_report(contents, decided), "shows these verdicts, and the metrics as they are")
+
+
+def _compare_report(contents: Contents, decided: list[Decision]) -> Iterator[Problem]:
+    pages = [name for name in contents.files if name.startswith(PAGES) and name.endswith(".html")]
+    if not pages:
+        yield Problem(PAGES, "no page; a run without a report is no evidence of anything")
+    # Any JSON file may be shown, not metrics alone.
+    held = {name for name in contents.files if name.endswith(".json") and name not in OWN}
+    for name in pages:
+        shown = contents.parse(name, read_shown) or {}
+        asked = held.intersection(path for key in shown for path in name_files(key))
+        yield from compare_shown(name, shown, {path: contents.parse(path, parse_json) for path in asked})
+        if COUNTS not in asked:
+            yield Problem(name, f"embeds no metrics of {COUNTS}, which count the verdicts")
+        yield from compare_verdicts(name, contents.read(name), decided)
 
 
 def _compare_project(project: Path, claims: Claims, inventory: Inventory) -> Iterator[Problem]:
     yield from compare_data(inventory, project)
     # Files of the bundle that no stage lists, as dvc.yaml and dvc.lock.
-    for name in (LOCK_FILE, "dvc.yaml"):
+    for name in (LOCK_FILE, WORKFLOW):
         if not (project / name).is_file():
             yield Problem(name, "missing in the data; the bundle holds it")
-            continue
-        found = hash_bytes((project / name).read_bytes())
-        if found.sha256 != claims.files.get(name):
+        elif hash_file(project, name).sha256 != claims.files.get(name):
             yield Problem(name, "another one in the data than in the bundle; has the project moved on since?")

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from failure_atlas.acceptance import count_verdicts, decide_all
 from stages.acceptance.figures import draw_verdicts, tabulate_verdicts
 from stages.acceptance.inputs import name_folders, read_measures
 from stages.acceptance.params import AcceptanceParams
-from stages.acceptance.verdicts import count_verdicts, decide_all
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.figures import save_figure
 from stages.common.files import write_csv, write_json
@@ -29,8 +29,8 @@ def main(
     criterion that fails does not fail this stage; `failure-atlas gates` turns the verdicts into an exit code.
     """
     section = load_section(params, AcceptanceParams, "acceptance")
-    found = read_measures(section.criteria, name_folders(results), params)
-    verdicts = decide_all(section.criteria, found)
+    criteria = [criterion.plain() for criterion in section.criteria]
+    verdicts = decide_all(criteria, read_measures(criteria, name_folders(results), params))
     for verdict in verdicts:
         logging.info("%s: %s, %s", verdict.criterion.id, verdict.verdict, verdict.because)
     table = tabulate_verdicts(verdicts)

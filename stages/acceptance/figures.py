@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.acceptance.verdicts import FAIL, NOT_ASSESSABLE, PASS, Verdict
+from failure_atlas.acceptance import FAIL, NOT_ASSESSABLE, PASS, Verdict
 from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
 
 COLORS = {PASS: WELL_COLOR, FAIL: MIS_COLOR, NOT_ASSESSABLE: RANDOM_COLOR}

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stages.acceptance.measures import Measure, find_measure
-from stages.acceptance.params import Criterion
+from failure_atlas.acceptance import Criterion, Measure, find_measure
 from stages.check_claims.inputs import Metrics, read_metrics
 from stages.common.errors import StageError
 

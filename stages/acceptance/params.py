@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from failure_atlas import acceptance
 from stages.common.params import Section
 
 METRIC_FORM = r"^[\w@-]+(/[\w@-]+)*: \S+(\.\S+)*$"
@@ -24,20 +25,9 @@ class Criterion(Section):
     gate: Literal["generator"] | None = None
     needs_generator: bool = True
 
-    @property
-    def folder(self) -> str:
-        """Result folder that holds the metric, as `--results` names it."""
-        return self.metric.partition(": ")[0]
-
-    @property
-    def key(self) -> str:
-        """Key in the folder's metrics.json, names joined by dots."""
-        return self.metric.partition(": ")[2]
-
-    @property
-    def depends_on_generator(self) -> bool:
-        """Whether the generator must have passed; a gate says itself whether it has."""
-        return self.gate is None and self.needs_generator
+    def plain(self) -> acceptance.Criterion:
+        """As the library takes it."""
+        return acceptance.Criterion(**self.model_dump())
 
 
 class AcceptanceParams(Section):
@@ -48,16 +38,7 @@ class AcceptanceParams(Section):
     @model_validator(mode="after")
     def check_ids_and_gate(self) -> Self:
         """Every id once, and a gate where one is needed."""
-        ids = [criterion.id for criterion in self.criteria]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        if twice:
-            raise ValueError(f"criteria with ids of their own; used twice: {', '.join(twice)}")
-        needing = [criterion.id for criterion in self.criteria if criterion.depends_on_generator]
-        if needing and not any(criterion.gate for criterion in self.criteria):
-            raise ValueError(
-                f"criteria with needs_generator ({', '.join(needing)}) only beside one with `gate: generator`; "
-                "add it, or set needs_generator: false"
-            )
+        acceptance.check_together([criterion.plain() for criterion in self.criteria])
         return self
 
 

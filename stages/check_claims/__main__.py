@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from stages.check_claims.claims import check_claims, count_verdicts
+from failure_atlas.claims import Sources, check_claims, count_verdicts
+from failure_atlas.estimates import VERDICTS, tell_multiplicity
 from stages.check_claims.figures import draw_claims, tabulate_claims
-from stages.check_claims.inputs import Sources, read_areas, read_metrics
+from stages.check_claims.inputs import read_areas, read_metrics
 from stages.check_claims.params import CheckClaimsParams
 from stages.check_claims.pictures import find_figures
-from stages.check_claims.verdicts import VERDICTS, tell_multiplicity
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.errors import StageError
 from stages.common.figures import save_figure

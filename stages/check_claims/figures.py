@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.check_claims.claims import Claim
-from stages.check_claims.estimates import Estimate
-from stages.check_claims.verdicts import FAILS, HOLDS, NOT_DECIDED
+from failure_atlas.claims import Claim
+from failure_atlas.estimates import FAILS, HOLDS, NOT_DECIDED, Estimate
 from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
 
 VERDICT_COLORS = {HOLDS: WELL_COLOR, FAILS: MIS_COLOR, NOT_DECIDED: RANDOM_COLOR}

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from stages.check_claims.verdicts import FAILS, HOLDS, NOT_DECIDED, tell_multiplicity
+from failure_atlas.estimates import FAILS, HOLDS, NOT_DECIDED, tell_multiplicity
 from stages.common.errors import StageError
 from stages.report.blocks import Badge, PageSection, Table, Text
 from stages.report.pictures import offer

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stages.check_claims.estimates import Estimate
+from failure_atlas.estimates import Estimate
 from stages.check_claims.inputs import Metrics
 from stages.report.black_box import tell_comparison
 from stages.report.blocks import Block, Group, PageSection, Table, Text
@@ -61,7 +61,7 @@ def show_comparison(results: Results, names: Sequence[str]) -> PageSection:
 
 def _scope(metrics: Metrics, name: str) -> Metrics:
     """The part of the metrics that is about one classifier."""
-    return Metrics(f"{metrics.name}: {name}", metrics.path, metrics.stage, metrics.content.get(name, {}))
+    return Metrics(f"{metrics.name}: {name}", metrics.content.get(name, {}), metrics.path, metrics.stage)
 
 
 def _list_pairs(metrics: Metrics) -> Table:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.check_claims.estimates import Estimate
+from failure_atlas.estimates import Estimate
 from stages.common.intervals import proportion
 from stages.report.black_box import tell_walks
 from stages.report.blocks import Group, PageSection, Picture, Table, Text

@@ -5,7 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from stages.check_claims.estimates import Estimate
+from failure_atlas.estimates import Estimate
 from stages.name_directions.names import Names, read_names
 from stages.rank_dimensions.ranking import GLOBAL, read_ranking
 from stages.report.black_box import differs, tell_ranking

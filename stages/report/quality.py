@@ -59,7 +59,7 @@ def show_quality(results: Results, classifiers: Mapping[str, str]) -> PageSectio
                 "Judge and auditor on real test images; the auditor is asked by no search",
                 [(words, judges, key) for words, key in JUDGES],
                 ("judge", "auditor"),
-                lambda _, name: type(judged)(f"{judges}: {name}", judged.path, judges, judged.content.get(name, {})),
+                lambda _, name: type(judged)(f"{judges}: {name}", judged.content.get(name, {}), judged.path, judges),
             ),
             list_metrics("Together", [("share of real test images on which both agree", "agreement")], judged),
             *(show_figure(results, judges, stem) for stem in ("reliability", "confusion")),

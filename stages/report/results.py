@@ -69,7 +69,7 @@ class Results:
         name = f"{place}/{METRICS}"
         if name not in self.metrics:
             self.metrics[name] = self.read_json(name)
-        return Metrics(place, self.folder / name, _stage(name), self.metrics[name])
+        return Metrics(place, self.metrics[name], self.folder / name, _stage(name))
 
     def read_metrics_of(self, classifiers: Mapping[str, str], stage: str, name: str) -> Metrics:
         """What a stage measured of a classifier; stage `MADE`: the one that made it, as `classifiers` has it."""

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from stages.check_claims.estimates import Estimate
-from stages.check_claims.inputs import Metrics, find_group
+from failure_atlas.estimates import Estimate
+from failure_atlas.metrics import find_group
+from stages.check_claims.inputs import Metrics
 from stages.report.blocks import Table
 
 UNKNOWN = "not known"

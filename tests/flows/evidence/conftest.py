@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,15 +49,74 @@ out.mkdir(parents=True, exist_ok=True)
 (out / "figures/numbers.png").write_bytes(bytes(range(256)))
 """
 
+ACCEPT = """
+import csv, json, math, pathlib
+from failure_atlas.acceptance import Criterion, count_verdicts, decide_all, find_measure
+params = json.loads(pathlib.Path("params.yaml").read_text())
+criteria = [Criterion(**entry) for entry in params["acceptance"]["criteria"]]
+found = {}
+for criterion in criteria:
+    metrics = json.loads(pathlib.Path(f"data/{criterion.folder}/metrics.json").read_text())
+    found[criterion.id] = find_measure(metrics, criterion.key)
+def rounded(value):
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+out = pathlib.Path("data/acceptance")
+out.mkdir(parents=True, exist_ok=True)
+verdicts = decide_all(criteria, found)
+gates = [rounded(verdict.as_dict()) for verdict in verdicts]
+(out / "gates.json").write_text(json.dumps({"criteria": gates}))
+(out / "metrics.json").write_text(json.dumps(count_verdicts(verdicts)))
+with (out / "gates.csv").open("w", newline="") as file:
+    rows = [{key: entry[key] for key in entry if key != "found"} | entry["found"] for entry in gates]
+    table = csv.DictWriter(file, list(rows[0]), lineterminator="\\n")
+    table.writeheader()
+    table.writerows(rows)
+"""
+
 REPORT = """
-import pathlib
+import html, json, pathlib, sys
 out = pathlib.Path("data/report")
 out.mkdir(parents=True, exist_ok=True)
-metrics = pathlib.Path("data/measure/metrics.json").read_text()
+shown = {name: json.loads(pathlib.Path(f"data/{name}").read_text()) for name in sys.argv[1:]}
+rows = "".join(
+    '<tr><th scope="row">' + html.escape(f"{gate['id']} ({gate['metric']})") + '</th><td><span class="badge good">'
+    + gate["verdict"] + "</span></td></tr>"
+    for gate in json.loads(pathlib.Path("data/acceptance/gates.json").read_text())["criteria"])
 out.joinpath("report.html").write_text(
-    '<!doctype html><title>Report</title><script type="application/json" id="metrics">{"measure/metrics.json": '
-    + metrics + "}</script><p>All is well.</p>")
+    f"<!doctype html><title>Report</title><table>{rows}</table>"
+    f'<script type="application/json" id="metrics">{json.dumps(shown)}</script><p>All is well.</p>')
 """
+
+
+def judged(metrics: str) -> dict[str, Any]:
+    """The stages without which there is no evidence; metrics: the file that the one criterion asks."""
+    return {
+        "acceptance": {
+            "cmd": "python work/accept.py",
+            "params": ["acceptance"],
+            "deps": ["work/accept.py", metrics],
+            "outs": [{"data/acceptance/gates.json": {"cache": False}}],
+            "metrics": [{"data/acceptance/metrics.json": {"cache": False}}],
+            "plots": [{"data/acceptance/gates.csv": {"cache": False}}],
+        },
+        "report": {
+            "cmd": f"python work/report.py {metrics.removeprefix('data/')} acceptance/metrics.json",
+            "deps": ["work/report.py", metrics, "data/acceptance/gates.json", "data/acceptance/metrics.json"],
+            "outs": [{"data/report/report.html": {"cache": False}}],
+        },
+    }
+
+
+def criterion(metric: str, **others: Any) -> dict[str, Any]:
+    """The section `acceptance` with a criterion that passes and one that fails."""
+    words = {"id": "mean", "comparison": ">=", "reason": "because", "supports": "a clause", "needs_generator": False}
+    both = [{}, {"id": "small", "comparison": "<="}]
+    return {"criteria": [{**words, "metric": metric, "bar": 0.1, **others, **change} for change in both]}
+
 
 STAGES = {
     "draw": {
@@ -72,11 +131,7 @@ STAGES = {
         "metrics": [{"data/measure/metrics.json": {"cache": False}}],
         "plots": [{"data/measure/figures": {"cache": False}}],
     },
-    "report": {
-        "cmd": "python work/report.py",
-        "deps": ["work/report.py", "data/measure/metrics.json"],
-        "outs": [{"data/report/report.html": {"cache": False}}],
-    },
+    **judged("data/measure/metrics.json"),
 }
 
 
@@ -118,7 +173,8 @@ def run(folder: Path, *command: str) -> str:
 
 
 def write_params(project: Path, seed: int) -> None:
-    (project / "params.yaml").write_text(json.dumps({"draw": {"seed": seed, "count": 10, "rate": 1e-8}}))
+    params = {"draw": {"seed": seed, "count": 10, "rate": 1e-8}, "acceptance": criterion("measure: mean")}
+    (project / "params.yaml").write_text(json.dumps(params))
 
 
 def repro(project: Path, *arguments: str) -> None:
@@ -139,17 +195,17 @@ def make_project(folder: Path) -> Path:
     run(project, "git", "config", "user.name", "test")
     Repo.init(str(project)).close()
     shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
+    (project / "work").mkdir()
+    for name, text in (("draw", DRAW), ("measure", MEASURE), ("accept", ACCEPT), ("report", REPORT)):
+        (project / f"work/{name}.py").write_text(text)
     return project
 
 
-@pytest.fixture(scope="session")
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    project = make_project(tmp_path_factory.mktemp("evidence"))
+def make_bundles(folder: Path) -> Made:
+    """The small project below a folder, run twice, with a bundle of each run."""
+    project = make_project(folder)
     (project / ".gitignore").write_text("logs/\nevidence/\n.dvc-site-cache/\n")
     (project / "pyproject.toml").write_text('[project]\nname = "toy"\nlicense = "MIT"\n')
-    (project / "work").mkdir()
-    for name, text in (("draw", DRAW), ("measure", MEASURE), ("report", REPORT)):
-        (project / f"work/{name}.py").write_text(text)
     (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
     private, _, _ = make_keys(project / ".keys")
     key = read_private_key(private)
@@ -161,6 +217,11 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         with stand_in(project):
             bundles.append(project / make_bundle(key))
     return Made(project, key, bundles)
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_bundles(tmp_path_factory.mktemp("evidence"))
 
 
 @pytest.fixture
@@ -185,12 +246,29 @@ def edit_statement(bundle: Path, key: Ed25519PrivateKey, change: Callable[[dict[
 
 
 def sign_again(bundle: Path, key: Ed25519PrivateKey) -> None:
-    """Give the statement of a bundle the hashes of its files as they are now, and sign it."""
+    """Give crate and statement of a bundle the hashes of its files as they are now, and sign it."""
+    hashes = {path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()) for path in list_all(bundle)}
+    path = bundle / "ro-crate-metadata.json"
+    with suppress(ValueError, KeyError, TypeError, OSError):  # what was made of it may be no crate any more
+        crate = json.loads(path.read_bytes())
+        for entity in crate["@graph"]:
+            if "sha256" in entity and entity["@id"] in hashes:
+                entity["sha256"] = hashes[entity["@id"]].hexdigest()
+        path.write_text(json.dumps(crate))
+        hashes[path.name] = hashlib.sha256(path.read_bytes())
+
+    own = {"README.md", "environment.json", "inventory.json", "ro-crate-metadata.json", "stages.json"}
 
     def change(statement: dict[str, Any]) -> None:
-        for subject in statement["subject"]:
-            if subject["annotations"]["in"] == "bundle":
-                subject["digest"]["sha256"] = hashlib.sha256((bundle / subject["name"]).read_bytes()).hexdigest()
+        kept = [subject for subject in statement["subject"] if subject["annotations"]["in"] == "project"]
+        statement["subject"] = [each for each in kept if each["name"] not in hashes] + [
+            {"name": name, "digest": {"sha256": held.hexdigest()}, "annotations": {"in": "bundle"}}
+            for name, held in hashes.items()
+            if name != ENVELOPE
+        ]
+        for read in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
+            if read["name"] in hashes and read["name"] not in own:
+                read["digest"]["sha256"] = hashes[read["name"]].hexdigest()
 
     edit_statement(bundle, key, change)
 

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from flows.evidence.bundle import make_bundle
 from flows.evidence.keys import make_keys, read_private_key
 from flows.evidence.verification import verify
-from tests.flows.evidence.conftest import ROOT, commit, make_project, repro, stand_in
+from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro, stand_in
 
 FILES = {
     "data/brought/x/my_model.py": b"WEIGHTS = 'weights.bin'\n",
@@ -24,11 +24,12 @@ STAGES = {
     "bring": {
         "foreach": ["x"],
         "do": {
-            "cmd": "mkdir -p data/bring/${item} && echo '{}' > data/bring/${item}/metrics.json",
+            "cmd": "mkdir -p data/bring/${item} && echo '{\"n\": 1}' > data/bring/${item}/metrics.json",
             "deps": ["data/brought/${item}"],
             "metrics": [{"data/bring/${item}/metrics.json": {"cache": False}}],
         },
-    }
+    },
+    **judged("data/bring/x/metrics.json"),
 }
 
 
@@ -38,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Ed25519P
     project = make_project(tmp_path_factory.mktemp("brought"))
     (project / ".dvcignore").write_bytes((ROOT / ".dvcignore").read_bytes())
     (project / ".gitignore").write_text("logs/\n*.pyc\n/evidence/\n.dvc-site-cache/\n.keys/\n")
-    (project / "params.yaml").write_text("{}\n")
+    (project / "params.yaml").write_text(json.dumps({"acceptance": criterion("bring/x: n")}))
     (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
     for name, content in FILES.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from flows.errors import FlowError
 from flows.evidence.bundle import make_bundle
 from flows.evidence.chain import find_last
-from flows.evidence.keys import make_keys, read_private_key
+from flows.evidence.keys import key_id, make_keys, read_private_key, read_public_key
 from flows.evidence.verification import verify
 from flows.evidence_command import EVIDENCE_HELP, KEY_HELP
 from flows.evidence_command import evidence as evidence_command
@@ -45,6 +45,9 @@ def test_what_a_bundle_holds(lasting: Made) -> None:
     assert held == {
         "README.md",
         "attestation.dsse.json",
+        "data/acceptance/gates.csv",
+        "data/acceptance/gates.json",
+        "data/acceptance/metrics.json",
         "data/measure/figures/numbers.csv",  # not the PNG, not the cached numbers
         "data/measure/metrics.json",
         "data/report/report.html",
@@ -59,11 +62,12 @@ def test_what_a_bundle_holds(lasting: Made) -> None:
     inventory = json.loads((lasting.newest / "inventory.json").read_text())
     listed = set(inventory["files"])
     assert {"data/draw/numbers/below/c", "data/measure/figures/numbers.png", "work/draw.py", "params.yaml"} < listed
-    assert inventory["metrics"] == ["data/measure/metrics.json"]
+    assert inventory["metrics"] == ["data/acceptance/metrics.json", "data/measure/metrics.json"]
     table = json.loads((lasting.newest / "stages.json").read_text())
-    assert [(row["stage"], row["command"], row["state"]) for row in table] == [
-        (name, f"python work/{name}.py", "up to date") for name in ("draw", "measure", "report")
+    assert [(row["stage"], row["state"]) for row in table] == [
+        (name, "up to date") for name in ("draw", "measure", "acceptance", "report")
     ]
+    assert table[0]["command"] == "python work/draw.py"
     said = read_payload(lasting.newest)["predicate"]["buildDefinition"]
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=lasting.project, text=True).strip()
     assert said["resolvedDependencies"][0]["digest"]["gitCommit"] == head
@@ -86,7 +90,7 @@ def forge_lock(project: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
-        (forge_lock, r"report: .*metrics.json.*; run `failure-atlas reproduce` first"),
+        (forge_lock, r"acceptance: .*metrics.json.*; run `failure-atlas reproduce` first"),
         (lambda project: write_params(project, 3), r"draw: .*params.yaml.*; run `failure-atlas reproduce` first"),
         (lambda project: (project / "dvc.lock").unlink(), r"no dvc.lock here; run `failure-atlas reproduce` first"),
         (lambda project: shutil.rmtree(project / ".git"), r"git rev-parse in .*: fatal: .*; evidence needs a git"),
@@ -170,7 +174,14 @@ def test_verifier_at_the_command_line(made: Made, monkeypatch: pytest.MonkeyPatc
     name = f"evidence/{made.newest.name}"
     code, output = call("verify", name)
     assert code == 0
-    assert output.splitlines()[-1] == f"accepted: {name}"
+    key = made.project / ".keys/evidence.pub.pem"
+    assert output.startswith(f"ok   signature  key {key_id(read_public_key(key))}; run {made.newest.name}, ")
+    assert output.splitlines()[0].endswith(", from .keys/evidence.pub.pem")
+    assert output.splitlines()[-2] == f"accepted: {name}"
+    assert output.splitlines()[-1] == (
+        "not computed again: the metrics and figures (--rerun computes them); what the report says in words and "
+        "pictures; times and environment; that no newer bundle exists"
+    )
     path = made.newest / "params.yaml"
     path.write_text(path.read_text().replace("10", "11"))
     code, output = call("verify", name, "--no-data", "--alone")
@@ -182,7 +193,7 @@ def test_verifier_at_the_command_line(made: Made, monkeypatch: pytest.MonkeyPatc
 
 
 def test_verifier_away_from_the_project(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = tmp_path / "handed over"
+    alone = tmp_path / "handed over" / made.newest.name
     shutil.copytree(made.newest, alone)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FlowError, match=r"no public key at .keys/evidence.pub.pem; name the maker's with --key"):
@@ -204,8 +215,8 @@ def test_verifier_away_from_the_project(made: Made, tmp_path: Path, monkeypatch:
         (["verify", ".", "--data", "work"], "--data work: no dvc.yaml there"),
         (["verify", ".", "--data", ".", "--no-data"], "--data and --no-data: allowed is one of them"),
         (["verify", ".", "--data", "..", "--rerun"], "--data ..: no dvc.yaml there"),
-        (["verify", ".", "--key", "none.pem"], r"none.pem: cannot read the key \(No such file or directory\); get it"),
-        (["evidence", "--key", "none.pem"], r"none.pem: cannot read the key \(No such file or directory\); make one"),
+        (["verify", "evidence", "--key", "none.pem"], r"none.pem: cannot read the key \(missing\); get it"),
+        (["evidence", "--key", "none.pem"], r"none.pem: cannot read the key \(missing\); make one"),
         (["evidence", "--previous", "work"], "work: attestation.dsse.json: missing; a chain goes on only from"),
         (["key"], "is there already and is never overwritten; name another folder with --out"),
     ],
@@ -252,15 +263,15 @@ def test_fresh_run_of_the_commit(made: Made, monkeypatch: pytest.MonkeyPatch) ->
     name = f"evidence/{made.newest.name}"
     code, output = call("verify", name, "--rerun")
     assert code == 0, output
-    assert "ok   commit     4 inputs are those of the commit\n" in output
-    assert "ok   rerun      7 outputs have the same bytes, on the same kind of machine\n" in output
+    assert "ok   commit     5 inputs are those of the commit\n" in output
+    assert "ok   rerun      10 outputs have the same bytes, on the same kind of machine\n" in output
     # The number of threads is part of the kind of machine, and the mean depends on it.
     monkeypatch.setenv("OMP_NUM_THREADS", str(int(os.environ.get("OMP_NUM_THREADS", "0")) + 1))
     code, output = call("verify", name, "--rerun")
     assert code == 0, output
-    told = "ok   rerun      metrics of 1 files agree within their intervals or 0.05 of their size, on another kind"
+    told = "ok   rerun      metrics of 2 files agree within their intervals or 0.05 of their size, on another kind"
     assert told in output
-    assert "2 of 7 outputs have other bytes\n" in output
+    assert re.search(r"\d of 10 outputs have other bytes\n", output)
     monkeypatch.setenv("OMP_NUM_THREADS", "1000000")
     code, output = call("verify", name, "--rerun")
     assert code == 1

@@ -15,16 +15,16 @@ from flows.evidence.locked import LockedStage, compare_files, read_lock
 from flows.evidence.problem import Verdict
 from flows.evidence.rerun import rerun
 from flows.evidence.verification import verify
-from tests.flows.evidence.conftest import ROOT, commit, make_project, repro, stand_in
+from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro, stand_in
 
-RANK = "mkdir -p data/rank/${item} && cd data/rank/${item} && echo ${item} > scores && echo '{}' > m.json"
+RANK = "mkdir -p data/rank/${item} && cd data/rank/${item} && echo ${item} > scores && echo '{\"n\": 1}' > metrics.json"
 STAGES = {
     "rank": {
         "foreach": ["clean", "corrupted"],
         "do": {
             "cmd": RANK,
             "outs": ["data/rank/${item}/scores"],
-            "metrics": [{"data/rank/${item}/m.json": {"cache": False}}],
+            "metrics": [{"data/rank/${item}/metrics.json": {"cache": False}}],
         },
     },
     "collect": {
@@ -32,6 +32,7 @@ STAGES = {
         "deps": ["data/rank"],
         "outs": ["data/collect/all"],
     },
+    **judged("data/rank/clean/metrics.json"),
 }
 IGNORED = ("data/rank/clean/__pycache__/x.pyc", "data/rank/logs/run.log")
 
@@ -41,7 +42,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = make_project(tmp_path_factory.mktemp("folders"))
     (project / ".dvcignore").write_bytes((ROOT / ".dvcignore").read_bytes())
     (project / ".gitignore").write_text("logs/\n*.pyc\n/evidence/\n.dvc-site-cache/\n.keys/\n")
-    (project / "params.yaml").write_text("{}\n")
+    (project / "params.yaml").write_text(json.dumps({"acceptance": criterion("rank/clean: n")}))
     (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
     for name in ("data/rank/README.md", "data/rank/.hidden", *IGNORED):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ def test_hash_of_the_folder_is_that_of_dvc(project: Path) -> None:
     assert held.endswith(".dir")
     files = hash_path(project, "data/rank")
     assert dvc_md5(files, "data/rank") == held
-    written = {f"{key}/{name}" for key in ("clean", "corrupted") for name in (".gitignore", "m.json", "scores")}
+    written = {f"{key}/{name}" for key in ("clean", "corrupted") for name in (".gitignore", "metrics.json", "scores")}
     assert set(list_files(project, "data/rank")) == {"README.md", ".hidden", *written}
     with stand_in(project), Repo() as repo:
         assert repo.status() == {}
@@ -74,8 +75,9 @@ def test_each_file_is_listed_once_and_by_what_it_is(project: Path) -> None:
     inventory = take(project)
     assert list(compare_files(read_stages(project), inventory.files)) == []
     assert set(inventory.outs) == {
-        "data/collect/all",
-        *(f"data/rank/{key}/{name}" for key in ("clean", "corrupted") for name in ("m.json", "scores")),
+        *("data/collect/all", "data/report/report.html"),
+        *(f"data/acceptance/{name}" for name in ("gates.csv", "gates.json", "metrics.json")),
+        *(f"data/rank/{key}/{name}" for key in ("clean", "corrupted") for name in ("metrics.json", "scores")),
     }
     assert {"data/rank/README.md", "data/rank/.hidden", "data/rank/clean/.gitignore"} <= set(inventory.inputs)
     assert not any(name in inventory.files for name in IGNORED)

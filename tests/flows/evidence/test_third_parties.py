@@ -64,9 +64,10 @@ def test_in_toto_accepts_the_statement(lasting: Made) -> None:
     assert provenance.build_definition.resolved_dependencies[0].digest["gitCommit"]
     assert provenance.run_details.builder.id
     subjects = {subject.name: subject.digest["sha256"] for subject in statement.subject}
+    assert len(subjects) == len(statement.subject), "in-toto wants each name once"
     assert {"data/draw/numbers/below/c", "data/report/report.html", "dvc.lock", "inventory.json"} <= set(subjects)
     inputs = {entry.name for entry in provenance.build_definition.resolved_dependencies}
-    assert inputs == {"source", "params.yaml", "work/draw.py", "work/measure.py", "work/report.py"}
+    assert inputs == {"source", "params.yaml", *(f"work/{name}.py" for name in ("draw", "measure", "accept", "report"))}
 
 
 class _ServedFromDisk(BaseAdapter):
@@ -129,7 +130,7 @@ def test_rocrate_reads_the_crate(lasting: Made) -> None:
     crate = ROCrate(str(lasting.newest))
     assert crate.mainEntity.id == "dvc.yaml"
     actions = {action.id for action in crate.root_dataset["mentions"]}
-    assert actions == {"#run-all", "#run-draw", "#run-measure", "#run-report"}
+    assert actions == {f"#run-{name}" for name in ("all", "draw", "measure", "acceptance", "report")}
     numbers = crate.get("#run-draw")["result"]
     assert numbers["name"] == "data/draw/numbers"
     assert crate.get("#run-report")["result"].id == "data/report/report.html"

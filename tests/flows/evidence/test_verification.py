@@ -33,15 +33,18 @@ def test_good_bundle_is_accepted(lasting: Made) -> None:
     verdict = check(lasting)
     assert verdict.problems == []
     lines = {name: text for name, text, good in verdict.lines if good}
-    assert list(lines) == ["signature", "files", "dvc.lock", "copies", "report", "data", "chain"]
+    assert list(lines) == [
+        *("signature", "name", "files", "stages", "dvc.lock", "copies", "crate", "verdicts", "report"),
+        *("data", "chain"),
+    ]
     assert lines["chain"] == "1 bundles before this one, back to the first"
-    assert lines["report"] == "metrics of 1 files are shown as they are"
-    assert lines["dvc.lock"].startswith("3 stages;")
+    assert lines["stages"].startswith("4 stages of dvc.yaml")
+    assert verdict.unchecked[0].startswith("the metrics and figures")
 
 
 def test_no_flipped_byte_is_accepted(lasting: Made, tmp_path: Path) -> None:
     """Any byte of any file, to any other value: refused, and the file is named."""
-    bundle = tmp_path / "bundle"
+    bundle = tmp_path / lasting.newest.name
     shutil.copytree(lasting.newest, bundle)
     draw = random.Random(20261)  # noqa: S311  repeatable on purpose
     files = list_all(bundle)
@@ -62,7 +65,7 @@ def test_no_flipped_byte_is_accepted(lasting: Made, tmp_path: Path) -> None:
 
 def test_every_byte_of_the_envelopes_frame_counts(lasting: Made, tmp_path: Path) -> None:
     """What stands around the payload is in no signature: spaces, key id, unused bits of base64."""
-    bundle = tmp_path / "bundle"
+    bundle = tmp_path / lasting.newest.name
     bundle.mkdir()
     whole = (lasting.newest / ENVELOPE).read_bytes()
     payload = whole.index(b'"payload": "') + len(b'"payload": "')
@@ -200,14 +203,14 @@ def hide_in_inventory(bundle: Path, name: str) -> None:
         (spoil_lock_md5, "data/measure/metrics.json", "dvc.lock says md5 ffffffffffffffffffffffffffffffff (measure)"),
         (spoil_lock_md5, "dvc.lock", "report: md5 of data/measure/metrics.json is "),
         (spoil_lock_folder, "data/draw/numbers", "dvc.lock says md5 11111111111111111111111111111111.dir (draw)"),
-        (spoil_lock_param, "params.yaml", "draw: dvc.lock says {'seed': 3, "),
-        (spoil_lock_command, "dvc.lock", "measure: another command than in stages.json"),
+        (spoil_lock_param, "params.yaml", "draw: dvc.lock says {"),
+        (spoil_lock_command, "dvc.lock", "measure: another command than in dvc.yaml"),
         (spoil_lock_stage, "dvc.lock", "no stage measure"),
-        (spoil_lock, "dvc.lock", "no YAML ("),
+        (spoil_lock, "dvc.lock", "no YAML that is read here ("),
         (spoil_copy, "data/measure/figures/numbers.csv", "the inventory says sha256 "),
         (spoil_page, "data/report/report.html", "metrics.json: mean.n: the page shows 3000, the file holds 30"),
         (spoil_page, "data/report/report.html", "the bytes give nothing"),
-        (spoil_inventory, "attestation.dsse.json", "no inventory or stages that can be read ('files')"),
+        (spoil_inventory, "inventory.json", "KeyError('files')"),
     ],
 )  # fmt: skip
 def test_contents_that_disagree_although_signed(

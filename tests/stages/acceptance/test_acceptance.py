@@ -8,11 +8,10 @@ import pytest
 import yaml
 from matplotlib import pyplot as plt
 
+from failure_atlas.acceptance import Measure, decide
 from stages.acceptance.__main__ import main
 from stages.acceptance.figures import draw_verdicts, scale_to_bar, tell_row
-from stages.acceptance.measures import Measure
 from stages.acceptance.params import AcceptanceParams
-from stages.acceptance.verdicts import decide
 from stages.common.errors import StageError
 from tests.house import ROOT
 from tests.stages.acceptance.test_verdicts import NAN, build_criterion, build_measure

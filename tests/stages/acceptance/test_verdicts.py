@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.acceptance.measures import Measure, find_measure
-from stages.acceptance.params import Criterion
-from stages.acceptance.verdicts import FAIL, NOT_ASSESSABLE, PASS, count_verdicts, decide, decide_all
+from failure_atlas.acceptance import (
+    FAIL,
+    NOT_ASSESSABLE,
+    PASS,
+    Criterion,
+    Measure,
+    count_verdicts,
+    decide,
+    decide_all,
+    find_measure,
+)
 
 NAN = float("nan")
 

@@ -3,9 +3,21 @@
 import numpy as np
 import pytest
 
-from stages.check_claims.estimates import Estimate, subtract, widen
-from stages.check_claims.verdicts import FAILS, HOLDS, NOT_DECIDED, combine, falls, is_above, is_below, negate
-from stages.common.intervals import proportion
+from failure_atlas.estimates import (
+    FAILS,
+    HOLDS,
+    NOT_DECIDED,
+    Estimate,
+    combine,
+    estimate_share,
+    falls,
+    is_above,
+    is_below,
+    negate,
+    subtract,
+    widen,
+)
+from stages.common.intervals import proportion, wilson
 
 NAN = float("nan")
 
@@ -53,6 +65,13 @@ def test_difference_of_two_proportions_is_newcombes():
     assert difference.low == pytest.approx(0.0524, abs=5e-5)
     assert difference.high == pytest.approx(0.3339, abs=5e-5)
     assert difference.n == 70
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (0, 80), (80, 80), (56, 70), (1, 10_000), (5000, 10_000)])
+def test_a_share_has_the_interval_that_the_stages_give_it(hits, n):
+    share = estimate_share(hits, n)
+    assert (share.low, share.high) == pytest.approx(tuple(map(float, wilson(np.array(hits), np.array(n)))), rel=1e-12)
+    assert np.isnan(estimate_share(0, 0).value)
 
 
 def test_difference_of_symmetric_intervals_adds_variances():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stages.check_claims.estimates import Estimate
+from failure_atlas.estimates import Estimate
 from stages.name_directions.names import Names
 from stages.report.explorer import describe_explorer, lay_out
 from stages.report.frames import Frames, trace_moves

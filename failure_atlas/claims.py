@@ -1,20 +1,74 @@
 """The claims of the paper, each with the numbers that speak for or against it and the rule that decides."""
 
-from collections.abc import Callable, Iterator, Sequence
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-import numpy as np
-import pandas as pd
-
-from stages.check_claims.estimates import Estimate, subtract, widen
-from stages.check_claims.inputs import Metrics, Sources
-from stages.check_claims.params import CheckClaimsParams
-from stages.check_claims.verdicts import NOT_DECIDED, combine, falls, is_above, is_below, negate
-from stages.common.intervals import wilson
+from failure_atlas.estimates import (
+    NOT_DECIDED,
+    Estimate,
+    combine,
+    estimate_share,
+    falls,
+    is_above,
+    is_below,
+    negate,
+    subtract,
+    widen,
+)
+from failure_atlas.metrics import Metrics
 
 CENTRES = {"own_class": "the centre of the own class", "all": "one centre for all classes"}
 DIFFERENCE = "holds if the interval of the difference lies above 0, fails if below"
 EACH = "; for both classifiers"
+
+
+AREA_COLUMNS = (
+    *("classifier", "kind", "scope", "dimensions", "k", "scaling", "centre"),
+    *("area", "area_low", "area_high", "trend_p_value", "rises", "n"),
+)
+
+
+class Bars(Protocol):
+    """Which classifiers the claims speak of, and the bars that numbers are held against (section `check_claims`)."""
+
+    trained_on_clean: str
+    trained_on_corrupted: str
+    corrupted_accuracy: float
+    reached_share: float
+    ranking_overlap: float
+    negligible_ks: float
+    significance: float
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All that claims are checked on; ranked, walks and classifiers: by the classifier's name."""
+
+    curves: Metrics
+    areas: Sequence[Mapping[str, str]]
+    populations: Metrics
+    ranked: Mapping[str, Metrics]
+    walks: Mapping[str, Metrics]
+    classifiers: Mapping[str, Metrics]
+
+    def find_distance_curve(self, classifier: str, k: str, centre: str) -> Mapping[str, str] | None:
+        """The row of areas.csv of the standardised curve along top dimensions, if it was computed."""
+        wanted = {
+            "classifier": classifier, "kind": "distance", "scope": "all", "dimensions": "top", "k": k,
+            "scaling": "standardised", "centre": centre,
+        }  # fmt: skip
+        return next((row for row in self.areas if wanted.items() <= row.items()), None)
+
+
+def read_areas(lines: Iterable[str]) -> list[dict[str, str]]:
+    """The rows of areas.csv of compute_curves; ValueError that names the columns that it lacks."""
+    table = csv.DictReader(lines)
+    missing = [column for column in AREA_COLUMNS if column not in (table.fieldnames or ())]
+    if missing:
+        raise ValueError(f"no column {', '.join(missing)}")
+    return list(table)
 
 
 @dataclass
@@ -47,7 +101,7 @@ class Claim:
         self.verdicts.append(is_above(difference, 0))
 
 
-def check_claims(sources: Sources, params: CheckClaimsParams) -> list[Claim]:
+def check_claims(sources: Sources, params: Bars) -> list[Claim]:
     """All claims in the order of the paper."""
     return [
         claim
@@ -65,11 +119,11 @@ def check_claims(sources: Sources, params: CheckClaimsParams) -> list[Claim]:
     ]
 
 
-def _names(params: CheckClaimsParams) -> tuple[str, str]:
+def _names(params: Bars) -> tuple[str, str]:
     return params.trained_on_clean, params.trained_on_corrupted
 
 
-def _check_classifiers(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]:
+def _check_classifiers(sources: Sources, params: Bars) -> Iterator[Claim]:
     clean, corrupted = (sources.classifiers[name] for name in _names(params))
     bar = params.corrupted_accuracy
     claim = Claim(
@@ -102,7 +156,7 @@ def _check_classifiers(sources: Sources, params: CheckClaimsParams) -> Iterator[
     yield claim
 
 
-def _check_spaces(sources: Sources, _: CheckClaimsParams) -> Iterator[Claim]:
+def _check_spaces(sources: Sources, _: Bars) -> Iterator[Claim]:
     for better, worse in (("s", "w"), ("w", "z")):
         claim = Claim(
             f"{better}_separates_better_than_{worse}",
@@ -115,7 +169,7 @@ def _check_spaces(sources: Sources, _: CheckClaimsParams) -> Iterator[Claim]:
         yield claim
 
 
-def _check_histograms(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]:
+def _check_histograms(sources: Sources, params: Bars) -> Iterator[Claim]:
     within = "the interval is the statistic plus and minus what equal distributions stay below in 95 % of cases"
     top = Claim(
         "top_histograms_differ",
@@ -150,7 +204,7 @@ def _check_histograms(sources: Sources, params: CheckClaimsParams) -> Iterator[C
     yield random
 
 
-def _check_ranking(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]:
+def _check_ranking(sources: Sources, params: Bars) -> Iterator[Claim]:
     claim = Claim(
         "ranking_is_stable",
         "Gradients averaged over a population rank the style dimensions.",
@@ -180,7 +234,7 @@ def _check_ranking(sources: Sources, params: CheckClaimsParams) -> Iterator[Clai
     )  # fmt: skip
 
 
-def _check_walks(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]:
+def _check_walks(sources: Sources, params: Bars) -> Iterator[Claim]:
     claim = Claim(
         "one_dimension_reaches_half",
         "Moving one top dimension brings the softmax of the true class to 0.50.",
@@ -191,15 +245,14 @@ def _check_walks(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]
     for name in _names(params):
         metrics = sources.walks[name]
         reached, walks = (int(metrics.number(key)) for key in ("reached", "walks"))
-        low, high = (float(bound) for bound in wilson(np.array(reached), np.array(walks)))
-        share = Estimate(reached / walks if walks else float("nan"), low, high, walks)
+        share = estimate_share(reached, walks)
         claim.evidence[f"{metrics.name}: reached / walks"] = share
         claim.verdicts.append(is_above(share, params.reached_share))
         claim.take(metrics, "median_shift_std")
     yield claim
 
 
-def _check_shape(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]:
+def _check_shape(sources: Sources, params: Bars) -> Iterator[Claim]:
     k = _headline(sources, params)
     alpha = params.significance
     shape = f"the one-sided trend test has p < {alpha:g} and no bin rises beyond the interval of the bin before"
@@ -225,7 +278,7 @@ def _check_shape(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]
 def _judge_shape(
     claim: Claim,
     sources: Sources,
-    params: CheckClaimsParams,
+    params: Bars,
     k: str,
     centre: str,
     judge: Callable[[float, int, float], str],
@@ -237,11 +290,11 @@ def _judge_shape(
             claim.rule += f"; compute_curves.top_k holds no {k}"
             continue
         for column in ("trend_p_value", "rises"):
-            claim.evidence[f"compute_curves: {name}, {column}"] = Estimate(float(row[column]), n=int(row["n"]))
-        claim.verdicts.append(judge(float(row["trend_p_value"]), int(row["rises"]), params.significance))
+            claim.evidence[f"compute_curves: {name}, {column}"] = Estimate(_number(row[column]), n=int(row["n"]))
+        claim.verdicts.append(judge(_number(row["trend_p_value"]), int(float(row["rises"])), params.significance))
 
 
-def _check_steepness(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]:
+def _check_steepness(sources: Sources, params: Bars) -> Iterator[Claim]:
     k = _headline(sources, params)
     claim = Claim(
         "top_dimensions_are_steeper_than_all",
@@ -269,7 +322,7 @@ def _check_steepness(sources: Sources, params: CheckClaimsParams) -> Iterator[Cl
     )  # fmt: skip
 
 
-def _check_comparison(sources: Sources, params: CheckClaimsParams) -> Iterator[Claim]:
+def _check_comparison(sources: Sources, params: Bars) -> Iterator[Claim]:
     clean, corrupted = _names(params)
     pairs = sources.curves.content.get("paired", {})
     flipped = f"{corrupted}_minus_{clean}" not in pairs and f"{clean}_minus_{corrupted}" in pairs
@@ -286,13 +339,18 @@ def _check_comparison(sources: Sources, params: CheckClaimsParams) -> Iterator[C
         yield claim
 
 
-def _read_area(row: pd.Series) -> Estimate:
-    return Estimate(float(row["area"]), float(row["area_low"]), float(row["area_high"]), int(row["n"]))
+def _read_area(row: Mapping[str, str]) -> Estimate:
+    value, low, high = (_number(row[column]) for column in ("area", "area_low", "area_high"))
+    return Estimate(value, low, high, int(row["n"]))
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else float("nan")
 
 
 def _compare_keys(
     sources: Sources,
-    params: CheckClaimsParams,
+    params: Bars,
     larger: str,
     smaller: str,
     name: str,
@@ -308,7 +366,7 @@ def _compare_keys(
     return claim
 
 
-def _headline(sources: Sources, params: CheckClaimsParams) -> str:
+def _headline(sources: Sources, params: Bars) -> str:
     """The number of top dimensions of figure 6."""
     return f"{sources.curves.number(f'{params.trained_on_clean}.headline_k'):g}"
 

@@ -1,0 +1,239 @@
+"""Ways to spoil a bundle, with and without its signer's key, and `verify` under limits of time and memory."""
+
+import hashlib
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from flows.evidence.folder import ENVELOPE
+from flows.evidence.verification import verify
+from tests.flows.evidence.conftest import ROOT, list_all, sign_again
+
+SECONDS = 10.0  # of the processor, for one verification
+BYTES = 1 << 30
+Edit = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one verification ended.  seconds: of the processor, its children included.  peak: bytes of memory."""
+
+    code: int
+    output: str
+    seconds: float
+    peak: int
+
+
+def run_verify(folder: Path, *arguments: str) -> Outcome:
+    """The command line in a process of its own, under limits; code -9 and the like where a limit ended it."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "verify", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_limit,
+        )
+        return _wait(process.pid, said, process)
+
+
+def call_verify(bundle: Path, key: Ed25519PrivateKey) -> Outcome:
+    """The library in a copy of this process, under limits: the same, without seconds of imports."""
+    with tempfile.TemporaryFile() as said:
+        number = os.fork()
+        if number == 0:
+            code = 3
+            try:
+                _limit()
+                verdict = verify(bundle, [key.public_key()])
+                os.write(said.fileno(), "\n".join(map(str, verdict.problems)).encode())
+                code = 0 if verdict.accepted else 1
+            except BaseException as error:  # noqa: BLE001  whatever it is, the caller is to see it
+                os.write(said.fileno(), f"Traceback {error!r}".encode())
+            finally:
+                os._exit(code)
+        return _wait(number, said)
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+    resource.setrlimit(resource.RLIMIT_AS, (4 * BYTES, 4 * BYTES))
+
+
+def _wait(number: int, said: Any, process: "subprocess.Popen[bytes] | None" = None) -> Outcome:
+    deadline = time.monotonic() + 120
+    while True:
+        ended, status, used = os.wait4(number, os.WNOHANG)
+        if ended:
+            break
+        if time.monotonic() > deadline:
+            os.kill(number, 9)
+        time.sleep(0.005)
+    code = os.waitstatus_to_exitcode(status)
+    if process:
+        process.returncode = code  # waited for here
+    said.seek(0)
+    return Outcome(code, said.read().decode(), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+
+
+def edit_json(bundle: Path, name: str, edit: Edit) -> None:
+    """Change a JSON file; the edit changes what it gets, or returns something else."""
+    read = json.loads((bundle / name).read_bytes())
+    changed = edit(read)
+    (bundle / name).write_text(json.dumps(read if changed is None else changed))
+
+
+def forge(bundle: Path, key: Ed25519PrivateKey, name: str, data: bytes) -> None:
+    """Put other bytes in the place of a copy and make all that tells of them agree: inventory, dvc.lock, signature."""
+    old = hashlib.md5((bundle / name).read_bytes()).hexdigest()  # noqa: S324  as DVC
+    new = hashlib.md5(data).hexdigest()  # noqa: S324
+    (bundle / name).write_bytes(data)
+    held = {"sha256": hashlib.sha256(data).hexdigest(), "md5": new, "size": len(data)}
+    edit_json(bundle, "inventory.json", lambda read: read["files"].update({name: held}))
+    lock = bundle / "dvc.lock"
+    lock.write_text(lock.read_text().replace(old, new))
+    sign_again(bundle, key)
+
+
+def forge_json(bundle: Path, key: Ed25519PrivateKey, name: str, edit: Edit) -> None:
+    """The same for a JSON file."""
+    read = json.loads((bundle / name).read_bytes())
+    changed = edit(read)
+    forge(bundle, key, name, json.dumps(read if changed is None else changed).encode())
+
+
+def mutate(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
+    """Spoil a bundle in one of many ways, each of which must be refused; returns which.
+
+    Left out is what nobody can see in a bundle alone, signed by its own maker: environment.json, README.md, times and
+    reasons in stages.json, sizes, words of the report and descriptions of dvc.yaml; and metrics and tables that were
+    changed together with all that follows from them.
+    """
+    return draw.choice([_spoil_bytes, _spoil_bytes, _spoil_files, _spoil_copy, _spoil_record])(bundle, key, draw)
+
+
+def _spoil_bytes(bundle: Path, _: Ed25519PrivateKey, draw: random.Random) -> str:
+    path = draw.choice([*list_all(bundle), bundle / ENVELOPE])
+    whole = path.read_bytes()
+    place, length = draw.randrange(len(whole)), draw.randrange(1, 50)
+    kind = draw.choice(["flip", "insert", "delete", "truncate", "repeat"])
+    changed = {
+        "flip": whole[:place] + bytes([whole[place] ^ 1 << draw.randrange(8)]) + whole[place + 1 :],
+        "insert": whole[:place] + draw.randbytes(length) + whole[place:],
+        "delete": whole[:place] + whole[place + length :],
+        "truncate": whole[:place],
+        "repeat": whole[:place] + whole[place : place + length] * 2 + whole[place + length :],
+    }[kind]
+    path.write_bytes(changed)
+    return f"{kind} {path.relative_to(bundle)} at {place}"
+
+
+def _spoil_files(bundle: Path, _: Ed25519PrivateKey, draw: random.Random) -> str:
+    one, two = draw.sample(list_all(bundle), 2)
+    kind = draw.choice(["swap", "remove", "copy", "link", "folder"])
+    if kind == "swap":
+        first, second = one.read_bytes(), two.read_bytes()
+        one.write_bytes(second)
+        two.write_bytes(first)
+    elif kind == "copy":
+        shutil.copy(one, two.with_name("copy.json"))
+    else:
+        one.unlink()
+        if kind == "link":
+            one.symlink_to(two)
+        elif kind == "folder":
+            one.mkdir()
+    return f"{kind} {one.relative_to(bundle)}"
+
+
+def _spoil_copy(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
+    """One value of a file that the run wrote, signed by the maker; half of the time all records agree with it."""
+    name = draw.choice(["acceptance/gates.json", "acceptance/metrics.json", "measure/metrics.json"])
+    read = json.loads((bundle / "data" / name).read_bytes())
+    told = _spoil_value(read, draw)
+    if draw.random() < 0.5:
+        forge(bundle, key, f"data/{name}", json.dumps(read).encode())
+        return f"forge {name} {told}"
+    (bundle / "data" / name).write_text(json.dumps(read))
+    sign_again(bundle, key)
+    return f"sign {name} {told}"
+
+
+def _spoil_record(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
+    """What tells of the run, signed by the maker."""
+    kind = draw.choice(["inventory", "stages", "lock", "workflow", "params", "drop"])
+    told = ""
+    if kind == "inventory":
+
+        def change(read: Any) -> None:
+            nonlocal told
+            files = read["files"]
+            name = draw.choice(sorted(files))
+            told = draw.choice(["md5", "sha256", "remove", "stages", "metrics"])
+            if told in ("md5", "sha256"):
+                files[name][told] = "0" * len(files[name][told])
+            elif told == "remove":
+                del files[name]
+            else:
+                told += _spoil_value(read[told], draw)
+
+        edit_json(bundle, "inventory.json", change)
+    elif kind == "stages":
+
+        def change_row(read: Any) -> None:
+            nonlocal told
+            row = draw.choice(read)
+            told = draw.choice(["stage", "command", "state", "remove"])
+            if told == "remove":
+                read.remove(row)
+            else:
+                row[told] = draw.choice(["", None, 7, [], {}, row[told] + "x"])
+
+        edit_json(bundle, "stages.json", change_row)
+    elif kind == "drop":
+        name = draw.choice([path.relative_to(bundle).as_posix() for path in list_all(bundle) if path.name != ENVELOPE])
+        (bundle / name).unlink()
+        told = name
+    else:
+        path = bundle / {"lock": "dvc.lock", "workflow": "dvc.yaml", "params": "params.yaml"}[kind]
+        text = path.read_text()
+        # Within words that say something: commands, paths, hashes, values.
+        spots = [match.span() for match in re.finditer(r"work/\w+|data/\w+|[0-9a-f]{32}|: [0-9.]+(?=[,}])", text)]
+        start, end = draw.choice(spots)
+        told = f"{text[start:end]} at {start}"
+        path.write_text(text[: end - 1] + ("1" if text[end - 1] != "1" else "2") + text[end:])
+    sign_again(bundle, key)
+    return f"sign {kind} {told}"
+
+
+def _spoil_value(read: Any, draw: random.Random) -> str:
+    """Change, remove or replace one value somewhere in parsed JSON."""
+    node, path = read, ""
+    while True:
+        key = draw.choice(sorted(node)) if isinstance(node, dict) else draw.randrange(len(node))
+        path += f".{key}"
+        inner = node[key]
+        if not isinstance(inner, (dict, list)) or not inner or draw.random() < 0.2:
+            break
+        node = inner
+    choices = [None, 10**30, -1, 0.123456789, "pass", "x" * 1000, [], {}, [[[]]], True, "\ud800"]
+    others = [each for each in choices if each != inner or type(each) is not type(inner)]
+    if isinstance(node, dict) and draw.random() < 0.2:
+        del node[key]
+    else:
+        node[key] = draw.choice(others)
+    return path

@@ -1,0 +1,421 @@
+"""Bundles that were made to deceive, to hang or to break `verify`: refused in seconds, without a traceback.
+
+Most are signed with the key of their maker. What such a one can do unseen, without --data and --rerun: other metrics or
+tables with all that follows from them; other code in the commit; other times, environment, README and words of the
+report.
+"""
+
+import os
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.evidence.folder import ENVELOPE
+from flows.evidence.keys import make_keys, read_private_key
+from flows.evidence.parsing import parse_json, parse_yaml
+from flows.evidence.reading import UnreadableError, check_name, show
+from tests.flows.evidence.conftest import Made, edit_statement, sign_again
+from tests.flows.evidence.forging import (
+    BYTES,
+    SECONDS,
+    Outcome,
+    call_verify,
+    edit_json,
+    forge,
+    forge_json,
+    mutate,
+    run_verify,
+)
+
+GATES, COUNTS, TABLE = (f"data/acceptance/{name}" for name in ("gates.json", "metrics.json", "gates.csv"))
+PAGE, METRICS, SIZE = "data/report/report.html", "data/measure/metrics.json", 200 << 30
+BOMB = b"a0: &a0 [x, x]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 20)
+)
+Attack = Callable[[Made, Path], None]
+
+
+def write(name: str, data: bytes, sign: bool = True) -> Attack:
+    """Other bytes in a file."""
+
+    def spoil(made: Made, bundle: Path) -> None:
+        (bundle / name).write_bytes(data)
+        if sign:
+            sign_again(bundle, made.key)
+
+    return spoil
+
+
+def edit(name: str, change: Callable[[Any], Any]) -> Attack:
+    """Another content of a JSON file (of dvc.yaml too, which is JSON here), signed."""
+
+    def spoil(made: Made, bundle: Path) -> None:
+        edit_json(bundle, name, change)
+        sign_again(bundle, made.key)
+
+    return spoil
+
+
+def state(change: Callable[[dict[str, Any]], None]) -> Attack:
+    """Another statement, signed."""
+    return lambda made, bundle: edit_statement(bundle, made.key, change)
+
+
+def pass_all(made: Made, bundle: Path, but: str = "") -> None:
+    """Every verdict a pass, in each file that tells verdicts, and in all records of these files."""
+    for name in {GATES, COUNTS, TABLE, PAGE} - {but}:
+        text = (bundle / name).read_text()
+        for old, new in (('"fail"', '"pass"'), (",fail,", ",pass,"), (">fail<", ">pass<"), ('"fail": 1', '"fail": 0')):
+            text = text.replace(old, new)
+        text = text.replace('"pass": 1, "pass": 1', '"pass": 2, "fail": 0').replace(
+            '"pass": 1, "fail": 0', '"pass": 2, "fail": 0'
+        )
+        forge(bundle, made.key, name, text.encode())
+
+
+def drop(*names: str, everywhere: bool = False) -> Attack:
+    """Stages left out of stages.json, the inventory and the bundle; everywhere: out of dvc.yaml and dvc.lock, too."""
+
+    def spoil(made: Made, bundle: Path) -> None:
+        edit_json(bundle, "stages.json", lambda read: [row for row in read if row["stage"] not in names])
+
+        def forget(read: Any) -> None:
+            for name in names:
+                del read["stages"][name]
+            read["files"] = {path: held for path, held in read["files"].items() if path.split("/")[1:2] != [*names][:1]}
+            if "acceptance" in names:
+                read["metrics"].remove(COUNTS)
+
+        edit_json(bundle, "inventory.json", forget)
+        if everywhere:
+            edit_json(bundle, "dvc.yaml", lambda read: [read["stages"].pop(name) for name in names] and read)
+            lock = bundle / "dvc.lock"
+            for name in names:
+                lock.write_text(re.sub(rf"^  {name}:\n(?:    .*\n)+", "", lock.read_text(), flags=re.MULTILINE))
+        for name in names:
+            shutil.rmtree(bundle / f"data/{name}")
+        sign_again(bundle, made.key)
+
+    return spoil
+
+
+def empty_out(made: Made, bundle: Path) -> None:
+    (bundle / "stages.json").write_text("[]")
+    (bundle / "inventory.json").write_text('{"files": {}, "stages": {}, "metrics": []}')
+    sign_again(bundle, made.key)
+
+
+def no_criteria(made: Made, bundle: Path) -> None:
+    forge_json(bundle, made.key, "params.yaml", lambda read: read["acceptance"].update(criteria=[]))
+
+
+def replace(name: str, make: Callable[[Path], None]) -> Attack:
+    """Something else in the place of a file."""
+
+    def spoil(made: Made, bundle: Path) -> None:
+        (bundle / name).unlink()
+        make(bundle / name)
+
+    return spoil
+
+
+def sparse(name: str) -> Attack:
+    """A file of 200 GB that takes no room on the disk."""
+
+    def spoil(made: Made, bundle: Path) -> None:
+        with (bundle / name).open("ab") as file:
+            file.truncate(SIZE)
+
+    return spoil
+
+
+def listed_sparse(made: Made, bundle: Path) -> None:
+    edit_statement(bundle, made.key, lambda read: read["subject"].append(
+        {"name": "big", "digest": {"sha256": "0" * 64}, "annotations": {"in": "bundle"}}
+    ))  # fmt: skip
+    sparse("big")(made, bundle)
+
+
+def link_outside(made: Made, bundle: Path) -> None:
+    (bundle / "data").rename(bundle.parent / "elsewhere")
+    (bundle / "data").symlink_to(bundle.parent / "elsewhere")
+
+
+def speak(made: Made, bundle: Path) -> None:
+    """A file whose name is a line of its own."""
+    (bundle / f"x\naccepted: {bundle.name}\x1b[2J\u202e").write_text("")
+
+
+def older_in_its_place(made: Made, bundle: Path) -> None:
+    shutil.rmtree(bundle)
+    shutil.copytree(made.bundles[0], bundle)
+
+
+def stages_of_lock(old: str, new: str) -> Attack:
+    """Another text of dvc.lock, signed."""
+
+    def spoil(made: Made, bundle: Path) -> None:
+        (bundle / "dvc.lock").write_text((bundle / "dvc.lock").read_text().replace(old, new))
+        sign_again(bundle, made.key)
+
+    return spoil
+
+
+def add_outs(*outs: Any) -> Attack:
+    return edit("dvc.yaml", lambda read: read["stages"]["draw"]["outs"].extend(outs))
+
+
+def claim_metrics(made: Made, bundle: Path) -> None:
+    """Better metrics, told by the inventory and dvc.lock, but by neither verdicts nor page."""
+    forge_json(bundle, made.key, METRICS, lambda read: read["mean"].update(value=0.01, low=0.01, high=0.02))
+
+
+DEEP = b"[" * 50_000
+LONG = b'{"a": ' + b"9" * 100_000 + b"}"
+FOREACH = {"foreach": [f"{i}{'x' * 1000}" for i in range(1000)], "do": {"cmd": "${item}" * 1000, "outs": ["${item}"]}}
+ATTACKS: dict[str, tuple[Attack, str]] = {
+    "all verdicts pass": (pass_all, "computed again from the metrics: 'fail'"),
+    "all but the counts": (lambda made, bundle: pass_all(made, bundle, COUNTS), "computed again from the metrics"),
+    "all but the gates": (lambda made, bundle: pass_all(made, bundle, GATES), "computed again"),
+    "the page alone": (
+        lambda made, bundle: forge(bundle, made.key, PAGE, (bundle / PAGE).read_bytes().replace(b">fail<", b">pass<")),
+        "shows pass for small; the metrics give: fail",
+    ),
+    "a page without verdicts": (
+        lambda made, bundle: forge(bundle, made.key, PAGE, b"<p>All is well."), "embeds no metrics of data/acceptance"
+    ),
+    "metrics alone": (claim_metrics, "computed again from the metrics"),
+    "acceptance and report dropped": (drop("acceptance", "report"), "no stage acceptance, which dvc.yaml has"),
+    "dropped everywhere": (drop("acceptance", "report", everywhere=True), "no stage acceptance; a run without it"),
+    "report dropped everywhere": (drop("report", everywhere=True), "no stage report; a run without it is no evidence"),
+    "nothing": (empty_out, "no stage draw, which dvc.yaml has"),
+    "no criteria": (no_criteria, "acceptance.criteria: 0 entries"),
+    "another criterion": (
+        edit("params.yaml", lambda read: read["acceptance"]["criteria"][1].update(bar=0.9)), "dvc.lock says"
+    ),
+    "older under this name": (older_in_its_place, "signed under the name "),
+    "alias bomb in params": (write("params.yaml", BOMB), "more than 100000 values, with what aliases stand for"),
+    "alias bomb in dvc.yaml": (write("dvc.yaml", BOMB), "more than 100000 values"),
+    "alias bomb in dvc.lock": (write("dvc.lock", BOMB), "more than 100000 values"),
+    "template bomb": (edit("dvc.yaml", lambda read: read["stages"].update(x=FOREACH)), "DVC cannot read it"),
+    "matrix": (edit("dvc.yaml", lambda read: read["stages"]["draw"].update(matrix={})), "draw has matrix"),
+    "variables elsewhere": (edit("dvc.yaml", lambda read: read.update(vars=["/etc/passwd"])), "the file has vars"),
+    "deep YAML": (write("dvc.lock", DEEP), "more than 32 levels deep"),
+    "deep JSON": (write("inventory.json", DEEP), "JSON more than 64 levels deep"),
+    "deep stages": (write("stages.json", b'[{"stage":' * 30_000), "JSON more than 64 levels deep"),
+    "deep envelope": (write(ENVELOPE, DEEP, sign=False), "no DSSE envelope"),
+    "long number": (write("inventory.json", LONG), "a number of 100000 digits"),
+    "long number in params": (write("params.yaml", b"a: " + b"9" * 100_000), "a number of 100000 digits"),
+    "long number in metrics": (lambda made, bundle: forge(bundle, made.key, METRICS, LONG), "100000 digits"),
+    "no number": (lambda made, bundle: forge(bundle, made.key, METRICS, b'{"mean": NaN}'), "NaN, which is no JSON"),
+    "sparse extra file": (sparse("big"), "big: extra"),
+    "sparse listed file": (listed_sparse, f"big: {SIZE} bytes; at most"),
+    "sparse envelope": (sparse(ENVELOPE), " bytes; at most"),
+    "fifo": (replace(PAGE, os.mkfifo), f"{PAGE}: no plain file"),
+    "fifo envelope": (replace(ENVELOPE, os.mkfifo), "no plain file"),
+    "endless file": (replace(PAGE, lambda path: path.symlink_to("/dev/zero")), "no plain file"),
+    "linked folder": (link_outside, "data"),
+    "out in the system": (add_outs("/usr"), "allowed: a short relative path"),
+    "out above": (add_outs({"../../etc": {"cache": False}}), "allowed: a short relative path"),
+    "out in the folder above": (
+        edit("dvc.yaml", lambda read: read["stages"]["draw"].update(wdir="..")), "draw has wdir"
+    ),
+    "lock of the system": (stages_of_lock("work/draw.py", "/etc/passwd"), "allowed: a short"),
+    "lock above": (stages_of_lock("work/draw.py", "../../etc/shadow"), "allowed: a short"),
+    "inventory of the system": (
+        edit("inventory.json", lambda read: read["files"].update({"/etc/passwd": read["files"]["params.yaml"]})),
+        "allowed: a short",
+    ),
+    "inventory above": (
+        edit("inventory.json", lambda read: read["stages"]["draw"]["deps"].append("../../etc/shadow")), "allowed: a"
+    ),
+    "subject of the system": (state(lambda read: read["subject"][0].update(name="/etc/passwd")), "allowed: a short"),
+    "run of many lines": (
+        state(lambda read: read["predicate"]["buildDefinition"]["externalParameters"].update(
+            run="x\naccepted: x\x1b[2J"
+        )), "signed under the name x\\naccepted: x\\x1b[2J",
+    ),
+    "commit of many lines": (
+        state(lambda read: read["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"].update(
+            gitCommit="f\naccepted: x"
+        )), "no digest",
+    ),
+    "file of many lines": (speak, "x\\naccepted: "),
+    "command of many lines": (
+        edit("stages.json", lambda read: read[0].update(state="\naccepted: x\x1b[2J")), "draw: '\\naccepted: x\\x1b[2J'"
+    ),
+    "lists for objects": (edit("inventory.json", lambda read: read.update(files=[1])), "inventory.json: "),
+    "numbers for names": (write("stages.json", b'[1, null, {"stage": 7}]'), "stages.json: "),
+    "half a character": (write("stages.json", b'["\\ud800"]'), "surrogates not allowed"),
+    "a key twice": (write("stages.json", b'[{"a": 1, "a": 2}]'), "a key twice"),
+    "crate of another file": (
+        edit("ro-crate-metadata.json", lambda read: next(
+            each for each in read["@graph"] if each.get("name") == "data/draw/numbers"
+        ).update(sha256="0" * 64)), "another sha256 of data/draw/numbers",
+    ),
+    "two of one name": (state(lambda read: read["subject"].append(read["subject"][0])), "two subjects of one name"),
+}  # fmt: skip
+
+
+def check_limits(outcome: Outcome) -> None:
+    assert "Traceback" not in outcome.output, outcome.output
+    assert outcome.seconds < SECONDS, outcome
+    assert outcome.peak < BYTES, outcome
+
+
+def assert_refused(outcome: Outcome, told: str) -> None:
+    check_limits(outcome)
+    assert outcome.code == 1, outcome.output
+    assert told in outcome.output
+    lines = outcome.output.splitlines()
+    assert not any(line.startswith("accepted") for line in lines), "no name may print a line of its own"
+    assert not re.search("[\x1b\u202e]", outcome.output)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_deceit_is_refused(made: Made, name: str) -> None:
+    attack, told = ATTACKS[name]
+    attack(made, made.newest)
+    assert_refused(call_verify(made.newest, made.key), told)
+
+
+@pytest.mark.parametrize("name", ["all verdicts pass", "run of many lines", "file of many lines", "sparse envelope"])
+def test_deceit_is_refused_at_the_command_line(made: Made, name: str) -> None:
+    attack, told = ATTACKS[name]
+    attack(made, made.newest)
+    outcome = run_verify(made.project, f"evidence/{made.newest.name}", "--no-data", "--alone")
+    assert_refused(outcome, told)
+    assert outcome.output.splitlines()[-1].startswith("NOT ACCEPTED: ")
+
+
+def test_honest_bundle_beside_traps_is_accepted(made: Made) -> None:
+    """What lies beside a bundle cannot hang or bloat it; nor what lies in the place of the one before."""
+    for name in ("fifo", "zero", "sparse", "folder"):
+        (made.newest.parent / name).mkdir()
+    os.mkfifo(made.newest.parent / "fifo" / ENVELOPE)
+    (made.newest.parent / "zero" / ENVELOPE).symlink_to("/dev/zero")
+    sparse(ENVELOPE)(made, made.newest.parent / "sparse")
+    (made.newest.parent / "folder" / ENVELOPE).mkdir()
+    (made.newest.parent / "all").symlink_to("/")
+    os.mkfifo(made.newest.parent / "pipe")
+    outcome = run_verify(made.project, f"evidence/{made.newest.name}")
+    check_limits(outcome)
+    assert outcome.code == 0, outcome.output
+    # The same with the earlier bundle under another name, so that all have to be looked at.
+    made.bundles[0].rename(made.newest.parent / "renamed")
+    outcome = run_verify(made.project, f"evidence/{made.newest.name}")
+    check_limits(outcome)
+    assert outcome.code == 0, outcome.output
+    shutil.rmtree(made.newest.parent / "renamed")
+    os.mkfifo(made.bundles[0])
+    assert_refused(run_verify(made.project, f"evidence/{made.newest.name}"), f"{made.bundles[0].name}: missing")
+
+
+def test_key_in_the_bundle_is_never_taken(made: Made, tmp_path: Path) -> None:
+    """A stranger's bundle with the stranger's key in it, from its own folder, from one below, by name and by link."""
+    bundle = made.newest
+    private, public, _ = make_keys(bundle / ".keys")
+    stranger = read_private_key(private)
+    private.unlink()
+    (bundle / ".keys/.gitignore").unlink()
+    (bundle / "data/.keys").symlink_to("../.keys")
+    link = tmp_path / "key.pem"
+    link.symlink_to(public)
+    sign_again(bundle, stranger)
+    told = "a key that lies in the bundle is its maker's word"
+    for folder, arguments in (
+        (bundle, [".", "--no-data", "--alone"]),
+        (bundle, ["."]),
+        (bundle / "data", [".."]),
+        (tmp_path, [str(bundle), "--key", str(public)]),
+        (tmp_path, [str(bundle), "--key", str(link)]),
+    ):
+        assert_refused(run_verify(folder, *arguments), told)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "endless", "folder"])
+def test_key_that_is_no_file(lasting: Made, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "key.pem"
+    {"fifo": os.mkfifo, "endless": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}[kind](path)
+    outcome = run_verify(lasting.project, f"evidence/{lasting.newest.name}", "--key", str(path))
+    assert_refused(outcome, "cannot read the key (no plain file")
+
+
+def test_bundle_is_not_its_own_data(made: Made) -> None:
+    """Its dvc.yaml must not make the folder pass for the project."""
+    key = str(made.project / ".keys/evidence.pub.pem")
+    outcome = run_verify(made.newest, ".", "--key", key, "--alone")
+    assert outcome.code == 0, outcome.output
+    assert "data       not checked" in outcome.output
+    assert_refused(run_verify(made.newest, ".", "--key", key, "--data", "."), "--data .: lies in the bundle")
+
+
+def test_data_that_lead_outside_are_not_read(made: Made, tmp_path: Path) -> None:
+    """A file of the project in whose place a link to somewhere else stands, or a FIFO."""
+    page, table = made.project / PAGE, made.project / TABLE
+    shutil.copy(page, tmp_path / "page.html")
+    page.unlink()
+    page.symlink_to(tmp_path / "page.html")
+    table.unlink()
+    os.mkfifo(table)
+    outcome = run_verify(made.project, f"evidence/{made.newest.name}")
+    assert_refused(outcome, f"{TABLE}: no plain file")
+
+
+def test_no_mutation_is_accepted(lasting: Made, tmp_path: Path) -> None:
+    """A sample of those that `make bench` tries a thousand of."""
+    draw = random.Random(2)  # noqa: S311  repeatable on purpose
+    bundle = tmp_path / lasting.newest.name
+    for _ in range(60):
+        shutil.rmtree(bundle, ignore_errors=True)
+        shutil.copytree(lasting.newest, bundle)
+        told = mutate(bundle, lasting.key, draw)
+        outcome = call_verify(bundle, lasting.key)
+        check_limits(outcome)
+        assert outcome.code == 1, told
+    assert call_verify(lasting.newest, lasting.key).code == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "/etc/passwd", "a/../b", "a//b", "./a", "a/", "a\0", "x" * 2000, "a/" * 40 + "a", "\udcff", 7],
+)
+def test_paths_that_are_not_opened(name: Any) -> None:
+    with pytest.raises(UnreadableError):
+        check_name(name)
+
+
+def test_what_is_shown_is_one_plain_line() -> None:
+    assert show("a\nb\r\x1b[31m\u202e\u200b\udcff \\ é") == r"a\nb\r\x1b[31m\u202e\u200b\udcff \ é"
+    assert len(show("x" * 10_000)) < 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]",
+        "a: !!python/name:os.system",
+        "a: 1\na: 2",
+        "a: *b",
+        "- 2001-99-99",
+        "a: 0x" + "f" * 1000,
+        "? {a: b}\n: c",
+    ],
+)
+def test_yaml_that_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match="no YAML that is read here"):
+        parse_yaml(text.encode())
+    assert parse_yaml(b"a: &a [1, 1e-8]\nb: *a") == {"a": [1, 1e-8], "b": [1, 1e-8]}, "a few anchors do no harm"
+
+
+@pytest.mark.parametrize(
+    "text", ["1e999", "Infinity", '"\\ud800"', "[" * 70 + "]" * 70, '"' + '\\"' * 100_000, "[1" + ",1" * 2_000_000]
+)
+def test_json_that_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(text.encode())
