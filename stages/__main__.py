@@ -7,8 +7,6 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from stages.bring_classifiers.brought_folder import check_brought
 from stages.bring_classifiers.params import BringClassifierParams
@@ -45,7 +43,6 @@ def check_params(path: Path, *, partial: bool = False) -> None:
     partial: no section has to be there. Those of a profile (`PROFILE = "study"` in a room's params) never have to.
     """
     document = read_params(path)
-    check_syntax(path)
     unknown = [name for name in document if name not in (KEY, *ROOMS)]
     if unknown:
         raise StageError(f"{path}: {unknown[0]}: no stage of that name; sections: {', '.join([KEY, *ROOMS])}")
@@ -56,19 +53,6 @@ def check_params(path: Path, *, partial: bool = False) -> None:
             raise StageError(f"{path}: section '{room}' is missing; it is needed by the stage of that name")
     if KEY in document or not partial:
         check_classifiers(document, path)
-
-
-def check_syntax(path: Path) -> None:
-    """Raise StageError for what DVC, which reads YAML more strictly than the stages, would refuse.
-
-    A key that stands twice, or `module:name` without quotes between braces.
-    """
-    try:
-        YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        hint = 'a key may stand once, and text with a colon needs quotes between braces: {load: "my_model:Net"}'
-        raise StageError(f"{path}: DVC cannot read it: {' '.join(lines[:4])}; {hint}") from error
 
 
 def check_room(room: str, node: Any, path: Path) -> None:

@@ -6,9 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.common.classifiers import SECTIONS
+from tests import yaml12 as yaml
 
 ROOT = Path(__file__).parent.parent
 COMMON = "common"

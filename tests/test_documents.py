@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 
 from stages.__main__ import check_params
+from tests import yaml12 as yaml
 from tests.house import ROOT, read_dag, read_study, read_unused
 from tests.notebook import IN_DOCS, PICTURE, read_example, run_example
 

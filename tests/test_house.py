@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from dvc.repo import Repo
 
 from flows.dag import read_dag as flows_dag
 from stages.common.classifiers import KEY, SECTIONS
+from tests import yaml12 as yaml
 from tests.house import (
     ROOT,
     file_of,

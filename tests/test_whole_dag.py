@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 from flows.dag import read_dag as flows_dag
 from flows.lock_order import restore_order
+from tests import yaml12 as yaml
 from tests.house import read_dag, read_unused
 from tests.project import copy_project, git, run
 

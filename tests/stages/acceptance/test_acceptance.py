@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from matplotlib import pyplot as plt
 
 from stages.acceptance.__main__ import main
@@ -14,6 +13,7 @@ from stages.acceptance.measures import Measure
 from stages.acceptance.params import AcceptanceParams
 from stages.acceptance.verdicts import decide
 from stages.common.errors import StageError
+from tests import yaml12 as yaml
 from tests.house import ROOT
 from tests.stages.acceptance.test_verdicts import NAN, build_criterion, build_measure
 
