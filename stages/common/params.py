@@ -22,6 +22,9 @@ MOST_STEPS = 10_000  # of one search along a line
 SectionT = TypeVar("SectionT", bound="Section")
 NumberT = TypeVar("NumberT", int, float)
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what every generator of random numbers takes
+BatchSize = Annotated[int, Field(ge=1, le=10_000)]  # images at once
+Count = Annotated[int, Field(ge=1, le=1_000_000)]  # samples, images or dimensions: what disk and memory may hold
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Section(BaseModel):
@@ -44,6 +47,16 @@ def check_at_most(value: NumberT, info: ValidationInfo, other: str, why: str = "
     if value > info.data.get(other, value):  # a fault of the other key is told of that key
         raise ValueError(f"at most {other}{why}")
     return value
+
+
+def check_steps(section: Section, *pairs: tuple[str, str]) -> None:
+    """Raise ValueError where a search would take more than MOST_STEPS; pairs: keys of how far, and in which steps."""
+    for far, step in pairs:
+        if getattr(section, far) / getattr(section, step) > MOST_STEPS:
+            raise ValueError(
+                f"at most {MOST_STEPS:,} steps, not {far} {getattr(section, far):g} in steps of {step} "
+                f"{getattr(section, step):g}; raise {step}"
+            )
 
 
 def load_section(path: Path, model: type[SectionT], *keys: str) -> SectionT:
@@ -152,8 +165,16 @@ def describe(error: ValidationError, model: type[BaseModel], name: str, node: An
     allowed = f"allowed: {' or '.join(dict.fromkeys(forms))}{more}"
     if fault["type"] == "value_error" and isinstance(fault["input"], dict):
         return f"{key}: {allowed}"  # a rule over several keys says itself what they hold
-    held = repr(fault["input"])
-    return f"{key}: got {held if len(held) <= HELD_LENGTH else held[:HELD_LENGTH] + '...'}; {allowed}"
+    return f"{key}: got {shorten(fault['input'])}; {allowed}"
+
+
+def shorten(held: object) -> str:
+    """What a key holds, for a message."""
+    try:
+        text = repr(held)
+    except ValueError:  # Python writes out no number of more than 4300 digits
+        return "a number of too many digits"
+    return text if len(text) <= HELD_LENGTH else f"{text[:HELD_LENGTH]}..."
 
 
 def _locate(fault: ErrorDetails, node: Any) -> tuple[int | str, ...]:

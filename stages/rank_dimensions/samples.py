@@ -8,9 +8,8 @@ import numpy as np
 from stages.common.arrays import read_array, read_attributes
 from stages.common.errors import StageError
 from stages.common.files import require
+from stages.rank_dimensions.params import LEAST_PER_CLASS
 from stages.train_stylegan2.generator import Generator
-
-LEAST_PER_CLASS = 4  # two samples in each half of a class
 
 
 @dataclass(frozen=True)
