@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from stages.bring_classifiers.brought_folder import check_brought
+from stages.bring_classifiers.params import BringClassifierParams
 from stages.common.classifiers import KEY, check_classifiers, check_name
 from stages.common.errors import StageError
 from stages.common.params import Section, check_section, read_params, shorten
@@ -34,9 +35,10 @@ def main(
     typing error after the first stage's hour.
     """
     try:
-        document = check_params(params, partial=partial)
+        document = read_params(params)
+        checked = check_document(document, params, partial=partial)
         check_all_brought(document, brought)
-        check_files(document)
+        check_files(checked)
         if passed is not None:
             passed.parent.mkdir(parents=True, exist_ok=True)
             passed.write_text(PASSED, encoding="utf-8")
@@ -50,7 +52,11 @@ def check_params(path: Path, *, partial: bool = False) -> Document:
 
     partial: no section has to be there. Those of a profile (`PROFILE = "study"` in a room's params) never have to.
     """
-    document = read_params(path)
+    return check_document(read_params(path), path, partial=partial)
+
+
+def check_document(document: dict[str, Any], path: Path, *, partial: bool = False) -> Document:
+    """The same of what was read of a params file; path: for messages."""
     unknown = [name for name in document if name not in (KEY, *ROOMS)]
     if unknown:
         raise StageError(f"{path}: {unknown[0]}: no stage of that name; sections: {', '.join([KEY, *ROOMS])}")
@@ -80,12 +86,13 @@ def check_room(room: str, node: Any, path: Path) -> Section | dict[str, Section]
     return {name: check_section(node[name], model, f"{room}.{name}", path) for name in names}
 
 
-def check_all_brought(document: Document, brought: Path) -> None:
+def check_all_brought(document: dict[str, Any], brought: Path) -> None:
     """Raise StageError if what an entry of bring_classifiers names is not in its folder below `brought`.
 
     DVC would say no more than that a dependency is missing, and not before it came to the stage.
     """
-    for name, section in document.sections.get("bring_classifiers", {}).items():
+    for name, entry in (document.get("bring_classifiers") or {}).items():
+        section = BringClassifierParams.model_validate(entry)
         check_brought(section, brought / name, f"bring_classifiers.{name}")
 
 

@@ -105,7 +105,7 @@ def _check_dimensions(document: Document) -> None:
 
 
 def _check_population(document: Document) -> None:
-    """Enough samples of each class, and no more asked for than there are."""
+    """No more samples than there are."""
     section = document.sections["sample_populations"]
     for room, key in (("shift_samples", "samples"), ("measure_robustness", "samples")):
         if room in document.sections:
@@ -113,8 +113,11 @@ def _check_population(document: Document) -> None:
     if "walk_corner_cases" in document.sections:
         most = section.samples - 1
         document.limit("walk_corner_cases", "start_samples", most, "the last of sample_populations.samples, from 0 on")
-    if "prepare_images" not in document.sections:
-        return
+
+
+def _check_shares(document: Document) -> None:
+    """Enough samples of each class."""
+    section = document.sections["sample_populations"]
     folds = document.classes * section.probe_folds
     least = max(LEAST_PER_CLASS * document.classes, folds)
     if section.samples < least:
@@ -170,6 +173,7 @@ def _check_criteria(document: Document) -> None:
 RULES: tuple[tuple[tuple[str, ...], Callable[[Document], None]], ...] = (
     (("prepare_images", "train_stylegan2"), _check_widths),
     (("train_stylegan2",), _check_dimensions),
+    (("prepare_images", "sample_populations"), _check_shares),
     (("sample_populations",), _check_population),
     (("prepare_images", "train_stylegan2", "sample_populations", "compare_rankings"), _check_rankings),
     (("prepare_images", "walk_corner_cases"), _check_figure_classes),

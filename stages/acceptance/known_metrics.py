@@ -90,6 +90,7 @@ KNOWN: Tree = {
     | {"all": NAMED, "classes": NAMED, "global": NAMED},
     "compare_rankings": _tree(
         "attfind_forward_passes attfind_margin best_gradient_forward_passes best_gradient_full_minus_attfind_accuracy "
+        "best_gradient_at_least_equals_attfind best_gradient_beats_attfind best_gradient_no_worse_than_attfind "
         "best_gradient_full_minus_attfind_probability best_gradient_minus_attfind_accuracy "
         "best_gradient_minus_attfind_probability dimensions_with_a_mean_other_than_0 forward_pass_ratio "
         "held_out_samples influential_dimensions influential_overlap_of_halves influential_overlap_of_populations "
@@ -173,4 +174,4 @@ def _was_written(folder: Path, key: str) -> bool:
             held = held[name]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return True
+    return not isinstance(held, dict) or "value" in held
