@@ -173,7 +173,7 @@ def test_the_style_dimensions_follow_from_the_widths(channels: list[int]) -> Non
     section = TrainStylegan2Params.model_construct(generator_channels=channels)
     network = Generator(GeneratorArchitecture(8, 8, 10, 1, tuple(channels), 1, "bilinear"))
     assert section.style_dimensions == network.style_dimensions
-    assert network.size_px == 2 << len(channels)
+    assert network.architecture.size_px == 2 << len(channels)
 
 
 @pytest.mark.parametrize(
