@@ -29,7 +29,7 @@ repro: $(INSTALLED)
 
 study: $(INSTALLED)
 	python -m stages --params study/params.yaml --partial
-	dvc repro study/dvc.yaml $(ARGS)
+	cd study && dvc repro $(ARGS)
 
 serve: $(INSTALLED)
 	failure-atlas serve $(ARGS)
