@@ -19,10 +19,10 @@ from stages.common.device import choose_device
 from stages.common.params import load_section
 from stages.common.seeds import numpy_stream
 from stages.compare_rankings.attfind import count_passes, find_effects
-from stages.compare_rankings.checks import count_small_budget
 from stages.compare_rankings.gradients import BACKWARD_PASSES
 from stages.compare_rankings.params import CompareRankingsParams
 from stages.compare_rankings.principal import find_principal, map_directions
+from stages.compare_rankings.sizes import count_small_budget
 from stages.rank_dimensions.scores import differentiate_scores
 from stages.sample_populations.latents import draw_latents
 from stages.train_classifiers.networks import Classifier

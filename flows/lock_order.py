@@ -1,4 +1,4 @@
-"""The order of dvc.lock, which stages that end side by side would leave to chance."""
+"""Entries of dvc.lock as DVC wrote them: their order, and one as it was before."""
 
 import re
 from collections.abc import Sequence
@@ -32,6 +32,30 @@ def restore_order(before: Sequence[str], stages: Sequence[str], file: Path = LOC
     if found == sorted(found, key=find_place):
         return
     with Repo(_wait_for_lock=True) as repo, repo.lock:
-        head, *parts = re.split(r"(?m)^(?=  \S+:$)", file.read_text(encoding="utf-8"))
-        parts.sort(key=lambda part: find_place(_ENTRY.findall(part)[0]))
-        write_atomically(file, head + "".join(parts))
+        head, parts = _split(file)
+        names = sorted(parts, key=find_place)
+        write_atomically(file, head + "".join(parts[name] for name in names))
+
+
+def read_entry(stage: str) -> str:
+    """The lines of one stage; empty if there are none."""
+    return _split(LOCK_FILE)[1].get(stage, "")
+
+
+def restore_entry(stage: str, entry: str) -> None:
+    """Put back the lines that one stage had, none if `entry` is empty; the caller holds DVC's lock."""
+    head, parts = _split(LOCK_FILE)
+    if parts.get(stage, "") == entry:
+        return
+    parts[stage] = entry
+    if any(parts.values()):
+        write_atomically(LOCK_FILE, head + "".join(parts.values()))
+    else:
+        LOCK_FILE.unlink(missing_ok=True)  # it was made by this run
+
+
+def _split(file: Path) -> tuple[str, dict[str, str]]:
+    """What stands above the entries, and each as it is, byte by byte."""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    head, *parts = re.split(r"(?m)^(?=  \S+:$)", text)
+    return head, {_ENTRY.findall(part)[0]: part for part in parts}

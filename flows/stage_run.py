@@ -10,6 +10,8 @@ from dvc.exceptions import DvcException
 from flows.children import Children
 from flows.dag import ALWAYS_CHANGED, read_changes, tell
 from flows.dvc_output import find_error, find_lost_output, was_restored
+from flows.full_disk import take_back
+from flows.lock_order import read_entry
 from flows.outcome import Outcome, StageRun
 
 MAX_REASON_LENGTH = 160
@@ -51,21 +53,18 @@ def run_stage(
             return end(Outcome.CACHED)
         reason = reason or "; ".join(changes)
         on_line(f"running ({shorten(reason, MAX_REASON_LENGTH, placeholder=' ...')})")
+        entry = read_entry(stage)
         code = children.stream([*DVC, *(["--force"] if force else []), stage], take)
         if children.stopped:
             return end(Outcome.FAILED, "the run was stopped")
-        error = _find_lost(lines) or (find_error(lines, code) if code else _find_left(stage))
-    except DvcException as fault:
+        if lost := find_lost_output(lines):
+            return end(Outcome.FAILED, take_back(stage, entry, lines, lost))
+        error = find_error(lines, code) if code else _find_left(stage)
+    except (DvcException, OSError) as fault:
         return end(Outcome.FAILED, tell(fault))
     if error:
         return end(Outcome.FAILED, error)
     return end(Outcome.RESTORED if was_restored(lines) else Outcome.DONE)
-
-
-def _find_lost(lines: list[str]) -> str:
-    """Says so if an output did not reach the cache, which DVC may well call a success; else empty."""
-    lost = find_lost_output(lines)
-    return lost and f"DVC could not store an output in its cache ({lost}); is the disk full? make room and run again"
 
 
 def _find_left(stage: str) -> str:

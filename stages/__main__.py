@@ -9,15 +9,17 @@ from typing import Annotated, Any
 
 import typer
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 
 from stages.bring_classifiers.brought_folder import check_brought
 from stages.bring_classifiers.params import BringClassifierParams
-from stages.common.classifiers import KEY, check_classifiers
+from stages.common.classifiers import KEY, check_classifiers, check_name
 from stages.common.errors import StageError
-from stages.common.params import Section, check_section, read_params
+from stages.common.params import Section, check_section, read_params, shorten
+from stages.cross_checks import Document, check_across, check_files
 
 BROUGHT = Path("data/brought")  # as dvc.yaml has it
+PASSED = "params.yaml is good\n"  # always the same, so that what rests on it runs no more often
 ROOMS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/params.py") if path.parent.name != "common")
 
 
@@ -25,76 +27,86 @@ def main(
     params: Annotated[Path, typer.Option("--params", help="The params file to check.")] = Path("params.yaml"),
     partial: Annotated[bool, typer.Option("--partial", help="Check what is there; sections may be missing.")] = False,
     brought: Annotated[Path, typer.Option(help="The folder of the classifiers that were brought.")] = BROUGHT,
+    passed: Annotated[Path | None, typer.Option(help="A file to write if all is good: DVC's first stage.")] = None,
 ) -> None:
     """Check every section of params.yaml: unknown keys, wrong types, values out of range, missing sections.
 
-    And that the folder of each brought classifier is there, with the files and modules that its entry names. Each
-    stage checks its own section again when it runs; checking all of them first costs a second and saves finding the
-    last stage's typing error after the first stage's hour.
+    Then what one section says of another: metrics and classifiers that are named somewhere, more samples or dimensions
+    than there are, released networks for other images. And that the folder of each brought classifier is there, with
+    the files and modules that its entry names, and each file that is pinned by its hash, unchanged. Each stage checks
+    its own section again when it runs; checking all of them first costs seconds and saves finding the last stage's
+    typing error after the first stage's hour.
     """
     try:
-        check_params(params, partial=partial)
-        check_all_brought(read_params(params), brought)
+        document = read_params(params)
+        check_rewritten(params)
+        checked = check_document(document, params, partial=partial)
+        check_all_brought(document, brought)
+        check_files(checked)
+        if passed is not None:
+            passed.parent.mkdir(parents=True, exist_ok=True)
+            passed.write_text(PASSED, encoding="utf-8")
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
 
 
-def check_params(path: Path, *, partial: bool = False) -> None:
-    """Check a whole params file; StageError for the first fault.
+def check_params(path: Path, *, partial: bool = False) -> Document:
+    """Check a whole params file, each section and then one against the other; StageError for the first fault.
 
     partial: no section has to be there. Those of a profile (`PROFILE = "study"` in a room's params) never have to.
     """
     document = read_params(path)
-    check_syntax(path)
+    check_rewritten(path)
+    return check_document(document, path, partial=partial)
+
+
+def check_document(document: dict[str, Any], path: Path, *, partial: bool = False) -> Document:
+    """The same of what was read of a params file; path: for messages."""
     unknown = [name for name in document if name not in (KEY, *ROOMS)]
     if unknown:
         raise StageError(f"{path}: {unknown[0]}: no stage of that name; sections: {', '.join([KEY, *ROOMS])}")
+    sections = {}
     for room in ROOMS:
         if room in document:
-            check_room(room, document[room], path)
+            sections[room] = check_room(room, document[room], path)
         elif not partial and not hasattr(_params_of(room), "PROFILE"):
             raise StageError(f"{path}: section '{room}' is missing; it is needed by the stage of that name")
-    if KEY in document or not partial:
-        check_classifiers(document, path)
+    classifiers = check_classifiers(document, path) if KEY in document or not partial else {}
+    checked = Document(path, sections, classifiers)
+    check_across(checked)
+    return checked
 
 
-def check_syntax(path: Path) -> None:
-    """Raise StageError for what DVC, which reads YAML more strictly than the stages, would refuse, now or later.
+def check_rewritten(path: Path) -> None:
+    """Raise StageError for what DVC cannot read any more once `dvc exp run -S` has written the file anew.
 
-    A key that stands twice, or `module:name` between braces, where `dvc exp run -S`, which writes the file anew, drops
-    the quotes.
+    It drops quotes: between braces `"module:name"` is then no text.
     """
-    yaml, held = YAML(), path.read_text(encoding="utf-8")
-    for step in ("cannot read it", "cannot read it after dvc exp run -S, which drops quotes"):
-        try:
-            YAML(typ="safe").load(held)
-        except YAMLError as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            number = error.problem_mark.line if isinstance(error, MarkedYAMLError) and error.problem_mark else 0
-            wrong = "".join(held.splitlines()[number : number + 1]).strip()
-            hint = "a key may stand once, and text with a colon not between braces: give each key a line of its own"
-            raise StageError(
-                f"{path}: DVC {step}: {' '.join(lines[:4])}: {wrong}; {hint}, as in the comments there"
-            ) from error
-        written = StringIO()
-        yaml.dump(yaml.load(held), written)
-        held = written.getvalue()
+    yaml, written = YAML(), StringIO()
+    yaml.dump(yaml.load(path.read_text(encoding="utf-8")), written)
+    try:
+        YAML(typ="safe").load(written.getvalue())
+    except YAMLError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise StageError(
+            f"{path}: DVC cannot read it after dvc exp run -S, which drops quotes: {' '.join(lines[:4])}; text with a "
+            "colon stands on a line of its own, outside of braces, as in the comments there"
+        ) from error
 
 
-def check_room(room: str, node: Any, path: Path) -> None:
+def check_room(room: str, node: Any, path: Path) -> Section | dict[str, Section]:
     """Check one stage's section; a stage with several entries (`ENTRIES = True`) has one section per entry."""
     module = _params_of(room)
     model: type[Section] = module.MODEL
     if not getattr(module, "ENTRIES", False):
-        check_section(node, model, room, path)
-        return
+        return check_section(node, model, room, path)
     may_be_empty = getattr(module, "MAY_BE_EMPTY", False)
     if not isinstance(node, dict) or not (node or may_be_empty):
         allowed = "named entries, or {} for none" if may_be_empty else "at least one named entry"
-        raise StageError(f"{path}: {room}: got {node!r}; allowed: {allowed}")
-    for name, entry in node.items():
-        check_section(entry, model, f"{room}.{name}", path)
+        raise StageError(f"{path}: {room}: got {shorten(node)}; allowed: {allowed}")
+    names = [check_name(name, room, path) for name in node]
+    return {name: check_section(node[name], model, f"{room}.{name}", path) for name in names}
 
 
 def check_all_brought(document: dict[str, Any], brought: Path) -> None:

@@ -2,16 +2,17 @@
 
 import ast
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.common.classifiers import SECTIONS
+from tests import yaml12 as yaml
 
 ROOT = Path(__file__).parent.parent
 COMMON = "common"
+CHECK = "check_params"  # the first stage of the DAG
 
 
 def modules(package: str) -> list[Path]:
@@ -65,9 +66,14 @@ def read_dag(file: str = "dvc.yaml", section: str = SECTIONS[0]) -> dict[str, di
     """Stages of a dvc.yaml by name, a foreach group as one entry with its `do` body.
 
     section: where a stage repeats for each classifier under test, the section that has the classifier's entry.
+    Paths start at the root, whatever folder the file is in. The stage that checks the params is no room and left out.
     """
     document = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
-    return {name: _body_of(stage, section) for name, stage in document["stages"].items()}
+    stages = {name: _body_of(stage, section) for name, stage in document["stages"].items() if name != CHECK}
+    for stage in stages.values():
+        for kind in {"deps", "outs", "metrics", "plots"} & stage.keys():
+            stage[kind] = [str(Path(os.path.normpath(Path(file).parent / path))) for path in paths_of(stage[kind])]
+    return stages
 
 
 def _body_of(stage: dict[str, Any], section: str) -> dict[str, Any]:

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests import yaml12 as yaml
 from tests.house import ROOT
 
 OWN_IMAGES = "data/own_images/README.md"  # keeps the folder that the first stage depends on

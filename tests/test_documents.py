@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 
 from stages.__main__ import check_params
+from tests import yaml12 as yaml
 from tests.house import ROOT, read_dag, read_study, read_unused
 from tests.notebook import IN_DOCS, PICTURE, read_example, run_example
 
@@ -82,6 +82,8 @@ def test_the_criteria_for_a_brought_classifier_are_good_params(tmp_path: Path) -
     (block,) = [textwrap.dedent(block) for block in blocks if "    - id: mine" in block]
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["acceptance"]["criteria"] += yaml.safe_load(block)
+    params["classifiers"]["mine"] = "bring_classifiers"
+    params["bring_classifiers"] = {"mine": {"load": "my_model:Net"}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     check_params(tmp_path / "params.yaml")
 

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from dvc.repo import Repo
 
 from flows.dag import read_dag as flows_dag
 from stages.common.classifiers import KEY, SECTIONS
+from tests import yaml12 as yaml
 from tests.house import (
+    CHECK,
     ROOT,
     file_of,
     import_closure,
@@ -37,7 +38,7 @@ def room_of(module: Path) -> str:
     return module.parts[1]
 
 
-FILES = {"dvc.yaml": ("params.yaml", "data"), "study/dvc.yaml": ("study/params.yaml", "data/study")}
+FILES = {"dvc.yaml": ("params.yaml", "data"), "study/dvc.yaml": ("study/params.yaml", "study/data")}
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -52,6 +53,19 @@ def test_stages_packages_sections_and_folders_are_one(file: str) -> None:
         assert f"python -m stages.{name}" in stage["cmd"], name
 
 
+def test_the_first_stage_checks_the_params_with_all_that_it_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][CHECK]
+    read = [module for module in modules("stages") if module.name == "params.py"]
+    needed = set().union(*map(import_closure, [Path("stages/__main__.py"), *read]))
+    listed = {dep for dep in body["deps"] if dep.endswith(".py")}
+    wanted = {str(path) for path in needed if path.name != "__init__.py"}
+    assert listed == wanted, f"missing: {sorted(wanted - listed)}; not imported: {sorted(listed - wanted)}"
+    monkeypatch.chdir(ROOT)
+    needs = flows_dag()
+    assert needs.stages[0] == CHECK
+    assert needs.downstream([CHECK]) == set(needs.stages)
+
+
 def test_every_room_is_a_stage_of_the_dag_or_of_the_study() -> None:
     assert sorted({*read_dag(), *read_study()}) == rooms()
 
@@ -64,7 +78,7 @@ def test_the_order_of_dvc_yaml_is_the_order_of_params_yaml(file: str) -> None:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_stage_reads_what_a_stage_above_it_leaves(section: str) -> None:
-    above = {"brought", "own_images"}  # what people bring; no stage makes it
+    above = {"brought", "own_images", CHECK}  # what people bring, and what no room makes
     for name, stage in read_dag(section=section).items():
         read = {Path(dep).parts[1] for dep in stage["deps"] if dep.startswith("data/")}
         assert read <= above, name
@@ -137,7 +151,7 @@ def test_the_study_validates_every_classifier_that_it_trains() -> None:
     params = yaml.safe_load((ROOT / "study" / "params.yaml").read_text(encoding="utf-8"))
     stage = read_study()["validate_externally"]
     trained = {
-        name: f"data/study/train_classifiers/{name}/classifier.safetensors" for name in params["train_classifiers"]
+        name: f"study/data/train_classifiers/{name}/classifier.safetensors" for name in params["train_classifiers"]
     }
     validated = dict(re.findall(r"--classifier (\w+)=(\S+)", stage["cmd"]))
     assert trained.items() <= validated.items()

@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 import torch
 import typer
-import yaml
 from PIL import Image
 
 from stages.common.arrays import read_array
@@ -26,6 +25,7 @@ from stages.train_classifiers.checkpoint import load_classifier, save_classifier
 from stages.train_classifiers.networks import Classifier
 from stages.train_judges.ensemble import Ensemble, save_ensemble
 from stages.train_stylegan2.checkpoint import load_generator
+from tests import yaml12 as yaml
 from tests.house import ROOT
 from tests.project import shrink_params
 

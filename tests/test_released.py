@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-import yaml
 from safetensors import safe_open
 
 from stages.common.pinned_file import check_pinned
@@ -21,6 +20,7 @@ from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.session import choose_snapshot
 from stages.train_stylegan2.state import TrainingState, new_state, restore_state
+from tests import yaml12 as yaml
 from tests.house import ROOT
 
 RELEASED = ROOT / "data" / "released"

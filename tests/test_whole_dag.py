@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
+from tests import yaml12 as yaml
 from tests.house import read_dag, read_unused
 from tests.project import copy_project, git, run
 

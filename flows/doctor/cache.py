@@ -67,7 +67,8 @@ def _cache_folders(root: Path) -> tuple[list[Path], Finding | None]:
 
 
 def _list_objects(folder: Path) -> Iterator[Path]:
-    """Files two levels down, in folders named by two hexadecimal digits."""
+    """Files two levels down, in folders named by two hexadecimal digits; and what ended transfers left beside these."""
+    yield from sorted(path for path in folder.glob(".*.tmp") if path.is_file())
     for two in sorted(folder.glob("[0-9a-f][0-9a-f]")):
         if two.is_dir() and FOLDER_NAME.fullmatch(two.name):
             yield from (path for path in sorted(two.iterdir()) if path.is_file())

@@ -5,23 +5,21 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from failure_atlas import acceptance
-from stages.common.params import Section
+from stages.common.params import Section, Text
 
 METRIC_FORM = r"^[\w@-]+(/[\w@-]+)*: \S+(\.\S+)*$"
-
-Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Criterion(Section):
     """One metric held against a bar; params.yaml tells what each key means."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-    metric: Annotated[str, StringConstraints(pattern=METRIC_FORM)]
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+    metric: Annotated[str, StringConstraints(pattern=METRIC_FORM, max_length=300)]
     comparison: Literal[">=", "<=", ">", "<"]
     bar: float
     reason: Text
     supports: Text
-    min_samples: int = Field(default=1, ge=1)
+    min_samples: int = Field(default=1, ge=1, le=1_000_000_000)
     gate: Literal["generator"] | None = None
     needs_generator: bool = True
 
@@ -33,7 +31,7 @@ class Criterion(Section):
 class AcceptanceParams(Section):
     """What a run is held against."""
 
-    criteria: Annotated[list[Criterion], Field(min_length=1)]
+    criteria: Annotated[list[Criterion], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
     def check_ids_and_gate(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.common.params import Section, Seed
+from stages.common.params import Section, Seed, WholeNumber
 
 Outputs = Literal["logits", "probabilities", "log_probabilities"]
 PLACE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -50,7 +50,7 @@ class InputParams(Section):
     size_px: Annotated[int, Field(ge=1, le=1024)] | None = None
     fit: Literal["crop", "resize"] = "crop"
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
-    channels: Literal[1, 3] | None = None
+    channels: Annotated[Literal[1, 3], WholeNumber] | None = None
     range: Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_check_range)] = Field(
         default_factory=lambda: [0.0, 1.0]
     )

@@ -2,14 +2,14 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stages.common.params import Section
+from stages.common.params import Section, Text
 
 
 class CheckClaimsParams(Section):
     """Which classifiers the claims speak of, and the bars that numbers are held against."""
 
-    trained_on_clean: str
-    trained_on_corrupted: str
+    trained_on_clean: Text
+    trained_on_corrupted: Text
     corrupted_accuracy: float = Field(gt=0, lt=1)
     reached_share: float = Field(gt=0, lt=1)
     ranking_overlap: float = Field(gt=0, lt=1)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from stages.common.errors import StageError
-from stages.common.params import read_params
+from stages.common.params import read_params, shorten
 
 KEY = "classifiers"
 SECTIONS = ("train_classifiers", "bring_classifiers")  # trained here, or brought
-NAME = re.compile("[a-z][a-z0-9_]*")  # it becomes part of the names of folders and stages
+NAME = re.compile("[a-z][a-z0-9_]{0,99}")
 
 
 def read_classifiers(params: Path) -> dict[str, str]:
@@ -28,19 +28,25 @@ def check_classifiers(document: dict[str, Any], path: Path) -> dict[str, str]:
     held = document.get(KEY)
     if not isinstance(held, dict) or not held:
         raise StageError(
-            f"{path}: {KEY}: got {held!r}; allowed: at least one line `NAME: SECTION`, "
+            f"{path}: {KEY}: got {shorten(held)}; allowed: at least one line `NAME: SECTION`, "
             f"where SECTION, {' or '.join(SECTIONS)}, has the classifier's entry"
         )
     for name, section in held.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise StageError(f"{path}: {KEY}: got the name {name!r}; allowed: lower case letters, digits, _")
+        check_name(name, KEY, path)
         if section not in SECTIONS:
-            raise StageError(f"{path}: {KEY}.{name}: got {section!r}; allowed: {' or '.join(SECTIONS)}")
+            raise StageError(f"{path}: {KEY}.{name}: got {shorten(section)}; allowed: {' or '.join(SECTIONS)}")
         entries = document.get(section) or {}
         if name not in entries:
             known = ", ".join(map(str, entries)) or "none"
             raise StageError(f"{path}: {KEY}.{name}: {section} has no entry '{name}'; add it; entries there: {known}")
     return dict(held)
+
+
+def check_name(name: object, key: str, path: Path) -> str:
+    """A classifier's name, which becomes part of the names of folders and stages; StageError if it is unfit."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise StageError(f"{path}: {key}: got the name {shorten(name)}; allowed: lower case letters, digits, _")
+    return name
 
 
 def expand_paths(pattern: str, classifiers: dict[str, str], option: str) -> dict[str, Path]:

@@ -1,20 +1,30 @@
 """Typed, bounded sections of params.yaml."""
 
+import io
 import math
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from stages.common.errors import StageError
 
 HELD_LENGTH = 100  # of a value in a message, in characters
+MOST_CHARACTERS = 1_000_000  # of a params file; the project's own has 30,000
+MOST_VALUES = 100_000  # in it, with each alias counted as all that it stands for
+DEEPEST = 32  # lists and mappings inside one another; from some thousands on the parser crashes
+MOST_STEPS = 10_000  # of one search along a line
 
 SectionT = TypeVar("SectionT", bound="Section")
 NumberT = TypeVar("NumberT", int, float)
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what every generator of random numbers takes
+BatchSize = Annotated[int, Field(ge=1, le=10_000)]  # images at once
+Count = Annotated[int, Field(ge=1, le=1_000_000)]  # samples, images or dimensions: what disk and memory may hold
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Section(BaseModel):
@@ -23,11 +33,30 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def _refuse_other_types(value: Any) -> Any:
+    if isinstance(value, (bool, float)):  # Python holds 1, 1.0 and True for equal, and so would a Literal
+        raise ValueError("a whole number")
+    return value
+
+
+WholeNumber = BeforeValidator(_refuse_other_types)  # beside a Literal of integers
+
+
 def check_at_most(value: NumberT, info: ValidationInfo, other: str, why: str = "") -> NumberT:
     """The value, for a validator of a key that may not exceed another one above it; why: said behind its name."""
     if value > info.data.get(other, value):  # a fault of the other key is told of that key
         raise ValueError(f"at most {other}{why}")
     return value
+
+
+def check_steps(section: Section, *pairs: tuple[str, str]) -> None:
+    """Raise ValueError where a search would take more than MOST_STEPS; pairs: keys of how far, and in which steps."""
+    for far, step in pairs:
+        if getattr(section, far) / getattr(section, step) > MOST_STEPS:
+            raise ValueError(
+                f"at most {MOST_STEPS:,} steps, not {far} {getattr(section, far):g} in steps of {step} "
+                f"{getattr(section, step):g}; raise {step}"
+            )
 
 
 def load_section(path: Path, model: type[SectionT], *keys: str) -> SectionT:
@@ -52,12 +81,60 @@ def read_params(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StageError(f"{path}: no such params file; run from the project's root or pass --params")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        _check_size(text)
+        document = YAML(typ="safe").load(text)  # as DVC reads it, which writes it, too: YAML 1.2
+    except YAMLError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        hint = "; a key may stand once, and text with a colon stands on a line of its own, outside of braces"
+        told = hint if isinstance(error, MarkedYAMLError) else ""
+        raise StageError(f"{path}: not valid YAML: {' '.join(lines[:4])}{told}") from error
+    except (ValueError, RecursionError) as error:  # no UTF-8, a number of 5,000 digits, a date that is none
         raise StageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
         raise StageError(f"{path}: holds {type(document).__name__}; a mapping with one section per stage is needed")
     return document
+
+
+def _check_size(text: str) -> None:
+    """Raise ValueError for what would take the parser minutes, gigabytes or its life."""
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"{len(text):,} characters; allowed: at most {MOST_CHARACTERS:,}")
+    sizes: dict[str, int] = {}  # of what has an anchor
+    open_nodes = [("", 0)]
+    for event in YAML(typ="safe").parse(text):
+        if isinstance(event, CollectionStartEvent):
+            open_nodes.append((event.anchor or "", 0))
+            if len(open_nodes) > DEEPEST:
+                raise ValueError(f"lists or mappings nested more than {DEEPEST} deep")
+            continue
+        if isinstance(event, AliasEvent):
+            if event.anchor not in sizes:
+                raise ValueError(f"alias *{event.anchor} of nothing that stands complete above it")
+            anchor, size = "", sizes[event.anchor]
+        elif isinstance(event, ScalarEvent):
+            anchor, size = event.anchor or "", 1
+        elif isinstance(event, CollectionEndEvent):
+            anchor, size = open_nodes.pop()
+            size += 1
+        else:
+            continue
+        if anchor:
+            sizes[anchor] = size
+        above, count = open_nodes[-1]
+        open_nodes[-1] = (above, count + size)
+        if count + size > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values, aliases counted as what they stand for")
+
+
+def format_params(held: Any) -> str:
+    """What was read of a params file as YAML text, in the order in which it was read."""
+    writer = YAML(typ="safe")
+    writer.width, writer.default_flow_style = 100, False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    text = io.StringIO()
+    writer.dump(held, text)
+    return text.getvalue()
 
 
 def check_section(node: Any, model: type[SectionT], name: str, path: Path) -> SectionT:
@@ -88,8 +165,16 @@ def describe(error: ValidationError, model: type[BaseModel], name: str, node: An
     allowed = f"allowed: {' or '.join(dict.fromkeys(forms))}{more}"
     if fault["type"] == "value_error" and isinstance(fault["input"], dict):
         return f"{key}: {allowed}"  # a rule over several keys says itself what they hold
-    held = repr(fault["input"])
-    return f"{key}: got {held if len(held) <= HELD_LENGTH else held[:HELD_LENGTH] + '...'}; {allowed}"
+    return f"{key}: got {shorten(fault['input'])}; {allowed}"
+
+
+def shorten(held: object) -> str:
+    """What a key holds, for a message."""
+    try:
+        text = repr(held)
+    except ValueError:  # Python writes out no number of more than 4300 digits
+        return "a number of too many digits"
+    return text if len(text) <= HELD_LENGTH else f"{text[:HELD_LENGTH]}..."
 
 
 def _locate(fault: ErrorDetails, node: Any) -> tuple[int | str, ...]:
@@ -105,14 +190,19 @@ def _locate(fault: ErrorDetails, node: Any) -> tuple[int | str, ...]:
 
 def _allowed(fault: ErrorDetails) -> str:
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ").split(" or instance of ")[0]
-    if fault["type"] in ("float_type", "int_type") and isinstance(fault["input"], str):
+    held = fault["input"]
+    if not isinstance(held, str):
+        return message
+    if fault["type"] == "bool_type" and held.lower() in ("yes", "no", "on", "off", "y", "n"):
+        return f"{message} (YAML 1.2 takes this for text; write true or false)"
+    if fault["type"] in ("float_type", "int_type"):
         try:
-            number = float(fault["input"])
+            number = float(held)
         except ValueError:
             return message
-        if math.isfinite(number):  # YAML wants a point and a signed exponent: 3e-3 is text to it
-            plain = yaml.safe_dump(int(number) if fault["type"] == "int_type" else number).split()[0]
-            return f"{message} (YAML takes this for text; write {plain})"
+        if math.isfinite(number):
+            plain = int(number) if fault["type"] == "int_type" else number
+            return f"{message} (this is text; write {plain} without quotes)"
     return message
 
 

@@ -7,13 +7,13 @@ from pydantic import Field
 
 from stages.common.errors import StageError
 from stages.common.files import hash_file
-from stages.common.params import Section
+from stages.common.params import Section, Text
 
 
 class PinnedFile(Section):
     """A path, from the project's root, and the SHA-256 of what the file must hold."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Text
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 

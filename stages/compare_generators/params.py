@@ -11,7 +11,7 @@ class CompareGeneratorsParams(Section):
     """How many dimensions count as influential, and how chance is drawn; study/params.yaml tells the units."""
 
     seed: Seed
-    top: list[Annotated[int, Field(ge=2)]] = Field(min_length=1)
+    top: list[Annotated[int, Field(ge=2, le=1_000_000)]] = Field(min_length=1, max_length=100)
     replicates: int = Field(ge=100, le=100_000)
 
     @field_validator("top")

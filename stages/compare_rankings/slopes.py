@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from stages.bring_classifiers.differentiable import is_differentiable
-from stages.compare_rankings.checks import check_sizes, count_small_budget
 from stages.compare_rankings.gradients import (
     BACKWARD_PASSES,
     LOG_PROBABILITY,
@@ -18,6 +17,7 @@ from stages.compare_rankings.gradients import (
     differentiate_outputs,
 )
 from stages.compare_rankings.params import CompareRankingsParams
+from stages.compare_rankings.sizes import check_sizes, count_small_budget
 from stages.rank_dimensions.finite_difference import difference_outputs
 from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE, check_samples
 from stages.rank_dimensions.scores import Classify, Synthesize

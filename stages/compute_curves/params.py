@@ -1,23 +1,23 @@
 """The params of this stage."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stages.common.params import Section, Seed
+from stages.common.params import BatchSize, Count, Section, Seed
 
 
 class ComputeCurvesParams(Section):
     """Section `compute_curves` of params.yaml."""
 
     seed: Seed
-    top_k: list[Annotated[int, Field(ge=1)] | Literal["all"]] = Field(min_length=1)
-    headline_k: int = Field(ge=1)
+    top_k: list[Count | Literal["all"]] = Field(min_length=1, max_length=100)
+    headline_k: Count
     bins: int = Field(ge=2, le=1_000)
     tail_quantile: float = Field(gt=0.5, le=1)
     random_draws: int = Field(ge=2, le=1_000)
     bootstrap_replicates: int = Field(ge=100, le=100_000)
-    batch_size: int = Field(ge=1)
+    batch_size: BatchSize
 
     @field_validator("headline_k")
     @classmethod

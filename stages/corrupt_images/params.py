@@ -15,7 +15,7 @@ class CorruptImagesParams(Section):
 
     seed: Seed
     clean_fraction: Annotated[float, Field(ge=0, le=1)]
-    recipe: Annotated[list[str], Field(min_length=1)]
+    recipe: Annotated[list[str], Field(min_length=1, max_length=20)]
     table: Literal["imagenet-c", "tiny-imagenet-c", "cifar-c", "mnist-c"]
     severities: Annotated[list[Severity], Field(min_length=1)]
 

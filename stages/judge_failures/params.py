@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.common.params import Section, Seed
+from stages.common.params import BatchSize, Section, Seed
 
 
 class JudgeFailuresParams(Section):
@@ -11,7 +11,7 @@ class JudgeFailuresParams(Section):
     seed: Seed
     far_out_percentile: float = Field(gt=50, lt=100)
     contact_sheet_samples: int = Field(ge=1, le=100)
-    batch_size: int = Field(ge=1, le=10_000)
+    batch_size: BatchSize
 
 
 MODEL = JudgeFailuresParams

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from stages.common.params import Section, Seed
+from stages.common.params import BatchSize, Count, Section, Seed, check_steps
 
 
 class MeasureRobustnessParams(Section):
@@ -19,15 +19,16 @@ class MeasureRobustnessParams(Section):
     single_step_std: float = Field(gt=0, le=5)
     budget_std: float = Field(gt=0, le=100)
     most_dimensions: int = Field(ge=1, le=1000)
-    batch_size: int = Field(ge=1, le=10_000)
-    finite_difference_dimensions: int = Field(default=50, ge=1)
+    batch_size: BatchSize
+    finite_difference_dimensions: Count = 50
     finite_difference_step_std: float = Field(default=0.1, gt=0, le=2)
 
     @model_validator(mode="after")
-    def refuse_more_sets_than_samples(self) -> Self:
-        """Greedy sets start from a part of the samples."""
+    def refuse_what_cannot_be_searched(self) -> Self:
+        """Greedy sets start from a part of the samples, and a walk ends in bounded time."""
         if self.greedy_samples > self.samples:
             raise ValueError(f"greedy_samples ({self.greedy_samples}) at most samples ({self.samples})")
+        check_steps(self, ("max_shift_std", "step_std"), ("single_max_shift_std", "single_step_std"))
         return self
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.common.params import Section, Seed
+from stages.common.params import BatchSize, Section, Seed
 from stages.name_directions.naming_check import GROUP_IMAGES
 
 
@@ -16,7 +16,7 @@ class NameDirectionsParams(Section):
     step_std: float = Field(gt=0, le=5)
     fdr: float = Field(gt=0, lt=1)
     check_images: int = Field(ge=GROUP_IMAGES, le=10_000)
-    batch_size: int = Field(ge=1, le=10_000)
+    batch_size: BatchSize
 
 
 MODEL = NameDirectionsParams

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages.common.params import Section, Seed
+from stages.common.params import Section, Seed, Text, WholeNumber
 
 PUBLISHED = ("mnist-5k", "mnist", "fashion-mnist")
 
@@ -15,11 +15,11 @@ class PrepareImagesParams(Section):
     source: Literal["mnist-5k", "mnist", "fashion-mnist", "npz", "image-folder", "mnist-format"]
     seed: Seed
     test_fraction: Annotated[float, Field(gt=0, le=0.5)]
-    size_px: Literal[32, 64, 128]
-    channels: Literal[1, 3]
+    size_px: Annotated[Literal[32, 64, 128], WholeNumber]
+    channels: Annotated[Literal[1, 3], WholeNumber]
     fit: Literal["pad", "resize"]
     on_problem: Literal["stop", "drop"]
-    class_names: list[str] | None
+    class_names: Annotated[list[Text], Field(min_length=2, max_length=256)] | None
     leave_out_mnist_5k: bool
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.common.params import Section, Seed
+from stages.common.params import BatchSize, Section, Seed
 from stages.common.pinned_file import PinnedFile
 
 
@@ -10,13 +10,13 @@ class QualifyGeneratorParams(Section):
     """Section `qualify_generator` of params.yaml."""
 
     seed: Seed
-    samples: int = Field(ge=10)
+    samples: int = Field(ge=10, le=1_000_000)
     repeats: int = Field(ge=2, le=100)
     neighbours: int = Field(ge=1, le=100)
     frechet_ratio_ceiling: float | None = Field(gt=1)
-    batch_size: int = Field(ge=1)
+    batch_size: BatchSize
     inception_weights: PinnedFile | None
-    inception_samples: int = Field(ge=10)
+    inception_samples: int = Field(ge=10, le=1_000_000)
 
 
 MODEL = QualifyGeneratorParams

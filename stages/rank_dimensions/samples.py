@@ -10,9 +10,8 @@ from failure_atlas.statistics.moments import measure_std
 from stages.common.arrays import StoredRows, read_array, read_attributes
 from stages.common.errors import StageError
 from stages.common.files import require
+from stages.rank_dimensions.params import LEAST_PER_CLASS
 from stages.train_stylegan2.generator import Generator
-
-LEAST_PER_CLASS = 4  # two samples in each half of a class
 
 
 @dataclass(frozen=True)

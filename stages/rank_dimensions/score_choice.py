@@ -5,7 +5,7 @@ from typing import Literal
 
 from stages.bring_classifiers.differentiable import is_differentiable
 from stages.common.errors import StageError
-from stages.rank_dimensions.samples import LEAST_PER_CLASS
+from stages.rank_dimensions.params import LEAST_PER_CLASS
 from stages.rank_dimensions.scores import Classify
 
 Score = Literal["auto", "gradient", "finite_difference"]

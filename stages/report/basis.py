@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
+from stages.common.params import format_params
 from stages.report.blocks import Block, Group, Listing, PageSection, Table, Text
 from stages.report.pictures import show_figure
 from stages.report.results import Results
@@ -44,10 +43,7 @@ def show_basis(results: Results, params: Mapping[str, Any]) -> PageSection:
         ["param", "seed"],
         [[key, str(seed)] for section, held in params.items() for key, seed in _find_seeds(section, held)],
     )
-    listings = [
-        Listing(str(section), yaml.safe_dump(held, sort_keys=False, width=100).rstrip())
-        for section, held in params.items()
-    ]
+    listings = [Listing(str(section), format_params(held).rstrip()) for section, held in params.items()]
     digests = Table(
         "SHA-256 of every file that this page was made from",
         ["file below the folder of results", "SHA-256"],

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from stages.common.params import Section
+from stages.common.params import BatchSize, Section
 
 MOST_FRAMES = 200  # pictures of one direction; each is kept in the page
 
@@ -13,7 +13,7 @@ class ReportParams(Section):
     dimensions: int = Field(ge=1, le=20)
     max_shift_std: float = Field(gt=0, le=100)
     step_std: float = Field(gt=0, le=5)
-    batch_size: int = Field(ge=1, le=10_000)
+    batch_size: BatchSize
 
     @model_validator(mode="after")
     def limit_frames(self) -> "ReportParams":

@@ -2,18 +2,18 @@
 
 from pydantic import Field
 
-from stages.common.params import Section, Seed
+from stages.common.params import BatchSize, Count, Section, Seed
 
 
 class SamplePopulationsParams(Section):
     """Section `sample_populations` of params.yaml."""
 
     seed: Seed
-    samples: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    tsne_samples: int = Field(ge=10)
-    perplexity: float = Field(gt=1)
-    probe_folds: int = Field(ge=2)
+    samples: Count
+    batch_size: BatchSize
+    tsne_samples: int = Field(ge=10, le=100_000)
+    perplexity: float = Field(gt=1, le=1000)
+    probe_folds: int = Field(ge=2, le=100)
 
 
 MODEL = SamplePopulationsParams

@@ -31,9 +31,9 @@ class TrainJudgesParams(Section):
     seed: Seed
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     accuracy_floor: Annotated[float, Field(ge=0, lt=1)]
-    released: Annotated[list[ReleasedParams], Field(min_length=1)] | None
-    judge: Annotated[list[MemberParams], Field(min_length=1)]
-    auditor: Annotated[list[MemberParams], Field(min_length=1)]
+    released: Annotated[list[ReleasedParams], Field(min_length=1, max_length=100)] | None
+    judge: Annotated[list[MemberParams], Field(min_length=1, max_length=100)]
+    auditor: Annotated[list[MemberParams], Field(min_length=1, max_length=100)]
     training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     precision: Precision

@@ -21,7 +21,7 @@ class FeatureNetworkParams(Section):
 class FeatureCriticParams(Section):
     """A second critic, which sees of images what classifiers of its own see in them."""
 
-    networks: Annotated[list[FeatureNetworkParams], Field(min_length=1)]
+    networks: Annotated[list[FeatureNetworkParams], Field(min_length=1, max_length=100)]
     training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
     width: Annotated[int, Field(ge=4, le=4096)]
     weight: Annotated[float, Field(gt=0, le=100)]
@@ -36,7 +36,7 @@ class TrainStylegan2Params(Section):
 
     seed: Seed
     total_kimg: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["resumed"]
-    resume: Annotated[list[PinnedFile], Field(min_length=1)] | None
+    resume: Annotated[list[PinnedFile], Field(min_length=1, max_length=100)] | None
     # Architecture.
     z_dim: Annotated[int, Field(ge=2, le=1024)]
     w_dim: Annotated[int, Field(ge=2, le=1024)]
@@ -62,6 +62,13 @@ class TrainStylegan2Params(Section):
     ada_kimg: Annotated[float, Field(gt=0, le=100_000)]
     # Keeping.
     snapshot_kimg: Annotated[int, Field(ge=1, le=1000)]
+
+    @property
+    def style_dimensions(self) -> int:
+        """D: one for each input of each convolution, those that make the image included."""
+        first, *rest = self.generator_channels
+        inner = (before + 2 * after for before, after in zip(self.generator_channels, rest, strict=False))
+        return 2 * first + sum(inner)
 
     @model_validator(mode="after")
     def _check_widths(self) -> Self:

@@ -78,7 +78,8 @@ def start_state(session: Session) -> TrainingState:
     elif params.resume is not None:
         snapshot = choose_snapshot(params.resume, session.class_names)
         restore_state(snapshot, state)
-        _check_resumed(session, snapshot, state)
+        check_resumed(params.total_kimg, snapshot, state.images_seen, state.class_names, session.class_names)
+        state.class_names = session.class_names
     return state
 
 
@@ -210,18 +211,23 @@ def _train(
     train(state, batches, schedule, worker, on_tick)
 
 
-def _check_resumed(session: Session, path: Path, state: TrainingState) -> None:
-    """A snapshot from elsewhere must not be past the end; one with nothing left to learn must know these classes."""
-    total, seen = (images // 1000 for images in (count_images(session, state), state.images_seen))
+def check_resumed(
+    total_kimg: int | str, path: Path, images_seen: int, learned: Sequence[str], shown: Sequence[str]
+) -> None:
+    """A snapshot from elsewhere must not be past the end; one with nothing left to learn must know these classes.
+
+    total_kimg: as params have it.  learned, shown: classes of the snapshot and of the images.
+    """
+    seen = images_seen // 1000
+    total = seen if isinstance(total_kimg, str) else total_kimg
     if seen > total:
         raise StageError(
-            f"train_stylegan2.total_kimg: got {session.params.total_kimg}; allowed: at least the {seen} that "
+            f"train_stylegan2.total_kimg: got {total_kimg}; allowed: at least the {seen} that "
             f"{path} has seen, `resumed` to leave it as it is, or fewer with resume: null"
         )
-    if seen == total and state.class_names != session.class_names:
+    if seen == total and learned != shown:
         raise StageError(
-            f"{path}: has learned {', '.join(state.class_names)}; the images show {', '.join(session.class_names)}; "
+            f"{path}: has learned {', '.join(learned)}; the images show {', '.join(shown)}; "
             f"set train_stylegan2.total_kimg above {seen} to train it on them, or name a snapshot that knows "
             "them in train_stylegan2.resume, or train from scratch with resume: null and a number for total_kimg"
         )
-    state.class_names = session.class_names

@@ -1,8 +1,10 @@
 """All that training changes, and its form on disk: one safetensors file that a run can go on from."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -109,16 +111,7 @@ def restore_state(path: Path, state: TrainingState) -> None:
     """
     tensors, description = load_tensors(path, KIND)
     for name, module in (("generator", state.generator), ("discriminator", state.discriminator)):
-        held, needed = description[name], module.architecture.describe()
-        for key in needed:
-            if held.get(key) != needed[key]:
-                asks, remedy = (
-                    ("data", "use the snapshot's data") if key in OF_DATA else ("params", "set the params to it")
-                )
-                raise StageError(
-                    f"{path}: its {name} has {key} {held.get(key)}, the {asks} ask for {needed[key]}; {remedy}, or "
-                    "train from scratch with train_stylegan2.resume: null"
-                )
+        check_architecture(path, name, description[name], module.architecture.describe())
     _load(state.generator, "generator", tensors)
     _load(state.discriminator, "discriminator", tensors)
     _load(state.average, "average", tensors)
@@ -135,6 +128,17 @@ def restore_state(path: Path, state: TrainingState) -> None:
     state.class_names = description["class_names"]
     state.images_seen = description["images_seen"]
     state.log = description["log"]
+
+
+def check_architecture(path: Path, name: str, held: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
+    """Raise StageError unless a network of a snapshot is of the architecture that is needed; name: of the network."""
+    for key in needed:
+        if held.get(key) != needed[key]:
+            asks, remedy = ("data", "use the snapshot's data") if key in OF_DATA else ("params", "set the params to it")
+            raise StageError(
+                f"{path}: its {name} has {key} {held.get(key)}, the {asks} ask for {needed[key]}; {remedy}, or "
+                "train from scratch with train_stylegan2.resume: null"
+            )
 
 
 def _optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Adam:

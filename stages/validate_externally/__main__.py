@@ -25,8 +25,9 @@ from stages.corrupt_images.registry import choose_steps, refuse_channels
 from stages.prepare_images.store import ImageSet, read_images
 from stages.rank_dimensions.agreement import draw_halves, order_dimensions, share_top
 from stages.rank_dimensions.networks import load_networks
+from stages.rank_dimensions.params import LEAST_PER_CLASS
 from stages.rank_dimensions.population_pass import score_population
-from stages.rank_dimensions.samples import LEAST_PER_CLASS, Samples, read_samples
+from stages.rank_dimensions.samples import Samples, read_samples
 from stages.shift_samples.shift import build_move, space_shifts
 from stages.train_classifiers.evaluation import predict
 from stages.train_judges.ensemble import Ensemble, load_judge

@@ -1,10 +1,10 @@
 """The section `walk_corner_cases` of params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from stages.common.params import Section
+from stages.common.params import BatchSize, Section, check_steps
 
 
 class WalkCornerCasesParams(Section):
@@ -16,9 +16,9 @@ class WalkCornerCasesParams(Section):
     grid_step_std: float = Field(gt=0, le=5)
     min_effect: float = Field(ge=0, lt=0.5)
     only_true_failures: bool
-    start_samples: list[Annotated[int, Field(ge=0)]]
-    figure_classes: list[Annotated[int, Field(ge=0)]]
-    batch_size: int = Field(ge=1, le=10_000)
+    start_samples: Annotated[list[Annotated[int, Field(ge=0, lt=1_000_000)]], Field(max_length=10_000)]
+    figure_classes: Annotated[list[Annotated[int, Field(ge=0, lt=256)]], Field(max_length=256)]
+    batch_size: BatchSize
 
     @field_validator("start_samples", "figure_classes")
     @classmethod
@@ -27,6 +27,11 @@ class WalkCornerCasesParams(Section):
         if len(set(indices)) < len(indices):
             raise ValueError("each index once")
         return indices
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        check_steps(self, ("max_shift_std", "grid_step_std"))
+        return self
 
 
 MODEL = WalkCornerCasesParams

@@ -20,8 +20,9 @@ from tests.flows.conftest import ROOT, Project
 
 # A stage that writes what its params say, in the form of this project's results.
 MAKE = """
-import json, os, yaml
-said = yaml.safe_load(open("params.yaml"))["make"]
+import json, os
+from ruamel.yaml import YAML
+said = YAML(typ="safe").load(open("params.yaml"))["make"]
 seed = open("inputs/images.txt").read()
 def save(path, text):
     os.makedirs(os.path.dirname(path), exist_ok=True)

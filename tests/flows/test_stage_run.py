@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.children import Children
+from flows.dag import read_all_changes
 from flows.environment import prepare_environment
 from flows.outcome import Outcome, StageRun
 from flows.stage_run import run_stage
@@ -96,18 +97,32 @@ def small_cache(toy: Project) -> Iterator[Path]:
 
 
 def test_full_disk_fails_though_dvc_exits_with_zero(toy: Project, small_cache: Path) -> None:
-    fill = "mkdir -p out; for name in a b c; do head -c 1500000 /dev/urandom > out/$name; done"
-    toy.write_stages(a={"cmd": fill, "outs": ["out"]})
+    fill = "mkdir -p out; for name in a b c; do head -c $(cat bytes) /dev/urandom > out/$name; done"
+    toy.write_stages(
+        a={"cmd": fill, "deps": ["bytes"], "outs": ["out"]}, b={"cmd": "head -c 1500000 /dev/zero > b", "outs": ["b"]}
+    )
+    Path("bytes").write_text("1500000")
     ended, lines = run("a")
     assert not any(line.startswith("ERROR: failed to reproduce") for line in lines), "DVC saw no failure"
-    assert "outs" in Path("dvc.lock").read_text(), "it even recorded the stage"
+    assert not Path("dvc.lock").exists(), "it had recorded the stage"
+    for size in ("1000", "1500000"):
+        before = Path("dvc.lock").read_bytes() if Path("dvc.lock").exists() else b""
+        Path("bytes").write_text(size)
+        ended, _ = run("a")
+        assert [path for path in small_cache.rglob("*.tmp") if path.is_file()] == []
+    assert Path("dvc.lock").read_bytes() == before
     assert ended.outcome is Outcome.FAILED
-    assert ended.error.startswith("DVC could not store an output in its cache (failed to transfer '")
-    assert ended.error.endswith("is the disk full? make room and run again")
+    assert ended.error.startswith("an output was not stored, and dvc.lock is as before: the disk of DVC's cache, ")
+    assert f"{small_cache}/files/md5, is full (" in ended.error
+    assert " of 2.0 MiB free now); make room there and run again (failed to transfer '" in ended.error
+    # Of a single file DVC does tell that it failed.
+    assert run("b")[0].error.startswith("an output was not stored, and dvc.lock is as before: the disk of DVC's cache")
+    assert [path for path in small_cache.rglob("*.tmp") if path.is_file()] == []
+    assert Path("dvc.lock").read_bytes() == before
 
     subprocess.run(["mount", "-o", "remount,size=20m", small_cache], check=True)
-    ended, _ = run("a")
-    assert (ended.outcome, ended.reason) == (Outcome.DONE, "changed outs: out (not in cache)")
+    assert [run(stage)[0].outcome for stage in "ab"] == [Outcome.DONE, Outcome.DONE]
+    assert read_all_changes() == {}
 
 
 @pytest.mark.parametrize(

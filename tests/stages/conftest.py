@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 from stages.bring_classifiers.brought_folder import hash_files
 from stages.bring_classifiers.checkpoint import adapt, save_brought
@@ -33,6 +32,7 @@ from stages.train_classifiers.networks import Classifier
 from stages.train_judges.ensemble import Ensemble, save_ensemble
 from stages.train_stylegan2.checkpoint import load_generator, save_generator
 from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+from tests import yaml12 as yaml
 from tests.stages.tiny_networks import CLASSES, teach
 
 TRAIN_IMAGES, TEST_IMAGES, SAMPLES = 100, 50, 200

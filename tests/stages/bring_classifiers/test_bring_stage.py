@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from safetensors.torch import save_file
 
 from stages.bring_classifiers.__main__ import _spread
@@ -26,6 +25,7 @@ from stages.rank_dimensions.networks import load_networks
 from stages.train_classifiers.checkpoint import save_classifier
 from stages.train_classifiers.networks import Classifier
 from stages.walk_corner_cases.probe import JudgedProbe, Probe
+from tests import yaml12 as yaml
 from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
 
 PROJECT = Path(__file__).parents[3]

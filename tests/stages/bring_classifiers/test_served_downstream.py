@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 from stages.bring_classifiers import http_predictor
 from stages.common.arrays import read_array
@@ -16,6 +15,7 @@ from stages.rank_dimensions.__main__ import main as rank_dimensions
 from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_stylegan2.checkpoint import load_generator
 from stages.walk_corner_cases.__main__ import main as walk_corner_cases
+from tests import yaml12 as yaml
 from tests.stages.bring_classifiers.serving import serving
 
 CPU = torch.device("cpu")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from stages.bring_classifiers.__main__ import main
 from stages.bring_classifiers.loading import load_classifier
 from stages.common.errors import StageError
+from tests import yaml12 as yaml
 from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
 from tests.stages.bring_classifiers.digit_reader import ENTRY as DIGITS_ENTRY
 from tests.stages.bring_classifiers.digit_reader import write_digit_reader

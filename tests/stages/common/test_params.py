@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import pytest
-import yaml
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import load_yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from stages.common.errors import StageError
-from stages.common.params import Section, check_section, load_section, read_params
+from stages.common.params import Section, WholeNumber, check_section, format_params, load_section, read_params
+from tests import yaml12 as yaml
 
 
 class Inner(Section):
@@ -22,6 +24,8 @@ class Outer(Section):
     kind: Literal["plain", "residual"]
     inner: Inner
     maybe: Inner | None
+    choice: Annotated[Literal[1, 3], WholeNumber] = 1
+    flag: bool = False
     items: list[Inner]
     severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)]
     top_k: list[Annotated[int, Field(ge=1)] | Literal["all"]]
@@ -45,7 +49,7 @@ GOOD: dict[str, Any] = {
     "count": 6, "rate": 0.5, "kind": "plain", "inner": INNER, "maybe": None, "items": [INNER], "severities": [1, 2],
     "top_k": [10, "all"],
 }  # fmt: skip
-OUTER_KEYS = "count, rate, kind, inner, maybe, items, severities, top_k"
+OUTER_KEYS = "count, rate, kind, inner, maybe, choice, flag, items, severities, top_k"
 
 
 def check(node: Any) -> Outer:
@@ -63,7 +67,7 @@ def message_of(node: Any) -> str:
 
 def test_a_good_section_is_read_as_it_stands() -> None:
     section = check(GOOD)
-    assert section.model_dump() == GOOD
+    assert section.model_dump() == GOOD | {"choice": 1, "flag": False}
     assert check(GOOD | {"rate": 1}).rate == 1.0  # a whole number is a number
     assert check(GOOD | {"maybe": INNER}).maybe == Inner(share=0.5, name="x")
 
@@ -85,6 +89,9 @@ def test_a_section_cannot_be_changed() -> None:
         ({"rate": float("inf")}, "room.rate: got inf; allowed: a finite number"),
         ({"rate": float("nan")}, "room.rate: got nan; allowed: a finite number"),
         ({"rate": True}, "room.rate: got True; allowed: a valid number"),
+        ({"choice": True}, "room.choice: got True; allowed: a whole number"),
+        ({"choice": 3.0}, "room.choice: got 3.0; allowed: a whole number"),
+        ({"choice": 2}, "room.choice: got 2; allowed: 1 or 3"),
         ({"kind": "wide"}, "room.kind: got 'wide'; allowed: 'plain' or 'residual'"),
         ({"inner": INNER | {"share": 1.5}}, "room.inner.share: got 1.5; allowed: less than or equal to 1"),
         ({"inner": INNER | {"name": 3}}, "room.inner.name: got 3; allowed: a valid string"),
@@ -130,20 +137,55 @@ def test_long_values_are_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "plain"),
-    [("3e-3", "rate", "0.003"), ("1e-8", "rate", "1.0e-08"), ("1e3", "count", "1000"), ("'7'", "count", "7")],
+    ("text", "held"),
+    [
+        *(("1e-5", 1e-5), ("3e3", 3000.0), ("1E5", 1e5), (".5", 0.5), ("010", 10), ("0o10", 8), ("0x1F", 31)),
+        *(("yes", "yes"), ("off", "off"), ("True", True), ("~", None), ("Null", None), ("1:30", "1:30"), ("1_0", 10)),
+        ("{<<: {b: 1}, c: 2}", {"b": 1, "c": 2}),
+    ],
 )
-def test_a_number_that_yaml_takes_for_text_is_told_how_to_be_written(text: str, key: str, plain: str) -> None:
-    value = yaml.safe_load(text)
-    assert isinstance(value, str)
-    assert f"{key}: got {value!r}" in message_of(GOOD | {key: value})
-    assert message_of(GOOD | {key: value}).endswith(f"(YAML takes this for text; write {plain})")
-    assert getattr(check(GOOD | {key: yaml.safe_load(plain), "severities": [1]}), key) == float(value)
+def test_a_value_means_to_the_stages_what_it_means_to_dvc(tmp_path: Path, text: str, held: Any) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"a: {text}\n", encoding="utf-8")
+    assert read_params(path) == load_yaml(str(path)) == {"a": held}
+    assert type(read_params(path)["a"]) is type(held)
+
+
+@pytest.mark.parametrize("value", ["1e-5", "0.00002", "1e5"])
+def test_what_dvc_writes_for_exp_run_the_stages_read(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"room:\n{format_params(GOOD)}".replace("\n", "\n  ").rstrip(), encoding="utf-8")
+    apply_overrides(str(path), [f"room.rate={value}", "room.maybe=null"])
+    assert load_section(path, Outer, "room").rate == float(value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"rate": "3e-3"}, "a valid number (this is text; write 0.003 without quotes)"),
+        ({"count": "7"}, "a valid integer (this is text; write 7 without quotes)"),
+        ({"rate": "inf"}, "a valid number"),
+        ({"flag": "yes"}, "a valid boolean (YAML 1.2 takes this for text; write true or false)"),
+    ],
+)
+def test_text_that_was_meant_as_a_number_or_a_boolean_is_told_so(changes: dict[str, Any], hint: str) -> None:
+    (key,) = changes
+    assert message_of(GOOD | changes) == f"room.{key}: got {changes[key]!r}; allowed: {hint}"
+
+
+def write_bomb(form: bytes) -> bytes:
+    """Eleven lines, each of which names the line above nine times."""
+    lines = [b"a%d: &a%d " % (line, line) + form % b", ".join([b"*a%d" % (line - 1)] * 9) for line in range(1, 12)]
+    return b"\n".join([b"a0: &a0 {k: v}", *lines, b""])
+
+
+def test_params_are_written_as_they_were_read() -> None:
+    assert list(yaml.safe_load(format_params(GOOD)).items()) == list(GOOD.items())
 
 
 def test_sections_are_found_by_their_keys(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump({"room": GOOD, "entries": {"one": GOOD}}, sort_keys=False), encoding="utf-8")
+    path.write_text(format_params({"room": GOOD, "entries": {"one": GOOD}}), encoding="utf-8")
     assert load_section(path, Outer, "room") == load_section(path, Outer, "entries", "one") == check(GOOD)
     with pytest.raises(StageError, match=r"section 'rom' is missing; sections here: room, entries"):
         load_section(path, Outer, "rom")
@@ -151,7 +193,7 @@ def test_sections_are_found_by_their_keys(tmp_path: Path) -> None:
         load_section(path, Outer, "entries", "two")
     with pytest.raises(StageError, match=r"section 'room\.count\.x' is missing; sections here: none"):
         load_section(path, Outer, "room", "count", "x")
-    path.write_text(yaml.safe_dump({"entries": {"one": GOOD | {"count": 0}}}), encoding="utf-8")
+    path.write_text(format_params({"entries": {"one": GOOD | {"count": 0}}}), encoding="utf-8")
     with pytest.raises(StageError, match=r"params\.yaml: entries\.one\.count: got 0; allowed: greater"):
         load_section(path, Outer, "entries", "one")
 
@@ -164,6 +206,18 @@ def test_sections_are_found_by_their_keys(tmp_path: Path) -> None:
         (b"a: [1\nb: 2\n", "not valid YAML: while parsing a flow sequence"),
         (b"a: \xff\n", "not valid YAML: 'utf-8' codec can't decode byte 0xff"),
         (b"a: \x07\n", "not valid YAML: unacceptable character"),
+        (b"a: 1\nb: {c: 1, c: 2}\n", "not valid YAML: while constructing a mapping"),
+        (b"a: {load: my_model:Net}\n", "a key may stand once, and text with a colon stands on a line of its own"),
+        (b"a: 2026-13-01\n", "not valid YAML: month must be in 1..12"),
+        (b"a: !!python/name:os.system\n", "not valid YAML: could not determine a constructor for the tag"),
+        (b"a: " + 5000 * b"1", "not valid YAML: Exceeds the limit (4300 digits)"),
+        (b"a: " + 50_000 * b"[", "not valid YAML: lists or mappings nested more than 32 deep"),
+        (50_000 * b"- ", "not valid YAML: lists or mappings nested more than 32 deep"),
+        (b"a: &a [*a]\n", "not valid YAML: alias *a of nothing that stands complete above it"),
+        (b"a: *b\n", "not valid YAML: alias *b of nothing that stands complete above it"),
+        (write_bomb(b"[%s]"), "more than 100,000 values"),
+        (write_bomb(b"{<<: [%s]}"), "more than 100,000 values"),
+        (b"a: " + 1_000_001 * b"x", "1,000,004 characters; allowed: at most 1,000,000"),
     ],
 )
 def test_a_file_that_is_no_mapping(tmp_path: Path, content: bytes, message: str) -> None:

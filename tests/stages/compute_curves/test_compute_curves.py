@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from stages.common.arrays import write_arrays
 from stages.common.errors import StageError
@@ -16,6 +15,7 @@ from stages.compute_curves.distance_study import study_distances
 from stages.compute_curves.summary import select
 from stages.shift_samples.__main__ import main as shift_samples
 from stages.shift_samples.ranking import ALL, Order
+from tests import yaml12 as yaml
 
 SECTION = {
     "seed": 1, "top_k": [3, 10, "all"], "headline_k": 10, "bins": 4, "tail_quantile": 0.99, "random_draws": 4,

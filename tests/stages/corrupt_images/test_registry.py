@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from stages.common.seeds import torch_stream
 from stages.corrupt_images.corruptions import corrupt
 from stages.corrupt_images.entry import CIFAR_C, IMAGENET_C, MNIST_C, OWN, TINY_IMAGENET_C, Corruption, rows
 from stages.corrupt_images.registry import REGISTRY, Step, choose_steps, refuse_channels
+from tests import yaml12 as yaml
 from tests.house import ROOT
 
 CITED = (IMAGENET_C, TINY_IMAGENET_C, CIFAR_C, MNIST_C)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from stages.common.arrays import read_array
 from stages.common.files import write_csv
@@ -20,6 +19,7 @@ from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArc
 from stages.train_stylegan2.snapshot import load_discriminator
 from stages.train_stylegan2.state import new_state, save_state
 from stages.walk_corner_cases.__main__ import main as walk_corner_cases
+from tests import yaml12 as yaml
 from tests.stages.tiny_networks import teach_population
 
 CPU = torch.device("cpu")

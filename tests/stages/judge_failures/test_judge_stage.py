@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 from stages.common.arrays import read_array, read_attributes, write_arrays
 from stages.common.errors import StageError
@@ -16,6 +15,7 @@ from stages.judge_failures.agreement import main as agreement
 from stages.rank_dimensions.networks import load_networks
 from stages.train_judges.ensemble import ask, load_ensemble
 from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
+from tests import yaml12 as yaml
 
 SECTION = {"seed": 1, "far_out_percentile": 95.0, "contact_sheet_samples": 8, "batch_size": 64}
 CPU = torch.device("cpu")

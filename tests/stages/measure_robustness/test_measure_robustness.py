@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 from stages.common.arrays import read_array
 from stages.common.errors import StageError
@@ -18,6 +17,7 @@ from stages.name_directions.names import read_names
 from stages.rank_dimensions.networks import load_networks
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
+from tests import yaml12 as yaml
 
 SECTION = {
     "seed": 1,

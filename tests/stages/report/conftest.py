@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from stages.report.__main__ import main
+from tests import yaml12 as yaml
 from tests.stages.report.results_tree import NAMES, write_tree
 
 SECTION = {"dimensions": 2, "max_shift_std": 6.0, "step_std": 1.0, "batch_size": 64}

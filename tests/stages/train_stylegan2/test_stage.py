@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from stages.common.arrays import write_arrays
 from stages.common.errors import StageError
@@ -20,6 +19,7 @@ from stages.common.weights import save_tensors
 from stages.prepare_images.store import ImageSet, named_arrays
 from stages.train_stylegan2.checkpoint import load_generator, save_generator
 from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+from tests import yaml12 as yaml
 from tests.house import ROOT
 
 TINY = {

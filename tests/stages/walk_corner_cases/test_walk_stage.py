@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 from stages.common.arrays import read_array, read_attributes
 from stages.common.errors import StageError
@@ -17,6 +16,7 @@ from stages.train_classifiers.checkpoint import load_classifier
 from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from stages.train_judges.verdicts import READINGS, read_labels
 from stages.walk_corner_cases.__main__ import main
+from tests import yaml12 as yaml
 
 SECTION = {
     "scope": "class",

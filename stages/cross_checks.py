@@ -1,0 +1,223 @@
+"""What one section of params.yaml says of another, checked before any stage runs; a stage alone would find it late."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.acceptance.known_metrics import check_metric
+from stages.common.errors import StageError
+from stages.common.pinned_file import check_pinned
+from stages.common.weights import read_description
+from stages.compare_rankings.sizes import check_sizes
+from stages.prepare_images.params import PUBLISHED
+from stages.prepare_images.sources import DIGITS, GARMENTS
+from stages.rank_dimensions.params import LEAST_PER_CLASS
+from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE, check_samples
+from stages.train_stylegan2.architecture import design_networks
+from stages.train_stylegan2.session import check_resumed, choose_snapshot
+from stages.train_stylegan2.state import check_architecture
+
+CLASSES = dict(zip(PUBLISHED, (DIGITS, DIGITS, GARMENTS), strict=True))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A params file whose sections are good, each by itself.
+
+    sections: by name, validated; a mapping of entries where there are several.  classifiers: name -> section of those
+    under test.
+    """
+
+    path: Path
+    sections: Mapping[str, Any]
+    classifiers: Mapping[str, str]
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names of the classes, where params tell them; images in folders and without names do so themselves."""
+        images = self.sections["prepare_images"]
+        known = CLASSES.get(images.source, images.class_names)
+        return None if known is None else list(known)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are; the least that there can be where params do not tell."""
+        return len(self.class_names or "ab")
+
+    def refuse(self, key: str, held: object, allowed: str) -> None:
+        """Raise the StageError that says so."""
+        raise StageError(f"{self.path}: {key}: got {held!r}; allowed: {allowed}")
+
+    def limit(self, room: str, key: str, most: int, what: str) -> None:
+        """Raise StageError if a number, or the largest of a list, is above what another section leaves."""
+        held = getattr(self.sections[room], key)
+        for number in held if isinstance(held, list) else [held]:
+            if isinstance(number, int) and number > most:
+                self.refuse(f"{room}.{key}", number, f"at most {most:,}, {what}")
+
+
+def check_across(document: Document) -> None:
+    """Raise StageError for the first rule that does not hold; rules over sections that are not there are left out."""
+    for rooms, rule in RULES:
+        if all(room in document.sections for room in rooms):
+            rule(document)
+
+
+def check_files(document: Document) -> None:
+    """Raise StageError unless the files that params pin are there, whole, and fit the params."""
+    sections = document.sections
+    if {"prepare_images", "train_judges"} <= sections.keys():
+        _check_judges(document)
+    if {"prepare_images", "train_stylegan2"} <= sections.keys():
+        _check_snapshot(document)
+    if "qualify_generator" in sections and (weights := sections["qualify_generator"].inception_weights) is not None:
+        check_pinned(weights, "qualify_generator.inception_weights")
+
+
+def _check_widths(document: Document) -> None:
+    widths, size_px = (
+        document.sections["train_stylegan2"].generator_channels,
+        document.sections["prepare_images"].size_px,
+    )
+    if 2 << len(widths) != size_px:
+        needed = size_px.bit_length() - 2
+        document.refuse(
+            "train_stylegan2.generator_channels",
+            widths,
+            f"{needed} widths, one for each of 4, 8, 16, ... px up to prepare_images.size_px, {size_px}",
+        )
+
+
+def _check_dimensions(document: Document) -> None:
+    """No more dimensions than the generator has."""
+    dimensions = document.sections["train_stylegan2"].style_dimensions
+    for room, key in (
+        ("compute_curves", "top_k"),
+        ("compute_curves", "headline_k"),
+        ("shift_samples", "dimensions"),
+        ("validate_externally", "shift_dimensions"),
+        ("validate_externally", "distance_dimensions"),
+        ("compare_generators", "top"),
+    ):
+        if room in document.sections:
+            document.limit(room, key, dimensions, "the style dimensions of train_stylegan2.generator_channels")
+
+
+def _check_population(document: Document) -> None:
+    """No more samples than there are."""
+    section = document.sections["sample_populations"]
+    for room, key in (("shift_samples", "samples"), ("measure_robustness", "samples")):
+        if room in document.sections:
+            document.limit(room, key, section.samples, "the population's sample_populations.samples")
+    if "walk_corner_cases" in document.sections:
+        most = section.samples - 1
+        document.limit("walk_corner_cases", "start_samples", most, "the last of sample_populations.samples, from 0 on")
+
+
+def _check_shares(document: Document) -> None:
+    """Enough samples of each class."""
+    section = document.sections["sample_populations"]
+    folds = document.classes * section.probe_folds
+    least = max(LEAST_PER_CLASS * document.classes, folds)
+    if section.samples < least:
+        document.refuse(
+            "sample_populations.samples",
+            section.samples,
+            f"at least {least}: {LEAST_PER_CLASS} of each class, and one in each of {section.probe_folds} probe_folds",
+        )
+    if section.tsne_samples < folds:
+        document.refuse(
+            "sample_populations.tsne_samples",
+            section.tsne_samples,
+            f"at least {folds}, one sample of each class in each of {section.probe_folds} probe_folds",
+        )
+    if "rank_dimensions" in document.sections and document.sections["rank_dimensions"].score == FINITE_DIFFERENCE:
+        wanted = document.sections["rank_dimensions"].finite_difference_samples
+        key = "rank_dimensions.finite_difference_samples"
+        check_samples(document.path, key, wanted, document.classes, section.samples)
+
+
+def _check_rankings(document: Document) -> None:
+    population = document.sections["sample_populations"].samples
+    dimensions = document.sections["train_stylegan2"].style_dimensions
+    section = document.sections["compare_rankings"]
+    check_sizes(document.path, section, population, dimensions, document.classes)
+
+
+def _check_figure_classes(document: Document) -> None:
+    if document.class_names is not None and document.sections["prepare_images"].source in PUBLISHED:
+        last = document.classes - 1
+        document.limit("walk_corner_cases", "figure_classes", last, "the last class, counted from 0")
+
+
+def _check_claims(document: Document) -> None:
+    trained = [name for name, section in document.classifiers.items() if section == "train_classifiers"]
+    for key in ("trained_on_clean", "trained_on_corrupted"):
+        held = getattr(document.sections["check_claims"], key)
+        if held not in trained:
+            allowed = f"a classifier that is trained here and under test: {', '.join(trained) or 'there is none'}"
+            document.refuse(f"check_claims.{key}", held, allowed)
+
+
+def _check_criteria(document: Document) -> None:
+    entries = {room: document.sections.get(room, {}) for room in ("train_classifiers", "bring_classifiers")}
+    for index, criterion in enumerate(document.sections["acceptance"].criteria):
+        folder, _, key = criterion.metric.partition(": ")
+        room, _, name = folder.partition("/")
+        allowed = check_metric(room, name, key, entries.get(room, document.classifiers), document.classifiers)
+        if allowed:
+            document.refuse(f"acceptance.criteria.{index}.metric ({criterion.id})", criterion.metric, allowed)
+
+
+RULES: tuple[tuple[tuple[str, ...], Callable[[Document], None]], ...] = (
+    (("prepare_images", "train_stylegan2"), _check_widths),
+    (("train_stylegan2",), _check_dimensions),
+    (("prepare_images", "sample_populations"), _check_shares),
+    (("sample_populations",), _check_population),
+    (("prepare_images", "train_stylegan2", "sample_populations", "compare_rankings"), _check_rankings),
+    (("prepare_images", "walk_corner_cases"), _check_figure_classes),
+    (("check_claims",), _check_claims),
+    (("acceptance",), _check_criteria),
+)
+
+
+def _check_judges(document: Document) -> None:
+    """The first released pair that knows the classes, as the stage takes it; of unknown classes, all are looked at."""
+    channels = document.sections["prepare_images"].channels
+    known = []
+    for index, released in enumerate(document.sections["train_judges"].released or []):
+        key = f"train_judges.released.{index}"
+        held = [
+            read_description(check_pinned(getattr(released, name), f"{key}.{name}")) for name in ("judge", "auditor")
+        ]
+        known += [", ".join(map(str, each.get("class_names", []))) for each in held]
+        if document.class_names is None or any(each.get("class_names") != document.class_names for each in held):
+            continue
+        sees = {member["channels"] for each in held for member in each["architectures"]}
+        if sees != {channels}:
+            seen = ", ".join(map(str, sorted(sees)))
+            allowed = f"{seen}, what the networks of {key} see; or set train_judges.released: null"
+            document.refuse("prepare_images.channels", channels, allowed)
+        return
+    if known and document.class_names is not None:
+        raise StageError(
+            f"{document.path}: train_judges.released: knows {'; '.join(dict.fromkeys(known))}; the images show "
+            f"{', '.join(document.class_names)}; set train_judges.released: null to train judges on them"
+        )
+
+
+def _check_snapshot(document: Document) -> None:
+    """The snapshot that training goes on from is there, holds such networks, and is not past the end."""
+    section = document.sections["train_stylegan2"]
+    if section.resume is None:
+        return
+    names = document.class_names
+    path = choose_snapshot(section.resume, names or [])
+    if names is None:
+        return
+    description = read_description(path)
+    generator, discriminator = design_networks(section, len(names), document.sections["prepare_images"].channels)
+    check_architecture(path, "generator", description["generator"], generator.describe())
+    check_architecture(path, "discriminator", description["discriminator"], discriminator.describe())
+    check_resumed(section.total_kimg, path, description["images_seen"], description["class_names"], names)
