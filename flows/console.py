@@ -19,8 +19,10 @@ def open_console(columns: int = LOG_WIDTH, **options: Any) -> Console:
     return Console(width=None if sys.stdout.isatty() else columns, **options)
 
 
-def require_project() -> None:
-    """FlowError unless the current folder is the root of a DVC project."""
+def require_project(study: bool = False) -> None:
+    """FlowError unless the current folder is the root of a DVC project; study: and study/ another."""
+    if study and not Path("study/.dvc").is_dir():
+        raise FlowError("--study: study/ is no DVC project here; go to the root of failure-atlas and try again")
     if not Path("dvc.yaml").is_file():
         raise FlowError(f"{Path.cwd()}: no dvc.yaml here; go to the project's root and try again")
 

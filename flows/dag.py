@@ -12,10 +12,10 @@ from dvc.repo import Repo
 
 from flows.errors import FlowError
 from flows.file_state import State, read_state
-from flows.params_check import PARAMS, STUDY_PARAMS
+from flows.params_check import PARAMS
 
-DAG_FILE, STUDY_FILE = "dvc.yaml", "study/dvc.yaml"
-SOURCES = (Path(DAG_FILE), PARAMS, Path(STUDY_FILE), STUDY_PARAMS)  # all that the stages and their edges depend on
+DAG_FILE = "dvc.yaml"
+SOURCES = (Path(DAG_FILE), PARAMS)  # all that the stages and their edges depend on
 ALWAYS_CHANGED = "always changed"  # what DVC says of a stage that is declared to run every time
 
 
@@ -44,51 +44,43 @@ class Dag:
         graph = nx.DiGraph({stage: list(needed) for stage, needed in self.needs.items()})
         return {found for stage in stages for found in (stage, *nx.descendants(graph, stage))}
 
-    def select(self, targets: Iterable[str] | None, file: str = DAG_FILE) -> "Dag":
-        """The part that makes the targets: they and all that they need; everything of a file if there are none.
+    def select(self, targets: Iterable[str] | None) -> "Dag":
+        """The part that makes the targets: they and all that they need; everything if there are none.
 
-        A target is a stage of the file, or the common name of a repeated one (`train_classifiers`).
+        A target is a stage, or the common name of a repeated one (`train_classifiers`).
         Raises FlowError that lists the known names.
         """
-        prefix = name_stage(file, "")
-        own = {stage.removeprefix(prefix): stage for stage in self.needs if stage.startswith(prefix)}
+        wanted = list(targets or self.needs)
         chosen: set[str] = set()
-        for target in targets or own:
-            found = [stage for name, stage in own.items() if target in (name, name.split("@", 1)[0])]
+        for target in wanted:
+            found = [stage for stage in self.needs if target in (stage, stage.split("@", 1)[0])]
             if not found:
-                raise FlowError(f"unknown target '{target}'; stages of {file}: {', '.join(own)}")
+                raise FlowError(f"unknown target '{target}'; stages of dvc.yaml: {', '.join(self.needs)}")
             chosen.update(found)
         kept = self.upstream(chosen)
         return Dag({stage: needed for stage, needed in self.needs.items() if stage in kept})
 
 
-def name_stage(file: str, name: str) -> str:
-    """What DVC calls a stage from the project's root: those of further files stand behind the file's name."""
-    return name if file == DAG_FILE else f"{file}:{name}"
-
-
-def read_dag(file: str = DAG_FILE) -> Dag:
+def read_dag() -> Dag:
     """Read the DAG of the project in the current folder; FlowError if DVC cannot read it.
 
-    file: dvc.yaml, or a further one below the root, a profile that builds on it and runs on request; its stages come
-    with those of dvc.yaml. What was read last is kept while these files and the params, over which stages repeat,
-    stay as they are.
+    What was read last is kept while dvc.yaml and the params, over which its stages repeat, stay as they are.
     """
-    return _read(read_state(*SOURCES), file)
+    return _read(read_state(*SOURCES))
 
 
-@lru_cache(maxsize=2)
-def _read(_state: State, file: str) -> Dag:
+@lru_cache(maxsize=1)
+def _read(_state: State) -> Dag:
     try:
         with Repo() as repo:
-            places = {stage: n for n, stage in enumerate(repo.index.stages) if stage.path_in_repo in (DAG_FILE, file)}
+            places = {stage: n for n, stage in enumerate(repo.index.stages) if stage.path_in_repo == DAG_FILE}
             graph = repo.index.graph.subgraph(places)  # its edges point from a stage to what it depends on
             order = nx.lexicographical_topological_sort(graph.reverse(), key=places.get)
             needs = {stage.addressing: frozenset(other.addressing for other in graph[stage]) for stage in order}
     except DvcException as error:
         raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
-    if not any(stage.startswith(name_stage(file, "")) for stage in needs):
-        raise FlowError(f"{file} holds no stage; add one under `stages:`")
+    if not needs:
+        raise FlowError("dvc.yaml holds no stage; add one under `stages:`")
     return Dag(needs)
 
 
@@ -100,13 +92,13 @@ def read_changes(stage: str) -> list[str]:
     return [line for lines in _read_status(stage).values() for line in lines]
 
 
-def read_all_changes(file: str = DAG_FILE) -> dict[str, list[str]]:
-    """The same of every stage of `read_dag`, those without a change left out: six times as fast as one by one.
+def read_all_changes() -> dict[str, list[str]]:
+    """The same of every stage of dvc.yaml, those without a change left out: six times as fast as one by one.
 
     FlowError if DVC cannot read the project.
     """
     try:
-        return _read_status(*dict.fromkeys((DAG_FILE, file)))
+        return _read_status(DAG_FILE)
     except DvcException as error:
         raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
 
@@ -123,9 +115,9 @@ def tell(error: BaseException) -> str:
     return ": ".join(parts) or type(error).__name__
 
 
-def _read_status(*targets: str) -> dict[str, list[str]]:
+def _read_status(target: str) -> dict[str, list[str]]:
     with Repo(_wait_for_lock=True) as repo:
-        status: dict[str, list[Any]] = repo.status(list(targets))
+        status: dict[str, list[Any]] = repo.status([target])
     return {name: [line for entry in entries for line in _tell_change(entry)] for name, entries in status.items()}
 
 

@@ -17,8 +17,11 @@ VERDICTS, CLASSIFIERS, NAMES = 6, 4, 3  # how many are told one by one, so that 
 Found = Mapping[str, Any]
 
 
-def tell_findings(runs: Sequence[StageRun]) -> list[str]:
-    """At most 30 lines on what the stages of a run found; what it did not bring up to date is not told."""
+def tell_findings(runs: Sequence[StageRun], more: str = "failure-atlas metrics") -> list[str]:
+    """At most 30 lines on what the stages of a run found; what it did not bring up to date is not told.
+
+    more: the command that shows the rest.
+    """
     ended = Counter(WORDS[each.outcome] for each in runs)
     told = ", ".join(f"{count} {word}" for word, count in ended.items())
     fresh = {each.stage for each in runs if each.outcome not in (Outcome.FAILED, Outcome.NOT_RUN)}
@@ -31,10 +34,10 @@ def tell_findings(runs: Sequence[StageRun]) -> list[str]:
     for stage in made[:CLASSIFIERS]:
         lines += _tell_classifier(stage, fresh)
     if len(made) > CLASSIFIERS:
-        lines.append(f"and {len(made) - CLASSIFIERS} more classifiers: see the report")
+        lines.append(f"and {len(made) - CLASSIFIERS} more classifiers")
     if "report" in fresh and REPORT.is_file():
         lines.append(f"report: {REPORT}")
-    return [*lines, "all metrics: failure-atlas metrics"]
+    return [*lines, f"all metrics: {more}"]
 
 
 def _tell_verdicts() -> Iterator[str]:

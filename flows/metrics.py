@@ -10,6 +10,7 @@ from dvc.repo import Repo
 
 from flows.dag import DAG_FILE, SOURCES
 from flows.file_state import State, read_state
+from flows.lock_order import LOCK_FILE
 
 NUMBER = (int, float)
 
@@ -26,37 +27,36 @@ class Metric:
     n: int | None = None
 
 
-def read_metrics(entries: Iterable[str] = (), file: str = DAG_FILE) -> list[Metric]:
-    """Read the headline metrics of all metrics files that exist of the stages of one dvc.yaml.
+def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
+    """Read the headline metrics of all metrics files of the DAG that exist.
 
     Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
     number with `<key>_interval` beside it. Plain counts (whole numbers without an interval) and groups are left to
     `dvc metrics show`, save groups named after one of `entries`, as `clean` in `{clean: {area: ...}}`.
     What was read last is kept while the DAG and dvc.lock, which holds the hashes of the files, stay as they are.
     """
-    lock = Path(file).with_suffix(".lock")
-    if not lock.is_file():
-        return _read(frozenset(entries), file)
-    return list(_recall(read_state(lock, *SOURCES), frozenset(entries), file))
+    if not LOCK_FILE.is_file():
+        return _read(frozenset(entries))
+    return list(_recall(read_state(LOCK_FILE, *SOURCES), frozenset(entries)))
 
 
 @lru_cache(maxsize=1)
-def _recall(_state: State, entries: frozenset[str], file: str) -> tuple[Metric, ...]:
-    return tuple(_read(entries, file))
+def _recall(_state: State, entries: frozenset[str]) -> tuple[Metric, ...]:
+    return tuple(_read(entries))
 
 
-def _read(entries: frozenset[str], file: str) -> list[Metric]:
+def _read(entries: frozenset[str]) -> list[Metric]:
     with Repo() as repo:
         makers = {str(Path(out.fs_path)): stage for stage in repo.index.stages for out in stage.outs}
         order = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
         shown = repo.metrics.show()
     files = shown.get("", {}).get("data", {})
     rows: list[Metric] = []
-    for path, content in files.items():
+    for path, file in files.items():
         maker = _find_maker(Path(path), makers)
-        if (maker.path_in_repo if maker is not None else DAG_FILE) == file:
+        if maker is None or maker.path_in_repo == DAG_FILE:
             name = maker.addressing if maker is not None else path
-            rows += _read_group(name, content.get("data") or {}, entries, "")
+            rows += _read_group(name, file.get("data") or {}, entries, "")
     return sorted(rows, key=lambda metric: order.get(metric.stage, len(order)))
 
 

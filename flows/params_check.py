@@ -9,7 +9,7 @@ from flows.errors import FlowError
 from flows.file_state import State, read_state
 
 CHECKER = Path("stages/__main__.py")
-PARAMS, STUDY_PARAMS = Path("params.yaml"), Path("study/params.yaml")
+PARAMS, STUDY = Path("params.yaml"), Path("study")
 
 
 def check_params(study: bool = False) -> None:
@@ -23,7 +23,7 @@ def check_params(study: bool = False) -> None:
     if CHECKER.is_file():
         _check(read_state(PARAMS))
         if study:
-            _check(read_state(STUDY_PARAMS), "--params", str(STUDY_PARAMS), "--partial")
+            _check(read_state(STUDY / PARAMS), "--params", str(STUDY / PARAMS), "--partial")
 
 
 @cache

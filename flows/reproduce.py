@@ -1,9 +1,9 @@
 """The flow that brings the project up to date: one Prefect task for each DVC stage, edges as DVC has them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from functools import partial
 from graphlib import TopologicalSorter
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, cast
 
@@ -20,13 +20,13 @@ from prefect.states import Cancelled, Completed, Failed  # noqa: E402
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
 
 from flows.children import Children  # noqa: E402
-from flows.dag import DAG_FILE, STUDY_FILE, Dag, name_stage, read_all_changes, read_dag  # noqa: E402
+from flows.dag import Dag, read_all_changes, read_dag  # noqa: E402
 from flows.errors import FlowError  # noqa: E402
 from flows.lock import hold_lock  # noqa: E402
 from flows.lock_order import read_order, restore_order  # noqa: E402
 from flows.metrics import Metric, read_metrics  # noqa: E402
 from flows.outcome import Outcome, StageRun  # noqa: E402
-from flows.params_check import check_params  # noqa: E402
+from flows.params_check import STUDY, check_params  # noqa: E402
 from flows.run_log import log_run  # noqa: E402
 from flows.stage_run import run_stage  # noqa: E402
 from flows.summary import METRIC_HEADER, STAGE_HEADER, markdown_table, metric_rows, stage_rows  # noqa: E402
@@ -41,7 +41,7 @@ def reproduce(
     """Bring stages up to date: the targets and what they need, or all of dvc.yaml.
 
     targets: names as `dvc repro` takes them.  force: run stages even if nothing has changed.  max_workers: how many
-    stages may run at once.  study: the targets are those of study/dvc.yaml, or all of it.
+    stages may run at once.  study: do so in study/, a DVC project of its own.
     The state holds a StageRun for each stage; it is failed, and names the failed stages, if any has failed.
     """
     if max_workers < 1:
@@ -49,15 +49,12 @@ def reproduce(
     try:
         with hold_lock():
             check_params(study)
-            file = STUDY_FILE if study else DAG_FILE
-            dag = read_dag(file)
-            locks = {each: Path(each).with_suffix(".lock") for each in (DAG_FILE, file)}
-            orders = {each: read_order(lock) for each, lock in locks.items()}
-            runs = _run_stages(dag.select(targets, file), read_all_changes(file), force, max_workers)
-            for each, lock in locks.items():
-                prefix = name_stage(each, "")
-                restore_order(orders[each], [name.removeprefix(prefix) for name in dag.stages], lock)
-            metrics = read_metrics(dag.entries, file)
+            with chdir(STUDY if study else "."):
+                dag = read_dag()
+                order = read_order()
+                runs = _run_stages(dag.select(targets), read_all_changes(), force, max_workers)
+                restore_order(order, dag.stages)
+                metrics = read_metrics(dag.entries)
     except FlowError as error:
         return Failed(message=str(error))
     _publish(runs, metrics)

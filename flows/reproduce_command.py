@@ -2,6 +2,8 @@
 
 import gc
 import os
+from contextlib import chdir
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +25,7 @@ Examples:
   failure-atlas reproduce train_classifiers@clean  one stage and what it needs
   failure-atlas reproduce rank_dimensions          all entries of a repeated stage
   failure-atlas reproduce --force prepare_images   even if nothing has changed
-  failure-atlas reproduce --study                  the larger studies of study/dvc.yaml, and what they need
+  failure-atlas reproduce --study                  the larger studies of study/dvc.yaml; after all the others
 
 Exit code: 0 all is up to date, 1 something failed (named in the last lines), 2 wrong command line.
 """
@@ -35,7 +37,7 @@ Plain counts and groups are left to `dvc metrics show`. Exit code: 0.
 
 
 StudyOption = Annotated[
-    bool, typer.Option("--study", help="Those of study/dvc.yaml, which builds on dvc.yaml and takes longer.")
+    bool, typer.Option("--study", help="In study/, a DVC project of its own, which builds on the results of this one.")
 ]
 
 
@@ -48,28 +50,22 @@ def reproduce(
     study: StudyOption = False,
 ) -> None:
     """Run the flow `reproduce` here and show how it went."""
-    require_project()
+    require_project(study)
     gc.set_threshold(1_000_000)  # DVC makes objects by the million that live to the end
-    from flows.dag import (
-        DAG_FILE,
-        STUDY_FILE,
-        read_all_changes,
-        read_dag,
-    )  # DVC and Prefect take seconds to import: not for --help
+    from flows.dag import read_all_changes, read_dag  # DVC and Prefect take seconds to import: not for --help
     from flows.lock import hold_lock
-    from flows.params_check import check_params
+    from flows.params_check import STUDY, check_params
     from flows.server import use_api
 
-    file = STUDY_FILE if study else DAG_FILE
-    selected = read_dag(file).select(targets, file)
+    place, more = (STUDY, "failure-atlas metrics --study") if study else (Path(), "failure-atlas metrics")
     with hold_lock():
-        if (
-            not force
-            and not os.environ.get("PREFECT_API_URL")
-            and not selected.needs.keys() & read_all_changes(file).keys()
-        ):
-            print(*tell_findings([StageRun(stage, Outcome.CACHED) for stage in selected.stages]), sep="\n")
-            return
+        with chdir(place):
+            selected = read_dag().select(targets)
+            if not force and not os.environ.get("PREFECT_API_URL"):
+                runs: Any = [StageRun(stage, Outcome.CACHED) for stage in selected.stages]
+                if not selected.needs.keys() & read_all_changes().keys():
+                    print(*tell_findings(runs, more), sep="\n")
+                    return
         wait_for_api = use_api(say)
         check_params(study)  # here too, so that a mistake shows before the server is there
         from flows.reproduce import reproduce as flow
@@ -78,10 +74,11 @@ def reproduce(
         wait_for_api()
         show_stage_lines(max(map(len, selected.stages)))
         state = flow(targets, force, max_workers, study, return_state=True)
-        runs: Any = state.result(raise_on_failure=False)
+        runs = state.result(raise_on_failure=False)
     if not isinstance(runs, list):
         raise FlowError(state.message or str(runs))
-    print("", *tell_findings(runs), sep="\n")
+    with chdir(place):
+        print("", *tell_findings(runs, more), sep="\n")
     for run in runs:
         if run.outcome is Outcome.FAILED:
             say(f"error: {run.stage}: {run.error}")
@@ -91,10 +88,11 @@ def reproduce(
 
 def metrics(study: StudyOption = False) -> None:
     """Print the table of the metrics that dvc.yaml declares."""
-    require_project()
-    from flows.dag import DAG_FILE, STUDY_FILE, read_dag
+    require_project(study)
+    from flows.dag import read_dag
     from flows.metrics import read_metrics
+    from flows.params_check import STUDY
     from flows.summary import metric_table
 
-    file = STUDY_FILE if study else DAG_FILE
-    open_console().print(metric_table(read_metrics(read_dag(file).entries, file)))
+    with chdir(STUDY if study else Path()):
+        open_console().print(metric_table(read_metrics(read_dag().entries)))

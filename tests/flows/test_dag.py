@@ -1,17 +1,15 @@
 """The DAG is DVC's own, and so is what counts as up to date."""
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from flows.dag import STUDY_FILE, Dag, read_all_changes, read_changes, read_dag
+from flows.dag import Dag, read_all_changes, read_changes, read_dag
 from flows.errors import FlowError
 from tests.flows.conftest import Project
 
-STUDY = f"{STUDY_FILE}:train"
 DIAMOND = Dag(
     {
         "prepare": frozenset(),
@@ -131,24 +129,6 @@ def test_no_stage_is_told(toy: Project) -> None:
     toy.write_stages()
     with pytest.raises(FlowError, match="no stage"):
         read_dag()
-
-
-def test_a_further_file_builds_on_what_it_needs(toy: Project) -> None:
-    twice = {"cmd": "cat ../clean > twice", "deps": ["../clean"], "outs": ["twice"]}
-    Path("study").mkdir()
-    Path(STUDY_FILE).write_text(json.dumps({"stages": {"train": twice}}))
-    assert STUDY not in read_dag().needs
-    dag = read_dag(STUDY_FILE)
-    assert dag.needs[STUDY] == {"train@clean"}
-    for targets in (None, ["train"]):
-        assert dag.select(targets, STUDY_FILE).stages == ["prepare", "train@clean", STUDY]
-    with pytest.raises(FlowError, match=r"unknown target 'prepare'; stages of study/dvc.yaml: train$"):
-        dag.select(["prepare"], STUDY_FILE)
-    assert set(read_all_changes(STUDY_FILE)) == {*read_dag().stages, STUDY}
-    assert set(read_all_changes()) == set(read_dag().stages)
-    Path(STUDY_FILE).unlink()
-    with pytest.raises(FlowError, match=r"^study/dvc\.yaml holds no stage"):
-        read_dag(STUDY_FILE)
 
 
 def test_no_dvc_project_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

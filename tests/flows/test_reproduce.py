@@ -1,6 +1,7 @@
 """The flow on a toy project, with the real DVC and a real Prefect server."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,12 +187,16 @@ def test_params_are_checked_before_any_stage(served_project: Project) -> None:
     assert not (project.path / "dvc.lock").exists()
 
 
-def test_the_study_runs_by_the_same_flow_with_what_it_needs(served_project: Project, ask: Ask) -> None:
+def test_the_study_is_a_project_of_its_own_run_by_the_same_flow(
+    served_project: Project, template: Path, ask: Ask
+) -> None:
     project = served_project
-    project.write_stages(
-        base={"cmd": "echo one > base", "outs": ["base"]}, alone={"cmd": "echo > alone", "outs": ["alone"]}
-    )
-    (project.path / "study").mkdir()
+    project.write_stages(base={"cmd": "echo one > base", "outs": ["base"]})
+    assert project.run("reproduce", "--study") == (
+        1, "error: --study: study/ is no DVC project here; go to the root of failure-atlas and try again\n",
+    )  # fmt: skip
+    project.dvc("repro", "-q")
+    shutil.copytree(template, project.path / "study")
     stages = {
         f"use_{name}": {
             "cmd": f"cat ../base > {name}; echo '{METRICS}' > {name}.json",
@@ -202,21 +207,22 @@ def test_the_study_runs_by_the_same_flow_with_what_it_needs(served_project: Proj
         for name in ("b", "a")
     }
     (project.path / "study/dvc.yaml").write_text(json.dumps({"stages": stages}))
-    run = Run(project, "--study")
-    assert (run.code, run.outcomes) == (
-        0,
-        dict.fromkeys(("base", "study/dvc.yaml:use_b", "study/dvc.yaml:use_a"), "Done"),
-    )
-    tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [run.name]}}})
-    assert {task["name"] for task in tasks} == set(run.outcomes)
+    code, output = project.run("reproduce", "--study")
+    assert code == 0, output
+    assert "2 stages: 2 done; " in output
+    runs = ask("flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})
+    assert runs[0]["parameters"]["study"]
+    tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [runs[0]["name"]]}}})
+    assert {task["name"]: task["state_name"] for task in tasks} == dict.fromkeys(stages, "Done")
     lock = (project.path / "study/dvc.lock").read_text()
     assert lock.index("use_b:") < lock.index("use_a:"), "in the order of dvc.yaml, whichever ended first"
-    assert not (project.path / "alone").exists()
+    assert "use_a" not in (project.path / "dvc.lock").read_text()
     code, output = project.run("metrics", "--study")
     assert (code, output.count("0.9 to 0.92")) == (0, 2)
-    (project.path / "study/a").unlink()
-    run = Run(project, "--study", "use_a")
-    assert (run.code, run.outcomes) == (0, {"base": "Cached", "study/dvc.yaml:use_a": "Restored"})
+    code, output = project.run("reproduce", "--study", "use_a", PREFECT_API_URL="")
+    assert (code, output.splitlines()) == (
+        0, ["1 stages are up to date; nothing had changed", "all metrics: failure-atlas metrics --study"],
+    )  # fmt: skip
 
 
 def test_workers_run_side_by_side(served_project: Project) -> None:
