@@ -94,9 +94,9 @@ def compare_plan(
 
     lock: stages of dvc.lock; those that dvc.yaml no longer has are left alone, for nothing rests on them.
     """
-    told = [row.get("stage") if isinstance(row, dict) else None for row in rows]
+    told = [str(row.get("stage")) if isinstance(row, dict) else "" for row in rows]
     for what, names in (("stages.json", told), ("inventory.json", list(inventory.stages))):
-        for name in sorted(plan.keys() - set(map(str, names))):
+        for name in sorted(plan.keys() - set(names)):
             yield Problem(what, f"no stage {name}, which {WORKFLOW} has")
         if extra := [name for name in names if name not in plan] or len(names) > len(plan):
             yield Problem(what, f"stages that {WORKFLOW} does not have, or one twice: {tell(extra)}")

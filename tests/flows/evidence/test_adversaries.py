@@ -250,7 +250,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         edit("stages.json", lambda read: read[0].update(state="\naccepted: x\x1b[2J")), "draw: '\\naccepted: x\\x1b[2J'"
     ),
     "lists for objects": (edit("inventory.json", lambda read: read.update(files=[1])), "inventory.json: "),
-    "numbers for names": (write("stages.json", b'[1, null, {"stage": 7}]'), "stages.json: "),
+    "numbers for names": (write("stages.json", b'[1, null, {"stage": 7}, {"stage": [{}]}]'), "stages.json: "),
     "half a character": (write("stages.json", b'["\\ud800"]'), "surrogates not allowed"),
     "a key twice": (write("stages.json", b'[{"a": 1, "a": 2}]'), "a key twice"),
     "crate of another file": (
