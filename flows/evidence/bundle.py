@@ -20,10 +20,10 @@ from flows.evidence.hashing import hash_bytes, list_files
 from flows.evidence.inventory import Inventory, is_below, take_inventory, write_json
 from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
 from flows.evidence.machine import describe_machine
-from flows.evidence.repository import Revision, read_revision
 from flows.evidence.stage_table import Outs, read_stage_table
 from flows.evidence.statement import write_statement
 from flows.evidence.verification import verify
+from flows.git import Revision, read_revision
 
 BUNDLES = Path("evidence")
 INVENTORY = "inventory.json"

@@ -12,7 +12,7 @@ from typing import Any
 
 from flows.evidence.hashing import FileHash
 from flows.evidence.inventory import Inventory
-from flows.evidence.repository import Revision
+from flows.git import Revision
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"

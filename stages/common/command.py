@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from failure_atlas.computing import describe_computing
 from stages.common.errors import StageError
 
 RUN_LOG = Path("logs/stages.jsonl")
@@ -46,14 +47,13 @@ def run_stage(main: Callable[..., None], name: str) -> None:
 
 
 def _log_run(name: str, seconds: float) -> None:
-    torch = sys.modules.get("torch")  # a stage that only reads tables need not wait for its import
     entry = {
         "stage": name,
         "arguments": sys.argv[1:],
         "seconds": round(seconds, 2),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "threads": torch.get_num_threads() if torch else 1,
         "process": os.getpid(),
+        "computing": describe_computing(),
     }
     RUN_LOG.parent.mkdir(exist_ok=True)
     with RUN_LOG.open("a", encoding="utf-8") as file:

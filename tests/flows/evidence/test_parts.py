@@ -17,8 +17,8 @@ from flows.evidence.keys import make_keys, read_private_key, read_public_key
 from flows.evidence.locked import read_lock
 from flows.evidence.machine import compare_machines, describe_machine
 from flows.evidence.report_metrics import compare_shown, read_shown
-from flows.evidence.repository import _without_password
 from flows.evidence.rerun import compare_numbers
+from flows.git import _without_password
 
 
 def test_hashes_of_known_bytes() -> None:
