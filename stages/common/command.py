@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+import stages.common.settings  # noqa: F401  listed in dvc.yaml by this; `stages` has imported it first
 from failure_atlas.computing import describe_computing
 from stages.common.errors import StageError
 
