@@ -10,6 +10,7 @@ import pytest
 from tests.house import ROOT
 
 MAKE = """
+import stages
 import sys
 from pathlib import Path
 import numpy as np
