@@ -15,8 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 from flows.errors import FlowError
 
 # Who the user is, and how a network is reached; all others of git's variables choose a repository, files or settings.
-KEPT = ("GIT_ASKPASS", "GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM")
-KEPT += ("GIT_EXEC_PATH", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_", "GIT_TERMINAL_PROMPT")
+KEPT = (
+    *("GIT_ASKPASS", "GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"),
+    *("GIT_EXEC_PATH", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_", "GIT_TERMINAL_PROMPT"),
+)
 # Bytes as they are committed, on every system; nothing of the user's runs on the way.
 SETTINGS = ("core.autocrlf=false", "core.eol=lf", f"core.hooksPath={os.devnull}", "core.fsmonitor=false")
 NEEDED = "a git repository with a commit is needed"

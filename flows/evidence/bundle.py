@@ -19,7 +19,7 @@ from flows.evidence.folder import ENVELOPE
 from flows.evidence.hashing import hash_bytes, list_files
 from flows.evidence.inventory import Inventory, is_below, take_inventory, write_json
 from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
-from flows.evidence.machine import describe_machine
+from flows.evidence.machine import describe_machine, describe_runs
 from flows.evidence.stage_table import Outs, read_stage_table
 from flows.evidence.statement import write_statement
 from flows.evidence.verification import verify
@@ -98,7 +98,9 @@ def make_bundle(
         STAGES: write_json(table),
         README: _write_readme(out.name, revision),
         ENVIRONMENT: write_json(
-            describe_machine() | {"git": {"commit": revision.commit, "changed": revision.changed, "url": revision.url}}
+            describe_machine()
+            | {"computing": describe_runs({row["stage"]: row["command"] for row in table})}
+            | {"git": {"commit": revision.commit, "changed": revision.changed, "url": revision.url}}
         ),
     }
     files = {path: hash_bytes(data) for path, data in contents.items()}

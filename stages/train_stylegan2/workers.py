@@ -165,7 +165,7 @@ def _join_group(rank: int, count: int, rendezvous: str) -> None:
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
     # No file:// address, in which some letters of a path would mean something.
-    store = distributed.FileStore(rendezvous, count)
+    store = distributed.FileStore(rendezvous, count)  # type: ignore[attr-defined]  # missing in its stub
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=TIMEOUT)
 
 
