@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from io import TextIOWrapper
 from types import FrameType
 
 import typer
@@ -13,6 +14,7 @@ from flows.environment import prepare_environment
 from flows.errors import FlowError
 from flows.evidence_command import EVIDENCE_HELP, KEY_HELP, evidence, key
 from flows.gates_command import GATES_HELP, gates
+from flows.git import show
 from flows.reevaluate_command import REEVALUATE_HELP, reevaluate
 from flows.reproduce_command import REPRODUCE_HELP, reproduce
 from flows.serve_command import SERVE_HELP, serve
@@ -47,11 +49,17 @@ app.command(help=DOCTOR_HELP)(doctor)
 def main() -> None:
     """Run the command line; a mistake is told in one line and ends with exit code 1."""
     signal.signal(signal.SIGTERM, _end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file may have any bytes for its name
     prepare_environment()
     try:
         app()
     except FlowError as error:
         say(f"error: {error}")
+        sys.exit(1)
+    except UnicodeEncodeError as error:  # DVC takes no such name, and says only that it cannot be encoded
+        say(f"error: {show(error.object)}: a name that is not UTF-8, and DVC takes no other; rename it")
         sys.exit(1)
 
 

@@ -1,5 +1,6 @@
 """All of params.yaml is checked before any stage starts, in a process of its own: flows import no stage."""
 
+import os
 import subprocess
 import sys
 from functools import cache
@@ -7,19 +8,35 @@ from pathlib import Path
 
 from flows.errors import FlowError
 from flows.file_state import State, read_state
+from flows.git import show
 
 CHECKER = Path("stages/__main__.py")
 PARAMS = Path("params.yaml")
+DATA = Path("data")
 
 
 def check_params() -> None:
     """Run `python -m stages`, which checks every section; FlowError with its line if it finds a fault.
 
-    Does nothing in a project that has no such module. What a process has found good it does not check again: the
-    command line looks before the server is there, and the flow, which also runs without it, looks once more.
+    And that DVC can take the names of all files below data. Checks no params in a project that has no such module. What
+    a process has found good it does not check again: the command line looks before the server is there, and the flow,
+    which also runs without it, looks once more.
     """
+    for place, folders, files in os.walk(os.fsencode(DATA)):
+        for name in (*folders, *files):
+            if not _is_utf8(name):
+                path = show(os.fsdecode(os.path.join(place, name)))  # noqa: PTH118  bytes
+                raise FlowError(f"{path}: a name that is not UTF-8, and DVC takes no other; rename it")
     if CHECKER.is_file():
         _check(read_state(PARAMS))
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @cache

@@ -1,5 +1,6 @@
 """Image files in one folder per class."""
 
+import os
 import re
 import struct
 import warnings
@@ -30,6 +31,10 @@ def read_image_folder(folder: Path) -> OwnImages:
 
     Raises StageError if folders are missing, linked, or do not fit together.
     """
+    for path in folder.rglob("*"):
+        if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # so Python holds bytes that are no text
+            shown = os.fsencode(path).decode(errors="backslashreplace")
+            raise StageError(f"{shown}: a name that is not UTF-8, and DVC takes no other; rename it")
     tops = _folders(folder)
     splits: dict[str, Path]
     if {path.name for path in tops} == set(SPLITS):
