@@ -170,7 +170,7 @@ def test_names_that_are_no_utf_8_are_shown_escaped(tmp_path, name):
     path.parent.mkdir()
     path.touch()
     with pytest.raises(
-        StageError, match=r"/caf\\xe9(\.png)?: a name that is not UTF-8, and DVC takes no other; rename it"
+        StageError, match=r"/caf\\xe9(\.png)?: a name that is not UTF-8, and DVC takes no other"
     ):
         read_image_folder(tmp_path)
 
