@@ -169,9 +169,7 @@ def test_names_that_are_no_utf_8_are_shown_escaped(tmp_path, name):
     path = tmp_path / os.fsdecode(name)
     path.parent.mkdir()
     path.touch()
-    with pytest.raises(
-        StageError, match=r"/caf\\xe9(\.png)?: a name that is not UTF-8, and DVC takes no other"
-    ):
+    with pytest.raises(StageError, match=r"/caf\\xe9(\.png)?: a name that is not UTF-8, and DVC takes no other"):
         read_image_folder(tmp_path)
 
 
