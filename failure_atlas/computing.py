@@ -9,13 +9,14 @@ from threadpoolctl import threadpool_info
 
 # Of libraries that compute, by their prefixes. What only says how threads wait, or what is printed, changes no byte.
 _COMPUTING = re.compile(
-    r"(ARMPL|ATEN|BLIS|CUBLAS|CUDNN|DNNL|FLEXIBLAS|GOTO|KMP|MKL|NPY|NVPL|OMP|ONEDNN|OPENBLAS|VECLIB)_\w+"
-    r"|CUDA_VISIBLE_DEVICES|FAILURE_ATLAS_(DEVICE|PROCESSES)|GLIBC_TUNABLES|LBT_DEFAULT_LIBS|NVIDIA_TF32_OVERRIDE"
+    r"(ARMPL|ATEN|BLIS|CUBLAS|CUDNN|DNNL|GOTO|KMP|MKL|NPY|NVPL|OMP|ONEDNN|OPENBLAS|VECLIB)_\w+"
+    r"|CUDA_VISIBLE_DEVICES|FAILURE_ATLAS_(DEVICE|PROCESSES)|GLIBC_TUNABLES|NVIDIA_TF32_OVERRIDE"
     r"|TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
     re.ASCII,
 )
 _WITHOUT_EFFECT = re.compile(
-    r"OPENBLAS_(THREAD_TIMEOUT|VERBOSE)|OMP_(WAIT_POLICY|DISPLAY_\w+)|KMP_(BLOCKTIME|DUPLICATE_LIB_OK|INIT_AT_FORK|SETTINGS|WARNINGS)|\w+_VERBOSE\w*"
+    r"OPENBLAS_(THREAD_TIMEOUT|VERBOSE)|OMP_(WAIT_POLICY|DISPLAY_\w+)|KMP_(BLOCKTIME|DUPLICATE_LIB_OK|INIT_AT_FORK|SETTINGS|WARNINGS)|OMP_TOOL\w*"
+    r"|\w+_(VERBOSE|LOG)\w*"
 )
 
 
@@ -31,7 +32,7 @@ def describe_computing() -> dict[str, Any]:
     ]
     torch = sys.modules.get("torch")
     return {
-        "variables": {name: os.environ[name] for name in sorted(os.environ) if changes_bytes(name)},
+        "variables": {name: os.environ[name] for name in sorted(os.environ) if changes_bytes(name, os.environ[name])},
         "cores": count_cores(),
         "libraries": sorted(libraries, key=str),
         "torch": torch
@@ -45,9 +46,10 @@ def describe_computing() -> dict[str, Any]:
     }
 
 
-def changes_bytes(name: str) -> bool:
-    """Whether an environment variable of this name changes how libraries compute."""
-    return bool(_COMPUTING.fullmatch(name)) and not _WITHOUT_EFFECT.fullmatch(name)
+def changes_bytes(name: str, text: str = "") -> bool:
+    """Whether an environment variable changes how libraries compute; one that holds a path never counts."""
+    known = _COMPUTING.fullmatch(name) and not _WITHOUT_EFFECT.fullmatch(name)
+    return bool(known) and text.isprintable() and not {"/", "\\"} & set(text)
 
 
 def count_cores() -> int:

@@ -105,7 +105,7 @@ def environment_for(
     same = compare_machines(recorded, here) == []
     kept = {name: text for name, text in environment.items() if not changes_bytes(name) or name in DEVICES}
     for name, text in runs[0]["variables"].items():
-        if not (isinstance(text, str) and changes_bytes(name)) or "\0" in text:
+        if not (isinstance(text, str) and changes_bytes(name, text)):
             raise ValueError(f"computing.variables: {name!r:.80}: no variable that changes how libraries compute")
         if (same or name not in KERNELS) and (name not in DEVICES or text == "cpu"):
             kept[name] = text

@@ -162,7 +162,7 @@ def _help(rank: int, count: int, rendezvous: str, target: Callable[..., None], a
 def _join_group(rank: int, count: int, rendezvous: str) -> None:
     torch.set_num_threads(1)
     # Workers share one machine: no host name is looked up. The loopback is `lo` on Linux, `lo0` on macOS and BSD.
-    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
     # No file:// address, in which some letters of a path would mean something.
     store = distributed.FileStore(rendezvous, count)  # type: ignore[attr-defined]  # missing in its stub

@@ -178,7 +178,14 @@ def test_another_machine_by_the_bundles_word_gets_no_more_than_the_measured_spre
 
 
 @pytest.mark.parametrize(
-    "variables", [{"PATH": "x"}, {"LD_PRELOAD": "x.so"}, {"OMP_NUM_THREADS": 1}, {"OMP_NUM_THREADS": "1\0"}]
+    "variables",
+    [
+        {"PATH": "x"},
+        {"OMP_PLACES": "/x.so"},
+        {"OMP_NUM_THREADS": 1},
+        {"OMP_NUM_THREADS": "1\0"},
+        {"OMP_TOOL_LIBRARIES": "x"},
+    ],
 )
 def test_a_bundle_sets_no_other_variables(variables: dict[str, Any]) -> None:
     here = describe_machine()
