@@ -7,13 +7,13 @@ module. `Tolerances.compare` holds the metrics of a bundle against those of a fr
 
 Two numbers agree if they differ by at most FACTOR times a standard deviation s: the larger of
 - that of this number over the seeds, pooled over its interval's ends, over classes, entries of a list and classifiers;
-- `per_half_width` times the half-width of the fresh run's interval, or without one `per_size` times the number's size;
-  for a whole number without an interval 0. Both are the lower quartile, over all numbers that vary with the seed, of s
-  by the half-width or the size: the rule for what is new or did not vary.
+- `per_half_width` times the half-width of its interval in the fresh run, of a whole number without one 1.96 times the
+  root of one more, as of a count; of another number without one `per_size` times its size. Both are the lower quartile, over all
+  numbers that vary with the seed, of s by the half-width or the size: the rule for what is new or did not vary.
 FACTOR is the two-sided quantile of Student's t at LEVEL for the degrees of freedom, times sqrt(2): both are draws.
-Of an interval, moreover, low <= value <= high, and its width by the root of its n lies within `width_factor`, the
-largest ratio between two seeds, of the fresh run's. What `optional` marks was missing, null or another
-word with some seed.
+Of an interval, moreover, low <= value <= high, and its width by the root of its n lies within `width_factor` of the
+fresh run's, MARGIN times the largest ratio between two seeds. Missing, null or another word is allowed where it was so
+with some seed (`optional`), and null where n is 0.
 """
 
 import csv
@@ -37,7 +37,8 @@ LEVEL = 0.001
 QUANTILES = {1: 636.6, 2: 31.60, 3: 12.92, 4: 8.610}  # of Student's t at 1 - LEVEL / 2, by degrees of freedom
 RULES = "all"  # in the column `file`, for what holds for all of them
 ROUNDING = 1e-6  # metrics have six digits
-SLACK = 0.01  # of the width factor, which the table holds with four digits
+MARGIN = 1.5
+Z = 1.96  # half-widths of 95 % intervals, in standard deviations
 LEAST_SEEDS = 3
 
 Leaf = int | float | bool | str | None
@@ -99,12 +100,12 @@ class Tolerances:
                     yield f"{key}: {held:g} in the bundle, {found:g} in the fresh run; allowed: {allowed:.2g} apart"
             elif key in then and key in now and held == found:
                 continue
-            elif not (row and row.optional):
+            elif not (row and row.optional) and not any(_is_empty(key, flat) for flat in (then, now)):
                 told = [repr(flat[key])[:60] if key in flat else "nothing" for flat in (then, now)]
                 yield f"{key}: {told[0]} in the bundle, {told[1]} in the fresh run"
         for key in sorted(then.keys() & now.keys()):
             ratio = _compare_widths(key, then, now)
-            if ratio > self.width_factor * (1 + SLACK):
+            if ratio > self.width_factor:
                 name = _split(key)[0]
                 wide = f"{ratio:.3g} times as wide or as narrow, for its n; allowed: {self.width_factor:g}"
                 yield f"{name}: an interval {wide}"
@@ -122,7 +123,8 @@ class Tolerances:
         if half is not None:
             least = self.per_half_width * half
         else:
-            least = 0.0 if isinstance(number, int) else self.per_size * abs(float(number or 0))
+            size = abs(float(number or 0))
+            least = self.per_half_width * Z * math.sqrt(size + 1) if isinstance(number, int) else self.per_size * size
         factor = math.sqrt(2) * QUANTILES[min(self.seeds - 1, max(QUANTILES))]
         return max(factor * max(row.std if row else 0.0, least), ROUNDING * max(1.0, abs(float(number or 0))))
 
@@ -168,7 +170,7 @@ def measure_spread(folders: Iterable[Path]) -> Tolerances:
         for place in {*pools, *optional}
     }
     kept = {place: row for place, row in rows.items() if row.std or row.optional}
-    return Tolerances(kept, len(roots), _lower_quartile(by_half_width), _lower_quartile(by_size), max(widths))
+    return Tolerances(kept, len(roots), _lower_quartile(by_half_width), _lower_quartile(by_size), MARGIN * max(widths))
 
 
 def tell_largest(old: Path, new: Path) -> str:
@@ -236,6 +238,12 @@ def _half_width(key: str, flat: Flat) -> float | None:
         if _is_number(low) and _is_number(high):
             return (high - low) / 2
     return None
+
+
+def _is_empty(key: str, flat: Flat) -> bool:
+    """Whether a number is null because it is of nothing."""
+    base, _ = _split(key)
+    return key in flat and flat[key] is None and 0 in (flat.get(f"{base}.n"), flat.get(f"{base}_interval.n"))
 
 
 def _compare_widths(key: str, then: Flat, now: Flat) -> float:
