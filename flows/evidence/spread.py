@@ -6,10 +6,12 @@ reads the metrics files of clones in which the DAG has run, each with another se
 module. `Tolerances.compare` holds the metrics of a bundle against those of a fresh run.
 
 Two numbers agree if they differ by at most FACTOR times a standard deviation s: the larger of
-- that of this number over the seeds, pooled over its interval's ends, over classes, entries of a list and classifiers;
-- `per_half_width` times the half-width of its interval in the fresh run, of a whole number without one 1.96 times the
-  root of one more, as of a count; of another number without one `per_size` times its size. Both are the lower quartile, over all
-  numbers that vary with the seed, of s by the half-width or the size: the rule for what is new or did not vary.
+- that of this number over the seeds, pooled over its interval's ends, over classes and entries of a list, and, for a
+  classifier that the table does not know, over those that it knows;
+- `per_half_width` times the half-width of its interval in the fresh run; of a whole number without one 1.96 times the
+  root of one more, as of a count; of another number without one `per_size` times its size. Both are the lower quartile,
+  over all numbers that vary with the seed, of s by the half-width or the size: a rule for what is new or never varied.
+What metrics are rounded to, and one of a count, is always allowed.
 FACTOR is the two-sided quantile of Student's t at LEVEL for the degrees of freedom, times sqrt(2): both are draws.
 Of an interval, moreover, low <= value <= high, and its width by the root of its n lies within `width_factor` of the
 fresh run's, MARGIN times the largest ratio between two seeds. Missing, null or another word is allowed where it was so
@@ -33,8 +35,8 @@ from flows.errors import FlowError
 
 TABLE = Path(__file__).with_name("spread.csv")
 FIELDS = ("file", "key", "std", "numbers", "seeds", "optional")
-LEVEL = 0.001
-QUANTILES = {1: 636.6, 2: 31.60, 3: 12.92, 4: 8.610}  # of Student's t at 1 - LEVEL / 2, by degrees of freedom
+LEVEL = 0.01
+QUANTILES = {2: 9.925, 3: 5.841, 4: 4.604}  # of Student's t at 1 - LEVEL / 2, by degrees of freedom
 RULES = "all"  # in the column `file`, for what holds for all of them
 ROUNDING = 1e-6  # metrics have six digits
 MARGIN = 1.5
@@ -56,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Tolerances:
-    """The measured spread, by file and key with `*` for names of classifiers, classes and entries of lists."""
+    """The measured spread, by file and key with `*` for classes, entries of lists and names that vary."""
 
     rows: Mapping[tuple[str, str], Row]
     seeds: int
@@ -111,11 +113,21 @@ class Tolerances:
                 yield f"{name}: an interval {wide}"
 
     def _find(self, path: str, key: str) -> Row | None:
-        """The row of a number; a name that the table does not know stands for any."""
-        name, (base, _) = _name_file(path), _split(key)
-        parts = _generalise(base).split(".")
+        """The row of a number; of a classifier that the table does not know those of all that it knows, pooled."""
+        stage, _, name = _name_file(path).partition("/")
+        parts = _generalise(_split(key)[0]).split(".")
+        if row := self._look_up(f"{stage}/{name}" if name else stage, parts):
+            return row
+        known = sorted({file.split("/")[1] for file, _ in self.rows if "/" in file})
+        if name:
+            rows = [self._look_up(f"{stage}/{each}", parts) for each in known]
+        else:
+            rows = [self._look_up(stage, [each, *parts[1:]]) for each in known]
+        return _pool([row for row in rows if row])
+
+    def _look_up(self, file: str, parts: list[str]) -> Row | None:
         tries = [parts, *([*parts[:place], "*", *parts[place + 1 :]] for place in range(len(parts)))]
-        return next((self.rows[name, ".".join(each)] for each in tries if (name, ".".join(each)) in self.rows), None)
+        return next((self.rows[file, ".".join(each)] for each in tries if (file, ".".join(each)) in self.rows), None)
 
     def _allow(self, row: Row | None, key: str, now: Flat) -> float:
         """How far a number may lie from that of the fresh run."""
@@ -126,7 +138,8 @@ class Tolerances:
             size = abs(float(number or 0))
             least = self.per_half_width * Z * math.sqrt(size + 1) if isinstance(number, int) else self.per_size * size
         factor = math.sqrt(2) * QUANTILES[min(self.seeds - 1, max(QUANTILES))]
-        return max(factor * max(row.std if row else 0.0, least), ROUNDING * max(1.0, abs(float(number or 0))))
+        rounding = 1.0 if isinstance(number, int) else ROUNDING * max(1.0, abs(float(number or 0)))
+        return max(factor * max(row.std if row else 0.0, least), rounding)
 
 
 def measure_spread(folders: Iterable[Path]) -> Tolerances:
@@ -136,7 +149,6 @@ def measure_spread(folders: Iterable[Path]) -> Tolerances:
         raise FlowError(f"{len(roots)} folders; allowed: {LEAST_SEEDS} or more runs, each with another seed")
     found = {path.relative_to(root) for root in roots for path in root.glob("data/**/metrics.json")}
     files = sorted(path for path in found if path.parts[1] != "study")
-    names = {path.parts[2] for path in files if len(path.parts) > 3}
     pools: dict[tuple[str, str], list[float]] = defaultdict(list)
     optional: set[tuple[str, str]] = set()
     by_half_width, by_size, widths = [], [], [1.0]
@@ -147,7 +159,7 @@ def measure_spread(folders: Iterable[Path]) -> Tolerances:
         runs = [dict(_flatten(json.loads((root / file).read_bytes()))) for root in roots]
         varying = _find_varying(runs)
         for key in sorted(set().union(*runs)):
-            place = (_name_file(file.as_posix()), _generalise(_split(key)[0], names, varying))
+            place = (_name_file(file.as_posix()), _generalise(_split(key)[0], varying))
             values = [run.get(key) for run in runs]
             if not all(map(_is_number, values)) and not all(key in run and run[key] == values[0] for run in runs):
                 optional.add(place)
@@ -259,18 +271,23 @@ def _compare_widths(key: str, then: Flat, now: Flat) -> float:
 
 
 def _name_file(path: str) -> str:
-    """`data/rank_dimensions/clean/metrics.json` as `rank_dimensions/*`."""
-    parts = path.removeprefix("data/").split("/")
-    return "/".join([parts[0], *("*" for _ in parts[1:-1])])
+    """`data/rank_dimensions/clean/metrics.json` as `rank_dimensions/clean`."""
+    return path.removeprefix("data/").removesuffix("/metrics.json")
 
 
-def _generalise(key: str, names: Iterable[str] = (), varying: Iterable[str] = ()) -> str:
-    """A key with `*` for whole numbers and the given names, and for all that lies directly below a varying key."""
+def _generalise(key: str, varying: Iterable[str] = ()) -> str:
+    """A key with `*` for whole numbers, and for all that lies directly below a varying key."""
     parts = re.sub(r"\[\d+\]", "[*]", key).split(".")
     return ".".join(
-        "*" if part.isdigit() or part in names or ".".join(parts[:place]) in varying else part
-        for place, part in enumerate(parts)
+        "*" if part.isdigit() or ".".join(parts[:place]) in varying else part for place, part in enumerate(parts)
     )
+
+
+def _pool(rows: list[Row]) -> Row | None:
+    if not rows:
+        return None
+    stds = [row.std for row in rows]
+    return Row(_root_mean_square(stds), sum(row.numbers for row in rows), any(row.optional for row in rows))
 
 
 def _find_varying(runs: list[dict[str, Leaf]]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flows.errors import FlowError
-from flows.evidence.spread import Tolerances, measure_spread, tell_largest
+from flows.evidence.spread import LEVEL, Tolerances, measure_spread, tell_largest
 from tests.house import ROOT
 
 FILE = "data/rank/clean/metrics.json"
@@ -62,9 +62,11 @@ def tolerances(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> To
 
 
 def test_honest_draws_agree(tolerances: Tolerances) -> None:
-    """Other seeds, another classifier, fewer entries: what was measured holds for them."""
-    for seed in range(200, 260):
-        assert list(tolerances.compare("data/rank/mine/metrics.json", draw(seed), draw(seed + 1000))) == []
+    """Other seeds, another classifier, nothing where something was: of a hundred numbers hardly one is refused."""
+    told = []
+    for seed in range(200, 300):
+        told += tolerances.compare("data/rank/mine/metrics.json", draw(seed), draw(seed + 1000))
+    assert len(told) / (100 * 17) < LEVEL, told
 
 
 @pytest.mark.parametrize(
