@@ -92,7 +92,7 @@ class Tolerances:
         path: of the file, in the project.
         """
         then, now = dict(_flatten(old)), dict(_flatten(new))
-        yield from _find_faults(then)
+        yield from find_faults(old)
         for key in sorted({*then, *now}):
             row = self._find(path, key)
             held, found = then.get(key), now.get(key)
@@ -185,6 +185,20 @@ def measure_spread(folders: Iterable[Path]) -> Tolerances:
     return Tolerances(kept, len(roots), _lower_quartile(by_half_width), _lower_quartile(by_size), MARGIN * max(widths))
 
 
+def find_faults(metrics: Any) -> Iterator[str]:
+    """What can be true of no run: numbers that are not finite, and intervals that do not hold their value."""
+    flat = dict(_flatten(metrics))
+    for key, held in flat.items():
+        base, end = _split(key)
+        if _is_number(held) and not math.isfinite(held):
+            yield f"{key}: {held}; a number that is not finite"
+        elif end == "low" and _is_number(held):
+            value = flat.get(f"{base}.value", flat.get(base))
+            ends = [number for number in (held, value, _other_end(key, flat)) if _is_number(number)]
+            if ends != sorted(ends):
+                yield f"{base}: the interval does not hold its value ({', '.join(f'{number:g}' for number in ends)})"
+
+
 def tell_largest(old: Path, new: Path) -> str:
     """The largest relative difference between the numbers of two metrics files or tables; empty for other files."""
     readers = {".json": _read_json, ".csv": _read_table}
@@ -217,19 +231,6 @@ def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, Leaf]]:
             yield from _flatten(inner, f"{key}[{place}]")
     else:
         yield key, str(value) if isinstance(value, dict | list) else value
-
-
-def _find_faults(flat: Flat) -> Iterator[str]:
-    """What can be true of no run: numbers that are not finite, and intervals that do not hold their value."""
-    for key, held in flat.items():
-        base, end = _split(key)
-        if _is_number(held) and not math.isfinite(held):
-            yield f"{key}: {held}; a number that is not finite"
-        elif end == "low" and _is_number(held):
-            value = flat.get(f"{base}.value", flat.get(base))
-            ends = [number for number in (held, value, _other_end(key, flat)) if _is_number(number)]
-            if ends != sorted(ends):
-                yield f"{base}: the interval does not hold its value ({', '.join(f'{number:g}' for number in ends)})"
 
 
 def _split(key: str) -> tuple[str, str]:
