@@ -4,7 +4,6 @@ All contenders have the widths and the batch size of params.yaml and do the same
 and R1 is due once in an interval. A turn is one step with R1 and a few without, weighted as in the interval.
 """
 
-import os
 import statistics
 import time
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from benchmarks._command import run_benchmark
 from benchmarks._flops import count_flops, multiply_matrices
 from benchmarks._training_steps import Step, end_steps, follow_steps, led_step, own_step, twin_step
 from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, spread
+from failure_atlas.computing import count_cores
 from stages.common.device import choose_device
 from stages.common.params import load_section
 from stages.train_stylegan2.params import TrainStylegan2Params
@@ -50,7 +50,7 @@ def main(
     """Measure the training step in turns with its twin: images/s, ratios, and the share of the matrix rate."""
     section = load_section(params, TrainStylegan2Params, "train_stylegan2")
     device = choose_device()
-    cores = len(os.sched_getaffinity(0)) if device.type == "cpu" else 1
+    cores = count_cores() if device.type == "cpu" else 1
     workers = count_workers(section.batch_size, section.minibatch_std_group, device)
     with worker_group(workers, follow_steps, section, device) as worker:
         entries = _enter(section, device, cores, worker)

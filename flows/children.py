@@ -5,15 +5,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import IO
+from pathlib import Path
+from typing import IO, Any
 
 
 def start_supervised(
-    command: list[str], output: int | IO[str], environment: Mapping[str, str] | None = None
+    command: list[str],
+    output: int | IO[str],
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    inherit: bool = True,
 ) -> "subprocess.Popen[str]":
     """Start a command under `flows.supervisor`; it ends when the returned process's stdin is closed.
 
-    output: where stdout and stderr go together.  environment: added to this process's own.
+    output: where stdout and stderr go together.  environment: added to this process's own, unless it is not to be
+    inherited.  folder: where it runs, by default the current one.
     The supervisor gets a session of its own, so that Ctrl-C in a terminal reaches the flow alone.
     """
     return subprocess.Popen(
@@ -21,7 +27,8 @@ def start_supervised(
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **(environment or {})},
+        env={**(os.environ if inherit else {}), **(environment or {})},
+        cwd=folder,
         start_new_session=True,
         text=True,
         encoding="utf-8",
@@ -49,12 +56,15 @@ class Children:
         self._running: set[subprocess.Popen[str]] = set()
         self.stopped = False
 
-    def stream(self, command: list[str], on_line: Callable[[str], None]) -> int:
-        """Run a command, hand each line of its output to `on_line`, return its exit code."""
+    def stream(self, command: list[str], on_line: Callable[[str], None], **start: Any) -> int:
+        """Run a command, hand each line of its output to `on_line`, return its exit code.
+
+        start: options of `start_supervised`.
+        """
         with self._lock:
             if self.stopped:
                 return 128 + 15
-            process = start_supervised(command, subprocess.PIPE)
+            process = start_supervised(command, subprocess.PIPE, **start)
             self._running.add(process)
         try:
             if process.stdout is None:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from io import TextIOWrapper
 from types import FrameType
 
 import typer
@@ -49,11 +50,17 @@ app.command(help=DOCTOR_HELP)(doctor)
 def main() -> None:
     """Run the command line; a mistake is told in one line and ends with exit code 1."""
     signal.signal(signal.SIGTERM, _end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file may have any bytes for its name
     prepare_environment()
     try:
         app()
     except FlowError as error:
         say(show(f"error: {error}"))
+        sys.exit(1)
+    except UnicodeEncodeError as error:  # DVC takes no such name, and says only that it cannot be encoded
+        say(f"error: {show(error.object)}: a name that is not UTF-8, and DVC takes no other; rename it")
         sys.exit(1)
 
 

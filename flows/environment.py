@@ -1,11 +1,17 @@
 """The environment of the flows and of all that they start: state stays in the project, nobody is phoned."""
 
+import getpass
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from flows.git import without_git
 
 SITE_CACHE_DIR = ".dvc-site-cache"
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
+PROXIES = ("all_proxy", "http_proxy", "https_proxy")
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 def prepare_environment(root: Path | None = None) -> None:
@@ -15,14 +21,48 @@ def prepare_environment(root: Path | None = None) -> None:
     PREFECT_HOME is respected.
     """
     root = (root or Path.cwd()).resolve()
+    for name in os.environ.keys() - without_git(os.environ).keys():
+        del os.environ[name]  # DVC, here and in children, works on the repository that it stands in
+    _name_user(root)
     for name, value in _defaults(root).items():
         os.environ.setdefault(name, value)
     # `python` in dvc.yaml must be the interpreter that runs the flow, whether its environment is activated or not.
     _put_first("PATH", str(Path(sys.executable).parent))
-    # Prefect asks its own server on this machine, which no proxy can reach.
+    _mend_proxies()
+
+
+def _name_user(root: Path) -> None:
+    """Give a user id that has no name, as in a container, what libraries ask for: a name and a home."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"user-{os.getuid()}"
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(root / ".prefect")
+
+
+def _mend_proxies() -> None:
+    """Leave Prefect's server on this machine out of all proxies, and out of its client's way what it cannot take.
+
+    The client refuses to start if a variable names a proxy of a kind that it does not know, used or not.
+    """
+    for name in [name for name in os.environ if name.lower() in PROXIES]:
+        if not _is_proxy(os.environ[name]):
+            del os.environ[name]
     for name in ("NO_PROXY", "no_proxy"):
-        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        hosts = [host.strip().strip("[]") for host in os.environ.get(name, "").split(",")]
+        hosts = [host for host in hosts if host and host.isascii()]
         os.environ[name] = ",".join(hosts + [host for host in LOCAL_HOSTS if host not in hosts])
+
+
+def _is_proxy(address: str) -> bool:
+    try:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        return parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets, a port that is no number
+        return False
 
 
 def _defaults(root: Path) -> dict[str, str]:

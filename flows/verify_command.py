@@ -16,9 +16,10 @@ on acceptance criteria and claims, decided again from the metrics, the metrics a
 against the recorded SHA-256, and the bundles before this one, back to the first. What does not hold is named, with the
 file. The last line says what was not computed again. A public key that lies in the bundle is never taken.
 
---rerun executes the code of that commit, so look at whose it is; it takes as long as the run took. On a machine of the
-same kind (processor, GPUs, system, Python, packages, threads) all outputs must have the same bytes; on another kind the
-metrics must agree: intervals overlap, numbers without one differ by at most --tolerance of the larger.
+--rerun executes the code of that commit, so look at whose it is; it takes as long as the run took, and takes over the
+threads, kernels and variables that the bundle records. On a machine of the same kind (processor, GPUs, system, Python,
+packages, threads) all outputs must have the same bytes; on another kind the metrics must agree within the spread that
+was measured over five seeds (flows/evidence/spread.csv).
 
 The chain cannot show that a bundle newer than this one is missing: note the digest that `failure-atlas evidence` tells.
 
@@ -50,9 +51,6 @@ def verify(
     rerun: Annotated[
         bool, typer.Option("--rerun", help="Clone the recorded commit, run it afresh and compare.")
     ] = False,
-    tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0.0, max=1.0, help="For --rerun on another kind of machine.")
-    ] = 0.05,
 ) -> None:
     """Check one bundle and tell what was found."""
     from flows.evidence.keys import KEY_FOLDER, PUBLIC, key_id, read_public_key
@@ -87,7 +85,7 @@ def verify(
         from flows.evidence.rerun import rerun as run_again
 
         say(f"running the commit of {bundle} afresh; this takes as long as the run took")
-        run_again(bundle, repository.resolve(), tolerance, say, verdict)
+        run_again(bundle, repository.resolve(), say, verdict)
         verdict.unchecked.remove(RERUN)
     files = {key_id(key): path for key, path in zip(trusted, paths, strict=True)}
     for name, text, good in verdict.lines:

@@ -1,4 +1,4 @@
-"""A real browser, for the pages that the project makes."""
+"""A real browser, for the pages that the project makes; and no repository but that of each test."""
 
 import os
 import shutil
@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
+
+from flows.git import without_git
+
+for variable in os.environ.keys() - without_git(os.environ).keys():
+    del os.environ[variable]  # tests call git themselves, and may be run by a hook
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # Makefile's, too
 WAY_OUT = "the tests of pages need Chromium: apt-get install chromium, or make test as root, which does it"

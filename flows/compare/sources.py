@@ -1,7 +1,6 @@
 """What can be compared: the workspace, a git revision or DVC experiment, an evidence bundle. All are read in place."""
 
 import json
-import subprocess
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +12,7 @@ from dvc.utils.serialize import ParseError, parse_yaml
 
 from flows.dag import tell
 from flows.errors import FlowError
+from flows.git import read_git, run_git
 
 WORKSPACE = "workspace"
 LOCK, PARAMS = "dvc.lock", "params.yaml"
@@ -114,13 +114,14 @@ class Revision(Source):
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None if it is not there."""
-        shown = _git("show", f"{self.commit}:./{path}")
-        return shown.stdout if shown.returncode == 0 else None
+        try:
+            return read_git(Path(), "show", f"{self.commit}:./{path}")
+        except FlowError:
+            return None
 
     def list_paths(self) -> list[str]:
         """Paths of all files below the current folder."""
-        listed = _git("ls-tree", "-r", "-z", "--name-only", self.commit)
-        return [path for path in listed.stdout.decode("utf-8", "replace").split("\0") if path]
+        return [path for path in run_git(Path(), "ls-tree", "-r", "-z", "--name-only", self.commit).split("\0") if path]
 
     def read_metrics(self) -> dict[str, dict[str, Any]]:
         """Contents of the metrics files that dvc.yaml declares at this commit."""
@@ -187,7 +188,3 @@ def _show_metrics(name: str, commit: str | None) -> dict[str, dict[str, Any]]:
     files = shown.get(commit or "", {}).get("data", {})
     # What is declared but was never made comes with an error instead of data.
     return {name_metrics(path): file["data"] for path, file in files.items() if isinstance(file.get("data"), dict)}
-
-
-def _git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(["git", *arguments], capture_output=True, check=False)  # noqa: S607 - the user's git

@@ -19,13 +19,13 @@ from flows.evidence.folder import ENVELOPE
 from flows.evidence.hashing import hash_bytes
 from flows.evidence.inventory import Inventory, take_inventory, write_json
 from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
-from flows.evidence.machine import describe_machine
+from flows.evidence.machine import describe_machine, describe_runs
 from flows.evidence.pipeline import PARAMS, WORKFLOW, PlannedStage, choose_files, list_metrics, read_pipeline
 from flows.evidence.reading import UnreadableError, check_name
-from flows.evidence.repository import Revision, read_revision
 from flows.evidence.stage_table import read_stage_table
 from flows.evidence.statement import write_statement
 from flows.evidence.verification import CRATE, ENVIRONMENT, INVENTORY, OWN, STAGES, verify
+from flows.git import Revision, read_revision
 
 BUNDLES = Path("evidence")
 README_TEXT = """# Evidence of run {name}
@@ -103,7 +103,9 @@ def make_bundle(
         STAGES: write_json(table),
         README: _write_readme(out.name, revision),
         ENVIRONMENT: write_json(
-            describe_machine() | {"git": {"commit": revision.commit, "changed": revision.changed, "url": revision.url}}
+            describe_machine()
+            | {"computing": describe_runs({row["stage"]: row["command"] for row in table})}
+            | {"git": {"commit": revision.commit, "changed": revision.changed, "url": revision.url}}
         ),
     }
     files = {path: hash_bytes(data) for path, data in contents.items()}

@@ -1,4 +1,4 @@
-"""The environment that a bundle was made in: packages, Python, operating system, processor, GPUs.
+"""The machine and environment of a bundle, how its stages computed, and what of that differs elsewhere.
 
 No host, user or folder names: they say nothing about a result.
 """
@@ -6,24 +6,26 @@ No host, user or folder names: they say nothing about a result.
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-VARIABLES = (
-    "FAILURE_ATLAS_DEVICE",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "CUDA_VISIBLE_DEVICES",
-)
+from failure_atlas.computing import changes_bytes
+from flows.evidence.stage_table import read_stage_log
+
 GPU_SECONDS = 20
+# Which kernels a library takes: on another processor it might not even run.
+KERNELS = ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "NVPL_BLAS_DEBUG_CPU_TYPE")
+DEVICES = ("CUDA_VISIBLE_DEVICES", "FAILURE_ATLAS_DEVICE")
+COMPUTING = ("variables", "cores", "libraries", "torch")
 
 
 def describe_machine() -> dict[str, Any]:
-    """All that may make another machine give other bytes.
+    """What can be seen of this machine and environment at any time.
 
     packages: by name, the version, and the SHA-256 of the RECORD that its wheel came with, which lists a hash for each
     of its files; null where the installation has none.
@@ -33,28 +35,94 @@ def describe_machine() -> dict[str, Any]:
         "cpu": {"machine": platform.machine(), "model": _cpu_model(), "cores": os.cpu_count()},
         "gpus": _gpus(),
         "python": {"implementation": platform.python_implementation(), "version": platform.python_version()},
-        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "packages": _packages(),
     }
 
 
-def compare_machines(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def describe_runs(commands: Mapping[str, str], project: Path = Path()) -> dict[str, Any]:
+    """How the stages of a project computed when they last ran, as their own log has it; commands: by stage.
+
+    runs: stages that computed alike, most first, each with what `failure_atlas.computing` describes.  unknown: stages
+    that the log does not know, as where their results came out of a cache.
+    """
+    log = read_stage_log(project)
+    runs: list[dict[str, Any]] = []
+    unknown = []
+    for stage, command in commands.items():
+        computing = log.get(tuple(shlex.split(command)), {}).get("computing")
+        if not isinstance(computing, dict):
+            unknown.append(stage)
+            continue
+        alike = next((run for run in runs if all(run[key] == computing.get(key) for key in COMPUTING)), None)
+        if alike is None:
+            runs.append({"stages": [stage], **{key: computing.get(key) for key in COMPUTING}})
+        else:
+            alike["stages"].append(stage)
+    return {"runs": sorted(runs, key=lambda run: -len(run["stages"])), "unknown": unknown}
+
+
+def compare_machines(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What makes two machines of another kind, one line each; empty if the same bytes are to be expected.
 
-    The release of the kernel does not count.
+    Only what both sides state counts. The release of the kernel and the number of cores do not: how many are used is
+    the stages' affair (`compare_runs`).
     """
     differences = []
-    for part in ("system", "distribution"):
-        differences += _tell(f"os.{part}", old["os"][part], new["os"][part])
-    for part in ("machine", "model", "cores"):
-        differences += _tell(f"cpu.{part}", old["cpu"][part], new["cpu"][part])
+    for part, key in (("os", "system"), ("os", "distribution"), ("cpu", "machine"), ("cpu", "model")):
+        differences += _tell(f"{part}.{key}", old[part][key], new[part][key])
     differences += _tell("gpus", old["gpus"], new["gpus"])
     differences += _tell("python", old["python"], new["python"])
-    differences += _tell("variables", old["variables"], new["variables"])
-    packages = [{name: entry["version"] for name, entry in kind["packages"].items()} for kind in (old, new)]
-    for name in sorted({*packages[0], *packages[1]}):
-        differences += _tell(f"package {name}", packages[0].get(name), packages[1].get(name))
+    for name in sorted(old["packages"].keys() & new["packages"].keys()):
+        versions = [str(kind["packages"][name]["version"]) for kind in (old, new)]
+        differences += _tell(f"package {name}", *versions)
     return differences
+
+
+def compare_runs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs in how stages computed, one line a setting; stages that one side does not know do not count."""
+    found: dict[str, list[str]] = {}
+    then, now = (dict(_by_stage(side["runs"])) for side in (old, new))
+    for stage in then.keys() & now.keys():
+        for key in COMPUTING:
+            for line in _tell(key, _kernels(then[stage][key]), _kernels(now[stage][key])):
+                found.setdefault(line, []).append(stage)
+    return sorted(
+        f"{line} ({min(stages)}{f' and {len(stages) - 1} more' * (len(stages) > 1)})" for line, stages in found.items()
+    )
+
+
+def environment_for(
+    recorded: Mapping[str, Any], here: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[dict[str, str], int]:
+    """The environment in which a recorded run is to be run again, and the number of cores it may use (0: all).
+
+    What changes bytes is as it was for most of the stages, and not there if it was not there then. Nothing else is
+    taken from a record. Which GPU is used is this machine's affair; kernels are taken over by the same processor alone.
+    """
+    runs = recorded["computing"]["runs"]
+    if not runs:
+        return dict(environment), 0
+    same = compare_machines(recorded, here) == []
+    kept = {name: text for name, text in environment.items() if not changes_bytes(name) or name in DEVICES}
+    for name, text in runs[0]["variables"].items():
+        if not (isinstance(text, str) and changes_bytes(name, text)):
+            raise ValueError(f"computing.variables: {name!r:.80}: no variable that changes how libraries compute")
+        if (same or name not in KERNELS) and (name not in DEVICES or text == "cpu"):
+            kept[name] = text
+    return kept, int(runs[0]["cores"])
+
+
+def _by_stage(runs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for run in runs:
+        for stage in run["stages"]:
+            yield stage, run
+
+
+def _kernels(value: Any) -> Any:
+    """Libraries as text, and all else as it is."""
+    if not isinstance(value, list):
+        return value
+    return "; ".join(" ".join(f"{part}" for part in library.values() if part is not None) for library in value)
 
 
 def _tell(name: str, old: Any, new: Any) -> list[str]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from failure_atlas.text import escape
+
 FILE_BYTES = 128 << 20  # of one file of a bundle; the report is the largest
 BUNDLE_BYTES = 512 << 20  # of all files of a bundle
 PARSED_BYTES = 32 << 20  # of a file that is parsed
@@ -48,10 +50,7 @@ class Budget:
 def show(text: object) -> str:
     """Text in one line that no terminal obeys: control, bidi and other unprintable characters as escapes, cut short."""
     plain = str(text)
-    cut = plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}..."
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode() for each in cut
-    )
+    return escape(plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}...")
 
 
 def tell(value: object) -> str:

@@ -1,100 +1,97 @@
 """The reproduction check: the recorded commit, cloned and run afresh, against what the bundle says."""
 
 import json
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from dvc.repo import Repo
 
 from flows.children import Children
-from flows.dvc_output import find_error
+from flows.dag import DAG_FILE
 from flows.errors import FlowError
 from flows.evidence.hashing import FileHash, hash_path
 from flows.evidence.inventory import Inventory, tell_difference
-from flows.evidence.machine import compare_machines, describe_machine
+from flows.evidence.machine import compare_machines, compare_runs, describe_machine, describe_runs, environment_for
 from flows.evidence.problem import Problem, Verdict
-from flows.evidence.repository import run_git
+from flows.evidence.spread import Tolerances, tell_largest
+from flows.git import clone_commit
 
 INVENTORY = "inventory.json"
 ENVIRONMENT = "environment.json"
-TOLERANCE = 0.05  # of the larger of two numbers
 SHOWN_DIFFERENCES = 3
 
 
-def rerun(bundle: Path, repository: Path, tolerance: float, on_line: Callable[[str], None], verdict: Verdict) -> None:
+@dataclass(frozen=True)
+class Made:
+    """What the fresh run made, as dvc.yaml of the commit has it.
+
+    commands: by stage.  roots: outputs, files or folders.  metrics: the metrics files among them.
+    """
+
+    commands: dict[str, str]
+    roots: list[str]
+    metrics: list[str]
+
+
+def rerun(bundle: Path, repository: Path, on_line: Callable[[str], None], verdict: Verdict) -> None:
     """Clone the commit of a bundle that has been verified, run its DAG afresh, and compare; notes it in the verdict.
 
-    On a machine of the same kind (processor, GPUs, system, Python, packages) every output must have the same bytes; on
-    another kind the metrics must agree within their intervals or the tolerance.  repository: where the commit is
-    looked for.  Raises FlowError if the commit is not there or the run fails.
+    The run is `failure-atlas reproduce --force` of the clone's own code, with the threads, kernels and variables that
+    the bundle records. On a machine of the same kind every output must have the same bytes; on another kind the metrics
+    must agree as `flows.evidence.spread` says. It is another kind only where the bundle states something else than what
+    is measured here, of this machine and in the stages of the fresh run.
+    repository: the project, or its clone, whose git has the commit; inputs that git does not hold come from there.
+    Raises FlowError if the commit is not there or the run fails.
     """
     inventory = Inventory.from_json(json.loads((bundle / INVENTORY).read_bytes()))
     recorded = json.loads((bundle / ENVIRONMENT).read_bytes())
-    folder = Path(tempfile.mkdtemp(prefix="failure-atlas-rerun-"))
+    folder = Path(tempfile.mkdtemp(prefix="failure-atlas-rerun-")).resolve()
     try:
-        clone = folder / "project"
-        _clone(repository, clone, recorded["git"]["commit"])
+        here = describe_machine()
+        clone = _clone(repository, folder / "project", recorded["git"]["commit"])
+        environment, cores = environment_for(recorded, here, os.environ)
+        brought = _bring_inputs(inventory, repository, clone)
         unequal = [
             Problem(path, f"{tell_difference(inventory.files[path], found, 'the bundle says', 'the commit holds')}")
             for path, found in _hash_inputs(inventory, clone)
         ]
-        if not verdict.note("commit", unequal, f"{len(inventory.inputs)} inputs are those of the commit"):
+        outside = f", {brought} of them not in git and taken from {repository}" if brought else ""
+        if not verdict.note("commit", unequal, f"{len(inventory.inputs)} inputs are those of the commit{outside}"):
             return
-        _run(clone, on_line)
-        found = {name: held for path in _roots(inventory) for name, held in hash_path(clone, path).items()}
-        differences = compare_machines(recorded, describe_machine())
-        problems = list(_compare_outs(inventory, found))
-        if not differences or not problems:
-            kind = "the same kind of machine" if not differences else f"another kind of machine ({differences[0]})"
-            verdict.note("rerun", problems, f"{len(inventory.outs)} outputs have the same bytes, on {kind}")
-            return
-        told = "; ".join(differences[:SHOWN_DIFFERENCES])
-        on_line(f"another kind of machine, so metrics are compared and not bytes: {told}")
-        unequal = list(_compare_metrics(bundle, clone, inventory.metrics, tolerance))
-        verdict.note(
-            "rerun",
-            unequal,
-            f"metrics of {len(inventory.metrics)} files agree within their intervals or {tolerance:g} of their size, "
-            f"on another kind of machine; {len(problems)} of {len(inventory.outs)} outputs have other bytes",
-        )
+        _run(clone, environment, cores, on_line)
+        made = _read_made(clone)
+        differences = compare_machines(recorded, here)
+        differences += compare_runs(recorded["computing"], describe_runs(made.commands, clone))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        verdict.note("rerun", [Problem(ENVIRONMENT, f"not what a bundle of this kind holds ({error!r:.200})")], "")
+    else:
+        _compare(bundle, clone, inventory, made, differences, verdict)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def compare_numbers(old: Any, new: Any, tolerance: float, key: str = "") -> Iterator[str]:
-    """Where two parsed metrics files differ by more than is allowed, one line each.
-
-    `{value, low, high}`: the two intervals must overlap. Other numbers: within tolerance times the larger of the two.
-    Words, truth values, keys and lengths: equal.
-    """
-    if _is_interval(old) and _is_interval(new):
-        if old["low"] > new["high"] or new["low"] > old["high"]:
-            yield f"{key}: {_tell(old)} then, {_tell(new)} now"
-    elif isinstance(old, dict) and isinstance(new, dict):
-        for name in sorted({*old, *new}):
-            yield from compare_numbers(old.get(name), new.get(name), tolerance, f"{key}.{name}" if key else name)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for place, pair in enumerate(zip(old, new, strict=True)):
-            yield from compare_numbers(*pair, tolerance, f"{key}[{place}]")
-    elif _is_number(old) and _is_number(new):
-        both_nan = old != old and new != new  # only NaN differs from itself
-        if not both_nan and not abs(old - new) <= tolerance * max(abs(old), abs(new)):
-            yield f"{key}: {old} then, {new} now; allowed: {tolerance:g} of the larger"
-    elif old != new:
-        yield f"{key}: {old!r:.60} then, {new!r:.60} now"
+def _clone(repository: Path, clone: Path, commit: str) -> Path:
+    return clone_commit(repository, clone, commit)
 
 
-def _clone(repository: Path, clone: Path, commit: str) -> None:
-    # No hard links: nothing that the run does may reach the original.
-    run_git(repository, "clone", "--quiet", "--no-hardlinks", "--no-checkout", ".", str(clone))
-    try:
-        run_git(clone, "checkout", "--quiet", "--detach", commit)
-    except FlowError as error:
-        raise FlowError(
-            f"commit {commit[:12]} of the bundle is not in {repository}; name a clone that has it with --data"
-        ) from error
+def _bring_inputs(inventory: Inventory, repository: Path, clone: Path) -> int:
+    """Copy inputs that git does not hold, as own images, if they are those of the bundle; returns how many."""
+    count = 0
+    for path in inventory.inputs:
+        target = clone / path
+        if os.path.lexists(target) or hash_path(repository, path).get(path) != inventory.files[path]:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.parent.resolve().is_relative_to(clone.resolve()):
+            shutil.copy2(repository / path, target)
+            count += 1
+    return count
 
 
 def _hash_inputs(inventory: Inventory, clone: Path) -> Iterator[tuple[str, FileHash]]:
@@ -105,53 +102,96 @@ def _hash_inputs(inventory: Inventory, clone: Path) -> Iterator[tuple[str, FileH
             yield path, found
 
 
-def _run(clone: Path, on_line: Callable[[str], None]) -> None:
-    """Run all of dvc.yaml there, even what DVC would skip because git holds its outputs."""
+def _run(clone: Path, environment: Mapping[str, str], cores: int, on_line: Callable[[str], None]) -> None:
+    """Run all of dvc.yaml there as the run itself did, even what DVC would skip because git holds its outputs."""
     lines: list[str] = []
 
     def take(line: str) -> None:
         lines.append(line)
         on_line(line)
 
+    command = [sys.executable, "-m", "flows.cli", "reproduce", "--force"]
     children = Children()
     try:
-        code = children.stream([sys.executable, "-m", "dvc", "--cd", str(clone), "repro", "--force"], take)
+        with _using(cores):
+            code = children.stream(command, take, environment=_inside(clone, environment), folder=clone, inherit=False)
     finally:
         children.stop()
     if code:
-        raise FlowError(f"the fresh run failed: {find_error(lines, code)}")
+        errors = [line for line in lines if line.startswith("error: ")] or lines[-1:] or [f"exit code {code}"]
+        raise FlowError(f"the fresh run failed: {errors[0].removeprefix('error: ')}")
 
 
-def _roots(inventory: Inventory) -> list[str]:
-    return sorted({path for stage in inventory.stages.values() for path in stage.outs})
+def _inside(clone: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which the clone's own code runs, and its state is its own."""
+    kept = {name: text for name, text in environment.items() if not name.startswith(("DVC_", "PREFECT_"))}
+    path = [str(clone), *filter(None, [environment.get("PYTHONPATH")])]
+    return kept | {"PYTHONPATH": os.pathsep.join(path), "PWD": str(clone)}
 
 
-def _compare_outs(inventory: Inventory, found: dict[str, FileHash]) -> Iterator[Problem]:
+@contextmanager
+def _using(cores: int) -> Iterator[None]:
+    """Let what is started inside use no more cores than given, where the system can; threads and workers follow it."""
+    if not hasattr(os, "sched_getaffinity") or not 0 < cores < len(os.sched_getaffinity(0)):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _read_made(clone: Path) -> Made:
+    with Repo(str(clone)) as repo:
+        stages = {stage.addressing: stage for stage in repo.index.stages if stage.path_in_repo == DAG_FILE}
+        outs = [out for stage in stages.values() for out in stage.outs]
+        names = {out: Path(out.fs_path).relative_to(repo.root_dir).as_posix() for out in outs}
+    metrics = sorted(name for out, name in names.items() if out.metric)
+    return Made({name: str(stage.cmd) for name, stage in stages.items()}, sorted(names.values()), metrics)
+
+
+def _compare(
+    bundle: Path, clone: Path, inventory: Inventory, made: Made, differences: list[str], verdict: Verdict
+) -> None:
+    """Note in the verdict how what the fresh run made compares with the bundle."""
+    found = {name: held for path in made.roots for name, held in hash_path(clone, path).items()}
+    unequal = list(_compare_outs(bundle, clone, inventory, found))
+    told = "; ".join(differences[:SHOWN_DIFFERENCES])
+    if not differences or not unequal:
+        kind = f"another kind of machine ({told})" if differences else "the same kind of machine"
+        verdict.note("rerun", unequal, f"{len(found)} outputs have the same bytes, on {kind}")
+        return
+    tolerances = Tolerances.read()
+    problems = [Problem(root, "not listed by the bundle") for root in made.roots if not _has(inventory, root)]
+    for path in made.metrics:
+        old, new = ((place / path) for place in (bundle, clone))
+        if not (old.is_file() and new.is_file()):
+            problems.append(Problem(path, "not made by the fresh run" if old.is_file() else "not in the bundle"))
+            continue
+        lines = tolerances.compare(path, *(json.loads(file.read_bytes()) for file in (old, new)))
+        problems += [Problem(path, line) for line in lines]
+    shown = "; ".join(str(problem) for problem in unequal[:SHOWN_DIFFERENCES])
+    verdict.note(
+        "rerun",
+        problems,
+        f"metrics of {len(made.metrics)} files agree within the spread over {tolerances.seeds} seeds, on what the "
+        f"bundle says is another kind of machine ({told}); {len(unequal)} of {len(found)} outputs have other bytes, "
+        f"and what they hold beside the metrics was not judged ({shown})",
+    )
+
+
+def _compare_outs(bundle: Path, clone: Path, inventory: Inventory, found: Mapping[str, FileHash]) -> Iterator[Problem]:
     for name in sorted({*inventory.outs, *found}):
         if name not in found:
             yield Problem(name, "not made by the fresh run")
         elif name not in inventory.files:
             yield Problem(name, "made by the fresh run, not listed by the bundle")
         elif found[name] != inventory.files[name]:
-            yield Problem(name, tell_difference(inventory.files[name], found[name], "the bundle says", "the run made"))
+            told = tell_difference(inventory.files[name], found[name], "the bundle says", "the run made")
+            yield Problem(name, told + tell_largest(bundle / name, clone / name))
 
 
-def _compare_metrics(bundle: Path, clone: Path, metrics: list[str], tolerance: float) -> Iterator[Problem]:
-    for path in metrics:
-        if not (clone / path).is_file():
-            yield Problem(path, "not made by the fresh run")
-            continue
-        old, new = (json.loads((place / path).read_bytes()) for place in (bundle, clone))
-        yield from (Problem(path, line) for line in compare_numbers(old, new, tolerance))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_interval(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("value", "low", "high"))
-
-
-def _tell(interval: dict[str, Any]) -> str:
-    return f"{interval['value']:g} ({interval['low']:g} to {interval['high']:g})"
+def _has(inventory: Inventory, root: str) -> bool:
+    return any(name == root or name.startswith(f"{root}/") for name in inventory.files)

@@ -33,11 +33,11 @@ def read_stage_table() -> list[dict[str, Any]]:
         raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
     changes = {name: [str(entry) for entry in status.get(name, ()) if entry != ALWAYS_CHANGED] for name in order}
     runs = {entry["stage"]: entry for entry in _read_log(RUN_LOG)}
-    times = {(entry["stage"], tuple(entry["arguments"])): entry for entry in _read_log(STAGE_LOG)}
+    times = read_stage_log()
     table = []
     for name in order:
         run = runs.get(name, {})
-        took = times.get(_called(commands[name]), {})
+        took = times.get(tuple(shlex.split(commands[name])), {})
         table.append(
             {
                 "stage": name,
@@ -52,12 +52,10 @@ def read_stage_table() -> list[dict[str, Any]]:
     return table
 
 
-def _called(command: str) -> tuple[str, tuple[str, ...]]:
-    """A stage's name and arguments as its own log knows them, from `python -m stages.NAME ARGUMENTS`."""
-    words = shlex.split(command)
-    if words[1:2] == ["-m"] and len(words) > 2:
-        return words[2].rsplit(".", 1)[-1], tuple(words[3:])
-    return "", ()
+def read_stage_log(project: Path = Path()) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The last entry of each stage in the stages' own log, by the words of its command in dvc.yaml."""
+    entries = [entry for entry in _read_log(project / STAGE_LOG) if isinstance(entry.get("arguments"), list)]
+    return {("python", "-m", f"stages.{entry['stage']}", *map(str, entry["arguments"])): entry for entry in entries}
 
 
 def _read_log(path: Path) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from flows.evidence.hashing import FileHash
 from flows.evidence.inventory import Inventory
 from flows.evidence.parsing import expect, parse_json
 from flows.evidence.reading import check_name, tell
-from flows.evidence.repository import Revision
+from flows.git import Revision
 
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:failure-atlas:dvc-repro:v1"

@@ -9,8 +9,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from failure_atlas.text import escape
 from stages.bring_classifiers.brought_folder import modules_in, tell_missing_module
-from stages.common.errors import StageError, escape
+from stages.common.errors import StageError
 
 OURS = frozenset({"numpy", "torch", "stages"})
 

@@ -16,8 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
+from failure_atlas.text import escape
 from stages.bring_classifiers.brought_code import tell
-from stages.common.errors import StageError, escape
+from stages.common.errors import StageError
 
 MEDIA_TYPE = "application/x-npy"
 TRIES = 3

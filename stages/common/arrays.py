@@ -14,6 +14,8 @@ from zarr.codecs import ZstdCodec
 from stages.common.errors import StageError
 from stages.common.files import remove, replacing
 
+zarr.config.refresh(paths=[], env={})  # whatever ZARR_ variables and ~/.config/zarr say: a store's bytes are results
+
 SHARD_ROWS = 10_000
 COLUMN_CHUNK = 64
 

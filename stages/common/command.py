@@ -12,7 +12,10 @@ from typing import Annotated
 
 import typer
 
-from stages.common.errors import StageError, escape
+import stages.common.settings  # noqa: F401  listed in dvc.yaml by this; `stages` has imported it first
+from failure_atlas.computing import describe_computing
+from failure_atlas.text import escape
+from stages.common.errors import StageError
 
 RUN_LOG = Path("logs/stages.jsonl")
 
@@ -55,14 +58,13 @@ class _Escaped(logging.Formatter):
 
 
 def _log_run(name: str, seconds: float) -> None:
-    torch = sys.modules.get("torch")  # a stage that only reads tables need not wait for its import
     entry = {
         "stage": name,
         "arguments": sys.argv[1:],
         "seconds": round(seconds, 2),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "threads": torch.get_num_threads() if torch else 1,
         "process": os.getpid(),
+        "computing": describe_computing(),
     }
     RUN_LOG.parent.mkdir(exist_ok=True)
     with RUN_LOG.open("a", encoding="utf-8") as file:

@@ -1,4 +1,6 @@
-"""The one exception that a user may cause and is meant to read, and text that comes from elsewhere."""
+"""The one exception that a user may cause and is meant to read."""
+
+from failure_atlas.text import escape
 
 LONGEST = 3000  # of a message, in characters
 
@@ -13,13 +15,3 @@ class StageError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(escape(message if len(message) <= LONGEST else f"{message[:LONGEST]}..."))
-
-
-def escape(text: str, keep: str = "") -> str:
-    """The text with all that a terminal obeys instead of showing (escape codes, line ends) as Python writes it.
-
-    keep: characters that stay as they are.
-    """
-    return "".join(
-        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode() for each in text
-    )

@@ -15,6 +15,7 @@ from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 
 from stages.common.files import replacing, write_csv
 
+matplotlib.rcdefaults()  # whatever matplotlibrc the user has: a figure's bytes are results
 WELL_COLOR, MIS_COLOR, RANDOM_COLOR = "#2166ac", "#b2182b", "#777777"
 CLASS_COLORS = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]
 plt.rc("figure", **{"dpi": 100, "constrained_layout.use": True})

@@ -1,5 +1,6 @@
 """Image files in one folder per class."""
 
+import os
 import re
 import struct
 import warnings
@@ -42,6 +43,7 @@ def read_image_folder(folder: Path) -> OwnImages:
 
     All of it may lie in one folder more.  Raises StageError if folders are missing, linked, or do not fit together.
     """
+    _check_text(folder)
     top, around = folder, {folder}
     while len(inside := _folders(top)) == 1 and inside[0].name.lower() not in ROLES and _folders(inside[0]):
         top = inside[0]
@@ -94,6 +96,14 @@ def _find_splits(top: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
         for path in by_role["val"]
     )
     return {"train": by_role["train"][0], "test": by_role["test"][0]}, warnings
+
+
+def _check_text(folder: Path) -> None:
+    """Raise StageError for a name that is not UTF-8."""
+    for path in folder.rglob("*"):
+        if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # so Python holds bytes that are no text
+            shown = os.fsencode(path).decode(errors="backslashreplace")
+            raise StageError(f"{shown}: a name that is not UTF-8, and DVC takes no other; rename it")
 
 
 def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:

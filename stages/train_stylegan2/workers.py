@@ -7,6 +7,7 @@ two gradients does not depend on their order, so equal worker counts give equal 
 
 import multiprocessing
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from typing import Any
 import torch
 from torch import distributed
 
+from failure_atlas.computing import count_cores
 from stages.common.errors import StageError
 
 PROCESSES_VARIABLE = "FAILURE_ATLAS_PROCESSES"
@@ -82,8 +84,8 @@ def count_workers(batch_size: int, group: int, device: torch.device) -> int:
                 f"{group}: {allowed}"
             )
         return int(wanted)
-    cores = len(os.sched_getaffinity(0)) if device.type == "cpu" else 1
-    return max(n for n in fitting if n <= max(cores, 1))
+    cores = count_cores() if device.type == "cpu" else 1
+    return max(n for n in fitting if n <= cores)
 
 
 @contextmanager
@@ -159,10 +161,12 @@ def _help(rank: int, count: int, rendezvous: str, target: Callable[..., None], a
 
 def _join_group(rank: int, count: int, rendezvous: str) -> None:
     torch.set_num_threads(1)
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # workers share one machine: no host name is looked up
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=count, timeout=TIMEOUT
-    )
+    # Workers share one machine: no host name is looked up. The loopback is `lo` on Linux, `lo0` on macOS and BSD.
+    loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+    # No file:// address, in which some letters of a path would mean something.
+    store = distributed.FileStore(rendezvous, count)  # type: ignore[attr-defined]  # missing in its stub
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=TIMEOUT)
 
 
 def _end_with_parent() -> None:

@@ -24,7 +24,7 @@ from flows.evidence_command import evidence as evidence_command
 from flows.evidence_command import key as key_command
 from flows.verify_command import VERIFY_HELP
 from flows.verify_command import verify as verify_command
-from tests.flows.evidence.conftest import ROOT, Made, commit, list_all, read_payload, repro, write_params
+from tests.flows.evidence.conftest import ROOT, Made, list_all, read_payload, write_params
 
 app = typer.Typer()
 app.command("key", help=KEY_HELP)(key_command)
@@ -252,59 +252,3 @@ def test_help_shows_examples_and_loads_nothing_heavy() -> None:
     code = "import sys, flows.evidence_command, flows.verify_command; print({n.split('.')[0] for n in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"dvc", "prefect", "cryptography", "stages", "torch"} & set(re.findall(r"\w+", done.stdout))
-
-
-@pytest.mark.slow
-def test_fresh_run_of_the_commit(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same bytes on the same kind of machine; metrics that agree on another one; what differs is named."""
-    monkeypatch.chdir(made.project)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    name = f"evidence/{made.newest.name}"
-    code, output = call("verify", name, "--rerun")
-    assert code == 0, output
-    assert "ok   commit     5 inputs are those of the commit\n" in output
-    assert "ok   rerun      10 outputs have the same bytes, on the same kind of machine\n" in output
-    # The number of threads is part of the kind of machine, and the mean depends on it.
-    monkeypatch.setenv("OMP_NUM_THREADS", str(int(os.environ.get("OMP_NUM_THREADS", "0")) + 1))
-    code, output = call("verify", name, "--rerun")
-    assert code == 0, output
-    told = "ok   rerun      metrics of 2 files agree within their intervals or 0.05 of their size, on another kind"
-    assert told in output
-    assert re.search(r"\d of 10 outputs have other bytes\n", output)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1000000")
-    code, output = call("verify", name, "--rerun")
-    assert code == 1
-    assert re.search(r"\n     data/measure/metrics.json: mean: 0\.\d+ \(.*\) then, 1\.\d+ \(.*\) now\n", output)
-    assert subprocess.check_output(["git", "status", "--porcelain"], text=True) == "", "the project is as it was"
-
-
-@pytest.mark.slow
-def test_fresh_run_that_makes_other_bytes(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage that tells another number each time: named, since the machine is the same."""
-    (made.project / "work/measure.py").write_text(
-        (made.project / "work/measure.py").read_text().replace("1e-6 *", "1e-6 * os.urandom(1)[0] + 0.0 *")
-    )
-    repro(made.project)
-    commit(made.project, "a stage that throws dice")
-    monkeypatch.chdir(made.project)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    name = str(make_bundle(made.key))
-    code, output = call("verify", name, "--rerun")
-    assert code == 1
-    assert re.search(r"\n     data/measure/metrics.json: the bundle says .*, the run made ", output)
-
-
-@pytest.mark.slow
-def test_fresh_run_of_a_commit_that_holds_something_else(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made from uncommitted code: the commit cannot bring the result back, and nothing is run."""
-    (made.project / "work/report.py").write_text((made.project / "work/report.py").read_text() + "# edited\n")
-    repro(made.project)
-    monkeypatch.chdir(made.project)
-    name = str(make_bundle(made.key))
-    code, output = call("verify", name, "--rerun")
-    assert code == 1
-    assert "     work/report.py: the bundle says " in output
-    assert "bytes, the commit holds " in output
-    assert "rerun      " not in output

@@ -128,6 +128,6 @@ def test_bundle_verifies_and_a_fresh_run_makes_the_same(project: Path, monkeypat
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     verdict = Verdict()
     lines: list[str] = []
-    rerun(bundle, project, 0.05, lines.append, verdict)
+    rerun(bundle, project, lines.append, verdict)
     assert verdict.accepted, verdict.problems
     subprocess.run(["git", "diff", "--quiet"], cwd=project, check=True)

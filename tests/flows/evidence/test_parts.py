@@ -5,7 +5,6 @@ import math
 import stat
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -15,10 +14,8 @@ from flows.errors import FlowError
 from flows.evidence.hashing import FileHash, dvc_md5, hash_bytes, hash_path, select_below, tree_sha256
 from flows.evidence.keys import make_keys, read_private_key, read_public_key
 from flows.evidence.locked import read_lock
-from flows.evidence.machine import compare_machines, describe_machine
 from flows.evidence.report_metrics import compare_shown, read_shown
-from flows.evidence.repository import _without_password
-from flows.evidence.rerun import compare_numbers
+from flows.git import _without_password
 
 
 def test_hashes_of_known_bytes() -> None:
@@ -124,48 +121,6 @@ def test_shown_metrics_against_files() -> None:
         "page: data/x/metrics.json: b: the page shows None, the file holds {'value': 2}",
         "page: shows metrics of y, a file that the bundle does not hold",
     ]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        ({"a": 1.0}, {"a": 1.04}, []),
-        ({"a": 1.0}, {"a": 1.06}, ["a: 1.0 then, 1.06 now; allowed: 0.05 of the larger"]),
-        ({"a": 0}, {"a": 0.0}, []),
-        ({"a": math.nan}, {"a": math.nan}, []),
-        ({"a": math.nan}, {"a": 1.0}, ["a: nan then, 1.0 now; allowed: 0.05 of the larger"]),
-        ({"value": 1, "low": 0.9, "high": 1.1}, {"value": 1.3, "low": 1.05, "high": 1.5}, []),
-        (
-            {"k": {"value": 1, "low": 0.9, "high": 1.1}},
-            {"k": {"value": 1.3, "low": 1.2, "high": 1.5}},
-            ["k: 1 (0.9 to 1.1) then, 1.3 (1.2 to 1.5) now"],
-        ),
-        ({"a": [1, 2]}, {"a": [1, 3]}, ["a[1]: 2 then, 3 now; allowed: 0.05 of the larger"]),
-        ({"a": [1, 2]}, {"a": [1]}, ["a: [1, 2] then, [1] now"]),
-        ({"a": True}, {"a": 1}, []),
-        ({"a": True}, {"a": False}, ["a: True then, False now"]),
-        ({"a": "x"}, {"b": "x"}, ["a: 'x' then, None now", "b: None then, 'x' now"]),
-    ],
-)
-def test_numbers_of_another_machine(old: Any, new: Any, told: list[str]) -> None:
-    assert list(compare_numbers(old, new, 0.05)) == told
-
-
-def test_machine() -> None:
-    machine = describe_machine()
-    packages = machine["packages"]
-    assert packages["dvc"]["version"].startswith("3.")
-    assert len(packages["dvc"]["record_sha256"]) == 64
-    assert machine["cpu"]["cores"] >= 1
-    assert compare_machines(machine, machine) == []
-    other = json.loads(json.dumps(machine))
-    other["packages"]["dvc"]["version"] = "0"
-    other["cpu"]["model"] = "abacus"
-    told = compare_machines(machine, other)
-    assert told[0] == f"cpu.model: {machine['cpu']['model']} then, abacus now"
-    assert told[1:] == [f"package dvc: {packages['dvc']['version']} then, 0 now"]
-    text = json.dumps(machine)
-    assert str(Path.home()) not in text
 
 
 @pytest.mark.parametrize(

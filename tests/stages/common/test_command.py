@@ -74,7 +74,7 @@ def test_success_is_0_and_its_duration_goes_to_the_run_log_alone(
     assert [entry["stage"] for entry in entries] == ["room", "room"]
     assert entries[0]["arguments"] == ["--count", "3", "--out", "out", "--params", "q.yaml"]
     assert all(0 <= entry["seconds"] < 60 for entry in entries)
-    assert set(entries[0]) == {"stage", "arguments", "seconds", "finished", "threads", "process"}
+    assert set(entries[0]) == {"stage", "arguments", "seconds", "finished", "process", "computing"}
     captured = capsys.readouterr()
     assert not captured.out
     assert not captured.err

@@ -1,6 +1,7 @@
 """The three ways to keep images of one's own: what is read, and each mistake."""
 
 import gzip
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -251,6 +252,15 @@ def test_pictures_beside_the_class_folders_are_told(tmp_path, tops):
 def test_train_may_be_the_name_of_a_class(tmp_path):
     save_folder(tmp_path, {"train": [0], "bus": [1]})
     assert read_image_folder(tmp_path).class_names == ("bus", "train")
+
+
+@pytest.mark.parametrize("name", [b"a/caf\xe9.png", b"caf\xe9/1.png"])
+def test_names_that_are_no_utf_8_are_shown_escaped(tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(StageError, match=r"/caf\\xe9(\.png)?: a name that is not UTF-8, and DVC takes no other"):
+        read_image_folder(tmp_path)
 
 
 def test_folder_mistakes(tmp_path):

@@ -117,9 +117,16 @@ def test_a_stage_killed_leaves_no_worker_behind(project: Path) -> None:
         time.sleep(0.1)
 
 
-def test_torchrun_takes_the_same_steps(project: Path) -> None:
-    """As on several GPUs, with one process each: they join a group that torchrun describes."""
-    assert run(project, "alone").returncode == 0
+def test_torchrun_takes_the_same_steps(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on several GPUs, with one process each: they join a group that torchrun describes.
+
+    Those that the stage starts itself meet in a temporary folder, whatever that is called.
+    """
+    odd = tmp_path / f"a b'c\"d#e%41?\n\u00fc{'x' * 150}"
+    odd.mkdir()
+    with monkeypatch.context() as changed:
+        changed.setenv("TMPDIR", str(odd))
+        assert run(project, "alone").returncode == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     started = subprocess.run(
         [*launcher, *command("launched")[1:]],
