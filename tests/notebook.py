@@ -1,4 +1,4 @@
-"""The example that README gives for a notebook; `python -m tests.notebook` draws its picture in docs anew."""
+"""The example that docs/notebook.md gives; `python -m tests.notebook` draws its picture in docs anew."""
 
 import re
 import shutil
@@ -16,11 +16,11 @@ IN_DOCS = ROOT / "docs" / "notebook.png"
 
 
 def read_example() -> tuple[str, str]:
-    """The code, and what README says that it prints."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"### From a notebook\n.*?```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL)
+    """The code, and what the page says that it prints."""
+    text = (ROOT / "docs/notebook.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL)
     if found is None:
-        raise ValueError("README.md: no example below 'From a notebook'")
+        raise ValueError("docs/notebook.md: no example")
     return found[1], found[2]
 
 
@@ -28,7 +28,7 @@ def run_example(code: str, folder: Path) -> dict[str, Any]:
     """Run the code in a folder, where it leaves its picture; the names that it leaves."""
     names: dict[str, Any] = {}
     with chdir(folder), plt.style.context("default"):  # the look of the stages' figures is none of its own
-        exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - it is the code that readers copy
+        exec(compile(code, "docs/notebook.md", "exec"), names)  # noqa: S102 - it is the code that readers copy
     plt.close("all")
     return names
 

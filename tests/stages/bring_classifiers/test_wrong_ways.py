@@ -1,4 +1,4 @@
-"""Each wrong way is told in one line, and CONTRIBUTING.md shows the line as it is printed."""
+"""Each wrong way is told in one line, and docs/classifiers.md shows the line as it is printed."""
 
 import os
 
@@ -16,7 +16,7 @@ def test_the_table_of_contributing_is_what_the_stage_says(tmp_path, tiny_images,
         messages[way.name] = message_of(way, stores)
     assert len(messages) == len(WAYS)
     assert not [message for message in messages.values() if "\n" in message]
-    path = ROOT / "CONTRIBUTING.md"
+    path = ROOT / "docs/classifiers.md"
     document = path.read_text(encoding="utf-8")
     found = find_table(document)
     if os.environ.get(WRITE):

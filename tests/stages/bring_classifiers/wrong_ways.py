@@ -1,4 +1,4 @@
-"""Wrong ways to bring a classifier, and what the stage says to each: the table of CONTRIBUTING.md."""
+"""Wrong ways to bring a classifier, and what the stage says to each: the table of docs/classifiers.md."""
 
 import json
 import os
@@ -220,9 +220,9 @@ def message_of(way: Way, stores: dict[str, Path]) -> str:
 
 
 def find_table(document: str) -> re.Match[str]:
-    """The table in the text of CONTRIBUTING.md, between the two comments that mark it."""
+    """The table in the text of docs/classifiers.md, between the two comments that mark it."""
     found = re.search(f"(?<={BEGIN}\n\n).*?(?=\n\n{END})", document, re.DOTALL)
-    assert found, f"CONTRIBUTING.md holds no {BEGIN}, empty line, table, empty line, {END}"
+    assert found, f"docs/classifiers.md holds no {BEGIN}, empty line, table, empty line, {END}"
     return found
 
 
