@@ -334,8 +334,31 @@ def _read_table(path: Path) -> dict[str, Leaf]:
     return found
 
 
+def _try_out(folders: list[Path]) -> Iterator[str]:
+    """How often each run would be refused by the spread of the others, one line each."""
+    files = [path.relative_to(folders[0]) for path in sorted(folders[0].glob("data/**/metrics.json"))]
+    files = [path for path in files if path.parts[1] != "study"]
+    for out in folders:
+        others = [folder for folder in folders if folder != out]
+        table, refused, count = measure_spread(others), 0, 0
+        for file in files:
+            held = json.loads((out / file).read_bytes())
+            for other in others:
+                found = json.loads((other / file).read_bytes())
+                refused += sum(1 for _ in table.compare(file.as_posix(), held, found))
+                count += sum(1 for _ in _flatten(held))
+        yield f"{out}: {refused} of {count} comparisons refused by the spread of the others"
+
+
+def main(folders: list[Path]) -> None:
+    """Write the table; with one run to spare, try it out."""
+    measure_spread(folders).write()
+    if len(folders) > LEAST_SEEDS:
+        print("\n".join(_try_out(folders)))
+
+
 if __name__ == "__main__":
     try:
-        measure_spread(map(Path, sys.argv[1:])).write()
+        main([Path(name) for name in sys.argv[1:]])
     except FlowError as error:
         sys.exit(f"error: {error}")
