@@ -40,6 +40,7 @@ QUANTILES = {2: 9.925, 3: 5.841, 4: 4.604}  # of Student's t at 1 - LEVEL / 2, b
 RULES = "all"  # in the column `file`, for what holds for all of them
 ROUNDING = 1e-6  # metrics have six digits
 MARGIN = 1.5
+WIDEST = 100  # interval that says anything, in sizes of its value (or 1); the widest of the default run is 3
 Z = 1.96  # half-widths of 95 % intervals, in standard deviations
 LEAST_SEEDS = 3
 
@@ -186,7 +187,7 @@ def measure_spread(folders: Iterable[Path]) -> Tolerances:
 
 
 def find_faults(metrics: Any) -> Iterator[str]:
-    """What can be true of no run: numbers that are not finite, and intervals that do not hold their value."""
+    """What no honest run says: numbers that are not finite, intervals that do not hold their value or hold everything."""
     flat = dict(_flatten(metrics))
     for key, held in flat.items():
         base, end = _split(key)
@@ -197,6 +198,8 @@ def find_faults(metrics: Any) -> Iterator[str]:
             ends = [number for number in (held, value, _other_end(key, flat)) if _is_number(number)]
             if ends != sorted(ends):
                 yield f"{base}: the interval does not hold its value ({', '.join(f'{number:g}' for number in ends)})"
+            elif ends[-1] - ends[0] > WIDEST * max(1.0, abs(ends[len(ends) // 2])):
+                yield f"{base}: an interval from {ends[0]:g} to {ends[-1]:g} says nothing"
 
 
 def tell_largest(old: Path, new: Path) -> str:

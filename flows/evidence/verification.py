@@ -1,6 +1,6 @@
 """All checks of a bundle, in the order in which each may rest on those before it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain as chained
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from flows.evidence.problem import Problem, Verdict
 from flows.evidence.reading import UnreadableError
 from flows.evidence.recomputed import COUNTS, GATES, compare_claims, compare_gates, decide_again, read_criteria
 from flows.evidence.report_metrics import compare_shown, compare_verdicts, name_files, read_shown
+from flows.evidence.spread import find_faults
 from flows.evidence.statement import Claims
 
 INVENTORY = "inventory.json"
@@ -114,6 +115,9 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
     verdict.note("copies", _compare_copies(claims, inventory, plan), "all that belongs here, and nothing else")
     crate = _compare_crate(contents, claims, inventory)
     verdict.note("crate", crate, "its sha256 are those of the statement and the inventory")
+    metrics = [path for path in list_metrics(plan) if path in contents.files]
+    faults = _find_faults(contents, metrics)
+    verdict.note("metrics", faults, f"the intervals of {len(metrics)} files hold their values, and are finite")
     if whole:
         _verify_verdicts(contents, params, plan, verdict)
     if data is None:
@@ -156,6 +160,11 @@ def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, Pla
 
 def _compare_crate(contents: Contents, claims: Claims, inventory: Inventory) -> Iterator[Problem]:
     yield from compare_crate(CRATE, contents.parse(CRATE, parse_json), claims.files, inventory)
+
+
+def _find_faults(contents: Contents, metrics: Iterable[str]) -> Iterator[Problem]:
+    for path in metrics:
+        yield from (Problem(path, fault) for fault in find_faults(contents.parse(path, parse_json)))
 
 
 def _verify_verdicts(

@@ -170,6 +170,13 @@ def add_outs(*outs: Any) -> Attack:
     return edit("dvc.yaml", lambda read: read["stages"]["draw"]["outs"].extend(outs))
 
 
+def widen(low: float, high: float) -> Attack:
+    """An interval that agrees with everything, or does not hold its value."""
+    return lambda made, bundle: forge_json(
+        bundle, made.key, METRICS, lambda read: read["mean"].update(low=low, high=high)
+    )
+
+
 def claim_metrics(made: Made, bundle: Path) -> None:
     """Better metrics, told by the inventory and dvc.lock, but by neither verdicts nor page."""
     forge_json(bundle, made.key, METRICS, lambda read: read["mean"].update(value=0.01, low=0.01, high=0.02))
@@ -189,6 +196,8 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "a page without verdicts": (
         lambda made, bundle: forge(bundle, made.key, PAGE, b"<p>All is well."), "embeds no metrics of data/acceptance"
     ),
+    "an interval of everything": (widen(-1e9, 1e9), "an interval from -1e+09 to 1e+09 says nothing"),
+    "an interval elsewhere": (widen(2, 3), "the interval does not hold its value"),
     "metrics alone": (claim_metrics, "computed again from the metrics"),
     "acceptance and report dropped": (drop("acceptance", "report"), "no stage acceptance, which dvc.yaml has"),
     "dropped everywhere": (drop("acceptance", "report", everywhere=True), "no stage acceptance; a run without it"),
