@@ -187,7 +187,7 @@ def measure_spread(folders: Iterable[Path]) -> Tolerances:
 
 
 def find_faults(metrics: Any) -> Iterator[str]:
-    """What no honest run says: numbers that are not finite, intervals that do not hold their value or hold everything."""
+    """What no honest run says: numbers that are not finite, intervals that miss their value or hold everything."""
     flat = dict(_flatten(metrics))
     for key, held in flat.items():
         base, end = _split(key)
