@@ -118,6 +118,7 @@ def test_deps_are_the_import_closure(file: str, room: str) -> None:
     needed = {str(path) for path in closure if path.name != "__init__.py"}
     listed = {dep for dep in read_dag(file)[room]["deps"] if dep.endswith(".py")}
     assert listed == needed, f"missing: {sorted(needed - listed)}; not imported: {sorted(listed - needed)}"
+    assert len(set(read_dag(file)[room]["deps"])) == len(read_dag(file)[room]["deps"])
 
 
 @pytest.mark.parametrize(
