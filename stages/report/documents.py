@@ -24,6 +24,7 @@ BEGIN, END = "<!-- table: {} -->", "<!-- end -->"
 PAGES = ("README.md", "docs/findings.md", "docs/generator.md", "docs/images.md")
 BOTH = ("clean", "corrupted")
 MISSING = "–"
+SMALL = 1e-4  # below it a number, a p-value, is told by its size
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,9 @@ TABLES: dict[str, Table] = {
     ),
     "trends": Table(
         [
-            Row("against distance", "compute_curves: {}.trend_p_value", 0),
-            Row("against the signed projection", "compute_curves: {}.projection_trend_p_value", 0),
-            Row("against shift", "compute_curves: {}.shift_trend_p_value", 0),
+            Row("against distance", "compute_curves: {}.trend_p_value", 2),
+            Row("against the signed projection", "compute_curves: {}.projection_trend_p_value", 2),
+            Row("against shift", "compute_curves: {}.shift_trend_p_value", 2),
         ]
     ),
     "failures": Table(
@@ -227,11 +228,7 @@ def render_cell(row: Row, folder: Path, name: str, *, with_n: bool) -> str:
     def tell(value: float) -> str:
         if math.isnan(value):
             return MISSING
-        return (
-            f"{value:.0e}"
-            if 0 < abs(value) < 10 ** -(row.digits + 1) and row.digits == 0
-            else f"{value:.{row.digits}f}"
-        )
+        return f"{value:.0e}" if 0 < abs(value) < SMALL else f"{value:.{row.digits}f}"
 
     text = tell(found.value)
     if found.has_interval:
