@@ -126,8 +126,11 @@ def test_full_disk_under_the_cache(served_project: Project, small_disk: Path) ->
     )
     code, output = project.run("reproduce")
     assert code == 1
-    assert "error: big: DVC could not store an output in its cache (" in output
-    assert output.rstrip().endswith("); is the disk full? make room and run again")
+    assert "error: big: an output was not stored, and dvc.lock is as before: the disk of DVC's cache, " in output
+    assert "is full (" in output
+    assert "; make room there and run again (" in output
+    assert not (project.path / "dvc.lock").exists()
+    assert not list(small_disk.rglob("*.tmp"))
     assert [entry["outcome"] for entry in project.log()] == ["Failed", "NotRun"]
     assert not (project.path / "sum").exists()
     subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)

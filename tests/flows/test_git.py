@@ -102,7 +102,7 @@ def test_what_has_changed_is_told_from_the_project(project: Path, elsewhere: Pat
     (project / "evi[d]ence/file").touch()
     revision = read_revision(project, leave_out=project / "evi[d]ence")
     assert revision.commit == git(project, "rev-parse", "HEAD")
-    assert revision.changed == ["caf\\xe9\n", "dvc.yaml"]
+    assert revision.changed == ["caf\\xe9\\n", "dvc.yaml"]
     assert revision.url == ""
 
 
