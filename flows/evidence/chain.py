@@ -110,7 +110,7 @@ class _Finder:
     def __call__(self, before: Previous) -> Path | None:
         """The folder of a bundle; None if there is none."""
         named = self.folder / before.name
-        if not named.is_symlink() and self._hash(named) == before.sha256:
+        if self._hash(named) == before.sha256 and not named.is_symlink():
             return named
         if self.digests is None:
             self.digests = {digest: path for path in list_bundles(self.folder) if (digest := self._hash(path))}
