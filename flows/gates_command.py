@@ -10,7 +10,7 @@ from rich.text import Text
 from failure_atlas.text import escape
 from flows.console import open_console, require_project
 from flows.errors import FlowError
-from flows.evidence.reading import read_plain
+from flows.evidence.reading import UnreadableError, read_plain
 
 GATES_HELP = """Show the verdicts on the acceptance criteria, and end with an exit code for CI.
 
@@ -63,7 +63,8 @@ def read_gates(path: Path) -> list[dict[str, Any]]:
         real = path.resolve()
         return parse_gates(read_plain(real.parent, real.name))
     except ValueError as error:
-        raise FlowError(f"{path}: {error}; make it again with: failure-atlas reproduce {STAGE}") from error
+        told = error.what if isinstance(error, UnreadableError) else error
+        raise FlowError(f"{path}: {told}; make it again with: failure-atlas reproduce {STAGE}") from error
 
 
 def parse_gates(data: bytes) -> list[dict[str, Any]]:

@@ -91,6 +91,10 @@ def follow_chain(folder: Path, newest: Claims, keys: Sequence[Ed25519PublicKey])
             what = f"{error.what}; check the bundles before {newest.name} one by one, each with --alone"
             yield Problem(f"{path.name}/{error.path}", what)
             return
+        if signed.claims.name != before.name:
+            yield Problem(
+                path.name, f"signed under the name {signed.claims.name}, {claims.name} calls it {before.name}"
+            )
         if signed.claims.place != claims.place - 1:
             told = f"says place {signed.claims.place} in the chain, {claims.name} after it says {claims.place}"
             yield Problem(path.name, told)

@@ -25,7 +25,7 @@ from flows.evidence.reading import (
 from flows.evidence.statement import Claims, read_statement
 
 ENVELOPE = "attestation.dsse.json"
-ENVELOPE_BYTES = 8 << 20
+ENVELOPE_BYTES = 16 << 20
 VALUES = 3_000_000  # of all JSON that is parsed in one bundle
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from failure_atlas.acceptance import Verdict
+from flows.evidence.parsing import parse_json
 from flows.evidence.problem import Problem
 from flows.evidence.reading import tell
 
@@ -22,7 +23,7 @@ _TYPE = re.compile(rb"\stype\s*=\s*[\"']?application/json[\"'\s>]", re.IGNORECAS
 _ROW = re.compile(rb'<th scope="row">([^<]*)</th><td><span class="badge [a-z]+">([^<]*)</span>')
 
 
-def read_shown(page: bytes, parse: Callable[[bytes], Any]) -> dict[str, Any] | None:
+def read_shown(page: bytes, parse: Callable[[bytes], Any] = parse_json) -> dict[str, Any] | None:
     """The metrics that a page embeds (`<script type="application/json" id="metrics">`), by their paths below data/.
 
     None if it embeds none; ValueError if what it embeds is no such table.

@@ -65,7 +65,9 @@ def verify(
     verdict.key = signed.key
     changed = f", {len(claims.changed)} paths differed from it" if claims.changed else ""
     verdict.note("signature", [], f"key {signed.key}; run {claims.name}, commit {claims.commit[:12]}{changed}")
-    verdict.note("name", _compare_name(name or bundle.resolve().name, claims), "that of the folder is the one signed")
+    # A link may give a bundle another's name as well as a copy may.
+    names = {name} if name else {bundle.resolve().name, *([bundle.name] if bundle.is_symlink() else [])}
+    verdict.note("name", _compare_name(names, claims), "that of the folder is the one signed")
     if verdict.note("files", compare_bundle(bundle, claims), f"{len(claims.files) + 1} files, none missing or extra"):
         _verify_contents(Contents(bundle, claims), claims, data, verdict)
     if chain is None:
@@ -79,8 +81,8 @@ def verify(
     return verdict
 
 
-def _compare_name(name: str, claims: Claims) -> Iterator[Problem]:
-    if name != claims.name:
+def _compare_name(names: set[str], claims: Claims) -> Iterator[Problem]:
+    for name in sorted(names - {claims.name}):
         yield Problem(name, f"signed under the name {claims.name}; a copy, or renamed; name the folder so again")
 
 
