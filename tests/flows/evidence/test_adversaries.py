@@ -331,7 +331,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         "stage x is frozen",
     ),
     "columns of one name": (columns_of_one_name, "two columns of one name"),
-    "table of lines": (lambda made, bundle: forge(bundle, made.key, TABLE, b"id\n" * (8 << 20)), "bytes of a table; at most"),
+    "table of lines": (lambda made, bundle: forge(bundle, made.key, TABLE, b"id\n" * (8 << 20)), "bytes of a table"),
     "interval behind a line end": (measure(**{"a\n": {"value": 1, "low": 2, "high": 3}}), "does not hold its value"),
     "interval of a namesake": (
         measure(**{"mean": {"value": 0.5, "low": 2, "high": 3, "n": 30}, "mean.value": 2.5}), "two numbers of one name"

@@ -34,7 +34,7 @@ def test_good_bundle_is_accepted(lasting: Made) -> None:
     assert verdict.problems == []
     lines = {name: text for name, text, good in verdict.lines if good}
     assert list(lines) == [
-        *("signature", "name", "files", "stages", "dvc.lock", "copies", "crate", "verdicts", "report"),
+        *("signature", "name", "files", "stages", "dvc.lock", "copies", "crate", "metrics", "verdicts", "report"),
         *("data", "chain"),
     ]
     assert lines["chain"] == "1 bundles before this one, back to the first"
