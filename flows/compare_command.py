@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from failure_atlas.text import escape
+
 COMPARE_HELP = """Compare two runs: what changed, what moved beyond its interval, which verdicts flipped.
 
 A (old) and B (new) are git revisions, DVC experiments, folders of evidence bundles, or the word `workspace`. All are
@@ -40,6 +42,6 @@ def compare(
     sections = compare_sources(open_source(a), open_source(b), show_all=show_all)
     title = f"Comparison of A ({a}) with B ({b})"
     if out is None:
-        print(to_markdown(title, sections), end="")
+        print(escape(to_markdown(title, sections), keep="\n"), end="")
     else:
         write_document(out, title, sections)

@@ -1,14 +1,16 @@
 """`failure-atlas gates`: the verdicts on the acceptance criteria as a table and an exit code."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
+from failure_atlas.text import escape
 from flows.console import open_console, require_project
 from flows.errors import FlowError
+from flows.evidence.reading import UnreadableError, read_plain
 
 GATES_HELP = """Show the verdicts on the acceptance criteria, and end with an exit code for CI.
 
@@ -55,20 +57,24 @@ def gates(
 
 def read_gates(path: Path) -> list[dict[str, Any]]:
     """The criteria of a gates.json; FlowError if it is missing, cut or of another form."""
-    if not path.is_file():
+    if not path.exists():
         raise FlowError(f"{path}: missing; make it with: failure-atlas reproduce {STAGE}")
     try:
-        return parse_gates(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise FlowError(f"{path}: {error}; make it again with: failure-atlas reproduce {STAGE}") from error
+        real = path.resolve()
+        return parse_gates(read_plain(real.parent, real.name))
+    except ValueError as error:
+        told = error.what if isinstance(error, UnreadableError) else error
+        raise FlowError(f"{path}: {told}; make it again with: failure-atlas reproduce {STAGE}") from error
 
 
-def parse_gates(text: str) -> list[dict[str, Any]]:
-    """The criteria in the text of a gates.json; ValueError if it is of another form, or holds none."""
+def parse_gates(data: bytes) -> list[dict[str, Any]]:
+    """The criteria in the bytes of a gates.json; ValueError if it is of another form, or holds none."""
+    from flows.evidence.parsing import parse_json  # with a YAML parser, which takes its time: not for --help
+
     try:
-        criteria = json.loads(text)["criteria"]
+        criteria = parse_json(data)["criteria"]
         known = bool(criteria) and all(each["verdict"] in STYLES and each["id"] for each in criteria)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"no JSON ({error})") from error
     except (KeyError, TypeError) as error:
         raise ValueError(f"no list of criteria with id and verdict ({error})") from error
@@ -93,13 +99,14 @@ def gate_table(criteria: list[dict[str, Any]]) -> Table:
     for each in criteria:
         asked = f"{each.get('comparison', '')} {_number(each.get('bar'))}"
         row = (each["id"], each["verdict"], tell_found(each), asked, each.get("because", ""), each.get("supports", ""))
-        table.add_row(*row, style=STYLES[each["verdict"]])
+        table.add_row(*(Text(escape(cell)) for cell in row), style=STYLES[each["verdict"]])
     return table
 
 
 def tell_found(criterion: dict[str, Any]) -> str:
     """Value, interval and sample count in one line."""
-    found = criterion.get("found") or {}
+    held = criterion.get("found")
+    found = held if isinstance(held, dict) else {}
     text = _number(found.get("value"))
     low, high = found.get("low"), found.get("high")
     if low is not None or high is not None:

@@ -1,5 +1,6 @@
 """The command `failure-atlas verify`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,7 @@ def verify(
     ] = False,
 ) -> None:
     """Check one bundle and tell what was found."""
+    from flows.evidence.folder import ENVELOPE
     from flows.evidence.keys import KEY_FOLDER, PUBLIC, key_id, read_public_key
     from flows.evidence.reading import show
     from flows.evidence.verification import RERUN
@@ -75,8 +77,9 @@ def verify(
     inside = bundle.resolve()
     paths = keys or [KEY_FOLDER / PUBLIC]
     for path in paths:
-        if path.resolve().is_relative_to(inside):
-            raise FlowError(f"{path}: a key that lies in the bundle is its maker's word; get it by another way (--key)")
+        places = {*path.absolute().parents, *path.resolve().parents}
+        if inside in places or any(os.path.lexists(place / ENVELOPE) for place in places):
+            raise FlowError(f"{path}: a key that lies in a bundle is its maker's word; get it by another way (--key)")
     if not keys and not paths[0].exists():
         raise FlowError(f"no public key at {paths[0]}; name the maker's with --key")
     trusted = [read_public_key(path) for path in paths]
@@ -84,7 +87,7 @@ def verify(
     if rerun and repository is not None and verdict.accepted:
         from flows.evidence.rerun import rerun as run_again
 
-        say(f"running the commit of {bundle} afresh; this takes as long as the run took")
+        say(f"running the commit of {show(bundle)} afresh; this takes as long as the run took")
         run_again(bundle, repository.resolve(), say, verdict)
         verdict.unchecked.remove(RERUN)
     files = {key_id(key): path for key, path in zip(trusted, paths, strict=True)}

@@ -1,6 +1,5 @@
 """What can be compared: the workspace, a git revision or DVC experiment, an evidence bundle. All are read in place."""
 
-import json
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import resolve_rev
-from dvc.utils.serialize import ParseError, parse_yaml
 
 from flows.dag import tell
 from flows.errors import FlowError
+from flows.evidence.parsing import parse_json, parse_yaml
+from flows.evidence.reading import UnreadableError, list_plain, read_plain
 from flows.git import read_git, run_git
 
 WORKSPACE = "workspace"
@@ -54,11 +54,11 @@ class Source(ABC):
 
     def read_yaml(self, path: str) -> dict[str, Any]:
         """A YAML mapping; empty if the file is not there. FlowError if it holds something else."""
-        text = self.read_text(path)
+        text = self.read(path)
         try:
-            content = parse_yaml(text, path) if text else {}
-        except ParseError as error:
-            raise FlowError(f"{self.name}: {path}: not valid YAML ({tell(error)}); restore it and try again") from error
+            content = parse_yaml(text) if text else {}
+        except ValueError as error:
+            raise FlowError(f"{self.name}: {path}: not valid YAML ({error}); restore it and try again") from error
         if not isinstance(content, dict):
             raise FlowError(f"{self.name}: {path}: holds {type(content).__name__}, needed: a mapping; restore it")
         return content
@@ -66,8 +66,8 @@ class Source(ABC):
     def read_json(self, path: str) -> Any:
         """The content of a JSON file; FlowError if it is none."""
         try:
-            return json.loads(self.read_text(path) or "")
-        except json.JSONDecodeError as error:
+            return parse_json(self.read(path) or b"")
+        except ValueError as error:
             raise FlowError(f"{self.name}: {path}: no JSON ({error}); restore it and try again") from error
 
 
@@ -135,11 +135,19 @@ class Bundle(Folder):
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file, under whatever folder the bundle keeps it; None if it is not there."""
-        content = super().read(path)
-        if content is None:
-            found = self.find(path.removeprefix("data/"))
-            content = super().read(found[0]) if found else None
-        return content
+        paths = self.list_paths()
+        found = [path] if path in paths else self.find(path.removeprefix("data/"))
+        try:
+            return read_plain(self.root, found[0]) if found else None
+        except UnreadableError as error:
+            raise FlowError(f"{self.name}: {error}") from error
+
+    def list_paths(self) -> list[str]:
+        """Paths of all files; what is no plain file is none."""
+        try:
+            return sorted(path for path, size in list_plain(self.root)[0].items() if size >= 0)
+        except UnreadableError as error:
+            raise FlowError(f"{self.name}: {error}") from error
 
     def read_metrics(self) -> dict[str, dict[str, Any]]:
         """Contents of the metrics files: all metrics.json, and all JSON below a folder `metrics`."""

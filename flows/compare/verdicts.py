@@ -33,7 +33,7 @@ def compare_verdicts(old: Source, new: Source) -> Section:
 
 
 def _read_verdicts(side: Source) -> dict[str, dict[str, Any]] | None:
-    text = side.read_text(GATES.as_posix())
+    text = side.read(GATES.as_posix())
     if text is None:
         return None
     try:

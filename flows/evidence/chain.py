@@ -91,6 +91,10 @@ def follow_chain(folder: Path, newest: Claims, keys: Sequence[Ed25519PublicKey])
             what = f"{error.what}; check the bundles before {newest.name} one by one, each with --alone"
             yield Problem(f"{path.name}/{error.path}", what)
             return
+        if signed.claims.name != before.name:
+            yield Problem(
+                path.name, f"signed under the name {signed.claims.name}, {claims.name} calls it {before.name}"
+            )
         if signed.claims.place != claims.place - 1:
             told = f"says place {signed.claims.place} in the chain, {claims.name} after it says {claims.place}"
             yield Problem(path.name, told)
@@ -110,7 +114,7 @@ class _Finder:
     def __call__(self, before: Previous) -> Path | None:
         """The folder of a bundle; None if there is none."""
         named = self.folder / before.name
-        if not named.is_symlink() and self._hash(named) == before.sha256:
+        if self._hash(named) == before.sha256 and not named.is_symlink():
             return named
         if self.digests is None:
             self.digests = {digest: path for path in list_bundles(self.folder) if (digest := self._hash(path))}

@@ -16,9 +16,11 @@ from rocrate.rocrate import ROCrate
 
 from flows.evidence.hashing import FileHash, select_below, tree_sha256
 from flows.evidence.inventory import Inventory, is_below
+from flows.evidence.locked import LISTED
 from flows.evidence.parsing import expect
 from flows.evidence.pipeline import PARAMS, WORKFLOW
 from flows.evidence.problem import Problem
+from flows.evidence.reading import UnreadableError
 
 README = "README.md"
 PROFILES = {
@@ -136,14 +138,21 @@ def describe_crate(
 
 def compare_crate(path: str, read: Any, files: Mapping[str, str], inventory: Inventory) -> Iterator[Problem]:
     """Where a crate gives another SHA-256 of a file or folder than the statement and the inventory."""
+    names, listed = sorted(inventory.files), 0
+    seen: dict[str, str] = {}
     for entity in expect(expect(read, dict, "crate")["@graph"], list, "@graph"):
         if "sha256" not in entity:
             continue
         name = unquote(expect(entity["@id"], str, "@id"))
         if name not in files:
             name = expect(entity["name"], str, "name")
-            below = select_below(inventory.files, name)
-            held = below[name].sha256 if name in below else tree_sha256(below)
+            if name not in seen:
+                below = select_below(inventory.files, name, names)
+                listed += len(below)
+                if listed > LISTED:
+                    raise UnreadableError(path, f"folders in folders, with more than {LISTED} files")
+                seen[name] = below[name].sha256 if name in below else tree_sha256(below) if below else ""
+            held = seen[name]
         else:
             held = files[name]
         if entity["sha256"] != held:
@@ -202,7 +211,7 @@ def _add_data(crate: ROCrate, path: str, inventory: Inventory, files: Mapping[st
         return _ref(quote(path))
     identity = _id("data", path)
     if identity not in crate:
-        below = select_below(inventory.files, path)
+        below = select_below(inventory.files, path, sorted(inventory.files))
         single = path in below
         told = f"{len(below)} files; sha256 is that of the lines of `sha256sum`, sorted by path"
         _add(

@@ -5,15 +5,17 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from flows.evidence.envelope import EnvelopeError, open_envelope
+from flows.evidence.parsing import parse_json
 from flows.evidence.problem import Problem
 from flows.evidence.reading import (
     BUNDLE_BYTES,
     FILE_BYTES,
+    PARSED_BYTES,
     Budget,
     UnreadableError,
     list_plain,
@@ -23,6 +25,8 @@ from flows.evidence.reading import (
 from flows.evidence.statement import Claims, read_statement
 
 ENVELOPE = "attestation.dsse.json"
+ENVELOPE_BYTES = 16 << 20
+VALUES = 3_000_000  # of all JSON that is parsed in one bundle
 
 T = TypeVar("T")
 
@@ -39,7 +43,7 @@ class Signed:
 def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed | Problem:
     """Read the envelope of a bundle and check it against trusted keys."""
     try:
-        data = read_plain(bundle, ENVELOPE)
+        data = read_plain(bundle, ENVELOPE, ENVELOPE_BYTES)
         payload, key = open_envelope(data, keys)
         claims = read_statement(payload)
     except UnreadableError as error:
@@ -85,22 +89,28 @@ class Contents:
 
     def __init__(self, bundle: Path, claims: Claims) -> None:
         self.bundle, self.files = bundle, claims.files
+        self.values = Budget(VALUES, "values")
 
-    def read(self, name: str) -> bytes:
-        """The bytes of a file; UnreadableError if the statement lists none, or others."""
+    def read(self, name: str, budget: Budget | None = None) -> bytes:
+        """The bytes of a file; UnreadableError if the statement lists none, or others, or more than are parsed."""
         if name not in self.files:
             raise UnreadableError(name, "missing in the bundle")
-        data = read_plain(self.bundle, name, FILE_BYTES)
+        most = FILE_BYTES if name.endswith(".html") else PARSED_BYTES  # of a page a small part is parsed
+        data = read_plain(self.bundle, name, most, budget)
         if hashlib.sha256(data).hexdigest() != self.files[name]:
             raise UnreadableError(name, "changed while it was checked")
         return data
+
+    def json(self, data: bytes) -> Any:
+        """Parse JSON that one of the files holds; all of it together may hold so many values and no more."""
+        return parse_json(data, self.values)
 
     def parse(self, name: str, parser: Callable[[bytes], T]) -> T:
         """A file as a parser reads it; UnreadableError with what the parser says."""
         data = self.read(name)
         try:
             return parser(data)
-        except UnreadableError:
-            raise
+        except UnreadableError as error:
+            raise UnreadableError(name, error.what if error.path == "JSON" else str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, csv.Error) as error:
             raise UnreadableError(name, str(error) if isinstance(error, ValueError) else repr(error)) from error

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +63,12 @@ def keep_outermost(paths: Iterable[str]) -> list[str]:
     return sorted(path for path in known if not any(parent.as_posix() in known for parent in Path(path).parents))
 
 
-def select_below(files: Mapping[str, FileHash], path: str) -> dict[str, FileHash]:
-    """The entries that a path stands for: itself if it is a file, else all below it."""
+def select_below(files: Mapping[str, FileHash], path: str, names: Sequence[str]) -> dict[str, FileHash]:
+    """The entries that a path stands for: itself if it is a file, else all below it.  names: of all files, sorted."""
     if path in files:
         return {path: files[path]}
-    return {name: held for name, held in files.items() if name.startswith(f"{path}/")}
+    start, end = (bisect_left(names, f"{path}{sign}") for sign in ("/", "0"))  # 0 follows on /
+    return {name: files[name] for name in names[start:end]}
 
 
 def dvc_md5(files: Mapping[str, FileHash], path: str) -> str:

@@ -1,11 +1,10 @@
 """dvc.lock as written, and whether it agrees with bytes, params and commands."""
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows.evidence.hashing import FileHash, dvc_md5
+from flows.evidence.hashing import FileHash, dvc_md5, select_below
 from flows.evidence.parsing import expect, parse_yaml
 from flows.evidence.problem import Problem
 from flows.evidence.reading import UnreadableError, check_name, tell
@@ -55,8 +54,7 @@ def compare_files(stages: Mapping[str, LockedStage], files: Mapping[str, FileHas
                     yield Problem(LOCK_FILE, f"{name}: md5 of {path} is {md5}, another stage says {seen[path]}")
                 continue
             seen[path] = md5
-            start, end = (bisect_left(names, f"{path}{sign}") for sign in ("/", "0"))  # 0 follows on /
-            below = {path: files[path]} if path in files else {each: files[each] for each in names[start:end]}
+            below = select_below(files, path, names)
             listed += len(below)
             if listed > LISTED:
                 raise UnreadableError(LOCK_FILE, f"folders in folders, with more than {LISTED} files")

@@ -3,19 +3,20 @@
 import json
 import math
 import re
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-from flows.evidence.reading import PARSED_BYTES
+from flows.evidence.reading import PARSED_BYTES, Budget
 
 JSON_DEPTH = 64
 JSON_VALUES = 1_000_000
 YAML_BYTES = 2 << 20
 YAML_DEPTH = 32
-YAML_VALUES = 100_000  # aliases counted as what they stand for
+YAML_VALUES = 60_000  # aliases counted as what they stand for
 DIGITS = 100  # of a number
 
 # Possessive, so that a quote that is never closed is passed over once and not again from each place in it.
@@ -27,16 +28,24 @@ _OTHERS = bytes(each for each in range(256) if each not in b"[]{}")
 T = TypeVar("T")
 
 
-def parse_json(data: bytes) -> Any:
-    """Parse JSON as the standard has it: one key once, no NaN; ValueError that says what is wrong."""
+def parse_json(data: bytes, budget: Budget | None = None) -> Any:
+    """Parse JSON as the standard has it: one key once, no NaN; ValueError that says what is wrong.
+
+    budget: how many values may still be read, of this file and those after it.
+    """
     if len(data) > PARSED_BYTES:
         raise ValueError(f"{len(data)} bytes of JSON; at most {PARSED_BYTES} are read")
     bare = _STRING.sub(b"", data)
-    if bare.count(b",") + bare.count(b"[") + bare.count(b"{") > JSON_VALUES:
+    count = bare.count(b",") + bare.count(b"[") + bare.count(b"{")
+    if count > JSON_VALUES:
         raise ValueError(f"more than {JSON_VALUES} values of JSON")
+    if budget:
+        budget.spend("JSON", count)
     depth = 0
     for bracket in bare.translate(None, _OTHERS):
         depth += 1 if bracket in b"[{" else -1
+        if depth < 0:
+            break  # no JSON, as the parser is about to say
         if depth > JSON_DEPTH:
             raise ValueError(f"JSON more than {JSON_DEPTH} levels deep")
     read = json.loads(
@@ -51,8 +60,12 @@ def parse_json(data: bytes) -> Any:
     return read
 
 
+@lru_cache(maxsize=4)
 def parse_yaml(data: bytes) -> Any:
-    """Parse YAML 1.2, as DVC does (in YAML 1.1 `1e-8` is a word); ValueError that says what is wrong."""
+    """Parse YAML 1.2, as DVC does (in YAML 1.1 `1e-8` is a word); ValueError that says what is wrong.
+
+    Of the same bytes it returns the same object, not to be changed.
+    """
     if len(data) > YAML_BYTES:
         raise ValueError(f"{len(data)} bytes of YAML; at most {YAML_BYTES} are read")
     try:

@@ -47,10 +47,12 @@ def read_pipeline(workflow: bytes, params: bytes) -> dict[str, PlannedStage]:
     parse_yaml(params)
     stages = expect(read.get("stages"), dict, "stages")
     for name, stage in (("the file", read), *((f"stage {name}", stage) for name, stage in stages.items())):
-        inner = stage.get("do", {}) if isinstance(stage, dict) else None
-        unread = [key for key in UNREAD if key in expect(stage, dict, name) or key in expect(inner, dict, name)]
+        parts = [expect(stage, dict, name), expect(expect(stage, dict, name).get("do", {}), dict, name)]
+        unread = [key for key in UNREAD if any(key in part for part in parts)]
         if unread:
             raise ValueError(f"{name} has {', '.join(unread)}, which no evidence can be made of; write it out")
+        if any(part.get("frozen") for part in parts):
+            raise ValueError(f"{name} is frozen: DVC does not run it, so nobody knows what made its outs; unfreeze it")
     with tempfile.TemporaryDirectory(prefix="failure-atlas-dvc-") as folder:
         (Path(folder) / WORKFLOW).write_bytes(workflow)
         (Path(folder) / PARAMS).write_bytes(params)

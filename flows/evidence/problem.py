@@ -44,7 +44,7 @@ class Verdict:
                     break
         except UnreadableError as error:
             found.append(Problem(error.path, error.what))
-        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             # Of a form that no honest bundle has; whichever it is, it is no reason to accept.
             found.append(Problem(check, f"cannot be checked ({error!r})"))
         self.problems += found

@@ -35,15 +35,17 @@ class UnreadableError(ValueError):
 
 
 class Budget:
-    """How many bytes may still be read; `spend` raises UnreadableError where they are not there."""
+    """How many bytes, or values, may still be read; `spend` raises UnreadableError where they are not there."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, unit: str = "bytes") -> None:
         self.most = self.left = most
+        self.unit = unit
 
     def spend(self, path: str, size: int) -> None:
         """Take off a file before it is read."""
         if size > self.left:
-            raise UnreadableError(path, f"{size} bytes, with those before it more than the {self.most} that are read")
+            told = f"{size} {self.unit}, with those before it more than the {self.most} that are read"
+            raise UnreadableError(path, told)
         self.left -= size
 
 

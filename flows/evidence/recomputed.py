@@ -1,9 +1,11 @@
 """The verdicts of a bundle computed again from its params and metrics: acceptance criteria and the paper's claims."""
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +24,7 @@ from failure_atlas.claims import count_verdicts as count_claims
 from failure_atlas.estimates import VERDICTS
 from failure_atlas.metrics import Metrics
 from flows.evidence.folder import Contents
-from flows.evidence.parsing import expect, parse_json
+from flows.evidence.parsing import expect
 from flows.evidence.problem import Problem
 from flows.evidence.reading import UnreadableError, tell
 
@@ -31,6 +33,7 @@ GATES = f"{ACCEPTANCE}/gates.json"
 COUNTS = f"{ACCEPTANCE}/metrics.json"
 CLAIMS = "data/check_claims"
 MOST_CRITERIA = 1000
+TABLE_BYTES = 4 << 20
 
 
 def read_criteria(params: Mapping[str, Any]) -> list[Criterion]:
@@ -66,8 +69,8 @@ def decide_again(criteria: Sequence[Criterion], contents: Contents, metrics: set
 def compare_gates(verdicts: Sequence[Verdict], contents: Contents) -> Iterator[Problem]:
     """Where the files of acceptance tell otherwise than the verdicts computed here."""
     wanted = {"criteria": [verdict.as_dict() for verdict in verdicts]}
-    yield from _compare(GATES, wanted, contents.parse(GATES, parse_json))
-    yield from _compare(COUNTS, count_verdicts(verdicts), contents.parse(COUNTS, parse_json))
+    yield from _compare(GATES, wanted, contents.parse(GATES, contents.json))
+    yield from _compare(COUNTS, count_verdicts(verdicts), contents.parse(COUNTS, contents.json))
     rows = [{"id": verdict.criterion.id, **_flatten(verdict.as_dict())} for verdict in verdicts]
     for path in sorted(contents.files):
         if path.startswith(f"{ACCEPTANCE}/") and path.endswith("/gates.csv"):
@@ -83,7 +86,7 @@ def compare_claims(params: Mapping[str, Any], contents: Contents) -> Iterator[Pr
         place = f"{stage}/{name}" if name else stage
         return Metrics(place, _read_object(contents, f"data/{place}/metrics.json"))
 
-    areas = contents.parse("data/compute_curves/areas.csv", lambda data: read_areas(data.decode().splitlines()))
+    areas = contents.parse("data/compute_curves/areas.csv", lambda data: read_areas(_open_table(data)))
     sources = Sources(
         read("compute_curves"),
         areas,
@@ -143,7 +146,7 @@ def _describe(claim: Claim) -> dict[str, Any]:
 
 
 def _read_object(contents: Contents, path: str) -> dict[str, Any]:
-    return contents.parse(path, lambda data: expect(parse_json(data), dict, "content"))
+    return contents.parse(path, lambda data: expect(contents.json(data), dict, "content"))
 
 
 def _flatten(entry: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +175,14 @@ def _compare(path: str, wanted: Any, held: Any, key: str = "") -> Iterator[Probl
 
 def _compare_rows(path: str, wanted: Sequence[Mapping[str, Any]], contents: Contents) -> Iterator[Problem]:
     """Where the rows of a table hold something else, in the columns that were computed."""
-    rows = contents.parse(path, lambda data: list(csv.DictReader(data.decode().splitlines(), restkey="", restval="")))
+
+    def read(data: bytes) -> list[dict[str, Any]]:
+        table = csv.DictReader(_open_table(data), restkey="", restval="")
+        if len(set(table.fieldnames or ())) < len(table.fieldnames or ()):
+            raise ValueError("two columns of one name")
+        return list(islice(table, len(wanted) + 1))
+
+    rows = contents.parse(path, read)
     if [row.get("id") for row in rows] != [each["id"] for each in wanted]:
         yield Problem(path, "other rows than the verdicts that were computed again")
         return
@@ -181,6 +191,13 @@ def _compare_rows(path: str, wanted: Sequence[Mapping[str, Any]], contents: Cont
             held = row.get(column)
             if not _same_cell(value, held):
                 yield Problem(path, f"{each['id']}: {column} is {tell(held)}; computed again: {tell(value)}")
+
+
+def _open_table(data: bytes) -> io.StringIO:
+    """The text of a table, in which a cell may hold line ends."""
+    if len(data) > TABLE_BYTES:
+        raise ValueError(f"{len(data)} bytes of a table; at most {TABLE_BYTES} are read")
+    return io.StringIO(data.decode(), newline="")
 
 
 def _same_cell(value: Any, held: Any) -> bool:

@@ -61,9 +61,12 @@ def rerun(bundle: Path, repository: Path, on_line: Callable[[str], None], verdic
             Problem(path, f"{tell_difference(inventory.files[path], found, 'the bundle says', 'the commit holds')}")
             for path, found in _hash_inputs(inventory, clone)
         ]
+        if (clone / DAG_FILE).read_bytes() != (bundle / DAG_FILE).read_bytes():
+            unequal.append(Problem(DAG_FILE, "another one in the commit than in the bundle"))
         outside = f", {brought} of them not in git and taken from {repository}" if brought else ""
         if not verdict.note("commit", unequal, f"{len(inventory.inputs)} inputs are those of the commit{outside}"):
             return
+        _remove_outs(inventory, clone)
         _run(clone, environment, cores, on_line)
         made = _read_made(clone)
         differences = compare_machines(recorded, here)
@@ -100,6 +103,14 @@ def _hash_inputs(inventory: Inventory, clone: Path) -> Iterator[tuple[str, FileH
         found = hash_path(clone, path).get(path, FileHash("", "", 0))
         if found != inventory.files[path]:
             yield path, found
+
+
+def _remove_outs(inventory: Inventory, clone: Path) -> None:
+    """Nothing that git holds may pass for made: a stage that keeps its outs, or is frozen, would leave it as it is."""
+    for path in inventory.outs:
+        target = clone / path
+        if target.parent.resolve().is_relative_to(clone.resolve()) and (target.is_file() or target.is_symlink()):
+            target.unlink()
 
 
 def _run(clone: Path, environment: Mapping[str, str], cores: int, on_line: Callable[[str], None]) -> None:

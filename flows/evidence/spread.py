@@ -40,6 +40,7 @@ QUANTILES = {2: 9.925, 3: 5.841, 4: 4.604}  # of Student's t at 1 - LEVEL / 2, b
 RULES = "all"  # in the column `file`, for what holds for all of them
 ROUNDING = 1e-6  # metrics have six digits
 MARGIN = 1.5
+KEY_CHARACTERS = 20_000_000  # of the names of all numbers of a file, each with those around it
 WIDEST = 100  # interval that says anything, in sizes of its value (or 1); the widest of the default run is 3
 Z = 1.96  # half-widths of 95 % intervals, in standard deviations
 LEAST_SEEDS = 3
@@ -188,7 +189,15 @@ def measure_spread(folders: Iterable[Path]) -> Tolerances:
 
 def find_faults(metrics: Any) -> Iterator[str]:
     """What no honest run says: numbers that are not finite, intervals that miss their value or hold everything."""
-    flat = dict(_flatten(metrics))
+    flat: dict[str, Leaf] = {}
+    length = 0
+    for key, held in _flatten(metrics):
+        length += len(key)
+        if length > KEY_CHARACTERS:
+            raise ValueError(f"more than {KEY_CHARACTERS} characters of keys, one in another")
+        if key in flat:
+            yield f"{key}: two numbers of one name"
+        flat[key] = held
     for key, held in flat.items():
         base, end = _split(key)
         if _is_number(held) and not math.isfinite(held):
@@ -238,7 +247,7 @@ def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, Leaf]]:
 
 def _split(key: str) -> tuple[str, str]:
     """A number's name, and which end of its interval it is: `a.b.low` and `a.b_interval.low` are `a.b`, `low`."""
-    found = re.fullmatch(r"(.+?)(?:_interval)?\.(low|high|value)", key)
+    found = re.fullmatch(r"(.+?)(?:_interval)?\.(low|high|value)", key, re.DOTALL)
     return (found[1], found[2]) if found else (key, "")
 
 

@@ -14,7 +14,7 @@ from flows.evidence.folder import Contents, compare_bundle, open_signed
 from flows.evidence.hashing import hash_file
 from flows.evidence.inventory import Inventory, compare_data, is_below
 from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
-from flows.evidence.parsing import expect, parse_json, parse_yaml
+from flows.evidence.parsing import YAML_BYTES, expect, parse_yaml
 from flows.evidence.pipeline import (
     PARAMS,
     WORKFLOW,
@@ -25,7 +25,7 @@ from flows.evidence.pipeline import (
     read_pipeline,
 )
 from flows.evidence.problem import Problem, Verdict
-from flows.evidence.reading import UnreadableError
+from flows.evidence.reading import Budget, UnreadableError
 from flows.evidence.recomputed import COUNTS, GATES, compare_claims, compare_gates, decide_again, read_criteria
 from flows.evidence.report_metrics import compare_shown, compare_verdicts, name_files, read_shown
 from flows.evidence.spread import find_faults
@@ -37,7 +37,7 @@ STAGES = "stages.json"
 CRATE = "ro-crate-metadata.json"
 OWN = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}  # files of the bundle that are no copies, beside its envelope
 PAGES = "data/report/"
-RERUN = "the metrics and figures (--rerun computes them)"
+RERUN = "the metrics and figures, from params and code as they are in the commit (--rerun computes them)"
 # Stages without which there is no evidence, and what they make.
 NEEDED: dict[str, set[str]] = {"acceptance": {GATES, COUNTS}, "report": set()}
 
@@ -65,7 +65,9 @@ def verify(
     verdict.key = signed.key
     changed = f", {len(claims.changed)} paths differed from it" if claims.changed else ""
     verdict.note("signature", [], f"key {signed.key}; run {claims.name}, commit {claims.commit[:12]}{changed}")
-    verdict.note("name", _compare_name(name or bundle.resolve().name, claims), "that of the folder is the one signed")
+    # A link may give a bundle another's name as well as a copy may.
+    names = {name} if name else {bundle.resolve().name, *([bundle.name] if bundle.is_symlink() else [])}
+    verdict.note("name", _compare_name(names, claims), "that of the folder is the one signed")
     if verdict.note("files", compare_bundle(bundle, claims), f"{len(claims.files) + 1} files, none missing or extra"):
         _verify_contents(Contents(bundle, claims), claims, data, verdict)
     if chain is None:
@@ -79,8 +81,8 @@ def verify(
     return verdict
 
 
-def _compare_name(name: str, claims: Claims) -> Iterator[Problem]:
-    if name != claims.name:
+def _compare_name(names: set[str], claims: Claims) -> Iterator[Problem]:
+    for name in sorted(names - {claims.name}):
         yield Problem(name, f"signed under the name {claims.name}; a copy, or renamed; name the folder so again")
 
 
@@ -98,8 +100,8 @@ def _tell_unchecked(verdict: Verdict, data: Path | None, chain: Path | None) -> 
 def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verdict: Verdict) -> None:
     """Check what the files of a bundle say against each other, and against the data."""
     try:
-        inventory = contents.parse(INVENTORY, lambda text: Inventory.from_json(parse_json(text)))
-        rows = contents.parse(STAGES, lambda text: expect(parse_json(text), list, "stages"))
+        inventory = contents.parse(INVENTORY, lambda text: Inventory.from_json(contents.json(text)))
+        rows = contents.parse(STAGES, lambda text: expect(contents.json(text), list, "stages"))
         lock = contents.parse(LOCK_FILE, read_lock)
         params = contents.parse(PARAMS, lambda text: expect(parse_yaml(text), dict, "params"))
         plan = contents.parse(WORKFLOW, lambda text: read_pipeline(text, contents.read(PARAMS)))
@@ -139,7 +141,9 @@ def _require_stages(plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
 def _compare_lock(contents: Contents, lock: dict[str, LockedStage], inventory: Inventory) -> Iterator[Problem]:
     yield from compare_files(lock, inventory.files)
     params = {path for stage in lock.values() for path in stage.params}
-    yield from compare_params(lock, {path: contents.read(path) for path in params if path in contents.files})
+    budget = Budget(YAML_BYTES)
+    held = {path: contents.read(path, budget) for path in sorted(params) if path in contents.files}
+    yield from compare_params(lock, held)
 
 
 def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
@@ -159,12 +163,12 @@ def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, Pla
 
 
 def _compare_crate(contents: Contents, claims: Claims, inventory: Inventory) -> Iterator[Problem]:
-    yield from compare_crate(CRATE, contents.parse(CRATE, parse_json), claims.files, inventory)
+    yield from compare_crate(CRATE, contents.parse(CRATE, contents.json), claims.files, inventory)
 
 
 def _find_faults(contents: Contents, metrics: Iterable[str]) -> Iterator[Problem]:
     for path in metrics:
-        yield from (Problem(path, fault) for fault in find_faults(contents.parse(path, parse_json)))
+        yield from (Problem(path, fault) for fault in find_faults(contents.parse(path, contents.json)))
 
 
 def _verify_verdicts(
@@ -197,9 +201,9 @@ def _compare_report(contents: Contents, decided: list[Decision]) -> Iterator[Pro
     # Any JSON file may be shown, not metrics alone.
     held = {name for name in contents.files if name.endswith(".json") and name not in OWN}
     for name in pages:
-        shown = contents.parse(name, read_shown) or {}
+        shown = contents.parse(name, lambda page: read_shown(page, contents.json)) or {}
         asked = held.intersection(path for key in shown for path in name_files(key))
-        yield from compare_shown(name, shown, {path: contents.parse(path, parse_json) for path in asked})
+        yield from compare_shown(name, shown, {path: contents.parse(path, contents.json) for path in asked})
         if COUNTS not in asked:
             yield Problem(name, f"embeds no metrics of {COUNTS}, which count the verdicts")
         yield from compare_verdicts(name, contents.read(name), decided)

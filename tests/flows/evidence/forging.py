@@ -37,11 +37,11 @@ class Outcome:
     peak: int
 
 
-def run_verify(folder: Path, *arguments: str) -> Outcome:
+def run_verify(folder: Path, *arguments: str, command: str = "verify") -> Outcome:
     """The command line in a process of its own, under limits; code -9 and the like where a limit ended it."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "verify", *arguments],
+            [sys.executable, "-m", "flows.cli", command, *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=said,

@@ -5,6 +5,8 @@ tables with all that follows from them; other code in the commit; other times, e
 report.
 """
 
+import hashlib
+import json
 import os
 import random
 import re
@@ -182,7 +184,61 @@ def claim_metrics(made: Made, bundle: Path) -> None:
     forge_json(bundle, made.key, METRICS, lambda read: read["mean"].update(value=0.01, low=0.01, high=0.02))
 
 
+def copy_others(made: Made, bundle: Path) -> None:
+    """A crate that gives the hash of nothing for files that are nowhere."""
+    edit_json(bundle, "ro-crate-metadata.json", lambda read: read["@graph"].append(
+        {"@id": "#x", "name": "data/none", "sha256": hashlib.sha256(b"").hexdigest()}
+    ))  # fmt: skip
+    sign_again(bundle, made.key)
+
+
+def flood(made: Made, bundle: Path) -> None:
+    """Many files, and many entities of the crate that ask for them."""
+    held = {"sha256": "0" * 64, "md5": "0" * 32, "size": 1}
+    many = {f"data/draw/numbers/x{place}": held for place in range(100_000)}
+    edit_json(bundle, "inventory.json", lambda read: read["files"].update(many))
+    entity = {"name": "data/draw/numbers", "sha256": "0" * 64}
+    edit_json(bundle, "ro-crate-metadata.json", lambda read: read["@graph"].extend([{"@id": "#x", **entity}] * 3000))
+    sign_again(bundle, made.key)
+
+
+def columns_of_one_name(made: Made, bundle: Path) -> None:
+    """A table whose first column says pass everywhere, and whose last one of that name is true."""
+    first, *others = (bundle / TABLE).read_text().splitlines()
+    forge(bundle, made.key, TABLE, "\n".join([f"verdict,{first}", *(f"pass,{row}" for row in others)]).encode())
+
+
+def measure(**metrics: Any) -> Attack:
+    """More metrics, beside the one that is there or in its place."""
+    return lambda made, bundle: forge_json(bundle, made.key, METRICS, lambda read: read.update(metrics))
+
+
+def many_metrics(made: Made, bundle: Path) -> None:
+    """Files of a million values each."""
+    data = b"[" + b"0," * 900_000 + b"0]"
+    held = {"sha256": hashlib.sha256(data).hexdigest(), "md5": hashlib.md5(data).hexdigest(), "size": len(data)}  # noqa: S324
+    names = [f"data/measure/m{place}/metrics.json" for place in range(30)]
+    for name in names:
+        (bundle / name).parent.mkdir()
+        (bundle / name).write_bytes(data)
+
+    def tell(read: Any) -> None:
+        read["files"].update(dict.fromkeys(names, held))
+        read["metrics"] = sorted(read["metrics"] + names)
+        read["stages"]["measure"]["outs"] += names
+
+    edit_json(bundle, "inventory.json", tell)
+    edit_json(bundle, "dvc.yaml", lambda read: read["stages"]["measure"]["metrics"].extend(
+        {name: {"cache": False}} for name in names
+    ))  # fmt: skip
+    lock = bundle / "dvc.lock"
+    entries = "".join(f"    - {{path: {name}, md5: {held['md5']}}}\n" for name in names)
+    lock.write_text(re.sub(r"(  measure:\n(?:    .*\n)*?    outs:\n)", rf"\1{entries}", lock.read_text()))
+    sign_again(bundle, made.key)
+
+
 DEEP = b"[" * 50_000
+ROW = b'<th scope="row">%d</th><td><span class="badge a">x</span>'
 LONG = b'{"a": ' + b"9" * 100_000 + b"}"
 FOREACH = {"foreach": [f"{i}{'x' * 1000}" for i in range(1000)], "do": {"cmd": "${item}" * 1000, "outs": ["${item}"]}}
 ATTACKS: dict[str, tuple[Attack, str]] = {
@@ -208,9 +264,9 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         edit("params.yaml", lambda read: read["acceptance"]["criteria"][1].update(bar=0.9)), "dvc.lock says"
     ),
     "older under this name": (older_in_its_place, "signed under the name "),
-    "alias bomb in params": (write("params.yaml", BOMB), "more than 100000 values, with what aliases stand for"),
-    "alias bomb in dvc.yaml": (write("dvc.yaml", BOMB), "more than 100000 values"),
-    "alias bomb in dvc.lock": (write("dvc.lock", BOMB), "more than 100000 values"),
+    "alias bomb in params": (write("params.yaml", BOMB), "more than 60000 values, with what aliases stand for"),
+    "alias bomb in dvc.yaml": (write("dvc.yaml", BOMB), "more than 60000 values"),
+    "alias bomb in dvc.lock": (write("dvc.lock", BOMB), "more than 60000 values"),
     "template bomb": (edit("dvc.yaml", lambda read: read["stages"].update(x=FOREACH)), "DVC cannot read it"),
     "matrix": (edit("dvc.yaml", lambda read: read["stages"]["draw"].update(matrix={})), "draw has matrix"),
     "variables elsewhere": (edit("dvc.yaml", lambda read: read.update(vars=["/etc/passwd"])), "the file has vars"),
@@ -267,6 +323,33 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
             each for each in read["@graph"] if each.get("name") == "data/draw/numbers"
         ).update(sha256="0" * 64)), "another sha256 of data/draw/numbers",
     ),
+    "crate of nothing": (copy_others, "another sha256 of data/none"),
+    "crate of too much": (flood, "data/draw/numbers"),
+    "frozen": (edit("dvc.yaml", lambda read: read["stages"]["measure"].update(frozen=True)), "measure is frozen"),
+    "frozen by template": (
+        edit("dvc.yaml", lambda read: read["stages"].update(x={"foreach": ["a"], "do": {"cmd": "a", "frozen": True}})),
+        "stage x is frozen",
+    ),
+    "columns of one name": (columns_of_one_name, "two columns of one name"),
+    "table of lines": (lambda made, bundle: forge(bundle, made.key, TABLE, b"id\n" * (8 << 20)), "bytes of a table"),
+    "interval behind a line end": (measure(**{"a\n": {"value": 1, "low": 2, "high": 3}}), "does not hold its value"),
+    "interval of a namesake": (
+        measure(**{"mean": {"value": 0.5, "low": 2, "high": 3, "n": 30}, "mean.value": 2.5}), "two numbers of one name"
+    ),
+    "long names in each other": (measure(**{"k" * 1_000_000: [0] * 500_000}), "characters of keys"),
+    "deep difference": (
+        measure(a=json.loads('{"a":' * 58 + "[" + "0," * 100_000 + "0]" + "}" * 58)), "a: the page shows None"
+    ),
+    "many values": (many_metrics, "values, with those before it more than"),
+    "scripts that do not end": (
+        lambda made, bundle: forge(bundle, made.key, PAGE, b"<script" * (1 << 20)), "a script that does not end"
+    ),
+    "page of rows": (
+        lambda made, bundle: forge(bundle, made.key, PAGE, b"".join(ROW % place for place in range(1_500_000))),
+        "shows no verdict",
+    ),
+    "many values of YAML": (write("params.yaml", b"a: [" + b"1," * 99_000 + b"]"), "more than 60000 values"),
+    "many subjects": (state(lambda read: read["subject"].extend([read["subject"][0]] * 100_000)), "bytes; at most"),
     "two of one name": (state(lambda read: read["subject"].append(read["subject"][0])), "two subjects of one name"),
 }  # fmt: skip
 
@@ -336,15 +419,55 @@ def test_key_in_the_bundle_is_never_taken(made: Made, tmp_path: Path) -> None:
     link = tmp_path / "key.pem"
     link.symlink_to(public)
     sign_again(bundle, stranger)
-    told = "a key that lies in the bundle is its maker's word"
+    told = "a key that lies in a bundle is its maker's word"
     for folder, arguments in (
         (bundle, [".", "--no-data", "--alone"]),
         (bundle, ["."]),
         (bundle / "data", [".."]),
         (tmp_path, [str(bundle), "--key", str(public)]),
         (tmp_path, [str(bundle), "--key", str(link)]),
+        (bundle, [f"../{made.bundles[0].name}", "--no-data", "--alone"]),  # nor one that lies in another bundle
     ):
         assert_refused(run_verify(folder, *arguments), told)
+
+
+def test_link_gives_no_other_name(made: Made) -> None:
+    """An older bundle under a newer one's name, by a link."""
+    link = made.newest.parent / "newer"
+    link.symlink_to(made.bundles[0])
+    assert_refused(run_verify(made.project, "evidence/newer"), "newer: signed under the name ")
+
+
+def test_chain_calls_each_bundle_by_its_name(made: Made) -> None:
+    edit_statement(made.newest, made.key, lambda read: read["predicate"]["buildDefinition"]["externalParameters"][
+        "previous"
+    ].update(name="x" * 900))  # fmt: skip
+    assert_refused(run_verify(made.project, f"evidence/{made.newest.name}"), "calls it xxx")
+
+
+def test_large_data_are_not_read(made: Made) -> None:
+    sparse(PAGE)(made, made.project)
+    assert_refused(run_verify(made.project, f"evidence/{made.newest.name}"), f"the data hold {SIZE}")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "endless", "deep", "words"])
+def test_other_commands_read_a_bundle_as_carefully(made: Made, kind: str) -> None:
+    """`gates --file` and `compare`, which tell what a bundle holds without a look at its signature."""
+    path, told = made.newest / GATES, json.loads((made.newest / GATES).read_bytes())
+    told["criteria"][0].update(id="[/x]\x1b[2J", because="[link=http://x]", verdict="fail", found=[])
+    path.unlink()
+    {
+        "fifo": os.mkfifo,
+        "endless": lambda path: path.symlink_to("/dev/zero"),
+        "deep": lambda path: path.write_bytes(DEEP),
+        "words": lambda path: path.write_text(json.dumps(told)),
+    }[kind](path)
+    older = f"evidence/{made.bundles[0].name}"
+    for command in (["gates", "--file", str(path)], ["compare", older, f"evidence/{made.newest.name}"]):
+        outcome = run_verify(made.project, *command[1:], command=command[0])
+        check_limits(outcome)
+        assert "\x1b[2J" not in outcome.output
+        assert ("[/x]\\x1b[2J" in outcome.output) == (kind == "words"), outcome.output
 
 
 @pytest.mark.parametrize("kind", ["fifo", "endless", "folder"])
@@ -400,7 +523,7 @@ def test_paths_that_are_not_opened(name: Any) -> None:
 
 
 def test_what_is_shown_is_one_plain_line() -> None:
-    assert show("a\nb\r\x1b[31m\u202e\u200b\udcff \\ é") == r"a\nb\r\x1b[31m\u202e\u200b\udcff \ é"
+    assert show("a\nb\r\x1b[31m\u202e\u200b\udcff \\ é") == r"a\nb\r\x1b[31m\u202e\u200b\xff \ é"
     assert len(show("x" * 10_000)) < 500
 
 

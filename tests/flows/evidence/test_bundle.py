@@ -179,8 +179,8 @@ def test_verifier_at_the_command_line(made: Made, monkeypatch: pytest.MonkeyPatc
     assert output.splitlines()[0].endswith(", from .keys/evidence.pub.pem")
     assert output.splitlines()[-2] == f"accepted: {name}"
     assert output.splitlines()[-1] == (
-        "not computed again: the metrics and figures (--rerun computes them); what the report says in words and "
-        "pictures; times and environment; that no newer bundle exists"
+        "not computed again: the metrics and figures, from params and code as they are in the commit (--rerun "
+        "computes them); what the report says in words and pictures; times and environment; that no newer bundle exists"
     )
     path = made.newest / "params.yaml"
     path.write_text(path.read_text().replace("10", "11"))

@@ -84,7 +84,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     project = make_project(tmp_path)
     for name in ("stages", "failure_atlas", "flows"):
         (project / name).mkdir()
-        for path in ((ROOT / name) / each for each in ("__init__.py", "computing.py")):
+        for path in ((ROOT / name) / each for each in ("__init__.py", "computing.py", "text.py")):
             (project / name / path.name).write_bytes(path.read_bytes()) if path.exists() else None
     subprocess.run(["cp", "-r", ROOT / "stages/common", project / "stages/common"], check=True)
     subprocess.run(["cp", "-r", ROOT / "flows", project], check=True)
