@@ -302,8 +302,8 @@ def test_a_project_without_a_commit_has_no_revision(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
     Path(".dvc").mkdir()
-    with pytest.raises(FlowError, match=r"HEAD: no such revision or folder \(Empty git repo\); allowed: "):
-        open_source("HEAD")
+    with pytest.raises(FlowError, match=r"HEAD~1: no such revision or folder \(Empty git repo\); allowed: "):
+        open_source("HEAD~1")
 
 
 @pytest.mark.parametrize(
