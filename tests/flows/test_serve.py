@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -353,7 +354,7 @@ def test_schedule_that_makes_nothing_due(
     ],
 )
 def test_next_run_is_told_before_the_server_has_made_it(schedules: list[Any], month_and_hour: Any) -> None:
-    off = DeploymentSchedule(schedule=IntervalSchedule(interval=60), active=False)
+    off = DeploymentSchedule(schedule=IntervalSchedule(interval=timedelta(minutes=1)), active=False)
     due = next_date([off, *(DeploymentSchedule(schedule=each, active=True) for each in schedules)])
     assert (due and (due.month, due.hour)) == month_and_hour
 
