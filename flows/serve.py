@@ -10,7 +10,7 @@ from typing import Any
 from flows.children import end_supervised, start_supervised
 from flows.errors import FlowError
 from flows.lock import hold_lock
-from flows.serve_deployment import PREFECT, deployment_name, pool_name
+from flows.serve_deployment import PREFECT, deployment_name, next_date, pool_name
 from flows.server import WAY_OUT, probe_api
 
 SERVE_LOCK = Path("logs/serve.lock")
@@ -80,9 +80,10 @@ def read_next_run() -> str:
             sort=FlowRunSort.EXPECTED_START_TIME_ASC,
             limit=1,
         )
-    if not runs:
-        return "none is scheduled yet"
-    due: datetime = runs[0].expected_start_time
+    # A new deployment's runs are there some seconds later, and those of more than 100 days ahead never.
+    due = runs[0].expected_start_time if runs else next_date(deployment.schedules)
+    if due is None:
+        return "none: no day of its schedules is to come"
     told = due.isoformat(timespec="seconds")
     return f"now (it was due at {told})" if due < datetime.now(UTC) else told
 

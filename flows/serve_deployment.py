@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,12 @@ def deploy(asked: dict[str, Any]) -> list[str]:
         _run_deploy(asked)
         _require_held(asked, client.read_deployment_by_name(deployment_name()))
         return _find_others(client, asked["tags"][-1])
+
+
+def next_date(held: list[Any]) -> datetime | None:
+    """The first date that the active ones of a deployment's schedules make due; None if there is none to come."""
+    active = [_read_schedule(each.schedule.model_dump()) for each in held if each.active]
+    return min((date for each in active for date in asyncio.run(each.get_dates(1))), default=None)
 
 
 def _run_deploy(asked: dict[str, Any]) -> None:

@@ -84,8 +84,8 @@ def check_rewritten(path: Path) -> None:
     It drops quotes: between braces `"module:name"` is then no text.
     """
     yaml, written = YAML(), StringIO()
-    yaml.dump(yaml.load(path.read_text(encoding="utf-8")), written)
     try:
+        yaml.dump(yaml.load(path.read_text(encoding="utf-8")), written)
         YAML(typ="safe").load(written.getvalue())
     except YAMLError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

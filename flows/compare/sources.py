@@ -6,7 +6,7 @@ from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.scm import resolve_rev
+from dvc.scm import map_scm_exception, resolve_rev
 
 from flows.dag import tell
 from flows.errors import FlowError
@@ -175,9 +175,9 @@ def open_source(name: str) -> Source:
             raise FlowError(f"{name}: a folder without {LOCK}, so no evidence bundle; {ALLOWED}")
         return Bundle(name, folder)
     try:
-        with Repo() as repo:
+        with Repo() as repo, map_scm_exception():
             return Revision(name, resolve_rev(repo.scm, name))
-    except DvcException as error:  # no git, or no such revision
+    except DvcException as error:  # no git, no commit yet, or no such revision
         raise FlowError(f"{name}: no such revision or folder ({tell(error)}); {ALLOWED}") from error
 
 

@@ -1,7 +1,9 @@
 """Bring one classifier: read, check, measure on both test sets, write."""
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,12 +103,14 @@ def _bring(
 
     check_brought(section, folder, key)
     hashes = hash_files(folder)  # before the code runs, which may write
-    network = read_network(section, folder, key)
-    check_numbers(network, key)
-    classifier = adapt(network, section, tests["clean"].images.shape[1:], class_names, key)
-    classifier.to(device).requires_grad_(False)
-    rebuild = partial(_rebuild, network, section, tests["clean"].images.shape[1:], class_names, device, key)
-    warnings = _check(classifier, rebuild, tests["clean"], section.on_doubt, key)
+    with _confined(key):
+        network = read_network(section, folder, key)
+        check_numbers(network, key)
+        classifier = adapt(network, section, tests["clean"].images.shape[1:], class_names, key)
+        classifier.to(device).requires_grad_(False)
+        rebuild = partial(_rebuild, network, section, tests["clean"].images.shape[1:], class_names, device, key)
+        warnings = _check(classifier, rebuild, tests["clean"], section.on_doubt, key)
+    _check_unwritten(folder, hashes)
     if section.url is not None:
         warnings.append(f"{key}.url: {UNPINNED}")
     if section.onnx is not None:
@@ -146,6 +150,41 @@ def _bring(
     for name, (figure, table) in drawings.items():
         save_figure(figure, out / "figures" / f"{name}.png", table)
     write_json(out / "metrics.json", metrics)
+
+
+@contextmanager
+def _confined(key: str) -> Iterator[None]:
+    """Raise StageError for what brought code does that nobody can foresee, such as to end the program or change folder.
+
+    sys.exit() would pass for success.
+    """
+    home = Path.cwd()
+    try:
+        yield
+    except StageError:
+        raise
+    except SystemExit as stop:
+        raise StageError(
+            f"{key}: its code ends the program (sys.exit, exit or quit with {stop.code!r}); remove that call, or put "
+            "it below if __name__ == '__main__'"
+        ) from stop
+    except Exception as error:
+        raise StageError(
+            f"{key}: it cannot be used as a network ({tell(error)}); correct its code or weights"
+        ) from error
+    finally:
+        if Path.cwd() != home:
+            os.chdir(home)
+            raise StageError(
+                f"{key}: its code changes the working folder; remove os.chdir: paths of params start there"
+            )
+
+
+def _check_unwritten(folder: Path, hashes: dict[str, str]) -> None:
+    """Raise StageError if brought code has written into its folder: each later stage would find another classifier."""
+    changed = sorted({name for name, _ in hashes.items() ^ hash_files(folder).items()})
+    if changed:
+        raise StageError(f"{folder / changed[0]}: written by the classifier's own code; let it write elsewhere")
 
 
 def _rebuild(

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -56,7 +57,7 @@ def parse_idx(content: bytes, name: str) -> np.ndarray:
     if len(content) < start:
         raise StageError(f"{name}: cut inside the header: {len(content)} bytes, {start} needed")
     shape = struct.unpack(f">{axes}I", content[4:start])
-    expected = int(np.prod(shape, dtype=np.int64))
+    expected = math.prod(shape)  # of any size: NumPy's would begin again at 0
     if len(content) - start != expected:
         sizes = " x ".join(map(str, shape))
         raise StageError(

@@ -30,7 +30,7 @@ LAYOUTS = (
     "read are CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png (training and testing, too, in any case; val, "
     "valid, validation or dev beside them is left out)"
 )
-IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")  # of file managers; hidden files, too
+IGNORED = ("thumbs.db", "desktop.ini", "ehthumbs.db", "__macosx", "@eadir")  # of file managers, in any case
 MOST_PIXELS = 64_000_000  # a small file can unpack to more than the memory holds
 # What Pillow raises for damaged files differs with the format and with the damage.
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
@@ -54,8 +54,8 @@ def read_image_folder(folder: Path) -> OwnImages:
     if len(names) < 2:
         files = sum(path.is_file() for path in learned.iterdir())
         raise StageError(
-            f"{learned}: number of classes is {names[0] if names else 'none'}; allowed: 2 to {MOST_CLASSES}, a folder "
-            f"for each (found: {len(names)} folders, {files} files); {LAYOUTS}"
+            f"{learned}: number of classes is {f'1 ({names[0]})' if names else 'none'}; allowed: 2 to {MOST_CLASSES}, "
+            f"a folder for each (found: {len(names)} folders, {files} files); {LAYOUTS}"
         )
     check_class_names(names, str(learned))
     images = _list_strays(folder, around | set(splits.values()))
@@ -154,11 +154,14 @@ def _to_pixels(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture)
 
 
+def _is_ignored(path: Path) -> bool:
+    """Whether a file or folder is hidden, or a file manager has left it."""
+    return path.name.startswith(".") or path.name.lower() in IGNORED
+
+
 def _folders(place: Path) -> list[Path]:
     """Folders in natural order; StageError if one is a link, which DVC would not look into."""
-    found = [
-        path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".") and path.name not in IGNORED
-    ]
+    found = [path for path in place.iterdir() if path.is_dir() and not _is_ignored(path)]
     for path in found:
         if path.is_symlink():
             raise StageError(
@@ -180,7 +183,7 @@ def _list_strays(folder: Path, tops: set[Path]) -> list[OwnImage]:
 
 
 def _list_class(folder: Path, split: str, place: Path) -> list[OwnImage]:
-    files = [path for path in place.iterdir() if not path.name.startswith(".") and path.name not in IGNORED]
+    files = [path for path in place.iterdir() if not _is_ignored(path)]
     if not files:
         raise StageError(f"{place}: holds no file; put the images of the class there, or remove the folder")
     if all(path.is_dir() for path in files):

@@ -13,6 +13,8 @@ from stages.prepare_images.own_images import OwnImage, OwnImages, name_classes
 from stages.prepare_images.problems import Label
 
 WHOLE, TRAIN, TEST = "images.npz", "train.npz", "test.npz"
+# A header may claim more than the memory holds.
+DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError)
 SPLIT_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
@@ -88,7 +90,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise StageError(f"{path}: holds one array without a name; write it with numpy.savez")
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except DAMAGE as error:
         raise StageError(
             f"{path}: no readable .npz file of plain arrays ({str(error).splitlines()[0]}); write it again with "
             "numpy.savez or numpy.savez_compressed, without arrays of objects"
@@ -116,6 +118,8 @@ def _pair(arrays: dict[str, np.ndarray], images_key: str, labels_key: str, path:
         raise StageError(
             f"{path}: {labels_key} is of type {labels.dtype}; allowed: integers (put words into class_names)"
         )
+    if len(labels) and int(labels.max()) > np.iinfo(np.int64).max:
+        raise StageError(f"{path}: {labels_key} holds {labels.max()}; allowed: integers below 2^63")
     if not len(images):
         raise StageError(f"{where}: holds no images; add some")
     return images, labels.astype(np.int64)

@@ -14,6 +14,7 @@ import typer
 from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
+from flows.compare.sources import open_source
 from flows.compare_command import COMPARE_HELP, compare
 from flows.errors import FlowError
 from tests.flows.conftest import ROOT, Project
@@ -295,6 +296,14 @@ def test_mistakes_name_what_was_given_and_what_is_allowed(run: Compare, argument
     with pytest.raises(FlowError, match=message):
         run(*arguments)
     assert not list(Path().glob("x.*"))
+
+
+def test_a_project_without_a_commit_has_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    Path(".dvc").mkdir()
+    with pytest.raises(FlowError, match=r"HEAD~1: no such revision or folder \(Empty git repo\); allowed: "):
+        open_source("HEAD~1")
 
 
 @pytest.mark.parametrize(

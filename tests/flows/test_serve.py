@@ -10,18 +10,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from prefect.client.schemas.objects import DeploymentSchedule
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from ruamel.yaml import YAML
 
 from flows.checkout import NAME_FILE, name_checkout
 from flows.errors import FlowError
 from flows.lock import hold_lock
-from flows.serve_deployment import DEPLOYMENT, read_deployment
+from flows.serve_deployment import DEPLOYMENT, next_date, read_deployment
 from tests.flows.conftest import ROOT, SERVER_SECONDS, Project, find_free_port, open_project, wait_until
 
 SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"
@@ -337,6 +340,23 @@ def test_schedule_that_makes_nothing_due(
         assert reason in str(told.value)
         assert "; allowed: cron, interval or rrule" in str(told.value)
     assert read_deployment("0 1 * * *", None)["schedules"] == [{"cron": "0 1 * * *", "timezone": "UTC"}], "replaced"
+
+
+@pytest.mark.parametrize(
+    ("schedules", "month_and_hour"),
+    [
+        ([CronSchedule(cron="0 15 1 1 *", timezone="UTC")], (1, 15)),
+        (
+            [CronSchedule(cron="0 15 1 7 *"), RRuleSchedule(rrule="FREQ=YEARLY;BYMONTH=7;BYMONTHDAY=1;BYHOUR=15")],
+            (7, 15),
+        ),
+        ([], None),
+    ],
+)
+def test_next_run_is_told_before_the_server_has_made_it(schedules: list[Any], month_and_hour: Any) -> None:
+    off = DeploymentSchedule(schedule=IntervalSchedule(interval=timedelta(minutes=1)), active=False)
+    due = next_date([off, *(DeploymentSchedule(schedule=each, active=True) for each in schedules)])
+    assert (due and (due.month, due.hour)) == month_and_hour
 
 
 def test_checkouts_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,7 @@ def test_a_section_of_the_study_may_be_missing_but_not_wrong(
         ('bring_classifiers: {mine: {load: "my_model:Net"}}\n', "after dvc exp run -S, which drops quotes: "),
         ('bring_classifiers: {mine: {url: "http://host:80/"}}\n', "after dvc exp run -S, which drops quotes: "),
         ("bring_classifiers: {}\nbring_classifiers: {}\n", 'found duplicate key "bring_classifiers"'),
+        ("report:\t{}\n", "found character '\\t' that cannot start any token"),  # which one of two readers lets pass
     ],
 )
 def test_what_dvc_would_refuse_is_refused(tmp_path: Path, text: str, fault: str) -> None:

@@ -97,6 +97,16 @@ WAYS = [
         "a file has the name of one of Python's modules",
         prepare=lambda folder: (folder / "random.py").write_text("", encoding="utf-8"),
     ),
+    Way("its code ends the program", prepare=code("import torch\n", "import torch\n\nraise SystemExit(0)\n")),
+    Way(
+        "its code changes the working folder",
+        prepare=code("import torch\n", "import os\nimport torch\nos.chdir('/')\n"),
+    ),
+    Way(
+        "its code writes into its own folder",
+        prepare=code("import torch\n", "import torch\nopen(__file__.replace('bars.py', 'cache.txt'), 'w').close()\n"),
+    ),
+    Way("layers that are built only when they are called", prepare=code("nn.Conv2d(channels, ", "nn.LazyConv2d(")),
     Way("arguments that the code does not know", {"arguments": {"width": 64}}),
     Way(
         "the function returns no network",

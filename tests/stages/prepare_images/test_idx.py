@@ -53,6 +53,7 @@ def test_wrong_checksum_shows_expected_and_found():
     ("content", "message"),
     [
         (b"", "begins with nothing"),
+        (b"\0\0\x08\3" + b"\x80\0\0\0" * 3, "header says 2147483648 x 2147483648 x 2147483648 = 9903520314283042199"),
         (b"\x89PNG....", "begins with 89504e47"),
         (b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "no IDX file of unsigned bytes"),
         (b"\0\0\x08\3\0\0\0\1", "cut inside the header: 8 bytes, 16 needed"),

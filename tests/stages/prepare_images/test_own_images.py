@@ -3,6 +3,7 @@
 import gzip
 import os
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def test_npz_floats_are_rounded_to_bytes(tmp_path):
         ({"images": COLOUR / 1, "labels": LABELS}, r"holds values from 0 to 255; give uint8"),
         ({"images": COLOUR * np.nan, "labels": LABELS}, r"holds values from nan to nan; give uint8"),
         ({"images": COLOUR[:0], "labels": LABELS[:0]}, "holds no images"),
+        ({"images": COLOUR, "labels": LABELS.astype(np.uint64) + 2**63}, "labels holds 9[0-9]+; allowed: integers "),
         ({"images": COLOUR, "labels": LABELS * 0}, r"number of classes is 1 \(0\); allowed: 2 to 256"),
         ({"images": COLOUR, "labels": LABELS, "class_names": np.array(["a", "b"])}, "label 2 has no name: 2 cla"),
         ({"images": COLOUR, "labels": LABELS, "class_names": np.arange(3)}, "class_names is int64 of shape"),
@@ -101,6 +103,10 @@ def test_npz_damaged_or_not_there(tmp_path):
     np.savez_compressed(tmp_path / "images.npz", images=COLOUR, labels=LABELS)
     (tmp_path / "images.npz").write_bytes((tmp_path / "images.npz").read_bytes()[:-30])
     with pytest.raises(StageError, match="no readable"):
+        read_npz(tmp_path, None)
+    with zipfile.ZipFile(tmp_path / "images.npz", "w") as packed, packed.open("images.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (10**13,)})
+    with pytest.raises(StageError, match=r"no readable \.npz file of plain arrays \(Unable to allocate"):
         read_npz(tmp_path, None)
     (tmp_path / "train.npz").touch()
     with pytest.raises(StageError, match=r"holds images\.npz, train\.npz; "):
@@ -125,7 +131,9 @@ def test_folders_are_classes_in_natural_order(tmp_path):
     save_folder(tmp_path, {"class 10": [0, 1, 2], "class 9": [3], ".hidden": [4]})
     (tmp_path / "README.md").write_text("x")
     (tmp_path / "class 9" / ".DS_Store").write_text("x")
-    (tmp_path / "class 9" / "Thumbs.db").write_text("x")
+    for name in ("Thumbs.db", "Desktop.ini", "thumbs.db"):
+        (tmp_path / "class 9" / name).write_text("x")
+    (tmp_path / "class 9" / "@eaDir").mkdir()
     own = read_image_folder(tmp_path)
     assert own.class_names == ("class 9", "class 10")
     assert [image.label.name for image in own.images] == [
@@ -180,7 +188,7 @@ def test_the_usual_names_of_splits_are_known_and_val_is_left_out(tmp_path, train
         (["val/a"], r"holds val but not train and test; add it, or move the class folders up"),
         (["train", "test"], r"train: number of classes is none; allowed: 2 to 256, .*found: 0 folders, 1 files"),
         (["a/train", "a/test", "b/train", "b/test"], r"/a: holds no file but the folders test, train; read are CLASS/"),
-        (["a"], r"number of classes is a; allowed: 2 to 256, a folder for each \(found: 1 folders, 0 files\)"),
+        (["a"], r"number of classes is 1 \(a\); allowed: 2 to 256, a folder for each \(found: 1 folders, 0 files\)"),
     ],
 )  # fmt: skip
 def test_other_layouts_are_told_with_what_was_found_and_what_is_read(tmp_path, folders, message):
