@@ -18,6 +18,9 @@ from flows.reevaluate_history import Entry, append_entry, find_covering, read_en
 from flows.reevaluate_population import find_thawed, require_frozen
 from flows.reevaluate_steps import read_accepted, read_gates, write_accepted
 from tests.flows.conftest import Mailbox, Project
+from tests.flows.evidence.conftest import ACCEPT, REPORT, criterion, judged
+
+METRICS = "data/measure/metrics.json"
 
 ENTRY = Entry("calm-fox", "2026-01-02T03:00:00+00:00", "2026-01-02T03:20:00+00:00", "Accepted", {"pull": True}, "fine")
 
@@ -77,8 +80,8 @@ def test_accepted_bundle_is_remembered(tmp_path: Path) -> None:
 def test_failed_write_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "accepted"
     write_atomically(path, "one\n")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomically(path, "half \ud800")
+    with pytest.raises(TypeError):
+        write_atomically(path, b"bytes")
     assert [entry.name for entry in tmp_path.iterdir()] == ["accepted"]
     assert path.read_text() == "one\n"
 
@@ -219,14 +222,33 @@ def test_new_classifier_on_the_same_population(served_project: Project, mailbox:
     assert states == ["NotAccepted", "Failed"]
 
 
+def write_judged_world(project: Project, accuracy: float) -> None:
+    """A toy whose verdict follows from its metrics, as evidence asks for."""
+    measured = '{"mean": {"value": %s, "low": %s, "high": %s, "n": 30}}'
+    project.write_stages(
+        train_stylegan2={"cmd": "echo 7 > gan", "outs": ["gan"]},
+        train_classifiers={"cmd": f"echo {accuracy} > net", "outs": ["net"]},
+        sample_populations={"cmd": "cat gan > samples", "deps": ["gan"], "outs": ["samples"]},
+        measure={
+            "cmd": f"mkdir -p data/measure; V=$(cat net); printf '{measured}' $V $V $V > {METRICS}",
+            "deps": ["samples", "net"],
+            "metrics": [{METRICS: {"cache": False}}],
+        },
+        **judged(METRICS),
+    )
+    (project.path / "work").mkdir(exist_ok=True)
+    for name, text in (("accept", ACCEPT), ("report", REPORT)):
+        (project.path / f"work/{name}.py").write_text(text)
+    criteria = criterion("measure: mean")["criteria"][:1]
+    (project.path / "params.yaml").write_text(json.dumps({"acceptance": {"criteria": criteria}}))
+
+
 @pytest.mark.slow
 def test_bundle_whose_criteria_all_pass_is_accepted(served_project: Project) -> None:
     """Pass, nothing new, fail: the accepted bundle is the first, and the last is compared with it."""
     project = served_project
     project.environment |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-    write_world(project)
-    write_gates(project.path / "verdicts", accuracy="pass")
-    (project.path / "params.yaml").write_text("{}\n")
+    write_judged_world(project, 0.5)
     code, output = project.run("reevaluate")
     assert (code, len(output.splitlines())) == (1, 1)
     assert "make one with `failure-atlas key`" in output
@@ -247,8 +269,7 @@ def test_bundle_whose_criteria_all_pass_is_accepted(served_project: Project) -> 
     assert code == 0, output
     assert f"compare: skipped: nothing has changed since {accepted} was accepted" in output
 
-    write_world(project, classifier="two")
-    write_gates(project.path / "verdicts", accuracy="fail")
+    write_judged_world(project, 0.05)
     code, output = project.run("reevaluate", "--frozen-population")
     assert code == 1, output
     assert f"compare: done: with {accepted}, the last accepted one" in output
