@@ -92,7 +92,7 @@ def test_mistake_is_one_line_and_nothing_is_written(tmp_path, write_params):
             {"source": "image-folder", "class_names": ["a", "b"]},
             r"class_names: null with source image-folder: its folders name the classes",
         ),
-        ({"source": "npz", "class_names": ["a"]}, r"prepare_images\.class_names: number of classes is 1"),
+        ({"source": "npz", "class_names": ["a"]}, r"prepare_images\.class_names: got \['a'\]; allowed: .* at least 2"),
         ({"source": "npz"}, r"no such folder; prepare_images\.source npz reads your images from it"),
         (
             {"sauce": "mnist"},
