@@ -42,10 +42,10 @@ from stages.bring_classifiers.mistakes import (
     tabulate,
     try_changes,
 )
-from stages.bring_classifiers.mnist_test import measure_on_mnist_test, tell_seen
 from stages.bring_classifiers.onnx_form import check_conversion
 from stages.bring_classifiers.params import BringClassifierParams
 from stages.bring_classifiers.sizes import measure_content
+from stages.bring_classifiers.unseen import measure_on_mnist_test, tell_seen
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.device import choose_device, device_of
 from stages.common.errors import StageError
