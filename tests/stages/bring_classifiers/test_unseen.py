@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.bring_classifiers import mnist_test
+from stages.bring_classifiers import unseen
 from stages.bring_classifiers.__main__ import main
 from stages.common.errors import StageError
 from stages.prepare_images.sources import MNIST, load_mnist_5k
@@ -44,7 +44,7 @@ def mnist_folder(tmp_path, monkeypatch):
     arrays = dict.fromkeys(MNIST.md5_by_file, train.labels[:60].astype(np.uint8))
     arrays["t10k-images-idx3-ubyte"] = train.images[:60]
     source = replace(MNIST, md5_by_file=write_source(tmp_path / "idx", arrays, packed=True).md5_by_file)
-    monkeypatch.setattr(mnist_test, "MNIST", source)
+    monkeypatch.setattr(unseen, "MNIST", source)
     for path in (tmp_path / "idx").glob("train-*"):
         path.unlink()
     return tmp_path / "idx"
