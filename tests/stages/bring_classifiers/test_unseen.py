@@ -94,5 +94,5 @@ def test_of_other_images_nothing_is_said(measure, monkeypatch, tiny_images, mnis
     monkeypatch.setenv("MNIST_DIR", str(mnist_folder))
     with pytest.raises(StageError, match="no better than chance"):  # it reads digits, these are bars
         measure(tiny_images)
-    assert mnist_test.measure_on_mnist_test(tiny_images, Path("params.yaml"), lambda: None, [], 1) == {}
-    assert mnist_test.tell_seen({}, "mine") == []
+    assert unseen.measure_on_mnist_test(tiny_images, Path("params.yaml"), lambda: None, [], 1) == {}
+    assert unseen.tell_seen({}, "mine") == []
