@@ -106,7 +106,10 @@ def commands(params: dict[str, Any]) -> list[tuple[str, list[str]]]:
         command = stage.get("do", stage)["cmd"]
         entries = params[stage["foreach"].strip("${}")] if "foreach" in stage else {"": ""}
         for key, item in entries.items():
-            words = shlex.split(command.replace("${key}", key).replace("${item}", str(item)))
+            filled = command.replace("${key}", key).replace("${item}", str(item))
+            for name, value in params["check_claims"].items():
+                filled = filled.replace(f"${{check_claims.{name}}}", str(value))
+            words = shlex.split(filled)
             assert words[:2] == ["python", "-m"]
             found.append((words[2], words[3:]))
     return found
