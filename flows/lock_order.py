@@ -12,13 +12,13 @@ LOCK_FILE = Path("dvc.lock")
 _ENTRY = re.compile(r"^  (\S+):$", re.MULTILINE)  # as DVC writes it; what a stage holds is indented further
 
 
-def read_order(file: Path = LOCK_FILE) -> list[str]:
-    """The stages that a dvc.lock has entries of, in its order; none if there is no such file."""
-    return _ENTRY.findall(file.read_text(encoding="utf-8")) if file.is_file() else []
+def read_order() -> list[str]:
+    """The stages that dvc.lock has entries of, in its order; none if there is no such file."""
+    return list(_split()[1])
 
 
-def restore_order(before: Sequence[str], stages: Sequence[str], file: Path = LOCK_FILE) -> None:
-    """Put what a run has added to a dvc.lock into the order of the DAG, as one stage after the other would have.
+def restore_order(before: Sequence[str], stages: Sequence[str]) -> None:
+    """Put what a run has added to dvc.lock into the order of the DAG, as one stage after the other would have.
 
     before: `read_order` before the run; those entries stay where they are.  stages: of the DAG, in its order.
     Entries are moved as they are, byte by byte.
@@ -28,23 +28,22 @@ def restore_order(before: Sequence[str], stages: Sequence[str], file: Path = LOC
     def find_place(stage: str) -> int:
         return places.get(stage, len(places))
 
-    found = read_order(file)
+    found = read_order()
     if found == sorted(found, key=find_place):
         return
     with Repo(_wait_for_lock=True) as repo, repo.lock:
-        head, parts = _split(file)
-        names = sorted(parts, key=find_place)
-        write_atomically(file, head + "".join(parts[name] for name in names))
+        head, parts = _split()
+        write_atomically(LOCK_FILE, head + "".join(parts[name] for name in sorted(parts, key=find_place)))
 
 
 def read_entry(stage: str) -> str:
     """The lines of one stage; empty if there are none."""
-    return _split(LOCK_FILE)[1].get(stage, "")
+    return _split()[1].get(stage, "")
 
 
 def restore_entry(stage: str, entry: str) -> None:
     """Put back the lines that one stage had, none if `entry` is empty; the caller holds DVC's lock."""
-    head, parts = _split(LOCK_FILE)
+    head, parts = _split()
     if parts.get(stage, "") == entry:
         return
     parts[stage] = entry
@@ -54,8 +53,8 @@ def restore_entry(stage: str, entry: str) -> None:
         LOCK_FILE.unlink(missing_ok=True)  # it was made by this run
 
 
-def _split(file: Path) -> tuple[str, dict[str, str]]:
+def _split() -> tuple[str, dict[str, str]]:
     """What stands above the entries, and each as it is, byte by byte."""
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    text = LOCK_FILE.read_text(encoding="utf-8") if LOCK_FILE.is_file() else ""
     head, *parts = re.split(r"(?m)^(?=  \S+:$)", text)
     return head, {_ENTRY.findall(part)[0]: part for part in parts}
