@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 
 
 def run_benchmark(main: Callable[..., None]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from stages.common.progress import Progress
+from failure_atlas.core.progress import Progress
 
 SHEET_WIDTH = 120  # columns, where the output is no terminal
 

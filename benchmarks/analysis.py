@@ -13,17 +13,17 @@ import typer
 
 from benchmarks._command import run_benchmark
 from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, show_ratio, spread
-from stages.common.device import choose_device
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.ranking.scores import Classify, differentiate_scores
+from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.walks.probe import Probe
 from stages.common.params import load_section
-from stages.common.seeds import torch_stream
 from stages.rank_dimensions.params import RankDimensionsParams
-from stages.rank_dimensions.scores import Classify, differentiate_scores
-from stages.train_classifiers.networks import Classifier
 from stages.train_classifiers.params import TrainClassifierParams
 from stages.train_stylegan2.architecture import design_networks
-from stages.train_stylegan2.generator import Generator
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.walk_corner_cases.probe import Probe
 
 CLASSES = 10
 TURN_SECONDS = 0.5

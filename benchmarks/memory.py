@@ -15,7 +15,7 @@ import yaml
 
 from benchmarks._command import run_benchmark
 from benchmarks._turns import print_table
-from stages.common.files import require
+from failure_atlas.core.files import require
 
 GENERATOR = Path("data/train_stylegan2/generator.safetensors")
 CLASSIFIER = Path("data/train_classifiers/corrupted/classifier.safetensors")

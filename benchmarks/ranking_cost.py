@@ -15,19 +15,19 @@ import typer
 
 from benchmarks._command import run_benchmark
 from benchmarks._turns import print_table
-from stages.common.device import choose_device
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.populations.sampling import draw_latents
+from failure_atlas.ranking.scores import differentiate_scores
+from failure_atlas.stylegan2.state import load_released
 from stages.common.params import load_section
-from stages.common.seeds import numpy_stream
 from stages.compare_rankings.attfind import count_passes, find_effects
 from stages.compare_rankings.gradients import BACKWARD_PASSES
 from stages.compare_rankings.params import CompareRankingsParams
 from stages.compare_rankings.principal import find_principal, map_directions
 from stages.compare_rankings.sizes import count_small_budget
-from stages.rank_dimensions.scores import differentiate_scores
-from stages.sample_populations.latents import draw_latents
-from stages.train_classifiers.networks import Classifier
 from stages.train_classifiers.params import TrainClassifierParams
-from stages.train_stylegan2.snapshot import load_released
 
 RUNS = 5
 GRADIENT_SAMPLES, TRIED_SAMPLES = 100, 2  # that are timed; a sample is tried 2 D times

@@ -18,8 +18,8 @@ from benchmarks._command import run_benchmark
 from benchmarks._flops import count_flops, multiply_matrices
 from benchmarks._training_steps import Step, end_steps, follow_steps, led_step, own_step, twin_step
 from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, spread
-from failure_atlas.computing import count_cores
-from stages.common.device import choose_device
+from failure_atlas.core.computing import count_cores
+from failure_atlas.core.device import choose_device
 from stages.common.params import load_section
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.workers import Worker, count_workers, worker_group

@@ -11,11 +11,12 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages.bring_classifiers.brought_folder import check_brought
-from stages.bring_classifiers.params import BringClassifierParams
+from failure_atlas.brought.folder import check_brought
+from failure_atlas.brought.params import BringClassifierParams
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.fields import Section
 from stages.common.classifiers import KEY, check_classifiers, check_name
-from stages.common.errors import StageError
-from stages.common.params import Section, check_section, read_params, shorten
+from stages.common.params import check_section, read_params, shorten
 from stages.cross_checks import Document, check_across, check_files
 
 BROUGHT = Path("data/brought")  # as dvc.yaml has it

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import check_pinned, read_description
+from failure_atlas.images.sources import DIGITS, GARMENTS
+from failure_atlas.populations.sampling import LEAST_PER_CLASS
+from failure_atlas.ranking.scores import FINITE_DIFFERENCE, check_samples
+from failure_atlas.stylegan2.state import check_architecture
 from stages.acceptance.known_metrics import check_metric
-from stages.common.errors import StageError
-from stages.common.pinned_file import check_pinned
-from stages.common.weights import read_description
+from stages.common.image_params import PUBLISHED
 from stages.compare_rankings.sizes import check_sizes
-from stages.prepare_images.params import PUBLISHED
-from stages.prepare_images.sources import DIGITS, GARMENTS
-from stages.rank_dimensions.params import LEAST_PER_CLASS
-from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE, check_samples
 from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.session import check_resumed, choose_snapshot
-from stages.train_stylegan2.state import check_architecture
 
 CLASSES = dict(zip(PUBLISHED, (DIGITS, DIGITS, GARMENTS), strict=True))
 

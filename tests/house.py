@@ -62,6 +62,11 @@ def import_closure(module: Path) -> set[Path]:
     return closure
 
 
+def folders_of(files: set[Path]) -> set[str]:
+    """The folders that a stage lists in place of files: packages of the library, the stage's own, and common/."""
+    return {str(Path(*path.parts[:2])) for path in files if len(path.parts) > 2}
+
+
 def read_dag(file: str = "dvc.yaml", section: str = SECTIONS[0]) -> dict[str, dict[str, Any]]:
     """Stages of a dvc.yaml by name, a foreach group as one entry with its `do` body.
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from failure_atlas.core.errors import StageError
 from stages.__main__ import check_params
-from stages.common.errors import StageError
 from stages.report.documents import PAGES, TABLES, Row, render_cell, render_page
 from tests import yaml12 as yaml
 from tests.house import ROOT, read_dag, read_study, read_unused

@@ -20,11 +20,10 @@ import torch
 import typer
 from PIL import Image
 
-from stages.common.arrays import read_array
-from stages.train_classifiers.checkpoint import load_classifier, save_classifier
-from stages.train_classifiers.networks import Classifier
-from stages.train_judges.ensemble import Ensemble, save_ensemble
-from stages.train_stylegan2.checkpoint import load_generator
+from failure_atlas.classifiers.networks import Classifier, load_classifier, save_classifier
+from failure_atlas.core.arrays import read_array
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.stylegan2.generator import load_generator
 from tests import yaml12 as yaml
 from tests.house import ROOT
 from tests.project import shrink_params

@@ -10,16 +10,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from stages.common.pinned_file import check_pinned
-from stages.common.weights import read_description
-from stages.prepare_images.sources import FASHION_MNIST
-from stages.train_judges.ensemble import load_ensemble
+from failure_atlas.core.weights import check_pinned, read_description
+from failure_atlas.images.sources import FASHION_MNIST
+from failure_atlas.judges.ensemble import load_ensemble
+from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.state import TrainingState, new_state, restore_state
 from stages.train_judges.params import TrainJudgesParams
 from stages.train_stylegan2.architecture import design_critic, design_networks
-from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.session import choose_snapshot
-from stages.train_stylegan2.state import TrainingState, new_state, restore_state
 from tests import yaml12 as yaml
 from tests.house import ROOT
 

@@ -14,7 +14,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from failure_atlas.computing import changes_bytes
+from failure_atlas.core.computing import changes_bytes
 from flows.evidence.stage_table import read_stage_log
 
 GPU_SECONDS = 20
@@ -42,8 +42,8 @@ def describe_machine() -> dict[str, Any]:
 def describe_runs(commands: Mapping[str, str], project: Path = Path()) -> dict[str, Any]:
     """How the stages of a project computed when they last ran, as their own log has it; commands: by stage.
 
-    runs: stages that computed alike, most first, each with what `failure_atlas.computing` describes.  unknown: stages
-    that the log does not know, as where their results came out of a cache.
+    runs: stages that computed alike, most first, each with what `failure_atlas.core.computing` describes.  unknown:
+    stages that the log does not know, as where their results came out of a cache.
     """
     log = read_stage_log(project)
     runs: list[dict[str, Any]] = []

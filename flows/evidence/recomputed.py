@@ -9,7 +9,7 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
-from failure_atlas.acceptance import (
+from failure_atlas.decisions.acceptance import (
     OPERATORS,
     Criterion,
     Measure,
@@ -19,10 +19,10 @@ from failure_atlas.acceptance import (
     decide_all,
     find_measure,
 )
-from failure_atlas.claims import Claim, Sources, check_claims, read_areas
-from failure_atlas.claims import count_verdicts as count_claims
-from failure_atlas.estimates import VERDICTS
-from failure_atlas.metrics import Metrics
+from failure_atlas.decisions.claims import Claim, Sources, check_claims, read_areas
+from failure_atlas.decisions.claims import count_verdicts as count_claims
+from failure_atlas.decisions.estimates import VERDICTS
+from failure_atlas.decisions.metrics import Metrics
 from flows.evidence.folder import Contents
 from flows.evidence.parsing import expect
 from flows.evidence.problem import Problem

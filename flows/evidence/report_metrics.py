@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from failure_atlas.acceptance import Verdict
+from failure_atlas.decisions.acceptance import Verdict
 from flows.evidence.parsing import parse_json
 from flows.evidence.problem import Problem
 from flows.evidence.reading import tell

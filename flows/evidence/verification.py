@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from failure_atlas.acceptance import Verdict as Decision
+from failure_atlas.decisions.acceptance import Verdict as Decision
 from flows.evidence.chain import follow_chain
 from flows.evidence.crate import README, compare_crate
 from flows.evidence.folder import Contents, compare_bundle, open_signed

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from failure_atlas.acceptance import count_verdicts, decide_all
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.decisions.acceptance import count_verdicts, decide_all
+from failure_atlas.drawing.style import save_figure
 from stages.acceptance.figures import draw_verdicts, tabulate_verdicts
-from stages.acceptance.inputs import name_folders, read_measures
 from stages.acceptance.params import AcceptanceParams
+from stages.common.artefacts.metrics import name_folders, read_measures
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
 
 

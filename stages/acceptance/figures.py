@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from failure_atlas.acceptance import FAIL, NOT_ASSESSABLE, PASS, Verdict
-from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
+from failure_atlas.decisions.acceptance import FAIL, NOT_ASSESSABLE, PASS, Verdict
+from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
 
 COLORS = {PASS: WELL_COLOR, FAIL: MIS_COLOR, NOT_ASSESSABLE: RANDOM_COLOR}
 MARKERS = {PASS: "o", FAIL: "X", NOT_ASSESSABLE: "s"}  # so that colour is not needed to tell them apart

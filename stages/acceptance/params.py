@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from failure_atlas import acceptance
-from stages.common.params import Section, Text
+from failure_atlas.core.fields import Section, Text
+from failure_atlas.decisions import acceptance
 
 METRIC_FORM = r"^[\w@-]+(/[\w@-]+)*: \S+(\.\S+)*$"
 

@@ -14,11 +14,21 @@ import torch
 import typer
 from torch import nn
 
-from stages.bring_classifiers.adapter import Adapter
-from stages.bring_classifiers.brought_code import tell
-from stages.bring_classifiers.brought_folder import check_brought, hash_files
-from stages.bring_classifiers.brought_weights import check_numbers
-from stages.bring_classifiers.checkpoint import adapt, save_brought, save_refused
+from failure_atlas.brought.adapter import REMEDY, Adapter, UnfiniteAnswerError
+from failure_atlas.brought.checkpoint import adapt, read_network, save_brought, save_refused
+from failure_atlas.brought.code import tell
+from failure_atlas.brought.folder import check_brought, check_numbers, hash_files
+from failure_atlas.brought.onnx_form import check_conversion
+from failure_atlas.brought.params import BringClassifierParams
+from failure_atlas.classifiers.evaluation import draw_examination, examine, mark, predict
+from failure_atlas.core.device import choose_device, device_of
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require, write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.drawing.classifiers import draw_changes
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.image_set import ImageSet, to_unit
+from failure_atlas.statistics.intervals import proportion
 from stages.bring_classifiers.checks import (
     DoubtError,
     check_answers,
@@ -27,9 +37,6 @@ from stages.bring_classifiers.checks import (
     check_outputs,
     settle,
 )
-from stages.bring_classifiers.figures import draw_changes
-from stages.bring_classifiers.finite import REMEDY, UnfiniteAnswerError
-from stages.bring_classifiers.forms import read_network
 from stages.bring_classifiers.mistakes import (
     LARGE_GAIN,
     TRIED,
@@ -42,22 +49,11 @@ from stages.bring_classifiers.mistakes import (
     tabulate,
     try_changes,
 )
-from stages.bring_classifiers.onnx_form import check_conversion
-from stages.bring_classifiers.params import BringClassifierParams
 from stages.bring_classifiers.sizes import measure_content
 from stages.bring_classifiers.unseen import measure_on_mnist_test, tell_seen
+from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.device import choose_device, device_of
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import require, write_csv, write_json
-from stages.common.intervals import proportion
 from stages.common.params import load_section, read_params
-from stages.common.progress import Progress
-from stages.corrupt_images.store import read_severities
-from stages.prepare_images.store import ImageSet, read_class_names, read_images, to_unit
-from stages.train_classifiers.evaluation import predict
-from stages.train_classifiers.examination import draw_examination, examine, mark
 
 PROBED = 24  # test images that are looked at one by one
 UNPINNED = (

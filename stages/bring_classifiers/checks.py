@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
-from stages.bring_classifiers.adapter import Adapter
-from stages.bring_classifiers.brought_code import tell
-from stages.bring_classifiers.finite import REMEDY
+from failure_atlas.brought.adapter import REMEDY, Adapter
+from failure_atlas.brought.code import tell
+from failure_atlas.core.errors import StageError
 from stages.bring_classifiers.sizes import measure_content
-from stages.common.errors import StageError
 
 TRIED_SIZES = (28, 32, 16, 20, 24, 48, 64, 96, 112, 128, 224, 299)  # px, where the images' own size is refused
 TRIED_CHANNELS = (1, 3)

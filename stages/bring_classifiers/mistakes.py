@@ -13,11 +13,11 @@ from scipy.stats import binomtest
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional
 
-from stages.bring_classifiers.adapter import Adapter
+from failure_atlas.brought.adapter import Adapter
+from failure_atlas.classifiers.evaluation import count_confusion
+from failure_atlas.images.image_set import ImageSet, to_unit
+from failure_atlas.statistics.intervals import proportion
 from stages.bring_classifiers.sizes import SMALLEST, list_sizes
-from stages.common.intervals import proportion
-from stages.prepare_images.store import ImageSet, to_unit
-from stages.train_classifiers.evaluation import count_confusion
 
 SIGNIFICANCE = 1e-3  # about fifteen changes are tried, and a warning should be worth reading
 LARGE_GAIN = 0.1  # of accuracy, from which on what was declared is taken for a mistake

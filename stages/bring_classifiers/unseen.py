@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.arrays import read_attributes
+from failure_atlas.classifiers.evaluation import examine
+from failure_atlas.core.arrays import read_attributes
+from failure_atlas.core.progress import Progress
+from failure_atlas.corruptions.corruptions import corrupt_split
+from failure_atlas.corruptions.registry import choose_steps
+from failure_atlas.images.frame import Frame, frame_all
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.images.sources import FOLDER_VARIABLE, MNIST, load_idx_split
+from stages.common.image_params import CorruptImagesParams, PrepareImagesParams
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.corrupt_images.params import CorruptImagesParams
-from stages.corrupt_images.registry import choose_steps
-from stages.corrupt_images.split import corrupt_split
-from stages.prepare_images.frame import Frame, frame_all
-from stages.prepare_images.params import PrepareImagesParams
-from stages.prepare_images.sources import FOLDER_VARIABLE, MNIST, load_idx_split
-from stages.prepare_images.store import ImageSet
-from stages.train_classifiers.examination import examine
 
 KEY = "mnist_test"
 
@@ -40,7 +39,14 @@ def measure_on_mnist_test(
     section = load_section(params, CorruptImagesParams, "corrupt_images")
     held = load_idx_split(MNIST, Path(folder), "test")
     clean = ImageSet(frame_all(held.images, Frame(prepare.size_px, prepare.channels, prepare.fit)), held.labels)
-    corrupted, severities = corrupt_split(clean, KEY, section, choose_steps(section.recipe, section.table))
+    corrupted, severities = corrupt_split(
+        clean,
+        KEY,
+        choose_steps(section.recipe, section.table),
+        seed=section.seed,
+        clean_fraction=section.clean_fraction,
+        severities=section.severities,
+    )
     tests = {"clean": clean, "corrupted": corrupted}
     with Progress("measuring on MNIST's own test images", 2 * len(held.labels), "img") as progress:
         probabilities = {

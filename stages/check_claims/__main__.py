@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from failure_atlas.claims import Sources, check_claims, count_verdicts
-from failure_atlas.estimates import VERDICTS, tell_multiplicity
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.decisions.claims import Sources, check_claims, count_verdicts
+from failure_atlas.decisions.estimates import VERDICTS, tell_multiplicity
+from failure_atlas.drawing.style import save_figure
 from stages.check_claims.figures import draw_claims, tabulate_claims
-from stages.check_claims.inputs import read_areas, read_metrics
 from stages.check_claims.params import CheckClaimsParams
 from stages.check_claims.pictures import find_figures
+from stages.common.artefacts.metrics import read_areas, read_metrics
+from stages.common.classifiers import parse_named_paths
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
-from stages.common.named_paths import parse_named_paths
 from stages.common.params import load_section
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from failure_atlas.claims import Claim
-from failure_atlas.estimates import FAILS, HOLDS, NOT_DECIDED, Estimate
-from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
+from failure_atlas.decisions.claims import Claim
+from failure_atlas.decisions.estimates import FAILS, HOLDS, NOT_DECIDED, Estimate
+from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
 
 VERDICT_COLORS = {HOLDS: WELL_COLOR, FAILS: MIS_COLOR, NOT_DECIDED: RANDOM_COLOR}
 CLAIM_WIDTH, SOURCE_WIDTH, EVIDENCE_WIDTH = 58, 20, 90  # characters

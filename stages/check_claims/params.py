@@ -2,7 +2,7 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stages.common.params import Section, Text
+from failure_atlas.core.fields import Section, Text
 
 
 class CheckClaimsParams(Section):

@@ -1,10 +1,14 @@
-"""Which classifiers are under test: the mapping `classifiers` of params.yaml, name to the section of the entry."""
+"""Which classifiers are under test: the mapping `classifiers` of params.yaml, name to the section of the entry.
+
+Command-line options of the form NAME=PATH, one for each classifier.
+"""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 from stages.common.params import read_params, shorten
 
 KEY = "classifiers"
@@ -60,3 +64,16 @@ def expand_paths(pattern: str, classifiers: dict[str, str], option: str) -> dict
         name: Path(pattern.replace("{name}", name).replace("{section}", section))
         for name, section in classifiers.items()
     }
+
+
+def parse_named_paths(values: Sequence[str], option: str) -> dict[str, Path]:
+    """`["clean=a/b", ...]` as a mapping in the given order; StageError for a value without a name, or a name twice."""
+    paths: dict[str, Path] = {}
+    for value in values:
+        name, sign, path = value.partition("=")
+        if not (name and sign and path):
+            raise StageError(f"{option}: got '{value}'; allowed: NAME=PATH, such as clean=data/rank_dimensions/clean")
+        if name in paths:
+            raise StageError(f"{option}: '{name}' is given twice; name each classifier once")
+        paths[name] = Path(path)
+    return paths

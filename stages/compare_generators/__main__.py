@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.statistics.intervals import proportion
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
-from stages.common.intervals import proportion
 from stages.common.params import load_section
-from stages.common.seeds import numpy_stream
 from stages.compare_generators.comparison import compare_layers, compare_names
 from stages.compare_generators.figures import draw_shares
 from stages.compare_generators.inputs import check_views, read_view

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import percentile
+from failure_atlas.directions.naming import NAMELESS
+from failure_atlas.statistics.intervals import percentile
 from stages.compare_generators.chance import bound, describe_chance, draw_permutations, draw_with_replacement
 from stages.compare_generators.inputs import View
 from stages.compare_generators.shares import compare_directions, compare_sets, overlap_shares, share_influence
-from stages.name_directions.naming import NAMELESS
 
 Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

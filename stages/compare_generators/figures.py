@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.common.figures import CLASS_COLORS, new_figure
+from failure_atlas.drawing.style import CLASS_COLORS, new_figure
 
 BAR = 0.38  # of the room of a group
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.common.arrays import read_array
-from stages.common.errors import StageError
-from stages.common.files import require
-from stages.rank_dimensions.ranking import GLOBAL, read_ranking
+from failure_atlas.core.arrays import read_array
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from stages.common.artefacts.ranking import GLOBAL, read_ranking
 
 NAME_COLUMNS = ["scope", "rank", "dimension", "name"]
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from stages.common.params import Section, Seed
+from failure_atlas.core.fields import Section, Seed
 
 
 class CompareGeneratorsParams(Section):

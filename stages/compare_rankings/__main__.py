@@ -8,7 +8,17 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from stages.common.arrays import read_array
+from failure_atlas.core.arrays import read_array
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.files import require, write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.judges.ensemble import ask, load_judge
+from stages.common.artefacts.names import read_names
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import read_samples
+from stages.common.artefacts.ranking import SCORE_BY, read_ranking
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
@@ -18,12 +28,7 @@ from stages.common.command import (
     PopulationOption,
     run_stage,
 )
-from stages.common.device import choose_device
-from stages.common.figures import save_figure
-from stages.common.files import require, write_csv, write_json
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
 from stages.compare_rankings.attfind import count_passes, find_effects
 from stages.compare_rankings.checks import check_agreement
 from stages.compare_rankings.figures import draw_comparison, draw_influence
@@ -49,11 +54,6 @@ from stages.compare_rankings.summary import (
 )
 from stages.compare_rankings.tables import UNMOVED, tabulate_cells, tabulate_influence, tabulate_methods
 from stages.compare_rankings.walks import LEVEL, collect_directions, walk_coarsely
-from stages.name_directions.names import read_names
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.ranking import SCORE_BY, read_ranking
-from stages.rank_dimensions.samples import read_samples
-from stages.train_judges.ensemble import ask, load_judge
 
 BAND = 0.95  # share of random directions in the band of the figure
 

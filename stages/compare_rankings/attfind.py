@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from failure_atlas.ranking.scores import Classify
+from failure_atlas.stylegan2.generator import Generator
 from stages.compare_rankings.layers import change_layer, columns_of, trace_layers
-from stages.rank_dimensions.scores import Classify
-from stages.train_stylegan2.generator import Generator
 
 DOWN, UP = 0, 1  # to the population's minimum, to its maximum
 

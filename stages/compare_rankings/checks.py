@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.errors import StageError
-from stages.rank_dimensions.agreement import correlate_ranks, share_top
-from stages.rank_dimensions.ranking import GLOBAL
+from failure_atlas.core.errors import StageError
+from failure_atlas.statistics.agreement import correlate_ranks, share_top
+from stages.common.artefacts.ranking import GLOBAL
 
 TOLERANCE = 0.01  # of the largest score: two ways to the same gradient differ by rounding only
 

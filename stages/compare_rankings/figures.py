@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
-from stages.common.figures import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
-from stages.common.intervals import CONFIDENCE
+from failure_atlas.drawing.style import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
+from failure_atlas.statistics.intervals import CONFIDENCE
+from stages.common.artefacts.names import shorten_name
 from stages.compare_rankings.methods import FULL
 from stages.compare_rankings.tables import UNMOVED
-from stages.name_directions.names import shorten_name
 
 BARS = 20
 HOLLOW = "hollow: at 1/50 of AttFind's cost"

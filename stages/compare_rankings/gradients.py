@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from stages.rank_dimensions.scores import Classify, Synthesize
+from failure_atlas.ranking.scores import Classify, Synthesize
 
 CPU = torch.device("cpu")
 PROBABILITY, ABSOLUTE, LOGIT, LOG_PROBABILITY = "probability", "absolute", "logit", "log_probability"

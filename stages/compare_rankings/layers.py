@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from stages.train_stylegan2.generator import Generator, StyleLayer
-from stages.train_stylegan2.resampling import upsample
+from failure_atlas.stylegan2.generator import Generator, StyleLayer
+from failure_atlas.stylegan2.layers import upsample
 
 
 @dataclass(frozen=True)

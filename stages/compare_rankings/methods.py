@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from failure_atlas.statistics.agreement import order_dimensions
 from stages.compare_rankings.draws import assign_draws
-from stages.rank_dimensions.agreement import order_dimensions
 
 FULL = "full"
 

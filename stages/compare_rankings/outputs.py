@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stages.rank_dimensions.scores import Classify, Synthesize
+from failure_atlas.ranking.scores import Classify, Synthesize
 
 
 @dataclass(frozen=True)

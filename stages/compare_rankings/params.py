@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from stages.common.params import BatchSize, Count, Section, Seed
+from failure_atlas.core.fields import BatchSize, Count, Section, Seed
 
 
 class CompareRankingsParams(Section):

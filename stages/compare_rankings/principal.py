@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from stages.train_stylegan2.generator import Generator
+from failure_atlas.stylegan2.generator import Generator
 
 
 def find_principal(features: np.ndarray, count: int) -> np.ndarray:

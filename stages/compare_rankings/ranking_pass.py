@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from failure_atlas.ranking.scores import Classify, Synthesize
+from failure_atlas.statistics.agreement import draw_halves
 from failure_atlas.statistics.moments import ClassMoments
 from stages.compare_rankings.gradients import (
     ABSOLUTE,
@@ -18,8 +20,6 @@ from stages.compare_rankings.gradients import (
     score_gradients,
 )
 from stages.compare_rankings.samples import resample_classes, take_balanced, weigh_classes
-from stages.rank_dimensions.agreement import draw_halves
-from stages.rank_dimensions.scores import Classify, Synthesize
 
 CPU = torch.device("cpu")
 

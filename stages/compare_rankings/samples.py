@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from stages.sample_populations.latents import balance_labels
-from stages.train_stylegan2.generator import Generator
+from failure_atlas.populations.sampling import balance_labels
+from failure_atlas.stylegan2.generator import Generator
 
 
 def take_balanced(true_class: np.ndarray, count: int) -> np.ndarray:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from failure_atlas.judges.verdicts import give_verdicts
 from stages.compare_rankings.methods import Method, join_steps, spread_groups
 from stages.compare_rankings.outputs import Reader
-from stages.train_judges.verdicts import give_verdicts
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
+from failure_atlas.populations.sampling import LEAST_PER_CLASS
 from stages.compare_rankings.attfind import count_passes
 from stages.compare_rankings.gradients import BACKWARD_PASSES
 from stages.compare_rankings.params import CompareRankingsParams
-from stages.rank_dimensions.params import LEAST_PER_CLASS
 
 SAVING = 50  # the gradient scores are also computed at this part of AttFind's forward passes
 

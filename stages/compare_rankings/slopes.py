@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.bring_classifiers.differentiable import is_differentiable
+from failure_atlas.classifiers.networks import is_differentiable
+from failure_atlas.ranking.scores import FINITE_DIFFERENCE, Classify, Synthesize, check_samples, difference_outputs
 from stages.compare_rankings.gradients import (
     BACKWARD_PASSES,
     LOG_PROBABILITY,
@@ -18,9 +19,6 @@ from stages.compare_rankings.gradients import (
 )
 from stages.compare_rankings.params import CompareRankingsParams
 from stages.compare_rankings.sizes import check_sizes, count_small_budget
-from stages.rank_dimensions.finite_difference import difference_outputs
-from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE, check_samples
-from stages.rank_dimensions.scores import Classify, Synthesize
 
 OUTPUTS = (PROBABILITY, LOG_PROBABILITY, LOGIT)
 

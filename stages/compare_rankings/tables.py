@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import proportion
+from failure_atlas.judges.verdicts import TRUE_FAILURE, VERDICTS
+from failure_atlas.statistics.intervals import proportion
+from failure_atlas.stylegan2.generator import StyleLayer
+from stages.common.artefacts.names import Names
+from stages.common.artefacts.ranking import GLOBAL
 from stages.compare_rankings.draws import estimate
 from stages.compare_rankings.methods import Method
 from stages.compare_rankings.paired import compare_paired
 from stages.compare_rankings.shifts import Cell, Outcome
 from stages.compare_rankings.walks import CoarseWalks
-from stages.name_directions.names import Names
-from stages.rank_dimensions.ranking import GLOBAL
-from stages.train_judges.verdicts import TRUE_FAILURE, VERDICTS
-from stages.train_stylegan2.generator import StyleLayer
 
 LIMITS_STD = (5, 10, 20)
 UNMOVED = "unmoved"

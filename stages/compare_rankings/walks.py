@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from failure_atlas.judges.verdicts import give_verdicts
 from stages.compare_rankings.methods import Method, single_steps
-from stages.train_judges.verdicts import give_verdicts
 
 LEVEL = 0.5  # the true-class softmax at a corner case
 

@@ -10,19 +10,23 @@ import numpy as np
 import typer
 from matplotlib.figure import Figure
 
-from stages.common.arrays import read_array
+from failure_atlas.core.arrays import read_array
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.judges.ensemble import load_judge
+from failure_atlas.statistics.bootstrap import Resampling, draw_counts
+from failure_atlas.statistics.intervals import proportion
+from stages.common.artefacts.population import Samples, read_samples
+from stages.common.artefacts.ranking import ALL, draw_sets, read_orders
+from stages.common.artefacts.shifts import TOP, read_shifted, require_same
 from stages.common.classifiers import expand_paths, read_classifiers
 from stages.common.command import OutOption, ParamsOption, PopulationOption, run_stage
-from stages.common.device import choose_device
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
-from stages.common.intervals import proportion
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
 from stages.compute_curves.binned_study import BinnedStudy
-from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.distance_study import study_distances
 from stages.compute_curves.figures import (
     draw_classes,
@@ -40,10 +44,6 @@ from stages.compute_curves.projection_study import study_projections
 from stages.compute_curves.results import Result, tabulate_areas, tabulate_curves
 from stages.compute_curves.shift_study import study_shifts
 from stages.compute_curves.summary import is_headline, select, summarize_curves
-from stages.rank_dimensions.samples import Samples, read_samples
-from stages.shift_samples.ranking import ALL, draw_sets, read_orders
-from stages.shift_samples.shifted import TOP, read_shifted, require_same
-from stages.train_judges.ensemble import load_judge
 
 PAIRED = "paired"  # beside the classifiers' names in metrics.json
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from stages.compute_curves.area import measure_area, measure_slope
-from stages.compute_curves.bootstrap import band_shares, resample_influence
-from stages.compute_curves.curve import count_bins, split_bins
+from failure_atlas.curves.curve import count_bins, measure_area, measure_slope, split_bins
+from failure_atlas.statistics.bootstrap import band_shares, resample_influence
+from failure_atlas.statistics.trend import check_bins, count_rises
 from stages.compute_curves.results import Key, Result
-from stages.compute_curves.trend import check_bins, count_rises
 
 
 def summarize_bins(

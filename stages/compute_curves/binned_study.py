@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
+from failure_atlas.statistics.bootstrap import Resampling
+from stages.common.artefacts.ranking import ALL, Order
 from stages.compute_curves.binned import summarize_bins
-from stages.compute_curves.bootstrap import Resampling
 from stages.compute_curves.results import Key, Result, pool_draws
-from stages.shift_samples.ranking import ALL, Order
 
 # Values [n, D] of some samples, dimensions [K], direction [D] of an order -> where each sample lies: [n].
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]

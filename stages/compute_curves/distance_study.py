@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from itertools import product
 
+from failure_atlas.curves.distance import Centre, find_centres, measure_distances, square_deviations
+from stages.common.artefacts.ranking import ALL
 from stages.compute_curves.binned_study import BinnedStudy
-from stages.compute_curves.distance import Centre, find_centres, measure_distances, square_deviations
 from stages.compute_curves.results import Key, Result
-from stages.shift_samples.ranking import ALL
 
 CENTRES: tuple[Centre, ...] = ("own_class", "all")
 SCALINGS = ("raw", "standardised")

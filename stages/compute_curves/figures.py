@@ -10,12 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.typing import ColorType, LineStyleType
 
-from stages.common.figures import CLASS_COLORS, WELL_COLOR, new_figure, shorten
+from failure_atlas.drawing.style import CLASS_COLORS, WELL_COLOR, new_figure, shorten
+from stages.common.artefacts.ranking import ALL
 from stages.compute_curves.distance_study import CENTRES
 from stages.compute_curves.paired import Difference
 from stages.compute_curves.results import Result
 from stages.compute_curves.summary import SCALING, select
-from stages.shift_samples.ranking import ALL
 
 CENTRE_TITLES = {"own_class": "centre of the own class", "all": "centre of all"}
 DIFFERENCE_AXES = {

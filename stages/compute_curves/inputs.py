@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.arrays import read_array
-from stages.common.errors import StageError
-from stages.common.files import require
-from stages.rank_dimensions.samples import Samples
+from failure_atlas.core.arrays import read_array
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from stages.common.artefacts.population import Samples
 
 
 def read_outcomes(folder: Path, samples: Samples) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from stages.prepare_images.store import to_unit
+from failure_atlas.images.image_set import to_unit
 
 
 def read_classes(

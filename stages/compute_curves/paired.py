@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from stages.common.intervals import CONFIDENCE, percentile
-from stages.compute_curves.area import weigh_area
-from stages.compute_curves.bootstrap import find_band, resample_means
+from failure_atlas.curves.curve import weigh_area
+from failure_atlas.statistics.bootstrap import find_band, resample_means
+from failure_atlas.statistics.intervals import CONFIDENCE, percentile
 
 _Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 

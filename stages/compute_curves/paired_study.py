@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from stages.compute_curves.curve import split_bins
-from stages.compute_curves.distance import find_centres, measure_distances, square_deviations
+from failure_atlas.curves.curve import split_bins
+from failure_atlas.curves.distance import find_centres, measure_distances, square_deviations
 from stages.compute_curves.paired import Difference, compare, pair_names
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stages.common.params import BatchSize, Count, Section, Seed
+from failure_atlas.core.fields import BatchSize, Count, Section, Seed
 
 
 class ComputeCurvesParams(Section):

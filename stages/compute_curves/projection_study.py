@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
+from failure_atlas.curves.distance import find_centres, project, standardise
+from stages.common.artefacts.ranking import ALL
 from stages.compute_curves.binned_study import BinnedStudy
-from stages.compute_curves.distance import find_centres
-from stages.compute_curves.projection import project, standardise
 from stages.compute_curves.results import Key, Result
-from stages.shift_samples.ranking import ALL
 
 
 def study_projections(study: BinnedStudy) -> Iterator[Result]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import mean
-from stages.compute_curves.bootstrap import Resampling, band_draws
-from stages.compute_curves.curve import Curve, average_curves
-from stages.compute_curves.trend import count_rises
+from failure_atlas.curves.curve import Curve, average_curves
+from failure_atlas.statistics.bootstrap import Resampling, band_draws
+from failure_atlas.statistics.intervals import mean
+from failure_atlas.statistics.trend import count_rises
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from stages.compute_curves.area import measure_shift_area, measure_shift_slope
-from stages.compute_curves.bootstrap import Resampling, band_shares, resample_means
-from stages.compute_curves.curve import count_accuracy
+from failure_atlas.curves.curve import count_accuracy, measure_shift_area, measure_shift_slope
+from failure_atlas.statistics.bootstrap import Resampling, band_shares, resample_means
+from failure_atlas.statistics.trend import check_steps, count_rises
+from stages.common.artefacts.ranking import ALL
+from stages.common.artefacts.shifts import OWN_CLASS, RANDOM, TOP, Shifted
 from stages.compute_curves.results import Key, Result, pool_draws
-from stages.compute_curves.trend import check_steps, count_rises
-from stages.shift_samples.ranking import ALL
-from stages.shift_samples.shifted import OWN_CLASS, RANDOM, TOP, Shifted
 
 
 def study_shifts(

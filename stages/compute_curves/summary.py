@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stages.common.intervals import flatten
+from failure_atlas.statistics.intervals import flatten
+from stages.common.artefacts.ranking import ALL
 from stages.compute_curves.results import Key, Result
-from stages.shift_samples.ranking import ALL
 
 SCALING, CENTRE = "standardised", "own_class"
 PREFIXES = {"distance": "", "shift": "shift_", "projection": "projection_"}

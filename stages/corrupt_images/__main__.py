@@ -10,19 +10,19 @@ import pandas as pd
 import typer
 from matplotlib.figure import Figure
 
-from stages.common.arrays import NamedArray, read_attributes, write_arrays
+from failure_atlas.core.arrays import NamedArray, read_attributes, write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require, write_json
+from failure_atlas.corruptions.corruptions import corrupt_split, open_streams
+from failure_atlas.corruptions.registry import Step, choose_steps, refuse_channels
+from failure_atlas.drawing.images import draw_samples
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.image_set import ImageSet, Severities, Split
+from stages.common.artefacts.images import named_arrays, named_severities, named_steps, read_class_names, read_images
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import require, write_json
+from stages.common.image_params import CorruptImagesParams
 from stages.common.params import load_section
 from stages.corrupt_images.figures import draw_severities_grid
-from stages.corrupt_images.params import CorruptImagesParams
-from stages.corrupt_images.registry import Step, choose_steps, refuse_channels
-from stages.corrupt_images.split import corrupt_split, open_streams
-from stages.corrupt_images.store import Severities, named_severities, named_steps
-from stages.prepare_images.figures import draw_samples
-from stages.prepare_images.store import ImageSet, Split, named_arrays, read_class_names, read_images
 
 Drawing = tuple[Figure, pd.DataFrame]
 PANELS = 3
@@ -50,7 +50,9 @@ def main(
             refuse_channels(steps, clean.images.shape[1])
         except ValueError as error:
             raise StageError(f"{images}: corrupt_images.recipe: {error}") from error
-        corrupted, severities = corrupt_split(clean, split, section, steps)
+        corrupted, severities = corrupt_split(
+            clean, split, steps, seed=section.seed, clean_fraction=section.clean_fraction, severities=section.severities
+        )
         arrays |= named_arrays(split, corrupted) | named_severities(split, severities)
         metrics |= _measure(split, clean, corrupted, severities)
         logging.info("%s: %s of %s images left clean", split, f"{severities.clean.sum():,}", f"{len(clean.labels):,}")

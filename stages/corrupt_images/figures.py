@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from stages.common.figures import new_figure, show_image, tile
-from stages.corrupt_images.corruptions import corrupt
-from stages.corrupt_images.entry import SEVERITIES
-from stages.corrupt_images.registry import Step
+from failure_atlas.corruptions.corruptions import corrupt
+from failure_atlas.corruptions.entry import SEVERITIES
+from failure_atlas.corruptions.registry import Step
+from failure_atlas.drawing.style import new_figure, show_image, tile
 
 Streams = Callable[[str, int], torch.Generator]
 PAIR = 2  # steps that make a grid

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.corruptions.entry import CIFAR_C, IMAGENET_C, MNIST_C, TINY_IMAGENET_C
+from failure_atlas.corruptions.registry import REGISTRY, choose_steps, refuse_channels
+from failure_atlas.drawing.style import save_figure
+from stages.common.artefacts.images import read_images
 from stages.common.command import run_stage
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import require
-from stages.common.progress import Progress
-from stages.common.seeds import torch_stream
-from stages.corrupt_images.entry import CIFAR_C, IMAGENET_C, MNIST_C, TINY_IMAGENET_C
 from stages.corrupt_images.figures import Streams, draw_gallery
-from stages.corrupt_images.registry import REGISTRY, choose_steps, refuse_channels
-from stages.prepare_images.store import read_images
 
 TABLES = (IMAGENET_C, TINY_IMAGENET_C, CIFAR_C, MNIST_C)
 

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 import typer
 
-from stages.common.arrays import read_array
+from failure_atlas.core.arrays import read_array
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.drawing.style import save_figure
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import read_samples
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
@@ -17,12 +24,7 @@ from stages.common.command import (
     PopulationOption,
     run_stage,
 )
-from stages.common.device import choose_device
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
 from stages.judge_failures.claims import CORNER_CASE, POPULATION, REAL, claim_population
 from stages.judge_failures.examination import Examiner
 from stages.judge_failures.figures import BLOCK_COLUMNS, draw_contact_sheet, draw_review_sheet, draw_verdicts
@@ -43,8 +45,6 @@ from stages.judge_failures.sheet import REVIEW_ID, choose_shown, number_reviews,
 from stages.judge_failures.style_distance import fit_spread, measure_mahalanobis
 from stages.judge_failures.summary import summarize_failures, summarize_real, tell_failures
 from stages.judge_failures.table import ALL, tabulate_directions, tabulate_verdicts
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.samples import read_samples
 
 
 def main(

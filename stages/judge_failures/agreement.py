@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import typer
 
+from failure_atlas.core.files import write_json
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.judges.verdicts import READINGS
+from failure_atlas.statistics.intervals import proportion
 from stages.common.command import OutOption, run_stage
-from stages.common.figures import save_figure
-from stages.common.files import write_json
-from stages.common.intervals import proportion
-from stages.common.seeds import numpy_stream
 from stages.judge_failures.figures import draw_confusions
 from stages.judge_failures.kappa import measure_kappa
 from stages.judge_failures.reviews import Review, read_reviews, read_shown
-from stages.train_judges.verdicts import READINGS
 
 JUDGE = "judge"
 Confusion = tuple[str, str, pd.DataFrame]

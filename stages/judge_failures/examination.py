@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.ranking.scores import Classify, Synthesize
+from failure_atlas.stylegan2.discriminator import Discriminator
 from stages.judge_failures.claims import POPULATION, Claims
 from stages.judge_failures.opinions import ask_about_images, ask_about_styles
 from stages.judge_failures.realism import score_realism
 from stages.judge_failures.remoteness import Yardstick, tabulate_remoteness
 from stages.judge_failures.style_distance import measure_mahalanobis
 from stages.judge_failures.table import tabulate_claims, tabulate_real_failures
-from stages.prepare_images.store import ImageSet
-from stages.rank_dimensions.scores import Classify, Synthesize
-from stages.train_stylegan2.discriminator import Discriminator
 
 
 @dataclass(frozen=True)

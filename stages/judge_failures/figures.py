@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.common.figures import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
+from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
+from failure_atlas.judges.verdicts import LABEL_CHANGED, STILL_RIGHT, TRUE_FAILURE, UNREADABLE
 from stages.judge_failures.claims import CORNER_CASE, POPULATION, REAL
 from stages.judge_failures.sheet import REVIEW_COLUMNS
 from stages.judge_failures.table import ALL
-from stages.train_judges.verdicts import LABEL_CHANGED, STILL_RIGHT, TRUE_FAILURE, UNREADABLE
 
 COLORS = {TRUE_FAILURE: MIS_COLOR, LABEL_CHANGED: WELL_COLOR, UNREADABLE: "#bbbbbb", STILL_RIGHT: "#a6dba0"}
 PLURALS = {

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.common.arrays import read_array, read_attributes
-from stages.common.errors import StageError
-from stages.common.files import require
+from failure_atlas.core.arrays import read_array, read_attributes
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.judges.ensemble import Ensemble, load_judge
+from failure_atlas.stylegan2.discriminator import Discriminator
+from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.stylegan2.state import load_discriminator
+from stages.common.artefacts.images import read_class_names, read_images
 from stages.judge_failures.claims import CORNER_CASE, SEARCH, WALK_COLUMNS, Claims
-from stages.prepare_images.store import ImageSet, read_class_names, read_images
-from stages.train_judges.ensemble import Ensemble, load_judge
-from stages.train_stylegan2.discriminator import Discriminator
-from stages.train_stylegan2.generator import Generator
-from stages.train_stylegan2.snapshot import load_discriminator
 
 MADE_BY = "walk_corner_cases"
 

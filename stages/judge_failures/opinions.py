@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import torch
 
-from stages.prepare_images.store import to_unit
-from stages.rank_dimensions.scores import Classify, Synthesize
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.ranking.scores import Classify, Synthesize
 
 
 def ask_about_styles(

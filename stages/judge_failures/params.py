@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.common.params import BatchSize, Section, Seed
+from failure_atlas.core.fields import BatchSize, Section, Seed
 
 
 class JudgeFailuresParams(Section):

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from stages.prepare_images.store import to_unit
-from stages.train_stylegan2.discriminator import Discriminator, append_minibatch_std
-from stages.train_stylegan2.layers import activate, normalize_second_moment
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.stylegan2.discriminator import Discriminator, append_minibatch_std
+from failure_atlas.stylegan2.layers import activate, normalize_second_moment
 
 REFERENCE_SAMPLES = 1000
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
+from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, UNREADABLE
 from stages.judge_failures.sheet import CLASS_FIELD, REVIEW_ID, SHEET_FIELD, SIGNED_COLUMNS, sign_sheet
-from stages.train_judges.verdicts import LABEL_CHANGED, LABEL_KEPT, UNREADABLE
 
 COLUMNS = ["id", SHEET_FIELD, CLASS_FIELD]
 FAILURE_COLUMNS = [*SIGNED_COLUMNS, "judge_class", "reading"]

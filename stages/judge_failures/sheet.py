@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from stages.train_judges.verdicts import VERDICTS
+from failure_atlas.judges.verdicts import VERDICTS
 
 REVIEW_COLUMNS = 10
 REVIEW_ID, CLASS_FIELD = "review_id", "reviewer_class"

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import proportion
+from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
+from failure_atlas.statistics.intervals import proportion
 from stages.judge_failures.claims import CORNER_CASE, REAL, Claims
-from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 
 ALL = "all"
 GROUP_COLUMNS = ["dimension", "layer", "kind", "direction"]

@@ -8,8 +8,16 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from stages.bring_classifiers.differentiable import is_differentiable
-from stages.common.arrays import NamedArray, write_arrays
+from failure_atlas.classifiers.networks import is_differentiable
+from failure_atlas.core.arrays import NamedArray, write_arrays
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.judges.ensemble import load_judge
+from stages.common.artefacts.names import read_names
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import read_samples
+from stages.common.artefacts.ranking import read_ranking
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
@@ -19,9 +27,6 @@ from stages.common.command import (
     PopulationOption,
     run_stage,
 )
-from stages.common.device import choose_device
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
 from stages.measure_robustness.figures import draw_joint_walks, draw_robustness, tabulate_curves
 from stages.measure_robustness.params import MeasureRobustnessParams
@@ -33,11 +38,6 @@ from stages.measure_robustness.std_space import StdSpace
 from stages.measure_robustness.summary import summarize, tell
 from stages.measure_robustness.table import BEYOND, JOINT, SET, SINGLE, START, tabulate_dimensions, tabulate_starts
 from stages.measure_robustness.view import View, view_styles
-from stages.name_directions.names import read_names
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.ranking import read_ranking
-from stages.rank_dimensions.samples import read_samples
-from stages.train_judges.ensemble import load_judge
 
 HALF = 0.5  # true-class softmax at which a start is in doubt already
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.common.figures import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten
+from failure_atlas.drawing.style import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten
+from failure_atlas.statistics.survival import estimate_survival
 from stages.measure_robustness.search import BEYOND_STD
-from stages.measure_robustness.survival import estimate_survival
 from stages.measure_robustness.table import BEYOND, JOINT, SINGLE, START
 from stages.measure_robustness.view import View
 

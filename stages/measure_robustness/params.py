@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from stages.common.params import BatchSize, Count, Section, Seed, check_steps
+from failure_atlas.core.fields import BatchSize, Count, Section, Seed, check_steps
 
 
 class MeasureRobustnessParams(Section):

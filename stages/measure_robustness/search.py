@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.common.progress import Progress
+from failure_atlas.core.progress import Progress
 from stages.measure_robustness.greedy_set import find_sets
 from stages.measure_robustness.joint_walk import walk_jointly, walk_on
 from stages.measure_robustness.single_walk import Candidates, move_single, walk_singly

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 from stages.measure_robustness.crossing import bisect_pieces
 from stages.measure_robustness.log_odds import LEVEL
 from stages.measure_robustness.std_space import Measure

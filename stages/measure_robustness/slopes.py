@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.progress import Progress
+from failure_atlas.core.progress import Progress
+from failure_atlas.ranking.scores import FINITE_DIFFERENCE
 from stages.measure_robustness.std_space import Differences, StdSpace
-from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE
 
 
 def difference_starts(space: StdSpace, walked: np.ndarray, count: int, step_std: float) -> Differences:

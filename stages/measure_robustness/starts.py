@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.common.errors import StageError
-from stages.common.seeds import numpy_stream
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.seeds import numpy_stream
 
 MEAN = "mean"
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from failure_atlas.ranking.scores import Classify, Synthesize, difference_outputs
 from stages.measure_robustness.log_odds import differentiate_log_odds, measure_log_odds
-from stages.rank_dimensions.finite_difference import difference_outputs
-from stages.rank_dimensions.scores import Classify, Synthesize
 
 # Which starts [K] int64, their offsets [K, D] in std -> log-odds of the true class [K].
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]

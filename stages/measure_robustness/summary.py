@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import proportion
+from failure_atlas.judges.verdicts import LABEL_KEPT, VERDICTS
+from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.survival import estimate_survival, find_median
 from stages.measure_robustness.search import BEYOND_STD
 from stages.measure_robustness.starts import MEAN
-from stages.measure_robustness.survival import estimate_survival, find_median
-from stages.train_judges.verdicts import LABEL_KEPT, VERDICTS
 
 LIMITS_STD = (1, 2, 3, 5, 10)
 

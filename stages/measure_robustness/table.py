@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import wilson
+from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
+from failure_atlas.statistics.intervals import wilson
+from failure_atlas.stylegan2.generator import StyleLayer
+from stages.common.artefacts.names import Names
+from stages.common.artefacts.ranking import GLOBAL
 from stages.measure_robustness.search import Found
 from stages.measure_robustness.starts import Starts
 from stages.measure_robustness.std_space import measure_length
 from stages.measure_robustness.view import View
-from stages.name_directions.names import Names
-from stages.rank_dimensions.ranking import GLOBAL
-from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
-from stages.train_stylegan2.generator import StyleLayer
 
 JOINT, BEYOND, SINGLE, SET, START = "joint", "beyond", "single", "set", "start"  # the places that are looked at
 

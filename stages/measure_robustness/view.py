@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stages.rank_dimensions.scores import Classify, Synthesize
-from stages.train_judges.ensemble import Ensemble, ask
+from failure_atlas.judges.ensemble import Ensemble, ask
+from failure_atlas.ranking.scores import Classify, Synthesize
 
 
 @dataclass(frozen=True)

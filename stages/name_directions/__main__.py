@@ -9,16 +9,23 @@ import numpy as np
 import pandas as pd
 import typer
 
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.directions.calibration import BLUR_STD_PX, NOISE_STD, calibrate, find_world
+from failure_atlas.directions.known_changes import KNOWN_CHANGES
+from failure_atlas.directions.measurements import NOISE
+from failure_atlas.directions.moves import Renderer
+from failure_atlas.directions.naming_check import GROUP_IMAGES, check_naming
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.statistics.intervals import proportion
+from stages.common.artefacts.names import collect_names
+from stages.common.artefacts.population import Samples, read_samples
+from stages.common.artefacts.ranking import GLOBAL, read_ranking
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
-from stages.common.device import choose_device
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
-from stages.common.intervals import proportion
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
-from stages.name_directions.calibration import BLUR_STD_PX, NOISE_STD, calibrate
 from stages.name_directions.choice import choose_balanced, choose_directions, find_typical
 from stages.name_directions.figures import (
     STEPS_STD,
@@ -31,11 +38,6 @@ from stages.name_directions.figures import (
     tabulate_confusion,
 )
 from stages.name_directions.inputs import load_painter, read_clean, read_corrupted
-from stages.name_directions.known_changes import KNOWN_CHANGES
-from stages.name_directions.measurements import NOISE
-from stages.name_directions.moves import Renderer
-from stages.name_directions.names import collect_names
-from stages.name_directions.naming_check import GROUP_IMAGES, check_naming
 from stages.name_directions.params import NameDirectionsParams
 from stages.name_directions.ranking_figures import (
     draw_histograms,
@@ -48,9 +50,6 @@ from stages.name_directions.ranking_figures import (
 from stages.name_directions.study import Study, measure_spread
 from stages.name_directions.summary import summarize_names, tell_names
 from stages.name_directions.table import tabulate_spread
-from stages.name_directions.world import find_world
-from stages.rank_dimensions.ranking import GLOBAL, read_ranking
-from stages.rank_dimensions.samples import Samples, read_samples
 
 SPREAD_SAMPLES = 500  # population samples behind the unit of effects
 SHOWN_PER_CLASS = 3  # directions of each class in the figure; the table holds all

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from stages.common.errors import StageError
-from stages.rank_dimensions.ranking import GLOBAL
+from failure_atlas.core.errors import StageError
+from stages.common.artefacts.ranking import GLOBAL
 
 
 def choose_directions(

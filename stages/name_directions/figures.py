@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.common.figures import CLASS_COLORS, new_figure, shorten, show_image, tile
-from stages.common.intervals import mean, wilson
-from stages.corrupt_images.store import Severities
-from stages.name_directions.calibration import Calibration
-from stages.name_directions.measurements import EDGE, MEASUREMENTS, NOISE
-from stages.name_directions.naming_check import GROUP_IMAGES
-from stages.rank_dimensions.ranking import GLOBAL
+from failure_atlas.directions.calibration import Calibration
+from failure_atlas.directions.measurements import EDGE, MEASUREMENTS, NOISE
+from failure_atlas.directions.naming_check import GROUP_IMAGES
+from failure_atlas.drawing.style import CLASS_COLORS, new_figure, shorten, show_image, tile
+from failure_atlas.images.image_set import Severities
+from failure_atlas.statistics.intervals import mean, wilson
+from stages.common.artefacts.ranking import GLOBAL
 
 STEPS_STD = (-3, -2, -1, 0, 1, 2, 3)
 GAP_PX = 2

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages.common.errors import StageError
-from stages.common.files import require
-from stages.corrupt_images.store import Severities, read_severities
-from stages.prepare_images.store import read_images
-from stages.train_stylegan2.checkpoint import load_generator
-from stages.train_stylegan2.generator import Generator
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from failure_atlas.images.image_set import Severities
+from failure_atlas.stylegan2.generator import Generator, load_generator
+from stages.common.artefacts.images import read_images, read_severities
 
 
 def load_painter(path: Path, device: torch.device) -> Generator:

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from stages.common.params import BatchSize, Section, Seed
-from stages.name_directions.naming_check import GROUP_IMAGES
+from failure_atlas.core.fields import BatchSize, Section, Seed
+from failure_atlas.directions.naming_check import GROUP_IMAGES
 
 
 class NameDirectionsParams(Section):

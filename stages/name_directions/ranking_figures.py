@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.common.errors import StageError
-from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure
-from stages.common.files import require
-from stages.name_directions.names import Names, shorten_name
-from stages.rank_dimensions.ranking import GLOBAL, SCORE_BY
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure
+from stages.common.artefacts.names import Names, shorten_name
+from stages.common.artefacts.ranking import GLOBAL, SCORE_BY
 
 BARS = 20
 INTERVAL = 1.96  # standard errors on each side: 95 %

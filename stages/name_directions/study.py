@@ -6,17 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.common.class_means import subtract_class_means
-from stages.common.seeds import numpy_stream
-from stages.name_directions.calibration import Calibration
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.directions.calibration import Calibration
+from failure_atlas.directions.measurements import LEAST_SPREAD
+from failure_atlas.directions.moves import MoveEffects, Renderer, measure_move
+from failure_atlas.directions.naming import CLASS_REACH, Effects, estimate_effects, find_reach, name_effects
+from failure_atlas.images.image_set import subtract_class_means
+from stages.common.artefacts.population import Samples
+from stages.common.artefacts.ranking import GLOBAL
 from stages.name_directions.choice import choose_balanced
-from stages.name_directions.effects import CLASS_REACH, Effects, estimate_effects, find_reach
-from stages.name_directions.measurements import LEAST_SPREAD
-from stages.name_directions.moves import MoveEffects, Renderer, measure_move
-from stages.name_directions.naming import name_effects
 from stages.name_directions.table import describe_direction
-from stages.rank_dimensions.ranking import GLOBAL
-from stages.rank_dimensions.samples import Samples
 
 LEVELS = 2  # columns that stand behind the measurements: noise and blur as real images would need them
 

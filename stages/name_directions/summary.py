@@ -4,10 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.intervals import flatten, proportion
-from stages.name_directions.effects import GLOBAL_REACH
-from stages.name_directions.naming import NAMELESS
-from stages.rank_dimensions.ranking import GLOBAL
+from failure_atlas.directions.naming import GLOBAL_REACH, NAMELESS
+from failure_atlas.statistics.intervals import flatten, proportion
+from stages.common.artefacts.ranking import GLOBAL
 
 
 def summarize_names(table: pd.DataFrame, check: pd.DataFrame) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import mean
-from stages.name_directions.effects import NO_REACH, Effects
-from stages.name_directions.measurements import MEASUREMENTS, NAMES
-from stages.name_directions.naming import Name, standardise
+from failure_atlas.directions.measurements import MEASUREMENTS, NAMES
+from failure_atlas.directions.naming import NO_REACH, Effects, Name, standardise
+from failure_atlas.statistics.intervals import mean
 
 COPIED = ["scope", "rank", "dimension", "layer", "kind", "direction"]
 

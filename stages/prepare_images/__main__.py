@@ -6,17 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.common.arrays import write_arrays
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.drawing.images import draw_samples
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.frame import Frame, count_problems, tabulate_problems
+from stages.common.artefacts.images import named_arrays
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
+from stages.common.image_params import PUBLISHED, PrepareImagesParams
 from stages.common.params import load_section
-from stages.prepare_images.figures import draw_samples
-from stages.prepare_images.frame import Frame
-from stages.prepare_images.params import PUBLISHED, PrepareImagesParams
 from stages.prepare_images.preparation import Prepared, count_by_class, prepare_own, prepare_published
-from stages.prepare_images.problems import count_problems, tabulate_problems
-from stages.prepare_images.store import named_arrays
 
 
 def main(

@@ -8,14 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.errors import StageError
-from stages.common.files import write_csv
-from stages.common.seeds import numpy_stream
-from stages.prepare_images.frame import Frame, frame_all
-from stages.prepare_images.image_folder import read_image_folder
-from stages.prepare_images.mnist_format import read_mnist_format
-from stages.prepare_images.npz import read_npz
-from stages.prepare_images.own_images import (
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import write_csv
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.images.frame import (
+    Frame,
+    Label,
+    Problem,
+    check_class_sizes,
+    find_copies,
+    frame_all,
+    tabulate_problems,
+    with_action,
+)
+from failure_atlas.images.idx import read_mnist_format
+from failure_atlas.images.image_folder import read_image_folder
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.images.npz import read_npz
+from failure_atlas.images.own_images import (
     CHANGES,
     OwnImages,
     check_class_names,
@@ -23,16 +33,7 @@ from stages.prepare_images.own_images import (
     refuse_problems,
     tell_changes,
 )
-from stages.prepare_images.params import PrepareImagesParams
-from stages.prepare_images.problems import (
-    Label,
-    Problem,
-    check_class_sizes,
-    find_copies,
-    tabulate_problems,
-    with_action,
-)
-from stages.prepare_images.sources import (
+from failure_atlas.images.sources import (
     DIGITS,
     FOLDER_VARIABLE,
     IDX_SOURCES,
@@ -43,7 +44,7 @@ from stages.prepare_images.sources import (
     load_mnist_5k,
     split_by_class,
 )
-from stages.prepare_images.store import ImageSet
+from stages.common.image_params import PrepareImagesParams
 
 FEWEST_TRAIN, FEWEST_TEST = 10, 2  # images of a class: below, nothing can be learnt, or not even halved for a check
 

@@ -9,17 +9,20 @@ import pandas as pd
 import torch
 import typer
 
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.core.weights import check_pinned
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.image_set import ImageSet, to_unit
+from failure_atlas.judges.ensemble import load_ensemble
+from failure_atlas.quality.manifold import count_classes, draw_matched
+from failure_atlas.stylegan2.generator import load_generator
+from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_stage
-from stages.common.device import choose_device
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import require, write_json
 from stages.common.params import load_section
-from stages.common.pinned_file import check_pinned
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
-from stages.corrupt_images.store import read_severities
-from stages.prepare_images.store import ImageSet, read_class_names, read_images, to_unit
 from stages.qualify_generator.comparison import compare_features
 from stages.qualify_generator.consistency import measure_labels
 from stages.qualify_generator.convention import measure_conventional_distance
@@ -40,11 +43,8 @@ from stages.qualify_generator.figures import (
 )
 from stages.qualify_generator.inception_weights import KEY as INCEPTION_KEY
 from stages.qualify_generator.inception_weights import load_inception
-from stages.qualify_generator.matching import count_classes, draw_matched
 from stages.qualify_generator.params import QualifyGeneratorParams
 from stages.qualify_generator.severities import compare_severities
-from stages.train_judges.ensemble import load_ensemble
-from stages.train_stylegan2.checkpoint import load_generator
 
 
 def main(

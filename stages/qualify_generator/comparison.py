@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.intervals import flatten, mean
-from stages.qualify_generator.frechet import fit_gaussian, frechet_distance
-from stages.qualify_generator.manifold import find_covered, fit_manifold
-from stages.qualify_generator.ratio import divide_means
+from failure_atlas.quality.frechet import divide_means, fit_gaussian, frechet_distance
+from failure_atlas.quality.manifold import find_covered, fit_manifold
+from failure_atlas.statistics.intervals import flatten, mean
 
 
 def compare_features(

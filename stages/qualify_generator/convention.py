@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.prepare_images.store import ImageSet
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.quality.frechet import fit_gaussian, frechet_distance
+from failure_atlas.stylegan2.generator import Generator
 from stages.qualify_generator.features import extract_features, generate_images, show_images
-from stages.qualify_generator.frechet import fit_gaussian, frechet_distance
-from stages.train_stylegan2.generator import Generator
 
 
 def measure_conventional_distance(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.common.intervals import proportion
-from stages.prepare_images.store import to_unit
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.statistics.intervals import proportion
 
 NEAR_QUANTILE = 0.01  # of the test images' distances: nearer than this is suspiciously near
 ROWS = 1000  # at once

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stages.prepare_images.store import to_unit
-from stages.train_judges.ensemble import Ensemble
-from stages.train_stylegan2.generator import Generator
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.judges.ensemble import Ensemble
+from failure_atlas.stylegan2.generator import Generator
 
 
 @dataclass(frozen=True)

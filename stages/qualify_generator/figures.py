@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure, show_image, tile
+from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, show_image, tile
 from stages.qualify_generator.copies import Nearest
 
 ROWS_PER_CLASS = 4

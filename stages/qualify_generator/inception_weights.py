@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 from stages.qualify_generator.inception import Inception
 
 KEY = "qualify_generator.inception_weights"

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from stages.common.params import BatchSize, Section, Seed
-from stages.common.pinned_file import PinnedFile
+from failure_atlas.core.fields import BatchSize, Section, Seed
+from failure_atlas.core.weights import PinnedFile
 
 
 class QualifyGeneratorParams(Section):

@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from stages.common.intervals import proportion
-from stages.corrupt_images.store import Severities
+from failure_atlas.images.image_set import Severities
+from failure_atlas.statistics.intervals import proportion
 from stages.qualify_generator.consistency import subtract_proportions
 
 MAX_ITERATIONS = 300

@@ -6,10 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from failure_atlas.classifiers.networks import is_differentiable
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.ranking.histograms import Columns, choose_dimensions, tabulate_histograms
+from failure_atlas.ranking.passes import count_passes, difference_population, score_population
+from failure_atlas.ranking.scores import GRADIENT, check_samples, choose_score
+from failure_atlas.statistics.agreement import draw_halves
 from failure_atlas.statistics.moments import measure_std
-from stages.bring_classifiers.differentiable import is_differentiable
-from stages.common.arrays import write_arrays
-from stages.common.class_means import subtract_class_means
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import open_samples
+from stages.common.artefacts.ranking import GLOBAL, tabulate_ranking
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
@@ -18,22 +30,9 @@ from stages.common.command import (
     PopulationOption,
     run_stage,
 )
-from stages.common.device import choose_device
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
-from stages.rank_dimensions.agreement import draw_halves
-from stages.rank_dimensions.difference_pass import count_passes, difference_population
 from stages.rank_dimensions.figures import draw_scores, tabulate_scores
-from stages.rank_dimensions.histograms import Columns, choose_dimensions, tabulate_histograms
-from stages.rank_dimensions.networks import load_networks
 from stages.rank_dimensions.params import RankDimensionsParams
-from stages.rank_dimensions.population_pass import score_population
-from stages.rank_dimensions.ranking import GLOBAL, tabulate_ranking
-from stages.rank_dimensions.samples import open_samples
-from stages.rank_dimensions.score_choice import GRADIENT, check_samples, choose_score
 from stages.rank_dimensions.summary import (
     describe_differences,
     summarize_agreement,

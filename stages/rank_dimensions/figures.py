@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.common.figures import CLASS_COLORS, new_figure
-from stages.rank_dimensions.ranking import GLOBAL
+from failure_atlas.drawing.style import CLASS_COLORS, new_figure
+from stages.common.artefacts.ranking import GLOBAL
 
 GRADIENT_SCORE = "mean gradient of the true-class softmax\nper raw style unit"
 LEAST_SHOWN = 1e-4  # of the largest score: below it lie dimensions that change nothing

@@ -4,9 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.common.params import BatchSize, Count, Section, Seed
-
-LEAST_PER_CLASS = 4  # two samples in each half of a class
+from failure_atlas.core.fields import BatchSize, Count, Section, Seed
 
 
 class RankDimensionsParams(Section):

@@ -6,15 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from failure_atlas.ranking.histograms import Columns, Shown, bootstrap_share, bound_null_ks, measure_ks, share_top_tenth
+from failure_atlas.ranking.passes import DifferenceScores
+from failure_atlas.ranking.scores import FINITE_DIFFERENCE
+from failure_atlas.statistics.agreement import correlate_ranks, share_direction, share_top
+from failure_atlas.statistics.intervals import percentile, proportion
 from failure_atlas.statistics.moments import HalfMeans
-from stages.common.intervals import percentile, proportion
-from stages.rank_dimensions.agreement import correlate_ranks, share_direction, share_top
-from stages.rank_dimensions.concentration import bootstrap_share, share_top_tenth
-from stages.rank_dimensions.difference_pass import DifferenceScores
 from stages.rank_dimensions.figures import GRADIENT_SCORE
-from stages.rank_dimensions.histograms import Columns, Shown
-from stages.rank_dimensions.score_choice import FINITE_DIFFERENCE
-from stages.rank_dimensions.separation import bound_null_ks, measure_ks
 
 SATURATED = 0.99
 COLUMNS_AT_ONCE = 16

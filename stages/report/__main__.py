@@ -10,16 +10,20 @@ import numpy as np
 import torch
 import typer
 
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.files import replacing
+from failure_atlas.core.progress import Progress
+from failure_atlas.judges.ensemble import ask, load_judge
+from failure_atlas.walks.probe import Probe
+from failure_atlas.walks.starts import choose_starts
+from failure_atlas.walks.walks import space_grid
+from stages.common.artefacts.names import read_names
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import read_samples
+from stages.common.artefacts.ranking import read_ranking
 from stages.common.classifiers import read_classifiers
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.device import choose_device
-from stages.common.files import replacing
 from stages.common.params import load_section, read_params
-from stages.common.progress import Progress
-from stages.name_directions.names import read_names
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.ranking import read_ranking
-from stages.rank_dimensions.samples import read_samples
 from stages.report.acceptance import show_verdicts
 from stages.report.basis import show_basis, tell_images
 from stages.report.black_box import tell_black_boxes
@@ -35,10 +39,6 @@ from stages.report.page import render_page
 from stages.report.params import ReportParams
 from stages.report.quality import show_quality
 from stages.report.results import Results
-from stages.train_judges.ensemble import ask, load_judge
-from stages.walk_corner_cases.probe import Probe
-from stages.walk_corner_cases.starts import choose_starts
-from stages.walk_corner_cases.walks import space_grid
 
 TITLE = "On what does the classifier fail, and how far is it from failing?"
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 from stages.report.blocks import Badge, Block, PageSection, Table, Text
 from stages.report.results import Results
 from stages.report.wording import TIED, read_estimate, tell_estimate

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from failure_atlas.estimates import FAILS, HOLDS, NOT_DECIDED, tell_multiplicity
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
+from failure_atlas.decisions.estimates import FAILS, HOLDS, NOT_DECIDED, tell_multiplicity
 from stages.report.blocks import Badge, PageSection, Table, Text
 from stages.report.pictures import offer
 from stages.report.results import Results

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from failure_atlas.estimates import Estimate
-from stages.check_claims.inputs import Metrics
+from failure_atlas.decisions.estimates import Estimate
+from stages.common.artefacts.metrics import Metrics
 from stages.report.black_box import tell_comparison
 from stages.report.blocks import Block, Group, PageSection, Table, Text
 from stages.report.pictures import offer, show_figure

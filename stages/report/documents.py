@@ -15,10 +15,10 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from failure_atlas.acceptance import find_measure
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import replacing, require
+from failure_atlas.decisions.acceptance import find_measure
 from stages.common.command import run_stage
-from stages.common.errors import StageError
-from stages.common.files import replacing, require
 
 BEGIN, END = "<!-- table: {} -->", "<!-- end -->"
 PAGES = ("README.md", "docs/findings.md", "docs/generator.md", "docs/images.md")

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stages.name_directions.names import Names
+from failure_atlas.judges.verdicts import VERDICTS, give_verdicts
+from failure_atlas.walks.walks import LEVEL
+from stages.common.artefacts.names import Names
 from stages.report.frames import Frames
 from stages.report.moves import Move
 from stages.report.results import embed
-from stages.train_judges.verdicts import VERDICTS, give_verdicts
-from stages.walk_corner_cases.walks import LEVEL
 
 DIGITS = 4  # of probabilities
 

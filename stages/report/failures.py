@@ -5,9 +5,9 @@ from functools import partial
 
 import pandas as pd
 
-from failure_atlas.estimates import Estimate
-from stages.name_directions.names import Names, read_names
-from stages.rank_dimensions.ranking import GLOBAL, read_ranking
+from failure_atlas.decisions.estimates import Estimate
+from stages.common.artefacts.names import Names, read_names
+from stages.common.artefacts.ranking import GLOBAL, read_ranking
 from stages.report.black_box import differs, tell_ranking
 from stages.report.blocks import Block, Group, PageSection, Table, Text
 from stages.report.pictures import offer, show_figure

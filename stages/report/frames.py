@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stages.rank_dimensions.scores import Classify, Synthesize
+from failure_atlas.ranking.scores import Classify, Synthesize
+from failure_atlas.walks.probe import Judge
 from stages.report.moves import Move
-from stages.walk_corner_cases.probe import Judge
 
 
 @dataclass(frozen=True)

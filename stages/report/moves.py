@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.walk_corner_cases.bisection import halve_brackets
-from stages.walk_corner_cases.probe import Probe, move_styles
-from stages.walk_corner_cases.table import choose_candidates
-from stages.walk_corner_cases.walks import LEVEL, TOLERANCE
+from failure_atlas.walks.bisection import halve_brackets
+from failure_atlas.walks.probe import Probe, move_styles
+from failure_atlas.walks.walks import LEVEL, TOLERANCE
+from stages.common.artefacts.walks import choose_candidates
 
 
 @dataclass(frozen=True)

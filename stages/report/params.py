@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from stages.common.params import BatchSize, Section
+from failure_atlas.core.fields import BatchSize, Section
 
 MOST_FRAMES = 200  # pictures of one direction; each is kept in the page
 

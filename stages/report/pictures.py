@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 from stages.report.blocks import Download, Picture
 from stages.report.results import Results
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from stages.check_claims.inputs import Metrics
-from stages.common.errors import StageError
-from stages.common.files import require
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from stages.common.artefacts.metrics import Metrics
 
 METRICS = "metrics.json"
 MADE = "classifiers"  # in tables of metrics: the stage that made the classifier, trained or brought

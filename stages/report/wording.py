@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from failure_atlas.estimates import Estimate
-from failure_atlas.metrics import find_group
-from stages.check_claims.inputs import Metrics
+from failure_atlas.decisions.estimates import Estimate
+from failure_atlas.decisions.metrics import find_group
+from stages.common.artefacts.metrics import Metrics
 from stages.report.blocks import Table
 
 UNKNOWN = "not known"

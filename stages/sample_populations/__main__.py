@@ -7,27 +7,27 @@ import numpy as np
 import pandas as pd
 import typer
 
+from failure_atlas.brought.checkpoint import load_classifier
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require, write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.populations.outcomes import classify_styles, count_classes
+from failure_atlas.populations.sampling import sample_in_parts
+from failure_atlas.statistics.intervals import proportion
 from failure_atlas.statistics.moments import ClassMoments
-from stages.bring_classifiers.loading import load_classifier
-from stages.common.class_means import subtract_class_means
+from failure_atlas.stylegan2.generator import load_generator
+from stages.common.artefacts.images import read_class_names
+from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.command import ClassifierOption, GeneratorOption, OutOption, ParamsOption, run_stage
-from stages.common.device import choose_device
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import require, write_csv, write_json
-from stages.common.intervals import proportion
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.prepare_images.store import read_class_names
 from stages.sample_populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
 from stages.sample_populations.embedding import embed_spaces
 from stages.sample_populations.figures import draw_spaces
-from stages.sample_populations.outcomes import classify_styles, count_classes
 from stages.sample_populations.params import SamplePopulationsParams
-from stages.sample_populations.population import sample_in_parts, store_population
 from stages.sample_populations.probes import measure_class_separation, measure_outcome_separation
-from stages.sample_populations.style_table import tabulate_styles
-from stages.train_stylegan2.checkpoint import load_generator
 
 
 def main(

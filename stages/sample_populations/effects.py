@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.train_stylegan2.generator import Generator
+from failure_atlas.stylegan2.generator import Generator
 
 GREY_LEVEL = 1 / 255
 PROBED_SAMPLES = 16

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
-from stages.common.figures import CLASS_COLORS, MIS_COLOR, WELL_COLOR, new_figure, shorten
+from failure_atlas.drawing.style import CLASS_COLORS, MIS_COLOR, WELL_COLOR, new_figure, shorten
 
 
 def draw_spaces(

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.common.params import BatchSize, Count, Section, Seed
+from failure_atlas.core.fields import BatchSize, Count, Section, Seed
 
 
 class SamplePopulationsParams(Section):

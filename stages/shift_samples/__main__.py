@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.curves.shift import space_shifts
+from failure_atlas.judges.ensemble import load_judge
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import Samples, read_samples
+from stages.common.artefacts.ranking import draw_sets, read_orders
+from stages.common.artefacts.shifts import TOP, WAYS, write_shifted
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
@@ -15,20 +25,10 @@ from stages.common.command import (
     PopulationOption,
     run_stage,
 )
-from stages.common.device import choose_device
-from stages.common.errors import StageError
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.samples import Samples, read_samples
 from stages.shift_samples.opinions import read_styles
 from stages.shift_samples.params import ShiftSamplesParams
-from stages.shift_samples.ranking import draw_sets, read_orders
-from stages.shift_samples.shift import space_shifts
-from stages.shift_samples.shifted import TOP, WAYS, write_shifted
 from stages.shift_samples.study import study_shifts
-from stages.train_judges.ensemble import load_judge
 
 
 def main(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from stages.train_stylegan2.generator import Generator
+from failure_atlas.stylegan2.generator import Generator
 
 
 def read_styles(

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from stages.common.params import BatchSize, Count, Section, Seed, check_at_most, check_steps
+from failure_atlas.core.fields import BatchSize, Count, Section, Seed, check_at_most, check_steps
 
 
 class ShiftSamplesParams(Section):

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stages.shift_samples.ranking import ALL, Order
-from stages.shift_samples.shift import Predict, build_move, measure_shifts
-from stages.shift_samples.shifted import Shifted
+from failure_atlas.curves.shift import Predict, build_move, measure_shifts
+from stages.common.artefacts.ranking import ALL, Order
+from stages.common.artefacts.shifts import Shifted
 
 
 def study_shifts(

@@ -7,25 +7,21 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from failure_atlas.classifiers.evaluation import draw_examination, examine, mark, predict
+from failure_atlas.classifiers.networks import Classifier, save_classifier
+from failure_atlas.classifiers.training import initialise, train
+from failure_atlas.core.device import choose_device, choose_dtype
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.drawing.classifiers import draw_learning_curve
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.image_set import ImageSet
+from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_training
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.device import choose_device
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import require, write_json
 from stages.common.params import load_section
-from stages.common.precision import choose_dtype
-from stages.common.progress import Progress
-from stages.common.seeds import torch_stream
-from stages.corrupt_images.store import read_severities
-from stages.prepare_images.store import ImageSet, read_class_names, read_images
-from stages.train_classifiers.checkpoint import save_classifier
-from stages.train_classifiers.evaluation import predict
-from stages.train_classifiers.examination import draw_examination, examine, mark
-from stages.train_classifiers.figures import draw_learning_curve
-from stages.train_classifiers.networks import Classifier
 from stages.train_classifiers.params import TrainClassifierParams
-from stages.train_classifiers.training import initialise, train
-from stages.train_classifiers.training_set import read_training
 
 CURVE_IMAGES = 500  # test images of each kind behind a point of the learning curve
 

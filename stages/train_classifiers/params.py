@@ -4,19 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.common.params import Section, Seed
-from stages.common.precision import Precision
-from stages.train_classifiers.training_set import TrainOn
-
-
-class AugmentationParams(Section):
-    """Limits of the random affine changes of shape; all 0: none."""
-
-    rotation_degrees: Annotated[float, Field(ge=0, le=45)]
-    scale: Annotated[float, Field(ge=0, le=1)]
-    shear: Annotated[float, Field(ge=0, le=1)]
-    shift: Annotated[float, Field(ge=0, le=0.5)]
-    interpolation: Literal["bilinear", "nearest"]
+from failure_atlas.classifiers.training import AugmentationParams
+from failure_atlas.core.device import Precision
+from failure_atlas.core.fields import Section, Seed
+from stages.common.artefacts.images import TrainOn
 
 
 class TrainClassifierParams(Section):

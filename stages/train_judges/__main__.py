@@ -8,23 +8,22 @@ import numpy as np
 import torch
 import typer
 
+from failure_atlas.classifiers.evaluation import calibration_table, count_confusion, predict
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.core.weights import check_pinned
+from failure_atlas.drawing.classifiers import draw_confusion, draw_reliability, draw_severities
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.judges.calibration import calibrate_across, fit_temperature
+from failure_atlas.judges.ensemble import SMALLEST, Ensemble, load_ensemble, save_ensemble
+from failure_atlas.statistics.intervals import proportion
+from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_training
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.device import choose_device
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import require, write_json
-from stages.common.intervals import proportion
 from stages.common.params import load_section
-from stages.common.pinned_file import check_pinned
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
-from stages.corrupt_images.store import read_severities
-from stages.prepare_images.store import ImageSet, read_class_names, read_images
-from stages.train_classifiers.evaluation import calibration_table, count_confusion, predict
-from stages.train_classifiers.figures import draw_confusion, draw_reliability, draw_severities
-from stages.train_classifiers.training_set import read_training
-from stages.train_judges.calibration import calibrate_across, fit_temperature
-from stages.train_judges.ensemble import SMALLEST, Ensemble, load_ensemble, save_ensemble
 from stages.train_judges.members import train_member
 from stages.train_judges.params import TrainJudgesParams
 from stages.train_judges.report import measure_ensemble

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import torch
 
-from stages.common.errors import StageError
-from stages.common.precision import choose_dtype
-from stages.common.seeds import torch_stream
-from stages.prepare_images.store import ImageSet
-from stages.train_classifiers.networks import Classifier
-from stages.train_classifiers.training import initialise, train
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.classifiers.training import initialise, train
+from failure_atlas.core.device import choose_dtype
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.images.image_set import ImageSet
 from stages.train_judges.params import MemberParams, TrainJudgesParams
 
 

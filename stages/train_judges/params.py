@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.common.params import Section, Seed
-from stages.common.pinned_file import PinnedFile
-from stages.common.precision import Precision
-from stages.train_classifiers.params import AugmentationParams
+from failure_atlas.classifiers.training import AugmentationParams
+from failure_atlas.core.device import Precision
+from failure_atlas.core.fields import Section, Seed
+from failure_atlas.core.weights import PinnedFile
 
 
 class MemberParams(Section):

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.intervals import flatten, proportion
-from stages.corrupt_images.store import Severities
-from stages.train_classifiers.evaluation import calibration_error, calibration_interval, measure_accuracy
-from stages.train_judges.calibration import measure_surprise
-from stages.train_judges.verdicts import LABEL_CHANGED, READINGS, read_labels
+from failure_atlas.classifiers.evaluation import calibration_error, calibration_interval, measure_accuracy
+from failure_atlas.images.image_set import Severities
+from failure_atlas.judges.calibration import measure_surprise
+from failure_atlas.judges.verdicts import LABEL_CHANGED, READINGS, read_labels
+from failure_atlas.statistics.intervals import flatten, proportion
 
 
 def measure_ensemble(

@@ -6,13 +6,14 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.files import remove, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.stylegan2.generator import save_generator
+from failure_atlas.stylegan2.state import TrainingState, save_state
+from stages.common.artefacts.images import read_class_names, read_images
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.device import choose_device
-from stages.common.files import remove, write_json
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.prepare_images.store import read_class_names, read_images
-from stages.train_stylegan2.checkpoint import save_generator
 from stages.train_stylegan2.figures import draw_sample_sheet, draw_training_log
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.session import (
@@ -24,7 +25,6 @@ from stages.train_stylegan2.session import (
     run_session,
     start_state,
 )
-from stages.train_stylegan2.state import TrainingState, save_state
 from stages.train_stylegan2.workers import launched_rank
 
 

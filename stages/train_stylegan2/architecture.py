@@ -1,8 +1,8 @@
 """The networks that the params describe."""
 
-from stages.train_stylegan2.discriminator import DiscriminatorArchitecture
-from stages.train_stylegan2.feature_critic import CriticArchitecture
-from stages.train_stylegan2.generator import GeneratorArchitecture
+from failure_atlas.stylegan2.discriminator import DiscriminatorArchitecture
+from failure_atlas.stylegan2.feature_critic import CriticArchitecture
+from failure_atlas.stylegan2.generator import GeneratorArchitecture
 from stages.train_stylegan2.params import TrainStylegan2Params
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stages.common.seeds import numpy_stream, torch_stream
-from stages.train_stylegan2.augmentation import Augmentation, draw_augmentation
+from failure_atlas.core.seeds import numpy_stream, torch_stream
+from failure_atlas.stylegan2.augmentation import Augmentation, draw_augmentation
 
 
 @dataclass(frozen=True)

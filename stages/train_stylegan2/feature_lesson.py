@@ -2,13 +2,13 @@
 
 import torch
 
-from stages.common.precision import computing_in
+from failure_atlas.core.device import computing_in
+from failure_atlas.stylegan2.feature_critic import FeatureCritic, critic_loss
+from failure_atlas.stylegan2.losses import generator_loss
+from failure_atlas.stylegan2.state import TrainingState
 from stages.train_stylegan2.batches import Batch
 from stages.train_stylegan2.descent import descend
-from stages.train_stylegan2.feature_critic import FeatureCritic, critic_loss
-from stages.train_stylegan2.losses import generator_loss
 from stages.train_stylegan2.params import FeatureCriticParams
-from stages.train_stylegan2.state import TrainingState
 from stages.train_stylegan2.workers import Worker
 
 

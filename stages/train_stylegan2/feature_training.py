@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import torch
 
-from stages.common.errors import StageError
-from stages.common.precision import Precision, choose_dtype, computing_in
-from stages.common.seeds import torch_stream
-from stages.prepare_images.store import ImageSet
-from stages.train_classifiers.training import initialise, train
-from stages.train_stylegan2.feature_critic import FeatureCritic
+from failure_atlas.classifiers.training import initialise, train
+from failure_atlas.core.device import Precision, choose_dtype, computing_in
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.stylegan2.feature_critic import FeatureCritic
 
 BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 64, 0.008, 0.02
 # Milder than where classifiers are to generalise: the critic looks at images as they are.

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.common.figures import new_figure, save_figure, show_image, tile
-from stages.common.seeds import torch_stream
-from stages.train_stylegan2.generator import Generator
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.drawing.style import new_figure, save_figure, show_image, tile
+from failure_atlas.stylegan2.generator import Generator
 
 SHEET_COLUMNS = 16
 LARGEST_GAP_KIMG = 10  # between rows of a log that a line joins

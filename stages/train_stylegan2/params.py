@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages.common.params import Section, Seed
-from stages.common.pinned_file import PinnedFile
-from stages.common.precision import Precision
+from failure_atlas.core.device import Precision
+from failure_atlas.core.fields import Section, Seed
+from failure_atlas.core.weights import PinnedFile
 
 Width = Annotated[int, Field(ge=4, le=1024)]
 

@@ -9,18 +9,16 @@ from pathlib import Path
 
 import torch
 
-from stages.common.device import fix_kernels
-from stages.common.errors import StageError
-from stages.common.pinned_file import PinnedFile, check_pinned
-from stages.common.precision import choose_dtype
-from stages.common.weights import read_description
-from stages.prepare_images.store import ImageSet
+from failure_atlas.core.device import choose_dtype, fix_kernels
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import PinnedFile, check_pinned, read_description
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.state import TrainingState, new_state, restore_state, save_state
 from stages.train_stylegan2.architecture import design_critic, design_networks
-from stages.train_stylegan2.augmentation import AdaptiveProbability
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.feature_training import learn_features
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.state import TrainingState, new_state, restore_state, save_state
 from stages.train_stylegan2.training import Schedule, train
 from stages.train_stylegan2.workers import Worker, count_workers, worker_group
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from failure_atlas.core.weights import load_tensors, save_tensors
+from failure_atlas.stylegan2.state import KIND
 from stages.common.command import run_stage
-from stages.common.weights import load_tensors, save_tensors
-from stages.train_stylegan2.state import KIND
 
 MOMENTS_OF = ("generator_optimizer.", "discriminator_optimizer.", "critic_optimizer.")
 

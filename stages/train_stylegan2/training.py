@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from stages.common.errors import StageError
-from stages.common.precision import computing_in
-from stages.train_stylegan2.augmentation import augment
+from failure_atlas.core.device import computing_in
+from failure_atlas.core.errors import StageError
+from failure_atlas.stylegan2.augmentation import augment
+from failure_atlas.stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from failure_atlas.stylegan2.state import TrainingState
 from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.descent import descend
 from stages.train_stylegan2.feature_lesson import ask_critic
-from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
 from stages.train_stylegan2.params import FeatureCriticParams
-from stages.train_stylegan2.state import TrainingState
 from stages.train_stylegan2.workers import Worker
 
 LOG_KIMG = 1

@@ -13,12 +13,11 @@ from typing import Annotated
 import torch
 import typer
 
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import load_tensors, save_tensors
+from failure_atlas.stylegan2.discriminator import Discriminator
+from failure_atlas.stylegan2.state import KIND, MOMENTS, load_discriminator
 from stages.common.command import run_stage
-from stages.common.errors import StageError
-from stages.common.weights import load_tensors, save_tensors
-from stages.train_stylegan2.discriminator import Discriminator
-from stages.train_stylegan2.snapshot import load_discriminator
-from stages.train_stylegan2.state import KIND, MOMENTS
 
 STATISTIC = "conv.weight"  # its last input is the minibatch standard deviation, which stays the last
 CLASSES = "embedding."

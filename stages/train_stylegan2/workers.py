@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import distributed
 
-from failure_atlas.computing import count_cores
-from stages.common.errors import StageError
+from failure_atlas.core.computing import count_cores
+from failure_atlas.core.errors import StageError
 
 PROCESSES_VARIABLE = "FAILURE_ATLAS_PROCESSES"
 TIMEOUT = timedelta(minutes=10)

@@ -10,33 +10,34 @@ import torch
 import typer
 from torch import nn
 
+from failure_atlas.classifiers.evaluation import predict
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require, write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.corruptions.registry import choose_steps, refuse_channels
+from failure_atlas.curves.distance import find_centres, measure_distances, square_deviations
+from failure_atlas.curves.shift import build_move, space_shifts
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.judges.ensemble import Ensemble, load_judge
+from failure_atlas.populations.sampling import LEAST_PER_CLASS
+from failure_atlas.ranking.passes import score_population
+from failure_atlas.statistics.agreement import draw_halves, order_dimensions, share_top
+from failure_atlas.statistics.rank_correlation import LEAST_CLASSIFIERS
+from failure_atlas.stylegan2.generator import Generator
+from stages.common.artefacts.images import read_images
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import Samples, read_samples
+from stages.common.classifiers import parse_named_paths
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
-from stages.common.device import choose_device
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import require, write_csv, write_json
-from stages.common.named_paths import parse_named_paths
+from stages.common.image_params import CorruptImagesParams
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.common.seeds import numpy_stream
-from stages.compute_curves.distance import find_centres, measure_distances, square_deviations
-from stages.corrupt_images.params import CorruptImagesParams
-from stages.corrupt_images.registry import choose_steps, refuse_channels
-from stages.prepare_images.store import ImageSet, read_images
-from stages.rank_dimensions.agreement import draw_halves, order_dimensions, share_top
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.params import LEAST_PER_CLASS
-from stages.rank_dimensions.population_pass import score_population
-from stages.rank_dimensions.samples import Samples, read_samples
-from stages.shift_samples.shift import build_move, space_shifts
-from stages.train_classifiers.evaluation import predict
-from stages.train_judges.ensemble import Ensemble, load_judge
-from stages.train_stylegan2.generator import Generator
 from stages.validate_externally.conditions import CORRUPTED, list_conditions, show_images, weigh_conditions
 from stages.validate_externally.figures import draw_correlations, draw_scatter
 from stages.validate_externally.measures import Binning, Generated, measure_generated, measure_real, shift_samples
 from stages.validate_externally.params import ValidateExternallyParams
-from stages.validate_externally.rank_correlation import LEAST_CLASSIFIERS
 from stages.validate_externally.resampling import resample_generated, resample_real
 from stages.validate_externally.results import summarize_correlations, tabulate_correlations, tabulate_estimates
 

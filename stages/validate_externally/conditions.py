@@ -6,9 +6,9 @@ from itertools import product
 
 import numpy as np
 
-from stages.common.seeds import torch_stream
-from stages.corrupt_images.corruptions import corrupt
-from stages.corrupt_images.registry import Step
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.corruptions.corruptions import corrupt
+from failure_atlas.corruptions.registry import Step
 
 CORRUPTED, RECIPE = "all corruptions", "recipe"
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from stages.common.figures import CLASS_COLORS, new_figure
+from failure_atlas.drawing.style import CLASS_COLORS, new_figure
 from stages.validate_externally.conditions import CORRUPTED
 from stages.validate_externally.measures import MEASURES
 from stages.validate_externally.results import find_correlation

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.common.intervals import mean, proportion
-from stages.compute_curves.area import measure_area, measure_shift_area
-from stages.compute_curves.curve import bin_accuracy
+from failure_atlas.curves.curve import bin_accuracy, measure_area, measure_shift_area
+from failure_atlas.statistics.intervals import mean, proportion
 
 ACCURACY, SHIFT, DISTANCE, AVOIDABLE = "population accuracy", "shift area", "distance area", "avoidable area"
 MEASURES = (DISTANCE, SHIFT, AVOIDABLE, ACCURACY)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.compute_curves.area import weigh_area
+from failure_atlas.curves.curve import weigh_area
 from stages.validate_externally.measures import (
     ACCURACY,
     AVOIDABLE,

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import decide
-from stages.validate_externally.conditions import CORRUPTED
-from stages.validate_externally.measures import DISTANCE, MEASURES
-from stages.validate_externally.rank_correlation import (
+from failure_atlas.statistics.intervals import decide
+from failure_atlas.statistics.rank_correlation import (
     COEFFICIENTS,
     bootstrap_classifiers,
     bound_replicates,
     bound_small_sample,
 )
+from stages.validate_externally.conditions import CORRUPTED
+from stages.validate_externally.measures import DISTANCE, MEASURES
 
 Estimates = Mapping[str, Mapping[str, dict[str, Any]]]  # classifier -> measure or condition -> {value, low, high, n}
 

@@ -8,7 +8,26 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from stages.common.arrays import write_arrays
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.core.progress import Progress
+from failure_atlas.drawing.style import save_figure
+from failure_atlas.judges.ensemble import ask, load_judge
+from failure_atlas.walks.probe import JudgedProbe, Probe, move_styles
+from failure_atlas.walks.starts import MEAN, choose_starts
+from failure_atlas.walks.walks import LEVEL, find_true_failures, space_grid, stop_at_true_failures, walk_dimensions
+from stages.common.artefacts.names import read_names
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import read_samples
+from stages.common.artefacts.ranking import read_ranking
+from stages.common.artefacts.walks import (
+    add_failures,
+    add_readings,
+    choose_candidates,
+    tabulate_starts,
+)
 from stages.common.command import (
     ClassifierOption,
     GeneratorOption,
@@ -18,17 +37,7 @@ from stages.common.command import (
     PopulationOption,
     run_stage,
 )
-from stages.common.device import choose_device
-from stages.common.errors import StageError
-from stages.common.figures import save_figure
-from stages.common.files import write_csv, write_json
 from stages.common.params import load_section
-from stages.common.progress import Progress
-from stages.name_directions.names import read_names
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.ranking import read_ranking
-from stages.rank_dimensions.samples import read_samples
-from stages.train_judges.ensemble import ask, load_judge
 from stages.walk_corner_cases.degradation import PROGRESS, trace_walks
 from stages.walk_corner_cases.ends import Ends, look_at_ends
 from stages.walk_corner_cases.figures import (
@@ -38,17 +47,7 @@ from stages.walk_corner_cases.figures import (
     draw_true_failures,
 )
 from stages.walk_corner_cases.params import WalkCornerCasesParams
-from stages.walk_corner_cases.probe import JudgedProbe, Probe, move_styles
-from stages.walk_corner_cases.starts import MEAN, choose_starts
 from stages.walk_corner_cases.summary import summarize_walks, tell_walks
-from stages.walk_corner_cases.table import (
-    add_failures,
-    add_readings,
-    choose_candidates,
-    tabulate_starts,
-)
-from stages.walk_corner_cases.true_failures import find_true_failures, stop_at_true_failures
-from stages.walk_corner_cases.walks import LEVEL, space_grid, walk_dimensions
 
 
 def main(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from stages.walk_corner_cases.probe import Probe, move_styles
+from failure_atlas.walks.probe import Probe, move_styles
 
 PROGRESS = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of the shift at which a walk ended
 

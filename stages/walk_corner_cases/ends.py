@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.name_directions.names import Names
-from stages.train_stylegan2.generator import StyleLayer
-from stages.walk_corner_cases.probe import Probe, move_styles
-from stages.walk_corner_cases.starts import Starts
-from stages.walk_corner_cases.table import tabulate_walks
-from stages.walk_corner_cases.walks import Walks
+from failure_atlas.stylegan2.generator import StyleLayer
+from failure_atlas.walks.probe import Probe, move_styles
+from failure_atlas.walks.starts import Starts
+from failure_atlas.walks.walks import Walks
+from stages.common.artefacts.names import Names
+from stages.common.artefacts.walks import tabulate_walks
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages.common.figures import MIS_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
-from stages.name_directions.names import shorten_name
-from stages.train_judges.verdicts import LABEL_CHANGED, LABEL_KEPT, UNREADABLE
+from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
+from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, UNREADABLE
+from stages.common.artefacts.names import shorten_name
 
 MOST_ROWS = 60
 LETTERS = 8  # of a class name above an image

@@ -1,11 +1,11 @@
 """One walk, followed and drawn with a line each: for use from a notebook."""
 
 import torch
-from matplotlib import pyplot as plt  # not stages.common.figures, which would take the notebook's own look
+from matplotlib import pyplot as plt  # not failure_atlas.drawing.style, which would take the notebook's own look
 from matplotlib.figure import Figure
 
-from stages.rank_dimensions.scores import Classify, Synthesize
-from stages.walk_corner_cases.walks import LEVEL
+from failure_atlas.ranking.scores import Classify, Synthesize
+from failure_atlas.walks.walks import LEVEL
 
 MOST_IMAGES = 11
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from stages.common.params import BatchSize, Section, check_steps
+from failure_atlas.core.fields import BatchSize, Section, check_steps
 
 
 class WalkCornerCasesParams(Section):

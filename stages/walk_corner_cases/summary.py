@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.intervals import proportion
-from stages.train_judges.verdicts import READINGS
-from stages.walk_corner_cases.censoring import find_median
-from stages.walk_corner_cases.walks import LEVEL
+from failure_atlas.judges.verdicts import READINGS
+from failure_atlas.statistics.censoring import find_median
+from failure_atlas.statistics.intervals import proportion
+from failure_atlas.walks.walks import LEVEL
 
 LIMITS_STD = (5, 10, 20)
 

@@ -7,11 +7,11 @@ import torch
 from benchmarks import _published_step as twin
 from benchmarks._flops import count_flops
 from benchmarks._training_steps import own_step, twin_step
+from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
+from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture
+from failure_atlas.stylegan2.layers import downsample, upsample
 from stages.train_stylegan2.batches import Batches
-from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
-from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.resampling import downsample, upsample
 
 SECTION = TrainStylegan2Params(
     seed=1, total_kimg=1, resume=None, z_dim=8, w_dim=8, mapping_layers=2, generator_channels=[8, 8, 6, 4],

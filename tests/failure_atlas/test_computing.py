@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from failure_atlas.computing import changes_bytes, count_cores
+from failure_atlas.core.computing import changes_bytes, count_cores
 from tests.house import ROOT
 
-DESCRIBE = "import {}, json; from failure_atlas.computing import describe_computing as tell; print(json.dumps(tell()))"
+DESCRIBE = "import {}, json; "
+DESCRIBE += "from failure_atlas.core.computing import describe_computing as tell; print(json.dumps(tell()))"
 
 
 def describe(modules: str, **variables: str) -> dict[str, object]:

@@ -16,22 +16,18 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.bring_classifiers.brought_folder import hash_files
-from stages.bring_classifiers.checkpoint import adapt, save_brought
-from stages.bring_classifiers.forms import read_network
-from stages.bring_classifiers.params import BringClassifierParams
-from stages.common.arrays import write_arrays
-from stages.common.files import write_csv
+from failure_atlas.brought.checkpoint import adapt, read_network, save_brought
+from failure_atlas.brought.folder import hash_files
+from failure_atlas.brought.params import BringClassifierParams
+from failure_atlas.classifiers.networks import Classifier, load_classifier, save_classifier
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.files import write_csv
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.populations.sampling import Population, balance_labels, draw_latents, sample_population
+from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture, load_generator, save_generator
+from stages.common.artefacts.population import store_population, tabulate_styles
+from stages.common.artefacts.ranking import GLOBAL
 from stages.rank_dimensions.__main__ import main as rank_dimensions
-from stages.rank_dimensions.ranking import GLOBAL
-from stages.sample_populations.latents import balance_labels, draw_latents
-from stages.sample_populations.population import Population, sample_population, store_population
-from stages.sample_populations.style_table import tabulate_styles
-from stages.train_classifiers.checkpoint import load_classifier, save_classifier
-from stages.train_classifiers.networks import Classifier
-from stages.train_judges.ensemble import Ensemble, save_ensemble
-from stages.train_stylegan2.checkpoint import load_generator, save_generator
-from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 from tests import yaml12 as yaml
 from tests.stages.tiny_networks import CLASSES, teach
 
@@ -91,7 +87,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from stages.train_classifiers.checkpoint import load_classifier
+from failure_atlas.classifiers.networks import load_classifier
 
 HERE = Path(__file__).parent
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from failure_atlas.core.errors import StageError
+from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture
 from stages.__main__ import KEY, PASSED, check_document, check_files
 from stages.acceptance import known_metrics
-from stages.common.errors import StageError
-from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 from stages.train_stylegan2.params import TrainStylegan2Params
 from tests import yaml12 as yaml
 from tests.house import ROOT, read_dag

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import typer
 
+from failure_atlas.core.errors import StageError
 from stages.__main__ import BROUGHT, KEY, ROOMS, check_all_brought, check_params, main
-from stages.common.errors import StageError
 from tests import yaml12 as yaml
 
 PROJECT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages.common.arrays import read_array
-from stages.train_classifiers.networks import Classifier
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.core.arrays import read_array
 
 CLASSES = 10
 

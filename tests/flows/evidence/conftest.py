@@ -51,7 +51,7 @@ out.mkdir(parents=True, exist_ok=True)
 
 ACCEPT = """
 import csv, json, math, pathlib
-from failure_atlas.acceptance import Criterion, count_verdicts, decide_all, find_measure
+from failure_atlas.decisions.acceptance import Criterion, count_verdicts, decide_all, find_measure
 params = json.loads(pathlib.Path("params.yaml").read_text())
 criteria = [Criterion(**entry) for entry in params["acceptance"]["criteria"]]
 found = {}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from failure_atlas.computing import count_cores
+from failure_atlas.core.computing import count_cores
 from flows.environment import prepare_environment
 from flows.evidence.bundle import make_bundle
 from flows.evidence.keys import make_keys, read_private_key
@@ -34,7 +34,7 @@ from tests.flows.evidence.conftest import (
 MEASURE = """
 import json, os, pathlib
 from stages.common.command import run_stage
-from failure_atlas.computing import count_cores
+from failure_atlas.core.computing import count_cores
 def main() -> None:
     here = os.environ
     assert not any(name in here for name in ("GIT_DIR", "GIT_WORK_TREE")), "a variable of git"

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from failure_atlas.acceptance import Measure, decide
+from failure_atlas.core.errors import StageError
+from failure_atlas.decisions.acceptance import Measure, decide
 from stages.acceptance.__main__ import main
 from stages.acceptance.figures import draw_verdicts, scale_to_bar, tell_row
 from stages.acceptance.params import AcceptanceParams
-from stages.common.errors import StageError
 from tests import yaml12 as yaml
 from tests.house import ROOT
 from tests.stages.acceptance.test_verdicts import NAN, build_criterion, build_measure

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failure_atlas.acceptance import (
+from failure_atlas.decisions.acceptance import (
     FAIL,
     NOT_ASSESSABLE,
     PASS,

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from failure_atlas.brought.checkpoint import adapt, read_network, save_brought
+from failure_atlas.brought.folder import hash_files
+from failure_atlas.brought.params import BringClassifierParams
 from stages.bring_classifiers.__main__ import main
-from stages.bring_classifiers.brought_folder import hash_files
-from stages.bring_classifiers.checkpoint import adapt, save_brought
-from stages.bring_classifiers.forms import read_network
-from stages.bring_classifiers.params import BringClassifierParams
 from tests import yaml12 as yaml
 from tests.stages.bring_classifiers.bar_reader import write_brought
 from tests.stages.bring_classifiers.digit_reader import write_digits

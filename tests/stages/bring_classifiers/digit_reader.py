@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages.common.arrays import write_arrays
-from stages.prepare_images.frame import Frame, frame_all
-from stages.prepare_images.sources import DIGITS, load_mnist_5k
-from stages.train_judges.ensemble import load_ensemble
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.images.frame import Frame, frame_all
+from failure_atlas.images.sources import DIGITS, load_mnist_5k
+from failure_atlas.judges.ensemble import load_ensemble
 from tests.house import ROOT
 
 ENTRY = {"load": "digits:Net", "weights": "weights.pt"}
@@ -18,7 +18,7 @@ COUNT = 100  # test images
 # normalises its input itself.
 SOURCE = """
 from torch import nn
-from stages.train_classifiers.networks import Classifier
+from failure_atlas.classifiers.networks import Classifier
 
 
 class Net(Classifier):

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from stages.bring_classifiers.http_predictor import read_npy, write_npy
+from failure_atlas.brought.http_predictor import read_npy, write_npy
 
 
 @contextmanager

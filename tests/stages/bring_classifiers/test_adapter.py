@@ -8,9 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stages.bring_classifiers.adapter import Adapter, fitting_matrix
-from stages.bring_classifiers.finite import UnfiniteAnswerError
-from stages.common.errors import StageError
+from failure_atlas.brought.adapter import Adapter, UnfiniteAnswerError, fitting_matrix
+from failure_atlas.core.errors import StageError
 
 NAMES = ["a", "b", "c"]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from stages.bring_classifiers.black_box import BlackBox
-from stages.bring_classifiers.differentiable import is_differentiable
-from stages.common.errors import StageError
+from failure_atlas.brought.black_box import BlackBox
+from failure_atlas.classifiers.networks import is_differentiable
+from failure_atlas.core.errors import StageError
 
 IMAGES = torch.arange(2 * 1 * 3 * 4, dtype=torch.float32).view(2, 1, 3, 4) / 24
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from stages.bring_classifiers import http_predictor
-from stages.bring_classifiers.differentiable import is_differentiable
-from stages.bring_classifiers.forms import read_network
-from stages.bring_classifiers.loading import load_classifier
-from stages.bring_classifiers.params import BringClassifierParams
-from stages.common.errors import StageError
-from stages.prepare_images.store import read_images, to_unit
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.scores import differentiate_scores
+from failure_atlas.brought import http_predictor
+from failure_atlas.brought.checkpoint import load_classifier, read_network
+from failure_atlas.brought.params import BringClassifierParams
+from failure_atlas.classifiers.networks import is_differentiable
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.ranking.scores import differentiate_scores
+from stages.common.artefacts.images import read_images
+from stages.common.artefacts.networks import load_networks
 from tests.stages.bring_classifiers.serving import serving
 
 CPU = torch.device("cpu")

@@ -12,19 +12,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from failure_atlas.brought.checkpoint import load_classifier
+from failure_atlas.classifiers.networks import Classifier, is_differentiable, save_classifier
+from failure_atlas.core.arrays import read_array
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import load_tensors, save_tensors
+from failure_atlas.images.image_set import ImageSet, to_unit
+from failure_atlas.walks.probe import JudgedProbe, Probe
 from stages.bring_classifiers.__main__ import _spread
 from stages.bring_classifiers.__main__ import main as bring_classifiers
-from stages.bring_classifiers.differentiable import is_differentiable
-from stages.bring_classifiers.loading import load_classifier
-from stages.common.arrays import read_array
-from stages.common.errors import StageError
-from stages.common.weights import load_tensors, save_tensors
-from stages.prepare_images.store import ImageSet, read_images, to_unit
+from stages.common.artefacts.images import read_images
+from stages.common.artefacts.networks import load_networks
 from stages.rank_dimensions.__main__ import main as rank_dimensions
-from stages.rank_dimensions.networks import load_networks
-from stages.train_classifiers.checkpoint import save_classifier
-from stages.train_classifiers.networks import Classifier
-from stages.walk_corner_cases.probe import JudgedProbe, Probe
 from tests import yaml12 as yaml
 from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.bring_classifiers.brought_code import import_from, modules_of
-from stages.common.errors import StageError
+from failure_atlas.brought.code import import_from, modules_of
+from failure_atlas.core.errors import StageError
 
 
 def write(folder: Path, **modules: str) -> Path:

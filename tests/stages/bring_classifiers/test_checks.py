@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from stages.bring_classifiers.adapter import Adapter
-from stages.bring_classifiers.brought_weights import check_numbers
+from failure_atlas.brought.adapter import Adapter
+from failure_atlas.brought.folder import check_numbers
+from failure_atlas.core.errors import StageError
 from stages.bring_classifiers.checks import DoubtError, check_constancy, check_gradient, check_outputs, settle
-from stages.common.errors import StageError
 
 IMAGES = torch.tensor([[0.1, 0.2, 0.7], [0.3, 0.4, 0.3], [1.0, 0.0, 0.0]]).view(3, 1, 1, 3)
 

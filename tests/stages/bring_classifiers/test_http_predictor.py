@@ -9,9 +9,9 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from stages.bring_classifiers import http_predictor
-from stages.bring_classifiers.http_predictor import HttpPredictor, check_url, read_npy, write_npy
-from stages.common.errors import StageError
+from failure_atlas.brought import http_predictor
+from failure_atlas.brought.http_predictor import HttpPredictor, check_url, read_npy, write_npy
+from failure_atlas.core.errors import StageError
 
 IMAGES = np.random.default_rng(0).random((7, 1, 3, 4)).astype(np.float32)
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from stages.bring_classifiers.adapter import Adapter
+from failure_atlas.brought.adapter import Adapter
+from failure_atlas.classifiers.evaluation import predict
+from failure_atlas.images.image_set import ImageSet
 from stages.bring_classifiers.mistakes import (
     FEWEST,
     TRIED,
@@ -22,8 +24,6 @@ from stages.bring_classifiers.mistakes import (
     try_changes,
 )
 from stages.bring_classifiers.sizes import list_sizes, measure_content
-from stages.prepare_images.store import ImageSet
-from stages.train_classifiers.evaluation import predict
 
 NAMES = ["a", "b", "c", "d"]
 INPUT: dict[str, Any] = {

@@ -8,8 +8,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from stages.bring_classifiers.onnx_form import NEWEST_OPSET, check_conversion, convert_onnx
-from stages.common.errors import StageError
+from failure_atlas.brought.onnx_form import NEWEST_OPSET, check_conversion, convert_onnx
+from failure_atlas.core.errors import StageError
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.bring_classifiers import http_predictor
-from stages.common.arrays import read_array
-from stages.common.errors import StageError
+from failure_atlas.brought import http_predictor
+from failure_atlas.classifiers.networks import load_classifier
+from failure_atlas.core.arrays import read_array
+from failure_atlas.core.errors import StageError
+from failure_atlas.stylegan2.generator import load_generator
 from stages.rank_dimensions.__main__ import main as rank_dimensions
-from stages.train_classifiers.checkpoint import load_classifier
-from stages.train_stylegan2.checkpoint import load_generator
 from stages.walk_corner_cases.__main__ import main as walk_corner_cases
 from tests import yaml12 as yaml
 from tests.stages.bring_classifiers.serving import serving

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.sources import MNIST, load_mnist_5k
 from stages.bring_classifiers import unseen
 from stages.bring_classifiers.__main__ import main
-from stages.common.errors import StageError
-from stages.prepare_images.sources import MNIST, load_mnist_5k
 from tests.house import ROOT
 from tests.stages.bring_classifiers.digit_reader import ENTRY, write_digit_reader
 from tests.stages.prepare_images.idx_files import write_source

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from failure_atlas.brought.checkpoint import load_classifier
+from failure_atlas.core.errors import StageError
 from stages.bring_classifiers.__main__ import main
-from stages.bring_classifiers.loading import load_classifier
-from stages.common.errors import StageError
 from tests import yaml12 as yaml
 from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
 from tests.stages.bring_classifiers.digit_reader import ENTRY as DIGITS_ENTRY

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from failure_atlas.claims import Sources, check_claims
-from failure_atlas.metrics import find_group
+from failure_atlas.core.errors import StageError
+from failure_atlas.decisions.claims import Sources, check_claims
+from failure_atlas.decisions.metrics import find_group
 from stages.check_claims.__main__ import main
-from stages.check_claims.inputs import read_areas, read_metrics
 from stages.check_claims.params import CheckClaimsParams
-from stages.common.errors import StageError
+from stages.common.artefacts.metrics import read_areas, read_metrics
 from tests.stages.check_claims.known_results import NAMES, build_areas, build_estimate, flatten_estimate
 
 ROOT = Path(__file__).parents[3]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from failure_atlas.estimates import (
+from failure_atlas.decisions.estimates import (
     FAILS,
     HOLDS,
     NOT_DECIDED,
@@ -17,7 +17,7 @@ from failure_atlas.estimates import (
     subtract,
     widen,
 )
-from stages.common.intervals import proportion, wilson
+from failure_atlas.statistics.intervals import proportion, wilson
 
 NAN = float("nan")
 

@@ -12,9 +12,9 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common import arrays
-from stages.common.arrays import COLUMN_CHUNK, SHARD_ROWS, StoredRows, read_array, read_attributes, write_arrays
-from stages.common.errors import StageError
+from failure_atlas.core import arrays
+from failure_atlas.core.arrays import COLUMN_CHUNK, SHARD_ROWS, StoredRows, read_array, read_attributes, write_arrays
+from failure_atlas.core.errors import StageError
 
 Arrays = dict[str, tuple[np.ndarray, tuple[str, ...]]]
 
@@ -174,7 +174,7 @@ def test_a_damaged_description_is_told(store: Path, damage: Callable[[dict[str, 
 
 def test_stored_rows_are_those_of_the_array(tmp_path, monkeypatch):
     array = np.random.default_rng(0).normal(size=(25, 70)).astype(np.float32)
-    monkeypatch.setattr("stages.common.arrays.SHARD_ROWS", 10)
+    monkeypatch.setattr("failure_atlas.core.arrays.SHARD_ROWS", 10)
     write_arrays(tmp_path / "a.zarr", {"s": (array, ("sample", "style"))})
     stored = StoredRows(tmp_path / "a.zarr", "s")
     assert (len(stored), stored.shape) == (25, (25, 70))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.common.class_means import subtract_class_means
+from failure_atlas.images.image_set import subtract_class_means
 
 
 def test_each_class_is_moved_to_the_origin() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from failure_atlas.core.errors import StageError
 from stages.common.classifiers import expand_paths, read_classifiers
-from stages.common.errors import StageError
 
 
 def test_names_come_in_the_order_of_the_file_with_their_sections(tmp_path):

@@ -11,8 +11,8 @@ from typing import Annotated
 import pytest
 import typer
 
+from failure_atlas.core.errors import StageError
 from stages.common.command import RUN_LOG, OutOption, ParamsOption, run_stage
-from stages.common.errors import StageError
 
 PROJECT = Path(__file__).parents[3]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from stages.common.device import DEVICE_VARIABLE, choose_device
-from stages.common.errors import StageError
+from failure_atlas.core.device import DEVICE_VARIABLE, choose_device
+from failure_atlas.core.errors import StageError
 
 
 @pytest.fixture(autouse=True)

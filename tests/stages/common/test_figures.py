@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from stages.common.figures import new_figure, save_figure, shorten, show_image, tile
+from failure_atlas.drawing.style import new_figure, save_figure, shorten, show_image, tile
 
 TABLE = pd.DataFrame({"x": [0, 1, 2], "y": [0.1, 1 / 3, 2.0]})
 

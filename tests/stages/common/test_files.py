@@ -15,15 +15,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common import files
-from stages.common.errors import StageError
-from stages.common.files import remove, replacing, require, write_csv, write_json
+from failure_atlas.core import files
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import remove, replacing, require, write_csv, write_json
 
 PROJECT = Path(__file__).parents[3]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from stages.common.files import replacing
+from failure_atlas.core.files import replacing
 
 with replacing(Path(sys.argv[1])) as temporary:
     if sys.argv[2] == "folder":

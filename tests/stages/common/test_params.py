@@ -8,8 +8,9 @@ from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from stages.common.errors import StageError
-from stages.common.params import Section, WholeNumber, check_section, format_params, load_section, read_params
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.fields import Section, WholeNumber
+from stages.common.params import check_section, format_params, load_section, read_params
 from tests import yaml12 as yaml
 
 

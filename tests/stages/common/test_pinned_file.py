@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stages.common.errors import StageError
-from stages.common.pinned_file import PinnedFile, check_pinned
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import PinnedFile, check_pinned
 
 
 def test_the_right_file_is_taken(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stages.common.precision import choose_dtype
+from failure_atlas.core.device import choose_dtype
 
 CPU = torch.device("cpu")
 

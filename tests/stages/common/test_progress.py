@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 
-from stages.common import progress
-from stages.common.progress import Progress
+from failure_atlas.core import progress
+from failure_atlas.core.progress import Progress
 
 
 def test_elsewhere_one_line_at_the_end_when_the_work_is_short(capsys: pytest.CaptureFixture[str]) -> None:

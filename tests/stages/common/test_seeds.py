@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stages.common.seeds import numpy_stream, torch_stream
+from failure_atlas.core.seeds import numpy_stream, torch_stream
 
 NAMES = st.lists(st.one_of(st.text(min_size=1, max_size=8), st.integers(0, 2**31)), max_size=3)
 PATHS = [(), ("a",), ("b",), ("a", 0), ("a", 1), (0, "a"), ("a", "b"), ("ab",), (0,), (1,)]

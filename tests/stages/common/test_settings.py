@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from stages.common.arrays import write_arrays
-from stages.common.figures import new_figure, save_figure
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.drawing.style import new_figure, save_figure
 out = Path(sys.argv[1])
 figure, axes = new_figure(1, 1, width=3, height=2)
 axes[0, 0].semilogy([1, 2], [1, 20], label="a$b")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.common.errors import StageError
-from stages.common.weights import METADATA_KEY, load_tensors, save_tensors
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import METADATA_KEY, load_tensors, save_tensors
 
 DESCRIPTION = {"kind": "classifier", "architecture": {"width": 8, "channels": [1, 2]}, "log": [{"kimg": 0.5}]}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.arrays import write_arrays
-from stages.common.files import write_csv
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.files import write_csv
 
 LAYERS = ["conv0"] * 4 + ["torgb0"] * 2 + ["conv1"] * 4
 Made = tuple[Path, Path]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
+from failure_atlas.directions.naming import NO_CHANGE
 from stages.compare_generators.__main__ import main
-from stages.name_directions.naming import NO_CHANGE
 
 SECTION = {"seed": 1, "top": [3, 5], "replicates": 400}
 FALLING = [10, 9, 8, 7, 3, 2, 0.1, 0.1, 0.1, 0.1]  # conv0 carries nearly all

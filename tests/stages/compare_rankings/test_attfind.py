@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from stages.common.arrays import read_array
+from failure_atlas.core.arrays import read_array
+from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture
+from stages.common.artefacts.networks import load_networks
 from stages.compare_rankings.attfind import count_passes, find_effects, score_effects
 from stages.compare_rankings.layers import change_layer, columns_of, trace_layers
-from stages.rank_dimensions.networks import load_networks
-from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
 
 
 @pytest.fixture(scope="module")

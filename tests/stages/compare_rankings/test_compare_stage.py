@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
+from stages.common.artefacts.ranking import read_ranking
 from stages.compare_rankings.__main__ import main
 from stages.compare_rankings.paired import judge_no_worse
 from stages.compare_rankings.params import CompareRankingsParams
-from stages.rank_dimensions.ranking import read_ranking
 
 SECTION = {
     "seed": 1,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.common.intervals import mean, proportion
+from failure_atlas.judges.verdicts import STILL_RIGHT, VERDICTS
+from failure_atlas.statistics.intervals import mean, proportion
 from stages.compare_rankings.draws import assign_draws, estimate
 from stages.compare_rankings.methods import Method, step_top
 from stages.compare_rankings.outputs import Reader
@@ -13,7 +14,6 @@ from stages.compare_rankings.shifts import Outcome, measure_shifts, select_cell
 from stages.compare_rankings.summary import choose_best, list_attfind_leads, summarize_comparison
 from stages.compare_rankings.tables import tabulate_cells, tabulate_methods
 from stages.compare_rankings.walks import CoarseWalks, collect_directions, walk_coarsely
-from stages.train_judges.verdicts import STILL_RIGHT, VERDICTS
 
 CPU = torch.device("cpu")
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from failure_atlas.statistics.moments import ClassMoments
+from failure_atlas.stylegan2.generator import load_generator
 from stages.compare_rankings.attfind import Effects
 from stages.compare_rankings.methods import (
     Method,
@@ -18,7 +19,6 @@ from stages.compare_rankings.methods import (
 from stages.compare_rankings.principal import find_principal, map_directions
 from stages.compare_rankings.rankers import build_methods
 from stages.compare_rankings.ranking_pass import RankingPass
-from stages.train_stylegan2.checkpoint import load_generator
 
 
 def test_steps_of_a_score_go_against_its_sign_in_order_of_size():

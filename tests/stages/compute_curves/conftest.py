@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.train_classifiers.checkpoint import load_classifier
-from stages.train_classifiers.networks import Classifier
-from stages.train_judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.classifiers.networks import Classifier, load_classifier
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 
 NAMES = [str(label) for label in range(10)]
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.compute_curves.area import (
+from failure_atlas.curves.curve import (
+    Curve,
     measure_area,
     measure_shift_area,
     measure_shift_slope,
@@ -13,7 +14,6 @@ from stages.compute_curves.area import (
     weigh_area,
     weigh_slope,
 )
-from stages.compute_curves.curve import Curve
 
 
 def build_curve(x, accuracy, n=100):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from stages.compute_curves.binned import summarize_bins
-from stages.compute_curves.bootstrap import (
+from failure_atlas.statistics.bootstrap import (
     Resampling,
     band_shares,
     draw_counts,
     resample_influence,
     resample_means,
 )
+from stages.compute_curves.binned import summarize_bins
 from stages.compute_curves.figures import tell_p_value
 from stages.compute_curves.results import Key, pool_draws
 

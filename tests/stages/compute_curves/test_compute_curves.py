@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.arrays import write_arrays
-from stages.common.errors import StageError
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.statistics.bootstrap import Resampling, draw_counts
+from stages.common.artefacts.ranking import ALL, Order
 from stages.compute_curves.__main__ import main
 from stages.compute_curves.binned_study import BinnedStudy
-from stages.compute_curves.bootstrap import Resampling, draw_counts
 from stages.compute_curves.distance_study import study_distances
 from stages.compute_curves.summary import select
 from stages.shift_samples.__main__ import main as shift_samples
-from stages.shift_samples.ranking import ALL, Order
 from tests import yaml12 as yaml
 
 SECTION = {

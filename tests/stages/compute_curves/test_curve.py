@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.intervals import wilson
-from stages.compute_curves.curve import Curve, average_curves, bin_accuracy, count_accuracy
+from failure_atlas.curves.curve import Curve, average_curves, bin_accuracy, count_accuracy
+from failure_atlas.statistics.intervals import wilson
 
 
 def test_two_bins():

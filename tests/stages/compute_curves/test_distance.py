@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.compute_curves.distance import find_centres, measure_distances, square_deviations
+from failure_atlas.curves.distance import find_centres, measure_distances, square_deviations
 
 
 def test_centres_are_means_of_well_classified_samples():

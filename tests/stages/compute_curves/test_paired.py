@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.compute_curves.area import weigh_area
-from stages.compute_curves.bootstrap import draw_counts, find_band, resample_means
+from failure_atlas.curves.curve import weigh_area
+from failure_atlas.statistics.bootstrap import draw_counts, find_band, resample_means
 from stages.compute_curves.paired import compare, pair_names, summarize_differences, tabulate_differences
 from stages.compute_curves.paired_study import compare_by_distance, compare_by_shift
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from failure_atlas.curves.distance import project, standardise
+from failure_atlas.statistics.bootstrap import Resampling, draw_counts
+from stages.common.artefacts.ranking import ALL, Order
 from stages.compute_curves.binned_study import BinnedStudy
-from stages.compute_curves.bootstrap import Resampling, draw_counts
-from stages.compute_curves.projection import project, standardise
 from stages.compute_curves.projection_study import study_projections
 from stages.compute_curves.summary import select
-from stages.shift_samples.ranking import ALL, Order
 
 
 def test_one_sample_by_hand():

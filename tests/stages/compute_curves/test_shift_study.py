@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from stages.compute_curves.bootstrap import Resampling, draw_counts
+from failure_atlas.statistics.bootstrap import Resampling, draw_counts
+from stages.common.artefacts.ranking import ALL
+from stages.common.artefacts.shifts import Shifted
 from stages.compute_curves.shift_study import study_shifts
 from stages.compute_curves.summary import select
-from stages.shift_samples.ranking import ALL
-from stages.shift_samples.shifted import Shifted
 
 
 def test_study_has_curves_of_all_of_each_class_and_of_random_dimensions():

@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from stages.common.intervals import wilson
-from stages.compute_curves.area import measure_shift_slope, weigh_slope
-from stages.compute_curves.curve import Curve, bin_accuracy
-from stages.compute_curves.trend import check_bins, check_steps, count_rises
+from failure_atlas.curves.curve import Curve, bin_accuracy, measure_shift_slope, weigh_slope
+from failure_atlas.statistics.intervals import wilson
+from failure_atlas.statistics.trend import check_bins, check_steps, count_rises
 
 
 def build_curve(x, successes, n):

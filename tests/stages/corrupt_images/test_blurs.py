@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from stages.common.seeds import torch_stream
-from stages.corrupt_images.blurs import (
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.corruptions.blurs import (
     blur_defocus,
     blur_glass,
     blur_motion,

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.arrays import read_array, read_attributes, write_arrays
-from stages.common.errors import StageError
+from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.corruptions.registry import REGISTRY
+from failure_atlas.images.image_set import ImageSet
+from stages.common.artefacts.images import named_arrays, read_class_names, read_images, read_severities
 from stages.corrupt_images.__main__ import main
 from stages.corrupt_images.gallery import main as draw_gallery
-from stages.corrupt_images.registry import REGISTRY
-from stages.corrupt_images.store import read_severities
-from stages.prepare_images.store import ImageSet, named_arrays, read_class_names, read_images
 
 PROJECT = Path(__file__).parents[3]
 SECTION = {

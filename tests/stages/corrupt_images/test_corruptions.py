@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from stages.common.seeds import numpy_stream, torch_stream
-from stages.corrupt_images.blurs import blur, blur_matrix
-from stages.corrupt_images.corruptions import corrupt, draw_severities
-from stages.corrupt_images.entry import CIFAR_C, IMAGENET_C
-from stages.corrupt_images.registry import REGISTRY, choose_steps
+from failure_atlas.core.seeds import numpy_stream, torch_stream
+from failure_atlas.corruptions.blurs import blur, blur_matrix
+from failure_atlas.corruptions.corruptions import corrupt, draw_severities
+from failure_atlas.corruptions.entry import CIFAR_C, IMAGENET_C
+from failure_atlas.corruptions.registry import REGISTRY, choose_steps
 
 TABLES = list(REGISTRY["gaussian_noise"].tables)
 

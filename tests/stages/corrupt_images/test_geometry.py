@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from stages.common.seeds import torch_stream
-from stages.corrupt_images.geometry import rotate, scale, shear, transform_elastically, translate, warp_about_middle
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.corruptions.geometry import rotate, scale, shear, transform_elastically, translate, warp_about_middle
 
 IMAGES = np.random.default_rng(1).random((6, 2, 32, 28))
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.seeds import torch_stream
-from stages.corrupt_images.corruptions import corrupt
-from stages.corrupt_images.entry import CIFAR_C, IMAGENET_C, MNIST_C, OWN, TINY_IMAGENET_C, Corruption, rows
-from stages.corrupt_images.registry import REGISTRY, Step, choose_steps, refuse_channels
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.corruptions.corruptions import corrupt
+from failure_atlas.corruptions.entry import CIFAR_C, IMAGENET_C, MNIST_C, OWN, TINY_IMAGENET_C, Corruption, rows
+from failure_atlas.corruptions.registry import REGISTRY, Step, choose_steps, refuse_channels
 from tests import yaml12 as yaml
 from tests.house import ROOT
 

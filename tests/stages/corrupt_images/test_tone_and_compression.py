@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.corrupt_images.compression import compress_jpeg, pixel_matrix, pixelate
-from stages.corrupt_images.tone import brighten, lower_contrast, quantize, saturate
+from failure_atlas.corruptions.compression import compress_jpeg, pixel_matrix, pixelate
+from failure_atlas.corruptions.tone import brighten, lower_contrast, quantize, saturate
 
 GREY = np.random.default_rng(1).random((3, 1, 32, 32))
 COLOUR = np.random.default_rng(2).random((3, 3, 32, 32))

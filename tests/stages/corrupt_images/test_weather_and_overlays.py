@@ -6,8 +6,8 @@ import torch
 from scipy import ndimage
 from skimage.feature import canny
 
-from stages.common.seeds import torch_stream
-from stages.corrupt_images.overlays import (
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.corruptions.overlays import (
     add_dotted_line,
     add_zigzag,
     draw_line,
@@ -15,7 +15,7 @@ from stages.corrupt_images.overlays import (
     occlude,
     show_edges,
 )
-from stages.corrupt_images.weather import MUD, add_fog, add_snow, add_spatter, draw_plasma
+from failure_atlas.corruptions.weather import MUD, add_fog, add_snow, add_spatter, draw_plasma
 
 IMAGES = np.random.default_rng(1).random((3, 1, 32, 28))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 from stages.judge_failures.agreement import main
 from stages.judge_failures.kappa import measure_kappa
 from stages.judge_failures.reviews import read_review, read_shown

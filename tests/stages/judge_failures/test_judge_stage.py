@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.common.arrays import read_array, read_attributes, write_arrays
-from stages.common.errors import StageError
+from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.judges.ensemble import ask, load_ensemble
+from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
+from stages.common.artefacts.networks import load_networks
 from stages.judge_failures.__main__ import main
 from stages.judge_failures.agreement import main as agreement
-from stages.rank_dimensions.networks import load_networks
-from stages.train_judges.ensemble import ask, load_ensemble
-from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 from tests import yaml12 as yaml
 
 SECTION = {"seed": 1, "far_out_percentile": 95.0, "contact_sheet_samples": 8, "batch_size": 64}

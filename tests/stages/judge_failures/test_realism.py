@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from stages.common.arrays import read_array
+from failure_atlas.core.arrays import read_array
+from failure_atlas.stylegan2.discriminator import append_minibatch_std
+from failure_atlas.stylegan2.state import load_discriminator
 from stages.judge_failures.realism import measure_deviation, score_realism
-from stages.train_stylegan2.discriminator import append_minibatch_std
-from stages.train_stylegan2.snapshot import load_discriminator
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.train_judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from tests.stages.tiny_networks import CLASSES, teach_population
 
 

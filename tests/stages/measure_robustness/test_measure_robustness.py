@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.common.arrays import read_array
-from stages.common.errors import StageError
+from failure_atlas.core.arrays import read_array
+from failure_atlas.core.errors import StageError
+from failure_atlas.judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
+from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
+from stages.common.artefacts.names import read_names
+from stages.common.artefacts.networks import load_networks
 from stages.measure_robustness.__main__ import main
 from stages.measure_robustness.slopes import difference_starts
 from stages.measure_robustness.std_space import StdSpace
-from stages.name_directions.names import read_names
-from stages.rank_dimensions.networks import load_networks
-from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
-from stages.train_judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 from tests import yaml12 as yaml
 
 SECTION = {

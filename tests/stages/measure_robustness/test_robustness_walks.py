@@ -7,7 +7,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
+from failure_atlas.ranking.scores import differentiate_scores
 from stages.measure_robustness.crossing import bisect_pieces
 from stages.measure_robustness.greedy_set import find_sets
 from stages.measure_robustness.joint_walk import walk_jointly, walk_on
@@ -15,7 +16,6 @@ from stages.measure_robustness.log_odds import TOLERANCE, differentiate_log_odds
 from stages.measure_robustness.single_walk import Candidates, choose_candidates, walk_singly
 from stages.measure_robustness.starts import choose_for_sets, draw_starts, share_equally
 from stages.measure_robustness.std_space import StdSpace, measure_length
-from stages.rank_dimensions.scores import differentiate_scores
 
 CPU = torch.device("cpu")
 STEPS = {"step_std": 0.25, "max_path_std": 10.0}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.measure_robustness.survival import estimate_survival, find_median
+from failure_atlas.statistics.survival import estimate_survival, find_median
 
 
 def slow_survival(distance, reached, at):

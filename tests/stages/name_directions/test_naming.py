@@ -5,16 +5,22 @@ import pytest
 import torch
 from scipy import stats
 
-from stages.name_directions.calibration import calibrate
+from failure_atlas.directions.calibration import World, calibrate, find_world
+from failure_atlas.directions.known_changes import KNOWN_CHANGES
+from failure_atlas.directions.measurements import GREYS, LEAST_SPREAD, MEASUREMENTS, NAMES, measure_images
+from failure_atlas.directions.moves import Renderer, measure_move
+from failure_atlas.directions.naming import (
+    NO_CHANGE,
+    OTHER_CHANGE,
+    SHAPE_CHANGE,
+    Effects,
+    estimate_effects,
+    find_reach,
+    name_effects,
+)
+from failure_atlas.directions.naming_check import GROUP_IMAGES, check_naming
 from stages.name_directions.choice import choose_balanced, find_typical
-from stages.name_directions.effects import Effects, estimate_effects, find_reach
-from stages.name_directions.known_changes import KNOWN_CHANGES
-from stages.name_directions.measurements import GREYS, LEAST_SPREAD, MEASUREMENTS, NAMES, measure_images
-from stages.name_directions.moves import Renderer, measure_move
-from stages.name_directions.naming import NO_CHANGE, OTHER_CHANGE, SHAPE_CHANGE, name_effects
-from stages.name_directions.naming_check import GROUP_IMAGES, check_naming
 from stages.name_directions.study import measure_spread
-from stages.name_directions.world import World, find_world
 
 
 def effects(**given):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from stages.corrupt_images.store import Severities
-from stages.name_directions.calibration import Calibration
+from failure_atlas.directions.calibration import Calibration
+from failure_atlas.directions.measurements import EDGE, MEASUREMENTS, NOISE
+from failure_atlas.images.image_set import Severities
 from stages.name_directions.figures import draw_calibration, read_severity_levels, tabulate_calibration
-from stages.name_directions.measurements import EDGE, MEASUREMENTS, NOISE
 
 NOISE_STD, BLUR_STD_PX = np.array([0.0, 0.1, 0.2]), np.array([0.0, 1.0, 2.0])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.prepare_images.sources import IdxSource
+from failure_atlas.images.sources import IdxSource
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from stages.common.errors import StageError
-from stages.prepare_images.download import download
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.download import download
 
 CONTENT = np.random.default_rng(3).bytes(300_000)
 

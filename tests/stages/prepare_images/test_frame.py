@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.common.errors import StageError
-from stages.prepare_images.frame import Frame, check_shown, frame_all, frame_image
-from stages.prepare_images.problems import BadImageError
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.frame import BadImageError, Frame, check_shown, frame_all, frame_image
 
 GREY_32 = Frame(32, 1, "pad")
 

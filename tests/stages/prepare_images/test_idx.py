@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import StageError
-from stages.prepare_images.idx import check_md5, parse_idx, unpack
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.idx import check_md5, parse_idx, unpack
 from tests.stages.prepare_images.idx_files import idx_bytes
 
 

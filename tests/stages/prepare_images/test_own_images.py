@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.common.errors import StageError
-from stages.prepare_images.frame import Frame
-from stages.prepare_images.image_folder import natural_order, read_image_folder, read_picture
-from stages.prepare_images.mnist_format import read_mnist_format
-from stages.prepare_images.npz import read_npz
-from stages.prepare_images.own_images import check_class_names, frame_own, name_classes
-from stages.prepare_images.problems import BadImageError
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.frame import BadImageError, Frame
+from failure_atlas.images.idx import read_mnist_format
+from failure_atlas.images.image_folder import natural_order, read_image_folder, read_picture
+from failure_atlas.images.npz import read_npz
+from failure_atlas.images.own_images import check_class_names, frame_own, name_classes
 from tests.stages.prepare_images.idx_files import idx_bytes
 
 RANDOM = np.random.default_rng(7)

@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.common.arrays import read_attributes
-from stages.common.errors import StageError
+from failure_atlas.core.arrays import read_attributes
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.images.sources import FASHION_MNIST, IDX_SOURCES
+from stages.common.artefacts.images import read_class_names, read_images
 from stages.prepare_images.__main__ import main
-from stages.prepare_images.sources import FASHION_MNIST, IDX_SOURCES
-from stages.prepare_images.store import read_class_names, read_images, to_unit
 from tests.stages.prepare_images.idx_files import write_source
 
 PROJECT = Path(__file__).parents[3]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import StageError
-from stages.prepare_images.problems import (
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.frame import (
     KINDS,
     Label,
     check_class_sizes,

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.common.errors import StageError
-from stages.common.seeds import numpy_stream
-from stages.prepare_images.idx import md5
-from stages.prepare_images.sources import (
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.images.idx import md5
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.images.sources import (
     KNOWN_FILES,
     drop_mnist_5k,
     fetch_idx,
@@ -18,7 +19,6 @@ from stages.prepare_images.sources import (
     load_mnist_5k,
     split_by_class,
 )
-from stages.prepare_images.store import ImageSet
 from tests.stages.prepare_images.idx_files import idx_bytes, small_set, write_source
 
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common.intervals import proportion
+from failure_atlas.quality.frechet import divide_means
+from failure_atlas.statistics.intervals import proportion
 from stages.qualify_generator.consistency import (
     measure_agreement,
     measure_agreement_per_class,
     subtract_proportions,
 )
-from stages.qualify_generator.ratio import divide_means
 
 
 def share(successes, n):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from stages.qualify_generator.frechet import Gaussian, fit_gaussian, frechet_distance
+from failure_atlas.quality.frechet import Gaussian, fit_gaussian, frechet_distance
 
 
 def draw_covariance(stream, size):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 from stages.qualify_generator.inception import FEATURES, Inception
 from stages.qualify_generator.inception_weights import load_inception
 

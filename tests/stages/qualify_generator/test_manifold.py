@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.qualify_generator import manifold
-from stages.qualify_generator.manifold import find_covered, fit_manifold
+from failure_atlas.quality import manifold
+from failure_atlas.quality.manifold import find_covered, fit_manifold
 
 
 def cover_slowly(points, centres, neighbours):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.qualify_generator.matching import count_classes, draw_matched
+from failure_atlas.quality.manifold import count_classes, draw_matched
 
 
 def test_as_many_as_both_have():

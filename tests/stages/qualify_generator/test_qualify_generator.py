@@ -8,20 +8,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.common.arrays import write_arrays
-from stages.common.errors import StageError
-from stages.common.seeds import numpy_stream
-from stages.corrupt_images.store import Severities, named_severities
-from stages.prepare_images.store import read_images
+from failure_atlas.classifiers.networks import Classifier, load_classifier
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.images.image_set import Severities
+from failure_atlas.judges.ensemble import Ensemble, load_ensemble, save_ensemble
+from failure_atlas.stylegan2.generator import load_generator
+from stages.common.artefacts.images import named_severities, read_images
 from stages.qualify_generator.__main__ import main
 from stages.qualify_generator.convention import measure_conventional_distance
 from stages.qualify_generator.features import generate_images, judge_images, show_images
 from stages.qualify_generator.figures import choose_examples
 from stages.qualify_generator.inception import Inception
-from stages.train_classifiers.checkpoint import load_classifier
-from stages.train_classifiers.networks import Classifier
-from stages.train_judges.ensemble import Ensemble, load_ensemble, save_ensemble
-from stages.train_stylegan2.checkpoint import load_generator
 from tests.stages.pinning import pin
 
 CPU = torch.device("cpu")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.corrupt_images.store import Severities
+from failure_atlas.images.image_set import Severities
 from stages.qualify_generator.severities import compare_severities
 
 

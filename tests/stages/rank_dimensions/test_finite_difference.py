@@ -6,14 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.bring_classifiers.black_box import BlackBox
-from stages.common.errors import StageError
-from stages.rank_dimensions.agreement import correlate_ranks
-from stages.rank_dimensions.difference_pass import count_passes, difference_population
-from stages.rank_dimensions.doubt import draw_doubtful
-from stages.rank_dimensions.finite_difference import difference_outputs
-from stages.rank_dimensions.population_pass import score_population
-from stages.rank_dimensions.score_choice import choose_score
+from failure_atlas.brought.black_box import BlackBox
+from failure_atlas.core.errors import StageError
+from failure_atlas.ranking.doubt import draw_doubtful
+from failure_atlas.ranking.passes import count_passes, difference_population, score_population
+from failure_atlas.ranking.scores import choose_score, difference_outputs
+from failure_atlas.statistics.agreement import correlate_ranks
 
 N, D, PIXELS, CLASSES = 60, 7, 12, 3
 CPU = torch.device("cpu")

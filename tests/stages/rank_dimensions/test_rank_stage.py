@@ -8,14 +8,14 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from stages.common.arrays import read_array, write_arrays
-from stages.common.errors import StageError
-from stages.common.seeds import numpy_stream
+from failure_atlas.core.arrays import read_array, write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.ranking.doubt import draw_doubtful
+from failure_atlas.ranking.scores import differentiate_scores
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.ranking import COLUMNS, read_ranking
 from stages.rank_dimensions.__main__ import main
-from stages.rank_dimensions.doubt import draw_doubtful
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.ranking import COLUMNS, read_ranking
-from stages.rank_dimensions.scores import differentiate_scores
 
 NAMES = {"class_names": list("0123456789")}
 SECTION = {"seed": 1, "batch_size": 64, "split_halves": 5, "top_k": 2, "histogram_bins": 10}

@@ -6,20 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from failure_atlas.statistics.moments import ClassMoments
-from stages.common.class_means import subtract_class_means
-from stages.rank_dimensions.agreement import (
+from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.ranking.histograms import (
+    bootstrap_share,
+    bound_null_ks,
+    choose_dimensions,
+    measure_ks,
+    share_top_tenth,
+    tabulate_histograms,
+)
+from failure_atlas.statistics.agreement import (
     correlate_ranks,
     draw_halves,
     order_dimensions,
     share_direction,
     share_top,
 )
-from stages.rank_dimensions.concentration import bootstrap_share, share_top_tenth
-from stages.rank_dimensions.histograms import choose_dimensions, tabulate_histograms
-from stages.rank_dimensions.ranking import tabulate_ranking
-from stages.rank_dimensions.separation import bound_null_ks, measure_ks
-from stages.train_stylegan2.generator import StyleLayer
+from failure_atlas.statistics.moments import ClassMoments
+from failure_atlas.stylegan2.generator import StyleLayer
+from stages.common.artefacts.ranking import tabulate_ranking
 
 LAYOUT = [StyleLayer("b4.conv1", "conv", 4, 0, 3), StyleLayer("b4.torgb", "torgb", 4, 3, 2)]
 

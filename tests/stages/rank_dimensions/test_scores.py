@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from stages.rank_dimensions.agreement import draw_halves
-from stages.rank_dimensions.population_pass import score_population
-from stages.rank_dimensions.scores import differentiate_scores
+from failure_atlas.ranking.passes import score_population
+from failure_atlas.ranking.scores import differentiate_scores
+from failure_atlas.statistics.agreement import draw_halves
 from tests.stages.linear_pair import CLASSES, D, LinearPair, N
 
 

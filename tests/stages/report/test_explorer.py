@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from failure_atlas.estimates import Estimate
-from stages.name_directions.names import Names
+from failure_atlas.decisions.estimates import Estimate
+from failure_atlas.walks.probe import Probe
+from stages.common.artefacts.names import Names
 from stages.report.explorer import describe_explorer, lay_out
 from stages.report.frames import Frames, trace_moves
 from stages.report.moves import Move, choose_moves, locate_crossings
 from stages.report.wording import TIED, read_estimate, tell_estimate, tell_number
-from stages.walk_corner_cases.probe import Probe
 
 CPU = torch.device("cpu")
 NAMES = ["a", "b"]

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
 from stages.report.acceptance import show_verdicts
 from stages.report.blocks import Text
 from stages.report.page import write_script

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from failure_atlas.stylegan2.generator import Generator, load_generator
+from stages.common.artefacts.population import tabulate_styles
 from stages.sample_populations.effects import measure_effects, summarize_effects
-from stages.sample_populations.style_table import tabulate_styles
-from stages.train_stylegan2.checkpoint import load_generator
-from stages.train_stylegan2.generator import Generator
 
 
 @pytest.fixture

@@ -4,21 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.prepare_images.store import read_class_names
-from stages.sample_populations.latents import SHARD_SAMPLES, balance_labels, draw_latents
-from stages.sample_populations.outcomes import classify_styles
-from stages.sample_populations.population import (
-    DIMENSIONS,
+from failure_atlas.classifiers.networks import load_classifier
+from failure_atlas.core.errors import StageError
+from failure_atlas.populations.outcomes import classify_styles
+from failure_atlas.populations.sampling import (
+    SHARD_SAMPLES,
     Population,
-    read_population,
+    balance_labels,
+    draw_latents,
     sample_in_parts,
     sample_population,
-    store_population,
 )
-from stages.sample_populations.style_table import tabulate_styles
-from stages.train_classifiers.checkpoint import load_classifier
-from stages.train_stylegan2.checkpoint import load_generator
+from failure_atlas.stylegan2.generator import load_generator
+from stages.common.artefacts.images import read_class_names
+from stages.common.artefacts.population import DIMENSIONS, read_population, store_population, tabulate_styles
 
 CPU = torch.device("cpu")
 
@@ -95,7 +94,7 @@ def test_written_and_read_back(population, tmp_path):
 
 
 def test_parts_are_the_population(generator, monkeypatch):
-    monkeypatch.setattr("stages.sample_populations.population.SHARD_ROWS", SHARD_SAMPLES)
+    monkeypatch.setattr("stages.common.artefacts.population.SHARD_ROWS", SHARD_SAMPLES)
     parts = list(sample_in_parts(generator, 1, 2 * SHARD_SAMPLES + 7, batch_size=500))
     assert [len(part.labels) for part in parts] == [SHARD_SAMPLES, SHARD_SAMPLES, 7]
     z, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "labels"))

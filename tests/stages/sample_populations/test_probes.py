@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from stages.common.class_means import subtract_class_means
+from failure_atlas.images.image_set import subtract_class_means
 from stages.sample_populations.probes import (
     measure_class_separation,
     measure_outcome_separation,

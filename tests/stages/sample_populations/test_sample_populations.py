@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 import zarr
 
-from stages.common.arrays import write_arrays
-from stages.common.errors import StageError
-from stages.prepare_images.store import read_class_names
+from failure_atlas.classifiers.networks import Classifier, save_classifier
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.errors import StageError
+from stages.common.artefacts.images import read_class_names
+from stages.common.artefacts.population import read_population
 from stages.sample_populations.__main__ import main
-from stages.sample_populations.population import read_population
-from stages.train_classifiers.checkpoint import save_classifier
-from stages.train_classifiers.networks import Classifier
 
 SECTION = {
     "seed": 1, "samples": 60, "batch_size": 25, "tsne_samples": 50, "perplexity": 10.0, "probe_folds": 3

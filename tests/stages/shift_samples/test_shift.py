@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from stages.common.errors import StageError
-from stages.common.seeds import numpy_stream
-from stages.shift_samples.ranking import ALL, Order, draw_dimensions, draw_sets, read_order
-from stages.shift_samples.shift import build_move, measure_shifts, space_shifts
-from stages.shift_samples.shifted import OWN_CLASS, RANDOM, TOP
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.curves.shift import build_move, measure_shifts, space_shifts
+from stages.common.artefacts.ranking import ALL, Order, draw_dimensions, draw_sets, read_order
+from stages.common.artefacts.shifts import OWN_CLASS, RANDOM, TOP
 from stages.shift_samples.study import study_shifts
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
+from stages.common.artefacts.shifts import COLUMNS, Shifted, read_shifted, require_same, write_shifted
 from stages.shift_samples.__main__ import main
-from stages.shift_samples.shifted import COLUMNS, Shifted, read_shifted, require_same, write_shifted
 
 SECTION = {
     "seed": 1, "samples": 40, "dimensions": 5, "max_shift_std": 2.0, "step_std": 1.0, "random_draws": 4,

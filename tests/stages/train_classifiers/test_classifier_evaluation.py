@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.train_classifiers.evaluation import (
+from failure_atlas.classifiers.evaluation import (
     calibration_error,
     calibration_interval,
     calibration_table,
@@ -12,7 +12,7 @@ from stages.train_classifiers.evaluation import (
     measure_accuracy,
     predict,
 )
-from stages.train_classifiers.networks import Classifier
+from failure_atlas.classifiers.networks import Classifier
 
 
 def outputs(confidence, n=None):

@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.common.weights import save_tensors
-from stages.train_classifiers.checkpoint import load_classifier, save_classifier
-from stages.train_classifiers.networks import TRUNKS, Classifier
-from stages.train_classifiers.training import initialise
+from failure_atlas.classifiers.networks import TRUNKS, Classifier, load_classifier, save_classifier
+from failure_atlas.classifiers.training import initialise
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import save_tensors
 
 CPU = torch.device("cpu")
 

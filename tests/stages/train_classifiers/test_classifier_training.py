@@ -8,11 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import StageError
-from stages.train_classifiers.augmentation import draw_affine, warp
-from stages.train_classifiers.networks import Classifier
-from stages.train_classifiers.sharded_gradient import set_gradient, shard_workers
-from stages.train_classifiers.training import draw_batches, initialise, one_cycle, train
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.classifiers.training import (
+    draw_affine,
+    draw_batches,
+    initialise,
+    one_cycle,
+    set_gradient,
+    shard_workers,
+    train,
+    warp,
+)
+from failure_atlas.core.errors import StageError
 
 NONE = {"rotation_degrees": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0}
 

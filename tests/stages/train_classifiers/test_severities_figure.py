@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.corrupt_images.store import Severities
-from stages.train_classifiers.figures import draw_severities
+from failure_atlas.drawing.classifiers import draw_severities
+from failure_atlas.images.image_set import Severities
 
 RANDOM = np.random.default_rng(1)
 CORRECT = RANDOM.random(400) < 0.7

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.prepare_images.store import read_images, to_unit
+from failure_atlas.classifiers.networks import load_classifier
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.image_set import to_unit
+from stages.common.artefacts.images import read_images
 from stages.train_classifiers.__main__ import main
-from stages.train_classifiers.checkpoint import load_classifier
 
 PROJECT = Path(__file__).parents[3]
 AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from stages.common.errors import StageError
-from stages.train_classifiers.networks import Classifier
-from stages.train_judges.calibration import calibrate_across, fit_temperature, measure_surprise, temper
-from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, load_judge, save_ensemble
-from stages.train_judges.verdicts import (
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.core.errors import StageError
+from failure_atlas.judges.calibration import calibrate_across, fit_temperature, measure_surprise, temper
+from failure_atlas.judges.ensemble import Ensemble, ask, load_ensemble, load_judge, save_ensemble
+from failure_atlas.judges.verdicts import (
     LABEL_CHANGED,
     LABEL_KEPT,
     READINGS,

@@ -5,12 +5,13 @@ import json
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.prepare_images.store import read_images, to_unit
-from stages.train_classifiers.networks import Classifier
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.core.errors import StageError
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
+from stages.common.artefacts.images import read_images
 from stages.train_judges import members
 from stages.train_judges.__main__ import main
-from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from tests.stages.pinning import pin
 
 AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}

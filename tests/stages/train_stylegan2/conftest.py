@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.prepare_images.store import ImageSet
+from failure_atlas.images.image_set import ImageSet
 from stages.train_stylegan2.session import Session
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE
 from tests.stages.train_stylegan2.tiny_training import DIGITS, PARAMS

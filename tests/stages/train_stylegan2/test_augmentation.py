@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from stages.train_stylegan2.augmentation import (
+from failure_atlas.stylegan2.augmentation import (
     MAX_PROBABILITY,
     AdaptiveProbability,
     Augmentation,

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.train_stylegan2.feature_critic import CriticArchitecture, FeatureCritic, critic_loss
+from failure_atlas.core.errors import StageError
+from failure_atlas.stylegan2.feature_critic import CriticArchitecture, FeatureCritic, critic_loss
+from failure_atlas.stylegan2.state import TrainingState, save_state
 from stages.train_stylegan2.feature_training import learn_features
 from stages.train_stylegan2.params import FeatureCriticParams, FeatureNetworkParams
 from stages.train_stylegan2.session import Session, count_feature_images, prepare_critic, run_session, start_state
 from stages.train_stylegan2.slimming import main as slim_down
-from stages.train_stylegan2.state import TrainingState, save_state
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE
 from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.qualify_generator.frechet import fit_gaussian, frechet_distance
-from stages.train_stylegan2.moment_matching import READY, MomentMatching, symmetric_root
+from failure_atlas.quality.frechet import fit_gaussian, frechet_distance
+from failure_atlas.stylegan2.losses import READY, MomentMatching, symmetric_root
 
 FEATURES, SAMPLES = 5, 4000
 

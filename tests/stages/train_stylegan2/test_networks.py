@@ -6,10 +6,10 @@ import torch
 from scipy import signal
 from torch.nn import functional
 
-from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArchitecture, append_minibatch_std
-from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
-from stages.train_stylegan2.modulated_conv import DEMODULATION_EPSILON, ModulatedConv
-from stages.train_stylegan2.resampling import downsample, upsample
+from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture, append_minibatch_std
+from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture
+from failure_atlas.stylegan2.layers import downsample, upsample
+from failure_atlas.stylegan2.modulated_conv import DEMODULATION_EPSILON, ModulatedConv
 
 
 @pytest.fixture(params=["bilinear", "fir"])

@@ -3,13 +3,11 @@
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.train_stylegan2.augmentation import AdaptiveProbability
-from stages.train_stylegan2.checkpoint import load_generator, save_generator
-from stages.train_stylegan2.discriminator import DiscriminatorArchitecture
-from stages.train_stylegan2.generator import GeneratorArchitecture
-from stages.train_stylegan2.snapshot import load_released
-from stages.train_stylegan2.state import new_state, save_state
+from failure_atlas.core.errors import StageError
+from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.discriminator import DiscriminatorArchitecture
+from failure_atlas.stylegan2.generator import GeneratorArchitecture, load_generator, save_generator
+from failure_atlas.stylegan2.state import load_released, new_state, save_state
 
 CPU = torch.device("cpu")
 

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.common.pinned_file import PinnedFile
-from stages.common.weights import load_tensors
-from stages.prepare_images.store import ImageSet
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import PinnedFile, load_tensors
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.stylegan2.state import BETAS, KIND, TrainingState, restore_state, save_state
 from stages.train_stylegan2.session import Session, run_session, start_state
 from stages.train_stylegan2.slimming import main as slim_down
-from stages.train_stylegan2.state import BETAS, KIND, TrainingState, restore_state, save_state
 from tests.stages.pinning import pin
 from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
 

@@ -3,13 +3,12 @@
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.common.weights import load_tensors, save_tensors
-from stages.train_stylegan2.augmentation import AdaptiveProbability
-from stages.train_stylegan2.discriminator import DiscriminatorArchitecture
-from stages.train_stylegan2.generator import GeneratorArchitecture
-from stages.train_stylegan2.snapshot import load_discriminator
-from stages.train_stylegan2.state import KIND, new_state, save_state
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import load_tensors, save_tensors
+from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.discriminator import DiscriminatorArchitecture
+from failure_atlas.stylegan2.generator import GeneratorArchitecture
+from failure_atlas.stylegan2.state import KIND, load_discriminator, new_state, save_state
 
 CPU = torch.device("cpu")
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from stages.common.arrays import write_arrays
-from stages.common.errors import StageError
-from stages.common.weights import save_tensors
-from stages.prepare_images.store import ImageSet, named_arrays
-from stages.train_stylegan2.checkpoint import load_generator, save_generator
-from stages.train_stylegan2.generator import Generator, GeneratorArchitecture
+from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import save_tensors
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture, load_generator, save_generator
+from stages.common.artefacts.images import named_arrays
 from tests import yaml12 as yaml
 from tests.house import ROOT
 

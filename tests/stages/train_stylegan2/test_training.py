@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stages.common.errors import StageError
+from failure_atlas.core.errors import StageError
+from failure_atlas.stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from failure_atlas.stylegan2.state import TrainingState, save_state
 from stages.train_stylegan2.batches import Batches
-from stages.train_stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
 from stages.train_stylegan2.session import Session, run_session, start_state
-from stages.train_stylegan2.state import TrainingState, save_state
 from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE, count_workers
 from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.common.weights import load_tensors
-from stages.train_stylegan2.augmentation import AdaptiveProbability
-from stages.train_stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
-from stages.train_stylegan2.generator import GeneratorArchitecture
-from stages.train_stylegan2.state import KIND, new_state, restore_state, save_state
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import load_tensors
+from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
+from failure_atlas.stylegan2.generator import GeneratorArchitecture
+from failure_atlas.stylegan2.state import KIND, new_state, restore_state, save_state
 from stages.train_stylegan2.widening import main, widen_discriminator
 
 CPU = torch.device("cpu")

@@ -2,8 +2,8 @@
 
 import torch
 
+from failure_atlas.stylegan2.state import TrainingState
 from stages.train_stylegan2.params import TrainStylegan2Params
-from stages.train_stylegan2.state import TrainingState
 
 PARAMS = TrainStylegan2Params(
     seed=1,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.train_classifiers.checkpoint import load_classifier, save_classifier
-from stages.train_judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.classifiers.networks import load_classifier, save_classifier
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 
 NOISE = {"a": 0.0, "b": 0.1, "c": 0.2, "d": 0.4, "e": 0.8, "f": 1.6}
 CPU = torch.device("cpu")

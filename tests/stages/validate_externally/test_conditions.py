@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.corrupt_images.blurs import blur
-from stages.corrupt_images.registry import choose_steps
+from failure_atlas.corruptions.blurs import blur
+from failure_atlas.corruptions.registry import choose_steps
 from stages.validate_externally.conditions import Condition, list_conditions, show_images, weigh_conditions
 
 KEYS = ("blur", "noise")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stages.validate_externally.rank_correlation import (
+from failure_atlas.statistics.rank_correlation import (
     COEFFICIENTS,
     bootstrap_classifiers,
     bound_replicates,

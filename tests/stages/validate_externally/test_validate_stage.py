@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.common.errors import StageError
-from stages.train_classifiers.networks import Classifier
-from stages.train_judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.core.errors import StageError
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from stages.validate_externally.__main__ import main
 from stages.validate_externally.measures import MEASURES
 

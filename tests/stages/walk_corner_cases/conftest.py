@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.train_judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from tests.stages.tiny_networks import teach_population
 
 

@@ -5,17 +5,18 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.train_judges.verdicts import READINGS
-from stages.walk_corner_cases.figures import FRAMES, LETTERS, MOST_SHOWN, choose_nearest, tell_seen
-from stages.walk_corner_cases.probe import JudgedProbe, Probe
-from stages.walk_corner_cases.true_failures import (
+from failure_atlas.judges.verdicts import READINGS
+from failure_atlas.walks.probe import JudgedProbe, Probe
+from failure_atlas.walks.walks import (
     TOLERANCE_STD,
     TrueFailures,
+    Walks,
     find_true_failures,
+    space_grid,
     stop_at_true_failures,
     tell_wrong,
 )
-from stages.walk_corner_cases.walks import Walks, space_grid
+from stages.walk_corner_cases.figures import FRAMES, LETTERS, MOST_SHOWN, choose_nearest, tell_seen
 
 GRID = space_grid(20.0, 0.5)
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.common.arrays import read_array, read_attributes
-from stages.common.errors import StageError
-from stages.rank_dimensions.networks import load_networks
-from stages.rank_dimensions.ranking import read_ranking
-from stages.train_classifiers.checkpoint import load_classifier
-from stages.train_judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
-from stages.train_judges.verdicts import READINGS, read_labels
+from failure_atlas.classifiers.networks import load_classifier
+from failure_atlas.core.arrays import read_array, read_attributes
+from failure_atlas.core.errors import StageError
+from failure_atlas.judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
+from failure_atlas.judges.verdicts import READINGS, read_labels
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.ranking import read_ranking
 from stages.walk_corner_cases.__main__ import main
 from tests import yaml12 as yaml
 

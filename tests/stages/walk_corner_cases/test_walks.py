@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.walk_corner_cases.bisection import find_crossings
-from stages.walk_corner_cases.censoring import find_median
-from stages.walk_corner_cases.starts import choose_starts
-from stages.walk_corner_cases.walks import LEVEL, TOLERANCE, Candidates, space_grid, walk_dimensions
+from failure_atlas.statistics.censoring import find_median
+from failure_atlas.walks.bisection import find_crossings
+from failure_atlas.walks.starts import choose_starts
+from failure_atlas.walks.walks import LEVEL, TOLERANCE, Candidates, space_grid, walk_dimensions
 
 GRID = space_grid(20.0, 0.5)
 

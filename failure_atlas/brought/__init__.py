@@ -1,0 +1,1 @@
+"""Classifiers made elsewhere: loaded, adapted, asked."""

@@ -1,0 +1,1 @@
+"""Classifiers made here: networks, training, evaluation."""

@@ -1,0 +1,144 @@
+"""Whether gradients go through a classifier.
+
+Two small convolutional classifiers of different architecture: one kind to test, one kind to judge.
+
+Both take grey or colour images of any size from 16 px, scale them themselves, are smooth (no gradient is blocked
+anywhere), and treat each image alone, in training too: group normalisation, not batch normalisation. The fixed
+statistics of the latter would make a network that was trained on clean images guess on all corrupted ones (measured:
+12 % right instead of 60 to 70 %), which leaves no gradual failure to study.
+
+A classifier on disk: weights, batch statistics and architecture in one file.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.weights import load_tensors, save_tensors
+
+
+def is_differentiable(classifier: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+    """What the classifier's attribute `differentiable` says; True where it has none, as in those trained here."""
+    return bool(getattr(classifier, "differentiable", True))
+
+
+GROUPS = 8
+MEAN, STD = 0.25, 0.35  # about those of framed digits; the first layer learns the rest
+
+
+class Classifier(nn.Module):
+    """Images to features to logits.
+
+    architecture: the arguments that build it again, for the checkpoint.
+    """
+
+    def __init__(self, network: str, classes: int, width: int = 32, channels: int = 1) -> None:
+        super().__init__()
+        self.architecture: dict[str, Any] = {
+            "network": network, "classes": classes, "width": width, "channels": channels,
+        }  # fmt: skip
+        self.trunk, features = TRUNKS[network](channels, width)
+        self.head = nn.Linear(features, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits [N, classes] of images [N, C, H, W], float32 in [0, 1]."""
+        logits: torch.Tensor = self.head(self.features(images))
+        return logits
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """The representation before the last layer, [N, F]."""
+        maps: torch.Tensor = self.trunk((images - MEAN) / STD)
+        return maps.mean(dim=(2, 3))
+
+
+def build_plain(channels: int, width: int) -> tuple[nn.Module, int]:
+    """Five convolutions, three of them strided, SiLU: the architecture under test; 4 * width features."""
+    return (
+        nn.Sequential(
+            _convolution(channels, width, kernel=5, stride=2),
+            _convolution(width, 2 * width, kernel=3, stride=2),
+            _convolution(2 * width, 2 * width, kernel=3),
+            _convolution(2 * width, 4 * width, kernel=3, stride=2),
+            _convolution(4 * width, 4 * width, kernel=3),
+        ),
+        4 * width,
+    )
+
+
+def build_residual(channels: int, width: int) -> tuple[nn.Module, int]:
+    """Residual blocks between average pooling, GELU: the judge's architecture; 2 * width features."""
+    return (
+        nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.AvgPool2d(2),
+            ResidualBlock(width, width),
+            nn.AvgPool2d(2),
+            ResidualBlock(width, 2 * width),
+            nn.AvgPool2d(2),
+            ResidualBlock(2 * width, 2 * width),
+            nn.GroupNorm(GROUPS, 2 * width),
+            nn.GELU(),
+        ),
+        2 * width,
+    )
+
+
+TRUNKS = {"plain": build_plain, "residual": build_residual}
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x) with f = two normalised, activated 3 x 3 convolutions (pre-activation; He et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.GroupNorm(GROUPS, inputs),
+            nn.GELU(),
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            nn.GroupNorm(GROUPS, outputs),
+            nn.GELU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+        )
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs, H, W] to [N, outputs, H, W]."""
+        out: torch.Tensor = self.skip(x) + self.body(x)
+        return out
+
+
+def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.GroupNorm(GROUPS, outputs),
+        nn.SiLU(),
+    )
+
+
+KIND = "classifier"
+
+
+def save_classifier(path: Path, classifier: Classifier) -> None:
+    """Write the classifier so that `load_classifier` needs nothing but this file."""
+    save_tensors(path, classifier.state_dict(), {"kind": KIND, "architecture": classifier.architecture})
+
+
+def load_classifier(path: Path, device: torch.device) -> Classifier:
+    """The classifier of a file, in evaluation mode, its parameters without gradients.
+
+    Raises StageError if the file is missing, damaged, or of an architecture that this version does not know.
+    """
+    tensors, description = load_tensors(path, KIND)
+    try:
+        classifier = Classifier(**description["architecture"])
+        classifier.load_state_dict(tensors)
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise StageError(
+            f"{path}: holds no classifier that this version can build ({reason}); train it again"
+        ) from error
+    return classifier.to(device).eval().requires_grad_(False)

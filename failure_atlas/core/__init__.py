@@ -1,0 +1,1 @@
+"""What everything stands on: files, arrays, weights, seeds, devices, errors."""

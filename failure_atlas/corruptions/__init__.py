@@ -1,0 +1,1 @@
+"""Corruptions by name, at five severities, and recipes of them."""

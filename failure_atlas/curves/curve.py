@@ -1,0 +1,160 @@
+"""A curve of accuracy: from equal-count bins of a distance, or from the same samples at every step of a shift.
+
+Two numbers for a curve: the area under it and its slope, both weighted sums of its accuracies.
+
+Area: the mean accuracy over the range of x (trapezoids, divided by the range), in [0, 1].
+Slope: of the straight line that fits best, whether or not the curve is straight, per unit of x.
+Bins hold different samples, so their errors add up; the steps of a shift hold the same samples, so the weighted sum
+is taken for each sample first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from failure_atlas.statistics.intervals import CONFIDENCE, wilson
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Arrays [B]: place on the x axis, accuracy, its interval or range, and the number of samples of each point."""
+
+    x: np.ndarray
+    accuracy: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    n: np.ndarray
+
+
+def bin_accuracy(distance: np.ndarray, well: np.ndarray, bins: int, tail_quantile: float) -> Curve:
+    """Accuracy in bins that hold the same number of samples, within one, with Wilson intervals.
+
+    distance: [N]; samples without one (NaN) are left out.  well: bool [N].  bins: at most; one sample each at least.
+    tail_quantile: the share of samples that is kept, the nearest first; the far tail is cut.  x: a bin's mean distance.
+    """
+    return count_bins(distance, well, split_bins(distance, bins, tail_quantile))
+
+
+def split_bins(distance: np.ndarray, bins: int, tail_quantile: float) -> list[np.ndarray]:
+    """The samples of each bin of `bin_accuracy`, the nearest bin first: indices into [N]; none without a distance."""
+    known = np.flatnonzero(~np.isnan(distance))
+    if len(known) == 0:
+        return []
+    kept = max(1, int(tail_quantile * len(known) + 1e-9))
+    order = known[np.argsort(distance[known], kind="stable")[:kept]]
+    return np.array_split(order, min(bins, len(order)))
+
+
+def count_bins(distance: np.ndarray, correct: np.ndarray, parts: Sequence[np.ndarray]) -> Curve:
+    """The share of `correct`, bool [N], among the samples of each bin, with Wilson intervals; parts: `split_bins`."""
+    n = np.array([len(part) for part in parts], np.int64)
+    successes = np.array([np.count_nonzero(correct[part]) for part in parts], np.int64)
+    low, high = wilson(successes, n)
+    return Curve(np.array([distance[part].mean() for part in parts], float), successes / n, low, high, n)
+
+
+def count_accuracy(x: np.ndarray, correct: np.ndarray) -> Curve:
+    """Accuracy of the same samples at every step, with Wilson intervals; x: [T], correct: bool [T, N]."""
+    n = np.full(len(x), correct.shape[1])
+    successes = np.count_nonzero(correct, axis=1)
+    low, high = wilson(successes, n)
+    with np.errstate(invalid="ignore"):
+        return Curve(np.asarray(x, float), successes / n, low, high, n)
+
+
+def average_curves(curves: Sequence[Curve]) -> Curve:
+    """Mean of several curves of equally many points, point by point; low and high are the range over the curves.
+
+    n is the mean number of samples of a point.
+    """
+    accuracy = np.stack([curve.accuracy for curve in curves])
+    return Curve(
+        np.mean([curve.x for curve in curves], axis=0),
+        accuracy.mean(axis=0),
+        accuracy.min(axis=0),
+        accuracy.max(axis=0),
+        np.asarray(np.rint(np.mean([curve.n for curve in curves], axis=0)), np.int64),
+    )
+
+
+_Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+
+
+def weigh_area(x: np.ndarray) -> np.ndarray:
+    """Weights [B] that make accuracies at increasing x the normalised area; equal where x has no range."""
+    x = np.asarray(x, float)
+    span = float(np.ptp(x))
+    if span == 0:
+        return np.full(len(x), 1 / len(x))
+    gaps = np.diff(x)
+    return np.asarray((np.append(gaps, 0) + np.insert(gaps, 0, 0)) / (2 * span))
+
+
+def weigh_slope(x: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """Weights [B] that make accuracies the slope of weighted least squares; NaN where x has no range.
+
+    precision: [B], the inverse variance of each accuracy.
+    """
+    share = precision / precision.sum()
+    deviation = x - share @ x
+    spread = share @ deviation**2
+    return np.asarray(share * deviation / spread) if spread > 0 else np.full(len(x), np.nan)
+
+
+def measure_area(curve: Curve) -> dict[str, Any]:
+    """Area under a curve of bins with its 95 % interval: {value, low, high, n}; NaN for a curve without points."""
+    if len(curve.x) == 0:
+        return _unknown()
+    return _bound(_combine_bins(curve, weigh_area(curve.x)))
+
+
+def measure_slope(curve: Curve) -> dict[str, Any]:
+    """Slope per unit of x of a curve of bins with its 95 % interval: {value, low, high, n}."""
+    if len(curve.x) == 0:
+        return _unknown()
+    return _combine_bins(curve, weigh_slope(curve.x, 1 / _variance(curve)))
+
+
+def measure_shift_area(x: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
+    """Area under a curve of steps x [T] with the same samples, correct: bool [T, N]: {value, low, high, n}."""
+    return _bound(_combine_samples(correct, weigh_area(x)))
+
+
+def measure_shift_slope(x: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
+    """Slope per unit of x of a curve of steps with the same samples; steps count equally: {value, low, high, n}."""
+    return _combine_samples(correct, weigh_slope(x, np.ones(len(x))))
+
+
+def _combine_bins(curve: Curve, weights: np.ndarray) -> dict[str, Any]:
+    half = _Z * float(np.sqrt(weights**2 @ _variance(curve)))
+    return _interval(float(weights @ curve.accuracy), half, int(curve.n.sum()))
+
+
+def _combine_samples(correct: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+    if correct.shape[1] == 0:
+        return _unknown()
+    each = weights @ correct
+    half = _Z * float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else float("nan")
+    return _interval(float(each.mean()), half, len(each))
+
+
+def _variance(curve: Curve) -> np.ndarray:
+    """Of each accuracy; drawn towards one half (Agresti and Coull 1998), so that no bin claims to be certain."""
+    p = (curve.accuracy * curve.n + 2) / (curve.n + 4)
+    return np.asarray(p * (1 - p) / curve.n)
+
+
+def _interval(value: float, half: float, n: int) -> dict[str, Any]:
+    return {"value": value, "low": value - half, "high": value + half, "n": n}
+
+
+def _bound(area: dict[str, Any]) -> dict[str, Any]:
+    """An area cannot leave [0, 1]."""
+    return area | {"low": max(0.0, area["low"]), "high": min(1.0, area["high"])}
+
+
+def _unknown() -> dict[str, Any]:
+    return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}

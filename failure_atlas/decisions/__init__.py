@@ -1,0 +1,1 @@
+"""Claims and acceptance criteria, decided from metrics with their intervals."""

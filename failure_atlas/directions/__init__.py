@@ -1,0 +1,1 @@
+"""What a direction does to an image, measured and named."""

@@ -1,0 +1,1 @@
+"""Sets of images: published ones, a user's own, their frame."""

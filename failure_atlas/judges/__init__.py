@@ -1,0 +1,1 @@
+"""Ensembles that say what an image shows, calibrated, and their verdicts."""

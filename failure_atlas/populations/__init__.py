@@ -1,0 +1,1 @@
+"""Populations of generated images: z, w, s, image, label, outcome."""

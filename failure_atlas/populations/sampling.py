@@ -1,0 +1,91 @@
+"""What a population starts from: latent vectors and labels that depend on the seed and the sample's index alone.
+
+sample_populations/sampling.
+
+rank_dimensions/least.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from failure_atlas.core.arrays import SHARD_ROWS
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.stylegan2.generator import Generator
+
+SHARD_SAMPLES = 1_000
+
+
+def draw_latents(seed: int, samples: int, z_dim: int, first: int = 0) -> np.ndarray:
+    """Standard normal z [samples, z_dim] float32; each shard of 1,000 samples has a stream of its own.
+
+    So a sample's z depends neither on how many samples are drawn nor on the batches or workers that use them.
+    first: index of the first one, a multiple of 1,000.
+    """
+    start = first // SHARD_SAMPLES
+    shards = [
+        numpy_stream(seed, "sample_populations", "latents", shard).standard_normal((SHARD_SAMPLES, z_dim), np.float32)
+        for shard in range(start, start + -(-samples // SHARD_SAMPLES))
+    ]
+    return np.concatenate(shards)[:samples]
+
+
+def balance_labels(samples: int, classes: int) -> np.ndarray:
+    """Labels [samples] int64 with the classes in turn, so that every run of samples is balanced: i mod classes."""
+    return np.arange(samples, dtype=np.int64) % classes
+
+
+@dataclass(frozen=True)
+class Population:
+    """z [N, Z], w [N, W], s [N, D] float32; images uint8 [N, C, H, W], rounded; labels int64 [N]."""
+
+    z: np.ndarray
+    w: np.ndarray
+    s: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def sample_population(
+    generator: Generator,
+    z: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Population:
+    """Follow each latent vector through the generator: z -> w -> s -> image.
+
+    z: [N, Z] float32.  labels: [N] int64.  advance: told the number of samples done after each batch.
+    The batch size changes nothing beyond float rounding.  Raises ValueError if N is 0 or the lengths differ.
+    """
+    if len(z) == 0 or len(z) != len(labels):
+        raise ValueError(f"{len(z)} latent vectors and {len(labels)} labels")
+    device = next(generator.parameters()).device
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    with torch.no_grad():
+        for start in range(0, len(z), batch_size):
+            rows = slice(start, start + batch_size)
+            w = generator.map_latents(torch.from_numpy(z[rows]).to(device), torch.from_numpy(labels[rows]).to(device))
+            s = generator.map_styles(w)
+            images = generator.synthesize(s).mul(255).round().to(torch.uint8)
+            parts.append((w.cpu().numpy(), s.cpu().numpy(), images.cpu().numpy()))
+            advance(len(w))
+    w_all, s_all, images_all = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Population(z, w_all, s_all, images_all, labels)
+
+
+def sample_in_parts(
+    generator: Generator, seed: int, samples: int, *, batch_size: int, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[Population]:
+    """A class-balanced population of its seed, 10,000 samples at a time, in order."""
+    for first in range(0, samples, SHARD_ROWS):
+        count = min(SHARD_ROWS, samples - first)
+        z = draw_latents(seed, count, generator.z_dim, first)
+        labels = balance_labels(first + count, generator.num_classes)[first:]
+        yield sample_population(generator, z, labels, batch_size=batch_size, advance=advance)
+
+
+LEAST_PER_CLASS = 4  # two samples in each half of a class

@@ -1,0 +1,1 @@
+"""How much each style dimension matters to the true class (2.2)."""

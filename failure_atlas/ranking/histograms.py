@@ -1,0 +1,107 @@
+"""How few samples carry the gradients that the ranking rests on.
+
+How differently a style dimension is distributed in well and in misclassified samples.
+
+The numbers of figure 4: histograms of well- against misclassified samples along a few dimensions.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from failure_atlas.statistics.intervals import percentile
+
+REPLICATES = 500
+
+
+def share_top_tenth(mass: np.ndarray) -> float:
+    """Share of the total mass that the heaviest tenth of the samples (rounded up) carries; NaN if all is 0.
+
+    mass: [N], none negative. 0.1 if all samples weigh the same, 1 if a tenth carries everything.
+    """
+    heaviest = -(-len(mass) // 10)
+    total = float(mass.sum())
+    return float(np.partition(mass, -heaviest)[-heaviest:].sum()) / total if total > 0 else float("nan")
+
+
+def bootstrap_share(mass: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
+    """95 % bootstrap interval of `share_top_tenth`."""
+    draws = (mass[random.integers(0, len(mass), len(mass))] for _ in range(REPLICATES))
+    return percentile(np.array([share_top_tenth(draw) for draw in draws]))
+
+
+def measure_ks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Two-sample Kolmogorov-Smirnov statistic of each column: the largest gap between the two distributions.
+
+    first: [N, D], second: [M, D]. Returns [D] in [0, 1]; NaN if a sample is empty.
+    """
+    if not len(first) or not len(second):
+        return np.full(first.shape[1], np.nan)
+    return np.asarray(stats.ks_2samp(first, second, method="asymp").statistic)
+
+
+def bound_null_ks(n: int, m: int) -> float:
+    """The statistic that two samples of one distribution stay below in 95 % of cases (Smirnov 1948, large samples)."""
+    return float(np.sqrt(np.log(2 / 0.05) / 2 * (n + m) / (n * m))) if n and m else float("nan")
+
+
+Columns = Callable[[slice | np.ndarray], np.ndarray]  # which dimensions -> their values [N, K]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A dimension of figure 4. group: `top` or `random`; rank: its place in the global ranking."""
+
+    dimension: int
+    group: str
+    rank: int
+    layer: str
+
+
+def choose_dimensions(ranking: pd.DataFrame, count: int, random: np.random.Generator) -> list[Shown]:
+    """The first `count` dimensions of a ranking and as many random others, which vary in the population.
+
+    ranking: one scope of the table, in order.
+    """
+    varying = ranking[ranking["std"] > 0].reset_index(drop=True)
+    others = np.arange(min(count, len(varying)), len(varying))
+    drawn = np.sort(random.choice(others, min(count, len(others)), replace=False))
+    places = [(place, "top") for place in range(min(count, len(varying)))] + [(int(place), "random") for place in drawn]
+    dimensions, ranks, layers = varying["dimension"].tolist(), varying["rank"].tolist(), varying["layer"].tolist()
+    return [Shown(dimensions[place], group, ranks[place], layers[place]) for place, group in places]
+
+
+def tabulate_histograms(
+    values: dict[str, Columns], well: np.ndarray, shown: Sequence[Shown], bins: int
+) -> pd.DataFrame:
+    """Histograms of well- and misclassified samples with their Kolmogorov-Smirnov statistic, one row per bin.
+
+    values: name of a row of the figure -> its columns.  well: [N] bool.  Shares add up to 1 in each histogram.
+    """
+    blocks = []
+    for name, columns in values.items():
+        chosen_columns = columns(np.array([dimension.dimension for dimension in shown], np.int64))
+        for place, dimension in enumerate(shown):
+            column = chosen_columns[:, [place]].astype(np.float64)
+            edges = np.histogram_bin_edges(column, bins)
+            counts = [np.histogram(column[chosen, 0], edges)[0] for chosen in (well, ~well)]
+            block = {
+                "values": name,
+                "group": dimension.group,
+                "dimension": dimension.dimension,
+                "rank": dimension.rank,
+                "layer": dimension.layer,
+                "ks": measure_ks(column[well], column[~well])[0],
+                "ks_null_95": bound_null_ks(int(well.sum()), int((~well).sum())),
+                "n_well": int(well.sum()),
+                "n_mis": int((~well).sum()),
+                "bin_low": edges[:-1],
+                "bin_high": edges[1:],
+                "well_share": counts[0] / max(well.sum(), 1),
+                "mis_share": counts[1] / max((~well).sum(), 1),
+            }
+            blocks.append(pd.DataFrame(block))
+    return pd.concat(blocks, ignore_index=True)

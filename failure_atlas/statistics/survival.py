@@ -1,0 +1,70 @@
+"""Distances to failure of which some are only known to lie beyond where a walk gave up (Kaplan, Meier 1958)."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from failure_atlas.statistics.intervals import CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Survival:
+    """Share that lies beyond each distance, a step function that falls at `distance`.
+
+    distance: [K], rising, from 0.  share, low, high: [K], from that distance on, with the 95 % interval (log-log;
+    Kalbfleisch, Prentice 2002).  at_risk: [K], how many were still followed up to there.  n: number of distances.
+    """
+
+    distance: np.ndarray
+    share: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    at_risk: np.ndarray
+    n: int
+
+
+def estimate_survival(distance: np.ndarray, reached: np.ndarray) -> Survival:
+    """Kaplan-Meier estimate.
+
+    distance: [N], not negative.  reached: [N] bool, false where the distance is only known to be longer.
+    It holds if walks that gave up would have gone on like those still under way, which nothing guarantees.
+    The interval is [1, 1] before the first fall; where the share is 0 its upper bound is the last one known.
+    """
+    if len(distance) == 0:
+        nothing = np.zeros(0)
+        return Survival(nothing, nothing, nothing, nothing, np.zeros(0, np.int64), 0)
+    estimate = stats.ecdf(stats.CensoredData(uncensored=distance[reached], right=distance[~reached])).sf
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
+        bounds = estimate.confidence_interval(CONFIDENCE, method="log-log")
+    at, share = np.asarray(estimate.quantiles, float), np.asarray(estimate.probabilities, float)
+    low, high = bounds.low.probabilities.copy(), bounds.high.probabilities.copy()
+    at_risk = np.array([np.count_nonzero(distance >= value) for value in at], np.int64)
+    low[share == 1] = high[share == 1] = 1
+    known = high[(share > 0) & (share < 1)]
+    low[share == 0], high[share == 0] = 0, known[-1] if known.size else 1
+    if at[0] > 0:
+        at, at_risk = np.r_[0, at], np.r_[len(distance), at_risk]
+        share, low, high = (np.r_[1, values] for values in (share, low, high))
+    return Survival(at, share, low, high, at_risk, len(distance))
+
+
+def find_median(survival: Survival) -> dict[str, Any]:
+    """Distance beyond which half lie, `{value, low, high, n}`; infinite where it is beyond what was followed.
+
+    The interval holds the distances at which one half lies inside the band (Brookmeyer, Crowley 1982).  NaN for n = 0.
+    """
+    if survival.n == 0:
+        return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
+    value, low, high = (
+        _first_at_half(survival.distance, band) for band in (survival.share, survival.low, survival.high)
+    )
+    return {"value": value, "low": low, "high": high, "n": survival.n}
+
+
+def _first_at_half(distance: np.ndarray, share: np.ndarray) -> float:
+    at = np.flatnonzero(share <= 0.5)
+    return float(distance[at[0]]) if at.size else float("inf")

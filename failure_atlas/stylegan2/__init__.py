@@ -1,0 +1,1 @@
+"""StyleGAN2: the generator, its discriminator, what trains them."""

@@ -1,0 +1,154 @@
+"""The generator in three steps that can be called apart: z -> w, w -> s, s -> image.
+
+A generator on disk: weights, constant noise and architecture in one safetensors file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from failure_atlas.core.weights import load_tensors, save_tensors
+from failure_atlas.stylegan2.layers import EqualizedLinear, MappingNetwork, Resampling, upsample
+from failure_atlas.stylegan2.modulated_conv import ModulatedConv, ToImage
+
+
+@dataclass(frozen=True)
+class GeneratorArchitecture:
+    """All that is needed to build a generator; `channels` are the widths at 4, 8, 16, ... px."""
+
+    z_dim: int
+    w_dim: int
+    num_classes: int
+    mapping_layers: int
+    channels: tuple[int, ...]
+    image_channels: int
+    resampling: Resampling
+
+    @property
+    def size_px(self) -> int:
+        """Width and height of the images."""
+        return 2 << len(self.channels)
+
+    def describe(self) -> dict[str, object]:
+        """As plain JSON."""
+        return asdict(self) | {"channels": list(self.channels)}
+
+
+@dataclass(frozen=True)
+class StyleLayer:
+    """Where the styles of one layer stand in s: `s[:, offset:offset + channels]`."""
+
+    name: str
+    kind: Literal["conv", "torgb"]
+    resolution_px: int
+    offset: int
+    channels: int
+
+
+class Generator(nn.Module):
+    """StyleGAN2 generator with skip connections (Karras et al. 2020), conditioned on the class.
+
+    S, the style space, holds the outputs of the affine layers of all modulated convolutions and tRGB layers, in
+    the order of `style_layout()` (Wu et al. 2021). tRGB styles are recorded before their 1/sqrt(channels) gain.
+    """
+
+    def __init__(self, architecture: GeneratorArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.z_dim, self.w_dim, self.num_classes = architecture.z_dim, architecture.w_dim, architecture.num_classes
+        self.mapping = MappingNetwork(self.z_dim, self.w_dim, self.num_classes, architecture.mapping_layers)
+        self.constant = nn.Parameter(torch.randn(architecture.channels[0], 4, 4))
+        self.convs, self.to_images, self.affines = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        self._layout: list[StyleLayer] = []
+        inputs = architecture.channels[0]
+        for level, outputs in enumerate(architecture.channels):
+            resolution = 4 * 2**level
+            if level > 0:
+                self._add_conv(f"b{resolution}.conv0", inputs, outputs, resolution, up=True)
+            self._add_conv(f"b{resolution}.conv1", outputs, outputs, resolution, up=False)
+            self.to_images.append(ToImage(outputs, architecture.image_channels))
+            self._add_affine(f"b{resolution}.torgb", "torgb", outputs, resolution)
+            inputs = outputs
+        self.style_dimensions = sum(layer.channels for layer in self._layout)
+
+    def style_layout(self) -> list[StyleLayer]:
+        """The layers of S in order."""
+        return list(self._layout)
+
+    def map_latents(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """z: [N, z_dim] standard normal; labels: [N] int64. Returns w [N, w_dim]."""
+        return self.mapping(z, labels)  # type: ignore[no-any-return]
+
+    def map_styles(self, w: torch.Tensor) -> torch.Tensor:
+        """w: [N, w_dim]. Returns s [N, style_dimensions]."""
+        return torch.cat([affine(w) for affine in self.affines], dim=1)
+
+    def synthesize(self, s: torch.Tensor) -> torch.Tensor:
+        """Image of each style vector, with the constant noise: a function of s alone.
+
+        s: [N, style_dimensions]. Returns [N, image_channels, size, size] float32 in [0, 1]: raw output clamped, as a
+        classifier would receive it. The gradient is that of the clamped image: none where a pixel is saturated.
+        """
+        return ((self.synthesize_raw(s) + 1) / 2).clamp(0, 1)
+
+    def synthesize_raw(self, s: torch.Tensor, noise: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
+        """The unclamped image, nominally in [-1, 1], that the discriminator sees.
+
+        noise: one [N, 1, H, W] per convolution (see `noise_resolutions`), or None for the constant noise.
+        """
+        styles = iter(torch.split(s, [layer.channels for layer in self._layout], dim=1))
+        noises = iter(noise if noise is not None else [None] * len(self.convs))
+        convs = iter(self.convs)
+        image: torch.Tensor | None = None
+        x = self.constant.expand(s.shape[0], -1, -1, -1)
+        for level, to_image in enumerate(self.to_images):
+            for _ in range(2 if level else 1):
+                x = next(convs)(x, next(styles), next(noises))
+            # The 1 x 1 layer to the image reads what the block made; coarser images are doubled and added.
+            layer_image = to_image(x, next(styles))
+            image = layer_image if image is None else upsample(image, self.architecture.resampling) + layer_image
+        if image is None:
+            raise ValueError("the generator has no layers")
+        return image
+
+    def noise_resolutions(self) -> list[int]:
+        """Width and height in pixels of the noise of each convolution, in order."""
+        return [layer.resolution_px for layer in self._layout if layer.kind == "conv"]
+
+    def _add_conv(self, name: str, inputs: int, outputs: int, resolution_px: int, *, up: bool) -> None:
+        self.convs.append(ModulatedConv(inputs, outputs, resolution_px, up=up, resampling=self.architecture.resampling))
+        self._add_affine(name, "conv", inputs, resolution_px)
+
+    def _add_affine(self, name: str, kind: Literal["conv", "torgb"], channels: int, resolution_px: int) -> None:
+        offset = sum(layer.channels for layer in self._layout)
+        self._layout.append(StyleLayer(name, kind, resolution_px, offset, channels))
+        self.affines.append(EqualizedLinear(self.w_dim, channels, bias=1.0))
+
+
+KIND = "stylegan2-generator"
+
+
+def save_generator(path: Path, generator: Generator) -> None:
+    """Write a generator so that `load_generator` needs the file alone."""
+    description = {"kind": KIND, "architecture": generator.architecture.describe()}
+    save_tensors(path, generator.state_dict(), description)
+
+
+def load_generator(path: Path, device: torch.device) -> Generator:
+    """Read a generator, ready for analysis: evaluation mode, weights frozen.
+
+    Raises StageError if the file is missing, cut or holds something else.
+    """
+    tensors, description = load_tensors(path, KIND)
+    generator = Generator(read_architecture(description["architecture"]))
+    generator.load_state_dict(tensors)
+    return generator.to(device).eval().requires_grad_(False)
+
+
+def read_architecture(description: dict[str, Any]) -> GeneratorArchitecture:
+    """The inverse of `GeneratorArchitecture.describe`."""
+    return GeneratorArchitecture(**{**description, "channels": tuple(description["channels"])})

@@ -1,0 +1,69 @@
+"""Convolutions steered by a style (Karras et al. 2020, 2.2), in the form that shares weights across the batch.
+
+Scaling the weights of each sample by its style equals scaling the sample's input channels, and demodulating the weights
+equals scaling the output channels. So one ordinary convolution serves the whole batch, where per-sample weights would
+need a grouped one.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from failure_atlas.stylegan2.layers import ACTIVATION_GAIN, Resampling, activate, upsample
+
+DEMODULATION_EPSILON = 1e-8
+
+
+class ModulatedConv(nn.Module):
+    """3 x 3 convolution, modulated and demodulated, then per-pixel noise, bias and activation.
+
+    up: double the resolution first. `noise` is the constant noise used outside training, so that the image is a
+    function of the styles alone.
+    """
+
+    def __init__(self, inputs: int, outputs: int, resolution_px: int, *, up: bool, resampling: Resampling) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.noise: torch.Tensor
+        self.register_buffer("noise", torch.randn(resolution_px, resolution_px))
+        self.up, self.resampling = up, resampling
+        self._gain = 1 / math.sqrt(inputs * 9)
+
+    def forward(self, x: torch.Tensor, styles: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """x: [N, inputs, H, W]; styles: [N, inputs]; noise: [N, 1, H', W'], or None for the constant noise."""
+        weight = self.weight * self._gain
+        demodulation = torch.rsqrt(styles.square() @ weight.square().sum(dim=(2, 3)).T + DEMODULATION_EPSILON)
+        x = x * styles[:, :, None, None].to(x.dtype)
+        if self.up:
+            x = upsample(x, self.resampling)
+        x = functional.conv2d(x, weight, padding=1)
+        noise = self.noise if noise is None else noise
+        # The activation's gain goes into the three small terms: x itself is read and written as rarely as may be.
+        demodulation = (demodulation * ACTIVATION_GAIN)[:, :, None, None].to(x.dtype)
+        noise = (noise * (self.noise_strength * ACTIVATION_GAIN)).to(x.dtype)
+        x = torch.addcmul(noise, x, demodulation) + (self.bias * ACTIVATION_GAIN)[:, None, None].to(x.dtype)
+        return activate(x, gain=1)
+
+
+class ToImage(nn.Module):
+    """1 x 1 modulated convolution to image channels, without demodulation (the tRGB layer).
+
+    Its styles are scaled by 1/sqrt(inputs) inside; the style space S holds them before that gain.
+    """
+
+    def __init__(self, inputs: int, image_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(image_channels, inputs))
+        self.bias = nn.Parameter(torch.zeros(image_channels))
+        self._gain = 1 / math.sqrt(inputs)
+
+    def forward(self, x: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
+        """x: [N, inputs, H, W]; styles: [N, inputs]. Returns [N, image_channels, H, W] float32."""
+        # With so few output channels, weights for each sample are less to compute than scaled inputs.
+        weight = (styles[:, None, :] * (self.weight * self._gain)).to(x.dtype)
+        image = torch.bmm(weight, x.flatten(2)).view(len(x), len(self.weight), *x.shape[2:]).float()
+        return image + self.bias[:, None, None]

@@ -1,0 +1,1 @@
+"""One module per artefact: its writer and its only reader."""

@@ -1,0 +1,84 @@
+"""What the stages upstream measured.
+
+The metrics that the criteria name.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from failure_atlas.decisions import claims, metrics
+from failure_atlas.decisions.acceptance import Criterion, Measure, find_measure
+
+
+@dataclass(frozen=True)
+class Metrics(metrics.Metrics):
+    """The metrics.json of one stage."""
+
+    path: Path
+    stage: str
+
+    def fault(self, what: str) -> Exception:
+        """A StageError that names file and stage."""
+        return StageError(f"{self.path}: {what}; make it again with: dvc repro {self.stage}")
+
+
+def read_metrics(folder: Path, stage: str, classifier: str = "") -> Metrics:
+    """Read a result folder's metrics.json; StageError that names file and stage if it is missing or damaged."""
+    path = require(folder / "metrics.json", stage)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StageError(f"{path}: no JSON ({error}); make it again with: dvc repro {stage}") from error
+    if not isinstance(content, dict):
+        raise StageError(f"{path}: holds no metrics by name; make it again with: dvc repro {stage}")
+    return Metrics(f"{stage}/{classifier}" if classifier else stage, content, path, stage)
+
+
+def read_areas(folder: Path) -> list[dict[str, str]]:
+    """Read areas.csv of compute_curves; StageError if it is missing or of another form."""
+    path = require(folder / "areas.csv", "compute_curves")
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            return claims.read_areas(lines)
+    except ValueError as error:
+        raise StageError(f"{path}: {error}; make it again with: dvc repro compute_curves") from error
+
+
+def name_folders(results: Sequence[Path]) -> dict[str, Path]:
+    """The folders that criteria may name: `STAGE`, or `STAGE/CLASSIFIER` where a stage has one for each classifier.
+
+    results: result folders of stages.  A folder without metrics.json of its own or inside is left under its own name.
+    """
+    folders: dict[str, Path] = {}
+    for folder in results:
+        entries = sorted(path.parent for path in folder.glob("*/metrics.json"))
+        folders |= {f"{folder.name}/{entry.name}": entry for entry in entries} or {folder.name: folder}
+    return folders
+
+
+def read_measures(criteria: Sequence[Criterion], folders: Mapping[str, Path], params: Path) -> dict[str, Measure]:
+    """What was measured, by the criterion's id; folders: result folders by the names that criteria call them.
+
+    Raises StageError that names the criterion's key, what it held and what is there.
+    """
+    read: dict[str, Metrics] = {}
+    found = {}
+    for index, criterion in enumerate(criteria):
+        place = f"{params}: acceptance.criteria.{index}.metric ({criterion.id}): got '{criterion.metric}'"
+        if criterion.folder not in folders:
+            raise StageError(f"{place}; allowed before the colon: {', '.join(folders)} (--results)")
+        if criterion.folder not in read:
+            stage, _, entry = criterion.folder.partition("/")
+            read[criterion.folder] = read_metrics(folders[criterion.folder], stage, entry)
+        metrics = read[criterion.folder]
+        try:
+            found[criterion.id] = find_measure(metrics.content, criterion.key)
+        except KeyError as error:
+            raise StageError(f"{place}; {metrics.path} holds no such key, there: {error.args[0]}") from error
+        except TypeError as error:
+            raise StageError(f"{place}; {metrics.path} holds no number there but {error}") from error
+    return found

@@ -1,0 +1,67 @@
+"""What other stages read of the names: the words for a move along a dimension."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from stages.common.artefacts.ranking import GLOBAL
+
+COLUMNS = ["scope", "dimension", "direction", "name", "second_name"]
+UNNAMED = "not named"  # a dimension that is not among those whose moves were measured
+
+
+@dataclass(frozen=True)
+class Names:
+    """words: by scope, dimension and direction (-1 or 1)."""
+
+    words: dict[tuple[str, int, int], str]
+
+    def look_up(self, scope: str, dimension: int, direction: int) -> str:
+        """The words for a move on images of a class (or GLOBAL), as measured on that class, else on all classes."""
+        for place in (scope, GLOBAL):
+            if (place, dimension, direction) in self.words:
+                return self.words[place, dimension, direction]
+        return UNNAMED
+
+    def name_rows(self, scopes: Sequence[str], dimensions: Sequence[int], directions: Sequence[int]) -> list[str]:
+        """The words of many moves."""
+        return [
+            self.look_up(str(scope), int(dimension), int(direction))
+            for scope, dimension, direction in zip(scopes, dimensions, directions, strict=True)
+        ]
+
+
+def read_names(folder: Path) -> Names:
+    """The names in a result folder of name_directions; StageError if it has none or lacks a column."""
+    path = require(folder / "directions.csv", "name_directions")
+    table = pd.read_csv(path, dtype={"scope": str}, keep_default_na=False)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise StageError(f"{path}: lacks the columns {', '.join(missing)}; make it with: dvc repro name_directions")
+    return collect_names(table)
+
+
+def collect_names(table: pd.DataFrame) -> Names:
+    """The names in a table of the form of directions.csv."""
+    return Names(
+        {
+            (str(row.scope), int(str(row.dimension)), int(str(row.direction))): join_names(
+                str(row.name), str(row.second_name)
+            )
+            for row in table[COLUMNS].itertuples(index=False)
+        }
+    )
+
+
+def join_names(first: str, second: str) -> str:
+    """One or two words in one cell."""
+    return f"{first}, {second}" if second else first
+
+
+def shorten_name(words: str) -> str:
+    """The first of the words, for narrow places."""
+    return words.split(", ")[0]

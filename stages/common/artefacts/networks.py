@@ -1,0 +1,29 @@
+"""The networks of one analysis, read and checked before any work."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from failure_atlas.brought.checkpoint import load_classifier
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.core.errors import StageError
+from failure_atlas.populations.outcomes import count_classes
+from failure_atlas.stylegan2.generator import Generator, load_generator
+
+
+def load_networks(generator: Path, classifier: Path, device: torch.device) -> tuple[Generator, nn.Module]:
+    """Load a generator and a classifier; StageError if one is unusable or they disagree on the number of classes."""
+    generator_network, classifier_network = load_generator(generator, device), load_classifier(classifier, device)
+    for network in (generator_network, classifier_network):
+        # Gradients on CPU are 1.3 to 1.6 times as fast with the channels of a pixel side by side. What was brought may
+        # not bear it: `x.view(len(x), -1)` after a convolution would fail.
+        if isinstance(network, (Generator, Classifier)):
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    classes = count_classes(generator_network, classifier_network)
+    if classes != generator_network.num_classes:
+        raise StageError(
+            f"{classifier}: tells {classes} classes apart, the generator makes {generator_network.num_classes}; "
+            "use a classifier of the same data set"
+        )
+    return generator_network, classifier_network

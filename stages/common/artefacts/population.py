@@ -1,0 +1,127 @@
+"""The population of one analysis, read and checked before any work.
+
+A population: the same samples as z, w, s, image and label, in memory and in Zarr.
+
+What each style dimension is: its layer, channel, resolution and kind.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from failure_atlas.core.arrays import ArraySpec, StoredRows, read_array, read_attributes, writing_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from failure_atlas.populations.sampling import LEAST_PER_CLASS, Population
+from failure_atlas.statistics.moments import measure_std
+from failure_atlas.stylegan2.generator import Generator, StyleLayer
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A population as the analyses use it.
+
+    styles: [N, D] float32 in raw style units.  true_class: [N] int64.  class_names: in the order of the labels.
+    """
+
+    styles: np.ndarray
+    true_class: np.ndarray
+    class_names: list[str]
+
+    @cached_property
+    def std(self) -> np.ndarray:
+        """Of each style dimension over all samples, [D] float64, with n - 1."""
+        return measure_std(self.styles)
+
+
+@dataclass(frozen=True)
+class StoredSamples:
+    """The same, the styles being read from disk where they are asked for."""
+
+    styles: StoredRows
+    true_class: np.ndarray
+    class_names: list[str]
+
+
+def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
+    """Read what an analysis needs of a population from the result folder of sample_populations.
+
+    generator: the one that will paint its styles, if any will.
+    Raises StageError if it is missing, was made with another generator, or holds too few samples of a class.
+    """
+    stored = open_samples(folder, generator)
+    return Samples(stored.styles[:], stored.true_class, stored.class_names)
+
+
+def open_samples(folder: Path, generator: Generator | None = None) -> StoredSamples:
+    """As `read_samples`, with styles that stay on disk: memory does not grow with their number."""
+    path = require(folder / "population.zarr", "sample_populations")
+    styles, true_class = StoredRows(path, "s"), read_array(path, "labels")
+    names = read_attributes(path).get("class_names", [])
+    if generator and (styles.shape[1] != generator.style_dimensions or len(names) != generator.num_classes):
+        raise StageError(
+            f"{path}: {styles.shape[1]} style dimensions and {len(names)} classes, the generator has "
+            f"{generator.style_dimensions} and {generator.num_classes}; "
+            "make it again with: dvc repro sample_populations"
+        )
+    count = np.bincount(true_class, minlength=len(names))
+    if count.min() < LEAST_PER_CLASS:
+        raise StageError(
+            f"{path}: {count.min()} samples of class {names[int(count.argmin())]}; at least {LEAST_PER_CLASS} of each "
+            "are needed; raise sample_populations.samples"
+        )
+    return StoredSamples(styles, true_class, [str(name) for name in names])
+
+
+DIMENSIONS = {
+    "z": ("sample", "latent_z"),
+    "w": ("sample", "latent_w"),
+    "s": ("sample", "style"),
+    "images": ("sample", "channel", "y", "x"),
+    "labels": ("sample",),
+}
+
+
+def store_population(
+    path: Path, parts: Iterable[Population], samples: int, class_names: Sequence[str]
+) -> Iterator[Population]:
+    """Write the parts of a population, in order, as one Zarr group with named dimensions, and pass each on.
+
+    samples: of all parts.  class_names: in the order of the labels. The group is there after the last part.
+    """
+    rest = iter(parts)
+    begin = next(rest)
+    arrays = {name: getattr(begin, name) for name in DIMENSIONS}
+    specs = {
+        name: ArraySpec((samples, *array.shape[1:]), array.dtype, DIMENSIONS[name]) for name, array in arrays.items()
+    }
+    with writing_arrays(path, specs, {"class_names": list(class_names)}) as targets:
+        first = 0
+        for part in chain([begin], rest):
+            for name, target in targets.items():
+                target[first : first + len(part.labels)] = getattr(part, name)
+            first += len(part.labels)
+            yield part
+
+
+def read_population(path: Path) -> Population:
+    """Read a whole population; StageError if it or one of its arrays is missing."""
+    return Population(**{name: read_array(path, name) for name in DIMENSIONS})
+
+
+COLUMNS = ("dimension", "layer", "channel", "resolution_px", "kind")
+
+
+def tabulate_styles(layout: Sequence[StyleLayer]) -> pd.DataFrame:
+    """One row per style dimension, in the order of s; kind is `conv` or `torgb`."""
+    rows = [
+        (layer.offset + channel, layer.name, channel, layer.resolution_px, layer.kind)
+        for layer in layout
+        for channel in range(layer.channels)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
