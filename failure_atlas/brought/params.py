@@ -97,6 +97,3 @@ class BringClassifierParams(Section):
 
 BESIDE = {"weights": "load", "arguments": "load", "timeout_seconds": "url", "images_per_request": "url"}
 FORMS = ("load", "onnx", "predict", "url")
-MODEL = BringClassifierParams
-ENTRIES = True  # the section holds one such mapping per classifier
-MAY_BE_EMPTY = True  # nobody has to bring one

@@ -1,11 +1,4 @@
-"""prepare_images/image_set.
-
-corrupt_images/severities.
-
-How bright a colour is.
-
-Taking the class out of features, so that the mix of classes does not confound what is compared.
-"""
+"""Images with their labels and severities, in bytes and as networks see them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +21,11 @@ class ImageSet:
 def to_unit(images: np.ndarray) -> torch.Tensor:
     """uint8 images as float32 in [0, 1], of the same shape: x / 255."""
     return torch.from_numpy(np.ascontiguousarray(images)).to(torch.float32) / 255
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """Images in [0, 1] as they are stored: uint8, rounded."""
+    return (images * 255).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,125 @@
+"""Style vectors become images, and networks say what they see in them. Nothing else in the project writes this loop."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from failure_atlas.images.image_set import to_bytes, to_unit
+from failure_atlas.statistics.moments import Rows
+
+Synthesize = Callable[[torch.Tensor], torch.Tensor]  # styles [N, D] -> images [N, channels, H, W] in [0, 1]
+Classify = Callable[[torch.Tensor], torch.Tensor]  # images -> logits, or log-probabilities, [N, classes]
+CPU = torch.device("cpu")
+CLASSIFIER, JUDGE = "classifier", "judge"  # the names of networks where there is one of each
+
+
+@dataclass(frozen=True)
+class Shown:
+    """N images and what each network says of them.
+
+    images: uint8 [N, channels, H, W], rounded; without rows where they were not kept.
+    logits: by network [N, classes], in the precision in which it answers.
+    """
+
+    images: np.ndarray
+    logits: Mapping[str, np.ndarray]
+
+    def softmax(self, network: str = CLASSIFIER) -> np.ndarray:
+        """Its probabilities [N, classes] float64; of a judge, whose logits are log-probabilities, its opinion."""
+        return torch.from_numpy(self.logits[network]).double().softmax(dim=1).numpy()
+
+    def predicted(self, network: str = CLASSIFIER) -> np.ndarray:
+        """The class that it sees, [N] int64."""
+        return np.asarray(self.logits[network].argmax(axis=1))
+
+    def score(self, true_class: np.ndarray, network: str = CLASSIFIER) -> np.ndarray:
+        """Its softmax of the true class [N] float64; true_class: [N]."""
+        return np.asarray(self.softmax(network)[np.arange(len(true_class)), true_class])
+
+
+@dataclass(frozen=True)
+class World:
+    """A generator and the networks that look at its images, fed with NumPy arrays; memory is bounded by batch_size.
+
+    networks: by name; each treats images independently. They see the unrounded image.  classes: how many they tell
+    apart, where there may be no styles to learn it from.
+    """
+
+    synthesize: Synthesize
+    networks: Mapping[str, Classify] = field(default_factory=dict)
+    batch_size: int = 250
+    device: torch.device = CPU
+    classes: int = 0
+
+    def show(
+        self,
+        styles: np.ndarray | Rows,
+        networks: Sequence[str] | None = None,
+        *,
+        keep_images: bool = True,
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> Shown:
+        """Make the image of each style vector once and ask the networks, all by default, about it.
+
+        styles: [N, D] float32, N may be 0.  advance: told the number of images done after each batch.
+        The result depends on batch_size by float rounding only.
+        """
+        images: list[np.ndarray] = []
+        said: dict[str, list[np.ndarray]] = {name: [] for name in (self.networks if networks is None else networks)}
+        for _, made in self.make_images(styles):
+            if keep_images or not len(made):
+                images.append(to_bytes(made).cpu().numpy())
+            self._ask(made, said)
+            advance(len(made))
+        kept = np.concatenate(images) if images else np.zeros((0, *made.shape[1:]), np.uint8)
+        return Shown(kept, {name: np.concatenate(parts) for name, parts in said.items()})
+
+    def look(
+        self,
+        images: np.ndarray,
+        networks: Sequence[str] | None = None,
+        *,
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> Shown:
+        """Ask the networks about images as they are stored, uint8 [N, channels, H, W]; the rest as `show`."""
+        said: dict[str, list[np.ndarray]] = {name: [] for name in (self.networks if networks is None else networks)}
+        for rows in self.split(len(images)):
+            batch = to_unit(images[rows]).to(self.device)
+            self._ask(batch, said)
+            advance(len(batch))
+        return Shown(images, {name: np.concatenate(parts) for name, parts in said.items()})
+
+    def make_images(self, styles: np.ndarray | Rows) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Which rows, and their images [n, channels, H, W], unrounded and without gradients, batch by batch.
+
+        styles: [N, D] float32; of none there is one batch of none, which still has its shape.
+        """
+        for rows in self.split(len(styles)):
+            with torch.no_grad():
+                images = self.synthesize(torch.from_numpy(styles[rows]).to(self.device))
+            yield rows, images
+
+    def split(self, n: int) -> list[slice]:
+        """The batches of n rows; one empty one of none."""
+        return [slice(first, min(first + self.batch_size, n)) for first in range(0, max(n, 1), self.batch_size)]
+
+    def ask(self, network: str, images: torch.Tensor) -> torch.Tensor:
+        """The logits of one batch of images [n, channels, H, W] in [0, 1], without gradients: [n, classes].
+
+        No network is asked about no images: many flatten them in a way that fails.
+        """
+        with torch.no_grad():
+            return self.networks[network](images) if len(images) else images.new_zeros(0, self.classes)
+
+    def _ask(self, images: torch.Tensor, said: dict[str, list[np.ndarray]]) -> None:
+        for name, parts in said.items():
+            parts.append(self.ask(name, images).cpu().numpy())
+
+
+def move_styles(styles: np.ndarray, dimension: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """A copy with one dimension of each row raised by its amount; styles [N, D], dimension [N], amount [N]."""
+    moved = styles.copy()
+    moved[np.arange(len(styles)), dimension] += amount.astype(styles.dtype)
+    return moved
