@@ -62,7 +62,8 @@ def main(
     classifier: Annotated[list[str], typer.Option(help="NAME=FILE: weights of a classifier.")],
     out: OutOption,
     trained: Annotated[
-        str | None, typer.Option(help="A path with {name} in it: the weights of each in train_classifiers of the params.")
+        str | None,
+        typer.Option(help="A path with {name} in it: the weights of each in train_classifiers of the params."),
     ] = None,
     params: ParamsOption = Path("params.yaml"),
     recipe: Annotated[
