@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
@@ -13,7 +12,6 @@ from flows.git import without_git
 for variable in os.environ.keys() - without_git(os.environ).keys():
     del os.environ[variable]  # tests call git themselves, and may be run by a hook
 
-ROOMS = Path(__file__).parent / "stages"
 SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ
 if SIDE_BY_SIDE:  # as many processes as cores: a second thread of each only waits
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,11 +22,12 @@ WAY_OUT = "the tests of pages need Chromium: apt-get install chromium, or make t
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, one process takes a file, or a room of the stages, whose fixtures cost most; the slow ones first."""
+    """Side by side, one process takes a file, or a folder whose tests share costly fixtures; slow ones come first."""
     if SIDE_BY_SIDE:
         for item in items:
             folder = item.path.parent
-            item.add_marker(pytest.mark.xdist_group(folder.name if folder.parent == ROOMS else item.path.stem))
+            shares = folder.parent.name in ("stages", "flows")
+            item.add_marker(pytest.mark.xdist_group(folder.name if shares else item.path.stem))
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
