@@ -93,6 +93,11 @@ def test_each_figure_of_the_paper_has_its_numbers_beside_it(project: Path, figur
     assert len(table) > 0 or "fig7" in figure
 
 
+def test_each_claim_names_figures_that_are_there(project: Path) -> None:
+    claims = json.loads((project / "data/check_claims/claims.json").read_text(encoding="utf-8"))["claims"]
+    assert [figure for each in claims for figure in each["figure"] if not (project / "data" / figure).is_file()] == []
+
+
 def test_tables_hold_the_promised_columns(project: Path) -> None:
     ranking = pd.read_csv(project / "data/rank_dimensions/clean/ranking.csv", dtype={"scope": str})
     promised = ["scope", "rank", "dimension", "layer", "kind", "score", "standard_error", "std", "direction"]
