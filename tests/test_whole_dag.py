@@ -147,7 +147,7 @@ def test_a_clone_is_current_pulls_runs_on_and_is_compared(project: Path, tmp_pat
     git(second, "clone", "--quiet", str(second), str(third))
     told = must(third, "failure-atlas", "compare", "HEAD~1", "HEAD")  # git holds all that it reads
     (row,) = [line for line in told.splitlines() if line.startswith(f"| {criterion['id']} |")]
-    assert row.endswith(f"| {criterion['comparison']} 0.123 |")
+    assert f"| {criterion['comparison']} 0.123 |" in row
     for name in params["classifiers"]:
         assert f"{name}: the same directions in the same order." in told
     must(third, "dvc", *store)

@@ -1,7 +1,6 @@
 """What differs between two runs: plain values in, differences and the words for them out; no files are read here."""
 
 import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,10 +70,6 @@ class Direction(NamedTuple):
     rank: int
     sign: int
     name: str = ""
-
-    def tell(self, dimension: int) -> str:
-        """As `404+`."""
-        return f"{dimension}{'+' if self.sign > 0 else '-'}"
 
 
 Leading = dict[int, Direction]  # by dimension
@@ -168,23 +163,14 @@ def tell_move(old: Number, new: Number) -> Move:
     return Move.BEYOND if old.is_apart(new) else Move.WITHIN
 
 
-def read_leading(table: str) -> Leading:
-    """The leading directions in the text of a leading.csv; KeyError or ValueError if it is of another form."""
-    rows = [
-        (int(row["dimension"]), Direction(int(row["rank"]), int(float(row["direction"])), row["name"]))
-        for row in csv.DictReader(io.StringIO(table))
-    ]
-    return {dimension: each for dimension, each in rows if each.rank <= TOP}
-
-
-def tell_change(change: Change) -> tuple[str, str, str]:
-    """What has changed, and both values, cut if they are long."""
-    return change.key, _cut(change.old), _cut(change.new)
-
-
-def tell_hashes(change: Change) -> tuple[str, str, str]:
-    """What has changed, and the first digits of both hashes."""
-    return change.key, tell_hash(change.old), tell_hash(change.new)
+def read_leading(table: bytes) -> Leading:
+    """The leading directions in a leading.csv; KeyError, ValueError or TypeError if it is of another form."""
+    rows = csv.DictReader(table.decode("utf-8").splitlines())
+    return {
+        int(row["dimension"]): Direction(int(row["rank"]), int(float(row["direction"])), row["name"])
+        for row in rows
+        if int(row["rank"]) <= TOP
+    }
 
 
 def tell_hash(held: str | None) -> str:
@@ -229,6 +215,7 @@ def _join_command(command: Any) -> str:
     return " ".join(text.split())
 
 
-def _cut(held: Any) -> str:
+def tell_value(held: Any) -> str:
+    """A param or command, cut if it is long."""
     text = "none" if held is None else str(held)
     return text if len(text) <= VALUE_LENGTH else f"{text[:VALUE_LENGTH]}..."

@@ -32,9 +32,9 @@ class Section:
     title: str
     parts: list[str | Table] = field(default_factory=list)
 
-    def say(self, sentence: str) -> None:
-        """Add a paragraph."""
-        self.parts.append(sentence)
+    def say(self, *sentences: str) -> None:
+        """Add paragraphs."""
+        self.parts += sentences
 
     def show(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Add a table, unless it has no rows."""

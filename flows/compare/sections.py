@@ -1,11 +1,13 @@
 """What is said of two runs, section by section: verdicts, metrics, directions, and what lies behind the differences."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from flows.compare.differences import (
     APART_BY_CHANCE,
     TOP,
+    Flat,
     Leading,
     Locked,
     Move,
@@ -15,11 +17,10 @@ from flows.compare.differences import (
     read_leading,
     read_lock,
     read_numbers,
-    tell_change,
     tell_hash,
-    tell_hashes,
     tell_move,
     tell_number,
+    tell_value,
 )
 from flows.compare.document import Section
 from flows.compare.sources import LOCK, PARAMS, Source
@@ -29,6 +30,7 @@ from flows.gates_command import GATES, parse_gates, tell_found
 LEADING = "name_directions/*/leading.csv"
 GENERATOR, POPULATION = "generator.safetensors", "population.zarr"
 ENVIRONMENT = "environment.json"
+NO_CRITERION = ("no criterion", "", "")
 PAIRED = "paired"  # the group of metrics that holds differences on the same samples
 
 Sides = tuple[Source, Source]
@@ -38,7 +40,7 @@ Locks = tuple[Locked, Locked]
 def compare(old: Source, new: Source, *, show_all: bool = False) -> list[Section]:
     """The sections of the comparison; show_all: list the metrics that moved within their intervals, too."""
     sides = old, new
-    before, after = (read_lock(side.read_yaml(LOCK)) for side in sides)
+    before, after = (read_lock(side.read_mapping(LOCK)) for side in sides)
     locks, numbers = (before, after), (_read_numbers(old), _read_numbers(new))
     return [
         _compare_verdicts(sides),
@@ -53,45 +55,39 @@ def compare(old: Source, new: Source, *, show_all: bool = False) -> list[Section
 
 
 def _compare_verdicts(sides: Sides) -> Section:
-    """Which acceptance criteria flipped."""
+    """Which acceptance criteria flipped, or ask for something else."""
     section = Section("Acceptance criteria")
     held = [_read_verdicts(side) for side in sides]
-    for side, verdicts in zip(sides, held, strict=True):
-        if verdicts is None:
-            section.say(f"{side.name} holds no verdicts ({GATES}).")
-    before, after = (verdicts or {} for verdicts in held)
-    rows = []
-    for name in {**after, **before}:
-        words = [side[name]["verdict"] if name in side else "no criterion" for side in (before, after)]
-        found = [tell_found(side[name]) if name in side else "" for side in (before, after)]
-        asked = [_tell_asked(side.get(name)) for side in (before, after)]
-        if words[0] != words[1] or asked[0] != asked[1]:
-            rows.append((name, *words, *found, *asked))
-    if None not in held:
-        flipped = sum(row[1] != row[2] for row in rows)
+    section.say(
+        *(f"{side.name} holds no verdicts ({GATES})." for side, found in zip(sides, held, strict=True) if not found)
+    )
+    before, after = held
+    pairs = {name: (before.get(name, NO_CRITERION), after.get(name, NO_CRITERION)) for name in {**after, **before}}
+    if before and after:
+        flipped = sum(old[0] != new[0] for old, new in pairs.values())
         section.say(f"{flipped} of {len(after)} criteria have another verdict.")
-    section.show(("criterion", "A", "B", "found in A", "found in B", "asked for in A", "asked for in B"), rows)
+    section.show(
+        ("criterion", "A", "B", "asked for in A", "asked for in B", "found in A", "found in B"),
+        [(name, *chain(*zip(*both, strict=True))) for name, both in pairs.items() if both[0][:2] != both[1][:2]],
+    )
     return section
 
 
-def _read_verdicts(side: Source) -> dict[str, dict[str, Any]] | None:
+def _read_verdicts(side: Source) -> dict[str, tuple[str, str, str]]:
+    """Verdict, what is asked for and what was found, by criterion."""
     text = side.read(GATES.as_posix())
     try:
-        return None if text is None else {each["id"]: each for each in parse_gates(text)}
+        criteria = [] if text is None else parse_gates(text)
     except ValueError as error:
         raise FlowError(f"{side.name}: {GATES}: {error}; restore it and try again") from error
-
-
-def _tell_asked(criterion: Mapping[str, Any] | None) -> str:
-    return f"{criterion.get('comparison')} {tell_number(criterion.get('bar'))}" if criterion else ""
+    asked = {each["id"]: f"{each.get('comparison')} {tell_number(each.get('bar'))}" for each in criteria}
+    return {each["id"]: (each["verdict"], asked[each["id"]], tell_found(each)) for each in criteria}
 
 
 def _compare_metrics(sides: Sides, numbers: tuple[dict[str, Number], ...], *, show_all: bool) -> Section:
     """Which metrics moved, and whether beyond their intervals."""
     section = Section("Metrics")
-    for side, held in zip(sides, numbers, strict=True):
-        if not held:
-            section.say(f"{side.name} holds no metrics.")
+    section.say(*(f"{side.name} holds no metrics." for side, held in zip(sides, numbers, strict=True) if not held))
     before, after = numbers
     shared = [key for key in after if key in before]
     moved = {key: tell_move(before[key], after[key]) for key in shared if before[key] != after[key]}
@@ -180,9 +176,9 @@ def _compare_directions(sides: Sides, locks: Locks) -> Section:
             continue
         before, after = (side[name] for side in held)
         rows = [(name, *row) for row in _tell_directions(before, after)]
-        order = [[(dimension, each.rank) for dimension, each in side.items()] for side in (before, after)]
         if not rows:
-            section.say(f"{name}: the same directions in {'the same' if order[0] == order[1] else 'another'} order.")
+            order = "the same" if list(before) == list(after) else "another"
+            section.say(f"{name}: the same directions in {order} order.")
         section.show(("ranking", "what", "direction", "name", "rank in A", "rank in B"), rows)
     return section
 
@@ -192,7 +188,7 @@ def _read_rankings(side: Source) -> dict[str, Leading]:
     rankings = {}
     for path in side.find(LEADING):
         try:
-            rankings[path.split("/")[-2]] = read_leading(side.read_text(path))
+            rankings[path.split("/")[-2]] = read_leading(side.read(path) or b"")
         except (KeyError, ValueError, TypeError) as error:
             raise FlowError(f"{side.name}: {path}: no ranking ({error}); make it again or restore it") from error
     return rankings
@@ -202,9 +198,7 @@ def _tell_directions(before: Leading, after: Leading) -> Iterable[tuple[str, ...
     """Directions that entered the leading ones, that left them, and that stayed but turned round."""
     entered = [dimension for dimension in after if dimension not in before]
     left = [dimension for dimension in before if dimension not in after]
-    turned = [
-        dimension for dimension in after if dimension in before and before[dimension].sign != after[dimension].sign
-    ]
+    turned = [each for each in after if each in before and before[each].sign != after[each].sign]
     for what, dimensions, side in (
         ("entered", entered, after),
         ("left", left, before),
@@ -212,36 +206,36 @@ def _tell_directions(before: Leading, after: Leading) -> Iterable[tuple[str, ...
     ):
         for dimension in dimensions:
             ranks = [str(held[dimension].rank) if dimension in held else f"beyond {TOP}" for held in (before, after)]
-            yield what, side[dimension].tell(dimension), side[dimension].name, *ranks
+            sign = "+" if side[dimension].sign > 0 else "-"
+            yield what, f"{dimension}{sign}", side[dimension].name, *ranks
 
 
 def _compare_inputs(sides: Sides, locks: Locks) -> Section:
     """Which data from outside changed, and which results with it."""
     section = Section("Inputs and results")
-    for side, lock in zip(sides, locks, strict=True):
-        if not lock.results:
-            section.say(f"{side.name} holds no {LOCK}, or an empty one.")
-    old, new = locks
-    inputs, results = diff_flat(old.inputs, new.inputs), diff_flat(old.results, new.results)
     section.say(
-        f"Inputs from outside that changed: {len(inputs)}."
-        if inputs
-        else f"No input from outside changed, of {len(new.inputs)} that {LOCK} records; files that params pin by "
-        "their hash stand under Params."
+        *(
+            f"{side.name} holds no {LOCK}, or an empty one."
+            for side, lock in zip(sides, locks, strict=True)
+            if not lock.results
+        )
     )
-    section.show(("input", "A", "B"), map(tell_hashes, inputs))
-    section.say(f"{len(results)} of {len({**old.results, **new.results})} recorded results have other bytes.")
-    section.show(("result", "A", "B"), map(tell_hashes, results))
+    old, new = locks
+    none = f"No input from outside changed, of {len(new.inputs)} that {LOCK} records"
+    none += "; files that params pin by their hash stand under Params."
+    _show_changes(section, "input", (old.inputs, new.inputs), "Inputs from outside", none, tell_hash)
+    recorded = f"Of {len({**old.results, **new.results})} recorded results those"
+    _show_changes(
+        section, "result", (old.results, new.results), recorded, "All results have the same bytes.", tell_hash
+    )
     return section
 
 
 def _compare_params(sides: Sides, locks: Locks) -> Section:
     """Which params changed, and whether they are those that the results were made with."""
     section = Section("Params")
-    held = [flatten(side.read_yaml(PARAMS)) for side in sides]
-    changes = diff_flat(*held)
-    section.say(f"Params that changed: {len(changes)}." if changes else f"No param changed ({PARAMS}).")
-    section.show(("param", "A", "B"), map(tell_change, changes))
+    held = [flatten(side.read_mapping(PARAMS)) for side in sides]
+    _show_changes(section, "param", held, "Params", f"No param changed ({PARAMS}).")
     for side, params, lock in zip(sides, held, locks, strict=True):
         newer = [each.key for each in diff_flat(lock.params, params) if each.key in lock.params]
         if newer:
@@ -253,14 +247,10 @@ def _compare_code(sides: Sides, locks: Locks) -> Section:
     """Which code that made the results changed, which commands, and whether the results are older than the code."""
     section = Section("Code")
     old, new = locks
-    code = diff_flat(old.code, new.code)
-    section.say(
-        f"Code that the results were made with and that changed: {len(code)} of {len(new.code)} folders and modules."
-        if code
-        else f"No code that the results were made with changed, of {len(new.code)} folders and modules in {LOCK}."
-    )
-    section.show(("code", "A", "B"), map(tell_hashes, code))
-    section.show(("command of stage", "A", "B"), map(tell_change, diff_flat(old.commands, new.commands)))
+    none = f"No code that the results were made with changed, of {len(new.code)} folders and modules in {LOCK}."
+    made = f"Of {len(new.code)} folders and modules that the results were made with, those"
+    _show_changes(section, "code", (old.code, new.code), made, none, tell_hash)
+    _show_changes(section, "command of stage", (old.commands, new.commands), "Commands", "No command changed.")
     for side, lock in zip(sides, locks, strict=True):
         # A bundle need not hold the code.
         newer = [path for path, recorded in lock.code.items() if side.hash(path) not in (None, recorded)]
@@ -279,8 +269,20 @@ def _compare_environments(sides: Sides) -> Section:
     elif len(found) < len(sides):
         section.say(f"Not compared: a bundle without {ENVIRONMENT}.")
     else:
-        old, new = (flatten(side.read_json(path)) for side, path in zip(sides, found, strict=True))
-        changes = diff_flat(old, new)
-        section.say(f"Entries that changed: {len(changes)}." if changes else f"The same, in all {len(new)} entries.")
-        section.show(("entry", "A", "B"), map(tell_change, changes))
+        held = [flatten(side.read_mapping(path)) for side, path in zip(sides, found, strict=True)]
+        _show_changes(section, "entry", held, "Entries", f"The same, in all {len(held[1])} entries.")
     return section
+
+
+def _show_changes(
+    section: Section,
+    what: str,
+    held: Sequence[Flat],
+    changed: str,
+    none: str,
+    tell: Callable[[Any], str] = tell_value,
+) -> None:
+    """How many entries of two flat mappings differ, and a table of them; none: the sentence if none does."""
+    changes = diff_flat(*held)
+    section.say(f"{changed} that changed: {len(changes)}." if changes else none)
+    section.show((what, "A", "B"), [(each.key, tell(each.old), tell(each.new)) for each in changes])

@@ -29,8 +29,8 @@ class Source(ABC):
 
     has_environment = False
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, commit: str = "") -> None:
+        self.name, self.commit = name, commit
 
     @abstractmethod
     def read(self, path: str) -> bytes | None:
@@ -40,9 +40,16 @@ class Source(ABC):
     def list_paths(self) -> list[str]:
         """Paths of all files that can be read."""
 
-    @abstractmethod
     def read_metrics(self) -> dict[str, dict[str, Any]]:
-        """Contents of the metrics files, by the folder below data that holds them."""
+        """Contents of the metrics files that dvc.yaml declares, by the folder below data that holds them."""
+        try:
+            with Repo() as repo:
+                shown = repo.metrics.show(revs=[self.commit] if self.commit else None, hide_workspace=True)
+        except DvcException as error:
+            raise FlowError(f"{self.name}: DVC cannot read its metrics ({tell(error)})") from error
+        files = shown.get(self.commit, {}).get("data", {})
+        # What is declared but was never made comes with an error instead of data.
+        return {name_metrics(path): file["data"] for path, file in files.items() if isinstance(file.get("data"), dict)}
 
     def hash(self, path: str) -> str | None:
         """What DVC would write in dvc.lock for a file or folder; None if it is not there."""
@@ -53,37 +60,21 @@ class Source(ABC):
         """Paths whose last parts match the given ones; `*` matches any part."""
         return [path for path in self.list_paths() if PurePosixPath(path).match(ending)]
 
-    def read_text(self, path: str) -> str:
-        """The text of a file, empty if it is not there. FlowError if it is not text."""
+    def read_mapping(self, path: str) -> dict[str, Any]:
+        """A mapping in YAML or JSON; empty if the file is not there. FlowError if it holds something else."""
+        content = self.read(path)
+        parse, kind = (parse_json, "JSON") if path.endswith(".json") else (parse_yaml, "YAML")
         try:
-            return (self.read(path) or b"").decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise FlowError(f"{self.name}: {path}: not text ({error}); restore it and try again") from error
-
-    def read_yaml(self, path: str) -> dict[str, Any]:
-        """A YAML mapping; empty if the file is not there. FlowError if it holds something else."""
-        text = self.read(path)
-        try:
-            content = parse_yaml(text) if text else {}
+            held = parse(content) if content else {}
         except ValueError as error:
-            raise FlowError(f"{self.name}: {path}: not valid YAML ({error}); restore it and try again") from error
-        if not isinstance(content, dict):
-            raise FlowError(f"{self.name}: {path}: holds {type(content).__name__}, needed: a mapping; restore it")
-        return content
-
-    def read_json(self, path: str) -> Any:
-        """The content of a JSON file; FlowError if it is none."""
-        try:
-            return parse_json(self.read(path) or b"")
-        except ValueError as error:
-            raise FlowError(f"{self.name}: {path}: no JSON ({error}); restore it and try again") from error
+            raise FlowError(f"{self.name}: {path}: not valid {kind} ({error}); restore it and try again") from error
+        if not isinstance(held, dict):
+            raise FlowError(f"{self.name}: {path}: holds {type(held).__name__}, needed: a mapping; restore it")
+        return held
 
 
 class Workspace(Source):
     """The project as it stands on disk, committed or not."""
-
-    def __init__(self) -> None:
-        super().__init__(WORKSPACE)
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None if it is not there."""
@@ -98,17 +89,9 @@ class Workspace(Source):
         found = hash_path(Path(), path)
         return dvc_md5(found, path) if found else None
 
-    def read_metrics(self) -> dict[str, dict[str, Any]]:
-        """Contents of the metrics files that dvc.yaml declares."""
-        return _show_metrics(self.name, None)
-
 
 class Revision(Source):
     """A commit, read through git without a checkout."""
-
-    def __init__(self, name: str, commit: str) -> None:
-        super().__init__(name)
-        self.commit = commit
 
     @cached_property
     def files(self) -> dict[str, bytes]:
@@ -125,10 +108,6 @@ class Revision(Source):
     def list_paths(self) -> list[str]:
         """Paths of all files below the current folder."""
         return sorted(self.files)
-
-    def read_metrics(self) -> dict[str, dict[str, Any]]:
-        """Contents of the metrics files that dvc.yaml declares at this commit."""
-        return _show_metrics(self.name, self.commit)
 
 
 class Bundle(Source):
@@ -158,13 +137,13 @@ class Bundle(Source):
     def read_metrics(self) -> dict[str, dict[str, Any]]:
         """Contents of the metrics files: all metrics.json, and all JSON below a folder `metrics`."""
         paths = [*self.find(METRICS_FILE), *(path for path in self.find("*.json") if path.startswith("metrics/"))]
-        return {name_metrics(path): held for path in paths if isinstance(held := self.read_json(path), dict)}
+        return {name_metrics(path): self.read_mapping(path) for path in paths}
 
 
 def open_source(name: str) -> Source:
     """What a person calls by this name; FlowError that tells what is allowed."""
     if name == WORKSPACE:
-        return Workspace()
+        return Workspace(WORKSPACE)
     folder = Path(name)
     if folder.is_dir():
         if (folder / ".dvc").is_dir():
@@ -185,14 +164,3 @@ def name_metrics(path: str) -> str:
     """`data/rank_dimensions/clean/metrics.json`, in the project or in a bundle, as `rank_dimensions/clean`."""
     short = path.removeprefix("metrics/").removeprefix("data/")
     return short.removesuffix(f"/{METRICS_FILE}").removesuffix(".json")
-
-
-def _show_metrics(name: str, commit: str | None) -> dict[str, dict[str, Any]]:
-    try:
-        with Repo() as repo:
-            shown = repo.metrics.show(revs=[commit] if commit else None, hide_workspace=True)
-    except DvcException as error:
-        raise FlowError(f"{name}: DVC cannot read its metrics ({tell(error)})") from error
-    files = shown.get(commit or "", {}).get("data", {})
-    # What is declared but was never made comes with an error instead of data.
-    return {name_metrics(path): file["data"] for path, file in files.items() if isinstance(file.get("data"), dict)}

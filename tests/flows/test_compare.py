@@ -209,7 +209,7 @@ def test_everything_that_changed_between_two_commits_is_told(run: Compare) -> No
     found = sections(text)
     assert "1 of 2 criteria have another verdict." in found["Acceptance criteria"]
     assert (
-        "| accuracy | pass | fail | 0.95 [0.94, 0.96], n=1,000 | 0.88 [0.87, 0.89], n=1,000 | >= 0.9 | >= 0.9 |"
+        "| accuracy | pass | fail | >= 0.9 | >= 0.9 | 0.95 [0.94, 0.96], n=1,000 | 0.88 [0.87, 0.89], n=1,000 |"
         in found["Acceptance criteria"]
     )
     metrics = found["Metrics"]
@@ -233,7 +233,7 @@ def test_everything_that_changed_between_two_commits_is_told(run: Compare) -> No
     assert "| inputs/images.txt | f97c5d29 | b8a9f715 |" in found["Inputs and results"]
     assert "data/population.zarr" not in found["Inputs and results"]
     assert "| make.accuracy | 0.95 | 0.88 |" in found["Params"]
-    assert "Code that the results were made with and that changed: 1 of 1 folders and modules." in found["Code"]
+    assert "Of 1 folders and modules that the results were made with, those that changed: 1." in found["Code"]
     assert "| stages |" in found["Code"]
     assert "other versions" not in found["Code"]
     assert "Not compared, since only evidence bundles record it; no bundle: first, second." in found["Environment"]
@@ -395,7 +395,7 @@ def test_a_project_without_a_commit_has_no_revision(tmp_path: Path, monkeypatch:
         (
             "data/name_directions/clean/leading.csv",
             "a,b\n1,2\n",
-            r"leading\.csv: no ranking \('dimension'\); make it again",
+            r"leading\.csv: no ranking \('rank'\); make it again",
         ),
     ],
 )
