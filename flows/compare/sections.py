@@ -257,7 +257,8 @@ def _compare_environments(old: Source, new: Source) -> Section:
     """What differs between machines and packages; only bundles record them."""
     section = Section("Environment")
     without = [side.name for side in (old, new) if not side.has_environment]
-    held = [differences.flatten(side.read_mapping(path)) for side in (old, new) for path in side.find(ENVIRONMENT)[:1]]
+    paths = [] if without else [(side, path) for side in (old, new) for path in side.find(ENVIRONMENT)[:1]]
+    held = [differences.flatten(side.read_mapping(path)) for side, path in paths]
     if without:
         section.say(f"Not compared, since only evidence bundles record it; no bundle: {', '.join(without)}.")
     elif len(held) < 2:
