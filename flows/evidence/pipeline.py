@@ -18,7 +18,7 @@ WORKFLOW = "dvc.yaml"
 PARAMS = "params.yaml"
 SECONDS = 60  # for DVC to start and to read them, on a busy machine
 UNREAD = ("vars", "matrix", "wdir")  # of dvc.yaml: they open other files, multiply, or lead elsewhere
-PLAIN_SUFFIXES = (".json", ".csv", ".html", ".md", ".txt")  # of what people read; figures are in the report
+PLAIN_SUFFIXES = (".json", ".csv", ".html", ".md", ".txt")  # of outputs that git holds; figures are in the report
 ALWAYS_COPIED = ("data/report", "data/acceptance/gates.json", "data/check_claims/claims.json")
 
 
@@ -26,7 +26,7 @@ ALWAYS_COPIED = ("data/report", "data/acceptance/gates.json", "data/check_claims
 class PlannedStage:
     """One stage of dvc.yaml with all templates filled in.
 
-    plain: the outs that people read: metrics, plots, and what git holds.  metrics: the metrics files among the outs.
+    plain: the outs that DVC does not cache, so that git holds them.  metrics: the metrics files among the outs.
     params: file -> keys; of a file without keys all count.
     """
 
@@ -151,7 +151,7 @@ def _read_stage(stage: dict[str, Any]) -> PlannedStage:
         join_command(stage["cmd"]),
         {check_name(path) for path in expect(stage.get("deps", []), list, "deps")},
         {path for path, _, _ in outs},
-        {path for path, options, kind in outs if kind != "outs" or options.get("cache") is False},
+        {path for path, options, _ in outs if options.get("cache") is False},
         {path for path, _, kind in outs if kind == "metrics"},
         params,
     )
