@@ -27,11 +27,9 @@ RECIPE = {
 
 @pytest.fixture
 def run(tmp_path, tiny_generator, tiny_population, tiny_images, tiny_judge, graded_classifiers, write_params):
-    def start(
-        name, judge=None, classifier=None, trained=(), population=tiny_population, images=tiny_images, **changes
-    ):  # fmt: skip
+    def start(name, judge=None, classifier=None, trained="", population=tiny_population, images=tiny_images, **changes):
         sections = {"validate_externally": SECTION | changes, "corrupt_images": RECIPE}
-        params = write_params(sections | {"train_classifiers": dict.fromkeys(trained, {})})
+        params = write_params(sections | {"train_classifiers": {key: {} for key in trained}})
         given = classifier if classifier is not None else [f"{key}={path}" for key, path in graded_classifiers.items()]
         pattern = str(tmp_path / "trained/{name}/classifier.safetensors") if trained else None
         main(tiny_generator, population, images, judge or tiny_judge, given, tmp_path / name, pattern, params, params)
