@@ -150,9 +150,8 @@ def read_numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Numb
                 numbers |= read_numbers(held, f"{name}.")
         elif held is None or (isinstance(held, (int, float)) and not isinstance(held, bool)):
             bounds = interval if isinstance(interval, Mapping) else {}
-            numbers[name] = Number(
-                held, *map(bounds.get, ("low", "high", "n")), has_interval=isinstance(interval, Mapping)
-            )
+            low, high, n = map(bounds.get, ("low", "high", "n"))
+            numbers[name] = Number(held, low, high, n, has_interval=isinstance(interval, Mapping))
     return numbers
 
 

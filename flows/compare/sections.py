@@ -264,7 +264,8 @@ def _compare_environments(old: Source, new: Source) -> Section:
     elif len(held) < 2:
         section.say(f"Not compared: a bundle without {ENVIRONMENT}.")
     else:
-        _show_changes(section, "entry", *held, "Entries", f"The same, in all {len(held[1])} entries.")
+        same = f"The same, in all {len(held[1])} entries."
+        _show_changes(section, "entry", held[0], held[1], "Entries", same)
     return section
 
 
