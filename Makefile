@@ -1,7 +1,7 @@
 # Each target sets up what it needs: a virtual environment in .venv, made once and again when its lists change.
 #
 #   make repro    the whole DAG, then what was found       make lint     style and types
-#   make test     lint, then all tests                     make bench    figures of speed
+#   make test     lint, then all tests, one on each core   make bench    figures of speed
 #   make study    after `make repro`: external validity over eighteen classifiers, and a second generator (20 minutes)
 #   make serve    a Prefect server and the schedule of prefect.yaml    make key      the key pair that signs evidence
 #   make clean    remove the environment and what tools keep; data, DVC's cache and logs stay
@@ -42,7 +42,7 @@ test: lint
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; \
 	fi; true
-	python -m pytest
+	python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	ruff check .

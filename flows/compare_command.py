@@ -33,8 +33,8 @@ def compare(
     ] = False,
 ) -> None:
     """Compare and print or write the result."""
-    from flows.compare.comparison import compare as compare_sources  # DVC takes a second to import: not for --help
     from flows.compare.document import require_suffix, to_markdown, write_document
+    from flows.compare.sections import compare as compare_sources  # DVC takes a second to import: not for --help
     from flows.compare.sources import open_source
 
     if out is not None:

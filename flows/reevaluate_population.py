@@ -53,8 +53,9 @@ def require_frozen(dag: Dag) -> dict[str, str]:
 
 
 def read_hashes(folder: Path | None = None) -> dict[str, str]:
-    """Hash of each output of the generator and the population that DVC stores, by path; empty if dvc.lock has none.
+    """Hash of each output of the generator and the population, by path; empty if dvc.lock has none.
 
+    Plots and metrics are none of them: those of the population also show how a classifier does on it.
     folder: a bundle that holds a dvc.lock; by default the project in the current folder.
     """
     if folder is not None:
@@ -65,7 +66,7 @@ def read_hashes(folder: Path | None = None) -> dict[str, str]:
             for stage in repo.index.stages
             if stage.path_in_repo == DAG_FILE and stage.addressing in KEPT
             for out in stage.outs
-            if out.use_cache
+            if not (out.plot or out.metric)
         }
 
 

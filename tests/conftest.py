@@ -1,4 +1,4 @@
-"""A real browser, for the pages that the project makes; and no repository but that of each test."""
+"""A real browser, for the pages that the project makes; no repository but that of each test; tests side by side."""
 
 import os
 import shutil
@@ -12,8 +12,23 @@ from flows.git import without_git
 for variable in os.environ.keys() - without_git(os.environ).keys():
     del os.environ[variable]  # tests call git themselves, and may be run by a hook
 
+SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ
+if SIDE_BY_SIDE:  # as many processes as cores: a second thread of each only waits
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # Makefile's, too
 WAY_OUT = "the tests of pages need Chromium: apt-get install chromium, or make test as root, which does it"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side, one process takes a file, or a folder whose tests share costly fixtures; slow ones come first."""
+    if SIDE_BY_SIDE:
+        for item in items:
+            folder = item.path.parent
+            shares = folder.parent.name in ("stages", "flows")
+            item.add_marker(pytest.mark.xdist_group(folder.name if shares else item.path.stem))
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,13 +72,15 @@ def read_dag(file: str = "dvc.yaml", section: str = SECTIONS[0]) -> dict[str, di
     """Stages of a dvc.yaml by name, a foreach group as one entry with its `do` body.
 
     section: where a stage repeats for each classifier under test, the section that has the classifier's entry.
-    Paths start at the root, whatever folder the file is in. The stage that checks the params is no room and left out.
+    Paths start at the root, whatever folder the file is in; links in study/ lead to the folders of code.
+    The stage that checks the params is no room and left out.
     """
     document = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
     stages = {name: _body_of(stage, section) for name, stage in document["stages"].items() if name != CHECK}
     for stage in stages.values():
         for kind in {"deps", "outs", "metrics", "plots"} & stage.keys():
-            stage[kind] = [str(Path(os.path.normpath(Path(file).parent / path))) for path in paths_of(stage[kind])]
+            placed = [os.path.normpath(Path(file).parent / path) for path in paths_of(stage[kind])]
+            stage[kind] = [re.sub("^study/(?=stages/|failure_atlas/)", "", path) for path in placed]
     return stages
 
 

@@ -78,16 +78,19 @@ def copy_project(folder: Path) -> Path:
         kept = name.endswith(".gitignore") or name == OWN_IMAGES
         if name == "dvc.lock" or (name.startswith("data/") and not kept):
             continue
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     shrink_params(folder / "params.yaml")
     git(folder, "init", "--quiet")
-    git(folder, "config", "user.email", "test@localhost")
-    git(folder, "config", "user.name", "test")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "copy")
+    commit(folder, "copy")
     return folder
+
+
+def commit(project: Path, message: str) -> None:
+    """Commit all that git does not ignore."""
+    git(project, "add", "--all")
+    git(project, "-c", "user.email=test@localhost", "-c", "user.name=test", "commit", "--quiet", "--message", message)
 
 
 def shrink_params(path: Path) -> None:

@@ -1,9 +1,12 @@
-"""Import rules, and dvc.yaml against the code that it runs."""
+"""Import rules, dvc.yaml against the code that it runs, what git holds, and how large the house may grow."""
 
 import ast
-import re
+import io
 import shutil
+import subprocess
 import sys
+import tokenize
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -27,11 +30,16 @@ from tests.house import (
 )
 
 # networkx is the form of DVC's graph. The second row makes and checks evidence; ruamel reads dvc.lock as DVC does.
+# The third draws a page.
 FLOWS_MAY_IMPORT = {
     *("dvc", "failure_atlas", "flows", "networkx", "prefect", "rich", "typer"),
     *("cryptography", "google", "in_toto_attestation", "rocrate", "ruamel", "securesystemslib", "voluptuous"),
+    *("jinja2", "markupsafe"),
     *sys.stdlib_module_names,
 }
+
+MOST_OF_A_FUNCTION, TINY = 80, 40  # lines
+NO_CODE = {getattr(tokenize, kind) for kind in ("COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")}
 
 
 def room_of(module: Path) -> str:
@@ -81,52 +89,50 @@ def test_every_stage_reads_what_a_stage_above_it_leaves(section: str) -> None:
         above.add(name)
 
 
-@pytest.mark.parametrize("module", modules("stages"), ids=str)
-def test_no_stage_imports_another(module: Path) -> None:
-    for name in imported_names(module):
-        top = name.split(".")[0]
-        assert top not in {"prefect", "dvc", "flows", "tests"}, f"{module} imports {name}"
-        target = file_of(name)
-        if target is None or target.parts[0] != "stages" or len(target.parts) < 3 or len(module.parts) < 3:
-            continue  # what stands in stages/ itself checks the params of all
-        assert room_of(target) in {room_of(module), "common"}, f"{module} imports {name}"
-        assert room_of(module) != "common" or room_of(target) == "common", f"{module} imports {name}"
+def test_no_stage_imports_another() -> None:
+    for module in modules("stages"):
+        for name in imported_names(module):
+            assert name.split(".")[0] not in {"prefect", "dvc", "flows", "tests"}, f"{module} imports {name}"
+            target = file_of(name)
+            if target is None or target.parts[0] != "stages" or len(target.parts) < 3 or len(module.parts) < 3:
+                continue  # what stands in stages/ itself checks the params of all
+            assert room_of(target) in {room_of(module), "common"}, f"{module} imports {name}"
+            assert room_of(module) != "common" or room_of(target) == "common", f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", modules("failure_atlas"), ids=str)
-def test_the_library_imports_nothing_of_the_project_but_itself(module: Path) -> None:
-    for name in imported_names(module):
-        assert name.split(".")[0] not in {"prefect", "dvc", "yaml", "ruamel", "flows", "stages", "tests"}, name
+def test_the_library_imports_nothing_of_the_project_but_itself() -> None:
+    others = {"prefect", "dvc", "yaml", "ruamel", "flows", "stages", "tests"}
+    for module in modules("failure_atlas"):
+        for name in imported_names(module):
+            assert name.split(".")[0] not in others, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", modules("flows"), ids=str)
-def test_flows_import_no_stage(module: Path) -> None:
-    for name in imported_names(module):
-        assert name.split(".")[0] in FLOWS_MAY_IMPORT, f"{module} imports {name}"
+def test_flows_import_no_stage() -> None:
+    for module in modules("flows"):
+        for name in imported_names(module):
+            assert name.split(".")[0] in FLOWS_MAY_IMPORT, f"{module} imports {name}"
 
 
 @pytest.mark.parametrize(("file", "room"), [(file, room) for file in FILES for room in read_dag(file)])
 def test_deps_are_the_import_closure(file: str, room: str) -> None:
     closure = {path for path in import_closure(Path("stages", room, "__main__.py")) if path.name != "__init__.py"}
     assert not [path for path in closure if len(path.parts) < 3], "a stage imports from folders, which DVC watches"
-    # The study is a DVC project of its own, and DVC ignores no __pycache__ outside of a project: it lists files.
-    needed = folders_of(closure) if file == "dvc.yaml" else set(map(str, closure))
+    needed = folders_of(closure)
     deps = read_dag(file)[room]["deps"]
     listed = {dep for dep in deps if dep.startswith(("stages/", "failure_atlas/"))}
     assert listed == needed, f"missing: {sorted(needed - listed)}; not imported: {sorted(listed - needed)}"
     assert len(set(deps)) == len(deps)
 
 
-@pytest.mark.parametrize(
-    "package", [p for top in ("failure_atlas", "stages", "flows") for p in modules(top) if p.name == "__init__.py"]
-)
-def test_package_files_hold_a_docstring_only(package: Path) -> None:
-    body = ast.parse((ROOT / package).read_text(encoding="utf-8")).body
-    assert isinstance(body[0], ast.Expr)
-    # DVC does not watch package files. That of the stages imports what has to come before any library.
-    assert [ast.unparse(node) for node in body[1:]] == ["import stages.common.settings"] * (
-        package.parent.name == "stages"
-    )
+def test_package_files_hold_a_docstring_only() -> None:
+    for package in (path for top in ("failure_atlas", "stages", "flows") for path in modules(top)):
+        if package.name != "__init__.py":
+            continue
+        first, *others = ast.parse((ROOT / package).read_text(encoding="utf-8")).body
+        assert isinstance(first, ast.Expr), package
+        # DVC does not watch package files. That of the stages imports what has to come before any library.
+        allowed = ["import stages.common.settings"] if package.parent.name == "stages" else []
+        assert [ast.unparse(node) for node in others] == allowed, package
 
 
 def expand(word: str) -> list[str]:
@@ -148,14 +154,93 @@ def test_every_declared_path_of_a_command_is_a_dependency_or_an_out(section: str
 
 
 def test_the_study_validates_every_classifier_that_it_trains() -> None:
-    params = yaml.safe_load((ROOT / "study" / "params.yaml").read_text(encoding="utf-8"))
     stage = read_study()["validate_externally"]
-    trained = {
-        name: f"study/data/train_classifiers/{name}/classifier.safetensors" for name in params["train_classifiers"]
+    assert "--trained study/data/train_classifiers/{name}/classifier.safetensors" in stage["cmd"]
+    assert "study/data/train_classifiers" in stage["deps"]
+    assert "train_classifiers" in stage["params"], "whose keys are the names"
+
+
+@pytest.mark.parametrize("folder", [".", "study"])
+def test_git_ignores_all_that_dvc_caches_and_nothing_else(folder: str) -> None:
+    """So that a run leaves nothing for git to see, and DVC writes no .gitignore of its own."""
+    with Repo(str(ROOT / folder)) as repo:
+        cached = {
+            Path(out.fs_path).relative_to(ROOT): out.use_cache for stage in repo.index.stages for out in stage.outs
+        }
+    asked = "\0".join(map(str, cached))
+    told = subprocess.run(
+        ["git", "check-ignore", "--stdin", "-z"], cwd=ROOT, input=asked, capture_output=True, text=True, check=False
+    )
+    assert {str(path) for path, is_cached in cached.items() if is_cached} == {*told.stdout.split("\0")} - {""}
+
+
+def git_files(*patterns: str) -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_git_holds_few_and_small_results() -> None:
+    sizes = {str(path.relative_to(ROOT)): path.stat().st_size for path in git_files("data", "study/data")}
+    assert len(sizes) <= 90, "\n".join(sorted(sizes))
+    assert sum(sizes.values()) <= 32_000_000, sorted(sizes.items(), key=lambda each: -each[1])[:10]
+    large = {name: size for name, size in sizes.items() if size > 50_000 and not name.startswith("data/released/")}
+    assert not large, "let DVC cache them, and data/.gitignore name them"
+
+
+@pytest.mark.parametrize(
+    ("file", "most"), [("README.md", 150), ("dvc.yaml", 450), ("study/dvc.yaml", 200), ("params.yaml", 300)]
+)
+def test_what_people_read_is_short(file: str, most: int) -> None:
+    assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= most
+
+
+def test_no_function_is_long_and_few_modules_are_tiny() -> None:
+    long, tiny = [], []
+    for path in git_files("*.py"):
+        name = path.relative_to(ROOT)
+        if name.parts[0] == "tests":
+            continue
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            lines = (node.end_lineno or 0) - node.lineno + 1 if isinstance(node, ast.FunctionDef) else 0
+            if lines > MOST_OF_A_FUNCTION:
+                long.append(f"{name}: {ast.unparse(node).split('(')[0]}: {lines} lines")
+        if name.name != "__init__.py" and text.count("\n") <= TINY:
+            tiny.append(str(name))
+    assert not long, "\n".join(long)
+    assert len(tiny) <= 25, "\n".join(tiny)
+
+
+@pytest.mark.parametrize(("is_test", "most"), [(False, 21_000), (True, 16_000)], ids=["code", "tests"])
+def test_the_project_is_small(is_test: bool, most: int) -> None:
+    """Lines that hold code: no docstring, comment or empty line is counted."""
+    rooms: Counter[str] = Counter()
+    for path in git_files("*.py"):
+        name = path.relative_to(ROOT)
+        if (name.parts[0] == "tests") == is_test:
+            rooms["/".join(name.parts[: 3 if is_test else 2])] += count_code(path.read_text(encoding="utf-8"))
+    assert rooms.total() <= most, "\n".join(f"{room}: {lines}" for room, lines in rooms.most_common(30))
+
+
+def count_code(text: str) -> int:
+    documented: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+            documented.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type not in NO_CODE
+        for line in range(token.start[0], token.end[0] + 1)
     }
-    validated = dict(re.findall(r"--classifier (\w+)=(\S+)", stage["cmd"]))
-    assert trained.items() <= validated.items()
-    assert set(validated.values()) <= set(stage["deps"])
+    return len(lines - documented)
+
+
+def test_lines_are_counted_without_words_about_them() -> None:
+    text = (
+        '"""A module\nof two."""\n\nx = 1  # one\n# none\n\n\ndef f():\n    """F."""\n    return [\n        x\n    ]\n'
+    )
+    assert count_code(text) == 5
 
 
 def test_dvc_takes_a_brought_classifier_through_the_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

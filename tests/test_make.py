@@ -52,7 +52,7 @@ def test_chromium_is_installed_where_one_may(tmp_path: Path, user: int, apt_get:
     assert done.returncode == 0, done.stderr
     told = (tmp_path / "calls").read_text().splitlines()
     assert [call for call in told if call.startswith("apt-get")] == calls
-    assert told[-1] == "python -m pytest"
+    assert told[-1].startswith("python -m pytest")
     (tmp_path / "calls").unlink()
     write_program(machine / "google-chrome", "")
     subprocess.run(["make", "test"], cwd=tmp_path, env={"PATH": str(machine)}, capture_output=True, check=True)

@@ -1,1 +1,1 @@
-"""Two runs side by side: where each is read, what differs, and one module for each section of the page."""
+"""Two runs side by side: where each is read, what differs, what is said of it, and the page."""

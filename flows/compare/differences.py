@@ -1,24 +1,25 @@
-"""What differs between two runs: plain values in, rows of differences out; no files are read here."""
+"""What differs between two runs: plain values in, differences and the words for them out; no files are read here."""
 
 import csv
-import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-GLOBAL, TOP = "global", 10
+TOP = 10  # directions of a ranking that are compared
 NAMING_KEYS = ("id", "name")  # of list entries: a list whose entries carry one is compared by it, not by place
+CODE = ("failure_atlas", "stages")  # the folders of code that stages depend on
 # Two independent 95 % intervals of one and the same value lie apart when the estimates differ by more than 2 * 1.96
 # standard errors, where their difference has sqrt(2): 2 * (1 - Phi(2.772)).
 APART_BY_CHANCE = math.erfc(1.959964)
+HASH_LENGTH = 8  # characters of a hash that are shown
+VALUE_LENGTH = 80  # characters of a param or command that are shown
 
 Flat = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One value on both sides; None where there is none."""
 
     key: str
@@ -29,9 +30,9 @@ class Change:
 class Move(StrEnum):
     """How a metric moved."""
 
-    BEYOND = "beyond"  # the two intervals lie apart
-    WITHIN = "within"  # they overlap
-    UNKNOWN = "unknown"  # one of the two states no interval
+    BEYOND = "Beyond their intervals:"  # the two intervals lie apart
+    UNKNOWN = "Without an interval:"  # one of the two states none
+    WITHIN = "Within their intervals:"  # they overlap
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,34 @@ class Number:
     n: int | None = None
     has_interval: bool = False
 
+    def is_apart(self, other: "Number") -> bool:
+        """Whether the two intervals lie apart; an unknown bound may lie anywhere."""
+        pairs = ((self.high, other.low), (other.high, self.low))
+        return any(high is not None and low is not None and high < low for high, low in pairs)
 
-@dataclass(frozen=True)
-class Moved:
-    """A metric that moved."""
+    def tell(self) -> tuple[str, str]:
+        """The number with its interval, and how many samples it rests on, as far as it says so."""
+        value = tell_number(self.value)
+        if self.has_interval:
+            value += f" [{tell_number(self.low)}, {tell_number(self.high)}]"
+        return value, f"{self.n:,}" if self.n is not None else ""
 
-    key: str
-    old: Number
-    new: Number
-    move: Move
+    def tell_zero(self) -> str:
+        """Where the interval lies."""
+        if self.low is None or self.high is None:
+            return "unknown"
+        return "above 0" if self.low > 0 else "below 0" if self.high < 0 else "holds 0"
+
+
+class Direction(NamedTuple):
+    """A style dimension among the leading ones: its rank, which way it is moved (+1 or -1), and what that does."""
+
+    rank: int
+    sign: int
+    name: str = ""
+
+
+Leading = dict[int, Direction]  # by dimension
 
 
 @dataclass(frozen=True)
@@ -65,38 +85,29 @@ class Locked:
     commands: Flat
     params: Flat
 
-
-@dataclass(frozen=True)
-class Direction:
-    """A style dimension and which way it is moved: +1 or -1."""
-
-    dimension: int
-    direction: int
+    def find_result(self, ending: str) -> str | None:
+        """The recorded hash of the result whose path ends so; None if there is none."""
+        return next((held for path, held in self.results.items() if path.endswith(ending)), None)
 
 
 def flatten(value: Any, prefix: str = "") -> Flat:
     """Nested mappings as one, names joined by dots; lists of named entries by the name, other lists as they are."""
-    if isinstance(value, Mapping):
-        entries = {str(key): inner for key, inner in value.items()}
-    elif isinstance(value, list) and (entries := _name_entries(value)):
-        pass
-    else:
+    entries = _name_entries(value) if isinstance(value, list) else value
+    if not isinstance(entries, Mapping) or (isinstance(value, list) and not entries):
         return {prefix: value}
     if not entries:
         return {prefix: {}} if prefix else {}
-    return {
-        path: leaf
-        for key, inner in entries.items()
-        for path, leaf in flatten(inner, f"{prefix}.{key}" if prefix else key).items()
-    }
+    found: Flat = {}
+    for key, inner in entries.items():
+        found |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))
+    return found
 
 
 def diff_flat(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     """Keys whose values differ, in the order of the new side, then those that are gone."""
-    keys = [*new, *(key for key in old if key not in new)]
     return [
         Change(key, old.get(key), new.get(key))
-        for key in keys
+        for key in {**new, **old}
         if (key in old) != (key in new) or old.get(key) != new.get(key)
     ]
 
@@ -107,40 +118,29 @@ def read_lock(lock: Mapping[str, Any]) -> Locked:
     Where stages were last run with different states of one file, its hashes stand side by side.
     """
     stages: Mapping[str, Any] = lock.get("stages") or {}
-    results: dict[str, list[str]] = {}
-    needed: dict[str, list[str]] = {}
+    needed, results = (_collect(stages, kind) for kind in ("deps", "outs"))
+    outside = {path: held for path, held in needed.items() if not any(_overlap(path, result) for result in results)}
+    code = {path for path in outside if path.endswith(".py") or path.partition("/")[0] in CODE}
+    # The stage that checks the params depends on the whole of the folders that others name in parts.
+    parts = {path for path in code if not any(other.startswith(f"{path}/") for other in code)}
+    params: Flat = {}
     for stage in stages.values():
-        for entries, kept in ((stage.get("outs"), results), (stage.get("deps"), needed)):
-            for entry in entries or []:
-                hashes = kept.setdefault(entry["path"], [])
-                found = str(entry.get("md5") or entry.get("checksum") or entry.get("etag") or "unknown")
-                if found not in hashes:
-                    hashes.append(found)
-    outside = {path: hashes for path, hashes in needed.items() if not _overlaps_any(path, results)}
+        for section in (stage.get("params") or {}).values():
+            params |= flatten(section)
     return Locked(
-        inputs={path: _join(hashes) for path, hashes in outside.items() if not path.endswith(".py")},
-        code={path: _join(hashes) for path, hashes in outside.items() if path.endswith(".py")},
-        results={path: _join(hashes) for path, hashes in results.items()},
-        commands={name: " ".join(_as_text(stage.get("cmd")).split()) for name, stage in stages.items()},
-        params={
-            key: value
-            for stage in stages.values()
-            for section in (stage.get("params") or {}).values()
-            for key, value in flatten(section).items()
-        },
+        inputs={path: held for path, held in outside.items() if path not in code},
+        code={path: held for path, held in outside.items() if path in parts},
+        results=results,
+        commands={name: _join_command(stage.get("cmd")) for name, stage in stages.items()},
+        params=params,
     )
-
-
-def hash_of(lock: Locked, ending: str) -> str | None:
-    """The recorded hash of the result whose path ends so; None if there is none."""
-    return next((held for path, held in lock.results.items() if path.endswith(ending)), None)
 
 
 def read_numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Number]:
     """All numbers of a metrics file, an interval with the number that it belongs to."""
     numbers: dict[str, Number] = {}
     for key, held in metrics.items():
-        name = f"{prefix}{key}"
+        name, interval = f"{prefix}{key}", metrics.get(f"{key}_interval")
         if isinstance(held, Mapping):
             if str(key).endswith("_interval") and str(key).removesuffix("_interval") in metrics:
                 continue  # read with the number that it belongs to
@@ -149,65 +149,42 @@ def read_numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Numb
             else:
                 numbers |= read_numbers(held, f"{name}.")
         elif held is None or (isinstance(held, (int, float)) and not isinstance(held, bool)):
-            interval = metrics.get(f"{key}_interval")
-            if isinstance(interval, Mapping):
-                bounds = interval.get("low"), interval.get("high")
-                numbers[name] = Number(held, *bounds, interval.get("n"), has_interval=True)
-            else:
-                numbers[name] = Number(held)
+            bounds = interval if isinstance(interval, Mapping) else {}
+            low, high, n = map(bounds.get, ("low", "high", "n"))
+            numbers[name] = Number(held, low, high, n, has_interval=isinstance(interval, Mapping))
     return numbers
 
 
-def diff_numbers(old: Mapping[str, Number], new: Mapping[str, Number]) -> list[Moved]:
-    """Metrics on both sides whose value or interval differ."""
-    return [
-        Moved(key, old[key], number, _tell_move(old[key], number))
-        for key, number in new.items()
-        if key in old and old[key] != number
-    ]
-
-
-def top_directions(table: str) -> list[Direction]:
-    """The leading directions of the global ranking in the text of a ranking.csv.
-
-    Raises KeyError or ValueError if it is of another form.
-    """
-    rows = [row for row in csv.DictReader(io.StringIO(table)) if row["scope"] == GLOBAL and int(row["rank"]) <= TOP]
-    rows.sort(key=lambda row: int(row["rank"]))
-    return [Direction(int(row["dimension"]), int(float(row["direction"]))) for row in rows]
-
-
-def read_names(table: str) -> dict[int, str]:
-    """What dimensions of the global ranking are called, in the text of a directions.csv."""
-    rows = csv.DictReader(io.StringIO(table))
-    return {int(row["dimension"]): row["name"] for row in rows if row["scope"] == GLOBAL and row.get("name")}
-
-
-def diff_directions(
-    old: Sequence[Direction], new: Sequence[Direction]
-) -> tuple[list[Direction], list[Direction], list[Direction]]:
-    """Directions that entered the leading ones, that left them, and that stayed but turned round."""
-    before = {each.dimension: each.direction for each in old}
-    after = {each.dimension: each.direction for each in new}
-    entered = [each for each in new if each.dimension not in before]
-    left = [each for each in old if each.dimension not in after]
-    turned = [each for each in new if before.get(each.dimension, each.direction) != each.direction]
-    return entered, left, turned
-
-
-def _tell_move(old: Number, new: Number) -> Move:
+def tell_move(old: Number, new: Number) -> Move:
+    """How a metric moved, by its two intervals."""
     if not (old.has_interval and new.has_interval):
         return Move.UNKNOWN
-    # An unknown bound may lie anywhere: only known ones can tell two intervals apart.
-    apart = _is_below(old.high, new.low) or _is_below(new.high, old.low)
-    return Move.BEYOND if apart else Move.WITHIN
+    return Move.BEYOND if old.is_apart(new) else Move.WITHIN
 
 
-def _is_below(high: float | None, low: float | None) -> bool:
-    return high is not None and low is not None and high < low
+def read_leading(table: bytes) -> Leading:
+    """The leading directions in a leading.csv; KeyError, ValueError or TypeError if it is of another form."""
+    rows = csv.DictReader(table.decode("utf-8").splitlines())
+    return {
+        int(row["dimension"]): Direction(int(row["rank"]), int(float(row["direction"])), row["name"])
+        for row in rows
+        if int(row["rank"]) <= TOP
+    }
 
 
-def _name_entries(value: list[Any]) -> dict[str, Any]:
+def tell_hash(held: str | None) -> str:
+    """The first digits of a hash, or of several."""
+    return " and ".join(part[:HASH_LENGTH] for part in held.split(" and ")) if held else "none"
+
+
+def tell_number(value: Any) -> str:
+    """A number with four digits, a count with all of them."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else "unknown"
+
+
+def _name_entries(value: Sequence[Any]) -> dict[str, Any]:
     """Entries of a list by their id or name; empty if they have none, or share one."""
     for naming in NAMING_KEYS:
         if value and all(isinstance(entry, Mapping) and naming in entry for entry in value):
@@ -217,18 +194,27 @@ def _name_entries(value: list[Any]) -> dict[str, Any]:
     return {}
 
 
-def _overlaps_any(path: str, results: Mapping[str, Any]) -> bool:
-    return any(path == result or path.startswith(f"{result}/") or result.startswith(f"{path}/") for result in results)
+def _collect(stages: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """Hashes of the deps or outs of all stages by path."""
+    found: dict[str, list[str]] = {}
+    for stage in stages.values():
+        for entry in stage.get(kind) or []:
+            held = str(entry.get("md5") or entry.get("checksum") or entry.get("etag") or "unknown")
+            if held not in found.setdefault(entry["path"], []):
+                found[entry["path"]].append(held)
+    return {path: " and ".join(hashes) for path, hashes in found.items()}
 
 
-def _join(hashes: Sequence[str]) -> str:
-    return " and ".join(hashes)
+def _overlap(path: str, other: str) -> bool:
+    return path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/")
 
 
-def _as_text(command: Any) -> str:
-    return "; ".join(map(str, command)) if isinstance(command, list) else str(command)
+def _join_command(command: Any) -> str:
+    text = "; ".join(map(str, command)) if isinstance(command, list) else str(command)
+    return " ".join(text.split())
 
 
-def iterate_moves(moved: Sequence[Moved], *kinds: Move) -> Iterator[Moved]:
-    """Those of the given kinds."""
-    return (each for each in moved if each.move in kinds)
+def tell_value(held: Any) -> str:
+    """A param or command, cut if it is long."""
+    text = "none" if held is None else str(held)
+    return text if len(text) <= VALUE_LENGTH else f"{text[:VALUE_LENGTH]}..."

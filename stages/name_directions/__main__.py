@@ -67,8 +67,8 @@ def main(
 ) -> None:
     """Say in words what each influential style dimension does to the image, and how surely the words are right.
 
-    Leaves directions.csv, spreads.csv, ranking.csv (with names), metrics.json, figure 4 with names, and the figures
-    ranking, directions, class_directions, calibration and naming_check.
+    Leaves directions.csv, spreads.csv, ranking.csv (with names), its first rows as leading.csv, metrics.json, figure 4
+    with names, and the figures ranking, directions, class_directions, calibration and naming_check.
     """
     section = load_section(params, NameDirectionsParams, "name_directions")
     device = choose_device()
@@ -130,6 +130,7 @@ def main(
     histograms = name_histograms(histograms, ranked, names)
     save_figure(draw_histograms(histograms), out / "figures" / "fig4_well_against_mis.png", histograms)
     bars = head_ranking(named)
+    write_csv(out / "leading.csv", bars)
     save_figure(draw_ranking(bars), out / "figures" / "ranking.png", bars)
     write_json(out / "metrics.json", metrics)
 

@@ -1,11 +1,14 @@
-"""The tables of numbers in README and docs, written anew from metrics.json: `python -m stages.report.documents`.
+"""The tables and pictures of README and docs, anew from the run's results: `python -m stages.report.documents`.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`; everything else on a page is written by hand.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`; everything else on a page is written by hand. The
+pictures are copies in docs/figures, because git holds no figures of a run.
 """
 
 import json
+import logging
 import math
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +26,19 @@ from stages.common.command import run_stage
 BEGIN, END = "<!-- table: {} -->", "<!-- end -->"
 PAGES = ("README.md", "docs/findings.md", "docs/generator.md", "docs/images.md")
 BOTH = ("clean", "corrupted")
+FIGURES = Path("docs/figures")
+SHOWN = (  # at most ten: each run that is committed adds them to git once more
+    "qualify_generator/figures/fig2_real_above_generated.png",
+    "sample_populations/figures/fig3_spaces.png",
+    "name_directions/corrupted/figures/fig4_well_against_mis.png",
+    "name_directions/corrupted/figures/directions.png",
+    "walk_corner_cases/corrupted/figures/fig5_degradation_class3.png",
+    "walk_corner_cases/corrupted/figures/fig7_corner_cases.png",
+    "judge_failures/corrupted/figures/contact_sheet.png",
+    "compute_curves/figures/fig6a_classifiers.png",
+    "compute_curves/figures/shift.png",
+    "acceptance/figures/gates.png",
+)
 MISSING = "–"
 SMALL = 1e-4  # below it a number, a p-value, is told by its size
 
@@ -263,8 +279,20 @@ def render_page(text: str, root: Path, page: str) -> str:
     return re.sub(BEGIN.format("([^\n]*?)") + f".*?{END}", replace, text, flags=re.DOTALL)
 
 
+def copy_pictures(root: Path) -> None:
+    """Bring docs/figures up to date with the run, as far as its figures are there."""
+    for shown in SHOWN:
+        source, target = root / "data" / shown, root / FIGURES / Path(shown).name
+        if not source.is_file():
+            logging.info("%s is not there, so that %s stays: dvc pull, or make repro", source, target)
+        elif not target.is_file() or target.read_bytes() != source.read_bytes():
+            with replacing(target) as temporary:
+                shutil.copyfile(source, temporary)
+            print(target.relative_to(root))
+
+
 def main(root: Annotated[Path, typer.Option(help="The project.")] = Path()) -> None:
-    """Write the tables of README and docs anew from the metrics.json files in git and of the study."""
+    """Write the tables of README and docs anew from the metrics of the run and the study; copy the pictures."""
     for page in PAGES:
         path = root / page
         old = path.read_text(encoding="utf-8")
@@ -273,6 +301,7 @@ def main(root: Annotated[Path, typer.Option(help="The project.")] = Path()) -> N
             with replacing(path) as temporary:
                 temporary.write_text(new, encoding="utf-8")
             print(page)
+    copy_pictures(root)
 
 
 if __name__ == "__main__":

@@ -30,10 +30,10 @@ from failure_atlas.stylegan2.generator import Generator
 from stages.common.artefacts.images import read_images
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import Samples, read_samples
-from stages.common.classifiers import parse_named_paths
+from stages.common.classifiers import expand_paths, parse_named_paths
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.image_params import CorruptImagesParams
-from stages.common.params import load_section
+from stages.common.params import load_section, read_params
 from stages.validate_externally.conditions import CORRUPTED, list_conditions, show_images, weigh_conditions
 from stages.validate_externally.figures import draw_correlations, draw_scatter
 from stages.validate_externally.measures import Binning, Generated, measure_generated, measure_real, shift_samples
@@ -59,8 +59,12 @@ def main(
     population: PopulationOption,
     images: Annotated[Path, typer.Option(help="The images store of prepare_images, whose test set is corrupted anew.")],
     judge: Annotated[Path, typer.Option(help="The judge's weights file, an ensemble of train_judges.")],
-    classifier: Annotated[list[str], typer.Option(help="NAME=FILE: weights of a classifier; five or more.")],
+    classifier: Annotated[list[str], typer.Option(help="NAME=FILE: weights of a classifier.")],
     out: OutOption,
+    trained: Annotated[
+        str | None,
+        typer.Option(help="A path with {name} in it: the weights of each in train_classifiers of the params."),
+    ] = None,
     params: ParamsOption = Path("params.yaml"),
     recipe: Annotated[
         Path, typer.Option(help="The params file whose section corrupt_images says how images are corrupted.")
@@ -74,6 +78,11 @@ def main(
     corruption = load_section(recipe, CorruptImagesParams, "corrupt_images")
     steps = choose_steps(corruption.recipe, corruption.table)
     files = parse_named_paths(classifier, "--classifier")
+    if trained is not None:
+        names = dict.fromkeys(read_params(params).get("train_classifiers") or {}, "")
+        if twice := files.keys() & names.keys():
+            raise StageError(f"--classifier: '{min(twice)}' is given by --trained, too; name each classifier once")
+        files |= expand_paths(trained, names, "--trained")
     if len(files) < LEAST_CLASSIFIERS:
         raise StageError(
             f"--classifier: got {len(files)} of them; allowed: at least {LEAST_CLASSIFIERS}, for fewer cannot be ranked"

@@ -1,6 +1,7 @@
-"""Two runs side by side: real commits, an experiment, bundles and the workspace, read with real git and DVC."""
+"""Two runs side by side: plain values, then real commits, an experiment, bundles and the workspace."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,20 @@ from typing import Any
 import pytest
 import typer
 from playwright.sync_api import Browser
+from scipy import stats
 from typer.testing import CliRunner
 
+from flows.compare.differences import (
+    APART_BY_CHANCE,
+    Change,
+    Move,
+    Number,
+    diff_flat,
+    flatten,
+    read_lock,
+    read_numbers,
+    tell_move,
+)
 from flows.compare.sources import open_source
 from flows.compare_command import COMPARE_HELP, compare
 from flows.errors import FlowError
@@ -35,10 +48,10 @@ curves = {"paired": {"b_minus_a": {"area": area}}, "clean": {"area": said["area"
 save("data/curves/metrics.json", json.dumps(curves))
 save("data/population.zarr", said["population"])
 save("data/generator.safetensors", "weights")
-rows = "".join(f"{scope},{rank},{dimension},0.5,{sign}\\n" for scope in ("global", "3")
+names = {77: "noise +", 0: "thinner"}
+rows = "".join(f"global,{rank},{dimension},0.5,{sign},{names.get(dimension, '')}\\n"
                for rank, (dimension, sign) in enumerate(said["ranking"], 1))
-save("data/rank_dimensions/clean/ranking.csv", "scope,rank,dimension,score,direction\\n" + rows)
-save("data/name_directions/clean/directions.csv", "scope,dimension,name\\nglobal,77,noise +\\nglobal,0,thinner\\n")
+save("data/name_directions/clean/leading.csv", "scope,rank,dimension,score,direction,name\\n" + rows)
 verdict = "pass" if said["accuracy"] - 0.01 >= 0.9 else "fail"
 gate = {"id": "accuracy", "verdict": verdict, "comparison": ">=", "bar": 0.9, "found": accuracy}
 save("data/acceptance/gates.json", json.dumps({"criteria": [gate, {"id": "other", "verdict": "pass", "bar": 1}]}))
@@ -47,13 +60,79 @@ RANKING = [[dimension, 1] for dimension in range(12)]
 FIRST = {"accuracy": 0.95, "area": 0.90, "population": "frozen", "ranking": RANKING}
 SECOND = FIRST | {"accuracy": 0.88, "area": 0.91, "ranking": [[77, -1], [1, -1], *RANKING[2:9], [10, 1], [0, 1]]}
 OUTS = ["data/population.zarr", "data/generator.safetensors"]
-KEPT = [
-    "data/rank_dimensions/clean/ranking.csv",
-    "data/name_directions/clean/directions.csv",
-    "data/acceptance/gates.json",
-]
+KEPT = ["data/name_directions/clean/leading.csv", "data/acceptance/gates.json"]
 METRICS = ["data/train/clean/metrics.json", "data/curves/metrics.json"]
 Compare = Callable[..., str]
+
+
+def test_flat_keys_and_lists_by_name() -> None:
+    nested = {"a": {"b": 1, "c": [1, 2]}, "d": [{"id": "x", "bar": 1}, {"id": "y", "bar": 2}], "e": {}, "f": None}
+    assert flatten(nested) == {"a.b": 1, "a.c": [1, 2], "d.x.bar": 1, "d.y.bar": 2, "e": {}, "f": None}
+    twice = [{"id": "x", "bar": 1}, {"id": "x", "bar": 2}]
+    assert flatten({"d": twice}) == {"d": twice}
+    assert flatten({}) == {}
+
+
+def test_changes_tell_added_and_gone_keys_from_null() -> None:
+    old, new = {"same": 1, "gone": 2, "null": None}, {"same": 1, "moved": 3}
+    assert diff_flat(old, new) == [Change("moved", None, 3), Change("gone", 2, None), Change("null", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "move"),
+    [
+        ((0.5, 0.4, 0.6), (0.8, 0.7, 0.9), Move.BEYOND),
+        ((0.8, 0.7, 0.9), (0.5, 0.4, 0.6), Move.BEYOND),
+        ((0.5, 0.4, 0.6), (0.7, 0.6, 0.8), Move.WITHIN),
+        ((0.5, 0.4, None), (0.8, 0.7, 0.9), Move.WITHIN),
+        ((0.5, 0.4, None), (0.2, 0.1, 0.3), Move.BEYOND),
+        ((None, None, None), (0.2, 0.1, 0.3), Move.WITHIN),
+    ],
+)
+def test_intervals_that_lie_apart(old: tuple[float, float, float], new: tuple[float, float, float], move: Move) -> None:
+    numbers = [Number(*side, n=10, has_interval=True) for side in (old, new)]
+    assert tell_move(*numbers) is move
+    assert tell_move(Number(1.0), numbers[1]) is Move.UNKNOWN
+
+
+def test_how_often_intervals_lie_apart_by_chance() -> None:
+    z = stats.norm.ppf(0.975)
+    assert math.isclose(APART_BY_CHANCE, 2 * stats.norm.sf(2 * z / math.sqrt(2)), rel_tol=1e-6)
+
+
+def test_numbers_with_their_intervals_in_both_forms() -> None:
+    metrics = {
+        "a": {"value": 1, "low": 0, "high": None, "n": 5}, "b": 2.0, "b_interval": {"low": 1, "high": 3, "n": 6},
+        "deep": {"c": 3, "word": "x", "flag": True}, "none": None, "list": [1, 2], "lone_interval": {"low": 1},
+    }  # fmt: skip
+    assert read_numbers(metrics) == {
+        "a": Number(1, 0, None, 5, has_interval=True), "b": Number(2.0, 1, 3, 6, has_interval=True),
+        "deep.c": Number(3), "none": Number(None), "lone_interval.low": Number(1),
+    }  # fmt: skip
+
+
+def test_a_lock_sorts_inputs_code_and_results() -> None:
+    lock = {
+        "stages": {
+            "a": {
+                "cmd": "python   a.py", "params": {"params.yaml": {"a": {"x": 1}}},
+                "deps": [{"path": path, "md5": md5} for path, md5 in (("a.py", "1"), ("in", "2"), ("stages/a", "6"))],
+                "outs": [{"path": "d/a", "md5": "3.dir"}],
+            },
+            "b": {
+                "cmd": ["one", "two"],
+                "deps": [{"path": path, "md5": md5} for path, md5 in (("d/a/x", "4"), ("a.py", "9"), ("stages", "7"))],
+                "outs": [{"path": "b", "md5": "5"}],
+            },
+        }
+    }  # fmt: skip
+    found = read_lock(lock)
+    assert found.inputs == {"in": "2"}
+    assert found.code == {"a.py": "1 and 9", "stages/a": "6"}, "different states; a part in place of the whole"
+    assert found.results == {"d/a": "3.dir", "b": "5"}
+    assert found.commands == {"a": "python a.py", "b": "one; two"}
+    assert found.params == {"a.x": 1}
+    assert read_lock({}).results == {}
 
 
 def make(project: Project, said: dict[str, Any], message: str) -> None:
@@ -80,10 +159,11 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.path / ".gitignore").write_text(".dvc-site-cache/\n")
     (project.path / "inputs").mkdir()
     (project.path / "inputs/images.txt").write_text("one")
-    (project.path / "make.py").write_text(MAKE)
+    (project.path / "stages").mkdir()
+    (project.path / "stages/make.py").write_text(MAKE)
     project.write_stages(
         make={
-            "cmd": f"{sys.executable} make.py", "params": ["make"], "deps": ["make.py", "inputs/images.txt"],
+            "cmd": f"{sys.executable} stages/make.py", "params": ["make"], "deps": ["stages", "inputs/images.txt"],
             "outs": [*OUTS, *({path: {"cache": False}} for path in KEPT)],
             "metrics": [{path: {"cache": False}} for path in METRICS],
         }
@@ -91,7 +171,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Project:
     make(project, FIRST, "first")
     git(project, "tag", "first")
     (project.path / "inputs/images.txt").write_text("two")
-    (project.path / "make.py").write_text(MAKE + "# changed\n")
+    (project.path / "stages/make.py").write_text(MAKE + "# changed\n")
     make(project, SECOND, "second")
     git(project, "tag", "second")
     project.dvc("exp", "run", "--quiet", "--name", "tried", "--set-param", "make.accuracy=0.99")
@@ -129,7 +209,7 @@ def test_everything_that_changed_between_two_commits_is_told(run: Compare) -> No
     found = sections(text)
     assert "1 of 2 criteria have another verdict." in found["Acceptance criteria"]
     assert (
-        "| accuracy | pass | fail | 0.95 [0.94, 0.96], n=1,000 | 0.88 [0.87, 0.89], n=1,000 | >= 0.9 | >= 0.9 |"
+        "| accuracy | pass | fail | >= 0.9 | >= 0.9 | 0.95 [0.94, 0.96], n=1,000 | 0.88 [0.87, 0.89], n=1,000 |"
         in found["Acceptance criteria"]
     )
     metrics = found["Metrics"]
@@ -153,8 +233,9 @@ def test_everything_that_changed_between_two_commits_is_told(run: Compare) -> No
     assert "| inputs/images.txt | f97c5d29 | b8a9f715 |" in found["Inputs and results"]
     assert "data/population.zarr" not in found["Inputs and results"]
     assert "| make.accuracy | 0.95 | 0.88 |" in found["Params"]
-    assert "Modules that the results were made with and that changed: 1." in found["Code"]
-    assert "| make.py |" in found["Code"]
+    assert "Of 1 folders and modules that the results were made with, those that changed: 1." in found["Code"]
+    assert "| stages |" in found["Code"]
+    assert "other versions" not in found["Code"]
     assert "Not compared, since only evidence bundles record it; no bundle: first, second." in found["Environment"]
 
 
@@ -166,7 +247,7 @@ def test_a_run_against_itself_differs_in_nothing(run: Compare) -> None:
     assert "clean: the same directions in the same order." in found["Top 10 directions"]
     assert "No input from outside changed, of 1" in found["Inputs and results"]
     assert "No param changed" in found["Params"]
-    assert "No module that the results were made with changed, of 1" in found["Code"]
+    assert "No code that the results were made with changed, of 1 folders and modules" in found["Code"]
     assert text.count("\n| ") == 3, "the paired table alone"
 
 
@@ -182,12 +263,11 @@ def test_an_experiment_and_the_workspace_as_it_stands(run: Compare) -> None:
     params = json.loads(Path("params.yaml").read_text())
     params["make"]["accuracy"] = 0.5
     Path("params.yaml").write_text(json.dumps(params))
-    with Path("make.py").open("a") as file:
-        file.write("# newer\n")
+    Path("stages/newer.py").touch()
     found = sections(run("second"))
     assert "workspace: its results were made with other values of accuracy." not in found["Params"]
     assert "workspace: its results were made with other values of make.accuracy." in found["Params"]
-    assert "workspace: its results were made with other versions of make.py." in found["Code"]
+    assert "workspace: its results were made with other versions of stages." in found["Code"]
     assert "5 of 5 metrics are equal." in found["Metrics"]
 
 
@@ -313,9 +393,9 @@ def test_a_project_without_a_commit_has_no_revision(tmp_path: Path, monkeypatch:
         ("params.yaml", "- a\n", r"workspace: params\.yaml: holds list, needed: a mapping"),
         ("data/acceptance/gates.json", "{", r"workspace: data/acceptance/gates\.json: no JSON \("),
         (
-            "data/rank_dimensions/clean/ranking.csv",
+            "data/name_directions/clean/leading.csv",
             "a,b\n1,2\n",
-            r"ranking\.csv: no ranking \('scope'\); make it again",
+            r"leading\.csv: no ranking \('rank'\); make it again",
         ),
     ],
 )

@@ -1,7 +1,6 @@
 """The stage on folders with known numbers: verdicts turn where the numbers do, and every mistake is named."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,7 +13,6 @@ from stages.check_claims.params import CheckClaimsParams
 from stages.common.artefacts.metrics import read_areas, read_metrics
 from tests.stages.check_claims.known_results import NAMES, build_areas, build_estimate, flatten_estimate
 
-ROOT = Path(__file__).parents[3]
 SECTION = {
     "trained_on_clean": "clean", "trained_on_corrupted": "corrupted", "corrupted_accuracy": 0.97,
     "reached_share": 0.5, "ranking_overlap": 0.5, "negligible_ks": 0.1, "significance": 0.05,
@@ -59,8 +57,6 @@ def test_twice_gives_equal_bytes_and_every_verdict_has_evidence_and_rule(run, re
         assert claim["rule"]
         assert claim["source"]
         assert claim["figure"]
-        for figure in claim["figure"]:
-            assert (ROOT / "data" / figure).is_file(), figure  # as the default run leaves it in git
         assert claim["evidence"]
         for estimate in claim["evidence"].values():
             assert set(estimate) == {"value", "low", "high", "n"}

@@ -1,6 +1,7 @@
 """The stage on six tiny classifiers."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -26,10 +27,12 @@ RECIPE = {
 
 @pytest.fixture
 def run(tmp_path, tiny_generator, tiny_population, tiny_images, tiny_judge, graded_classifiers, write_params):
-    def start(name, judge=None, classifier=None, population=tiny_population, images=tiny_images, **changes):
-        params = write_params({"validate_externally": SECTION | changes, "corrupt_images": RECIPE})
+    def start(name, judge=None, classifier=None, trained="", population=tiny_population, images=tiny_images, **changes):
+        sections = {"validate_externally": SECTION | changes, "corrupt_images": RECIPE}
+        params = write_params(sections | {"train_classifiers": {key: {} for key in trained}})
         given = classifier if classifier is not None else [f"{key}={path}" for key, path in graded_classifiers.items()]
-        main(tiny_generator, population, images, judge or tiny_judge, given, tmp_path / name, params, params)
+        pattern = str(tmp_path / "trained/{name}/classifier.safetensors") if trained else None
+        main(tiny_generator, population, images, judge or tiny_judge, given, tmp_path / name, pattern, params, params)
         return json.loads((tmp_path / name / "metrics.json").read_text())
 
     return start
@@ -37,7 +40,10 @@ def run(tmp_path, tiny_generator, tiny_population, tiny_images, tiny_judge, grad
 
 def test_every_number_twice_and_whatever_the_batch_size(run, tmp_path, hash_folder, graded_classifiers):
     metrics = run("one")
-    assert run("two") == metrics
+    for key in "cdef":
+        (tmp_path / "trained" / key).mkdir(parents=True)
+        shutil.copyfile(graded_classifiers[key], tmp_path / "trained" / key / "classifier.safetensors")
+    assert run("two", classifier=[f"{key}={graded_classifiers[key]}" for key in "ab"], trained="cdef") == metrics
     assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
     assert metrics["classifiers"] == metrics["external_validity"]["n"] == 6
     assert metrics["real_images"] == 30
@@ -97,6 +103,8 @@ def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes,
 def test_wrong_files(run, tmp_path, graded_classifiers, tiny_classifier):
     with pytest.raises(StageError, match=r"--classifier: got 2 of them; allowed: at least 5"):
         run("out", classifier=[f"a={tiny_classifier}", f"b={tiny_classifier}"])
+    with pytest.raises(StageError, match=r"--classifier: 'a' is given by --trained, too; name each classifier once"):
+        run("out", trained="a")
     with pytest.raises(StageError, match=r"--classifier: 'a' is given twice"):
         run("out", classifier=[f"a={tiny_classifier}"] * 2)
     with pytest.raises(StageError, match=r"holds a classifier, needed: a ensemble"):
