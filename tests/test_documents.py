@@ -99,8 +99,7 @@ def test_the_default_run_is_in_git_with_its_figures() -> None:
     for name, stage in read_dag().items():
         assert Path("data", name).name == name
         assert "desc" in stage
-        # One page, in the cache; a table that compute_curves draws; or nobody brought one.
-        if name in ("report", "shift_samples") or name in read_unused():
+        if name == "report" or name in read_unused():  # one page, in the cache; or nobody brought one
             continue
         assert list((ROOT / "data" / name).rglob("metrics.json")), f"no metrics of {name}"
         assert list((ROOT / "data" / name).rglob("figures/*.png")), f"no figures of {name}"

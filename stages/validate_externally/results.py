@@ -64,7 +64,7 @@ def tabulate_correlations(
     return pd.concat(tables, ignore_index=True)
 
 
-def summarize_correlations(correlations: pd.DataFrame, bar: float) -> dict[str, Any]:
+def summarize_correlations(correlations: pd.DataFrame, real: Estimates, bar: float) -> dict[str, Any]:
     """The headline with its three intervals, the verdict on every measure against the bar, and both coefficients.
 
     The headline is the area under the paper's own curve, accuracy against observed distance (3.3, figure 6), which is
@@ -74,7 +74,8 @@ def summarize_correlations(correlations: pd.DataFrame, bar: float) -> dict[str, 
     headline = find_correlation(correlations, "spearman", DISTANCE, CORRUPTED)
     kinds = {"": "", "_by_samples": "sample_", "_small_sample": "small_sample_"}
     metrics: dict[str, Any] = {f"external_validity{suffix}": _pick(headline, kind) for suffix, kind in kinds.items()}
-    metrics["bar"] = bar
+    averages = [accuracies[CORRUPTED]["value"] for accuracies in real.values()]
+    metrics |= {"classifiers": len(real), "real_accuracy_range": [min(averages), max(averages)], "bar": bar}
     metrics["verdict"] = decide(headline, bar)
     metrics["verdicts"] = {
         measure: decide(find_correlation(correlations, "spearman", measure, CORRUPTED), bar) for measure in MEASURES
@@ -83,6 +84,15 @@ def summarize_correlations(correlations: pd.DataFrame, bar: float) -> dict[str, 
         rows = {measure: find_correlation(correlations, name, measure, CORRUPTED) for measure in MEASURES}
         metrics[name] = {measure: _pick(row, "") for measure, row in rows.items()}
     return metrics
+
+
+def tell_headline(metrics: Mapping[str, Any]) -> str:
+    """The headline in one line for the log."""
+    found = metrics["external_validity"]
+    return (
+        f"Spearman of distance area with real accuracy over {found['n']} classifiers: {found['value']:.3f} "
+        f"[{found['low']:.3f}, {found['high']:.3f}]; bar {metrics['bar']:.2f}: {metrics['verdict']}"
+    )
 
 
 def find_correlation(correlations: pd.DataFrame, coefficient: str, measure: str, condition: str) -> dict[str, Any]:
