@@ -52,11 +52,13 @@ def read_inputs(
     count, classes = len(samples.styles), len(samples.class_names)
     folders = expand_paths(ranked, names, "--ranked")
     predicted = {name: read_logits(folder, count, classes).argmax(axis=1) for name, folder in folders.items()}
-    reader = load_judge(judge, samples.class_names, device)
+    judge_network = load_judge(judge, samples.class_names, device)
     return Inputs(
         samples,
         {
-            name: World(painter.synthesize, {CLASSIFIER: network, JUDGE: reader}, section.batch_size, device, classes)
+            name: World(
+                painter.synthesize, {CLASSIFIER: network, JUDGE: judge_network}, section.batch_size, device, classes
+            )
             for name, (painter, network) in networks.items()
         },
         {name: each == samples.true_class for name, each in predicted.items()},

@@ -48,7 +48,7 @@ def main(
     generator: GeneratorOption,
     population: PopulationOption,
     images: Annotated[Path, typer.Option(help="The images store of prepare_images, whose test set is corrupted anew.")],
-    judge: Annotated[Path, typer.Option(help="The judge's weights file, an ensemble of train_judges.")],
+    judge: Annotated[Path, typer.Option(help="The judge's weights file, of train_judges.")],
     classifier: Annotated[list[str], typer.Option(help="NAME=FILE: weights of a classifier; five or more.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
@@ -72,10 +72,14 @@ def main(
     painter = next(iter(networks.values()))[0]
     whole = read_samples(population, painter)
     _check_sizes(params, section, whole, painter)
-    reader = load_judge(judge, whole.class_names, device)
+    judge_network = load_judge(judge, whole.class_names, device)
     worlds = {
         name: World(
-            painter.synthesize, {CLASSIFIER: network, JUDGE: reader}, section.batch_size, device, painter.num_classes
+            painter.synthesize,
+            {CLASSIFIER: network, JUDGE: judge_network},
+            section.batch_size,
+            device,
+            painter.num_classes,
         )
         for name, (_, network) in networks.items()
     }
