@@ -1,6 +1,7 @@
 """Figures 6a (classifiers) and 6b (classes and all), the same against shift and projection, and paired differences."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def draw_classes(results: Sequence[Result]) -> Figure:
     names = _names(results)
     figure, axes = new_figure(1, len(names), width=4.0 * len(names) + 0.8, height=3.4)
     _draw_each_classifier(axes[0], results, "distance in std")
-    _finish(axes, control=False, bars=False)
+    _finish(axes, control=False)
     return figure
 
 
@@ -134,39 +135,47 @@ def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]
     The legend in the panel holds the trend tests.
     """
     for result in results:
-        color = CLASS_COLORS[names.index(result.key.classifier) % len(CLASS_COLORS)]
-        top = result.key.dimensions == "top"
-        label = result.key.classifier if top else f"{result.key.classifier}, random"
-        _draw_line(ax, result, color, label=label, style="-" if top else "--", band=0.2 if top else 0.1, bars=top)
-        _draw_ceiling(ax, result, color, style=":" if top else (0, (1, 4)), width=1.2 if top else 0.9)
+        name, top = result.key.classifier, result.key.dimensions == "top"
+        color = CLASS_COLORS[names.index(name) % len(CLASS_COLORS)]
+        style: tuple[str, LineStyleType, float, float] = ("-", ":", 1.2, 0.2) if top else ("--", (0, (1, 4)), 0.9, 0.1)
+        _draw_line(ax, result, color, name if top else f"{name}, random", *style, bars=top)
     ax.legend(fontsize=6, loc="lower left", title="p of the trend test", title_fontsize=6)
 
 
 def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:
-    names = [result.key.scope for result in results if result.key.scope != ALL]
+    scopes = [result.key.scope for result in results if result.key.scope != ALL]
     for result in sorted(results, key=lambda result: result.key.scope == ALL):  # black last, on top
-        whole = result.key.scope == ALL
-        color = "black" if whole else CLASS_COLORS[names.index(result.key.scope) % len(CLASS_COLORS)]
-        label = ALL if whole else shorten(result.key.scope, 10)
-        _draw_line(ax, result, color, label=label, style="-", band=0.2 if whole else 0.06, bars=False)
-        _draw_ceiling(ax, result, color, style=":", width=1.4 if whole else 0.8)
+        scope = result.key.scope
+        color = "black" if scope == ALL else CLASS_COLORS[scopes.index(scope) % len(CLASS_COLORS)]
+        width, band = (1.4, 0.2) if scope == ALL else (0.8, 0.06)
+        _draw_line(ax, result, color, shorten(scope, 10), "-", ":", width, band, bars=False)
     ax.legend(fontsize=6, loc="best", ncol=2, title="p of the trend test", title_fontsize=6)  # some curves end at 0
 
 
-def _draw_line(ax: Axes, result: Result, color: ColorType, *, label: str, style: str, band: float, bars: bool) -> None:
-    """A curve with the opacity of its band, and whether each point bears its own interval."""
-    curve = result.curve
+def _draw_line(
+    ax: Axes,
+    result: Result,
+    color: ColorType,
+    label: str,
+    style: str,
+    dots: LineStyleType,
+    width: float,
+    band: float,
+    *,
+    bars: bool,
+) -> None:
+    """A curve with its band, in this opacity; what the judge reads of the same images as dots of this width.
+
+    bars: whether each point bears its own interval.
+    """
+    curve, ceiling = result.curve, result.ceiling
     label = f"{label}: {tell_p_value(result.trend_p_value)}"
     ax.plot(curve.x, curve.accuracy, style, color=color, marker=".", markersize=4, linewidth=1.2, label=label)
     if result.band is not None:
         ax.fill_between(curve.x, *result.band, color=color, alpha=band, linewidth=0)
     if bars:
         ax.vlines(curve.x, curve.low, curve.high, color=color, linewidth=1)
-
-
-def _draw_ceiling(ax: Axes, result: Result, color: ColorType, *, style: LineStyleType, width: float) -> None:
-    """What the judge reads of the same images."""
-    ax.plot(result.ceiling.x, result.ceiling.accuracy, linestyle=style, color=color, linewidth=width)
+    ax.plot(ceiling.x, ceiling.accuracy, linestyle=dots, color=color, linewidth=width)
 
 
 def tell_p_value(p_value: float) -> str:
@@ -183,29 +192,25 @@ def _names(results: Sequence[Result]) -> list[str]:
     return list(dict.fromkeys(result.key.classifier for result in results))
 
 
-def _finish(axes: np.ndarray, *, control: bool = True, bars: bool = True) -> None:
-    """What the marks mean, right of the first row; control, bars: whether random lines and bars are drawn."""
-    _explain_beside(axes[0, -1], control=control, bars=bars)
+def _finish(axes: np.ndarray, *, control: bool = True) -> None:
+    """What the marks mean, right of the first row; control: whether random lines and intervals of points are drawn."""
+    line = partial(Line2D, [], [], color="black")
+    handles: list[Artist] = [
+        line(marker=".", markersize=4, linewidth=1.2, label="top dimensions"),
+        line(linestyle=":", linewidth=1.2, label="judge, same images"),
+        Patch(color="black", alpha=0.2, linewidth=0, label="95 % of the whole curve"),
+    ]
+    if control:
+        handles += [
+            line(marker="|", linestyle="", label="95 % of a point"),
+            line(marker=".", markersize=4, linestyle="--", linewidth=1.2, label="random dimensions"),
+            line(linestyle=(0, (1, 4)), linewidth=0.9, label="judge on these"),
+        ]
+    last = axes[0, -1]
+    in_panel = last.get_legend()
+    last.legend(handles=handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    last.add_artist(in_panel)
     for ax in axes.flat:
         ax.set_ylim(0, 1.01)
     for ax in axes[:, 0]:
         ax.set_ylabel("accuracy")
-
-
-def _explain_beside(ax: Axes, *, control: bool, bars: bool) -> None:
-    handles: list[Artist] = [
-        Line2D([], [], color="black", marker=".", markersize=4, linewidth=1.2, label="top dimensions"),
-        Line2D([], [], color="black", linestyle=":", linewidth=1.2, label="judge, same images"),
-        Patch(color="black", alpha=0.2, linewidth=0, label="95 % of the whole curve"),
-    ]
-    if bars:
-        handles.append(Line2D([], [], color="black", marker="|", linestyle="", label="95 % of a point"))
-    if control:
-        line = Line2D([], [], color="black", marker=".", markersize=4, linestyle="--", linewidth=1.2)
-        line.set_label("random dimensions")
-        handles.append(line)
-        handles.append(Line2D([], [], color="black", linestyle=(0, (1, 4)), linewidth=0.9, label="judge on these"))
-    panel_legend = ax.get_legend()
-    ax.legend(handles=handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    if panel_legend is not None:
-        ax.add_artist(panel_legend)
