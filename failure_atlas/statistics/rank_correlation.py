@@ -23,7 +23,8 @@ def correlate_spearman(measures: np.ndarray, reals: np.ndarray) -> np.ndarray:
 
     Ties share their mean rank; NaN where a row is constant.
     """
-    return _correlate_products(*(stats.rankdata(values, axis=-1) for values in (measures, reals)))
+    ranks = (stats.rankdata(values, axis=-1) for values in (measures, reals))
+    return _divide_products(*(rank - rank.mean(axis=-1, keepdims=True) for rank in ranks))
 
 
 def correlate_kendall(measures: np.ndarray, reals: np.ndarray) -> np.ndarray:
@@ -66,10 +67,6 @@ def bound_small_sample(name: str, value: np.ndarray, n: int) -> tuple[np.ndarray
     half = Z * np.sqrt(variance)
     low, high = np.tanh(np.arctanh(r) - half), np.tanh(np.arctanh(r) + half)
     return np.minimum(low, value), np.maximum(high, value)
-
-
-def _correlate_products(measures: np.ndarray, reals: np.ndarray) -> np.ndarray:
-    return _divide_products(*(values - values.mean(axis=-1, keepdims=True) for values in (measures, reals)))
 
 
 def _divide_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -24,17 +24,10 @@ def draw_scatter(estimates: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
     for measure, ax in zip(MEASURES, axes[0], strict=True):
         for place, classifier in enumerate(classifiers):
             x, y = chosen.loc[(classifier, measure)], chosen.loc[(classifier, CORRUPTED)]
-            ax.errorbar(
-                x["value"],
-                y["value"],
-                xerr=_reach(x),
-                yerr=_reach(y),
-                fmt=MARKERS[place // len(CLASS_COLORS) % len(MARKERS)],
-                color=CLASS_COLORS[place % len(CLASS_COLORS)],
-                markersize=5,
-                elinewidth=0.8,
-                label=classifier,
-            )
+            marker, color = divmod(place, len(CLASS_COLORS))
+            look = {"fmt": MARKERS[marker % len(MARKERS)], "color": CLASS_COLORS[color], "markersize": 5}
+            ends = {"xerr": _reach(x), "yerr": _reach(y), "elinewidth": 0.8}
+            ax.errorbar(x["value"], y["value"], label=classifier, **look, **ends)
         row = find_correlation(correlations, "spearman", measure, CORRUPTED)
         ax.set_title(f"Spearman {row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}], n = {row['n']}")
         ax.set_xlabel(f"{measure}, generated images")
