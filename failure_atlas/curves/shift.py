@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -13,20 +12,16 @@ WAYS = ("top", "class", "random")
 TOP, OWN_CLASS, RANDOM = range(3)
 
 
-class Ranked(Protocol):
+@dataclass(frozen=True)
+class Order:
     """What a ranking says of D dimensions.
 
     dimensions: int64 [D], the most influential first.  direction: int64 [D], by dimension: -1, 0 or 1, the move that
     lowers the score.
     """
 
-    @property
-    def dimensions(self) -> np.ndarray:
-        """[D], from first to last."""
-
-    @property
-    def direction(self) -> np.ndarray:
-        """[D], by dimension."""
+    dimensions: np.ndarray
+    direction: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -42,6 +37,17 @@ class Shifted:
     judge: np.ndarray
     draw: np.ndarray
     dimensions: int
+
+
+def draw_sets(
+    style_dimensions: int, k: int, draws: int, stream: Callable[..., np.random.Generator]
+) -> list[np.ndarray]:
+    """Sets of k different dimensions, sorted, all with equal chance whatever their rank: `draws` times int64 [k].
+
+    stream: the generator of the named draw, whose names are what they are drawn for, k and its number.
+    """
+    streams = (stream("random dimensions", k, draw) for draw in range(draws))
+    return [np.sort(each.choice(style_dimensions, size=k, replace=False)) for each in streams]
 
 
 def space_shifts(max_shift_std: float, step_std: float) -> np.ndarray:
@@ -84,7 +90,7 @@ def shift_samples(
     styles: np.ndarray,
     true_class: np.ndarray,
     std: np.ndarray,
-    orders: Mapping[str, Ranked],
+    orders: Mapping[str, Order],
     random_sets: Sequence[np.ndarray],
     shifts_std: np.ndarray,
     advance: Callable[[int], object] = lambda _: None,

@@ -25,7 +25,7 @@ from failure_atlas.curves.curve import (
     split_bins,
 )
 from failure_atlas.curves.distance import CENTRES, find_centres, measure_deviations, measure_distances, project
-from failure_atlas.curves.shift import ALL, OWN_CLASS, RANDOM, TOP, Ranked, Shifted
+from failure_atlas.curves.shift import ALL, OWN_CLASS, RANDOM, TOP, Order, Shifted
 from failure_atlas.statistics.bootstrap import Resampling, band_draws, band_shares, resample_influence, resample_means
 from failure_atlas.statistics.intervals import mean
 
@@ -160,7 +160,7 @@ def study_bins(
     well: np.ndarray,
     judged: np.ndarray,
     std: np.ndarray,
-    orders: Mapping[str, Ranked],
+    orders: Mapping[str, Order],
     random_sets: Mapping[int, Sequence[np.ndarray]],
     resampling: Resampling,
     *,

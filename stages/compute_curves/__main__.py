@@ -12,11 +12,10 @@ from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.curves.paired import compare_by_distance, compare_by_shift
-from failure_atlas.curves.shift import TOP, WAYS, shift_samples, space_shifts
+from failure_atlas.curves.shift import TOP, WAYS, draw_sets, shift_samples, space_shifts
 from failure_atlas.curves.study import select, study_bins, study_shifts
 from failure_atlas.statistics.bootstrap import Resampling, draw_counts
 from failure_atlas.world.show import JUDGE
-from stages.common.artefacts.ranking import draw_sets
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.params import load_section
 from stages.compute_curves.figures import save_figures

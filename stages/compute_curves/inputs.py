@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
+from failure_atlas.curves.shift import ALL, Order
 from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import Samples, read_samples
 from stages.common.artefacts.predictions import read_logits
-from stages.common.artefacts.ranking import Order, read_orders
+from stages.common.artefacts.ranking import GLOBAL, read_ranking
 from stages.common.classifiers import expand_paths, read_classifiers
+from stages.common.params import DIMENSIONS, SAMPLES, limit_keys
 from stages.compute_curves.params import ComputeCurvesParams
 
 PAIRED = "paired"  # beside the classifiers' names in metrics.json
@@ -48,8 +51,10 @@ def read_inputs(
     files = expand_paths(classifiers, names, "--classifiers")
     networks = {name: load_networks(generator, path, device) for name, path in files.items()}
     samples = read_samples(population, next(iter(networks.values()))[0])
-    _check_sizes(params, section, samples)
-    count, classes = len(samples.styles), len(samples.class_names)
+    count, dimensions = samples.styles.shape
+    by_dimensions = dict.fromkeys(("top_k", "shift_dimensions"), (dimensions, DIMENSIONS))
+    limit_keys(params, "compute_curves", section, {"shift_samples": (count, SAMPLES)} | by_dimensions)
+    classes = len(samples.class_names)
     folders = expand_paths(ranked, names, "--ranked")
     predicted = {name: read_logits(folder, count, classes).argmax(axis=1) for name, folder in folders.items()}
     judge_network = load_judge(judge, samples.class_names, device)
@@ -62,18 +67,26 @@ def read_inputs(
             for name, (painter, network) in networks.items()
         },
         {name: each == samples.true_class for name, each in predicted.items()},
-        {name: read_orders(folder, samples) for name, folder in folders.items()},
+        {name: _read_orders(folder, samples) for name, folder in folders.items()},
     )
 
 
-def _check_sizes(params: Path, section: ComputeCurvesParams, samples: Samples) -> None:
-    """No more samples and dimensions than there are."""
-    count, dimensions = samples.styles.shape
-    limits = [("top_k", k, dimensions, "style dimensions of the generator") for k in section.top_k if k != "all"]
-    limits += [
-        ("shift_samples", section.shift_samples, count, "samples of the population"),
-        ("shift_dimensions", section.shift_dimensions, dimensions, "style dimensions of the generator"),
-    ]
-    for key, value, limit, what in limits:
-        if int(value) > limit:
-            raise StageError(f"{params}: compute_curves.{key}: got {value}; allowed: at most the {limit} {what}")
+def read_order(table: pd.DataFrame, scope: str, style_dimensions: int) -> Order:
+    """Take one scope out of a ranking table; StageError unless it holds every dimension once."""
+    part = table[table["scope"] == scope].sort_values("rank", kind="stable")
+    dimensions = part["dimension"].to_numpy(np.int64)
+    if not np.array_equal(np.sort(dimensions), np.arange(style_dimensions)):
+        raise StageError(
+            f"ranking.csv: scope '{scope}' does not hold each of {style_dimensions} dimensions once; "
+            "make it again with: dvc repro rank_dimensions"
+        )
+    direction = np.zeros(style_dimensions, np.int64)
+    direction[dimensions] = part["direction"].to_numpy(np.int64)
+    return Order(dimensions, direction)
+
+
+def _read_orders(folder: Path, samples: Samples) -> dict[str, Order]:
+    """The ranking of all samples, under `all`, and of each class in the order of the labels."""
+    table, dimensions = read_ranking(folder), samples.styles.shape[1]
+    scopes = {ALL: GLOBAL} | {name: name for name in samples.class_names}
+    return {name: read_order(table, scope, dimensions) for name, scope in scopes.items()}

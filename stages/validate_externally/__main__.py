@@ -21,7 +21,6 @@ from failure_atlas.populations.sampling import LEAST_PER_CLASS
 from failure_atlas.ranking.passes import score_population
 from failure_atlas.statistics.agreement import draw_halves, order_dimensions, share_top
 from failure_atlas.statistics.rank_correlation import LEAST_CLASSIFIERS
-from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.common.artefacts.images import read_images
 from stages.common.artefacts.networks import load_networks
@@ -29,7 +28,7 @@ from stages.common.artefacts.population import Samples, read_samples
 from stages.common.classifiers import parse_named_paths
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.image_params import CorruptImagesParams
-from stages.common.params import load_section
+from stages.common.params import DIMENSIONS, SAMPLES, limit_keys, load_section
 from stages.validate_externally.conditions import show_conditions
 from stages.validate_externally.figures import draw_correlations, draw_scatter
 from stages.validate_externally.measures import Generated, measure_real, resample_generated, resample_real
@@ -71,7 +70,7 @@ def main(
     networks = {name: load_networks(generator, path, device) for name, path in files.items()}
     painter = next(iter(networks.values()))[0]
     whole = read_samples(population, painter)
-    _check_sizes(params, section, whole, painter)
+    _check_sizes(params, section, whole)
     judge_network = load_judge(judge, whole.class_names, device)
     worlds = {
         name: World(
@@ -150,22 +149,16 @@ def _measure(
     return Generated(well, distance, correct, readable & ~correct), float(share_top(first, second).mean())
 
 
-def _check_sizes(params: Path, section: ValidateExternallyParams, whole: Samples, painter: Generator) -> None:
+def _check_sizes(params: Path, section: ValidateExternallyParams, whole: Samples) -> None:
     """No more samples and dimensions than there are, and enough of each class."""
     count, dimensions = whole.styles.shape
-    for key, limit, what in (
-        ("samples", count, "samples of the population"),
-        ("shift_dimensions", dimensions, "style dimensions of the generator"),
-        ("distance_dimensions", dimensions, "style dimensions of the generator"),
-    ):
-        value = getattr(section, key)
-        if value > limit:
-            raise StageError(f"{params}: validate_externally.{key}: got {value}; allowed: at most the {limit} {what}")
-    own = np.bincount(whole.true_class[: section.samples], minlength=painter.num_classes)
-    if own.min() < LEAST_PER_CLASS:
+    by_dimensions = dict.fromkeys(("shift_dimensions", "distance_dimensions"), (dimensions, DIMENSIONS))
+    limit_keys(params, "validate_externally", section, {"samples": (count, SAMPLES)} | by_dimensions)
+    classes = len(whole.class_names)
+    if np.bincount(whole.true_class[: section.samples], minlength=classes).min() < LEAST_PER_CLASS:
         raise StageError(
             f"{params}: validate_externally.samples: got {section.samples}; allowed: at least "
-            f"{LEAST_PER_CLASS * len(own)}, {LEAST_PER_CLASS} of each class"
+            f"{LEAST_PER_CLASS * classes}, {LEAST_PER_CLASS} of each class"
         )
 
 

@@ -1,7 +1,5 @@
 """Studies of populations whose geometry is known, bands that cover as they claim, and paired differences by hand."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,7 @@ from failure_atlas.curves.shift import (
     OWN_CLASS,
     RANDOM,
     TOP,
+    Order,
     Shifted,
     ask_shifted,
     build_move,
@@ -25,12 +24,6 @@ from failure_atlas.statistics.bootstrap import Resampling, band_shares, draw_cou
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 
 KEY = Key("any", "distance", k="2")
-
-
-@dataclass
-class Order:
-    dimensions: np.ndarray
-    direction: np.ndarray
 
 
 def build_world(**score):

@@ -10,9 +10,10 @@ import pytest
 from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
-from stages.common.artefacts.ranking import draw_dimensions, draw_sets, read_order
+from failure_atlas.curves.shift import draw_sets
 from stages.compute_curves.__main__ import main
 from stages.compute_curves.figures import tell_p_value
+from stages.compute_curves.inputs import read_order
 from tests import yaml12 as yaml
 
 SECTION = {
@@ -185,7 +186,7 @@ def test_a_classifier_cannot_take_the_name_of_the_differences(run, tiny_ranking,
         ({"bins": 1}, r"compute_curves\.bins: got 1; allowed: greater than or equal to 2"),
         ({"tail_quantile": 1.5}, r"compute_curves\.tail_quantile: got 1\.5; allowed: less than or equal to 1"),
         ({"headline_k": 4}, r"compute_curves\.headline_k: got 4; allowed: a number among top_k: 3, 10, all"),
-        ({"top_k": [10, 81]}, r"compute_curves\.top_k: got 81; allowed: at most the generator's 80 style dimensions"),
+        ({"top_k": [10, 81]}, r"compute_curves\.top_k: got 81; allowed: at most the 80 style dimensions"),
         ({"bootstrap_replicates": 10}, r"compute_curves\.bootstrap_replicates: got 10; allowed: greater than or equal"),
         ({"shift_step_std": 3.0}, r"compute_curves\.shift_step_std: got 3\.0; allowed: at most max_shift_std"),
         ({"shift_dimensions": 99}, r"compute_curves\.shift_dimensions: got 99; allowed: at most the 80 style dimens"),
@@ -235,7 +236,7 @@ def test_ranking_that_misses_a_dimension(dimensions):
 
 
 def test_random_dimensions_are_different_cover_all_and_are_the_same_whoever_asks():
-    drawn = [draw_dimensions(6, 4, np.random.default_rng(seed)) for seed in range(20)]
+    drawn = draw_sets(6, 4, 20, partial(numpy_stream, 1))
     assert all(len(set(dimensions.tolist())) == 4 for dimensions in drawn)
     assert set(np.concatenate(drawn).tolist()) == set(range(6))
     one, other = (draw_sets(50, 5, 3, partial(numpy_stream, 1)) for _ in range(2))

@@ -148,8 +148,20 @@ def test_metrics_equal_a_recount_of_the_tables(out, population):
         assert share["n"] == len(table)
     for source, key in (("population", "population"), ("corner case", "corner_cases")):
         own = table[table["source"] == source]
-        assert metrics[key]["far_out_share"]["value"] == pytest.approx(own["far_out"].mean(), rel=1e-5)
+        true, near = own["verdict"] == "true failure", ~own["far_out"]
+        expected = {
+            "far_out_share": own["far_out"].mean(),
+            "true_failure_share_not_far_out": true[near].mean(),
+            "label_kept_share": own["reading"].eq("label kept").mean(),
+            "confirmed_true_failure_share": own["auditor_confirms"][true].mean(),
+            "strictly_confirmed_true_failure_share": own["auditor_probability"][true].ge(0.6).mean(),
+        }
+        for name, value in expected.items():
+            assert metrics[key][name]["value"] == pytest.approx(value, rel=1e-5) or np.isnan(value), name
     assert (table["far_out"] == table["far_out_in_s"] | table["far_out_in_realism"]).all()
+    shares = metrics["per_class"]["3"]
+    assert shares["true_failure_share"]["n"] == (table["class"] == "3").sum() > 0
+    assert sum(share["value"] for share in shares.values()) == pytest.approx(1)
     dimensions = pd.read_csv(population / "style_dimensions.csv")
     assert metrics["style_dimensions_used"] == (~dimensions["dead"]).sum() <= 70
     real = metrics["real_images"]
@@ -220,15 +232,13 @@ def test_wrong_params_are_named(run, tmp_path, section, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_unfit_judges_are_refused(run, judge, make_ensemble):
+def test_unfit_networks_are_refused(run, judge, make_ensemble, make_snapshot):
     with pytest.raises(StageError, match="the auditor is the judge itself"):
         run(auditor=judge)
     other = make_ensemble(5, [f"class {index}" for index in range(10)])
     with pytest.raises(StageError, match=r"judges the classes class 0, class 1, .* use a judge of the same"):
         run(judge=other)
 
-
-def test_an_unfit_snapshot_is_refused(run, make_snapshot):
     with pytest.raises(StageError, match=r"its discriminator knows 4 classes and images of 1 channels and 32 px"):
         run(snapshot=make_snapshot(num_classes=4))
 

@@ -73,35 +73,6 @@ def make_failures():
     ).assign(far_out=lambda table: table["far_out_in_s"] | table["far_out_in_realism"])
 
 
-def test_the_summary_is_a_recount_of_the_table():
-    failures = make_failures()
-    found = failures[failures["verdict"] == TRUE].head(20)
-    summary = summarize_failures(failures, found, NAMES, 0.8)
-    true = failures["verdict"] == TRUE
-    assert summary["claimed_failures"] == 300
-    assert summary["true_failure_share"]["value"] == pytest.approx(true.mean())
-    assert summary["true_failure_share"]["n"] == 300
-    assert summary["population"]["true_failure_share"]["value"] == pytest.approx(true[:270].mean())
-    assert summary["corner_cases"]["claimed_failures"] == 30
-    near = ~failures["far_out"]
-    assert summary["true_failure_share_not_far_out"]["value"] == pytest.approx(true[near].mean())
-    assert summary["confirmed_true_failure_share"]["value"] == found["auditor_confirms"].mean()
-    assert summary["strictly_confirmed_true_failure_share"]["value"] == (found["auditor_probability"] >= 0.8).mean()
-    own = true & (failures["source"] == POPULATION)
-    assert summary["population"]["confirmed_true_failure_share"]["value"] == pytest.approx(
-        failures["auditor_confirms"][own].mean()
-    )
-    assert summary["confirmed_true_failure_point_meets_bar"] is False
-    kept = failures["verdict"].isin([TRUE, RIGHT])
-    assert summary["label_kept_share"]["value"] == pytest.approx(kept.mean())
-    assert summary["still_right_share"]["value"] == pytest.approx((failures["verdict"] == RIGHT).mean())
-    assert 0 < summary["still_right_share"]["value"] < 0.5
-    assert summary["true_failure_search"]["found"] == 20
-    shares = summary["per_class"]["owl"]
-    assert sum(share["value"] for share in shares.values()) == pytest.approx(1)
-    assert shares["true_failure_share"]["n"] == (failures["class"] == "owl").sum()
-
-
 def test_without_true_failures_nothing_is_confirmed_and_nothing_breaks():
     failures = make_failures()
     summary = summarize_failures(failures, failures[:0], NAMES, 0.8)
