@@ -3,7 +3,7 @@
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.curves.paired import compare_by_distance, compare_by_shift
 from failure_atlas.curves.shift import TOP, WAYS, draw_sets, shift_samples, space_shifts
-from failure_atlas.curves.study import select, study_bins, study_shifts
+from failure_atlas.curves.study import Result, select, study_bins, study_shifts
 from failure_atlas.statistics.bootstrap import Resampling, draw_counts
 from failure_atlas.world.show import JUDGE
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
@@ -72,8 +72,8 @@ def main(
     }
     by_distance, by_shift = (Resampling(counts[what], counts["draws"]) for what in ("distance", "shift"))
     study = partial(study_bins, styles=styles, true_class=true_class, judged=judged, std=std, random_sets=sets)
-    binning = {"bins": section.bins, "tail_quantile": section.tail_quantile}
-    results = []
+    binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
+    results: list[Result] = []
     for name, well in inputs.well.items():
         order = inputs.orders[name]
         results += study(name, well=well, orders=order, resampling=by_distance, top_k=section.top_k, **binning)

@@ -1,8 +1,9 @@
 """Validate externally: read, measure each classifier on generated and on real images, correlate, write."""
 
 import logging
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -72,20 +73,12 @@ def main(
     whole = read_samples(population, painter)
     _check_sizes(params, section, whole)
     judge_network = load_judge(judge, whole.class_names, device)
-    worlds = {
-        name: World(
-            painter.synthesize,
-            {CLASSIFIER: network, JUDGE: judge_network},
-            section.batch_size,
-            device,
-            painter.num_classes,
-        )
-        for name, (_, network) in networks.items()
-    }
-    steps, test = (
-        choose_steps(corruption.recipe, corruption.table),
-        read_images(require(images, "prepare_images"), "test"),
+    world_of = partial(
+        World, painter.synthesize, batch_size=section.batch_size, device=device, classes=painter.num_classes
     )
+    worlds = {name: world_of({CLASSIFIER: network, JUDGE: judge_network}) for name, (_, network) in networks.items()}
+    steps = choose_steps(corruption.recipe, corruption.table)
+    test = read_images(require(images, "prepare_images"), "test")
     try:
         refuse_channels(steps, test.images.shape[1])
     except ValueError as error:
@@ -103,7 +96,7 @@ def main(
             seen = [world.look(each, [CLASSIFIER], advance=progress.advance).predicted() for each in shown]
             right[name] = np.stack(seen) == labels
 
-    binning = {"bins": section.bins, "tail_quantile": section.tail_quantile}
+    binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
     on_generated = {name: one.measure(shifts_std, **binning) for name, one in generated.items()}
     on_real = {name: measure_real(correct, weights) for name, correct in right.items()}
     streams = {what: numpy_stream(section.seed, "bootstrap", what) for what in ("generated", "real", "classifiers")}
