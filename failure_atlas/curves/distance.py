@@ -35,7 +35,7 @@ def measure_deviations(
     deviations = styles - centres[true_class]
     if scale is None:
         return np.asarray(deviations)
-    return np.divide(deviations, scale, out=np.zeros_like(deviations), where=scale > 0)
+    return np.asarray(np.divide(deviations, scale, out=np.zeros_like(deviations), where=scale > 0))
 
 
 def measure_distances(deviations: np.ndarray, dimensions: np.ndarray) -> np.ndarray:

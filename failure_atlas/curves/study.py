@@ -101,9 +101,9 @@ def summarize_bins(
     band = None
     if counts is not None:
         band = band_shares(curve.accuracy, curve.n, resample_influence(curve.accuracy, influence, counts))
-    areas = [measure_area(each) for each in (ceiling, avoidable)]
-    measured = measure_area(curve), measure_slope(curve)
-    return Result(key, curve, *measured, ceiling, *areas, check_bins(curve), count_rises(curve), influence, band)
+    area, slope, trend, rises = measure_area(curve), measure_slope(curve), check_bins(curve), count_rises(curve)
+    ceiling_area, avoidable_area = measure_area(ceiling), measure_area(avoidable)
+    return Result(key, curve, area, slope, ceiling, ceiling_area, avoidable_area, trend, rises, influence, band)
 
 
 def summarize_steps(
@@ -118,10 +118,12 @@ def summarize_steps(
     if correct.shape[1]:
         replicates = resample_means(correct, np.ones(correct.shape, bool), counts)
         band = band_shares(curve.accuracy, curve.n, replicates)
-    measured = measure_shift_area(shifts_std, correct), measure_shift_slope(shifts_std, correct)
-    areas = [measure_shift_area(shifts_std, each) for each in (judged, judged & ~correct)]
-    trend, influence = check_steps(shifts_std, correct), np.empty((len(shifts_std), 0), np.float32)
-    return Result(key, curve, *measured, ceiling, *areas, trend, count_rises(curve), influence, band)
+    area, ceiling_area, avoidable_area = (
+        measure_shift_area(shifts_std, each) for each in (correct, judged, judged & ~correct)
+    )
+    slope, trend, rises = measure_shift_slope(shifts_std, correct), check_steps(shifts_std, correct), count_rises(curve)
+    nothing = np.empty((len(shifts_std), 0), np.float32)
+    return Result(key, curve, area, slope, ceiling, ceiling_area, avoidable_area, trend, rises, nothing, band)
 
 
 def pool_draws(key: Key, draws: Sequence[Result], resampling: Resampling) -> Result:

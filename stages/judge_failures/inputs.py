@@ -96,11 +96,11 @@ def read_walks(folder: Path, dimensions: int, class_names: Sequence[str]) -> tup
     walked = _walks_of(walks.iloc[rows])
     if "true_failure_shift_std" in walks:
         walked["shift_std"] = walks["true_failure_shift_std"].iloc[rows].astype("Float64").to_numpy()
-    ends = [array[reached] for array in crossings.values()]
+    styles, images, labels = (crossings[name][reached] for name in ("s", "images", "labels"))
     return (
         walks,
-        Claims(CORNER_CASE, reached, *ends, _walks_of(walks.iloc[reached])),
-        Claims(SEARCH, np.arange(len(rows)), *found.values(), walked),
+        Claims(CORNER_CASE, reached, styles, images, labels, _walks_of(walks.iloc[reached])),
+        Claims(SEARCH, np.arange(len(rows)), found["s"], found["images"], found["labels"], walked),
     )
 
 

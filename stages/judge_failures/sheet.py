@@ -40,8 +40,8 @@ def tabulate_contact_sheet(failures: pd.DataFrame, shown: dict[str, np.ndarray],
     """One row per image of the contact sheet: its block, its place there from 1, and the row that it shows."""
     blocks = []
     for verdict, rows in shown.items():
-        place = {"verdict": verdict, **_place(np.arange(len(rows)), columns)}
-        blocks.append(failures[CONTACT_COLUMNS].iloc[rows].assign(**place))
+        place = _place(np.arange(len(rows)), columns)
+        blocks.append(failures[CONTACT_COLUMNS].iloc[rows].assign(verdict=verdict, **place))
     return pd.concat(blocks, ignore_index=True)[["verdict", "sheet_row", "sheet_column", *CONTACT_COLUMNS]]
 
 
