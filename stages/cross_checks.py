@@ -94,7 +94,7 @@ def _check_dimensions(document: Document) -> None:
     for room, key in (
         ("compute_curves", "top_k"),
         ("compute_curves", "headline_k"),
-        ("shift_samples", "dimensions"),
+        ("compute_curves", "shift_dimensions"),
         ("validate_externally", "shift_dimensions"),
         ("validate_externally", "distance_dimensions"),
         ("compare_generators", "top"),
@@ -106,7 +106,7 @@ def _check_dimensions(document: Document) -> None:
 def _check_population(document: Document) -> None:
     """No more samples than there are."""
     section = document.sections["sample_populations"]
-    for room, key in (("shift_samples", "samples"), ("measure_robustness", "samples")):
+    for room, key in (("compute_curves", "shift_samples"), ("measure_robustness", "samples")):
         if room in document.sections:
             document.limit(room, key, section.samples, "the population's sample_populations.samples")
     if "walk_corner_cases" in document.sections:

@@ -60,10 +60,10 @@ TINY: dict[str, dict[str, Any]] = {
         "top_k": [10, "all"],
         "headline_k": 10,
         "bins": 4,
+        "shift_samples": 40,
         "random_draws": 2,
         "bootstrap_replicates": 100,
     },
-    "shift_samples": {"samples": 40, "random_draws": 2},
 }
 
 

@@ -105,8 +105,7 @@ def test_the_criteria_for_a_brought_classifier_are_good_params(tmp_path: Path) -
 def test_the_default_run_is_in_git() -> None:
     for name, stage in read_dag().items():
         assert "desc" in stage
-        # One page, in the cache; a table that compute_curves draws; or nobody brought one.
-        if name not in ("report", "shift_samples", *read_unused()):
+        if name not in ("report", *read_unused()):  # one page, in the cache; or nobody brought one
             assert list((ROOT / "data" / name).rglob("metrics.json")), f"no metrics of {name}"
 
 

@@ -266,7 +266,7 @@ def test_dvc_takes_a_brought_classifier_through_the_dag(tmp_path: Path, monkeypa
         assert "data/bring_classifiers/mine/classifier.safetensors" in deps[f"{name}@mine"]
         assert "bring_classifiers@mine" in needs[f"{name}@mine"]
     for name, wanted in (  # these take folders of results whole
-        ("compute_curves", "shift_samples@mine"),
+        ("compute_curves", "rank_dimensions@mine"),
         ("acceptance", "bring_classifiers@mine"),
         ("report", "bring_classifiers@mine"),
     ):

@@ -1,6 +1,6 @@
-"""How far each sample lies from the centre of the well-classified ones (paper 2.4).
+"""Where each sample lies: how far from the centre of the well-classified ones (paper 2.4), or how far degraded.
 
-How far each sample lies in the direction in which the score falls, with its sign.
+The distance has no sign; the projection on the directions in which the score falls has one.
 """
 
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 Centre = Literal["own_class", "all"]
+CENTRES: tuple[Centre, ...] = ("own_class", "all")
 
 
 def find_centres(
@@ -19,48 +20,40 @@ def find_centres(
     samples, NaN where it has none; `all`: the mean of all well-classified samples, the same for every class.
     """
     if centre == "all":
-        return np.tile(_mean(styles[well]), (classes, 1))
-    return np.stack([_mean(styles[well & (true_class == label)]) for label in range(classes)])
+        return np.tile(_average(styles[well]), (classes, 1))
+    return np.stack([_average(styles[well & (true_class == label)]) for label in range(classes)])
 
 
-def square_deviations(
+def measure_deviations(
     styles: np.ndarray, true_class: np.ndarray, centres: np.ndarray, scale: np.ndarray | None
 ) -> np.ndarray:
-    """Squared distance to the centre along each dimension, [N, D] float64.
+    """Deviation from the own class's centre along each dimension, [N, D] float64.
 
-    scale: [D], the unit of each dimension, or None for raw style units.  A dimension of scale 0 counts as 0.
+    styles: [N, D].  true_class: [N] int64.  centres: [classes, D].  scale: [D], the unit of each dimension, such as its
+    std, or None for raw style units.  A dimension of scale 0 counts as 0.
     """
     deviations = styles - centres[true_class]
-    if scale is not None:
-        deviations = np.divide(deviations, scale, out=np.zeros_like(deviations), where=scale > 0)
-    return np.asarray(np.square(deviations))
+    if scale is None:
+        return np.asarray(deviations)
+    return np.asarray(np.divide(deviations, scale, out=np.zeros_like(deviations), where=scale > 0))
 
 
-def measure_distances(squares: np.ndarray, dimensions: np.ndarray) -> np.ndarray:
-    """Euclidean distance within some dimensions: [N]; squares: [N, D] of `square_deviations`."""
-    return np.asarray(np.sqrt(squares[:, dimensions].sum(axis=1)))
-
-
-def _mean(styles: np.ndarray) -> np.ndarray:
-    if len(styles) == 0:
-        return np.full(styles.shape[1], np.nan)
-    return np.asarray(styles.mean(axis=0, dtype=np.float64))
-
-
-def standardise(styles: np.ndarray, true_class: np.ndarray, centres: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Deviation from the own class's centre along each dimension, in std: [N, D] float64.
-
-    styles: [N, D].  true_class: [N] int64.  centres: [classes, D].  std: [D]; a dimension of std 0 counts as 0.
-    """
-    deviations = styles - centres[true_class]
-    return np.asarray(np.divide(deviations, std, out=np.zeros_like(deviations), where=std > 0))
+def measure_distances(deviations: np.ndarray, dimensions: np.ndarray) -> np.ndarray:
+    """Euclidean distance within some dimensions: [N]; deviations: [N, D] of `measure_deviations`."""
+    return np.asarray(np.sqrt(np.square(deviations[:, dimensions]).sum(axis=1)))
 
 
 def project(deviations: np.ndarray, dimensions: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """Signed projection on the degradation directions of some dimensions, in std: [N].
 
     z = sum over the K dimensions of direction_j (s_j - centre_j) / std_j, divided by sqrt(K); for independent styles
-    it has the variance 1 whatever K.  deviations: [N, D] of `standardise`.  direction: [D], by dimension, +1 where
-    raising the style lowers the score, -1 where lowering it does, or 0.
+    it has the variance 1 whatever K.  deviations: [N, D] of `measure_deviations`, in std.  direction: [D], by
+    dimension, +1 where raising the style lowers the score, -1 where lowering it does, or 0.
     """
     return np.asarray(deviations[:, dimensions] @ direction[dimensions] / np.sqrt(len(dimensions)))
+
+
+def _average(styles: np.ndarray) -> np.ndarray:
+    if len(styles) == 0:
+        return np.full(styles.shape[1], np.nan)
+    return np.asarray(styles.mean(axis=0, dtype=np.float64))

@@ -1,10 +1,53 @@
-"""Samples moved along several dimensions at once (paper 2.4), and how many stay well classified."""
+"""Samples moved along several dimensions at once (paper 2.4), and who still sees their class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-Predict = Callable[[np.ndarray], np.ndarray]
+from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+
+ALL = "all"  # the scope of all samples, beside the classes' names
+WAYS = ("top", "class", "random")
+TOP, OWN_CLASS, RANDOM = range(3)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a ranking says of D dimensions.
+
+    dimensions: int64 [D], the most influential first.  direction: int64 [D], by dimension: -1, 0 or 1, the move that
+    lowers the score.
+    """
+
+    dimensions: np.ndarray
+    direction: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Who is right after each shift of the same N samples, moved in each of WAYS.
+
+    shifts_std: [T], from 0.  classifier, judge: bool [3, T, N].  draw: int64 [N], the random set that a sample is moved
+    along.  dimensions: how many are moved together.
+    """
+
+    shifts_std: np.ndarray
+    classifier: np.ndarray
+    judge: np.ndarray
+    draw: np.ndarray
+    dimensions: int
+
+
+def draw_sets(
+    style_dimensions: int, k: int, draws: int, stream: Callable[..., np.random.Generator]
+) -> list[np.ndarray]:
+    """Sets of k different dimensions, sorted, all with equal chance whatever their rank: `draws` times int64 [k].
+
+    stream: the generator of the named draw, whose names are what they are drawn for, k and its number.
+    """
+    streams = (stream("random dimensions", k, draw) for draw in range(draws))
+    return [np.sort(each.choice(style_dimensions, size=k, replace=False)) for each in streams]
 
 
 def space_shifts(max_shift_std: float, step_std: float) -> np.ndarray:
@@ -22,11 +65,61 @@ def build_move(dimensions: np.ndarray, direction: np.ndarray, std: np.ndarray) -
     return move
 
 
-def measure_shifts(
-    predict: Predict, styles: np.ndarray, moves: np.ndarray, true_class: np.ndarray, shifts_std: np.ndarray
+def ask_shifted(
+    world: World,
+    styles: np.ndarray,
+    moves: np.ndarray,
+    true_class: np.ndarray,
+    shifts_std: np.ndarray,
+    advance: Callable[[int], object] = lambda _: None,
 ) -> np.ndarray:
-    """Whether each sample is well classified after each shift: bool [T, N], or [T, M, N] if M networks are asked.
+    """Whether each of the M networks of a world sees each sample's class after each shift: bool [M, T, N].
 
-    predict: styles [N, D] -> class [N] or [M, N].  styles: [N, D] float32.  moves: [D], or [N, D]: one for each sample.
+    styles: [N, D] float32.  moves: the change of s for a shift of one std, [D], or [N, D]: one for each sample.
+    true_class: [N].  shifts_std: [T].  advance: told the number of images after each batch.
     """
-    return np.stack([predict(styles + np.float32(shift) * moves) == true_class for shift in shifts_std])
+    steps = []
+    for shift in shifts_std:
+        shown = world.show(styles + np.float32(shift) * moves, keep_images=False, advance=advance)
+        steps.append([shown.predicted(name) == true_class for name in world.networks])
+    return np.array(steps, bool).reshape(len(shifts_std), len(world.networks), len(styles)).swapaxes(0, 1)
+
+
+def shift_samples(
+    world: World,
+    styles: np.ndarray,
+    true_class: np.ndarray,
+    std: np.ndarray,
+    orders: Mapping[str, Order],
+    random_sets: Sequence[np.ndarray],
+    shifts_std: np.ndarray,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Shifted:
+    """Move every sample along several dimensions together, each against the gradient's sign, and ask who is right.
+
+    `top` moves along the global ranking's dimensions, `class` along those of the sample's own class. `random` moves
+    along random dimensions, each also against its global gradient's sign, so that only the choice of dimensions
+    differs; every sample takes part in one draw, so that all three ways rest on all samples.
+
+    world: with a CLASSIFIER and a JUDGE.  styles: [N, D] float32, balanced in every run of samples.  true_class: [N]
+    int64.  std: [D].  orders: `all` and each class's name in the order of the labels -> its ranking.  random_sets: sets
+    of as many dimensions as are moved.  shifts_std: [T], from 0.  advance: told of N (1 + 3 (T - 1)) images in all.
+    """
+    k = len(random_sets[0])
+    moves = {scope: build_move(order.dimensions[:k], order.direction, std) for scope, order in orders.items()}
+    own = np.stack([move for scope, move in moves.items() if scope != ALL])[true_class]
+    draw = np.empty(len(styles), np.int64)
+    control = np.zeros_like(styles)
+    for place, rows in enumerate(np.array_split(np.arange(len(styles)), len(random_sets))):
+        draw[rows] = place
+        control[rows] = build_move(random_sets[place], orders[ALL].direction, std)
+
+    def ask(move: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+        return ask_shifted(world, styles, move, true_class, shifts, advance)
+
+    unmoved = ask(moves[ALL], shifts_std[:1])  # where all three start from
+    right = np.stack(
+        [np.concatenate([unmoved, ask(move, shifts_std[1:])], axis=1) for move in (moves[ALL], own, control)], axis=1
+    )
+    by_network = dict(zip(world.networks, right, strict=True))
+    return Shifted(shifts_std, by_network[CLASSIFIER], by_network[JUDGE], draw, k)

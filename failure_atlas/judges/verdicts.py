@@ -1,10 +1,15 @@
-"""What a judge reads in an image, and the verdict on a claim that a classifier fails on it."""
+"""What a judge reads in an image, the verdict on a claim that a classifier fails on it, and how far readers agree."""
+
+from typing import Any
 
 import numpy as np
+
+from failure_atlas.statistics.intervals import percentile
 
 LABEL_KEPT, LABEL_CHANGED, UNREADABLE = "label kept", "label changed", "unreadable"
 READINGS = (LABEL_KEPT, LABEL_CHANGED, UNREADABLE)
 TRUE_FAILURE, STILL_RIGHT = "true failure", "still right"
+RESAMPLES = 400  # behind the interval of kappa
 VERDICTS = (TRUE_FAILURE, LABEL_CHANGED, UNREADABLE, STILL_RIGHT)  # the first three in the order of READINGS
 
 
@@ -40,3 +45,23 @@ def give_verdicts(
     """
     readings = read_labels(probabilities, true_class, confidence)
     return np.where(predicted == true_class, VERDICTS.index(STILL_RIGHT), readings)
+
+
+def measure_kappa(first: np.ndarray, second: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
+    """Cohen's kappa (1960) of two readers with its 95 % percentile bootstrap interval: `{value, low, high, n}`.
+
+    first, second: [N], what each says about the same images.  1 is agreement, 0 what chance gives.
+    NaN where it is undefined, because both always say one and the same word, or N is 0; resamples in which that happens
+    are left out of the interval.
+    """
+    from sklearn.metrics import cohen_kappa_score  # half a second, which readers of verdicts need not wait for
+
+    def kappa(rows: np.ndarray) -> float:
+        one, other = first[rows], second[rows]
+        return float(cohen_kappa_score(one, other)) if len(np.union1d(one, other)) > 1 else float("nan")
+
+    n = len(first)
+    drawn = np.array([kappa(random.integers(0, n, n)) for _ in range(RESAMPLES if n else 0)])
+    drawn = drawn[~np.isnan(drawn)]
+    low, high = percentile(drawn) if drawn.size else (float("nan"), float("nan"))
+    return {"value": kappa(np.arange(n)), "low": low, "high": high, "n": n}

@@ -7,6 +7,8 @@ from scipy import stats
 
 from failure_atlas.statistics.intervals import CONFIDENCE
 
+Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))  # how many standard errors a 95 % interval reaches to each side
+
 
 def draw_counts(n: int, replicates: int, stream: np.random.Generator) -> np.ndarray:
     """How often each of n samples is drawn in each bootstrap replicate: float32 [R, n]; every row adds up to n."""
@@ -66,8 +68,9 @@ def find_share_error(share: np.ndarray, n: np.ndarray) -> np.ndarray:
 
     So that no point claims to be certain.  share: [..., T].  n: [T], above 0.
     """
-    p = (share * n + 2) / (n + 4)
-    return np.asarray(np.sqrt(p * (1 - p) / n))
+    total = n + 4
+    p = (share * n + 2) / total
+    return np.asarray(np.sqrt(p * (1 - p) / total))
 
 
 def band_shares(share: np.ndarray, n: np.ndarray, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
+from failure_atlas.statistics.bootstrap import Z
 from failure_atlas.statistics.intervals import CONFIDENCE
 
 Correlate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 LEAST_CLASSIFIERS = 5  # the closed form of Kendall's interval needs more than four
-_Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 
 
 def correlate_spearman(measures: np.ndarray, reals: np.ndarray) -> np.ndarray:
@@ -23,7 +23,8 @@ def correlate_spearman(measures: np.ndarray, reals: np.ndarray) -> np.ndarray:
 
     Ties share their mean rank; NaN where a row is constant.
     """
-    return _correlate_products(*(stats.rankdata(values, axis=-1) for values in (measures, reals)))
+    ranks = (stats.rankdata(values, axis=-1) for values in (measures, reals))
+    return _divide_products(*(rank - rank.mean(axis=-1, keepdims=True) for rank in ranks))
 
 
 def correlate_kendall(measures: np.ndarray, reals: np.ndarray) -> np.ndarray:
@@ -63,13 +64,9 @@ def bound_small_sample(name: str, value: np.ndarray, n: int) -> tuple[np.ndarray
     nearest = 1 - 12 / (n * (n**2 - 1)) if name == "spearman" else 1 - 4 / (n * (n - 1))
     r = np.clip(value, -nearest, nearest)
     variance = (1 + r**2 / 2) / (n - 3) if name == "spearman" else 0.437 / (n - 4)
-    half = _Z * np.sqrt(variance)
+    half = Z * np.sqrt(variance)
     low, high = np.tanh(np.arctanh(r) - half), np.tanh(np.arctanh(r) + half)
     return np.minimum(low, value), np.maximum(high, value)
-
-
-def _correlate_products(measures: np.ndarray, reals: np.ndarray) -> np.ndarray:
-    return _divide_products(*(values - values.mean(axis=-1, keepdims=True) for values in (measures, reals)))
 
 
 def _divide_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:

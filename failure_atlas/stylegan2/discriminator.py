@@ -83,12 +83,20 @@ class Discriminator(nn.Module):
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """images: [N, C, size, size], nominally in [-1, 1]; labels: [N] int64. Returns logits [N]."""
+        maps = append_minibatch_std(self.describe(images), self.architecture.minibatch_std_group)
+        return self.conclude(maps, labels)
+
+    def describe(self, images: torch.Tensor) -> torch.Tensor:
+        """Feature maps [N, F, 4, 4] of each image by itself; what follows in `forward` looks at its company."""
         x = functional.pixel_unshuffle(images, 2) if self.architecture.stem == "space_to_depth" else images
         x = self.stem.activated(x)
         for block in self.blocks:
             x = block(x)
-        x = append_minibatch_std(x, self.architecture.minibatch_std_group)
-        x = self.conv.activated(x)
+        return x
+
+    def conclude(self, maps: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Logits [N] of feature maps with the channel of the minibatch standard deviation, [N, F + 1, 4, 4]."""
+        x = self.conv.activated(maps)
         with torch.autocast(x.device.type, enabled=False):  # the score in full
             features: torch.Tensor = self.output(activate(self.dense(x.flatten(1).to(self.dense.weight.dtype))))
             classes = functional.one_hot(labels, self.architecture.num_classes).to(features.dtype)

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -39,6 +40,18 @@ def load_section(path: Path, model: type[SectionT], *keys: str) -> SectionT:
             raise StageError(f"{path}: section '{name}' is missing; sections here: {known}")
         node = node[key]
     return check_section(node, model, ".".join(keys), path)
+
+
+SAMPLES, DIMENSIONS = "samples of the population", "style dimensions of the generator"
+
+
+def limit_keys(path: Path, name: str, section: BaseModel, limits: Mapping[str, tuple[int, str]]) -> None:
+    """Raise StageError if a number, or one of a list, is above what there is; limits: key -> the most, and of what."""
+    for key, (most, what) in limits.items():
+        held = getattr(section, key)
+        for number in held if isinstance(held, list) else [held]:
+            if isinstance(number, int) and number > most:
+                raise StageError(f"{path}: {name}.{key}: got {number}; allowed: at most the {most} {what}")
 
 
 def read_params(path: Path) -> dict[str, Any]:

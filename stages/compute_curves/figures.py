@@ -1,6 +1,8 @@
 """Figures 6a (classifiers) and 6b (classes and all), the same against shift and projection, and paired differences."""
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -10,13 +12,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.typing import ColorType, LineStyleType
 
-from failure_atlas.drawing.style import CLASS_COLORS, WELL_COLOR, new_figure, shorten
-from stages.common.artefacts.ranking import ALL
-from stages.compute_curves.distance_study import CENTRES
-from stages.compute_curves.paired import Difference
-from stages.compute_curves.results import Result
-from stages.compute_curves.summary import SCALING, select
+from failure_atlas.curves.distance import CENTRES
+from failure_atlas.curves.paired import Difference
+from failure_atlas.curves.shift import ALL
+from failure_atlas.curves.study import Result, select
+from failure_atlas.drawing.style import CLASS_COLORS, WELL_COLOR, new_figure, save_figure, shorten
+from stages.compute_curves.results import SCALING, is_headline, tabulate_curves, tabulate_differences
 
+SHIFT_LABEL = "shift of each dimension in std"
 CENTRE_TITLES = {"own_class": "centre of the own class", "all": "centre of all"}
 DIFFERENCE_AXES = {
     "distance": "distance in std (all dimensions, mean of the own class)",
@@ -24,30 +27,41 @@ DIFFERENCE_AXES = {
 }
 
 
+def save_figures(
+    folder: Path,
+    results: Sequence[Result],
+    differences: Sequence[Difference],
+    top_k: Sequence[int | str],
+    headline_k: int,
+) -> None:
+    """Draw all figures, a PNG with its numbers as CSV each; results: of all classifiers and kinds."""
+    distances, shifts = select(results, kind="distance"), select(results, kind="shift")
+    projections = select(results, kind="projection", scope=ALL)
+    classes = [result for result in distances if is_headline(result.key, headline_k)]
+    for name, figure, drawn in (
+        ("fig6a_classifiers", draw_classifiers(distances, top_k), select(distances, scope=ALL)),
+        ("fig6b_classes", draw_classes(classes), select(classes, dimensions="top")),
+        ("shift", draw_shifts(shifts), shifts),
+        ("projection", draw_projections(projections, top_k), projections),
+    ):
+        save_figure(figure, folder / f"{name}.png", tabulate_curves(drawn))
+    save_figure(draw_differences(differences), folder / "paired_difference.png", tabulate_differences(differences))
+
+
 def draw_classifiers(results: Sequence[Result], top_k: Sequence[int | str]) -> Figure:
     """Figure 6a: accuracy against standardised distance; a row per centre, a column per K, a colour per classifier."""
-    names = _names(results)
-    figure, axes = new_figure(len(CENTRES), len(top_k), width=3.2 * len(top_k) + 1.6, height=2.7 * len(CENTRES))
-    for centre, row in zip(CENTRES, axes, strict=True):
-        for k, ax in zip(top_k, row, strict=True):
-            drawn = select(results, kind="distance", scope=ALL, k=str(k), scaling=SCALING, centre=centre)
-            _draw_with_control(ax, drawn, names)
-            ax.set_title(f"{_name_dimensions(k)}, {CENTRE_TITLES[centre]}")
-            ax.set_xlabel("distance in std")
-    _explain_beside(axes[0, -1], control=True, bars=True)
+    rows = [select(results, scope=ALL, scaling=SCALING, centre=centre) for centre in CENTRES]
+    figure, axes = new_figure(len(rows), len(top_k), width=3.2 * len(top_k) + 1.6, height=2.7 * len(rows))
+    for centre, drawn, row in zip(CENTRES, rows, axes, strict=True):
+        _draw_each_k(row, drawn, top_k, "distance in std", f", {CENTRE_TITLES[centre]}")
     _finish(axes)
     return figure
 
 
 def draw_projections(results: Sequence[Result], top_k: Sequence[int | str]) -> Figure:
     """Accuracy against the signed projection on the degradation directions; a column per K, a colour per classifier."""
-    names = _names(results)
     figure, axes = new_figure(1, len(top_k), width=3.2 * len(top_k) + 1.6, height=3.0)
-    for k, ax in zip(top_k, axes[0], strict=True):
-        _draw_with_control(ax, select(results, k=str(k)), names)
-        ax.set_title(_name_dimensions(k))
-        ax.set_xlabel("projection on degradation, in std")
-    _explain_beside(axes[0, -1], control=True, bars=True)
+    _draw_each_k(axes[0], results, top_k, "projection on degradation, in std")
     _finish(axes)
     return figure
 
@@ -65,15 +79,16 @@ def draw_differences(differences: Sequence[Difference]) -> Figure:
         figure.suptitle("one classifier: nothing to compare")
     for each in differences:
         ax = axes[pairs.index(each.name), list(DIFFERENCE_AXES).index(each.kind)]
-        ax.fill_between(each.x, each.band_low, each.band_high, color=WELL_COLOR, alpha=0.2, linewidth=0)
-        half = np.clip([each.difference - each.low, each.high - each.difference], 0, None)
-        ax.errorbar(each.x, each.difference, half, color=WELL_COLOR, marker=".", linewidth=1.2, elinewidth=1, capsize=2)
+        points = {str(name): column.to_numpy() for name, column in each.points.items()}
+        x, value = points["x"], points["difference"]
+        ax.fill_between(x, points["band_low"], points["band_high"], color=WELL_COLOR, alpha=0.2, linewidth=0)
+        half = np.clip([value - points["low"], points["high"] - value], 0, None)
+        ax.errorbar(x, value, half, color=WELL_COLOR, marker=".", linewidth=1.2, elinewidth=1, capsize=2)
         ax.set_title(
             f"{each.second} minus {each.first}, same samples\narea {each.area['value']:+.3f} "
             f"[{each.area['low']:+.3f}, {each.area['high']:+.3f}], n={each.area['n']:,}"
         )
-        ax.set_xlabel(DIFFERENCE_AXES[each.kind])
-        ax.set_ylabel("difference in accuracy")
+        ax.set(xlabel=DIFFERENCE_AXES[each.kind], ylabel="difference in accuracy")
     return figure
 
 
@@ -81,12 +96,8 @@ def draw_classes(results: Sequence[Result]) -> Figure:
     """Figure 6b: one panel per classifier, one line per class, all classes in black; results: of one kind and K."""
     names = _names(results)
     figure, axes = new_figure(1, len(names), width=4.0 * len(names) + 0.8, height=3.4)
-    for name, ax in zip(names, axes[0], strict=True):
-        _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
-        ax.set_title(name)
-        ax.set_xlabel("distance in std")
-    _explain_beside(axes[0, -1], control=False, bars=False)
-    _finish(axes)
+    _draw_each_classifier(axes[0], results, "distance in std")
+    _finish(axes, control=False)
     return figure
 
 
@@ -94,16 +105,28 @@ def draw_shifts(results: Sequence[Result]) -> Figure:
     """Accuracy against shift: classifiers with the random control, then a panel per classifier with its classes."""
     names = _names(results)
     figure, axes = new_figure(1, 1 + len(names), width=3.6 * (1 + len(names)) + 0.8, height=3.2)
-    _draw_with_control(axes[0, 0], select(results, scope=ALL), names)
-    axes[0, 0].set_title(f"{results[0].key.k} dimensions together, top against random")
-    for name, ax in zip(names, axes[0, 1:], strict=True):
-        _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
-        ax.set_title(name)
-    for ax in axes.flat:
-        ax.set_xlabel("shift of each dimension in std")
-    _explain_beside(axes[0, -1], control=True, bars=True)
+    first, *others = axes[0]
+    _draw_with_control(first, select(results, scope=ALL), names)
+    first.set(title=f"{results[0].key.k} dimensions together, top against random", xlabel=SHIFT_LABEL)
+    _draw_each_classifier(others, results, SHIFT_LABEL)
     _finish(axes)
     return figure
+
+
+def _draw_each_k(
+    axes: Sequence[Axes], results: Sequence[Result], top_k: Sequence[int | str], label: str, title: str = ""
+) -> None:
+    """A panel for each number of dimensions; label: of the x axis.  title: said behind that number."""
+    for k, ax in zip(top_k, axes, strict=True):
+        _draw_with_control(ax, select(results, k=str(k)), _names(results))
+        ax.set(title=f"{'all dimensions' if k == ALL else f'top {k}'}{title}", xlabel=label)
+
+
+def _draw_each_classifier(axes: Sequence[Axes], results: Sequence[Result], label: str) -> None:
+    """A panel for each classifier, with its classes."""
+    for name, ax in zip(_names(results), axes, strict=True):
+        _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
+        ax.set(title=name, xlabel=label)
 
 
 def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> None:
@@ -112,39 +135,47 @@ def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]
     The legend in the panel holds the trend tests.
     """
     for result in results:
-        color = CLASS_COLORS[names.index(result.key.classifier) % len(CLASS_COLORS)]
-        top = result.key.dimensions == "top"
-        label = result.key.classifier if top else f"{result.key.classifier}, random"
-        _draw_line(ax, result, color, label=label, style="-" if top else "--", band=0.2 if top else 0.1, bars=top)
-        _draw_ceiling(ax, result, color, style=":" if top else (0, (1, 4)), width=1.2 if top else 0.9)
+        name, top = result.key.classifier, result.key.dimensions == "top"
+        color = CLASS_COLORS[names.index(name) % len(CLASS_COLORS)]
+        style: tuple[str, LineStyleType, float, float] = ("-", ":", 1.2, 0.2) if top else ("--", (0, (1, 4)), 0.9, 0.1)
+        _draw_line(ax, result, color, name if top else f"{name}, random", *style, bars=top)
     ax.legend(fontsize=6, loc="lower left", title="p of the trend test", title_fontsize=6)
 
 
 def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:
-    names = [result.key.scope for result in results if result.key.scope != ALL]
+    scopes = [result.key.scope for result in results if result.key.scope != ALL]
     for result in sorted(results, key=lambda result: result.key.scope == ALL):  # black last, on top
-        whole = result.key.scope == ALL
-        color = "black" if whole else CLASS_COLORS[names.index(result.key.scope) % len(CLASS_COLORS)]
-        label = ALL if whole else shorten(result.key.scope, 10)
-        _draw_line(ax, result, color, label=label, style="-", band=0.2 if whole else 0.06, bars=False)
-        _draw_ceiling(ax, result, color, style=":", width=1.4 if whole else 0.8)
+        scope = result.key.scope
+        color = "black" if scope == ALL else CLASS_COLORS[scopes.index(scope) % len(CLASS_COLORS)]
+        width, band = (1.4, 0.2) if scope == ALL else (0.8, 0.06)
+        _draw_line(ax, result, color, shorten(scope, 10), "-", ":", width, band, bars=False)
     ax.legend(fontsize=6, loc="best", ncol=2, title="p of the trend test", title_fontsize=6)  # some curves end at 0
 
 
-def _draw_line(ax: Axes, result: Result, color: ColorType, *, label: str, style: str, band: float, bars: bool) -> None:
-    """A curve with the opacity of its band, and whether each point bears its own interval."""
-    curve = result.curve
+def _draw_line(
+    ax: Axes,
+    result: Result,
+    color: ColorType,
+    label: str,
+    style: str,
+    dots: LineStyleType,
+    width: float,
+    band: float,
+    *,
+    bars: bool,
+) -> None:
+    """A curve with its band, in this opacity; what the judge reads of the same images as dots of this width.
+
+    bars: whether each point bears its own interval.
+    """
+    curve, ceiling = result.curve, result.ceiling
     label = f"{label}: {tell_p_value(result.trend_p_value)}"
     ax.plot(curve.x, curve.accuracy, style, color=color, marker=".", markersize=4, linewidth=1.2, label=label)
     if result.band is not None:
         ax.fill_between(curve.x, *result.band, color=color, alpha=band, linewidth=0)
     if bars:
         ax.vlines(curve.x, curve.low, curve.high, color=color, linewidth=1)
-
-
-def _draw_ceiling(ax: Axes, result: Result, color: ColorType, *, style: LineStyleType, width: float) -> None:
-    """What the judge reads of the same images."""
-    ax.plot(result.ceiling.x, result.ceiling.accuracy, linestyle=style, color=color, linewidth=width)
+    ax.plot(ceiling.x, ceiling.accuracy, linestyle=dots, color=color, linewidth=width)
 
 
 def tell_p_value(p_value: float) -> str:
@@ -156,37 +187,30 @@ def tell_p_value(p_value: float) -> str:
     return f"{p_value:.0e}" if p_value < 0.001 else f"{p_value:.2g}"
 
 
-def _name_dimensions(k: int | str) -> str:
-    return "all dimensions" if k == ALL else f"top {k}"
-
-
 def _names(results: Sequence[Result]) -> list[str]:
     """Classifiers in order of appearance."""
     return list(dict.fromkeys(result.key.classifier for result in results))
 
 
-def _finish(axes: np.ndarray) -> None:
+def _finish(axes: np.ndarray, *, control: bool = True) -> None:
+    """What the marks mean, right of the first row; control: whether random lines and intervals of points are drawn."""
+    line = partial(Line2D, [], [], color="black")
+    handles: list[Artist] = [
+        line(marker=".", markersize=4, linewidth=1.2, label="top dimensions"),
+        line(linestyle=":", linewidth=1.2, label="judge, same images"),
+        Patch(color="black", alpha=0.2, linewidth=0, label="95 % of the whole curve"),
+    ]
+    if control:
+        handles += [
+            line(marker="|", linestyle="", label="95 % of a point"),
+            line(marker=".", markersize=4, linestyle="--", linewidth=1.2, label="random dimensions"),
+            line(linestyle=(0, (1, 4)), linewidth=0.9, label="judge on these"),
+        ]
+    last = axes[0, -1]
+    in_panel = last.get_legend()
+    last.legend(handles=handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    last.add_artist(in_panel)
     for ax in axes.flat:
         ax.set_ylim(0, 1.01)
     for ax in axes[:, 0]:
         ax.set_ylabel("accuracy")
-
-
-def _explain_beside(ax: Axes, *, control: bool, bars: bool) -> None:
-    """What the marks mean, on the right of this panel; control, bars: whether random lines and bars are drawn."""
-    handles: list[Artist] = [
-        Line2D([], [], color="black", marker=".", markersize=4, linewidth=1.2, label="top dimensions"),
-        Line2D([], [], color="black", linestyle=":", linewidth=1.2, label="judge, same images"),
-        Patch(color="black", alpha=0.2, linewidth=0, label="95 % of the whole curve"),
-    ]
-    if bars:
-        handles.append(Line2D([], [], color="black", marker="|", linestyle="", label="95 % of a point"))
-    if control:
-        line = Line2D([], [], color="black", marker=".", markersize=4, linestyle="--", linewidth=1.2)
-        line.set_label("random dimensions")
-        handles.append(line)
-        handles.append(Line2D([], [], color="black", linestyle=(0, (1, 4)), linewidth=0.9, label="judge on these"))
-    panel_legend = ax.get_legend()
-    ax.legend(handles=handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    if panel_legend is not None:
-        ax.add_artist(panel_legend)

@@ -1,22 +1,92 @@
-"""What rank_dimensions left about one classifier, checked against the population."""
+"""The classifiers under test with all that is known of them, read and checked before any work."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from failure_atlas.core.arrays import read_array
+from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require
-from stages.common.artefacts.population import Samples
+from failure_atlas.curves.shift import ALL, Order
+from failure_atlas.judges.ensemble import load_judge
+from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import Samples, read_samples
+from stages.common.artefacts.predictions import read_logits
+from stages.common.artefacts.ranking import GLOBAL, read_ranking
+from stages.common.classifiers import expand_paths, read_classifiers
+from stages.common.params import DIMENSIONS, SAMPLES, limit_keys
+from stages.compute_curves.params import ComputeCurvesParams
+
+PAIRED = "paired"  # beside the classifiers' names in metrics.json
 
 
-def read_outcomes(folder: Path, samples: Samples) -> np.ndarray:
-    """Whether the classifier is right about each sample: bool [N]; StageError if it saw another population."""
-    path = require(folder / "predictions.zarr", "rank_dimensions")
-    predicted = read_array(path, "predicted")
-    if len(predicted) != len(samples.true_class):
+@dataclass(frozen=True)
+class Inputs:
+    """worlds, well, orders: by classifier.  worlds: with CLASSIFIER and JUDGE.  well: bool [N], who is right."""
+
+    samples: Samples
+    worlds: Mapping[str, World]
+    well: Mapping[str, np.ndarray]
+    orders: Mapping[str, Mapping[str, Order]]
+
+
+def read_inputs(
+    params: Path,
+    section: ComputeCurvesParams,
+    *,
+    generator: Path,
+    classifiers: str,
+    population: Path,
+    ranked: str,
+    judge: Path,
+) -> Inputs:
+    """Read all that the options name; StageError for what does not fit together."""
+    names = read_classifiers(params)
+    if PAIRED in names:
+        raise StageError(f"{params}: classifiers.{PAIRED}: metrics.json keeps differences there; give it another name")
+    device = choose_device()
+    files = expand_paths(classifiers, names, "--classifiers")
+    networks = {name: load_networks(generator, path, device) for name, path in files.items()}
+    samples = read_samples(population, next(iter(networks.values()))[0])
+    count, dimensions = samples.styles.shape
+    by_dimensions = dict.fromkeys(("top_k", "shift_dimensions"), (dimensions, DIMENSIONS))
+    limit_keys(params, "compute_curves", section, {"shift_samples": (count, SAMPLES)} | by_dimensions)
+    classes = len(samples.class_names)
+    folders = expand_paths(ranked, names, "--ranked")
+    predicted = {name: read_logits(folder, count, classes).argmax(axis=1) for name, folder in folders.items()}
+    judge_network = load_judge(judge, samples.class_names, device)
+    return Inputs(
+        samples,
+        {
+            name: World(
+                painter.synthesize, {CLASSIFIER: network, JUDGE: judge_network}, section.batch_size, device, classes
+            )
+            for name, (painter, network) in networks.items()
+        },
+        {name: each == samples.true_class for name, each in predicted.items()},
+        {name: _read_orders(folder, samples) for name, folder in folders.items()},
+    )
+
+
+def read_order(table: pd.DataFrame, scope: str, style_dimensions: int) -> Order:
+    """Take one scope out of a ranking table; StageError unless it holds every dimension once."""
+    part = table[table["scope"] == scope].sort_values("rank", kind="stable")
+    dimensions = part["dimension"].to_numpy(np.int64)
+    if not np.array_equal(np.sort(dimensions), np.arange(style_dimensions)):
         raise StageError(
-            f"{path}: {len(predicted)} predictions for {len(samples.true_class)} samples; "
+            f"ranking.csv: scope '{scope}' does not hold each of {style_dimensions} dimensions once; "
             "make it again with: dvc repro rank_dimensions"
         )
-    return np.asarray(predicted == samples.true_class)
+    direction = np.zeros(style_dimensions, np.int64)
+    direction[dimensions] = part["direction"].to_numpy(np.int64)
+    return Order(dimensions, direction)
+
+
+def _read_orders(folder: Path, samples: Samples) -> dict[str, Order]:
+    """The ranking of all samples, under `all`, and of each class in the order of the labels."""
+    table, dimensions = read_ranking(folder), samples.styles.shape[1]
+    scopes = {ALL: GLOBAL} | {name: name for name in samples.class_names}
+    return {name: read_order(table, scope, dimensions) for name, scope in scopes.items()}

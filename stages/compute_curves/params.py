@@ -1,10 +1,10 @@
 """The params of this stage."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from failure_atlas.core.fields import BatchSize, Count, Section, Seed
+from failure_atlas.core.fields import BatchSize, Count, Section, Seed, check_at_most, check_steps
 
 
 class ComputeCurvesParams(Section):
@@ -15,6 +15,10 @@ class ComputeCurvesParams(Section):
     headline_k: Count
     bins: int = Field(ge=2, le=1_000)
     tail_quantile: float = Field(gt=0.5, le=1)
+    shift_samples: int = Field(ge=2, le=1_000_000)
+    shift_dimensions: Count
+    max_shift_std: float = Field(gt=0, le=100)
+    shift_step_std: float = Field(gt=0)
     random_draws: int = Field(ge=2, le=1_000)
     bootstrap_replicates: int = Field(ge=100, le=100_000)
     batch_size: BatchSize
@@ -26,6 +30,21 @@ class ComputeCurvesParams(Section):
         if value not in computed:
             raise ValueError(f"a number among top_k: {', '.join(map(str, computed))}")
         return value
+
+    @field_validator("shift_step_std")
+    @classmethod
+    def _fits(cls, value: float, info: ValidationInfo) -> float:
+        return check_at_most(value, info, "max_shift_std")
+
+    @field_validator("random_draws")
+    @classmethod
+    def _has_samples(cls, value: int, info: ValidationInfo) -> int:
+        return check_at_most(value, info, "shift_samples", ", for each draw needs one")
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        check_steps(self, ("max_shift_std", "shift_step_std"))
+        return self
 
 
 MODEL = ComputeCurvesParams

@@ -1,82 +1,21 @@
-"""Curves with what they are of, and as tables."""
+"""Curves, areas, shifted samples and differences as tables, and the headline numbers of each classifier."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from failure_atlas.curves.curve import Curve, average_curves
-from failure_atlas.statistics.bootstrap import Resampling, band_draws
-from failure_atlas.statistics.intervals import mean
-from failure_atlas.statistics.trend import count_rises
+from failure_atlas.curves.paired import COLUMNS, Difference
+from failure_atlas.curves.shift import ALL, WAYS, Shifted
+from failure_atlas.curves.study import Key, Result, select
+from failure_atlas.statistics.intervals import flatten, proportion
 
-
-@dataclass(frozen=True)
-class Key:
-    """What a curve is of, in the words of curves.csv.
-
-    kind: distance | projection | shift.  scope: all, or a class.  dimensions: top | random.  k: a number, or all.
-    scaling: raw | standardised.  centre: own_class | all, or none for a shift.
-    """
-
-    classifier: str
-    kind: str
-    scope: str
-    dimensions: str
-    k: str
-    scaling: str
-    centre: str
-
-
-@dataclass(frozen=True)
-class Result:
-    """A curve with its area and slope, each {value, low, high, n}; for random dimensions also min and max.
-
-    ceiling: the judge's accuracy on the same images, with the area under it.  avoidable_area: that under the share of
-    images that the judge reads and the classifier does not; unlike the difference of the two areas it cannot be
-    negative.  trend_p_value: of the test that the curve falls; rises: see `count_rises`.
-    influence: float32 [B, N], what one of the N samples more adds to each point; N is 0 for a shift.
-    band: (low, high) [B], which hold the whole curve at once, where low and high of the curve are of each point by
-    itself; None for one draw of several, which have it together.
-    """
-
-    key: Key
-    curve: Curve
-    area: dict[str, Any]
-    slope: dict[str, Any]
-    ceiling: Curve
-    ceiling_area: dict[str, Any]
-    avoidable_area: dict[str, Any]
-    trend_p_value: float
-    rises: int
-    influence: np.ndarray
-    band: tuple[np.ndarray, np.ndarray] | None
-
-
-def pool_draws(key: Key, draws: Sequence[Result], resampling: Resampling) -> Result:
-    """One result of several random draws: their means with Student's interval over the draws, and their range.
-
-    resampling: of the samples and the draws, for the band, which is over both.
-    The trend's p-value is the median of the draws'; rises are counted in the mean curve, beyond the draws' range.
-    """
-    curve = average_curves([draw.curve for draw in draws])
-    influence = np.mean([draw.influence for draw in draws], axis=0)
-    shares = np.stack([draw.curve.accuracy for draw in draws])
-    return Result(
-        key,
-        curve,
-        _pool([draw.area for draw in draws]),
-        _pool([draw.slope for draw in draws]),
-        average_curves([draw.ceiling for draw in draws]),
-        _pool([draw.ceiling_area for draw in draws]),
-        _pool([draw.avoidable_area for draw in draws]),
-        float(np.median([draw.trend_p_value for draw in draws])),
-        count_rises(curve),
-        influence,
-        band_draws(shares, len(draws) * curve.n, influence, resampling),
-    )
+SCALING, CENTRE = "standardised", "own_class"
+PREFIXES = {"distance": "", "shift": "shift_", "projection": "projection_"}
+ESTIMATES = ("area", "slope", "ceiling_area", "avoidable_area")
+FIELDS = {"": "value", "_low": "low", "_high": "high", "_min": "min", "_max": "max"}
 
 
 def tabulate_curves(results: Sequence[Result]) -> pd.DataFrame:
@@ -95,23 +34,98 @@ def tabulate_curves(results: Sequence[Result]) -> pd.DataFrame:
 
 def tabulate_areas(results: Sequence[Result]) -> pd.DataFrame:
     """One row per curve: areas and slope with their intervals, and the range over random draws where there are any."""
-    rows = [
-        asdict(result.key)
-        | {
+    rows = []
+    for result in results:
+        estimates = {
             f"{name}{suffix}": getattr(result, name).get(field, np.nan)
-            for name in ("area", "slope", "ceiling_area", "avoidable_area")
-            for suffix, field in (("", "value"), ("_low", "low"), ("_high", "high"), ("_min", "min"), ("_max", "max"))
+            for name in ESTIMATES
+            for suffix, field in FIELDS.items()
         }
-        | {
-            "trend_p_value": result.trend_p_value,
-            "rises": result.rises,
-            "n": int(result.curve.n.max(initial=0)) if result.key.kind == "shift" else int(result.curve.n.sum()),
-        }
-        for result in results
-    ]
+        # The points of a shift hold the same samples, those of the other curves different ones.
+        n = int(result.curve.n.max(initial=0) if result.key.kind == "shift" else result.curve.n.sum())
+        trend = {"trend_p_value": result.trend_p_value, "rises": result.rises, "n": n}
+        rows.append(asdict(result.key) | estimates | trend)
     return pd.DataFrame(rows)
 
 
-def _pool(estimates: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    values = np.array([estimate["value"] for estimate in estimates])
-    return mean(values) | {"min": float(values.min()), "max": float(values.max())}
+def tabulate_shifts(shifted: Mapping[str, Shifted]) -> pd.DataFrame:
+    """Who is right about each moved sample: one row per classifier, way, shift and sample of the population."""
+    tables = []
+    for name, each in shifted.items():
+        shape = each.classifier.shape
+        way, step, sample = (axis.ravel() for axis in np.indices(shape))
+        columns = {
+            "classifier": name,
+            "way": np.array(WAYS)[way],
+            "shift_std": each.shifts_std[step],
+            "sample": sample,
+            "draw": np.broadcast_to(each.draw, shape).ravel(),
+            "dimensions": each.dimensions,
+            "classifier_right": each.classifier.ravel().astype(int),
+            "judge_right": each.judge.ravel().astype(int),
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def tabulate_differences(differences: Sequence[Difference]) -> pd.DataFrame:
+    """One row per point: pair, kind, and COLUMNS."""
+    if not differences:
+        return pd.DataFrame(columns=["pair", "kind", *COLUMNS])
+    tables = [each.points.assign(pair=each.name, kind=each.kind) for each in differences]
+    return pd.concat(tables, ignore_index=True)[["pair", "kind", *COLUMNS]]
+
+
+def is_headline(key: Key, headline_k: int) -> bool:
+    """Shifts all are; of the others those in K standardised dimensions from the centre of the sample's own class."""
+    return key.kind == "shift" or (key.k, key.scaling, key.centre) == (str(headline_k), SCALING, CENTRE)
+
+
+def summarize_curves(results: Sequence[Result], headline_k: int) -> dict[str, Any]:
+    """Areas, slope per std and trend of the headline curves, by distance, shift and projection, top and random.
+
+    Intervals of random dimensions are Student's over the draws, n their number; `_range` is [lowest, highest] draw.
+    """
+    headline = [result for result in results if is_headline(result.key, headline_k)]
+    metrics: dict[str, Any] = {"headline_k": headline_k}
+    for kind, prefix in PREFIXES.items():
+        (top,) = select(headline, kind=kind, scope=ALL, dimensions="top")
+        (random,) = select(headline, kind=kind, scope=ALL, dimensions="random")
+        for name in ESTIMATES:
+            key = f"{prefix}slope_per_std" if name == "slope" else f"{prefix}{name}"
+            metrics |= flatten(key, getattr(top, name))
+            if name != "ceiling_area":
+                metrics |= flatten(f"random_{key}", getattr(random, name))
+        metrics[f"{prefix}trend_p_value"], metrics[f"{prefix}rises"] = top.trend_p_value, top.rises
+        metrics[f"random_{prefix}area_range"] = [random.area["min"], random.area["max"]]
+        classes = [result for result in select(headline, kind=kind, dimensions="top") if result.key.scope != ALL]
+        metrics[f"{prefix}area_per_class"] = {result.key.scope: result.area for result in classes}
+        metrics[f"{prefix}avoidable_area_per_class"] = {result.key.scope: result.avoidable_area for result in classes}
+    return metrics
+
+
+def summarize_classifier(
+    results: Sequence[Result], headline_k: int, well: np.ndarray, judged: np.ndarray
+) -> dict[str, Any]:
+    """All headline numbers of one classifier; well, judged: bool [N], who is right about the samples as they are."""
+    shares = {"accuracy": well, "ceiling": judged, "avoidable_share": judged & ~well}
+    return summarize_curves(results, headline_k) | {name: proportion(share) for name, share in shares.items()}
+
+
+def tell_areas(metrics: Mapping[str, Any]) -> str:
+    """The areas of one classifier in one line for the log."""
+    by_distance, by_shift = (
+        "area by {} {:.3f} (judge {:.3f}, random dimensions {:.3f})".format(
+            kind, *(metrics[key] for key in (f"{prefix}area", f"{prefix}ceiling_area", f"random_{prefix}area"))
+        )
+        for kind, prefix in (("distance", ""), ("shift", "shift_"))
+    )
+    return f"{by_distance}, {by_shift}"
+
+
+def summarize_differences(differences: Sequence[Difference]) -> dict[str, dict[str, Any]]:
+    """Areas between the curves: pair -> `area` by distance and `shift_area` by shift."""
+    summary: dict[str, dict[str, Any]] = {}
+    for each in differences:
+        summary.setdefault(each.name, {})[f"{PREFIXES[each.kind]}area"] = each.area
+    return summary

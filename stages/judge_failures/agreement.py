@@ -1,25 +1,22 @@
 """Compare what people say about claimed failures with what the judge says, and with one another."""
 
-from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
 import typer
 
 from failure_atlas.core.files import write_json
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
-from failure_atlas.judges.verdicts import READINGS
+from failure_atlas.judges.verdicts import READINGS, measure_kappa
 from failure_atlas.statistics.intervals import proportion
+from failure_atlas.world.show import JUDGE
 from stages.common.command import OutOption, run_stage
 from stages.judge_failures.figures import draw_confusions
-from stages.judge_failures.kappa import measure_kappa
-from stages.judge_failures.reviews import Review, read_reviews, read_shown
+from stages.judge_failures.sheet import read_reviews, read_shown
 
-JUDGE = "judge"
 Confusion = tuple[str, str, pd.DataFrame]
 
 
@@ -52,60 +49,43 @@ def main(
     with_judge, with_each_other = {}, {}
     for review in read:
         entry, confusion = _compare(review.readings, judged, (review.reviewer, JUDGE), seed)
-        with_judge[review.reviewer] = (
-            entry | _check_judge(review, judged) | {"rows": review.rows, "blank": review.blank}
-        )
+        shares = _check_judge(review.readings, judged)
+        with_judge[review.reviewer] = entry | shares | {"rows": review.rows, "blank": review.blank}
         confusions.append(confusion)
     for one, other in combinations(read, 2):
         names = (one.reviewer, other.reviewer)
         with_each_other[" and ".join(names)], confusion = _compare(one.readings, other.readings, names, seed)
         confusions.append(confusion)
-
-    save_figure(draw_confusions(confusions), out / "agreement.png", _tabulate(confusions))
+    pairs = pd.MultiIndex.from_product([READINGS, READINGS], names=["first_reading", "second_reading"])
+    tables = [
+        pairs.to_frame(index=False).assign(first=first, second=second, n=counts.to_numpy().ravel())
+        for first, second, counts in confusions
+    ]
+    table = pd.concat(tables, ignore_index=True)[["first", "second", "first_reading", "second_reading", "n"]]
+    save_figure(draw_confusions(confusions), out / "agreement.png", table)
     write_json(out / "agreement.json", {"with_judge": with_judge, "between_reviewers": with_each_other})
 
 
 def _compare(
-    first: "pd.Series[str]", second: "pd.Series[str]", names: tuple[str, str], seed: int
+    first: pd.Series, second: pd.Series, names: tuple[str, str], seed: int
 ) -> tuple[dict[str, Any], Confusion]:
     """Kappa, plain agreement and counts over the images of which both say something."""
     both = first.index.intersection(second.index)
     one, other = first[both].to_numpy(str), second[both].to_numpy(str)
-    counts = pd.DataFrame(
-        [[int(np.sum((one == row) & (other == column))) for column in READINGS] for row in READINGS],
-        index=list(READINGS),
-        columns=list(READINGS),
-    )
+    counts = pd.crosstab(one, other)
     kappa = measure_kappa(one, other, numpy_stream(seed, "agreement", *names))
-    return {"kappa": kappa, "agreement": proportion(one == other)}, (*names, counts)
+    every = counts.reindex(index=READINGS, columns=READINGS, fill_value=0)
+    return {"kappa": kappa, "agreement": proportion(one == other)}, (*names, every)
 
 
-def _check_judge(review: Review, judged: "pd.Series[str]") -> dict[str, Any]:
-    """Of the images with each reading of the judge, the share that the reviewer reads alike."""
-    own = judged[review.readings.index]
-    agrees = (own == review.readings).to_numpy(bool)
+def _check_judge(readings: pd.Series, judged: pd.Series) -> dict[str, Any]:
+    """Of the images with each reading of the judge, the share that a reviewer reads alike."""
+    own = judged[readings.index]
+    agrees = own == readings
     return {
-        f"judge_right_on_{reading.replace(' ', '_')}": proportion(agrees[(own == reading).to_numpy(bool)])
+        f"judge_right_on_{reading.replace(' ', '_')}": proportion(agrees[own == reading].to_numpy(bool))
         for reading in READINGS
     }
-
-
-def _tabulate(confusions: Sequence[Confusion]) -> pd.DataFrame:
-    """One row per pair of raters and pair of readings."""
-    return pd.DataFrame(
-        [
-            {
-                "first": first,
-                "second": second,
-                "first_reading": row,
-                "second_reading": column,
-                "n": counts.loc[row, column],
-            }
-            for first, second, counts in confusions
-            for row in READINGS
-            for column in READINGS
-        ]
-    )
 
 
 if __name__ == "__main__":

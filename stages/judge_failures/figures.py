@@ -1,25 +1,30 @@
 """Sheets of claimed failures for people, and the verdicts as stacked bars."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
+from failure_atlas.drawing.style import (
+    MIS_COLOR,
+    RANDOM_COLOR,
+    WELL_COLOR,
+    new_figure,
+    save_figure,
+    shorten,
+    show_image,
+    tile,
+)
+from failure_atlas.judges.failures import ALL
 from failure_atlas.judges.verdicts import LABEL_CHANGED, STILL_RIGHT, TRUE_FAILURE, UNREADABLE
-from stages.judge_failures.claims import CORNER_CASE, POPULATION, REAL
-from stages.judge_failures.sheet import REVIEW_COLUMNS
-from stages.judge_failures.table import ALL
+from stages.judge_failures.inputs import CORNER_CASE, POPULATION, REAL
+from stages.judge_failures.sheet import REVIEW_COLUMNS, REVIEW_ID, tabulate_contact_sheet
 
 COLORS = {TRUE_FAILURE: MIS_COLOR, LABEL_CHANGED: WELL_COLOR, UNREADABLE: "#bbbbbb", STILL_RIGHT: "#a6dba0"}
-PLURALS = {
-    TRUE_FAILURE: "true failures",
-    LABEL_CHANGED: "label changes",
-    UNREADABLE: "unreadable",
-    STILL_RIGHT: "still right",
-}
+PLURALS = dict(zip(COLORS, ("true failures", "label changes", "unreadable", "still right"), strict=True))
 DARK_INK = (UNREADABLE, STILL_RIGHT)  # on light colours
 BARS = {POPULATION: "population", CORNER_CASE: "corner cases", REAL: "real test images"}
 BLOCK_COLUMNS = 5
@@ -29,6 +34,28 @@ LETTERS = 5  # of a class name above an image
 GAP_PX = 11  # room for the text above an image, in image pixels
 INCHES_PER_PX = 0.02
 LEAST_WRITTEN = 0.06  # a narrower part of a bar has no room for its number
+
+
+def save_figures(
+    folder: Path,
+    verdicts: pd.DataFrame,
+    failures: pd.DataFrame,
+    images: Sequence[np.ndarray],
+    shown: dict[str, np.ndarray],
+    review: pd.DataFrame,
+) -> None:
+    """Draw the verdicts, the contact sheet and the review sheet, each with its table.
+
+    verdicts: see `tabulate_verdicts`.  images: those of the failures, in parts.  shown: verdict -> rows of failures.
+    review: the blank form.
+    """
+    save_figure(draw_verdicts(verdicts), folder / "verdicts.png", verdicts)
+    claimed = np.concatenate(images)
+    contact = tabulate_contact_sheet(failures, shown, BLOCK_COLUMNS)
+    blocks = [claimed[rows] for rows in shown.values()]
+    save_figure(draw_contact_sheet(blocks, contact), folder / "contact_sheet.png", contact)
+    order = failures[REVIEW_ID].to_numpy().argsort(kind="stable")[len(failures) - len(review) :]
+    save_figure(draw_review_sheet(claimed[order], review["id"].tolist()), folder / "review_sheet.png", review)
 
 
 def draw_verdicts(table: pd.DataFrame) -> Figure:
@@ -106,10 +133,9 @@ def draw_confusions(tables: Sequence[tuple[str, str, pd.DataFrame]]) -> Figure:
         for (row, column), count in np.ndenumerate(values):
             axis.text(column, row, str(count), ha="center", va="center")
         labels = [name.replace(" ", "\n") for name in counts.columns]
-        axis.set_xticks(range(len(labels)), labels)
-        axis.set_yticks(range(len(labels)), labels)
-        axis.grid(visible=False)
+        axis.set(xticks=range(len(labels)), xticklabels=labels, yticks=range(len(labels)), yticklabels=labels)
         axis.set(xlabel=second, ylabel=first, title=f"n={values.sum()}")
+        axis.grid(visible=False)
     return figure
 
 
@@ -150,6 +176,5 @@ def _show_block(
 
 
 def _tell_claim(meant: str, said: str, rival: str, far_out: bool) -> str:
-    same = said == meant
-    meant, said, rival = (shorten(name, LETTERS) for name in (meant, said, rival))
-    return f"{meant} \u2192 {said}" + (f" ({rival})" if same else "") + (FAR_OUT_MARK if far_out else "")
+    behind = f" ({shorten(rival, LETTERS)})" if said == meant else ""
+    return f"{shorten(meant, LETTERS)} \u2192 {shorten(said, LETTERS)}{behind}{FAR_OUT_MARK if far_out else ''}"

@@ -1,4 +1,4 @@
-"""What the rooms upstream left, read and checked before any work."""
+"""What the rooms upstream left, read and checked before any work: claimed failures, and who may say what of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,33 +17,41 @@ from failure_atlas.stylegan2.discriminator import Discriminator
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.stylegan2.state import load_discriminator
 from stages.common.artefacts.images import read_class_names, read_images
-from stages.judge_failures.claims import CORNER_CASE, SEARCH, WALK_COLUMNS, Claims
 
-MADE_BY = "walk_corner_cases"
+POPULATION, CORNER_CASE, SEARCH, REAL = "population", "corner case", "true failure search", "real test image"
+# Missing where nobody walked; name: what the move does to images of the class, `not named` where nobody measured it.
+WALK_COLUMNS = {"dimension": "Int64", "direction": "Int64", "name": "string", "shift_std": "Float64"}
+AGAIN = "make {} again with: dvc repro walk_corner_cases"
 
 
 @dataclass(frozen=True)
-class Outcomes:
-    """softmax: [N, C] float64, the classifier's.  predicted: [N] int64, its most probable class."""
+class Claims:
+    """M images on which the classifier is claimed to fail.
 
-    softmax: np.ndarray
-    predicted: np.ndarray
-
-
-def read_outcomes(folder: Path, samples: int, class_names: Sequence[str]) -> Outcomes:
-    """What the classifier said about each population sample, from the result folder of rank_dimensions.
-
-    Raises StageError if it is missing or was made for another population.
+    source: one of the names above.  index: [M] int64, of the population sample, or the row of the source's own table.
+    styles: [M, D] float32.  images: [M, C, H, W] uint8, rounded.  true_class: [M] int64, the class that was meant.
+    walks: M rows, the columns of WALK_COLUMNS.
     """
-    path = require(folder / "predictions.zarr", "rank_dimensions")
-    logits, predicted = read_array(path, "logits").astype(np.float64), read_array(path, "predicted")
-    if logits.shape != (samples, len(class_names)):
-        raise StageError(
-            f"{path}: outputs for {logits.shape[0]} samples and {logits.shape[1]} classes, the population has "
-            f"{samples} and {len(class_names)}; make it again with: dvc repro rank_dimensions"
-        )
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return Outcomes(odds / odds.sum(axis=1, keepdims=True), predicted)
+
+    source: str
+    index: np.ndarray
+    styles: np.ndarray
+    images: np.ndarray
+    true_class: np.ndarray
+    walks: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def claim_population(styles: np.ndarray, images: np.ndarray, true_class: np.ndarray, predicted: np.ndarray) -> Claims:
+    """All misclassified samples of a population.
+
+    styles: [N, D] float32.  images: [N, C, H, W] uint8.  true_class, predicted: [N] int64.
+    """
+    wrong = np.flatnonzero(predicted != true_class)
+    walks = pd.DataFrame(np.nan, index=range(len(wrong)), columns=list(WALK_COLUMNS)).astype(WALK_COLUMNS)
+    return Claims(POPULATION, wrong, styles[wrong], images[wrong], true_class[wrong], walks)
 
 
 def read_style_use(folder: Path, dimensions: int) -> np.ndarray:
@@ -61,60 +69,38 @@ def read_style_use(folder: Path, dimensions: int) -> np.ndarray:
     return np.asarray(~table["dead"].to_numpy(bool))
 
 
-def read_walk_table(folder: Path) -> pd.DataFrame:
-    """corner_cases.csv of a result folder of walk_corner_cases; classes, layers and names are text."""
-    path = require(folder / "corner_cases.csv", MADE_BY)
-    table = pd.read_csv(path, dtype=dict.fromkeys(("class", "start", "layer", "kind", "name"), str))
-    missing = [name for name in ("class", "layer", "kind", "reached", *WALK_COLUMNS) if name not in table]
-    if missing:
-        raise StageError(f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro {MADE_BY}")
-    return table
+def read_walks(folder: Path, dimensions: int, class_names: Sequence[str]) -> tuple[pd.DataFrame, Claims, Claims]:
+    """All walks of a result folder of walk_corner_cases, those that reached 0.50, and the true failures of its search.
 
-
-def read_corner_cases(folder: Path, walks: pd.DataFrame, dimensions: int, class_names: Sequence[str]) -> Claims:
-    """The walks that reached 0.50, each where it crossed; index: the row of corner_cases.csv."""
-    path = require(folder / "corner_cases.zarr", MADE_BY)
-    _check_store(path, dimensions, class_names)
-    reached = np.flatnonzero(read_array(path, "reached"))
-    styles = read_array(path, "s")
-    if len(styles) != len(walks):
-        raise StageError(
-            f"{path}: {len(styles)} walks, {folder / 'corner_cases.csv'} has {len(walks)}; make both again with: "
-            f"dvc repro {MADE_BY}"
-        )
-    return Claims(
-        CORNER_CASE,
-        reached,
-        styles[reached],
-        read_array(path, "images")[reached],
-        read_array(path, "labels")[reached],
-        _walks_of(walks.iloc[reached]),
-    )
-
-
-def read_true_failures(folder: Path, walks: pd.DataFrame, dimensions: int, class_names: Sequence[str]) -> Claims:
-    """The true failures that the search found; index: the row of true_failures.zarr.
-
-    shift_std is that of the true failure, which lies at the 0.50 crossing of its walk or beyond it.
+    The first is corner_cases.csv, with classes, layers and names as text. Of the second, each where it crossed; index:
+    the row of corner_cases.csv. Of the third, index: the row of true_failures.zarr; shift_std is that of the true
+    failure, which lies at the 0.50 crossing of its walk or beyond it.
     """
-    path = require(folder / "true_failures.zarr", MADE_BY)
-    _check_store(path, dimensions, class_names)
-    rows = read_array(path, "corner_case")
+    path = require(folder / "corner_cases.csv", "walk_corner_cases")
+    walks = pd.read_csv(path, dtype=dict.fromkeys(("class", "start", "layer", "kind", "name"), str))
+    missing = [name for name in ("class", "layer", "kind", "reached", *WALK_COLUMNS) if name not in walks]
+    if missing:
+        raise StageError(f"{path}: lacks the columns {', '.join(missing)}; {AGAIN.format('it')}")
+
+    store, crossings = _read_store(folder / "corner_cases.zarr", "reached", dimensions, class_names)
+    if len(crossings["s"]) != len(walks):
+        raise StageError(f"{store}: {len(crossings['s'])} walks, {path} has {len(walks)}; {AGAIN.format('both')}")
+    reached = np.flatnonzero(crossings.pop("reached"))
+
+    store, found = _read_store(folder / "true_failures.zarr", "corner_case", dimensions, class_names)
+    rows = found.pop("corner_case")
     if rows.size and not 0 <= rows.min() <= rows.max() < len(walks):
         raise StageError(
-            f"{path}: names row {rows.max()} of corner_cases.csv, which has {len(walks)}; make both again with: "
-            f"dvc repro {MADE_BY}"
+            f"{store}: names row {rows.max()} of corner_cases.csv, which has {len(walks)}; {AGAIN.format('both')}"
         )
     walked = _walks_of(walks.iloc[rows])
     if "true_failure_shift_std" in walks:
         walked["shift_std"] = walks["true_failure_shift_std"].iloc[rows].astype("Float64").to_numpy()
-    return Claims(
-        SEARCH,
-        np.arange(len(rows)),
-        read_array(path, "s"),
-        read_array(path, "images"),
-        read_array(path, "labels"),
-        walked,
+    styles, images, labels = (crossings[name][reached] for name in ("s", "images", "labels"))
+    return (
+        walks,
+        Claims(CORNER_CASE, reached, styles, images, labels, _walks_of(walks.iloc[reached])),
+        Claims(SEARCH, np.arange(len(rows)), found["s"], found["images"], found["labels"], walked),
     )
 
 
@@ -122,10 +108,10 @@ def load_judges(
     judge: Path, auditor: Path, class_names: Sequence[str], device: torch.device
 ) -> tuple[Ensemble, Ensemble]:
     """The judge and the auditor; StageError if they are one and the same, or know other classes."""
-    ensembles = load_judge(judge, class_names, device), load_judge(auditor, class_names, device)
+    judges = load_judge(judge, class_names, device), load_judge(auditor, class_names, device)
     if judge.read_bytes() == auditor.read_bytes():
         raise StageError(f"{auditor}: the auditor is the judge itself; it confirms nothing unless it is another one")
-    return ensembles
+    return judges
 
 
 def load_critic(snapshot: Path, generator: Generator, device: torch.device) -> Discriminator:
@@ -153,13 +139,18 @@ def read_test_images(path: Path, class_names: Sequence[str]) -> ImageSet:
     return read_images(path, "test")
 
 
-def _check_store(path: Path, dimensions: int, class_names: Sequence[str]) -> None:
-    held, names = read_array(path, "s").shape[1], read_attributes(path).get("class_names", [])
-    if held != dimensions or list(names) != list(class_names):
+def _read_store(
+    path: Path, name: str, dimensions: int, class_names: Sequence[str]
+) -> tuple[Path, dict[str, np.ndarray]]:
+    """Its styles, images and labels, and one more array; StageError if it is missing or of another run."""
+    styles = read_array(require(path, "walk_corner_cases"), "s")
+    names = read_attributes(path).get("class_names", [])
+    if styles.shape[1] != dimensions or list(names) != list(class_names):
         raise StageError(
-            f"{path}: {held} style dimensions and the classes {', '.join(map(str, names))}, the generator has "
-            f"{dimensions} and the population {', '.join(class_names)}; make it again with: dvc repro {MADE_BY}"
+            f"{path}: {styles.shape[1]} style dimensions and the classes {', '.join(map(str, names))}, the generator "
+            f"has {dimensions} and the population {', '.join(class_names)}; {AGAIN.format('it')}"
         )
+    return path, {"s": styles} | {each: read_array(path, each) for each in ("images", "labels", name)}
 
 
 def _walks_of(rows: pd.DataFrame) -> pd.DataFrame:

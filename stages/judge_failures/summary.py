@@ -6,56 +6,64 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE, VERDICTS
+from failure_atlas.judges.failures import share_verdicts
+from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE
 from failure_atlas.statistics.intervals import decide, proportion
-from stages.judge_failures.claims import CORNER_CASE, POPULATION
+from stages.judge_failures.inputs import CORNER_CASE, POPULATION
 
+GROUP_COLUMNS = ["dimension", "layer", "kind", "direction"]
+FAR_OUT = ("far_out", "far_out_in_s", "far_out_in_realism")
 CONFIRMED_BAR = 0.9  # share of the search's true failures that the auditor is to confirm
 
 
-def share_verdicts(failures: pd.DataFrame) -> dict[str, Any]:
-    """Share of each verdict with its interval."""
-    return {
-        f"{verdict.replace(' ', '_')}_share": proportion((failures["verdict"] == verdict).to_numpy())
-        for verdict in VERDICTS
-    }
+def tabulate_directions(walks: pd.DataFrame, failures: pd.DataFrame) -> pd.DataFrame:
+    """Share of each verdict per dimension and direction, one row each, in the order of dimension and direction.
+
+    walks: corner_cases.csv.  failures: the claims; only those of corner cases count.
+    name: what it does to the images, in the words of each class, the most frequent first; `not named`: not measured.
+    walks: all of that direction, from whatever start.  reached: those that fell to 0.50; the shares are of these.
+    """
+    own = failures[failures["source"] == CORNER_CASE]
+    verdict = pd.Series(own["verdict"].to_numpy(object), own["index"]).reindex(range(len(walks)))
+    rows: list[dict[str, Any]] = []
+    for key, members in walks.reset_index(drop=True).groupby(GROUP_COLUMNS, sort=True):
+        given, names = verdict.loc[members.index].dropna(), members["name"]
+        words = names[names != ""].value_counts(sort=True).index
+        row = dict(zip(GROUP_COLUMNS, key, strict=True)) | {"name": "; ".join(map(str, words))}
+        row |= {"walks": len(members), "reached": len(given)}
+        for column, share in _name_shares(given).items():
+            row |= {column: share["value"], f"{column}_low": share["low"], f"{column}_high": share["high"]}
+        rows.append(row)
+    shares = [f"{name}{end}" for name in _name_shares(verdict) for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=[*GROUP_COLUMNS, "name", "walks", "reached", *shares])
 
 
 def share_confirmed(true_failures: pd.DataFrame, confidence: float) -> dict[str, Any]:
     """Share of true failures on which the auditor sees the meant class: most of all classes, or with confidence."""
+    sure = true_failures["auditor_probability"] >= confidence
     return {
         "confirmed_true_failure_share": proportion(true_failures["auditor_confirms"].to_numpy(bool)),
-        "strictly_confirmed_true_failure_share": proportion(
-            (true_failures["auditor_probability"] >= confidence).to_numpy(bool)
-        ),
+        "strictly_confirmed_true_failure_share": proportion(sure.to_numpy(bool)),
     }
-
-
-def share_far_out(failures: pd.DataFrame) -> dict[str, Any]:
-    """Share that lies far out, in S, in realism, or either."""
-    return {f"{name}_share": proportion(failures[name].to_numpy(bool)) for name in FAR_OUT}
-
-
-FAR_OUT = ("far_out", "far_out_in_s", "far_out_in_realism")
 
 
 def summarize_source(failures: pd.DataFrame, confidence: float) -> dict[str, Any]:
     """Figures of the claimed failures of one source.
 
-    All shares of verdicts are of all claims, those that the classifier still gets right among them.  label_kept_share:
-    the claims whose image the judge reads as meant, whatever the classifier says.
+    All shares of verdicts are of all claims, which have all been judged, those that the classifier still gets right
+    among them.  label_kept_share: the claims whose image the judge reads as meant, whatever the classifier says.
     """
-    right = failures[failures["verdict"] == TRUE_FAILURE]
-    near, real = failures[~failures["far_out"].astype(bool)], failures[~failures["far_out_in_realism"].astype(bool)]
+    right = failures["verdict"] == TRUE_FAILURE
+    near, real = (~failures[name].astype(bool) for name in ("far_out", "far_out_in_realism"))
     return {
         "claimed_failures": len(failures),
         "misclassified_share": proportion(failures["misclassified"].to_numpy(bool)),
-        **share_verdicts(failures),
+        **_name_shares(failures["verdict"]),
         "label_kept_share": proportion((failures["reading"] == LABEL_KEPT).to_numpy()),
-        **share_confirmed(right, confidence),
-        **share_far_out(failures),
-        "true_failure_share_not_far_out": proportion((near["verdict"] == TRUE_FAILURE).to_numpy()),
-        "true_failure_share_not_far_out_in_realism": proportion((real["verdict"] == TRUE_FAILURE).to_numpy()),
+        **share_confirmed(failures[right], confidence),
+        **_share_far_out(failures),
+        "true_failure_share_not_far_out": proportion(right[near].to_numpy()),
+        "true_failure_share_not_far_out_in_realism": proportion(right[real].to_numpy()),
     }
 
 
@@ -69,20 +77,19 @@ def summarize_failures(
     so their intervals, made for independent ones, are on the narrow side.
     confirmed_true_failure_verdict: on the bar, by the whole interval; the point may meet it and decide nothing.
     """
-    sources = {name: failures[failures["source"] == name] for name in (POPULATION, CORNER_CASE)}
+    by_source = {name: failures[failures["source"] == name] for name in (POPULATION, CORNER_CASE)}
     confirmed = share_confirmed(found, confidence)
     share = confirmed["confirmed_true_failure_share"]
-    whole = {name: entry for name, entry in summarize_source(failures, confidence).items() if name not in confirmed}
     return {
-        **whole,
+        **summarize_source(failures, confidence),
         **confirmed,
         "confirmed_true_failure_bar": CONFIRMED_BAR,
         "confirmed_true_failure_point_meets_bar": bool(share["value"] >= CONFIRMED_BAR) if share["n"] else None,
         "confirmed_true_failure_verdict": decide(share, CONFIRMED_BAR),
-        "population": summarize_source(sources[POPULATION], confidence),
-        "corner_cases": summarize_source(sources[CORNER_CASE], confidence),
-        "true_failure_search": {"found": len(found), **share_far_out(found)},
-        "per_class": {name: share_verdicts(failures[failures["class"] == name]) for name in class_names},
+        "population": summarize_source(by_source[POPULATION], confidence),
+        "corner_cases": summarize_source(by_source[CORNER_CASE], confidence),
+        "true_failure_search": {"found": len(found), **_share_far_out(found)},
+        "per_class": {name: _name_shares(failures.loc[failures["class"] == name, "verdict"]) for name in class_names},
     }
 
 
@@ -93,8 +100,8 @@ def summarize_real(real: pd.DataFrame, wrong: np.ndarray) -> dict[str, Any]:
     the hard ones, as claimed failures are: the judge errs less often on the test set as a whole.
     """
     return {
-        "judge_false_alarm_share": proportion((real["verdict"] == LABEL_CHANGED).to_numpy()),
-        "real_images": {"misclassified_share": proportion(wrong), **share_verdicts(real)},
+        "judge_false_alarm_share": share_verdicts(real["verdict"])[LABEL_CHANGED],
+        "real_images": {"misclassified_share": proportion(wrong), **_name_shares(real["verdict"])},
     }
 
 
@@ -108,6 +115,16 @@ def tell_failures(metrics: dict[str, Any]) -> str:
         f"{_percent(metrics['still_right_share'])} not misclassified yet; the search found {found} true failures, "
         f"{auditor}; false alarms of the judge on real images {_percent(alarm)}"
     )
+
+
+def _name_shares(verdicts: pd.Series) -> dict[str, dict[str, Any]]:
+    """Shares of the verdicts under the names of metrics."""
+    return {f"{verdict.replace(' ', '_')}_share": share for verdict, share in share_verdicts(verdicts).items()}
+
+
+def _share_far_out(failures: pd.DataFrame) -> dict[str, Any]:
+    """Share that lies far out, in S, in realism, or either."""
+    return {f"{name}_share": proportion(failures[name].to_numpy(bool)) for name in FAR_OUT}
 
 
 def _percent(share: dict[str, Any]) -> str:

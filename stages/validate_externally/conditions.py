@@ -9,6 +9,7 @@ import numpy as np
 from failure_atlas.core.seeds import torch_stream
 from failure_atlas.corruptions.corruptions import corrupt
 from failure_atlas.corruptions.registry import Step
+from stages.common.image_params import CorruptImagesParams
 
 CORRUPTED, RECIPE = "all corruptions", "recipe"
 
@@ -48,6 +49,15 @@ def weigh_conditions(conditions: Sequence[Condition], clean_fraction: float) -> 
         CORRUPTED: (1 - clean) / (1 - clean).sum(),
         RECIPE: clean_fraction * clean + (1 - clean_fraction) * all_steps / all_steps.sum(),
     }
+
+
+def show_conditions(
+    images: np.ndarray, steps: Sequence[Step], corruption: CorruptImagesParams, seed: int
+) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """The images in each of C conditions, and the weights [C] of each average over them."""
+    conditions = list_conditions([step.key for step in steps], corruption.severities)
+    weights = weigh_conditions(conditions, corruption.clean_fraction)
+    return [show_images(images, condition, steps, seed) for condition in conditions], weights
 
 
 def show_images(images: np.ndarray, condition: Condition, steps: Sequence[Step], seed: int) -> np.ndarray:

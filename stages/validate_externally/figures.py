@@ -1,5 +1,7 @@
 """What is measured on generated images against accuracy on real ones, and how well the orders agree."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -24,17 +26,14 @@ def draw_scatter(estimates: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
     for measure, ax in zip(MEASURES, axes[0], strict=True):
         for place, classifier in enumerate(classifiers):
             x, y = chosen.loc[(classifier, measure)], chosen.loc[(classifier, CORRUPTED)]
-            ax.errorbar(
-                x["value"],
-                y["value"],
-                xerr=_reach(x),
-                yerr=_reach(y),
-                fmt=MARKERS[place // len(CLASS_COLORS) % len(MARKERS)],
-                color=CLASS_COLORS[place % len(CLASS_COLORS)],
-                markersize=5,
-                elinewidth=0.8,
-                label=classifier,
-            )
+            marker, color = divmod(place, len(CLASS_COLORS))
+            look: dict[str, Any] = {
+                "fmt": MARKERS[marker % len(MARKERS)],
+                "color": CLASS_COLORS[color],
+                "markersize": 5,
+            }
+            look |= {"xerr": _reach(x), "yerr": _reach(y), "markersize": 5, "elinewidth": 0.8}
+            ax.errorbar(x["value"], y["value"], label=classifier, **look)
         row = find_correlation(correlations, "spearman", measure, CORRUPTED)
         ax.set_title(f"Spearman {row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}], n = {row['n']}")
         ax.set_xlabel(f"{measure}, generated images")

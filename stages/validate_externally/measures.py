@@ -1,27 +1,16 @@
-"""What is measured of one classifier: on generated images, and on real ones."""
+"""What is measured of one classifier, on generated images and on real ones, and again on samples drawn anew."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from failure_atlas.curves.curve import bin_accuracy, measure_area, measure_shift_area
+from failure_atlas.curves.curve import bin_accuracy, measure_area, measure_shift_area, weigh_area
 from failure_atlas.statistics.intervals import mean, proportion
 
 ACCURACY, SHIFT, DISTANCE, AVOIDABLE = "population accuracy", "shift area", "distance area", "avoidable area"
 MEASURES = (DISTANCE, SHIFT, AVOIDABLE, ACCURACY)
-
-Answer = Callable[[torch.Tensor], torch.Tensor]  # images [N, C, H, W] -> scores [N, classes]
-
-
-@dataclass(frozen=True)
-class Binning:
-    """Equal-count bins of distance, over this share of the samples, the nearest first."""
-
-    bins: int
-    tail_quantile: float
 
 
 @dataclass(frozen=True)
@@ -38,54 +27,17 @@ class Generated:
     correct: np.ndarray
     avoidable: np.ndarray
 
-
-def shift_samples(
-    synthesize: Answer,
-    classifier: Answer,
-    judge: Answer,
-    styles: np.ndarray,
-    move: np.ndarray,
-    true_class: np.ndarray,
-    shifts_std: np.ndarray,
-    *,
-    batch_size: int,
-    device: torch.device,
-    advance: Callable[[int], None] = lambda _: None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Whether the classifier, and whether the judge, is right about each image after each shift: bool [T, S] each.
-
-    synthesize: styles -> images.  styles: [S, D] float32.  move: [D] float32, the change of s for a shift of one std.
-    Each image is made once and shown to both.
-    """
-    right = np.empty((2, len(shifts_std), len(styles)), bool)
-    with torch.no_grad():
-        for step, shift in enumerate(shifts_std):
-            for first in range(0, len(styles), batch_size):
-                rows = slice(first, first + batch_size)
-                moved = torch.from_numpy(styles[rows] + np.float32(shift) * move)
-                images = synthesize(moved.to(device))
-                for place, answer in enumerate((classifier, judge)):
-                    right[place, step, rows] = answer(images).argmax(1).cpu().numpy() == true_class[rows]
-                advance(len(moved))
-    return right[0], right[1]
+    def measure(self, shifts_std: np.ndarray, bins: int, tail_quantile: float) -> dict[str, dict[str, Any]]:
+        """Each of MEASURES, in their order, as `{value, low, high, n}`; shifts_std: [T]."""
+        return {
+            DISTANCE: measure_area(bin_accuracy(self.distance, self.well, bins, tail_quantile)),
+            SHIFT: measure_shift_area(shifts_std, self.correct),
+            AVOIDABLE: measure_shift_area(shifts_std, self.avoidable),
+            ACCURACY: proportion(self.well),
+        }
 
 
-def measure_generated(generated: Generated, shifts_std: np.ndarray, binning: Binning) -> dict[str, dict[str, Any]]:
-    """Each of MEASURES, in their order, as `{value, low, high, n}`."""
-    return {
-        DISTANCE: measure_distance_area(generated.distance, generated.well, binning),
-        SHIFT: measure_shift_area(shifts_std, generated.correct),
-        AVOIDABLE: measure_shift_area(shifts_std, generated.avoidable),
-        ACCURACY: proportion(generated.well),
-    }
-
-
-def measure_distance_area(distance: np.ndarray, well: np.ndarray, binning: Binning) -> dict[str, Any]:
-    """Area under accuracy against distance as `{value, low, high, n}`; distance: [N], well: bool [N]."""
-    return measure_area(bin_accuracy(distance, well, binning.bins, binning.tail_quantile))
-
-
-def measure_real(correct: np.ndarray, weights: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+def measure_real(correct: np.ndarray, weights: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     """Accuracy on real images as `{value, low, high, n}`: Wilson in one condition, Student's for an average.
 
     correct: bool [C, M], the same M images in each condition.  weights: name -> [C], see `weigh_conditions`.
@@ -99,3 +51,51 @@ def measure_real(correct: np.ndarray, weights: dict[str, np.ndarray]) -> dict[st
         average = mean(weight @ correct)  # of each image first: its conditions share the digit, so their errors add up
         accuracies[name] = average | {"low": max(0.0, average["low"]), "high": min(1.0, average["high"])}
     return accuracies
+
+
+def resample_generated(
+    classifiers: Sequence[Generated],
+    shifts_std: np.ndarray,
+    replicates: int,
+    random: np.random.Generator,
+    *,
+    bins: int,
+    tail_quantile: float,
+) -> np.ndarray:
+    """MEASURES of K classifiers on samples drawn with replacement, the same draw for all: [R, A, K].
+
+    The ranking and the centres stay as they are: they are part of what is measured, not of its error.
+    """
+    samples, shifted = len(classifiers[0].well), classifiers[0].correct.shape[1]
+    result = np.empty((replicates, len(MEASURES), len(classifiers)))
+    counts, shift_counts = (_draw_counts(n, replicates, random) for n in (samples, shifted))
+    weights = weigh_area(shifts_std)
+    for place, one in enumerate(classifiers):
+        binned = (
+            bin_accuracy(one.distance.repeat(count), one.well.repeat(count), bins, tail_quantile) for count in counts
+        )
+        drawn = {
+            ACCURACY: counts @ one.well / samples,
+            SHIFT: shift_counts @ (weights @ one.correct) / shifted,
+            DISTANCE: [measure_area(curve)["value"] for curve in binned],
+            AVOIDABLE: shift_counts @ (weights @ one.avoidable) / shifted,
+        }
+        result[:, :, place] = np.stack([drawn[measure] for measure in MEASURES], axis=1)
+    return result
+
+
+def resample_real(
+    correct: Sequence[np.ndarray], weights: Mapping[str, np.ndarray], replicates: int, random: np.random.Generator
+) -> np.ndarray:
+    """Accuracies of K classifiers on real images drawn with replacement, the same draw for all: [R, B, K].
+
+    correct: of each classifier bool [C, M].  weights: name -> [C], B of them.
+    """
+    images = correct[0].shape[1]
+    counts = _draw_counts(images, replicates, random)
+    matrix = np.stack(list(weights.values()))
+    return np.stack([counts @ (matrix @ one).T / images for one in correct], axis=-1)
+
+
+def _draw_counts(n: int, replicates: int, random: np.random.Generator) -> np.ndarray:
+    return random.multinomial(n, np.full(n, 1 / n), size=replicates)

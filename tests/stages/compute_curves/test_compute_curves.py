@@ -1,6 +1,7 @@
-"""The stage on tiny networks, and the study on a population whose geometry is known."""
+"""The stage on tiny networks."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,22 +9,17 @@ import pytest
 
 from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.errors import StageError
-from failure_atlas.statistics.bootstrap import Resampling, draw_counts
-from stages.common.artefacts.ranking import ALL, Order
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.curves.shift import draw_sets
 from stages.compute_curves.__main__ import main
-from stages.compute_curves.binned_study import BinnedStudy
-from stages.compute_curves.distance_study import study_distances
-from stages.compute_curves.summary import select
-from stages.shift_samples.__main__ import main as shift_samples
+from stages.compute_curves.figures import tell_p_value
+from stages.compute_curves.inputs import read_order
 from tests import yaml12 as yaml
 
 SECTION = {
-    "seed": 1, "top_k": [3, 10, "all"], "headline_k": 10, "bins": 4, "tail_quantile": 0.99, "random_draws": 4,
+    "seed": 1, "top_k": [3, 10, "all"], "headline_k": 10, "bins": 4, "tail_quantile": 0.99, "shift_samples": 40,
+    "shift_dimensions": 5, "max_shift_std": 2.0, "shift_step_std": 1.0, "random_draws": 4,
     "bootstrap_replicates": 100, "batch_size": 50,
-}  # fmt: skip
-SHIFTS = {
-    "seed": 1, "samples": 40, "dimensions": 5, "max_shift_std": 2.0, "step_std": 1.0, "random_draws": 4,
-    "batch_size": 50,
 }  # fmt: skip
 COLUMNS = [
     "classifier", "kind", "scope", "dimensions", "k", "scaling", "centre", "point", "x", "accuracy", "low", "high", "n",
@@ -31,26 +27,16 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def name_classifiers(*names):
-    return {"classifiers": dict.fromkeys(names, "train_classifiers"), "train_classifiers": dict.fromkeys(names)}
-
-
 def make_curves(folder, out, generator, population, judge, results, **changes):
-    """Shift samples of each classifier, then compute the curves; results: name -> (result of rank_dimensions, weights).
-
-    judge: of the population; that of the shifts, too.
-    """
-    shifts = SHIFTS | ({"batch_size": changes["batch_size"]} if "batch_size" in changes else {})
-    sections = {"shift_samples": shifts, "compute_curves": SECTION | changes}
-    folder.mkdir(parents=True)
+    """results: name -> (result of rank_dimensions, weights)."""
+    names = {"classifiers": dict.fromkeys(results, "train_classifiers"), "train_classifiers": dict.fromkeys(results)}
     params = folder / "params.yaml"
-    params.write_text(yaml.safe_dump(name_classifiers(*results) | sections), encoding="utf-8")
-    (folder / "ranked").mkdir()
     for name, (ranked, classifier) in results.items():
-        (folder / "ranked" / name).symlink_to(ranked)
-        if (ranked / "ranking.csv").exists():
-            shift_samples(generator, classifier, population, ranked, judge, folder / "shifted" / name, params)
-    main(population, f"{folder}/ranked/{{name}}", f"{folder}/shifted/{{name}}", judge, out, params)
+        (folder / name).mkdir(parents=True)
+        (folder / name / "ranked").symlink_to(ranked)
+        (folder / name / "weights").symlink_to(classifier)
+    params.write_text(yaml.safe_dump(names | {"compute_curves": SECTION | changes}), encoding="utf-8")
+    main(generator, f"{folder}/{{name}}/weights", population, f"{folder}/{{name}}/ranked", judge, out, params)
 
 
 @pytest.fixture
@@ -77,9 +63,13 @@ def read_metrics(folder):
     return json.loads((folder / "metrics.json").read_text())
 
 
-def test_twice_gives_equal_bytes(run, tmp_path, hash_folder):
-    assert run("one") == run("two")
+def test_twice_gives_equal_bytes_and_alone_a_classifier_has_the_same_numbers(run, tmp_path, hash_folder, both):
+    alone = run("one")
+    assert alone == run("two")
     assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+    assert alone["one"] == read_metrics(both)["one"]
+    assert alone["paired"] == {}  # nothing to compare
+    assert len(pd.read_csv(tmp_path / "one" / "figures" / "paired_difference.csv")) == 0
 
 
 def test_a_black_box_has_curves_beside_a_network(
@@ -125,6 +115,18 @@ def test_every_key_and_every_curve_is_there(both):
     for name in ("fig6a_classifiers", "fig6b_classes", "shift", "projection", "paired_difference"):
         assert (both / "figures" / f"{name}.png").stat().st_size > 1000
         assert (both / "figures" / f"{name}.csv").is_file()
+
+
+def test_shifts_hold_every_way_shift_and_sample(both):
+    table = pd.read_csv(both / "shifts.csv")
+    assert len(table) == 2 * 3 * 3 * 40
+    unmoved = table[table["shift_std"] == 0].groupby("way")["classifier_right"].agg(list)
+    assert unmoved["top"] == unmoved["class"] == unmoved["random"]
+    moved = table[table["shift_std"] == 2].groupby("way")["classifier_right"].mean()
+    assert moved["top"] < moved["random"], "the ranking leads where the classifier fails"
+    shares = table[(table["way"] == "top") & (table["classifier"] == "one")].groupby("shift_std")["classifier_right"]
+    curve = pd.read_csv(both / "curves.csv").query("classifier == 'one' and kind == 'shift' and scope == 'all'")
+    np.testing.assert_allclose(shares.mean(), curve.query("dimensions == 'top'")["accuracy"])
 
 
 def test_batch_size_changes_nothing(run, both):
@@ -178,59 +180,18 @@ def test_a_classifier_cannot_take_the_name_of_the_differences(run, tiny_ranking,
         run("out", results={"paired": (tiny_ranking, tiny_classifier)})
 
 
-def test_alone_a_classifier_has_the_same_numbers_and_nothing_to_compare(run, tmp_path, both):
-    alone = run("alone")
-    assert alone["one"] == read_metrics(both)["one"]
-    assert alone["paired"] == {}
-    assert len(pd.read_csv(tmp_path / "alone" / "figures" / "paired_difference.csv")) == 0
-
-
-def test_distance_study_on_a_population_that_fails_far_out():
-    # Two classes around centres far apart; a sample is misclassified beyond radius 1.5 in dimensions 0 and 1.
-    stream = np.random.default_rng(1)
-    true_class = np.arange(4000) % 2
-    offsets = stream.standard_normal((4000, 8))
-    styles = (offsets + 10 * true_class[:, None]).astype(np.float32)
-    well = np.linalg.norm(offsets[:, :2], axis=1) < 1.5
-    order = Order(np.arange(8), np.ones(8, int))
-    resampling = Resampling(draw_counts(4000, 100, stream), draw_counts(2, 100, stream))
-    results = list(
-        study_distances(BinnedStudy(
-            "disc", styles, true_class, well, np.ones(4000, bool), np.ones(8), {ALL: order, "a": order, "b": order},
-            {2: [np.array([4, 5]), np.array([6, 7])]}, resampling, top_k=[2, "all"], bins=10, tail_quantile=0.99,
-        ))
-    )  # fmt: skip
-    assert len(results) == 2 * 2 * 3 * 3
-    own = {"scope": ALL, "scaling": "standardised", "centre": "own_class"}
-    (top,), (random,) = (select(results, k="2", dimensions=kind, **own) for kind in ("top", "random"))
-    assert top.curve.accuracy[0] == 1
-    assert top.curve.accuracy[-1] == 0
-    assert np.ptp(random.curve.accuracy) < 0.15
-    assert top.slope["high"] < -0.3 < random.slope["low"]
-    assert top.trend_p_value < 1e-100
-    assert top.rises == 0
-    assert top.ceiling_area["value"] == 1
-    assert top.avoidable_area["value"] == pytest.approx(1 - top.area["value"])
-    for scope in ("a", "b"):
-        (part,) = select(results, k="2", dimensions="top", **own | {"scope": scope})
-        assert part.curve.n.sum() == 1980
-        np.testing.assert_allclose(part.curve.accuracy, top.curve.accuracy, atol=0.3)
-    (everything,) = select(results, k="all", **own)
-    assert everything.slope["high"] < 0
-    # From one centre between both classes the failures lie on both sides: the curve rises before it falls.
-    (shared,) = select(results, k="2", dimensions="top", **own | {"centre": "all"})
-    assert shared.rises > 0
-    assert shared.curve.accuracy[1:-1].min() > max(shared.curve.accuracy[0], shared.curve.accuracy[-1]) + 0.2
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"bins": 1}, r"compute_curves\.bins: got 1; allowed: greater than or equal to 2"),
         ({"tail_quantile": 1.5}, r"compute_curves\.tail_quantile: got 1\.5; allowed: less than or equal to 1"),
         ({"headline_k": 4}, r"compute_curves\.headline_k: got 4; allowed: a number among top_k: 3, 10, all"),
-        ({"top_k": [10, 81]}, r"compute_curves\.top_k: got 81; allowed: at most the generator's 80 style dimensions"),
+        ({"top_k": [10, 81]}, r"compute_curves\.top_k: got 81; allowed: at most the 80 style dimensions"),
         ({"bootstrap_replicates": 10}, r"compute_curves\.bootstrap_replicates: got 10; allowed: greater than or equal"),
+        ({"shift_step_std": 3.0}, r"compute_curves\.shift_step_std: got 3\.0; allowed: at most max_shift_std"),
+        ({"shift_dimensions": 99}, r"compute_curves\.shift_dimensions: got 99; allowed: at most the 80 style dimens"),
+        ({"shift_samples": 201}, r"compute_curves\.shift_samples: got 201; allowed: at most the 200 samples"),
+        ({"random_draws": 41}, r"compute_curves\.random_draws: got 41; allowed: at most shift_samples"),
         ({"top_k": ["most"]}, r"compute_curves\.top_k\.0.*: got 'most'; allowed: "),
     ],
 )
@@ -242,8 +203,47 @@ def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes,
 
 def test_predictions_of_another_population(run, tmp_path, tiny_classifier):
     folder = tmp_path / "ranked"
-    write_arrays(folder / "predictions.zarr", {"predicted": (np.zeros(7, np.int64), ("sample",))})
-    with pytest.raises(StageError, match=r"predictions\.zarr: 7 predictions for 200 samples"):
+    write_arrays(folder / "predictions.zarr", {"logits": (np.zeros((7, 10)), ("sample", "class"))})
+    with pytest.raises(
+        StageError, match=r"predictions\.zarr: outputs for 7 samples and 10 classes, the population has"
+    ):
         run("out", results={"one": (folder, tiny_classifier)})
-    with pytest.raises(StageError, match=r"one/predictions\.zarr: missing; make it with: dvc repro rank_dimensions"):
+    with pytest.raises(
+        StageError, match=r"one/ranked/predictions\.zarr: missing; make it with: dvc repro rank_dimensions"
+    ):
         run("out2", results={"one": (tmp_path / "absent", tiny_classifier)})
+
+
+def write_ranking(dimensions, scope="global"):
+    count = len(dimensions)
+    return pd.DataFrame(
+        {"scope": scope, "rank": range(1, count + 1), "dimension": dimensions, "direction": [1, -1, 0][:count]}
+    )
+
+
+def test_order_of_a_scope():
+    table = pd.concat([write_ranking([2, 0, 1]).iloc[::-1], write_ranking([0, 1, 2], "7")])
+    order = read_order(table, "global", 3)
+    assert order.dimensions.tolist() == [2, 0, 1]
+    assert order.direction.tolist() == [-1, 0, 1]  # by dimension
+    assert read_order(table, "7", 3).dimensions.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("dimensions", [[0, 1], [0, 1, 1], [0, 1, 3]])
+def test_ranking_that_misses_a_dimension(dimensions):
+    with pytest.raises(StageError, match=r"scope 'global' does not hold each of 3 dimensions once"):
+        read_order(write_ranking(dimensions), "global", 3)
+
+
+def test_random_dimensions_are_different_cover_all_and_are_the_same_whoever_asks():
+    drawn = draw_sets(6, 4, 20, partial(numpy_stream, 1))
+    assert all(len(set(dimensions.tolist())) == 4 for dimensions in drawn)
+    assert set(np.concatenate(drawn).tolist()) == set(range(6))
+    one, other = (draw_sets(50, 5, 3, partial(numpy_stream, 1)) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    assert len({tuple(each) for each in one}) == 3
+
+
+def test_p_values_are_told_shortly():
+    told = {5.2e-15: "5e-15", 0.0: "< 1e-99", 0.0321: "0.032", 0.9999: "> 0.999", 0.97: "0.97", float("nan"): "unknown"}
+    assert {value: tell_p_value(value) for value in told} == told

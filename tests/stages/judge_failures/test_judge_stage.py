@@ -10,7 +10,7 @@ import torch
 
 from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
 from failure_atlas.core.errors import StageError
-from failure_atlas.judges.ensemble import ask, load_ensemble
+from failure_atlas.judges.ensemble import load_ensemble
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 from stages.common.artefacts.networks import load_networks
 from stages.judge_failures.__main__ import main
@@ -91,7 +91,7 @@ def test_every_claimed_failure_has_the_verdict_that_a_slow_twin_gives(
             softmax = classifier(image).double().softmax(1)[0].numpy()
         assert entry["classifier_probability"] == pytest.approx(softmax[label], rel=1e-3, abs=1e-5)
         for name, ensemble in ensembles.items():
-            opinion = ask(ensemble, image)[0].numpy()
+            opinion = ensemble(image)[0].exp().numpy()
             assert entry[f"{name}_probability"] == pytest.approx(opinion[label], rel=1e-3, abs=1e-5)
             assert entry[f"{name}_confidence"] == pytest.approx(opinion.max(), rel=1e-3)
             if name == "judge" and np.abs(opinion - 0.6).min() > 1e-4:
@@ -148,8 +148,20 @@ def test_metrics_equal_a_recount_of_the_tables(out, population):
         assert share["n"] == len(table)
     for source, key in (("population", "population"), ("corner case", "corner_cases")):
         own = table[table["source"] == source]
-        assert metrics[key]["far_out_share"]["value"] == pytest.approx(own["far_out"].mean(), rel=1e-5)
+        true, near = own["verdict"] == "true failure", ~own["far_out"]
+        expected = {
+            "far_out_share": own["far_out"].mean(),
+            "true_failure_share_not_far_out": true[near].mean(),
+            "label_kept_share": own["reading"].eq("label kept").mean(),
+            "confirmed_true_failure_share": own["auditor_confirms"][true].mean(),
+            "strictly_confirmed_true_failure_share": own["auditor_probability"][true].ge(0.6).mean(),
+        }
+        for name, value in expected.items():
+            assert metrics[key][name]["value"] == pytest.approx(value, rel=1e-5) or np.isnan(value), name
     assert (table["far_out"] == table["far_out_in_s"] | table["far_out_in_realism"]).all()
+    shares = metrics["per_class"]["3"]
+    assert shares["true_failure_share"]["n"] == (table["class"] == "3").sum() > 0
+    assert sum(share["value"] for share in shares.values()) == pytest.approx(1)
     dimensions = pd.read_csv(population / "style_dimensions.csv")
     assert metrics["style_dimensions_used"] == (~dimensions["dead"]).sum() <= 70
     real = metrics["real_images"]
@@ -220,15 +232,13 @@ def test_wrong_params_are_named(run, tmp_path, section, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_unfit_judges_are_refused(run, judge, make_ensemble):
+def test_unfit_networks_are_refused(run, judge, make_ensemble, make_snapshot):
     with pytest.raises(StageError, match="the auditor is the judge itself"):
         run(auditor=judge)
     other = make_ensemble(5, [f"class {index}" for index in range(10)])
     with pytest.raises(StageError, match=r"judges the classes class 0, class 1, .* use a judge of the same"):
         run(judge=other)
 
-
-def test_an_unfit_snapshot_is_refused(run, make_snapshot):
     with pytest.raises(StageError, match=r"its discriminator knows 4 classes and images of 1 channels and 32 px"):
         run(snapshot=make_snapshot(num_classes=4))
 

@@ -1,56 +1,25 @@
-"""What is measured of a classifier, in a world of one line."""
+"""What is measured of a classifier, by hand and against a slow twin; correlations as a table, and the verdict."""
 
 import numpy as np
 import pytest
-import torch
 
 from failure_atlas.statistics.intervals import proportion
 from stages.validate_externally.measures import (
     MEASURES,
-    Binning,
     Generated,
-    measure_generated,
     measure_real,
-    shift_samples,
+    resample_generated,
+    resample_real,
 )
-from stages.validate_externally.resampling import resample_generated, resample_real
+from stages.validate_externally.results import find_correlation, summarize_correlations, tabulate_correlations
 
 SHIFTS = np.arange(5.0)
 
 
-def synthesize(styles):
-    """The image is the style vector itself."""
-    return styles[:, None, None, :]
-
-
-def see_first_above(limit):
-    """Class 1 where the first style is above a limit, else class 0."""
-
-    def answer(images):
-        above = images[:, 0, 0, 0] - limit
-        return torch.stack([-above, above], dim=1)
-
-    return answer
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_shifted_samples_turn_where_they_must(batch_size):
-    # Class 1 starts at first styles of 2.5, 3.5 and 9.5 and is moved down by 1 a step: the classifier loses it below
-    # 2, the judge below 0; class 0 starts below both limits and stays.
-    styles = np.array([[2.5, 7], [3.5, 7], [9.5, 7], [-0.5, 7]], np.float32)
-    true_class = np.array([1, 1, 1, 0])
-    move = np.array([-1, 0], np.float32)
-    told = []
-    correct, readable = shift_samples(
-        synthesize, see_first_above(2), see_first_above(0), styles, move, true_class, SHIFTS,
-        batch_size=batch_size, device=torch.device("cpu"), advance=told.append,
-    )  # fmt: skip
-    assert correct.T.astype(int).tolist() == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1] * 5, [1] * 5]
-    assert readable.T.astype(int).tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1] * 5, [1] * 5]
-    assert sum(told) == 4 * 5
-    found = measure_generated(
-        Generated(correct[0], np.arange(4.0), correct, readable & ~correct), SHIFTS, Binning(2, 1.0)
-    )
+def test_areas_by_hand():
+    correct = np.array([[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1] * 5, [1] * 5], bool).T
+    readable = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1] * 5, [1] * 5], bool).T
+    found = Generated(correct[0], np.arange(4.0), correct, readable & ~correct).measure(SHIFTS, 2, 1.0)
     # Trapezoids over the shifts 0..4: (1/2 + 0 + 0 + 0 + 0) / 4 and so on, averaged over the four samples.
     assert found["shift area"]["value"] == pytest.approx((0.5 / 4 + 1.5 / 4 + 1 + 1) / 4)
     assert found["avoidable area"]["value"] == pytest.approx((2 / 4 + 2 / 4) / 4)
@@ -81,8 +50,7 @@ def make_generated(random, accuracy):
 def test_resampling_is_what_repeated_measuring_gives():
     random = np.random.default_rng(1)
     classifiers = [make_generated(random, accuracy) for accuracy in (0.9, 0.6)]
-    binning = Binning(5, 0.99)
-    found = resample_generated(classifiers, SHIFTS, binning, 200, np.random.default_rng(3))
+    found = resample_generated(classifiers, SHIFTS, 200, np.random.default_rng(3), bins=5, tail_quantile=0.99)
     assert found.shape == (200, 4, 2)
     # Slow twin: measure what each draw holds.
     stream = np.random.default_rng(3)
@@ -92,7 +60,7 @@ def test_resampling_is_what_repeated_measuring_gives():
         rows, moved = np.repeat(np.arange(300), counts[draw]), np.repeat(np.arange(200), shifted[draw])
         for place, one in enumerate(classifiers):
             again = Generated(one.well[rows], one.distance[rows], one.correct[:, moved], one.avoidable[:, moved])
-            expected = [estimate["value"] for estimate in measure_generated(again, SHIFTS, binning).values()]
+            expected = [estimate["value"] for estimate in again.measure(SHIFTS, 5, 0.99).values()]
             assert found[draw, :, place] == pytest.approx(expected)
     p = classifiers[0].well.mean()
     spread = found[:, MEASURES.index("population accuracy"), 0].std()
@@ -110,3 +78,50 @@ def test_resampled_real_accuracies():
     assert found[5, 0] == pytest.approx([one[0, rows].mean() for one in correct])
     assert found[5, 1] == pytest.approx([one[:, rows].mean() for one in correct])
     assert found[:, 0, 1].mean() == pytest.approx(correct[1][0].mean(), abs=0.02)
+
+
+def correlate(real_of, replicates=300):
+    """Ten classifiers in the order of all measures but the avoidable area (falls) and the shift area (swings)."""
+    generated, real = {}, {}
+    for place in range(10):
+        swing = place + 4 * (place % 2)
+        values = {"population accuracy": place, "shift area": swing, "distance area": place, "avoidable area": -place}
+        generated[str(place)] = {name: {"value": value / 10} for name, value in values.items()}
+        real[str(place)] = {name: {"value": real_of(place)} for name in ("clean", "all corruptions")}
+    spread = np.random.default_rng(2).normal(0, 0.01, (replicates, 4, 10))
+    measured = np.array([[generated[str(k)][name]["value"] for k in range(10)] for name in MEASURES]) + spread
+    seen = np.array([[real_of(k) for k in range(10)]] * 2)
+    seen = np.broadcast_to(seen, (replicates, 2, 10))
+    return tabulate_correlations(generated, real, measured, seen, np.random.default_rng(1)), real
+
+
+def test_rows_and_columns():
+    table, _ = correlate(lambda place: place**2)
+    assert len(table) == 2 * 4 * 2
+    assert set(table["n"]) == {10}
+    row = find_correlation(table, "spearman", "avoidable area", "clean")
+    assert row["value"] == pytest.approx(-1)
+    assert row["low"] == pytest.approx(-1)
+    assert row["small_sample_high"] > -1
+    assert row["sample_low"] <= row["sample_high"] <= -0.9
+
+
+@pytest.mark.parametrize(
+    ("real_of", "verdicts"),  # of distance area, which is the headline, shift area, avoidable area and accuracy
+    [
+        (lambda place: place**2, ["holds", "not decided", "fails", "holds"]),
+        (lambda place: -place, ["fails", "fails", "holds", "fails"]),
+        (lambda place: place + 4 * (place % 2), ["not decided", "holds", "fails", "not decided"]),
+    ],
+)
+def test_each_measure_has_its_own_verdict_on_the_bar(real_of, verdicts):
+    metrics = summarize_correlations(*correlate(real_of), 0.9)
+    assert metrics["verdicts"] == dict(zip(MEASURES, verdicts, strict=True))
+    assert metrics["verdict"] == verdicts[0]
+    assert metrics["real_accuracy_range"] == sorted([real_of(0), max(map(real_of, range(10)), key=abs)])
+    assert set(metrics["external_validity"]) == {"value", "low", "high", "n"}
+    assert metrics["spearman"]["distance area"] == metrics["external_validity"]
+    assert metrics["spearman"]["shift area"] != metrics["external_validity"]
+    assert set(metrics["kendall"]) == set(MEASURES)
+    for kind in ("external_validity_by_samples", "external_validity_small_sample"):
+        assert metrics[kind]["value"] == metrics["external_validity"]["value"]

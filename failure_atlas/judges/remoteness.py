@@ -1,10 +1,10 @@
-"""How far out in S: distances to the mean style of one's own class, and their place among the population's."""
+"""How far out an image is, against a population: in S, from the mean style of its class, and by how real it looks."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import solve_triangular
-from sklearn.covariance import LedoitWolf
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ def fit_spread(styles: np.ndarray, true_class: np.ndarray, classes: int, useful:
     of its own. In all others, where no sample of the population ever goes, its variance is what shrinkage adds.
     Raises ValueError if no dimension is left.
     """
+    from sklearn.covariance import LedoitWolf  # half a second, which readers of verdicts need not wait for
+
     std = styles.std(axis=0, ddof=1, dtype=np.float64)
     used = useful & (std > 0)
     if not used.any():
@@ -73,3 +75,46 @@ def find_percentiles(
         if len(known):
             percentiles[own] = 100 * np.searchsorted(known, values[own], side="right") / len(known)
     return percentiles
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """A population as the measure of others.
+
+    spread: of its styles.  true_class: [N] int64.  mahalanobis, realism: [N] float64, of its own samples.
+    """
+
+    spread: Spread
+    true_class: np.ndarray
+    mahalanobis: np.ndarray
+    realism: np.ndarray
+
+    def tabulate(
+        self,
+        styles: np.ndarray,
+        true_class: np.ndarray,
+        mahalanobis: np.ndarray,
+        realism: np.ndarray,
+        far_out_percentile: float,
+    ) -> pd.DataFrame:
+        """Distances, realism and their percentiles, M rows.
+
+        styles: [M, D] float32.  true_class: [M] int64.  mahalanobis, realism: [M] float64.  far_out_percentile: in
+        percent. An image is far out if more than this share of its class is nearer to the class's mean (far_out_in_s),
+        or more than this share looks more real (far_out_in_realism).
+        """
+        distance_place = find_percentiles(mahalanobis, true_class, self.mahalanobis, self.true_class)
+        realism_place = find_percentiles(realism, true_class, self.realism, self.true_class)
+        beyond, unreal = distance_place > far_out_percentile, realism_place < 100 - far_out_percentile
+        return pd.DataFrame(
+            {
+                "mahalanobis": mahalanobis,
+                "mahalanobis_percentile": distance_place,
+                "distance_std": measure_std_distance(self.spread, styles, true_class),
+                "realism": realism,
+                "realism_percentile": realism_place,
+                "far_out_in_s": beyond,
+                "far_out_in_realism": unreal,
+                "far_out": beyond | unreal,
+            }
+        )

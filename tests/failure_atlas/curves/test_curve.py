@@ -1,0 +1,226 @@
+"""Bins, areas, slopes, trends and distances against closed forms and slow twins; intervals that cover as they claim."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from failure_atlas.curves.curve import (
+    Curve,
+    average_curves,
+    bin_accuracy,
+    check_bins,
+    check_steps,
+    count_accuracy,
+    count_rises,
+    measure_area,
+    measure_shift_area,
+    measure_shift_slope,
+    measure_slope,
+    weigh_area,
+    weigh_slope,
+)
+from failure_atlas.curves.distance import find_centres, measure_deviations, measure_distances, project
+from failure_atlas.statistics.intervals import wilson
+
+
+def build_curve(x, accuracy, n=100):
+    x, accuracy, n = np.asarray(x, float), np.asarray(accuracy, float), np.broadcast_to(n, len(x))
+    return Curve(x, accuracy, *wilson(np.rint(accuracy * n), n), n)
+
+
+def test_two_bins_and_the_far_tail():
+    curve = bin_accuracy(np.array([4.0, 1, 3, 2]), np.array([False, True, True, True]), 2, 1.0)
+    low, high = wilson(np.array([2, 1]), np.array([2, 2]))
+    found = [each.tolist() for each in (curve.x, curve.accuracy, curve.n, curve.low, curve.high)]
+    assert found == [[1.5, 3.5], [1, 0.5], [2, 2], low.tolist(), high.tolist()]
+    curve = bin_accuracy(np.arange(100.0), np.ones(100, bool), 10, 0.9)
+    assert (curve.n.sum(), curve.x[-1]) == (90, np.mean(range(81, 90)))
+
+
+def test_samples_without_distance_are_left_out():
+    curve = bin_accuracy(np.array([np.nan, 1, 2, np.nan]), np.array([False, True, True, False]), 2, 1.0)
+    assert curve.accuracy.tolist() == [1, 1]
+    empty = bin_accuracy(np.full(3, np.nan), np.ones(3, bool), 2, 1.0)
+    assert len(empty.x) == len(empty.n) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 1000), n=st.integers(1, 80), bins=st.integers(2, 12), quantile=st.floats(0.51, 1),
+    ties=st.booleans(),
+)  # fmt: skip
+def test_counts_differ_by_one_at_most_and_nothing_is_lost(seed, n, bins, quantile, ties):
+    stream = np.random.default_rng(seed)
+    distance = stream.integers(0, 5, n).astype(float) if ties else stream.random(n)
+    well = stream.random(n) < 0.7
+    curve = bin_accuracy(distance, well, bins, quantile)
+    kept = curve.n.sum()
+    assert max(1, quantile * n - 1) <= kept <= n
+    assert curve.n.max() - curve.n.min() <= 1
+    assert len(curve.n) == min(bins, kept)
+    assert (np.diff(curve.x) >= 0).all()
+    order = np.argsort(distance, kind="stable")[:kept]
+    assert (curve.accuracy * curve.n).sum() == pytest.approx(well[order].sum())
+    assert (curve.low <= curve.accuracy + 1e-12).all()
+    assert (curve.accuracy <= curve.high + 1e-12).all()
+
+
+def test_steps_hold_the_same_samples_and_draws_are_averaged():
+    curve = count_accuracy(np.array([0.0, 1.0]), np.array([[True, True], [True, False]]))
+    assert (curve.accuracy.tolist(), curve.n.tolist()) == ([1, 0.5], [2, 2])
+    assert np.isnan(count_accuracy(np.array([0.0]), np.empty((1, 0), bool)).accuracy).all()
+    mean = average_curves([build_curve([0, x], [1, y], 2) for x, y in ((1, 0.2), (3, 0.6))])
+    assert (mean.x.tolist(), mean.accuracy.tolist()) == ([0, 2], pytest.approx([1, 0.4]))
+    assert (mean.low.tolist(), mean.high.tolist()) == ([1, 0.2], [1, 0.6])
+
+
+def test_area_and_slope_of_constant_and_straight_curves():
+    curve = build_curve([1, 2, 7], [0.8, 0.8, 0.8])
+    assert measure_area(curve)["value"] == pytest.approx(0.8)
+    assert measure_slope(curve)["value"] == pytest.approx(0)
+    x = np.array([0, 0.5, 2, 5])
+    curve = build_curve(x, 0.9 - 0.1 * x)
+    assert measure_area(curve)["value"] == pytest.approx((0.9 + 0.4) / 2)
+    assert measure_slope(curve)["value"] == pytest.approx(-0.1)
+
+
+def test_area_and_slope_of_one_point_or_none():
+    assert measure_area(build_curve([3], [0.7]))["value"] == pytest.approx(0.7)
+    assert np.isnan(measure_slope(build_curve([3], [0.7]))["value"])
+    assert np.isnan(measure_area(build_curve([], []))["value"])
+    assert measure_slope(build_curve([], []))["n"] == 0
+    x, one = np.array([0.0, 1.0]), np.array([[True], [False]])
+    assert np.isnan(measure_shift_area(x, np.empty((2, 0), bool))["value"])
+    assert (measure_shift_area(x, one)["value"], measure_shift_area(x, one)["n"]) == (0.5, 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 1000), points=st.integers(2, 12))
+def test_weights_agree_with_numpy_and_ignore_the_unit_of_x(seed, points):
+    stream = np.random.default_rng(seed)
+    x, y = np.sort(stream.random(points)) * 5, stream.random(points)
+    assert weigh_area(x) @ y == pytest.approx(np.trapezoid(y, x) / np.ptp(x))
+    assert weigh_area(x).sum() == pytest.approx(1)
+    assert weigh_area(3 * x + 2) @ y == pytest.approx(weigh_area(x) @ y)
+    precision = stream.uniform(1, 9, points)
+    fitted = np.polyfit(x, y, 1, w=np.sqrt(precision))[0]
+    assert weigh_slope(x, precision) @ y == pytest.approx(fitted, rel=1e-6, abs=1e-9)
+
+
+def test_area_interval_is_that_of_agresti_and_coull_and_never_certain():
+    area = measure_area(build_curve([3], [0.9], n=100))
+    p = 92 / 104  # two successes and two failures more
+    assert area["high"] - area["value"] == pytest.approx(1.959964 * np.sqrt(p * (1 - p) / 104))
+    area = measure_area(build_curve([0, 1, 2], [1, 1, 1], n=20))
+    assert area["low"] < area["value"] == area["high"] == 1
+    assert area["n"] == 60
+
+
+def test_intervals_cover_the_truth_as_often_as_they_claim():
+    stream = np.random.default_rng(1)
+    x, hits = np.linspace(0, 4, 8), np.zeros(4)
+    p = 0.95 - 0.1 * x
+    # Each sample fails for good beyond a shift of its own: steps are far from independent.
+    steps = np.arange(0, 5.5, 0.5)
+    falling = np.clip(1 - (steps - 1) / 3, 0, 1)
+    truths = (0.75, -0.1, weigh_area(steps) @ falling, weigh_slope(steps, np.ones(len(steps))) @ falling)
+    for _ in range(400):
+        curve, correct = build_curve(x, stream.binomial(60, p) / 60, 60), steps[:, None] < stream.uniform(1, 4, 80)
+        bins = measure_area(curve), measure_slope(curve)
+        shifts = measure_shift_area(steps, correct), measure_shift_slope(steps, correct)
+        hits += [found["low"] <= truth <= found["high"] for found, truth in zip(bins + shifts, truths, strict=True)]
+    np.testing.assert_allclose(hits / 400, 0.95, atol=0.035)
+
+
+def test_the_trend_over_two_bins_is_the_chi_square_test():
+    table = np.array([[45, 5], [30, 20]])
+    chi_square = stats.chi2_contingency(table, correction=False).statistic
+    falling = check_bins(build_curve([1, 4], table[:, 0] / 50, 50))
+    assert falling == pytest.approx(stats.norm.sf(np.sqrt(chi_square)))
+    assert check_bins(build_curve([1, 4], table[::-1, 0] / 50, 50)) == pytest.approx(1 - falling)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000), bins=st.integers(2, 8))
+def test_the_trend_agrees_with_the_correlation_of_single_samples(seed, bins):
+    stream = np.random.default_rng(seed)
+    n = stream.integers(3, 20, bins)
+    x = np.sort(stream.random(bins))
+    successes = stream.integers(1, n)  # neither all nor none overall
+    outcome = np.concatenate([np.arange(size) < hits for size, hits in zip(n, successes, strict=True)])
+    z = np.sqrt(n.sum()) * np.corrcoef(np.repeat(x, n), outcome)[0, 1]
+    assert check_bins(build_curve(x, successes / n, n)) == pytest.approx(stats.norm.cdf(z), abs=1e-12)
+
+
+def test_no_trend_can_be_told():
+    assert np.isnan(check_bins(build_curve([3], [5 / 9], 9)))
+    assert np.isnan(check_bins(build_curve([3, 3], [5 / 9, 1 / 9], 9)))
+    assert check_bins(build_curve([1, 2], [1, 1], 9)) == 0.5
+    assert np.isnan(check_steps(np.array([0.0, 1]), np.ones((2, 1), bool)))
+    assert check_steps(np.array([0.0, 1]), np.ones((2, 9), bool)) == 0.5
+
+
+def test_the_trend_over_steps_is_the_t_test_of_the_samples_slopes():
+    stream = np.random.default_rng(1)
+    x = np.arange(4.0)
+    correct = x[:, None] < stream.uniform(-1, 9, 30)
+    each = weigh_slope(x, np.ones(4)) @ correct
+    assert check_steps(x, correct) == pytest.approx(stats.ttest_1samp(each, 0, alternative="less").pvalue)
+    assert check_steps(x, correct[::-1]) == pytest.approx(1 - check_steps(x, correct))
+    assert each.mean() == pytest.approx(measure_shift_slope(x, correct)["value"])
+    assert check_steps(x, np.repeat([[True], [True], [False], [False]], 5, axis=1)) == 0  # all fall alike
+
+
+def test_without_a_trend_one_curve_in_twenty_seems_to_fall():
+    stream = np.random.default_rng(2)
+    falls = np.zeros(2)
+    for _ in range(400):
+        curve = bin_accuracy(stream.random(300), stream.random(300) < 0.8, 10, 1.0)
+        steps = check_steps(np.arange(6.0), stream.random((6, 80)) < 0.7)
+        falls += [check_bins(curve) < 0.05, steps < 0.05]
+    np.testing.assert_allclose(falls / 400, 0.05, atol=0.03)
+
+
+def test_rises_are_counted_beyond_both_intervals():
+    assert count_rises(build_curve([1, 2, 3, 4], [0.9, 0.4, 0.9, 0.91])) == 1
+    assert count_rises(build_curve([1, 2], [0.50, 0.51])) == 0
+    assert count_rises(build_curve([1, 2, 3], [0.01, 0.5, 0.99])) == 2
+
+
+def test_centres_are_means_of_well_classified_samples():
+    styles = np.array([[0.0, 0], [2, 0], [9, 9], [4, 8]], np.float32)
+    true_class, well = np.array([0, 0, 0, 1]), np.array([True, True, False, True])
+    assert find_centres(styles, true_class, well, 2, "own_class").tolist() == [[1, 0], [4, 8]]
+    np.testing.assert_allclose(find_centres(styles, true_class, well, 2, "all"), [[2, 8 / 3]] * 2)
+    # A class without them has no centre, and so no distance.
+    centres = find_centres(styles, true_class, well & (true_class == 0), 2, "own_class")
+    distances = measure_distances(measure_deviations(styles, true_class, centres, None), np.array([0, 1]))
+    assert np.isnan(distances).tolist() == [False, False, False, True]
+    assert np.isnan(find_centres(styles, true_class, ~well & well, 2, "all")).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), n=st.integers(1, 20), standardised=st.booleans())
+def test_distance_and_projection_agree_with_one_sample_at_a_time(seed, n, standardised):
+    stream = np.random.default_rng(seed)
+    styles, true_class = stream.standard_normal((n, 6)), stream.integers(0, 3, n)
+    centres, scale = stream.standard_normal((3, 6)), stream.uniform(0.5, 2, 6)
+    dimensions, direction = stream.choice(6, 4, replace=False), stream.choice([-1, 0, 1], 6)
+    deviations = measure_deviations(styles, true_class, centres, scale if standardised else None)
+    distances, projections = measure_distances(deviations, dimensions), project(deviations, dimensions, direction)
+    for i in range(n):
+        step = (styles[i] - centres[true_class[i]])[dimensions] / (scale[dimensions] if standardised else 1)
+        assert distances[i] == pytest.approx(np.linalg.norm(step))
+        assert projections[i] == pytest.approx((step * direction[dimensions]).sum() / 2)
+
+
+def test_a_dead_dimension_adds_nothing_and_projections_have_variance_one_whatever_k():
+    assert measure_deviations(np.array([[3.0, 7]]), np.array([0]), np.zeros((1, 2)), np.array([1.0, 0])).tolist() == [
+        [3, 0]
+    ]
+    deviations = np.random.default_rng(1).standard_normal((20_000, 30))
+    direction = np.where(np.arange(30) % 2, 1, -1)
+    for k in (1, 7, 30):
+        assert project(deviations, np.arange(k), direction).std() == pytest.approx(1, abs=0.02)
