@@ -110,11 +110,7 @@ REFUSED = "refused classifier"
 
 
 def adapt(
-    network: nn.Module,
-    entry: BringClassifierParams,
-    image_shape: Sequence[int],
-    class_names: Sequence[str],
-    key: str,
+    network: nn.Module, entry: BringClassifierParams, image_shape: Sequence[int], class_names: Sequence[str], key: str
 ) -> Adapter:
     """The network as the stages know a classifier, with the input, outputs and class order of its entry.
 

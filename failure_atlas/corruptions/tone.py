@@ -1,22 +1,17 @@
-"""Changes of tone: brightness, contrast, saturation, and fewer grey levels. Nothing is drawn; no constant knows a size.
+"""Tone (brightness, contrast, saturation, fewer grey levels) and compression (JPEG, larger pixels). Nothing is drawn.
 
-Colours go through HSV as scikit-image has it.
+No constant knows a size. Colours go through HSV as scikit-image has it; JPEG and pixels are Pillow's.
 """
 
+from io import BytesIO
+
 import numpy as np
+from PIL import Image
 from skimage.color import hsv2rgb, rgb2hsv
 
-from failure_atlas.corruptions.entry import (
-    HENDRYCKS,
-    MNIST_C,
-    MU,
-    Corruption,
-    by_hendrycks,
-    clip_unit,
-    rows,
-    without_chance,
-)
+from failure_atlas.corruptions.entry import clip_unit, multiply_axes, without_chance
 
+WHITE = 255
 COLOUR = 3
 HUE_SATURATION_VALUE = 1  # the axis of channels
 
@@ -53,35 +48,37 @@ def quantize(images: np.ndarray, bits: float) -> np.ndarray:
     return np.asarray(np.round(images * levels) / levels)
 
 
-BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)
-CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)
+@without_chance
+def compress_jpeg(images: np.ndarray, quality: float) -> np.ndarray:
+    """Through JPEG and back, grey or RGB, at 8 bits.
 
-TONES = (
-    Corruption(
-        "brightness",
-        brighten,
-        by_hendrycks(BRIGHTNESS, BRIGHTNESS, (0.05, 0.1, 0.15, 0.2, 0.3)) | {MNIST_C: rows(BRIGHTNESS)},
-        "added value",
-        HENDRYCKS,
-    ),
-    Corruption(
-        "contrast",
-        lower_contrast,
-        by_hendrycks(CONTRAST, CONTRAST, (0.75, 0.5, 0.4, 0.3, 0.15)) | {MNIST_C: rows(CONTRAST)},
-        "factor",
-        HENDRYCKS,
-    ),
-    Corruption(
-        "saturate",
-        saturate,
-        by_hendrycks(
-            ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
-            ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (30, 0.2)),
-            ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),
-        ),
-        "factor; added saturation",
-        HENDRYCKS,
-        channels=(COLOUR,),
-    ),
-    Corruption("quantize", quantize, {MNIST_C: rows((5, 4, 3, 2, 1))}, "bits", MU),
-)
+    The bytes are those of the JPEG library in Pillow: another release may round a grey level differently.
+    """
+    return np.stack([_compress(image, int(quality)) for image in images])
+
+
+def _compress(image: np.ndarray, quality: int) -> np.ndarray:
+    pixels = np.round(image * WHITE).astype(np.uint8)
+    file = BytesIO()
+    Image.fromarray(pixels[0] if len(image) == 1 else np.moveaxis(pixels, 0, -1)).save(file, "JPEG", quality=quality)
+    with Image.open(file) as decoded:
+        values = np.asarray(decoded, np.float64) / WHITE
+    return np.asarray(values[None] if len(image) == 1 else np.moveaxis(values, -1, 0))
+
+
+@without_chance
+def pixelate(images: np.ndarray, factor: float) -> np.ndarray:
+    """Shrink to int(factor * size) pixels and enlarge again, by averages over boxes."""
+    return clip_unit(multiply_axes(images, *(pixel_matrix(size, factor) for size in images.shape[-2:])))
+
+
+def pixel_matrix(size: int, factor: float) -> np.ndarray:
+    """Shrinking and enlarging along one axis as a matrix [size, size], made of what Pillow does to unit vectors."""
+    small = max(1, int(size * factor))
+    return np.asarray(_resize_rows(size, small) @ _resize_rows(small, size))
+
+
+def _resize_rows(size: int, held: int) -> np.ndarray:
+    """Resizing an axis of `held` pixels to `size`, as a matrix [size, held]."""
+    units = Image.fromarray(np.eye(held, dtype=np.float32))
+    return np.asarray(units.resize((held, size), Image.Resampling.BOX), np.float64)

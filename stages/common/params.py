@@ -12,9 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.fields import (
-    Section,
-)
+from failure_atlas.core.fields import Section
 
 HELD_LENGTH = 100  # of a value in a message, in characters
 MOST_CHARACTERS = 1_000_000  # of a params file; the project's own has 30,000

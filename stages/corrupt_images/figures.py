@@ -9,8 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from failure_atlas.corruptions.corruptions import corrupt
-from failure_atlas.corruptions.entry import SEVERITIES
-from failure_atlas.corruptions.registry import Step
+from failure_atlas.corruptions.registry import SEVERITIES, Step
 from failure_atlas.drawing.style import new_figure, show_image, tile
 
 Streams = Callable[[str, int], torch.Generator]

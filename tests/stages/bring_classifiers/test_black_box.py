@@ -64,10 +64,7 @@ def raising(_):
 @pytest.mark.parametrize(
     ("predict", "message"),
     [
-        (
-            raising,
-            r"mine: failed on images of shape \(2, 1, 3, 4\) with KeyError: 'weights'; correct its code",
-        ),
+        (raising, r"mine: failed on images of shape \(2, 1, 3, 4\) with KeyError: 'weights'; correct its code"),
         (lambda x: halves(x).tolist(), r"mine: returned list; needed: a NumPy array \[2, 3\] of numbers; convert it"),
         (lambda x: torch.ones(len(x), 3), r"mine: returned Tensor; needed: a NumPy array"),
         (lambda x: np.full((len(x), 3), "cat"), r"mine: returned an array of <U3; needed: real numbers \[2, 3\]"),

@@ -10,8 +10,7 @@ from scipy import ndimage
 from failure_atlas.core.seeds import numpy_stream, torch_stream
 from failure_atlas.corruptions.blurs import blur, blur_matrix
 from failure_atlas.corruptions.corruptions import corrupt, draw_severities
-from failure_atlas.corruptions.entry import CIFAR_C, IMAGENET_C
-from failure_atlas.corruptions.registry import REGISTRY, choose_steps
+from failure_atlas.corruptions.registry import CIFAR_C, IMAGENET_C, REGISTRY, choose_steps
 
 TABLES = list(REGISTRY["gaussian_noise"].tables)
 

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from failure_atlas.corruptions.compression import compress_jpeg, pixel_matrix, pixelate
-from failure_atlas.corruptions.tone import brighten, lower_contrast, quantize, saturate
+from failure_atlas.corruptions.tone import (
+    brighten,
+    compress_jpeg,
+    lower_contrast,
+    pixel_matrix,
+    pixelate,
+    quantize,
+    saturate,
+)
 
 GREY = np.random.default_rng(1).random((3, 1, 32, 32))
 COLOUR = np.random.default_rng(2).random((3, 3, 32, 32))
