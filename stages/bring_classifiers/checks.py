@@ -124,23 +124,19 @@ def check_constancy(classifier: Adapter, images: torch.Tensor, key: str) -> None
     first, second = classifier(images), classifier(images)
     alone = torch.cat([classifier(image[None]) for image in images])
     allowed = TOLERANCE * max(1.0, first.abs().max().item())
-    for other, where, why in (
-        (
-            second,
-            "two calls with the same images differ by {}",
-            "something is drawn at random although the network is in evaluation mode; use nn.Dropout, or give "
-            "functional.dropout training=self.training",
-        ),
-        (
-            alone,
-            "the answer to an image changes by {} with the batch that it is in",
-            "a batch normalisation uses the batch's own statistics; use one that keeps running statistics, and let "
-            "eval() reach it",
-        ),
-    ):
-        change = (first - other).abs().max().item()
-        if change > allowed:
-            raise StageError(f"{key}: {where.format(f'{change:.2g}')}: {why}")
+    change = (first - second).abs().max().item()
+    if change > allowed:
+        raise StageError(
+            f"{key}: two calls with the same images differ by {change:.2g}: something is drawn at random although the "
+            "network is in evaluation mode; use nn.Dropout, or give functional.dropout training=self.training"
+        )
+    change = (first - alone).abs().max().item()
+    if change > allowed:
+        raise StageError(
+            f"{key}: the answer to an image changes by {change:.2g} with the batch that it is in: a batch "
+            "normalisation uses the batch's own statistics; use one that keeps running statistics, and let eval() "
+            "reach it"
+        )
 
 
 def check_gradient(classifier: Adapter, images: torch.Tensor, key: str) -> list[str]:
@@ -177,10 +173,8 @@ def check_gradient(classifier: Adapter, images: torch.Tensor, key: str) -> list[
     if zero == 0:
         return []
     if zero < len(images) and classifier.outputs != "logits":
-        return [
-            f"{where}, because the softmax inside the network is saturated there; bring the network without it, with "
-            "outputs: logits"
-        ]
+        why = "because the softmax inside the network is saturated there; bring the network without it, with outputs"
+        return [f"{where}, {why}: logits"]
     raise (StageError if zero == len(images) else DoubtError)(
         f"{where} everywhere: an operation without a slope (round, sign, comparison, integers) stands between image "
         f"and output; {black_box}"

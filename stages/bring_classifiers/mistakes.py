@@ -106,7 +106,7 @@ def _normalise_otherwise(classifier: Adapter, options: dict[str, Any], images: n
 def _list_sizes(side_px: int, declared_px: int) -> list[Change]:
     """Other sizes at which to show images of `side_px`, the smallest first; the larger, the fewer are tried.
 
-    The usual ones, the images' own, and half and double of what was declared: global pooling refuses none and reads few.
+    The usual ones, the images' own, and half and double of what was declared: global pooling refuses none, reads few.
     A smaller one is both cropped and resized; of the images' own nothing is cut, whichever fit it has.
     """
     sizes = {*USUAL_SIZES, side_px, declared_px // 2, 2 * declared_px} - {declared_px}

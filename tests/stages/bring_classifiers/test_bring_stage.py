@@ -17,10 +17,10 @@ from failure_atlas.classifiers.networks import Classifier, is_differentiable, sa
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import load_tensors, save_tensors
-from failure_atlas.images.image_set import ImageSet, to_unit
+from failure_atlas.images.image_set import to_unit
 from failure_atlas.walks.probe import JudgedProbe, Probe
-from stages.bring_classifiers.__main__ import _spread
 from stages.bring_classifiers.__main__ import main as bring_classifiers
+from stages.bring_classifiers.checks import spread
 from stages.common.artefacts.images import read_images
 from stages.common.artefacts.networks import load_networks
 from stages.rank_dimensions.__main__ import main as rank_dimensions
@@ -240,10 +240,9 @@ def test_an_entry_that_is_not_under_test_stops_nothing(brought, tiny_images, cha
 
 
 def test_a_test_set_that_is_sorted_by_class_is_looked_at_all_over():
-    test = ImageSet(np.arange(1000, dtype=np.uint8).reshape(1000, 1, 1, 1), np.repeat(np.arange(10), 100))
+    labels = np.repeat(np.arange(10), 100)
     for count in (24, 500):
-        shown = _spread(test, count)
-        assert len(shown.labels) == count
-        assert set(shown.labels.tolist()) == set(range(10))
-    everything = _spread(test, 5000)
-    assert np.array_equal(everything.labels, test.labels)
+        rows = spread(len(labels), count)
+        assert len(rows) == count
+        assert set(labels[rows]) == set(range(10))
+    assert np.array_equal(spread(len(labels), 5000), np.arange(1000))
