@@ -11,27 +11,20 @@ import numpy as np
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.images.frame import (
-    Frame,
-    Label,
-    Problem,
-    check_class_sizes,
-    find_copies,
-    frame_all,
-    tabulate_problems,
-    with_action,
-)
+from failure_atlas.images.frame import CHANGES, Frame, frame_all, tell_changes
 from failure_atlas.images.idx import read_mnist_format
 from failure_atlas.images.image_folder import read_image_folder
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.images.npz import read_npz
-from failure_atlas.images.own_images import (
-    CHANGES,
-    OwnImages,
-    check_class_names,
-    frame_own,
+from failure_atlas.images.own_images import OwnImages, check_class_names, frame_own
+from failure_atlas.images.problems import (
+    Label,
+    Problem,
+    check_class_sizes,
+    find_copies,
     refuse_problems,
-    tell_changes,
+    tabulate_problems,
+    with_action,
 )
 from failure_atlas.images.sources import (
     DIGITS,

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from failure_atlas.brought.checkpoint import load_classifier
-from failure_atlas.classifiers.networks import Classifier, is_differentiable, save_classifier
+from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import load_tensors, save_tensors
@@ -97,26 +97,23 @@ def test_a_module_that_reads_its_own_weights_needs_no_line_for_them(brought, kee
     assert (classifier(to_unit(test.images)).argmax(1).numpy() == test.labels).all()
 
 
-def test_two_that_have_modules_of_one_name_do_not_meet(brought, keep):
+def test_two_that_have_modules_of_one_name_do_not_meet_and_load_from_any_folder(brought, keep, tmp_path, monkeypatch):
     other = SOURCE.replace("return -self", "return -2 * self")
     (brought / "helper.py").write_text("FACTOR = 1\n", encoding="utf-8")
     write_brought(Path("data/brought/other"), other)
-    first, second = keep(ENTRY), keep(ENTRY, "other")
+    paths = [keep(ENTRY).resolve(), keep(ENTRY, "other").resolve()]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    one, two = (load_classifier(path, CPU) for path in paths)
     images = torch.rand(3, 1, 32, 32)
-    one, two = (load_classifier(path, CPU) for path in (first, second))
     assert torch.allclose(2 * one(images), two(images))
     assert not {"bars", "helper"} & set(sys.modules)
-
-
-def test_trained_and_brought_come_from_the_same_loader_without_gradients(keep):
-    save_classifier(Path("trained.safetensors"), Classifier("plain", classes=10, width=8))
-    trained = load_classifier(Path("trained.safetensors"), CPU)
-    brought = load_classifier(keep(ENTRY), CPU)
-    assert isinstance(trained, Classifier)
-    for classifier in (trained, brought):
+    for classifier in (one, two):
         assert is_differentiable(classifier)
         assert not classifier.training
         assert not any(parameter.requires_grad for parameter in classifier.parameters())
+    with pytest.raises(StageError, match=r"images of shape \(1, 32, 32\), these have \(1, 28, 28\); bring it again"):
+        one(torch.rand(2, 1, 28, 28))
 
 
 def test_a_brought_classifier_that_views_its_maps_goes_through_the_generator(brought, keep, tiny_generator):
@@ -158,19 +155,6 @@ def test_downstream_only_what_was_brought_is_loaded(brought, keep, change):
         found = r"weights\.pt: expected SHA-256 [0-9a-f]{64}, found no such file"
     with pytest.raises(StageError, match=rf"^data/brought/mine/{found}; restore .*dvc repro bring_classifiers@mine"):
         load_classifier(out, CPU)
-
-
-def test_it_loads_from_another_folder_than_the_projects(keep, tmp_path, monkeypatch):
-    out = keep(ENTRY).resolve()
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    assert load_classifier(out, CPU)(torch.rand(2, 1, 32, 32)).shape == (2, 10)
-
-
-def test_images_of_another_shape_are_refused(keep):
-    classifier = load_classifier(keep(ENTRY), CPU)
-    with pytest.raises(StageError, match=r"images of shape \(1, 32, 32\), these have \(1, 28, 28\); bring it again"):
-        classifier(torch.rand(2, 1, 28, 28))
 
 
 def test_a_file_that_holds_no_readable_entry_is_named(keep, tmp_path):
