@@ -26,7 +26,7 @@ WORDS = {"train": ("train",), "test": ("t10k", "test")}
 def unpack(path: Path) -> bytes:
     """The content of a plain or gzip file, told apart by its first bytes and not by its name.
 
-    Of more bytes than the header of an IDX file says, one is read.
+    Of more than the header of an IDX file says no more is unpacked than a block as long as the longest header.
     Raises StageError if the gzip stream is cut or damaged, or the header says more than 4 GiB.
     """
     with path.open("rb") as opened:

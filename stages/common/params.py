@@ -58,7 +58,7 @@ def read_params(path: Path) -> dict[str, Any]:
         raise StageError(f"{path}: not valid YAML: {' '.join(lines[:4])}{told}") from error
     except (ValueError, RecursionError) as error:  # no UTF-8, a number of 5,000 digits, a date that is none
         raise StageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    except (LookupError, AttributeError, TypeError) as error:  # what the parser makes of !!int "" or !!bool maybe
+    except LookupError as error:  # what the parser makes of !!int "" or !!bool maybe
         told = f"a value is not of the type that its tag names ({type(error).__name__}: {error})"
         raise StageError(f"{path}: not valid YAML: {told}; remove the tag") from error
     if not isinstance(document, dict):

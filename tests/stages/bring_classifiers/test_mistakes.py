@@ -49,10 +49,10 @@ def draw(labels: np.ndarray) -> np.ndarray:
     return images
 
 
-def draw_squares(side: int) -> np.ndarray:
-    """Images of 32 px that show a square."""
-    images = np.zeros((8, 1, 32, 32), np.uint8)
-    images[:, :, :side, :side] = 255
+def draw_squares(side: int, size_px: int = 32) -> np.ndarray:
+    """Images that show a square, or nothing."""
+    images = np.zeros((8, 1, size_px, size_px), np.uint8)
+    images[:, :, 1 : 1 + side, 1 : 1 + side] = 255
     return images
 
 
@@ -122,7 +122,7 @@ def test_only_what_is_as_good_as_the_best_is_advised_and_the_best_first() -> Non
 
 
 def test_sizes_are_the_usual_ones_and_those_about_what_was_declared_and_the_larger_the_fewer_are_tried() -> None:
-    changes = by_name(Adapter(Brightest(), (1, 32, 32), NAMES), INPUT, draw_squares(32))
+    changes = by_name(Adapter(Brightest(), (1, 32, 32), NAMES), INPUT, draw_squares(0))
     sizes = {name: change.images for name, change in changes.items() if " px" in name}
     assert sizes == {
         "16 px, crop": TRIED, "16 px, resize": TRIED, "28 px, crop": TRIED, "28 px, resize": TRIED,
@@ -134,7 +134,7 @@ def test_sizes_are_the_usual_ones_and_those_about_what_was_declared_and_the_larg
         (32, 28, "32 px", "28 px, crop"), (32, 224, "112 px, resize", "448 px, resize"), (16, 8, "16 px", "4 px, crop"),
     ):  # fmt: skip
         options = {"size_px": declared, "fit": "resize"}
-        names = by_name(Adapter(Brightest(), (1, side, side), NAMES, **options), INPUT | options, draw_squares(side))
+        names = by_name(Adapter(Brightest(), (1, side, side), NAMES, **options), INPUT | options, draw_squares(0, side))
         assert wanted in names
         assert others not in names
         assert {"nearest", "bicubic"} < set(names)

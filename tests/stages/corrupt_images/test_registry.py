@@ -142,4 +142,4 @@ def test_a_recipe_takes_the_table_asked_for_or_the_only_one():
 
 def test_a_table_has_five_rows():
     with pytest.raises(ValueError, match=r"thing: table own has 1 rows; needed: 5"):
-        Corruption("thing", lambda images, _stream: images, {OWN: ((1.0,),)}, "unit", "source")
+        Corruption("thing", lambda images, _stream: images, "unit", "source", {OWN: ((1.0,),)})
