@@ -47,10 +47,8 @@ def main(
     typing error after the first stage's hour.
     """
     try:
-        document = read_params(params)
-        check_rewritten(params)
-        checked = check_document(document, params, partial=partial)
-        check_all_brought(document, brought)
+        checked = check_params(params, partial=partial)
+        check_all_brought(read_params(params), brought)
         check_files(checked)
         if passed is not None:
             passed.parent.mkdir(parents=True, exist_ok=True)

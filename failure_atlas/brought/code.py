@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from failure_atlas.brought.folder import modules_in, tell_missing_module
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.text import escape
+from failure_atlas.core.errors import StageError, escape
 
 OURS = frozenset({"numpy", "torch", "stages"})
 

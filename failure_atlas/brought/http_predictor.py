@@ -17,8 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 import numpy as np
 
 from failure_atlas.brought.code import tell
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.text import escape
+from failure_atlas.core.errors import StageError, escape
 
 MEDIA_TYPE = "application/x-npy"
 TRIES = 3

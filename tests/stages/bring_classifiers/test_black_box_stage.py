@@ -135,7 +135,7 @@ def test_a_server_is_asked_as_its_entry_says(tmp_path):
         ({"predict": "bands:names"}, r"mine\.predict: returned an array of shape \[24\] for 24 images; needed: \[24, "),
         (
             {"predict": "bands:predict", "input": {"size_px": 16}},
-            r"mine\.predict: (failed on|returned NaN|returned an array)",
+            r"mine\.predict: (failed on|returned an array|its answer)|mine: its answer",
         ),
         ({"predict": "bands:predict", "weights": "w.pt"}, r"weights only beside load; it stands beside predict"),
         ({"predict": "bands:predict", "timeout_seconds": 5}, r"timeout_seconds only beside url; it stands beside pred"),
@@ -204,13 +204,8 @@ def raising(_):
         ),
         (lambda _: np.ones((1, 3)), r"mine: returned an array of shape \[1, 3\] for 2 images; needed: \[2, 3\]"),
         (lambda x: np.ones((len(x), 4)), r"mine: returned an array of shape \[2, 4\] for 2 images; needed: \[2, 3\]"),
-        (
-            lambda _: np.log(np.array([[0.5, 0.5, 0.1], [0.5, -1, 1]])),
-            r"mine: returned NaN or infinite outputs for 1 of 2 images; finite numbers are needed; clip probabilities",
-        ),
     ],
 )
-@pytest.mark.filterwarnings("ignore:invalid value encountered in log")
 def test_what_is_no_answer_is_named(predict, message):
     with pytest.raises(StageError, match=message):
         BlackBox(predict, "mine", classes=3)(IMAGES)
