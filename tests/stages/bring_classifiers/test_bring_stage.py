@@ -76,25 +76,20 @@ def test_twice_gives_equal_bytes_and_the_file_is_the_classifier(brought, bring, 
     assert tried.loc["polarity", "accuracy_after"] < 0.3 < tried.loc["polarity", "accuracy_before"]
 
 
-def test_weights_of_safetensors_of_torch_save_and_of_a_training_checkpoint_are_the_same(brought, keep, hash_folder):
-    weights = bar_weights()
-    save_file(weights, brought / "weights.safetensors")
-    torch.save({"epoch": 3, "state_dict": {f"module.{name}": each for name, each in weights.items()}}, "checkpoint.pth")
-    Path("checkpoint.pth").rename(brought / "checkpoint.pth")
-    first = load_classifier(keep(ENTRY), CPU)
-    for file in ("weights.safetensors", "checkpoint.pth"):
-        again = load_classifier(keep(ENTRY | {"weights": file}), CPU)
-        for name, tensor in first.state_dict().items():
-            assert torch.equal(again.state_dict()[name], tensor)
-
-
-def test_a_module_that_reads_its_own_weights_needs_no_line_for_them(brought, keep, tiny_images):
-    path = (brought / "weights.pt").resolve()
+def test_weights_of_each_form_are_the_same_and_a_module_may_read_its_own(brought, keep):
+    weights, path = bar_weights(), (brought / "weights.pt").resolve()
     load = f"\n\ndef build():\n    net = Reader()\n    net.load_state_dict(torch.load({str(path)!r}))\n    return net\n"
     (brought / "bars.py").write_text(SOURCE + load, encoding="utf-8")
-    classifier = load_classifier(keep({"load": "bars:build"}), CPU)
-    test = read_images(tiny_images, "test")
-    assert (classifier(to_unit(test.images)).argmax(1).numpy() == test.labels).all()
+    save_file(weights, brought / "weights.safetensors")
+    torch.save(
+        {"epoch": 3, "state_dict": {f"module.{name}": each for name, each in weights.items()}},
+        brought / "checkpoint.pth",
+    )
+    for change in ({}, {"weights": "weights.safetensors"}, {"weights": "checkpoint.pth"}, {"load": "bars:build"}):
+        entry = {name: each for name, each in (ENTRY | change).items() if "build" not in str(change) or name == "load"}
+        again = load_classifier(keep(entry), CPU)
+        for name, tensor in weights.items():
+            assert torch.equal(again.network.state_dict()[name], tensor)
 
 
 def test_two_that_have_modules_of_one_name_do_not_meet_and_load_from_any_folder(brought, keep, tmp_path, monkeypatch):
@@ -114,17 +109,6 @@ def test_two_that_have_modules_of_one_name_do_not_meet_and_load_from_any_folder(
         assert not any(parameter.requires_grad for parameter in classifier.parameters())
     with pytest.raises(StageError, match=r"images of shape \(1, 32, 32\), these have \(1, 28, 28\); bring it again"):
         one(torch.rand(2, 1, 28, 28))
-
-
-def test_a_brought_classifier_that_views_its_maps_goes_through_the_generator(brought, keep, tiny_generator):
-    """`x.view` takes no channels-last tensors, which the generator gives and which trained classifiers are set to."""
-    (brought / "bars.py").write_text(SOURCE.replace(".flatten(1)", ".view(len(x), -1)"), encoding="utf-8")
-    path = keep(ENTRY)
-    generator, classifier = load_networks(tiny_generator, path, CPU)
-    styles = torch.ones(4, generator.style_dimensions, requires_grad=True)
-    images = generator.synthesize(styles).contiguous(memory_format=torch.channels_last)
-    (gradient,) = torch.autograd.grad(classifier(images).sum(), styles)
-    assert gradient.abs().sum() > 0
 
 
 def test_downstream_an_answer_that_is_no_number_stops_the_stage_and_names_the_classifier(
@@ -186,10 +170,15 @@ def test_an_onnx_file_gives_the_same_answers_and_its_gradient(brought, bring, ti
     assert gradients[0].abs().sum() > 0
 
 
-def test_a_network_that_cannot_flatten_nothing_is_brought_and_is_asked_nothing(brought, bring, tiny_images):
-    """The commonest flatten fails for no images, which walks ask about where no answer is wrong."""
+def test_a_network_with_the_commonest_flatten_goes_through_the_generator_and_is_asked_nothing(
+    brought, bring, tiny_images, tiny_generator
+):
+    """`x.view` fails for no images, which walks ask about where no answer is wrong, and for channels-last tensors."""
     (brought / "bars.py").write_text(SOURCE.replace(".flatten(1)", ".view(x.size(0), -1)"), encoding="utf-8")
-    classifier = load_classifier(bring(ENTRY) / "classifier.safetensors", CPU)
+    generator, classifier = load_networks(tiny_generator, bring(ENTRY) / "classifier.safetensors", CPU)
+    styles = torch.ones(4, generator.style_dimensions, requires_grad=True)
+    images = generator.synthesize(styles).contiguous(memory_format=torch.channels_last)
+    assert torch.autograd.grad(classifier(images).sum(), styles)[0].abs().sum() > 0
     test = read_images(tiny_images, "test")
     shown = to_unit(test.images)
     assert classifier(shown[:0]).shape == (0, 10)

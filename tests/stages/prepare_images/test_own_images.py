@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import struct
 import zipfile
 import zlib
@@ -130,6 +131,9 @@ def save_folder(folder, classes, suffix="png"):
 
 
 def test_folders_are_classes_in_natural_order(tmp_path):
+    save_folder(tmp_path / "usual", {"train": [0], "bus": [1]})  # a class may be called train
+    assert read_image_folder(tmp_path / "usual").class_names == ("bus", "train")
+    shutil.rmtree(tmp_path / "usual")
     save_folder(tmp_path, {"class 10": [0, 1, 2], "class 9": [3], ".hidden": [4]})
     (tmp_path / "README.md").write_text("x")
     (tmp_path / "class 9" / ".DS_Store").write_text("x")
@@ -253,11 +257,6 @@ def test_pictures_beside_the_class_folders_are_told(tmp_path, tops):
     assert told == [((Path(top) / "Lost.PNG").as_posix(), "misplaced") for top in sorted(tops)]
 
 
-def test_train_may_be_the_name_of_a_class(tmp_path):
-    save_folder(tmp_path, {"train": [0], "bus": [1]})
-    assert read_image_folder(tmp_path).class_names == ("bus", "train")
-
-
 @pytest.mark.parametrize("name", [b"a/caf\xe9.png", b"caf\xe9/1.png"])
 def test_names_that_are_no_utf_8_are_shown_escaped(tmp_path, name):
     path = tmp_path / os.fsdecode(name)
@@ -268,17 +267,17 @@ def test_names_that_are_no_utf_8_are_shown_escaped(tmp_path, name):
 
 
 def test_folder_mistakes(tmp_path):
-    with pytest.raises(StageError, match="number of classes is none; allowed: 2 to 256"):
-        read_image_folder(tmp_path)
+    def refused(told):
+        with pytest.raises(StageError, match=told):
+            read_image_folder(tmp_path)
+
+    refused("number of classes is none; allowed: 2 to 256")
     (tmp_path / "test").mkdir()
-    with pytest.raises(StageError, match="holds test but not train; add it, or move the class folders up"):
-        read_image_folder(tmp_path)
+    refused("holds test but not train; add it, or move the class folders up")
     save_folder(tmp_path, {"a": [0]})
-    with pytest.raises(StageError, match="test: holds no file; put the images of the class there, or remove the fold"):
-        read_image_folder(tmp_path)
+    refused("test: holds no file; put the images of the class there, or remove the fold")
     (tmp_path / "link").symlink_to(tmp_path / "a")
-    with pytest.raises(StageError, match="link: a link to a folder, into which DVC does not look"):
-        read_image_folder(tmp_path)
+    refused("link: a link to a folder, into which DVC does not look")
 
 
 def test_natural_order():
