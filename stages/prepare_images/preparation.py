@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,11 @@ from failure_atlas.images.sources import (
 )
 from stages.common.image_params import PrepareImagesParams
 
+READERS: dict[str, Callable[[Path, Sequence[str] | None], OwnImages]] = {
+    "npz": read_npz,
+    "mnist-format": read_mnist_format,
+    "image-folder": lambda folder, _: read_image_folder(folder),
+}
 FEWEST_TRAIN, FEWEST_TEST = 10, 2  # images of a class: below, nothing can be learnt, or not even halved for a check
 
 
@@ -112,11 +117,7 @@ def _load_own(section: PrepareImagesParams, folder: Path) -> OwnImages:
         raise StageError(f"{folder}: no such folder; prepare_images.source {section.source} reads your images from it")
     if section.class_names is not None:
         check_class_names(section.class_names, "prepare_images.class_names")
-    if section.source == "npz":
-        return read_npz(folder, section.class_names)
-    if section.source == "mnist-format":
-        return read_mnist_format(folder, section.class_names)
-    return read_image_folder(folder)
+    return READERS[section.source](folder, section.class_names)
 
 
 def count_by_class(part: ImageSet, class_names: tuple[str, ...]) -> dict[str, int]:

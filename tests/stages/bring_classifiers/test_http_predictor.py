@@ -29,6 +29,20 @@ RAW = {
 SLOW = {"/slow_headers": b"HTTP/1.1 200 OK\r\nX: ", "/slow_body": b"HTTP/1.0 200 OK\r\n\r\n"}
 
 
+def pickle_array(_: np.ndarray) -> bytes:
+    file = BytesIO()
+    np.save(file, np.array([{}], object), allow_pickle=True)
+    return file.getvalue()
+
+
+ANSWERS = {  # by path: the status, and the body or what makes it of the outputs
+    "/moved": (302, write_npy), "/broken": (500, b"no model loaded\nTraceback"), "/text": (200, b"0.1 0.9"),
+    "/coloured": (500, b"\x1b[2J\x1b[32maccepted\r\x07"), "/cut": (200, lambda outputs: write_npy(outputs)[:-3]),
+    "/transposed": (200, lambda outputs: write_npy(outputs.T)), "/pickle": (200, pickle_array),
+    "/long": (200, bytes(2_000_000)), "/fickle": (200, lambda outputs: write_npy(outputs[:, : 1 + len(outputs) % 2])),
+}  # fmt: skip
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers as the path says; notes what it was asked."""
 
@@ -40,35 +54,15 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/drop" and len(self.server.asked) <= self.server.drops:
             self.close_connection = True  # without any answer
             return
-        images = read_npy(body)
-        outputs = predict(images)
-        status, content = 200, write_npy(outputs)
         if self.path == "/silent":
             time.sleep(1)
-        elif self.path == "/moved":
-            status = 302
-        elif self.path == "/broken":
-            status, content = 500, b"no model loaded\nTraceback"
-        elif self.path == "/coloured":
-            status, content = 500, b"\x1b[2J\x1b[32maccepted\r\x07"
-        elif self.path in RAW:
+        if self.path in RAW:
             self.wfile.write(RAW[self.path])
             self.close_connection = True
             return
-        elif self.path == "/text":
-            content = b"0.1 0.9"
-        elif self.path == "/cut":
-            content = content[:-3]
-        elif self.path == "/transposed":
-            content = write_npy(outputs.T)
-        elif self.path == "/pickle":
-            file = BytesIO()
-            np.save(file, np.array([{}], object), allow_pickle=True)
-            content = file.getvalue()
-        elif self.path == "/long":
-            content = bytes(2_000_000)
-        elif self.path == "/fickle":
-            content = write_npy(outputs[:, : 1 + len(images) % 2])
+        outputs = predict(read_npy(body))
+        status, answer = ANSWERS.get(self.path, (200, write_npy))
+        content = answer(outputs) if callable(answer) else answer
         if self.path in SLOW:
             self.trickle(SLOW[self.path] + content)
             return
