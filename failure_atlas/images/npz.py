@@ -10,7 +10,7 @@ import numpy as np
 from failure_atlas.core.errors import StageError
 from failure_atlas.images.idx import MOST_BYTES
 from failure_atlas.images.image_set import check_pair
-from failure_atlas.images.own_images import OwnImages, list_arrays
+from failure_atlas.images.own_images import OwnImages, Part, list_arrays
 
 WHOLE, TRAIN, TEST = "images.npz", "train.npz", "test.npz"
 # A header may claim more than the memory holds.
@@ -45,7 +45,8 @@ def read_npz(folder: Path, class_names: Sequence[str] | None) -> OwnImages:
             (split, WHOLE, f"{split}_images", f"{split}_labels", f"{WHOLE}:{split}_images")
             for split in ("train", "test")
         ]
-    parts, read, converted = [], {(name, "class_names") for name in there}, False
+    parts: list[Part] = []
+    read, converted = {(name, "class_names") for name in there}, False
     for split, name, images_key, labels_key, where in sides:
         images, labels = _pair(held[name], images_key, labels_key, folder / name)
         read |= {(name, images_key), (name, labels_key)}

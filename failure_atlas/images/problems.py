@@ -51,8 +51,8 @@ def find_copies(images: np.ndarray, labels: Sequence[Label]) -> dict[int, Proble
         groups[blake2b(image.tobytes(), digest_size=16).digest()].append(index)
     found: dict[int, Problem] = {}
     for members in groups.values():
-        # The first copy of each class and of each split.
-        classes, splits = ({}, {})  # type: tuple[dict[str, Label], dict[str, Label]]
+        classes: dict[str, Label] = {}  # the first copy of each class, and of each split
+        splits: dict[str, Label] = {}
         for index in members:
             classes.setdefault(labels[index].class_name, labels[index])
             splits.setdefault(labels[index].split, labels[index])
