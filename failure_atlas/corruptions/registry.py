@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from failure_atlas.corruptions import blurs, geometry, noise, overlays, tone, weather
+from failure_atlas.corruptions import blurs, geometry, overlays, values, weather
 
 IMAGENET_C, TINY_IMAGENET_C, CIFAR_C, MNIST_C = "imagenet-c", "tiny-imagenet-c", "cifar-c", "mnist-c"
 OWN = "own"  # of this project, where no cited table has severities
@@ -85,14 +85,14 @@ def _snow(*kept: float) -> list[Constants]:
 
 # fmt: off
 ENTRIES = (
-    Corruption("gaussian_noise", noise.add_gaussian_noise, "std", HENDRYCKS, _all(
+    Corruption("gaussian_noise", values.add_gaussian_noise, "std", HENDRYCKS, _all(
         (0.08, 0.12, 0.18, 0.26, 0.38), (0.04, 0.08, 0.12, 0.15, 0.18), (0.04, 0.06, 0.08, 0.09, 0.10)),
         key="noise"),  # as stores have named the paper's second step from the start
-    Corruption("shot_noise", noise.add_shot_noise, "photons at white", HENDRYCKS, _all(
+    Corruption("shot_noise", values.add_shot_noise, "photons at white", HENDRYCKS, _all(
         (60, 25, 12, 5, 3), (250, 100, 50, 30, 15), (500, 250, 100, 75, 50))),
-    Corruption("impulse_noise", noise.add_impulse_noise, "share of values", HENDRYCKS, _all(
+    Corruption("impulse_noise", values.add_impulse_noise, "share of values", HENDRYCKS, _all(
         (0.03, 0.06, 0.09, 0.17, 0.27), (0.01, 0.02, 0.05, 0.08, 0.14), (0.01, 0.02, 0.03, 0.05, 0.07))),
-    Corruption("speckle_noise", noise.add_speckle_noise, "std, relative", HENDRYCKS, _all(
+    Corruption("speckle_noise", values.add_speckle_noise, "std, relative", HENDRYCKS, _all(
         (0.15, 0.2, 0.35, 0.45, 0.6), (0.15, 0.2, 0.25, 0.3, 0.35), (0.06, 0.1, 0.12, 0.16, 0.2))),
     Corruption("gaussian_blur", blurs.blur_gaussian, "std, px", HENDRYCKS, _all(
         (1, 2, 3, 4, 6), (0.5, 0.75, 1, 1.25, 1.5), (0.4, 0.6, 0.7, 0.8, 1)),
@@ -111,14 +111,14 @@ ENTRIES = (
         ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)))),
     Corruption("zoom_blur", blurs.blur_zoom, "end of the factors; step", HENDRYCKS, _all(
         ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)), ZOOM_SMALL, ZOOM_SMALL)),
-    Corruption("brightness", tone.brighten, "added value", HENDRYCKS, _all(ADDED, ADDED, (0.05, 0.1, 0.15, 0.2, 0.3))),
-    Corruption("contrast", tone.lower_contrast, "factor", HENDRYCKS, _all(
+    Corruption("brightness", values.brighten, "added value", HENDRYCKS, _all(ADDED, ADDED, (0.05, 0.1, 0.15, 0.2, 0.3))),
+    Corruption("contrast", values.lower_contrast, "factor", HENDRYCKS, _all(
         CONTRAST, CONTRAST, (0.75, 0.5, 0.4, 0.3, 0.15))),
-    Corruption("saturate", tone.saturate, "factor; added saturation", HENDRYCKS, {
+    Corruption("saturate", values.saturate, "factor; added saturation", HENDRYCKS, {
         IMAGENET_C: rows(((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2))),
         TINY_IMAGENET_C: rows(((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (30, 0.2))),
         CIFAR_C: rows(((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)))}, channels=(3,)),
-    Corruption("quantize", tone.quantize, "bits", MU, _mnist(5, 4, 3, 2, 1)),
+    Corruption("quantize", values.quantize, "bits", MU, _mnist(5, 4, 3, 2, 1)),
     Corruption("fog", weather.add_fog, "strength; decay per level", HENDRYCKS, _all(
         ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
         ((0.4, 3), (0.7, 3), (1, 2.5), (1.5, 2), (2, 1.75)),
@@ -133,9 +133,9 @@ ENTRIES = (
         "spatter", weather.add_spatter, "mean; std; size of drops, px; threshold; std of their edge, px", MU, _mnist(
             (0.65, 0.3, 4, 0.69, 0.6), (0.65, 0.3, 3, 0.68, 0.6), (0.65, 0.3, 2, 0.68, 0.5), (0.65, 0.3, 1, 0.65, 1.5),
             (0.67, 0.4, 1, 0.65, 1.5))),
-    Corruption("jpeg_compression", tone.compress_jpeg, "quality", HENDRYCKS, _all(
+    Corruption("jpeg_compression", values.compress_jpeg, "quality", HENDRYCKS, _all(
         (25, 18, 15, 10, 7), (65, 58, 50, 40, 25), (80, 65, 58, 50, 40))),
-    Corruption("pixelate", tone.pixelate, "share of the size", HENDRYCKS, _all(
+    Corruption("pixelate", values.pixelate, "share of the size", HENDRYCKS, _all(
         (0.6, 0.5, 0.4, 0.3, 0.25), (0.9, 0.8, 0.7, 0.6, 0.5), (0.95, 0.9, 0.85, 0.75, 0.65))),
     Corruption("rotate", geometry.rotate, "radians", MU, _mnist(*RADIANS)),
     Corruption("scale", geometry.scale, "1 / size", MU, _mnist(*(1 / share for share in (0.9, 0.8, 0.7, 0.6, 0.5)))),

@@ -1,25 +1,23 @@
 """Bring one classifier: read, check, measure on both test sets, write."""
 
 import logging
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
 import torch
 import typer
 from torch import nn
 
-from failure_atlas.brought.adapter import Adapter, UnfiniteAnswerError
+from failure_atlas.brought.adapter import Adapter
 from failure_atlas.brought.checkpoint import adapt, read_network, save_brought, save_refused
 from failure_atlas.brought.code import confined, tell
 from failure_atlas.brought.folder import check_brought, check_numbers, check_unwritten, hash_files
 from failure_atlas.brought.onnx_form import check_conversion
 from failure_atlas.brought.params import BringClassifierParams
 from failure_atlas.classifiers.evaluation import draw_examination, examine, mark
-from failure_atlas.core.device import choose_device, device_of
+from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.progress import Progress
@@ -27,9 +25,8 @@ from failure_atlas.drawing.classifiers import draw_changes
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import ImageSet, to_unit
 from failure_atlas.statistics.intervals import proportion
-from failure_atlas.world.show import CLASSIFIER, World
-from stages.bring_classifiers.checks import Rebuild, check_all, settle, spread
-from stages.bring_classifiers.mistakes import TRIED, guess_by_neighbour, judge_accuracy, list_changes, try_changes
+from stages.bring_classifiers.checks import check_all, classify, settle, spread
+from stages.bring_classifiers.mistakes import TRIED, guess_by_neighbour, judge_accuracy, try_usual
 from stages.bring_classifiers.unseen import measure_on_mnist_test, tell_seen
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import OutOption, ParamsOption, run_stage
@@ -92,15 +89,15 @@ def _bring(
         check_conversion(folder / section.onnx, network, shown, f"{key}.onnx")
 
     with Progress(f"measuring {entry}", sum(len(test.labels) for test in tests.values()), "img") as progress:
-        answer = partial(_answer, batch_size=section.batch_size, advance=progress.advance)
+        answer = partial(classify, batch_size=section.batch_size, advance=progress.advance)
         probabilities = {name: answer(classifier, test.images, name) for name, test in tests.items()}
     rows = spread(len(clean.labels), TRIED)
     tried = ImageSet(clean.images[rows], clean.labels[rows])
-    trials = _try(rebuild, tried, section, entry)
+    trials = try_usual(rebuild, section.input.model_dump(), tried, section.batch_size, entry)
     usual = proportion(guess_by_neighbour(read_images(images, "train"), tried))
     right = mark(probabilities["clean"], clean)
     warnings += settle(partial(judge_accuracy, trials, right, clean.labels, usual, key), section.on_doubt, key)
-    answer = partial(_answer, classifier, batch_size=section.batch_size)
+    answer = partial(classify, classifier, batch_size=section.batch_size)
     unseen = measure_on_mnist_test(images, params, answer, class_names, section.seed)
     warnings += tell_seen(unseen, key)
     for warning in warnings:
@@ -129,42 +126,6 @@ def _adapt(
     key: str, device: torch.device, **changed: Any,
 ) -> Adapter:  # fmt: skip
     return adapt(network, section, image_shape, class_names, key, **changed).to(device)
-
-
-def _try(rebuild: Rebuild, tried: ImageSet, section: BringClassifierParams, entry: str) -> pd.DataFrame:
-    bare = rebuild(mean=None, std=None)
-    changes = list_changes(bare, section.input.model_dump(), tried.images)
-    total = sum(min(len(tried.labels), count) for count in (TRIED, *(change.images for change in changes)))
-    with Progress(f"trying the usual mistakes on {entry}", total, "img") as progress:
-
-        def answer(classifier: Adapter, images: np.ndarray) -> np.ndarray:
-            # No more pixels at once than as declared, which fits into memory.
-            share = min(1.0, np.prod(bare.size) / np.prod(classifier.size))
-            batch_size = max(1, int(section.batch_size * share))
-            return _answer(classifier, images, batch_size=batch_size, advance=progress.advance)
-
-        return try_changes(changes, rebuild, answer, tried.images, tried.labels)
-
-
-def _answer(
-    classifier: Adapter, images: np.ndarray, name: str = "", *, batch_size: int, advance: Callable[[int], object]
-) -> np.ndarray:
-    """Probabilities, float64 [N, classes], of images uint8 [N, C, H, W]; name: of the test set.
-
-    advance: told the number of images just classified.  Raises StageError that says which image has no finite answer.
-    """
-    done = 0
-
-    def count(images_done: int) -> None:
-        nonlocal done
-        done += images_done
-        advance(images_done)
-
-    world = World(nn.Identity(), {CLASSIFIER: classifier}, batch_size, device_of(classifier))
-    try:
-        return world.look(images, advance=count).softmax()
-    except UnfiniteAnswerError as error:
-        raise error.of_test_set(name, done) from error
 
 
 if __name__ == "__main__":

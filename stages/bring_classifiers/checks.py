@@ -8,12 +8,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from torch import nn
 
-from failure_atlas.brought.adapter import REMEDY, Adapter
+from failure_atlas.brought.adapter import REMEDY, Adapter, UnfiniteAnswerError
 from failure_atlas.brought.code import tell
 from failure_atlas.core.device import device_of
 from failure_atlas.core.errors import StageError
 from failure_atlas.images.image_set import to_unit
+from failure_atlas.world.show import CLASSIFIER, World
 
 PROBED = 24  # test images that are looked at one by one
 TRIED_SIZES = (28, 32, 16, 20, 24, 48, 64, 96, 112, 128, 224, 299)  # px, where the images' own size is refused
@@ -179,6 +181,27 @@ def check_gradient(classifier: Adapter, images: torch.Tensor, key: str) -> list[
         f"{where} everywhere: an operation without a slope (round, sign, comparison, integers) stands between image "
         f"and output; {black_box}"
     )
+
+
+def classify(
+    classifier: Adapter, images: np.ndarray, name: str = "", *, batch_size: int, advance: Callable[[int], object]
+) -> np.ndarray:
+    """Probabilities, float64 [N, classes], of images uint8 [N, C, H, W]; name: of the test set.
+
+    advance: told the number of images just classified.  Raises StageError that says which image has no finite answer.
+    """
+    done = 0
+
+    def count(images_done: int) -> None:
+        nonlocal done
+        done += images_done
+        advance(images_done)
+
+    world = World(nn.Identity(), {CLASSIFIER: classifier}, batch_size, device_of(classifier))
+    try:
+        return world.look(images, advance=count).softmax()
+    except UnfiniteAnswerError as error:
+        raise error.of_test_set(name, done) from error
 
 
 def spread(count: int, wanted: int) -> np.ndarray:

@@ -15,9 +15,10 @@ from torch.nn import functional
 from failure_atlas.brought.adapter import Adapter
 from failure_atlas.classifiers.evaluation import count_confusion
 from failure_atlas.core.device import device_of
+from failure_atlas.core.progress import Progress
 from failure_atlas.images.image_set import ImageSet, to_unit
 from failure_atlas.statistics.intervals import proportion
-from stages.bring_classifiers.checks import DoubtError, measure_content, spread
+from stages.bring_classifiers.checks import DoubtError, classify, measure_content, spread
 
 SIGNIFICANCE = 1e-3  # about fifteen changes are tried, and a warning should be worth reading
 LARGE_GAIN = 0.1  # of accuracy, from which on what was declared is taken for a mistake
@@ -120,6 +121,26 @@ def _list_sizes(side_px: int, declared_px: int) -> list[Change]:
             name = f"{size_px} px" if own else f"{size_px} px, {fit}"
             changes.append(Change(name, advice, {"size_px": size_px, "fit": fit}, images=count))
     return changes
+
+
+def try_usual(
+    rebuild: Callable[..., Adapter], options: dict[str, Any], tried: ImageSet, batch_size: int, title: str
+) -> pd.DataFrame:
+    """`try_changes` of all that `list_changes` lists; options: of the entry's input.
+
+    batch_size: of images as declared.  title: the entry's name, for the progress.
+    """
+    bare = rebuild(mean=None, std=None)
+    changes = list_changes(bare, options, tried.images)
+    total = sum(min(len(tried.labels), count) for count in (TRIED, *(change.images for change in changes)))
+    with Progress(f"trying the usual mistakes on {title}", total, "img") as progress:
+
+        def predict(classifier: Adapter, images: np.ndarray) -> np.ndarray:
+            # No more pixels at once than as declared, which fits into memory.
+            share = min(1.0, np.prod(bare.size) / np.prod(classifier.size))
+            return classify(classifier, images, batch_size=max(1, int(batch_size * share)), advance=progress.advance)
+
+        return try_changes(changes, rebuild, predict, tried.images, tried.labels)
 
 
 def try_changes(

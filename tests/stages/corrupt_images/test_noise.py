@@ -5,7 +5,7 @@ import pytest
 from skimage.util import random_noise
 
 from failure_atlas.core.seeds import torch_stream
-from failure_atlas.corruptions.noise import add_gaussian_noise, add_impulse_noise, add_shot_noise, add_speckle_noise
+from failure_atlas.corruptions.values import add_gaussian_noise, add_impulse_noise, add_shot_noise, add_speckle_noise
 
 
 def stream(place):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from failure_atlas.corruptions.tone import (
+from failure_atlas.corruptions.values import (
     brighten,
     compress_jpeg,
     lower_contrast,

@@ -1,19 +1,55 @@
-"""Tone (brightness, contrast, saturation, fewer grey levels) and compression (JPEG, larger pixels). Nothing is drawn.
+"""Values changed where they stand: noise, tone (brightness, contrast, saturation, fewer levels), JPEG, larger pixels.
 
-No constant knows a size. Colours go through HSV as scikit-image has it; JPEG and pixels are Pillow's.
+No constant knows a size. Noise is drawn for each pixel and channel by itself: on grey images stacked to RGB it would
+differ by channel, as on colour ones. Colours go through HSV as scikit-image has it; JPEG and pixels are Pillow's.
 """
 
 from io import BytesIO
 
 import numpy as np
+import torch
 from PIL import Image
 from skimage.color import hsv2rgb, rgb2hsv
 
-from failure_atlas.corruptions.entry import clip_unit, multiply_axes, without_chance
+from failure_atlas.corruptions.entry import (
+    clip_unit,
+    draw_normal,
+    draw_uniform,
+    image_by_image,
+    multiply_axes,
+    without_chance,
+)
 
 WHITE = 255
 COLOUR = 3
 HUE_SATURATION_VALUE = 1  # the axis of channels
+
+
+@image_by_image
+def add_gaussian_noise(image: np.ndarray, generator: torch.Generator, std: float) -> np.ndarray:
+    """x + std n, n standard normal, clipped."""
+    return clip_unit(image + draw_normal(generator, image.shape) * std)
+
+
+@image_by_image
+def add_shot_noise(image: np.ndarray, generator: torch.Generator, photons: float) -> np.ndarray:
+    """Counting noise: Poisson of mean x photons, divided by photons, clipped; black unchanged."""
+    counts: np.ndarray = torch.poisson(torch.from_numpy(image * photons), generator=generator).numpy()
+    return clip_unit(counts / photons)
+
+
+@image_by_image
+def add_impulse_noise(image: np.ndarray, generator: torch.Generator, amount: float) -> np.ndarray:
+    """Salt and pepper: each value is replaced with chance `amount`, by 0 or 1 with equal chance."""
+    hit = draw_uniform(generator, image.shape) < amount
+    salt = draw_uniform(generator, image.shape) < 0.5
+    return np.where(hit, salt.astype(image.dtype), image)
+
+
+@image_by_image
+def add_speckle_noise(image: np.ndarray, generator: torch.Generator, std: float) -> np.ndarray:
+    """x + x std n, n standard normal, clipped: black unchanged."""
+    return clip_unit(image + image * std * draw_normal(generator, image.shape))
 
 
 @without_chance
