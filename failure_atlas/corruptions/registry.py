@@ -111,7 +111,8 @@ ENTRIES = (
         ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)))),
     Corruption("zoom_blur", blurs.blur_zoom, "end of the factors; step", HENDRYCKS, _all(
         ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)), ZOOM_SMALL, ZOOM_SMALL)),
-    Corruption("brightness", values.brighten, "added value", HENDRYCKS, _all(ADDED, ADDED, (0.05, 0.1, 0.15, 0.2, 0.3))),
+    Corruption("brightness", values.brighten, "added value", HENDRYCKS, _all(
+        ADDED, ADDED, (0.05, 0.1, 0.15, 0.2, 0.3))),
     Corruption("contrast", values.lower_contrast, "factor", HENDRYCKS, _all(
         CONTRAST, CONTRAST, (0.75, 0.5, 0.4, 0.3, 0.15))),
     Corruption("saturate", values.saturate, "factor; added saturation", HENDRYCKS, {

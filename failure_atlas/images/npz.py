@@ -4,6 +4,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             file = np.load(opened, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise StageError(f"{path}: holds one array without a name; write it with numpy.savez")
-            size = sum(member.file_size for member in file.zip.infolist())
+            size = sum(member.file_size for member in cast(zipfile.ZipFile, file.zip).infolist())
             if size > MOST_BYTES:
                 raise StageError(f"{path}: unpacks to {size:,} bytes; allowed: at most {MOST_BYTES:,}; split it")
             return {name: file[name] for name in file.files}

@@ -172,7 +172,8 @@ def choose_best(trials: pd.DataFrame) -> pd.DataFrame:
     gain = trials["accuracy_after"] - trials["accuracy_before"]
     helping = trials.assign(gain=gain)[(gain > 0) & (trials["p_value"] < SIGNIFICANCE)]
     helping = helping.sort_values("gain", key=lambda gains: -gains, kind="stable")
-    return helping[helping["accuracy_after"] >= helping["accuracy_after_low"].head(1).max()]
+    best: pd.DataFrame = helping[helping["accuracy_after"] >= helping["accuracy_after_low"].head(1).max()]
+    return best
 
 
 def judge_accuracy(
