@@ -19,9 +19,9 @@ from failure_atlas.core.seeds import torch_stream
 from failure_atlas.ranking.scores import Classify, differentiate_scores
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.walks.probe import Probe
+from stages.common.classifier_params import TrainClassifierParams
 from stages.common.params import load_section
 from stages.rank_dimensions.params import RankDimensionsParams
-from stages.train_classifiers.params import TrainClassifierParams
 from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.params import TrainStylegan2Params
 

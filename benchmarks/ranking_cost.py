@@ -21,13 +21,13 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.populations.sampling import draw_latents
 from failure_atlas.ranking.scores import differentiate_scores
 from failure_atlas.stylegan2.state import load_released
+from stages.common.classifier_params import TrainClassifierParams
 from stages.common.params import load_section
 from stages.compare_rankings.attfind import count_passes, find_effects
 from stages.compare_rankings.gradients import BACKWARD_PASSES
 from stages.compare_rankings.params import CompareRankingsParams
 from stages.compare_rankings.principal import find_principal, map_directions
 from stages.compare_rankings.sizes import count_small_budget
-from stages.train_classifiers.params import TrainClassifierParams
 
 RUNS = 5
 GRADIENT_SAMPLES, TRIED_SAMPLES = 100, 2  # that are timed; a sample is tried 2 D times

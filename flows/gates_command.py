@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from failure_atlas.core.text import escape
+from failure_atlas.core.errors import escape
 from flows.console import open_console, require_project
 from flows.errors import FlowError
 from flows.evidence.reading import UnreadableError, read_plain

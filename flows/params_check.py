@@ -6,7 +6,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from failure_atlas.core.text import escape
+from failure_atlas.core.errors import escape
 from flows.errors import FlowError
 from flows.file_state import State, read_state
 

@@ -15,13 +15,21 @@ from failure_atlas.brought.folder import check_brought
 from failure_atlas.brought.params import BringClassifierParams
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.fields import Section
+from stages.common.classifier_params import ENTRIES
 from stages.common.classifiers import KEY, check_classifiers, check_name
+from stages.common.image_params import CorruptImagesParams, PrepareImagesParams
 from stages.common.params import check_section, read_params, shorten
 from stages.cross_checks import Document, check_across, check_files
 
 BROUGHT = Path("data/brought")  # as dvc.yaml has it
 PASSED = "params.yaml is good\n"  # always the same, so that what rests on it runs no more often
-ROOMS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/params.py") if path.parent.name != "common")
+# What several stages read; each other section stands in the params.py of its stage.
+SHARED: dict[str, type[Section]] = {
+    "prepare_images": PrepareImagesParams,
+    "corrupt_images": CorruptImagesParams,
+    **ENTRIES,
+}
+ROOMS = sorted({*SHARED, *(path.parent.name for path in Path(__file__).parent.glob("*/params.py"))} - {"common"})
 
 
 def main(
@@ -39,10 +47,8 @@ def main(
     typing error after the first stage's hour.
     """
     try:
-        document = read_params(params)
-        check_rewritten(params)
-        checked = check_document(document, params, partial=partial)
-        check_all_brought(document, brought)
+        checked = check_params(params, partial=partial)
+        check_all_brought(read_params(params), brought)
         check_files(checked)
         if passed is not None:
             passed.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +77,7 @@ def check_document(document: dict[str, Any], path: Path, *, partial: bool = Fals
     for room in ROOMS:
         if room in document:
             sections[room] = check_room(room, document[room], path)
-        elif not partial and not hasattr(_params_of(room), "PROFILE"):
+        elif not partial and not (room not in SHARED and hasattr(_params_of(room), "PROFILE")):
             raise StageError(f"{path}: section '{room}' is missing; it is needed by the stage of that name")
     classifiers = check_classifiers(document, path) if KEY in document or not partial else {}
     checked = Document(path, sections, classifiers)
@@ -97,12 +103,11 @@ def check_rewritten(path: Path) -> None:
 
 
 def check_room(room: str, node: Any, path: Path) -> Section | dict[str, Section]:
-    """Check one stage's section; a stage with several entries (`ENTRIES = True`) has one section per entry."""
-    module = _params_of(room)
-    model: type[Section] = module.MODEL
-    if not getattr(module, "ENTRIES", False):
+    """Check one stage's section; those of classifiers have one section per entry."""
+    model: type[Section] = SHARED[room] if room in SHARED else _params_of(room).MODEL
+    if room not in ENTRIES:
         return check_section(node, model, room, path)
-    may_be_empty = getattr(module, "MAY_BE_EMPTY", False)
+    may_be_empty = room == "bring_classifiers"  # nobody has to bring one
     if not isinstance(node, dict) or not (node or may_be_empty):
         allowed = "named entries, or {} for none" if may_be_empty else "at least one named entry"
         raise StageError(f"{path}: {room}: got {shorten(node)}; allowed: {allowed}")

@@ -1,7 +1,4 @@
-"""Whether each answer of a classifier is a number.
-
-From the images as the data has them to a brought classifier's input, and from its answer to logits.
-"""
+"""From the images as the data has them to a brought classifier's input, and from its answer to logits."""
 
 from collections.abc import Sequence
 
@@ -25,14 +22,14 @@ class UnfiniteAnswerError(StageError):
             f"{name}: its answer to {len(rows)} of {count} images is not finite (NaN or infinite); {REMEDY}, and bring "
             "it again with: dvc repro bring_classifiers"
         )
-        self.rows = rows
+        self.name, self.rows = name, rows
 
-
-def check_finite(answer: torch.Tensor, name: str) -> None:
-    """Raise UnfiniteAnswerError if an answer [N, classes] holds a NaN or an infinity; name: of the classifier."""
-    finite = answer.detach().isfinite()
-    if not bool(finite.all()):
-        raise UnfiniteAnswerError(name, (~finite.all(1)).nonzero().flatten().tolist(), len(answer))
+    def of_test_set(self, name: str, first: int) -> StageError:
+        """The same of a test set of this name, in which the batch begins at image `first`."""
+        return StageError(
+            f"{self.name}: its answer to image {first + self.rows[0]} (counted from 0) of the {name} test set is not "
+            f"finite (NaN or infinite); {REMEDY}"
+        )
 
 
 SMALLEST = 1e-30  # probability that a logarithm is taken of; a normal number in float32
@@ -121,7 +118,9 @@ class Adapter(nn.Module):
                 f"{self.name}: answers {len(images)} images with shape {list(answer.shape)}; needed: [{len(images)}, "
                 f"{len(self.class_names)}]"
             )
-        check_finite(answer, self.name)
+        finite = answer.detach().isfinite().all(1)
+        if not bool(finite.all()):
+            raise UnfiniteAnswerError(self.name, (~finite).nonzero().flatten().tolist(), len(answer))
         if self.outputs == "probabilities":
             answer = answer.clamp_min(SMALLEST).log()
         return answer if self.order is None else answer.index_select(1, self.order)

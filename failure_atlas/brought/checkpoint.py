@@ -1,9 +1,4 @@
-"""The forms in which a classifier can be brought, each as a PyTorch module.
-
-A brought classifier on disk: its weights, its entry of params, and the hash of every file that was brought.
-
-A classifier under test from its file, whether it was trained here or brought.
-"""
+"""A brought classifier: made of an entry of params and its folder, kept on disk, and loaded again as it was checked."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -110,14 +105,12 @@ REFUSED = "refused classifier"
 
 
 def adapt(
-    network: nn.Module,
-    entry: BringClassifierParams,
-    image_shape: Sequence[int],
-    class_names: Sequence[str],
-    key: str,
-) -> Adapter:
+    network: nn.Module, entry: BringClassifierParams, image_shape: Sequence[int], class_names: Sequence[str], key: str,
+    **changed: Any,
+) -> Adapter:  # fmt: skip
     """The network as the stages know a classifier, with the input, outputs and class order of its entry.
 
+    changed: arguments of `Adapter` that are others than the entry says.
     Raises StageError if the class order is not one of the data's classes, or the input does not fit the images.
     """
     order = None if entry.class_order is None else [str(name) for name in entry.class_order]
@@ -126,9 +119,9 @@ def adapt(
             f"{key}.class_order: got {', '.join(order)}; allowed: each of the data's classes once: "
             f"{', '.join(class_names)}"
         )
-    options: dict[str, Any] = {"class_order": order, "outputs": entry.outputs, "name": key}
+    options = entry.input.model_dump() | {"class_order": order, "outputs": entry.outputs, "name": key} | changed
     try:
-        return Adapter(network, image_shape, class_names, **entry.input.model_dump(), **options).eval()
+        return Adapter(network, image_shape, class_names, **options).eval()
     except StageError as error:
         raise StageError(f"{key}.{error}") from error
 

@@ -1,6 +1,7 @@
 """Python code that a person brings: imported from its folder first, then from what is installed."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from failure_atlas.brought.folder import modules_in, tell_missing_module
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.text import escape
+from failure_atlas.core.errors import StageError, escape
 
 OURS = frozenset({"numpy", "torch", "stages"})
 
@@ -74,6 +74,34 @@ def tell(error: BaseException) -> str:
     """An exception of brought code in one line."""
     text = escape(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def confined(key: str) -> Iterator[None]:
+    """Raise StageError for what brought code does that nobody can foresee, such as to end the program or change folder.
+
+    sys.exit() would pass for success.  key: the entry's place in params.
+    """
+    home = Path.cwd()
+    try:
+        yield
+    except StageError:
+        raise
+    except SystemExit as stop:
+        raise StageError(
+            f"{key}: its code ends the program (sys.exit, exit or quit with {stop.code!r}); remove that call, or put "
+            "it below if __name__ == '__main__'"
+        ) from stop
+    except Exception as error:
+        raise StageError(
+            f"{key}: it cannot be used as a network ({tell(error)}); correct its code or weights"
+        ) from error
+    finally:
+        if Path.cwd() != home:
+            os.chdir(home)
+            raise StageError(
+                f"{key}: its code changes the working folder; remove os.chdir: paths of params start there"
+            )
 
 
 class _Loader(SourceFileLoader):

@@ -1,7 +1,4 @@
-"""The folder that a person brings, pinned file by file.
-
-Weights that a person brings: read without unpickling anything, and fitted to the network.
-"""
+"""The folder that a person brings, pinned file by file, and the weights in it, read without unpickling anything."""
 
 import pickle
 from importlib.util import find_spec
@@ -15,7 +12,7 @@ from torch import nn
 
 from failure_atlas.brought.params import BringClassifierParams
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import hash_file
+from failure_atlas.core.files import hash_file, is_file
 
 
 def check_brought(entry: BringClassifierParams, folder: Path, key: str) -> None:
@@ -37,7 +34,7 @@ def check_brought(entry: BringClassifierParams, folder: Path, key: str) -> None:
 
 def require_file(path: Path, key: str) -> None:
     """Raise StageError if a file of the folder is missing; key: where the params name it."""
-    if not path.is_file():
+    if not is_file(path):
         others = ", ".join(sorted(file.name for file in path.parent.glob("*") if file.is_file())) or "none"
         raise StageError(f"{key}: no file {path}; files there: {others}{_tell_pointer(path)}")
 
@@ -73,10 +70,18 @@ def check_files(folder: Path, expected: dict[str, str], name: str) -> None:
     for file in sorted({*expected, *found}):
         before, now = expected.get(file), found.get(file)
         if before != now:
+            told = [f"SHA-256 {each}" if each else "no such file" for each in (before, now)]
             raise StageError(
-                f"{folder / file}: expected {_tell(before)}, found {_tell(now)}; restore the folder, or bring the "
-                f"classifier again with: dvc repro bring_classifiers@{name}"
+                f"{folder / file}: expected {told[0]}, found {told[1]}; restore the folder, or bring the classifier "
+                f"again with: dvc repro bring_classifiers@{name}"
             )
+
+
+def check_unwritten(folder: Path, hashes: dict[str, str]) -> None:
+    """Raise StageError if brought code has written into its folder: each later stage would find another classifier."""
+    changed = sorted({name for name, _ in hashes.items() ^ hash_files(folder).items()})
+    if changed:
+        raise StageError(f"{folder / changed[0]}: written by the classifier's own code; let it write elsewhere")
 
 
 def _list_files(folder: Path, *, elsewhere: bool = False) -> list[Path]:
@@ -105,10 +110,6 @@ def _tell_pointer(path: Path) -> str:
     """What brings a file or folder that is kept by DVC."""
     pointer = path.with_name(f"{path.name}.dvc")
     return f"; fetch it with: dvc pull {pointer}" if pointer.is_file() else ""
-
-
-def _tell(sha256: str | None) -> str:
-    return "no such file" if sha256 is None else f"SHA-256 {sha256}"
 
 
 SAFE_WAY = "save it with safetensors.torch.save_file(model.state_dict(), 'weights.safetensors') and name that file"

@@ -17,14 +17,14 @@ from urllib.parse import SplitResult, urlsplit
 import numpy as np
 
 from failure_atlas.brought.code import tell
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.text import escape
+from failure_atlas.core.errors import StageError, escape
 
 MEDIA_TYPE = "application/x-npy"
 TRIES = 3
 PAUSE_SECONDS = 0.5  # before the second try, twice as long before the third
 MOST_BYTES_PER_IMAGE = 1_000_000  # of an answer: 125,000 classes in float64
 HEADER_BYTES = 100_000  # of a .npy file, at most
+BLOCK_BYTES = 1 << 16
 OK = 200
 
 
@@ -122,18 +122,20 @@ class HttpPredictor:
             connection = self._connection = self._connection or self._connect()
             try:
                 connection.request("POST", target, body, {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE})
-                response = connection.getresponse()
-                content = response.read(most_bytes + 1)
-                if response.read(1) or len(content) > most_bytes:
-                    self._drop(connection)
-                    raise StageError(
-                        f"{self.url}: answered with more than {most_bytes:,} bytes; needed: one .npy array"
-                    )
-            except (OSError, HTTPException) as error:
+                response, content = connection.getresponse(), bytearray()
+                while part := response.read1(BLOCK_BYTES):  # never by the length that a server claims for a chunk
+                    content += part
+                    if len(content) > most_bytes:
+                        self._drop(connection)
+                        raise StageError(
+                            f"{self.url}: answered with more than {most_bytes:,} bytes; needed: one .npy array"
+                        )
+                response.close()  # the connection stays open
+            except (OSError, HTTPException, ValueError) as error:  # ValueError: of a length that is no number
                 self._drop(connection)
                 fault = error
             else:
-                return response.status, content
+                return response.status, bytes(content)
         raise StageError(
             f"{self.url}: not reached in {TRIES} tries ({tell(fault)}); start the server or correct the URL"
         ) from fault
@@ -154,11 +156,13 @@ def check_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # as it is looked up: no part of it empty or longer than 63 characters
     except ValueError as error:
         raise StageError(f"{url}: no URL ({error}); {allowed}") from error
     plain = url.isascii() and url.isprintable() and " " not in url and parts.username is None and not parts.fragment
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not plain:
-        raise StageError(f"{_hide_password(url, parts)}: no URL that can be called; {allowed}")
+        shown = url if parts.username is None else url.replace(parts.netloc, f"...@{parts.hostname}")
+        raise StageError(f"{shown}: no URL that can be called; {allowed}")
     return parts
 
 
@@ -184,7 +188,3 @@ def read_npy(content: bytes) -> np.ndarray:
         raise ValueError(f"{held} bytes of data, {needed} by its header")
     file.seek(0)
     return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-
-
-def _hide_password(url: str, parts: SplitResult) -> str:
-    return url.replace(f"{parts.netloc}", f"...@{parts.hostname}") if parts.username is not None else url

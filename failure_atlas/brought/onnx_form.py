@@ -18,6 +18,7 @@ from failure_atlas.core.errors import StageError
 
 EXTRA = "pip install 'failure-atlas[onnx]'"
 NEWEST_OPSET = 17  # of ONNX operators, that onnx2torch 1.5 knows
+MOST_FIXED = 1024  # images of a batch that a file fixes: a batch of fewer is filled up to it
 TOLERANCE = 1e-3  # of the largest output: far above rounding
 
 
@@ -30,8 +31,22 @@ def convert_onnx(path: Path, key: str) -> nn.Module:
     converter = _import_converter(key)
     try:
         model = _lower(_read(path))
+        inputs = _inputs_of(model)
+        dims = inputs[0].type.tensor_type.shape.dim
+        count = int(dims[0].dim_value) if dims else 0  # of images that it was exported for; 0: left open
+        if len(inputs) > 1:
+            raise StageError(
+                f"{key}: {path} has {len(inputs)} inputs ({', '.join(each.name for each in inputs)}); needed: one, the "
+                "images; export a network whose other inputs are fixed"
+            )
+        if count > MOST_FIXED:
+            raise StageError(
+                f"{key}: {path} is for batches of {count:,} images; allowed: at most {MOST_FIXED:,}; export it again "
+                "with a dynamic batch axis"
+            )
         network: nn.Module = converter.convert(model)
-        count = _batch_of(model)
+    except StageError:
+        raise
     except Exception as error:
         raise StageError(
             f"{key}: {path} cannot be converted to PyTorch ({tell(error)}); export it again with "
@@ -80,7 +95,7 @@ def check_conversion(path: Path, network: nn.Module, shown: torch.Tensor, key: s
         answer = network(shown).cpu().numpy()
     count = network.count if isinstance(network, FixedBatch) else 1
     try:
-        name = _images_of(model).name
+        name = _inputs_of(model)[0].name
         batches = [np.repeat(image[None], count, axis=0) for image in shown.cpu().numpy()]
         expected = [evaluator.run(None, {name: batch})[0].reshape(count, -1)[:1] for batch in batches]
     except Exception as error:
@@ -100,16 +115,10 @@ def _read(path: Path) -> Any:
     return importlib.import_module("onnx").load(path)
 
 
-def _images_of(model: Any) -> Any:
-    """The input that takes the images; old files list their weights as inputs too."""
+def _inputs_of(model: Any) -> list[Any]:
+    """What the network is given, the images first; old files list their weights as inputs too."""
     weights = {each.name for each in model.graph.initializer}
-    return next(each for each in model.graph.input if each.name not in weights)
-
-
-def _batch_of(model: Any) -> int:
-    """The number of images that the file was exported for; 0 where it is left open."""
-    dims = _images_of(model).type.tensor_type.shape.dim
-    return int(dims[0].dim_value) if dims else 0
+    return [each for each in model.graph.input if each.name not in weights]
 
 
 def _lower(model: Any) -> Any:

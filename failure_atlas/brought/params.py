@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from failure_atlas.core.fields import Section, Seed, WholeNumber
 
 Outputs = Literal["logits", "probabilities", "log_probabilities"]
+LONGEST_NAME, LONGEST_PATH = 255, 1000  # bytes of one name, characters of all of it: what file systems take
 PLACE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -19,8 +20,14 @@ def _check_place(place: str) -> str:
 
 
 def _check_file(name: str) -> str:
-    path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts:
+    parts = PurePosixPath(name).parts
+    longest = max((len(part.encode(errors="replace")) for part in parts), default=0)
+    if (
+        not 0 < longest <= LONGEST_NAME
+        or len(name) > LONGEST_PATH
+        or not name.isprintable()
+        or {"/", ".."} & set(parts)
+    ):
         raise ValueError("the name of a file inside the classifier's own folder, e.g. weights.safetensors")
     return name
 

@@ -1,6 +1,7 @@
 """Named arrays in one Zarr group: sharded, with dimension names, equal bytes for equal content."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ def read_attributes(path: Path) -> dict[str, Any]:
 
 
 def _open(path: Path) -> zarr.Group:
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises OSError for a name that is too long
         raise StageError(f"{path}: missing; make it with dvc repro")
     try:
         return zarr.open_group(path, mode="r")

@@ -1,4 +1,4 @@
-"""common/fields."""
+"""Types of keys and checks of values that the models of params share."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -6,19 +6,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 MOST_STEPS = 10_000  # of one search along a line
 
-
 NumberT = TypeVar("NumberT", int, float)
-
-
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what every generator of random numbers takes
-
-
 BatchSize = Annotated[int, Field(ge=1, le=10_000)]  # images at once
-
-
 Count = Annotated[int, Field(ge=1, le=1_000_000)]  # samples, images or dimensions: what disk and memory may hold
-
-
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 

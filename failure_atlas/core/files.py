@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,9 +46,14 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False also of a name that no file can have, which is too long or holds a zero."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises OSError there
+
+
 def require(path: Path, made_by: str) -> Path:
     """Return `path`; StageError that names the stage to run if it is missing."""
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - as above
         raise StageError(f"{path}: missing; make it with: dvc repro {made_by}")
     return path
 

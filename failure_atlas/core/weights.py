@@ -1,6 +1,6 @@
-"""A file from outside that params name together with its hash, which makes DVC see when the file changes.
+"""Networks on disk: safetensors with the architecture in the metadata, so that a file loads by itself.
 
-Networks on disk: safetensors with the architecture in the metadata, so that a file loads by itself.
+And files from outside that params name together with their hash, which makes DVC see when one changes.
 """
 
 import json
@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.fields import Section, Text
-from failure_atlas.core.files import hash_file, replacing
+from failure_atlas.core.files import hash_file, is_file, replacing
 
 
 class PinnedFile(Section):
@@ -32,7 +32,7 @@ def check_pinned(file: PinnedFile, key: str) -> Path:
     Raises StageError with the expected and the found hash.
     """
     path = Path(file.path)
-    if not path.is_file():
+    if not is_file(path):
         raise StageError(f"{key}.path: no file {path}, expected SHA-256 {file.sha256}; restore it, or set {key}: null")
     found = hash_file(path)
     if found != file.sha256:
@@ -69,7 +69,7 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[s
 
 def read_description(path: Path) -> dict[str, Any]:
     """What a weights file says of itself; the errors of `load_tensors`, but for that of the kind."""
-    if not path.is_file():
+    if not is_file(path):
         raise StageError(f"{path}: no such weights file; make it with dvc repro, or correct the path")
     with _opened(path) as file:
         metadata = file.metadata() or {}

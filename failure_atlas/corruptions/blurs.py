@@ -11,17 +11,12 @@ import torch
 from scipy import ndimage
 
 from failure_atlas.corruptions.entry import (
-    HENDRYCKS,
-    MNIST_C,
-    Corruption,
     Stream,
-    by_hendrycks,
     clip_unit,
     draw_integers,
     draw_uniform,
     image_by_image,
     multiply_axes,
-    rows,
     without_chance,
 )
 
@@ -158,65 +153,3 @@ def zoom_matrix(size: int, factor: float) -> np.ndarray:
     whole = ndimage.zoom(np.eye(size)[start : start + kept], (factor, 1), order=1)
     trim = (len(whole) - size) // 2
     return np.asarray(whole[trim : trim + size])
-
-
-GAUSSIAN = (1, 2, 3, 4, 6)
-DEFOCUS = ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5))
-MOTION = ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))
-GLASS = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))
-ZOOM = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
-ZOOM_SMALL = tuple((end, 0.01) for end in (1.06, 1.11, 1.16, 1.21, 1.26))
-
-BLURS = (
-    Corruption(
-        "gaussian_blur",
-        blur_gaussian,
-        by_hendrycks(GAUSSIAN, (0.5, 0.75, 1, 1.25, 1.5), (0.4, 0.6, 0.7, 0.8, 1)) | {MNIST_C: rows(GAUSSIAN)},
-        "std, px",
-        HENDRYCKS,
-        key="blur",  # as stores have named the paper's first step from the start
-    ),
-    Corruption(
-        "defocus_blur",
-        blur_defocus,
-        by_hendrycks(
-            DEFOCUS,
-            ((0.5, 0.6), (1, 0.1), (1.5, 0.1), (2.5, 0.01), (3, 0.1)),
-            ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
-        )
-        | {MNIST_C: rows(DEFOCUS)},
-        "radius, px; std of its edge, px",
-        HENDRYCKS,
-    ),
-    Corruption(
-        "motion_blur",
-        blur_motion,
-        by_hendrycks(
-            MOTION,
-            ((10, 1), (10, 1.5), (10, 2), (10, 2.5), (12, 3)),
-            ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
-        )
-        | {MNIST_C: rows(MOTION)},
-        "radius, px; std, px",
-        HENDRYCKS,
-    ),
-    Corruption(
-        "glass_blur",
-        blur_glass,
-        by_hendrycks(
-            GLASS,
-            ((0.1, 1, 1), (0.5, 1, 1), (0.6, 1, 2), (0.7, 2, 1), (0.9, 2, 2)),
-            ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
-        )
-        | {MNIST_C: rows(GLASS)},
-        "std, px; reach of a swap, px; rounds",
-        HENDRYCKS,
-    ),
-    Corruption(
-        "zoom_blur",
-        blur_zoom,
-        by_hendrycks(ZOOM, ZOOM_SMALL, ZOOM_SMALL) | {MNIST_C: rows(ZOOM)},
-        "end of the factors; step",
-        HENDRYCKS,
-    ),
-)

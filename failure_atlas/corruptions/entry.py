@@ -1,58 +1,12 @@
-"""What the registry holds of one corruption, and how a corruption draws."""
+"""What corruptions are made of: a change of one image made one of a batch, and what is drawn for it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import wraps
 
 import numpy as np
 import torch
 
-IMAGENET_C, TINY_IMAGENET_C, CIFAR_C, MNIST_C = "imagenet-c", "tiny-imagenet-c", "cifar-c", "mnist-c"
-OWN = "own"  # of this project, where no cited table has severities
-SEVERITIES = 5
-
-HENDRYCKS = "Hendrycks and Dietterich 2019, hendrycks/robustness, ImageNet-C/create_c"
-MU = "Mu and Gilmer 2019, google-research/mnist-c, corruptions.py"
-
 Stream = Callable[[int], torch.Generator]  # place of an image in the batch -> the generator of that image
-Constants = tuple[float, ...]
-Rows = tuple[Constants, ...]
-
-
-@dataclass(frozen=True)
-class Corruption:
-    """One kind of corruption, with its strength at severity 1 to 5.
-
-    name: as in the recipe.  change: (images, stream, *constants) -> images, float64 [N, C, H, W] in [0, 1] to the same;
-    what it does to an image depends on nothing but that image, the constants and its generator.
-    tables: table -> the constants of each severity.  unit: what the constants are.  source: where they were read.
-    key: the name in stores, metrics and streams.  channels: what an image may have.
-    """
-
-    name: str
-    change: Callable[..., np.ndarray]
-    tables: Mapping[str, Rows]
-    unit: str
-    source: str
-    key: str = ""
-    channels: tuple[int, ...] = (1, 3)
-
-    def __post_init__(self) -> None:
-        if not self.key:
-            object.__setattr__(self, "key", self.name)
-        for table, rows in self.tables.items():
-            if len(rows) != SEVERITIES:
-                raise ValueError(f"{self.name}: table {table} has {len(rows)} rows; needed: {SEVERITIES}")
-
-
-def by_hendrycks(imagenet: Sequence[object], tiny: Sequence[object], cifar: Sequence[object]) -> dict[str, Rows]:
-    """The three tables of Hendrycks and Dietterich: for 224 px, 64 px and 32 px."""
-    return {IMAGENET_C: rows(imagenet), TINY_IMAGENET_C: rows(tiny), CIFAR_C: rows(cifar)}
-
-
-def rows(constants: Sequence[object]) -> Rows:
-    """One tuple per severity; a single constant stands for a tuple of one."""
-    return tuple(tuple(row) if isinstance(row, (tuple, list)) else (row,) for row in constants)
 
 
 def image_by_image(change: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:

@@ -8,19 +8,7 @@ import torch
 from scipy import ndimage
 from skimage.transform import AffineTransform, warp
 
-from failure_atlas.corruptions.entry import (
-    HENDRYCKS,
-    MNIST_C,
-    MU,
-    Corruption,
-    by_hendrycks,
-    clip_unit,
-    draw_sign,
-    draw_uniform,
-    image_by_image,
-    rows,
-    without_chance,
-)
+from failure_atlas.corruptions.entry import clip_unit, draw_sign, draw_uniform, image_by_image, without_chance
 
 ELASTIC_TRUNCATE_STD = 3.0
 
@@ -95,26 +83,3 @@ def transform_elastically(
 
 def _sample(image: np.ndarray, y: np.ndarray, x: np.ndarray, mode: str) -> np.ndarray:
     return np.stack([ndimage.map_coordinates(channel, (y, x), order=1, mode=mode) for channel in image])
-
-
-RADIANS = (0.2, 0.4, 0.6, 0.8, 1.0)
-ELASTIC = ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
-
-GEOMETRIES = (
-    Corruption("rotate", rotate, {MNIST_C: rows(RADIANS)}, "radians", MU),
-    Corruption("scale", scale, {MNIST_C: rows([1 / share for share in (0.9, 0.8, 0.7, 0.6, 0.5)])}, "1 / size", MU),
-    Corruption("shear", shear, {MNIST_C: rows(RADIANS)}, "radians", MU),
-    Corruption("translate", translate, {MNIST_C: rows((1, 2, 3, 4, 5))}, "px along both axes", MU),
-    Corruption(
-        "elastic_transform",
-        transform_elastically,
-        by_hendrycks(
-            ELASTIC,  # written there for 244 px, where 224 was meant
-            ((0, 0, 0.08), (0.05, 0.3, 0.06), (0.1, 0.08, 0.06), (0.1, 0.03, 0.03), (0.16, 0.03, 0.02)),
-            ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)),
-        )
-        | {MNIST_C: rows(ELASTIC)},
-        "reach; std of the field; jitter of the affine map (shares of the side)",
-        HENDRYCKS,
-    ),
-)

@@ -1,22 +1,13 @@
 """What lies over the image: a grey square, stripes, lines, and edges in its place.
 
-MNIST-C has one strength of stripes, lines and edges; it is severity 5 here, and the weaker ones are this project's own.
+MNIST-C has one strength of stripes, lines and edges, which is severity 5 here.
 """
 
 import numpy as np
 import torch
 from skimage.feature import canny
 
-from failure_atlas.corruptions.entry import (
-    MU,
-    OWN,
-    Corruption,
-    clip_unit,
-    draw_integers,
-    image_by_image,
-    rows,
-    without_chance,
-)
+from failure_atlas.corruptions.entry import clip_unit, draw_integers, image_by_image, without_chance
 
 GREY = 0.5
 LINE_REACH_PX = 2.3  # rows from the middle of a line to where it has faded
@@ -86,21 +77,3 @@ def show_edges(images: np.ndarray, opacity: float) -> np.ndarray:
     """Mix in the edges that scikit-image's Canny detector finds in each channel. Nothing is drawn."""
     edges = np.array([[canny(channel) for channel in image] for image in images])  # type: ignore[no-untyped-call]
     return clip_unit(images + opacity * (edges - images))
-
-
-STEPS = (0.2, 0.4, 0.6, 0.8, 1.0)
-AFTER_MU = f"own; severity 5 is the one strength of {MU}"
-
-OVERLAYS = (
-    Corruption(
-        "occlusion",
-        occlude,
-        {OWN: rows((1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2))},
-        "share of the side",
-        "own; grey square of Zeiler and Fergus 2014, at severity 5 as large as in DeVries and Taylor 2017 (16 of 32)",
-    ),
-    Corruption("stripe", invert_stripes, {OWN: rows((0.05, 0.1, 0.15, 0.2, 0.25))}, "share of the width", AFTER_MU),
-    Corruption("dotted_line", add_dotted_line, {OWN: rows(STEPS)}, "opacity", AFTER_MU),
-    Corruption("zigzag", add_zigzag, {OWN: rows(STEPS)}, "opacity", AFTER_MU),
-    Corruption("canny_edges", show_edges, {OWN: rows(STEPS)}, "opacity", AFTER_MU),
-)

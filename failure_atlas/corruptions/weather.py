@@ -4,19 +4,7 @@ import numpy as np
 import torch
 
 from failure_atlas.corruptions.blurs import blur_matrix, smear, zoom_matrix
-from failure_atlas.corruptions.entry import (
-    HENDRYCKS,
-    MNIST_C,
-    MU,
-    Corruption,
-    by_hendrycks,
-    clip_unit,
-    draw_normal,
-    draw_uniform,
-    image_by_image,
-    multiply_axes,
-    rows,
-)
+from failure_atlas.corruptions.entry import clip_unit, draw_normal, draw_uniform, image_by_image, multiply_axes
 from failure_atlas.images.image_set import LUMINANCE
 
 MUD = np.array([63, 42, 20]) / 255
@@ -99,64 +87,3 @@ def add_spatter(
 def _smooth(layer: np.ndarray, std_px: float) -> np.ndarray:
     matrices = (blur_matrix(length, std_px, torch.float64).numpy() for length in layer.shape)
     return multiply_axes(layer, *matrices)
-
-
-FOG = ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))
-SNOW = (
-    (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
-    (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
-    (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
-    (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
-    (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
-)
-SNOW_SMALL = (
-    (0.1, 0.2, 1, 0.6, 8, 3),
-    (0.1, 0.2, 1, 0.5, 10, 4),
-    (0.15, 0.3, 1.75, 0.55, 10, 4),
-    (0.25, 0.3, 2.25, 0.6, 12, 6),
-    (0.3, 0.3, 1.25, 0.65, 14, 12),
-)
-
-WEATHERS = (
-    Corruption(
-        "fog",
-        add_fog,
-        by_hendrycks(
-            FOG,
-            ((0.4, 3), (0.7, 3), (1, 2.5), (1.5, 2), (2, 1.75)),
-            ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
-        )
-        | {MNIST_C: rows(FOG)},
-        "strength; decay per level",
-        HENDRYCKS,
-    ),
-    Corruption(
-        "snow",
-        add_snow,
-        by_hendrycks(
-            SNOW,
-            [(*row, kept) for row, kept in zip(SNOW_SMALL, (0.8, 0.8, 0.7, 0.65, 0.6), strict=True)],
-            [(*row, kept) for row, kept in zip(SNOW_SMALL, (0.95, 0.9, 0.9, 0.85, 0.8), strict=True)],
-        )
-        | {MNIST_C: rows(SNOW)},
-        "mean; std; enlargement; threshold; fall, px; its std, px; share of the image",
-        HENDRYCKS,
-    ),
-    Corruption(
-        "spatter",
-        add_spatter,
-        {
-            MNIST_C: rows(
-                (
-                    (0.65, 0.3, 4, 0.69, 0.6),
-                    (0.65, 0.3, 3, 0.68, 0.6),
-                    (0.65, 0.3, 2, 0.68, 0.5),
-                    (0.65, 0.3, 1, 0.65, 1.5),
-                    (0.67, 0.4, 1, 0.65, 1.5),
-                )
-            )
-        },
-        "mean; std; size of drops, px; threshold; std of their edge, px",
-        MU,
-    ),
-)

@@ -1,26 +1,16 @@
-"""What is wrong with single images: which kinds there are, how copies are found, and the table that lists them.
+"""One image of any size, grey or colour, into the square frame that all networks see."""
 
-One image of any size, grey or colour, into the square frame that all networks see.
-"""
-
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from failure_atlas.core.errors import StageError
 
 Kind = Literal["misplaced", "unreadable", "empty", "wrong_size", "duplicate", "leak", "conflict"]
-Action = Literal["kept", "dropped", "stopped"]
-
-KINDS: tuple[Kind, ...] = ("misplaced", "unreadable", "empty", "wrong_size", "duplicate", "leak", "conflict")
-COLUMNS = ["split", "image", "class", "problem", "detail", "action"]
-SHOWN = 3
+Fit = Literal["pad", "resize"]
+CHANGES = ("converted_to_grey", "converted_to_colour", "padded", "resized")
 
 
 class BadImageError(Exception):
@@ -29,112 +19,6 @@ class BadImageError(Exception):
     def __init__(self, kind: Kind, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
-
-
-@dataclass(frozen=True)
-class Label:
-    """Where one image stands: its split ('' where the seed is still to split), its name and its class."""
-
-    split: str
-    name: str
-    class_name: str
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One image that something is wrong with."""
-
-    image: Label
-    kind: Kind
-    detail: str
-    action: Action
-
-
-def find_copies(images: np.ndarray, labels: Sequence[Label]) -> dict[int, Problem]:
-    """Images whose pixels occur before: by index, what is wrong with each; images uint8 [N, ...], labels [N].
-
-    conflict: the copies are not all of one class; each of them is listed, for nobody knows which class is right.
-    leak: a training image that is also a test image.  duplicate: one more of its class in its split; of test images
-    and of training images that leak nowhere the first is kept.  Every action is 'dropped'.
-    """
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    for index, image in enumerate(images):
-        groups[blake2b(image.tobytes(), digest_size=16).digest()].append(index)
-    found: dict[int, Problem] = {}
-    for members in groups.values():
-        if len(members) > 1:
-            found |= _tell_copies(members, labels)
-    return dict(sorted(found.items()))
-
-
-def _tell_copies(members: list[int], labels: Sequence[Label]) -> dict[int, Problem]:
-    if len({labels[index].class_name for index in members}) > 1:
-        conflicts = {}
-        for index in members:
-            other = next(labels[j] for j in members if labels[j].class_name != labels[index].class_name)
-            detail = f"same pixels as {_place(other)}, which is of class {other.class_name!r}"
-            conflicts[index] = Problem(labels[index], "conflict", detail, "dropped")
-        return conflicts
-    copies = {}
-    first: dict[str, int] = {}
-    for index in members:
-        first.setdefault(labels[index].split, index)
-    for index in members:
-        split = labels[index].split
-        if split == "train" and "test" in first:
-            detail = f"same pixels as the test image {labels[first['test']].name}"
-            copies[index] = Problem(labels[index], "leak", detail, "dropped")
-        elif index != first[split]:
-            detail = f"same pixels as {labels[first[split]].name}"
-            copies[index] = Problem(labels[index], "duplicate", detail, "dropped")
-    return copies
-
-
-def with_action(problems: Sequence[Problem], action: Action) -> list[Problem]:
-    """The same problems, something else being done about them."""
-    return [replace(problem, action=action) for problem in problems]
-
-
-def count_problems(problems: Sequence[Problem]) -> dict[str, int]:
-    """How many there are of each kind, those without any included."""
-    counts = Counter(problem.kind for problem in problems)
-    return {kind: counts[kind] for kind in KINDS}
-
-
-def tabulate_problems(problems: Sequence[Problem]) -> pd.DataFrame:
-    """One row per problem."""
-    rows = [
-        (each.image.split, each.image.name, each.image.class_name, each.kind, each.detail, each.action)
-        for each in problems
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def describe_problems(problems: Sequence[Problem]) -> str:
-    """The first few in words, and how many there are of each kind."""
-    counts = ", ".join(f"{count} {kind}" for kind, count in count_problems(problems).items() if count)
-    first = "; ".join(f"{_place(each.image)}: {each.kind} ({each.detail})" for each in problems[:SHOWN])
-    return f"{counts}. First: {first}"
-
-
-def _place(image: Label) -> str:
-    return f"{image.split} image {image.name}" if image.split else image.name
-
-
-def check_class_sizes(counts: dict[str, tuple[int, int]], fewest_train: int, fewest_test: int) -> None:
-    """StageError that names the classes with too few images; counts: class -> training and test images."""
-    small = {name: held for name, held in counts.items() if held[0] < fewest_train or held[1] < fewest_test}
-    if small:
-        listed = [f"{name!r} ({train} training, {test} test)" for name, (train, test) in list(small.items())[:SHOWN]]
-        more = f" and {len(small) - SHOWN} more" if len(small) > SHOWN else ""
-        raise StageError(
-            f"{len(small)} of {len(counts)} classes have too few images: {', '.join(listed)}{more}; each needs at "
-            f"least {fewest_train} for training and {fewest_test} for testing: add images, leave the class out, or, "
-            "where the seed splits, raise prepare_images.test_fraction"
-        )
-
-
-Fit = Literal["pad", "resize"]
 
 
 @dataclass(frozen=True)
@@ -179,6 +63,20 @@ def frame_all(images: np.ndarray, frame: Frame) -> np.ndarray:
             "prepare_images.fit: resize"
         ) from error
     return framed
+
+
+def tell_changes(shape: tuple[int, ...], frame: Frame) -> list[str]:
+    """Which of `CHANGES` framing makes to an image of the shape [H, W] or [H, W, C]."""
+    changes = []
+    channels = shape[2] if len(shape) == 3 else 1
+    if channels != frame.channels:
+        changes.append("converted_to_grey" if frame.channels == 1 else "converted_to_colour")
+    height, width = shape[:2]
+    if height != width or (frame.fit == "pad" and height != frame.size_px):
+        changes.append("padded")
+    if frame.fit == "resize" and max(height, width) != frame.size_px:
+        changes.append("resized")
+    return changes
 
 
 def check_shown(pixels: np.ndarray) -> None:

@@ -1,7 +1,4 @@
-"""IDX, the file format of MNIST: a magic number, the size of each axis, the bytes; plain or gzip.
-
-Four IDX files of the user's own, in the form that MNIST made common.
-"""
+"""IDX, the file format of MNIST: a magic number, the size of each axis, the bytes; plain or gzip."""
 
 import gzip
 import hashlib
@@ -9,31 +6,41 @@ import math
 import struct
 import zlib
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.images.frame import Label
-from failure_atlas.images.own_images import OwnImage, OwnImages, name_classes
+from failure_atlas.images.image_set import check_pair
+from failure_atlas.images.own_images import OwnImages, list_arrays
 
 GZIP_MAGIC = b"\x1f\x8b"
-UINT8_CODE = 0x08
+UNSIGNED_BYTES = b"\0\0\x08"
+LONGEST_HEADER = 4 + 4 * 255
+NO_IDX_BYTES = 1 << 20  # that are read of what is no such file, for its checksum
+MOST_BYTES = 1 << 32  # of an array: a small gzip file can unpack to more than the memory holds
+WORDS = {"train": ("train",), "test": ("t10k", "test")}
 
 
 def unpack(path: Path) -> bytes:
     """The content of a plain or gzip file, told apart by its first bytes and not by its name.
 
-    Raises StageError if the gzip stream is cut or damaged.
+    Of more than the header of an IDX file says no more is unpacked than a block as long as the longest header.
+    Raises StageError if the gzip stream is cut or damaged, or the header says more than 4 GiB.
     """
-    packed = path.read_bytes()
-    if not packed.startswith(GZIP_MAGIC):
-        return packed
-    try:
-        return gzip.decompress(packed)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise StageError(f"{path}: gzip file is cut or damaged ({error}); delete it and get it again") from error
+    with path.open("rb") as opened:
+        packed = opened.peek(2).startswith(GZIP_MAGIC)
+        stream = cast(BinaryIO, gzip.GzipFile(fileobj=opened)) if packed else opened
+        try:
+            head = stream.read(LONGEST_HEADER)
+            start, shape = _read_header(head)
+            size = NO_IDX_BYTES if shape is None else start + math.prod(shape)
+            if size > MOST_BYTES:
+                raise StageError(f"{path}: its header says {size:,} bytes; allowed: at most {MOST_BYTES:,}; split it")
+            return head + stream.read(max(0, size + 1 - len(head)))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise StageError(f"{path}: gzip file is cut or damaged ({error}); delete it and get it again") from error
 
 
 def check_md5(content: bytes, expected: str, name: str) -> None:
@@ -57,23 +64,28 @@ def parse_idx(content: bytes, name: str) -> np.ndarray:
     name: the file's, for messages.  Raises StageError for another format or type, or if the header's count and the
     number of bytes differ.
     """
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UINT8_CODE:
+    if len(content) < 4 or not content.startswith(UNSIGNED_BYTES):
         raise StageError(f"{name}: no IDX file of unsigned bytes: it begins with {content[:4].hex() or 'nothing'}")
-    axes = content[3]
-    start = 4 + 4 * axes
-    if len(content) < start:
+    start, shape = _read_header(content)
+    if shape is None:
         raise StageError(f"{name}: cut inside the header: {len(content)} bytes, {start} needed")
-    shape = struct.unpack(f">{axes}I", content[4:start])
     expected = math.prod(shape)  # of any size: NumPy's would begin again at 0
-    if len(content) - start != expected:
+    follow = len(content) - start
+    if follow != expected:
         sizes = " x ".join(map(str, shape))
         raise StageError(
-            f"{name}: count mismatch: header says {sizes} = {expected} bytes, {len(content) - start} follow"
+            f"{name}: count mismatch: header says {sizes} = {expected} bytes, "
+            f"{'more' if follow > expected else follow} follow"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-WORDS = {"train": ("train",), "test": ("t10k", "test")}
+def _read_header(content: bytes) -> tuple[int, tuple[int, ...] | None]:
+    """Where the data begin, and the shape; None: the header is cut, or it is that of something else."""
+    if len(content) < 4 or not content.startswith(UNSIGNED_BYTES):
+        return 0, None
+    start = 4 + 4 * content[3]
+    return start, struct.unpack(f">{content[3]}I", content[4:start]) if len(content) >= start else None
 
 
 def read_mnist_format(folder: Path, class_names: Sequence[str] | None) -> OwnImages:
@@ -82,31 +94,21 @@ def read_mnist_format(folder: Path, class_names: Sequence[str] | None) -> OwnIma
     class_names: of the labels 0, 1, ...; None: a class is called as its label.
     Raises StageError if a file is missing, not the only one of its kind, cut, or does not fit its partner.
     """
-    parts = {split: (_array(folder, split, "images"), _array(folder, split, "labels")) for split in WORDS}
-    for split, ((images_path, images), (labels_path, labels)) in parts.items():
-        colour = images.ndim == 4 and images.shape[3] in (1, 3)
-        if (images.ndim != 3 and not colour) or labels.ndim != 1:
+    parts = []
+    for split in WORDS:
+        paths = [_find(folder, split, what) for what in ("images", "labels")]
+        images, labels = (parse_idx(unpack(path), str(path)) for path in paths)
+        check_pair(images, labels, str(paths[0]), str(paths[1]))
+        if class_names is None and 255 in labels and 254 not in labels:
             raise StageError(
-                f"{folder}: {images_path.name} has shape {list(images.shape)} and {labels_path.name} "
-                f"{list(labels.shape)}; needed: [N, H, W] (or [N, H, W, 3]) and [N]"
+                f"{paths[1]}: label 255 is what -1, which often marks images without a class, becomes in a byte; leave "
+                "those images out, or name the labels in prepare_images.class_names"
             )
-        if len(images) != len(labels):
-            raise StageError(
-                f"{folder}: count mismatch: {len(images)} in {images_path.name}, {len(labels)} in {labels_path.name}"
-            )
-        if not len(images):
-            raise StageError(f"{images_path}: holds no images; the {split} part needs some")
-    values = np.unique(np.concatenate([labels for _, (_, labels) in parts.values()]))
-    names = name_classes(values.tolist(), class_names, str(folder))
-    found = [
-        OwnImage(Label(split, f"{path.name}[{row}]", names[label]), partial(images.__getitem__, row))
-        for split, ((path, images), (_, labels)) in parts.items()
-        for row, label in enumerate(labels.tolist())
-    ]
-    return OwnImages(found, tuple(names.values()))
+        parts.append((split, images, labels, paths[0].name))
+    return list_arrays(parts, class_names, str(folder))
 
 
-def _array(folder: Path, split: str, what: str) -> tuple[Path, np.ndarray]:
+def _find(folder: Path, split: str, what: str) -> Path:
     wanted = [f"{word}-{what}" for word in WORDS[split]]
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix not in (".dvc", ".md"))
     found = [path for path in files if any(word in path.name for word in wanted)]
@@ -115,4 +117,4 @@ def _array(folder: Path, split: str, what: str) -> tuple[Path, np.ndarray]:
         raise StageError(
             f"{folder}: needed is one file whose name holds {' or '.join(wanted)}, found: {held}; see README.md there"
         )
-    return found[0], parse_idx(unpack(found[0]), str(found[0]))
+    return found[0]

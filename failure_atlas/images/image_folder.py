@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.images.frame import BadImageError, Label
+from failure_atlas.images.frame import BadImageError
 from failure_atlas.images.own_images import MOST_CLASSES, OwnImage, OwnImages, check_class_names
+from failure_atlas.images.problems import Label
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")

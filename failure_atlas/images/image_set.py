@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from failure_atlas.core.errors import StageError
+
 Split = Literal["train", "test"]
 
 
@@ -16,6 +18,19 @@ class ImageSet:
 
     images: np.ndarray
     labels: np.ndarray
+
+
+def check_pair(images: np.ndarray, labels: np.ndarray, images_name: str, labels_name: str) -> None:
+    """StageError unless images are [N, H, W] or [N, H, W, 1 or 3], N above 0, and labels [N]; names: for messages."""
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise StageError(
+            f"{images_name}: shape is {list(images.shape)}; allowed: [N, H, W] or [N, H, W, C] with C 1 or 3, the "
+            "channels last (from [N, C, H, W]: numpy.moveaxis(images, 1, -1))"
+        )
+    if labels.ndim != 1 or len(labels) != len(images):
+        raise StageError(f"{labels_name} has shape {list(labels.shape)}; needed: [{len(images)}], one per image")
+    if not len(images):
+        raise StageError(f"{images_name}: holds no images; add some")
 
 
 def to_unit(images: np.ndarray) -> torch.Tensor:

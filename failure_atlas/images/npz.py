@@ -3,14 +3,15 @@
 import zipfile
 import zlib
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.images.frame import Label
-from failure_atlas.images.own_images import OwnImage, OwnImages, name_classes
+from failure_atlas.images.idx import MOST_BYTES
+from failure_atlas.images.image_set import check_pair
+from failure_atlas.images.own_images import OwnImages, Part, list_arrays
 
 WHOLE, TRAIN, TEST = "images.npz", "train.npz", "test.npz"
 # A header may claim more than the memory holds.
@@ -24,63 +25,39 @@ def read_npz(folder: Path, class_names: Sequence[str] | None) -> OwnImages:
     class_names: of the labels 0, 1, ...; None: those in the files, else the labels themselves.
     Raises StageError if files or arrays are missing, damaged, or of another form.
     """
-    parts, named, warnings = _read_parts(folder)
-    labels = np.unique(np.concatenate([held for _, _, held, _ in parts]))
-    names = name_classes(labels.tolist(), class_names if class_names is not None else named, str(folder))
-    converted = any(images.dtype.kind == "f" for _, images, _, _ in parts)
-    found = []
-    for split, images, held, where in parts:
-        pixels = _as_bytes(images, where)
-        found += [
-            OwnImage(Label(split, f"{where}[{row}]", names[label]), partial(pixels.__getitem__, row))
-            for row, label in enumerate(held.tolist())
-        ]
-    return OwnImages(found, tuple(names.values()), converted, warnings)
-
-
-Part = tuple[str, np.ndarray, np.ndarray, str]  # a split's name ('' for none), its images, labels, what to call them
-
-
-def _read_parts(folder: Path) -> tuple[list[Part], list[str] | None, tuple[str, ...]]:
-    """All splits; the class names, if there are any; and what is said of what is left out."""
-    whole, train, test = (folder / name for name in (WHOLE, TRAIN, TEST))
-    there = [path.name for path in (whole, train, test) if path.is_file()]
-    if there == [WHOLE]:
-        arrays = _load(whole)
-        if "images" in arrays and not any(key in arrays for key in SPLIT_KEYS):
-            sides = [("", "images", "labels")]
-        else:
-            sides = [("train", *SPLIT_KEYS[:2]), ("test", *SPLIT_KEYS[2:])]
-        parts = [(split, *_pair(arrays, images, labels, whole), f"{WHOLE}:{images}") for split, images, labels in sides]
-        read = {"class_names", *(key for side in sides for key in side[1:])}
-        warnings = _tell_left_out("the array ", sorted(arrays.keys() - read))
-        return parts, _names(arrays, whole), warnings + _tell_left_out("", _other_files(folder, there))
+    there = [name for name in (WHOLE, TRAIN, TEST) if (folder / name).is_file()]
+    if there not in ([WHOLE], [TRAIN, TEST]):
+        raise StageError(
+            f"{folder}: holds {', '.join(there) or 'none of them'}; prepare_images.source npz needs {WHOLE} alone, or "
+            f"{TRAIN} and {TEST} (see README.md there)"
+        )
+    held = {name: _load(folder / name) for name in there}
+    named = [_names(arrays, folder / name) for name, arrays in held.items()]
+    if named[-1] is not None and named[-1] != named[0]:
+        raise StageError(
+            f"{folder / TEST}: its class_names differ from those in {TRAIN}; make them equal, or leave them out"
+        )
     if there == [TRAIN, TEST]:
-        sets = {"train": _load(train), "test": _load(test)}
-        paths = {"train": train, "test": test}
-        parts = [
-            (split, *_pair(arrays, "images", "labels", paths[split]), paths[split].name)
-            for split, arrays in sets.items()
+        sides = [("train", TRAIN, "images", "labels", TRAIN), ("test", TEST, "images", "labels", TEST)]
+    elif "images" in held[WHOLE] and not held[WHOLE].keys() & set(SPLIT_KEYS):
+        sides = [("", WHOLE, "images", "labels", f"{WHOLE}:images")]
+    else:
+        sides = [
+            (split, WHOLE, f"{split}_images", f"{split}_labels", f"{WHOLE}:{split}_images")
+            for split in ("train", "test")
         ]
-        named = {split: _names(arrays, paths[split]) for split, arrays in sets.items()}
-        if named["test"] is not None and named["test"] != named["train"]:
-            raise StageError(
-                f"{test}: its class_names differ from those in {TRAIN}; make them equal, or leave them out"
-            )
-        return parts, named["train"], _tell_left_out("", _other_files(folder, there))
-    held = ", ".join(there) or "none of them"
-    raise StageError(
-        f"{folder}: holds {held}; prepare_images.source npz needs {WHOLE} alone, or {TRAIN} and {TEST} (see README.md "
-        "there)"
-    )
-
-
-def _other_files(folder: Path, read: Sequence[str]) -> list[str]:
-    return sorted(path.name for path in folder.glob("*.npz") if path.name not in read)
-
-
-def _tell_left_out(what: str, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{what}{name} is left out, neither learned from nor tested on" for name in names)
+    parts: list[Part] = []
+    read, converted = {(name, "class_names") for name in there}, False
+    for split, name, images_key, labels_key, where in sides:
+        images, labels = _pair(held[name], images_key, labels_key, folder / name)
+        read |= {(name, images_key), (name, labels_key)}
+        converted |= images.dtype.kind == "f"
+        parts.append((split, _as_bytes(images, where), labels, where))
+    left = [f"the array {key}" for name, arrays in held.items() for key in sorted(arrays) if (name, key) not in read]
+    left += sorted(path.name for path in folder.glob("*.npz") if path.name not in there)
+    warnings = tuple(f"{what} is left out, neither learned from nor tested on" for what in left)
+    names = class_names if class_names is not None else named[0]
+    return list_arrays(parts, names, str(folder), from_float=converted, warnings=warnings)
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -89,6 +66,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             file = np.load(opened, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise StageError(f"{path}: holds one array without a name; write it with numpy.savez")
+            size = sum(member.file_size for member in cast(zipfile.ZipFile, file.zip).infolist())
+            if size > MOST_BYTES:
+                raise StageError(f"{path}: unpacks to {size:,} bytes; allowed: at most {MOST_BYTES:,}; split it")
             return {name: file[name] for name in file.files}
     except DAMAGE as error:
         raise StageError(
@@ -106,22 +86,13 @@ def _pair(arrays: dict[str, np.ndarray], images_key: str, labels_key: str, path:
                 f"{', '.join(SPLIT_KEYS)}"
             )
     images, labels = arrays[images_key], arrays[labels_key]
-    where = f"{path}: {images_key}"
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
-        raise StageError(
-            f"{where}: shape is {list(images.shape)}; allowed: [N, H, W] or [N, H, W, C] with C 1 or 3, the channels "
-            "last (from [N, C, H, W]: numpy.moveaxis(images, 1, -1))"
-        )
-    if labels.ndim != 1 or len(labels) != len(images):
-        raise StageError(f"{path}: {labels_key} has shape {list(labels.shape)}; needed: [{len(images)}], one per image")
+    check_pair(images, labels, f"{path}: {images_key}", f"{path}: {labels_key}")
     if labels.dtype.kind not in "iu":
         raise StageError(
             f"{path}: {labels_key} is of type {labels.dtype}; allowed: integers (put words into class_names)"
         )
-    if len(labels) and int(labels.max()) > np.iinfo(np.int64).max:
+    if int(labels.max()) > np.iinfo(np.int64).max:
         raise StageError(f"{path}: {labels_key} holds {labels.max()}; allowed: integers below 2^63")
-    if not len(images):
-        raise StageError(f"{where}: holds no images; add some")
     return images, labels.astype(np.int64)
 
 

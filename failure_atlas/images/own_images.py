@@ -2,26 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.progress import Progress
-from failure_atlas.images.frame import (
-    BadImageError,
-    Frame,
-    Label,
-    Problem,
-    check_shown,
-    describe_problems,
-    find_copies,
-    frame_image,
-)
+from failure_atlas.images.frame import CHANGES, BadImageError, Frame, check_shown, frame_image, tell_changes
 from failure_atlas.images.image_set import ImageSet
+from failure_atlas.images.problems import Label, Problem, find_copies
 
 MOST_CLASSES = 256
-CHANGES = ("converted_to_grey", "converted_to_colour", "padded", "resized")
 LEAST_LEVELS = 32  # of 256 grey levels: no set of pictures that can be told apart uses fewer
 LONGEST_NAME = 60  # characters of a class name: more would leave no room in a figure
 
@@ -74,6 +65,31 @@ class Framed:
         return ImageSet(self.images[rows], labels)
 
 
+Part = tuple[str, np.ndarray, np.ndarray, str]  # a split's name ('' for none), its images, labels, what to call them
+
+
+def list_arrays(
+    parts: Sequence[Part],
+    class_names: Sequence[str] | None,
+    where: str,
+    *,
+    from_float: bool = False,
+    warnings: tuple[str, ...] = (),
+) -> OwnImages:
+    """Images that lie in arrays, uint8 [N, H, W] or [N, H, W, 1 or 3], with integers as labels.
+
+    class_names: as in `name_classes`, and where: what holds the arrays.
+    """
+    values = np.unique(np.concatenate([labels for _, _, labels, _ in parts]))
+    names = name_classes(values.tolist(), class_names, where)
+    found = [
+        OwnImage(Label(split, f"{name}[{row}]", names[label]), partial(images.__getitem__, row))
+        for split, images, labels, name in parts
+        for row, label in enumerate(labels.tolist())
+    ]
+    return OwnImages(found, tuple(names.values()), from_float, warnings)
+
+
 def frame_own(own: OwnImages, frame: Frame) -> tuple[Framed, list[Problem], dict[str, int]]:
     """Read, convert and frame every image; find copies.
 
@@ -92,7 +108,7 @@ def frame_own(own: OwnImages, frame: Frame) -> tuple[Framed, list[Problem], dict
                 check_shown(pixels)
                 images[len(labels)] = frame_image(pixels, frame)
             except BadImageError as error:
-                bad.append(Problem(image.label, error.kind, str(error), "dropped"))
+                bad.append(Problem(image.label, error.kind, str(error)))
             else:
                 labels.append(image.label)
                 for change in tell_changes(pixels.shape, frame):
@@ -124,32 +140,6 @@ def check_range(ends: np.ndarray) -> list[str]:
     return [warning]
 
 
-def tell_changes(shape: tuple[int, ...], frame: Frame) -> list[str]:
-    """Which of `CHANGES` framing makes to an image of the shape [H, W] or [H, W, C]."""
-    changes = []
-    channels = shape[2] if len(shape) == 3 else 1
-    if channels != frame.channels:
-        changes.append("converted_to_grey" if frame.channels == 1 else "converted_to_colour")
-    height, width = shape[:2]
-    if height != width or (frame.fit == "pad" and height != frame.size_px):
-        changes.append("padded")
-    if frame.fit == "resize" and max(height, width) != frame.size_px:
-        changes.append("resized")
-    return changes
-
-
-def refuse_problems(problems: Sequence[Problem], total: int, folder: Path, table: Path) -> None:
-    """StageError with the first few problems and how to go on; table: where all of them stand.  None: nothing."""
-    if not problems:
-        return
-    large = any(problem.kind == "wrong_size" for problem in problems)
-    way_out = " (too large ones: raise prepare_images.size_px, or set prepare_images.fit: resize)" if large else ""
-    raise StageError(
-        f"{folder}: {len(problems)} of {total} images have a problem: {describe_problems(problems)}. All are listed in "
-        f"{table}; mend them{way_out}, or set prepare_images.on_problem: drop to go on without them"
-    )
-
-
 def check_class_names(names: Sequence[str], where: str) -> None:
     """StageError if names are not 2 to 256 different ones that can be shown; where: what holds them."""
     if not 2 <= len(names) <= MOST_CLASSES:
@@ -179,6 +169,11 @@ def name_classes(values: Sequence[int], wanted: Sequence[str] | None, where: str
     """
     if wanted is None:
         names = {value: str(value) for value in sorted(values)}
+        if min(names, default=0) < 0:
+            raise StageError(
+                f"{where}: label {min(names)} is negative, which often marks images without a class; allowed: 0 and "
+                "above: leave those images out, or count from 0"
+            )
     else:
         strange = [value for value in sorted(values) if not 0 <= value < len(wanted)]
         if strange:

@@ -10,7 +10,7 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.download import download
 from failure_atlas.images.idx import check_md5, md5, parse_idx, unpack
-from failure_atlas.images.image_set import ImageSet, Split
+from failure_atlas.images.image_set import ImageSet, Split, check_pair
 
 DIGITS = tuple("0123456789")
 GARMENTS = (
@@ -40,10 +40,7 @@ MNIST = IdxSource(
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
         "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
     },
-    (
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    ),
+    ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
 )
 FASHION_MNIST = IdxSource(
     "fashion-mnist",
@@ -119,8 +116,13 @@ def load_idx(source: IdxSource, folder: Path) -> tuple[ImageSet, ImageSet]:
 
 def load_idx_split(source: IdxSource, folder: Path, split: Split) -> ImageSet:
     """One of the two, for which the files of the other need not be there."""
-    files = list(source.md5_by_file)
-    return _pair(source, folder, *(files[:2] if split == "train" else files[2:]))
+    names = list(source.md5_by_file)[slice(0, 2) if split == "train" else slice(2, 4)]
+    images, labels = (_array(source, folder, name) for name in names)
+    check_pair(images, labels, str(folder / names[0]), str(folder / names[1]))
+    classes = len(source.class_names)
+    if labels.max() >= classes:
+        raise StageError(f"{folder / names[1]}: label {labels.max()} is out of range; allowed: 0 to {classes - 1}")
+    return ImageSet(images, labels.astype(np.int64))
 
 
 def find_package(source: IdxSource, datasets: Path = PACKAGE_FOLDER) -> Path | None:
@@ -150,18 +152,6 @@ def fetch_idx(
             except StageError as error:
                 raise StageError(f"{error}{_package_hint(source)}") from error
     return folder
-
-
-def _pair(source: IdxSource, folder: Path, images_name: str, labels_name: str) -> ImageSet:
-    images, labels = (_array(source, folder, name) for name in (images_name, labels_name))
-    if images.ndim != 3 or labels.ndim != 1:
-        raise StageError(f"{folder}: {images_name} has {images.ndim} axes and {labels_name} {labels.ndim}, not 3 and 1")
-    if len(images) != len(labels):
-        raise StageError(f"{folder}: count mismatch: {len(images)} in {images_name}, {len(labels)} in {labels_name}")
-    classes = len(source.class_names)
-    if len(labels) and labels.max() >= classes:
-        raise StageError(f"{folder / labels_name}: label {labels.max()} is out of range; allowed: 0 to {classes - 1}")
-    return ImageSet(images, labels.astype(np.int64))
 
 
 def _array(source: IdxSource, folder: Path, name: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from failure_atlas.core.text import escape
+from failure_atlas.core.errors import escape
 
 FILE_BYTES = 128 << 20  # of one file of a bundle; the report is the largest
 BUNDLE_BYTES = 512 << 20  # of all files of a bundle

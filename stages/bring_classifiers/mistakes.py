@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest
 from sklearn.neighbors import KNeighborsClassifier
@@ -15,18 +14,21 @@ from torch.nn import functional
 
 from failure_atlas.brought.adapter import Adapter
 from failure_atlas.classifiers.evaluation import count_confusion
+from failure_atlas.core.device import device_of
+from failure_atlas.core.progress import Progress
 from failure_atlas.images.image_set import ImageSet, to_unit
 from failure_atlas.statistics.intervals import proportion
-from stages.bring_classifiers.sizes import SMALLEST, list_sizes
+from stages.bring_classifiers.checks import DoubtError, classify, measure_content, spread
 
 SIGNIFICANCE = 1e-3  # about fifteen changes are tried, and a warning should be worth reading
 LARGE_GAIN = 0.1  # of accuracy, from which on what was declared is taken for a mistake
-COLOURS = 3  # channels of an image in colour
 MOST_NEIGHBOURS = 5000
 TRIED = 500  # images on which a change is tried
 FEWEST = 64  # of them, where images are shown so large that all would take long
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
-RANGES = ([0.0, 1.0], [-1.0, 1.0], [0.0, 255.0])
+USUAL_SIZES = (28, 32, 64, 224)  # px: what networks for digits, for small images and for photographs are trained on
+SMALLEST = 8  # px: below, no digit can be told
+
+Predict = Callable[[Adapter, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -44,176 +46,166 @@ class Change:
     images: int = TRIED
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What a change does: right answers of as many images before and after it, and the p-value of their difference."""
-
-    change: Change
-    before: np.ndarray
-    after: np.ndarray
-    p_value: float
-
-    @property
-    def gain(self) -> float:
-        """Accuracy after the change less that before it."""
-        return float(self.after.mean() - self.before.mean())
-
-    @property
-    def helps(self) -> bool:
-        """Whether the change makes more answers right than chance would."""
-        return self.gain > 0 and self.p_value < SIGNIFICANCE
-
-
-def list_changes(
-    classifier: Adapter, options: dict[str, Any], mean: Sequence[float], std: Sequence[float], content_px: int
-) -> list[Change]:
-    """The changes worth trying for a classifier; options: how its input is declared.
-
-    mean, std: of the images.  content_px: as `measure_content`.
-    """
-    changes = []
+def list_changes(classifier: Adapter, options: dict[str, Any], images: np.ndarray) -> list[Change]:
+    """The changes worth trying for a classifier that is shown images, uint8 [N, C, H, W]; options: how, in params."""
     side_px, declared_px = options["crop_px"] or classifier.image_shape[-1], classifier.size[-1]
-    if options["mean"] is None and options["std"] is None:
-        means, stds = (", ".join(f"{value:.4f}" for value in values) for values in (mean, std))
-        advice = f"set input.mean: [{means}] and input.std: [{stds}], the images' own"
-        changes.append(Change("mean and std", advice, {"mean": list(mean), "std": list(std)}))
-    else:
-        advice = "leave out input.mean and input.std: the network normalises its input itself"
-        changes.append(Change("no mean and std", advice, {"mean": None, "std": None}))
-    changes += [
-        Change(f"range [{low:g}, {high:g}]", f"set input.range: [{low:g}, {high:g}]", {"range": [low, high]})
-        for low, high in RANGES
-        if [low, high] != list(options["range"])
-    ]
-    other = "light_on_dark" if options["polarity"] == "dark_on_light" else "dark_on_light"
-    changes.append(Change("polarity", f"set input.polarity: {other}", {"polarity": other}))
-    if declared_px < side_px:
-        fit = "resize" if options["fit"] == "crop" else "crop"
-        changes.append(Change(f"fit {fit}", f"set input.fit: {fit}", {"fit": fit}))
-    if SMALLEST <= content_px < side_px:
-        advice = f"set input.crop_px: {content_px}, input.size_px: {declared_px} and input.fit: resize"
-        shown = {"crop_px": content_px, "size_px": declared_px, "fit": "resize"}
-        changes.append(Change(f"crop {content_px} px", advice, shown))
-    if options["crop_px"] is not None:
-        shown = {"crop_px": None, "size_px": declared_px, "fit": "resize"}
-        advice = f"leave out input.crop_px and set input.size_px: {declared_px} and input.fit: resize"
-        changes.append(Change("no crop", advice, shown))
-    changes += _list_size_changes(side_px, declared_px)
-    if options["fit"] == "resize" and declared_px != side_px:
-        changes += [
+    content_px = measure_content(images)
+    fit = "resize" if options["fit"] == "crop" else "crop"
+    polarity = "light_on_dark" if options["polarity"] == "dark_on_light" else "dark_on_light"
+    undone = {"crop_px": None, "size_px": declared_px, "fit": "resize"}
+    changes: list[Change | None] = [
+        _normalise_otherwise(classifier, options, images),
+        *(
+            Change(f"range [{low:g}, {high:g}]", f"set input.range: [{low:g}, {high:g}]", {"range": [low, high]})
+            for low, high in ([0.0, 1.0], [-1.0, 1.0], [0.0, 255.0])
+            if [low, high] != list(options["range"])
+        ),
+        Change("polarity", f"set input.polarity: {polarity}", {"polarity": polarity}),
+        Change(f"fit {fit}", f"set input.fit: {fit}", {"fit": fit}) if declared_px < side_px else None,
+        Change(
+            f"crop {content_px} px",
+            f"set input.crop_px: {content_px}, input.size_px: {declared_px} and input.fit: resize",
+            undone | {"crop_px": content_px},
+        )
+        if SMALLEST <= content_px < side_px
+        else None,
+        Change("no crop", f"leave out input.crop_px and set input.size_px: {declared_px} and input.fit: resize", undone)
+        if options["crop_px"] is not None
+        else None,
+        *_list_sizes(side_px, declared_px),
+        *(
             Change(how, f"set input.interpolation: {how}", {"interpolation": how})
-            for how in INTERPOLATIONS
-            if how != options["interpolation"]
-        ]
-    advice = "swap rows and columns of the image in the network's forward"
-    changes.append(Change("rows and columns", advice, show=swap_axes))
-    if classifier.image_shape[0] == COLOURS:
-        advice = "reverse the colours in the network's forward: it was trained on blue, green, red"
-        changes.append(Change("order of colours", advice, show=reverse_colours))
-    return changes
+            for how in ("nearest", "bilinear", "bicubic")
+            if options["fit"] == "resize" and declared_px != side_px and how != options["interpolation"]
+        ),
+        Change(
+            "rows and columns",
+            "swap rows and columns of the image in the network's forward",
+            show=lambda shown: shown.swapaxes(2, 3),
+        ),
+        Change(
+            "order of colours",
+            "reverse the colours in the network's forward: it was trained on blue, green, red",
+            show=lambda shown: shown[:, ::-1],
+        )
+        if classifier.image_shape[0] > 1
+        else None,
+    ]
+    return [change for change in changes if change is not None]
 
 
-def _list_size_changes(side_px: int, declared_px: int) -> list[Change]:
-    """Other sizes at which to show images of `side_px`; the larger, the fewer of them are tried."""
+def _normalise_otherwise(classifier: Adapter, options: dict[str, Any], images: np.ndarray) -> Change:
+    if options["mean"] is not None or options["std"] is not None:
+        advice = "leave out input.mean and input.std: the network normalises its input itself"
+        return Change("no mean and std", advice, {"mean": None, "std": None})
+    shown = classifier.prepare(to_unit(images).to(device_of(classifier))).double().transpose(0, 1).flatten(1)
+    held = {"mean": shown.mean(1).tolist(), "std": shown.std(1).tolist()}
+    means, stds = (", ".join(f"{value:.4f}" for value in values) for values in held.values())
+    return Change("mean and std", f"set input.mean: [{means}] and input.std: [{stds}], the images' own", held)
+
+
+def _list_sizes(side_px: int, declared_px: int) -> list[Change]:
+    """Other sizes at which to show images of `side_px`, the smallest first; the larger, the fewer are tried.
+
+    The usual ones, the images' own, and half and double of what was declared: global pooling refuses none, reads few.
+    A smaller one is both cropped and resized; of the images' own nothing is cut, whichever fit it has.
+    """
+    sizes = {*USUAL_SIZES, side_px, declared_px // 2, 2 * declared_px} - {declared_px}
+    most = max(*USUAL_SIZES, declared_px)  # a network at twice the size of photographs takes minutes
     changes = []
-    for size_px, fit in list_sizes(side_px, declared_px):
-        own = size_px == side_px  # nothing is fitted
-        advice = f"set input.size_px: {size_px}" + ("" if own else f" and input.fit: {fit}")
+    for size_px in sorted(size_px for size_px in sizes if SMALLEST <= size_px <= most):
         count = max(FEWEST, min(TRIED, round(TRIED * (declared_px / size_px) ** 2)))
-        name = f"{size_px} px" if own else f"{size_px} px, {fit}"
-        changes.append(Change(name, advice, {"size_px": size_px, "fit": fit}, images=count))
+        for fit in ("crop", "resize") if size_px < side_px else ("resize",):
+            own = size_px == side_px  # nothing is fitted
+            advice = f"set input.size_px: {size_px}" + ("" if own else f" and input.fit: {fit}")
+            name = f"{size_px} px" if own else f"{size_px} px, {fit}"
+            changes.append(Change(name, advice, {"size_px": size_px, "fit": fit}, images=count))
     return changes
+
+
+def try_usual(
+    rebuild: Callable[..., Adapter], options: dict[str, Any], tried: ImageSet, batch_size: int, title: str
+) -> pd.DataFrame:
+    """`try_changes` of all that `list_changes` lists; options: of the entry's input.
+
+    batch_size: of images as declared.  title: the entry's name, for the progress.
+    """
+    bare = rebuild(mean=None, std=None)
+    changes = list_changes(bare, options, tried.images)
+    total = sum(min(len(tried.labels), count) for count in (TRIED, *(change.images for change in changes)))
+    with Progress(f"trying the usual mistakes on {title}", total, "img") as progress:
+
+        def predict(classifier: Adapter, images: np.ndarray) -> np.ndarray:
+            # No more pixels at once than as declared, which fits into memory.
+            share = min(1.0, np.prod(bare.size) / np.prod(classifier.size))
+            return classify(classifier, images, batch_size=max(1, int(batch_size * share)), advance=progress.advance)
+
+        return try_changes(changes, rebuild, predict, tried.images, tried.labels)
 
 
 def try_changes(
-    changes: Sequence[Change],
-    rebuild: Callable[..., Adapter],
-    predict: Callable[[Adapter, np.ndarray], np.ndarray],
-    images: np.ndarray,
-    labels: np.ndarray,
-) -> list[Trial]:
-    """Try each change on the same images, and then other orders of the classes.
+    changes: Sequence[Change], rebuild: Callable[..., Adapter], predict: Predict, images: np.ndarray, labels: np.ndarray
+) -> pd.DataFrame:
+    """Try another order of the classes, and then each change, on the same images.
 
     rebuild: the classifier with other options.  predict: probabilities [N, classes] of uint8 images [N, C, H, W].
     A change that the network refuses, or answers for each place of a larger image, is left out.
+    Returns one row per change: its name and advice, n images, accuracy before and after it with intervals, the p-value.
     """
     classifier = rebuild()
     guesses = predict(classifier, images).argmax(1)
-    trials = [_compare(_find_order(classifier, guesses, labels), guesses, labels)]
+    order, names, half = _find_order(classifier, guesses, labels)
+    rows = [_compare(order, (guesses == labels)[half], (names[guesses] == labels)[half])]
     for change in changes:
-        rows = spread(len(labels), change.images)
+        shown = spread(len(labels), change.images)
         try:
             with warnings.catch_warnings(action="ignore"):  # of code that is shown what it was not made for
-                answers = predict(rebuild(**change.options), np.ascontiguousarray(change.show(images[rows])))
+                answers = predict(rebuild(**change.options), np.ascontiguousarray(change.show(images[shown])))
         except Exception:  # noqa: BLE001, S112 - whatever someone else's code raises, the change is no candidate
             continue
-        trials.append(_trial(change, (guesses == labels)[rows], answers.argmax(1) == labels[rows]))
-    return trials
-
-
-def choose_best(trials: Sequence[Trial]) -> list[Trial]:
-    """Those that help, the largest gain first: the best, and what is as good as far as its interval can tell."""
-    helping = sorted((trial for trial in trials if trial.helps), key=lambda trial: -trial.gain)
-    return [trial for trial in helping if trial.after.mean() >= proportion(helping[0].after)["low"]]
-
-
-def spread(count: int, wanted: int) -> np.ndarray:
-    """Up to `wanted` of `count` rows, from all over them."""
-    rows: np.ndarray = np.unique(np.linspace(0, count - 1, wanted).astype(int))
-    return rows
-
-
-def _compare(found: tuple[Change, np.ndarray], guesses: np.ndarray, labels: np.ndarray) -> Trial:
-    """The trial of an order of classes, on the images on which it was not found."""
-    change, names = found
-    half = ~_halve(labels)
-    return _trial(change, (guesses == labels)[half], (names[guesses] == labels)[half])
-
-
-def _find_order(classifier: Adapter, guesses: np.ndarray, labels: np.ndarray) -> tuple[Change, np.ndarray]:
-    """The assignment of outputs to classes with the most right answers (Kuhn 1955), found on half of the images.
-
-    Returns it with the class that each guess then stands for, int64 [classes].
-    """
-    classes = len(classifier.class_names)
-    half = _halve(labels)
-    counts = count_confusion(labels[half], guesses[half], classes)
-    true_class, guess = linear_sum_assignment(counts, maximize=True)
-    names = np.empty(classes, np.int64)
-    names[guess] = true_class
-    # What stands at an output now answers for the class that the assignment gives it.
-    place = range(classes) if classifier.order is None else [int(output) for output in classifier.order]
-    order = [""] * classes
-    for label, output in enumerate(place):
-        order[output] = classifier.class_names[int(names[label])]
-    return Change("class order", f"set class_order: [{', '.join(order)}]"), names
-
-
-def _halve(labels: np.ndarray) -> np.ndarray:
-    """bool [N]: every second image of each class."""
-    half = np.empty(len(labels), bool)
-    half[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % 2 == 0
-    return half
-
-
-def _trial(change: Change, before: np.ndarray, after: np.ndarray) -> Trial:
-    """Paired: only images that are right on one side and wrong on the other count (sign test)."""
-    won, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    p_value = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
-    return Trial(change, before, after, p_value)
-
-
-def tabulate(trials: Sequence[Trial]) -> pd.DataFrame:
-    """One row per change: name, advice, n images, accuracy before and after it with intervals, and the p-value."""
-    rows = []
-    for trial in trials:
-        row: dict[str, Any] = {"change": trial.change.name, "advice": trial.change.advice, "n": len(trial.after)}
-        for when, correct in (("before", trial.before), ("after", trial.after)):
-            estimate = proportion(correct)
-            row |= {f"accuracy_{when}": estimate["value"]}
-            row |= {f"accuracy_{when}_{bound}": estimate[bound] for bound in ("low", "high")}
-        rows.append(row | {"p_value": trial.p_value})
+        rows.append(_compare(change, (guesses == labels)[shown], answers.argmax(1) == labels[shown]))
     return pd.DataFrame(rows)
+
+
+def choose_best(trials: pd.DataFrame) -> pd.DataFrame:
+    """Those that help beyond chance, the largest gain first: the best, and what its interval cannot tell from it."""
+    gain = trials["accuracy_after"] - trials["accuracy_before"]
+    helping = trials.assign(gain=gain)[(gain > 0) & (trials["p_value"] < SIGNIFICANCE)]
+    helping = helping.sort_values("gain", key=lambda gains: -gains, kind="stable")
+    best: pd.DataFrame = helping[helping["accuracy_after"] >= helping["accuracy_after_low"].head(1).max()]
+    return best
+
+
+def judge_accuracy(
+    trials: pd.DataFrame, correct: np.ndarray, labels: np.ndarray, usual: dict[str, Any], key: str
+) -> list[str]:
+    """Warnings; DoubtError where the classifier is no better than chance, or a change makes it much better.
+
+    correct: [N], on the clean test images of these labels.  usual: the share that a simple method gets right, with its
+    interval.
+    """
+    accuracy = proportion(correct)
+    chance = float(np.bincount(labels).max() / len(labels))
+    helping = choose_best(trials)
+    found = [
+        f"{each.advice} (accuracy {each.accuracy_before:.3f} becomes {each.accuracy_after:.3f} on {each.n} clean test "
+        "images)"
+        for each in helping.itertuples()
+    ]
+    best = " or ".join(found)
+    told = (
+        f"{key}: {accuracy['value']:.3f} of {accuracy['n']} clean test images are right (95 % interval "
+        f"{accuracy['low']:.3f} to {accuracy['high']:.3f})"
+    )
+    unknown = "none of the usual mistakes explains it: check its weights and its input"
+    if accuracy["low"] <= chance:
+        raise DoubtError(f"{told}, which is no better than chance ({chance:.3f}); {best or unknown}")
+    if found and helping["gain"].iloc[0] >= LARGE_GAIN:
+        raise DoubtError(f"{key}: it is right far more often if it is fed otherwise: {best}")
+    if not found and accuracy["high"] < usual["low"]:
+        why = f"the label of the nearest training image, pixel by pixel, is right of {usual['value']:.3f}"
+        return [f"{told}, far fewer than usual ({why}), and {unknown}"]
+    return [f"{key}: it is right more often if it is fed otherwise; if that was not meant: {each}" for each in found]
 
 
 def guess_by_neighbour(train: ImageSet, test: ImageSet) -> np.ndarray:
@@ -222,27 +214,40 @@ def guess_by_neighbour(train: ImageSet, test: ImageSet) -> np.ndarray:
     Of up to 5,000 training images, from all over them, at 32 px at most.
     """
     rows = spread(len(train.labels), MOST_NEIGHBOURS)
-    shown = [_flatten(train.images[rows]), _flatten(test.images)]
+    side = min(train.images.shape[-1], 32)
+    shown = [
+        functional.adaptive_avg_pool2d(to_unit(images), side).flatten(1).numpy()
+        for images in (train.images[rows], test.images)
+    ]
     nearest = KNeighborsClassifier(n_neighbors=1, algorithm="brute").fit(shown[0], train.labels[rows])
     return np.asarray(nearest.predict(shown[1]) == test.labels)
 
 
-def _flatten(images: np.ndarray) -> np.ndarray:
-    side = min(images.shape[-1], 32)
-    return functional.adaptive_avg_pool2d(to_unit(images), side).flatten(1).numpy()
+def _find_order(classifier: Adapter, guesses: np.ndarray, labels: np.ndarray) -> tuple[Change, np.ndarray, np.ndarray]:
+    """The assignment of outputs to classes with the most right answers (Kuhn 1955), found on half of the images.
+
+    Returns it with the class that each guess then stands for, int64 [classes], and the other half, bool [N].
+    """
+    classes = len(classifier.class_names)
+    half = np.empty(len(labels), bool)  # every second image of each class
+    half[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % 2 == 0
+    true_class, guess = linear_sum_assignment(count_confusion(labels[half], guesses[half], classes), maximize=True)
+    names = np.empty(classes, np.int64)
+    names[guess] = true_class
+    # What stands at an output now answers for the class that the assignment gives it.
+    place = range(classes) if classifier.order is None else classifier.order.tolist()
+    order = [""] * classes
+    for label, output in enumerate(place):
+        order[output] = classifier.class_names[int(names[label])]
+    return Change("class order", f"set class_order: [{', '.join(order)}]"), names, ~half
 
 
-def swap_axes(images: np.ndarray) -> np.ndarray:
-    """Images [N, C, H, W] with rows and columns exchanged."""
-    return images.swapaxes(2, 3)
-
-
-def reverse_colours(images: np.ndarray) -> np.ndarray:
-    """Images [N, C, H, W] with their channels in the other order: red, green, blue becomes blue, green, red."""
-    return images[:, ::-1]
-
-
-def image_moments(images: torch.Tensor) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel of images [N, C, H, W]."""
-    channels = images.double().transpose(0, 1).flatten(1)
-    return channels.mean(1).tolist(), channels.std(1).tolist()
+def _compare(change: Change, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
+    """Paired: only images that are right on one side and wrong on the other count (sign test)."""
+    row: dict[str, Any] = {"change": change.name, "advice": change.advice, "n": len(after)}
+    for when, correct in (("before", before), ("after", after)):
+        estimate = proportion(correct)
+        row |= {f"accuracy_{when}": estimate["value"]}
+        row |= {f"accuracy_{when}_{bound}": estimate[bound] for bound in ("low", "high")}
+    won, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    return row | {"p_value": float(binomtest(won, won + lost).pvalue) if won + lost else 1.0}

@@ -1,7 +1,4 @@
-"""prepare_images/section.
-
-corrupt_images/section.
-"""
+"""The sections `prepare_images` and `corrupt_images`, which bring_classifiers reads, too."""
 
 from typing import Annotated, Literal, Self
 

@@ -13,9 +13,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.fields import (
-    Section,
-)
+from failure_atlas.core.fields import Section
+from failure_atlas.core.files import is_file
 
 HELD_LENGTH = 100  # of a value in a message, in characters
 MOST_CHARACTERS = 1_000_000  # of a params file; the project's own has 30,000
@@ -56,9 +55,12 @@ def limit_keys(path: Path, name: str, section: BaseModel, limits: Mapping[str, t
 
 def read_params(path: Path) -> dict[str, Any]:
     """Parse a params file into a mapping; StageError if it is missing or is no YAML mapping."""
-    if not path.is_file():
-        raise StageError(f"{path}: no such params file; run from the project's root or pass --params")
+    if not is_file(path):
+        shown = path if len(str(path)) <= HELD_LENGTH else f"{str(path)[:HELD_LENGTH]}..."
+        raise StageError(f"{shown}: no such params file; run from the project's root or pass --params")
     try:
+        if path.stat().st_size > 4 * MOST_CHARACTERS:  # bytes of UTF-8: told before they are read
+            raise ValueError(f"{path.stat().st_size:,} bytes; allowed: at most {MOST_CHARACTERS:,} characters")
         text = path.read_text(encoding="utf-8")
         _check_size(text)
         document = YAML(typ="safe").load(text)  # as DVC reads it, which writes it, too: YAML 1.2
@@ -69,6 +71,9 @@ def read_params(path: Path) -> dict[str, Any]:
         raise StageError(f"{path}: not valid YAML: {' '.join(lines[:4])}{told}") from error
     except (ValueError, RecursionError) as error:  # no UTF-8, a number of 5,000 digits, a date that is none
         raise StageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except LookupError as error:  # what the parser makes of !!int "" or !!bool maybe
+        told = f"a value is not of the type that its tag names ({type(error).__name__}: {error})"
+        raise StageError(f"{path}: not valid YAML: {told}; remove the tag") from error
     if not isinstance(document, dict):
         raise StageError(f"{path}: holds {type(document).__name__}; a mapping with one section per stage is needed")
     return document

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from failure_atlas.corruptions.corruptions import corrupt
-from failure_atlas.corruptions.entry import SEVERITIES
-from failure_atlas.corruptions.registry import Step
+from failure_atlas.corruptions.registry import SEVERITIES, Step
 from failure_atlas.drawing.style import new_figure, show_image, tile
 
 Streams = Callable[[str, int], torch.Generator]
@@ -45,11 +46,7 @@ def draw_severities_grid(
             (np.arange(count) + 0.5) * (size + 1) - 1
             for count, size in zip((rows, len(levels)), image.shape[-2:], strict=True)
         )
-        show_image(axes, tile(changed, len(levels)))
-        axes.set_axis_on()
-        axes.grid(visible=False)
-        axes.set_frame_on(False)
-        axes.tick_params(length=0, labelsize=7)
+        _show_sheet(axes, tile(changed, len(levels)), labelsize=7)
         down, across = (steps[0], steps[-1]) if paired else (None, steps[0] if len(steps) == 1 else None)
         names = [_label(level, down) for level in levels] if paired else [_words(step) for step in steps]
         axes.set_xticks(x_ticks, [_label(level, across) for level in levels])
@@ -57,7 +54,7 @@ def draw_severities_grid(
         axes.set_xlabel(_head(across, named=paired) if across else "severity")
         if number == 0 and down:
             axes.set_ylabel(_head(down))
-        change = np.abs(changed.astype(float) - copies).mean(axis=(1, 2, 3))
+        change = _measure_change(changed, copies)
         changes += [(number, *cell, value) for cell, value in zip(cells, change, strict=True)]
     columns = [f"{step.key}_severity" for step in steps]
     return figure, pd.DataFrame(changes, columns=["panel", *columns, "mean_change_grey_levels"])
@@ -85,7 +82,7 @@ def draw_gallery(image: np.ndarray, steps: Sequence[Step], streams: Streams) -> 
             copies = np.repeat(image[None], len(levels), axis=0)
             changed = corrupt(copies, np.array([levels], np.uint8), [step], streams)
             sheet.append(changed)
-            change = np.abs(changed.astype(float) - copies).mean(axis=(1, 2, 3))
+            change = _measure_change(changed, copies)
             rows += [
                 {
                     "corruption": step.corruption.name,
@@ -100,15 +97,25 @@ def draw_gallery(image: np.ndarray, steps: Sequence[Step], streams: Streams) -> 
                 for severity in levels[1:]
             ]
         blank = np.full(((per_column - len(part)) * len(levels), *image.shape), 255, np.uint8)  # columns of one length
-        show_image(axes, tile(np.concatenate([*sheet, blank]), len(levels), GALLERY_GAP_PX))
-        axes.set_axis_on()
-        axes.grid(visible=False)
-        axes.set_frame_on(False)
-        axes.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False)
+        shown = tile(np.concatenate([*sheet, blank]), len(levels), GALLERY_GAP_PX)
+        _show_sheet(axes, shown, labelsize=8, labeltop=True, labelbottom=False)
         axes.set_xticks((np.arange(len(levels)) + 0.5) * width, ["none", *map(str, levels[1:])])
         names = [f"{_words(step, key=False)}\n{step.table}" for step in part]
         axes.set_yticks((np.arange(len(part)) + 0.5) * height, names)
     return figure, pd.DataFrame(rows)
+
+
+def _show_sheet(axes: Axes, sheet: np.ndarray, **ticks: Any) -> None:
+    show_image(axes, sheet)
+    axes.set_axis_on()
+    axes.grid(visible=False)
+    axes.set_frame_on(False)
+    axes.tick_params(length=0, **ticks)
+
+
+def _measure_change(changed: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Mean of each image, in grey levels of 255."""
+    return np.asarray(np.abs(changed.astype(float) - images).mean(axis=(1, 2, 3)))
 
 
 def _single_steps(levels: Sequence[int], steps: int) -> list[tuple[int, ...]]:

@@ -10,8 +10,15 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import torch_stream
-from failure_atlas.corruptions.entry import CIFAR_C, IMAGENET_C, MNIST_C, TINY_IMAGENET_C
-from failure_atlas.corruptions.registry import REGISTRY, choose_steps, refuse_channels
+from failure_atlas.corruptions.registry import (
+    CIFAR_C,
+    IMAGENET_C,
+    MNIST_C,
+    REGISTRY,
+    TINY_IMAGENET_C,
+    choose_steps,
+    refuse_channels,
+)
 from failure_atlas.drawing.style import save_figure
 from stages.common.artefacts.images import read_images
 from stages.common.command import run_stage

@@ -10,7 +10,8 @@ from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.drawing.images import draw_samples
 from failure_atlas.drawing.style import save_figure
-from failure_atlas.images.frame import Frame, count_problems, tabulate_problems
+from failure_atlas.images.frame import Frame
+from failure_atlas.images.problems import count_problems, tabulate_problems
 from stages.common.artefacts.images import named_arrays
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.image_params import PUBLISHED, PrepareImagesParams

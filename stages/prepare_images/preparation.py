@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,27 +11,20 @@ import numpy as np
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.images.frame import (
-    Frame,
-    Label,
-    Problem,
-    check_class_sizes,
-    find_copies,
-    frame_all,
-    tabulate_problems,
-    with_action,
-)
+from failure_atlas.images.frame import CHANGES, Frame, frame_all, tell_changes
 from failure_atlas.images.idx import read_mnist_format
 from failure_atlas.images.image_folder import read_image_folder
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.images.npz import read_npz
-from failure_atlas.images.own_images import (
-    CHANGES,
-    OwnImages,
-    check_class_names,
-    frame_own,
+from failure_atlas.images.own_images import OwnImages, check_class_names, frame_own
+from failure_atlas.images.problems import (
+    Label,
+    Problem,
+    check_class_sizes,
+    find_copies,
     refuse_problems,
-    tell_changes,
+    tabulate_problems,
+    with_action,
 )
 from failure_atlas.images.sources import (
     DIGITS,
@@ -46,6 +39,11 @@ from failure_atlas.images.sources import (
 )
 from stages.common.image_params import PrepareImagesParams
 
+READERS: dict[str, Callable[[Path, Sequence[str] | None], OwnImages]] = {
+    "npz": read_npz,
+    "mnist-format": read_mnist_format,
+    "image-folder": lambda folder, _: read_image_folder(folder),
+}
 FEWEST_TRAIN, FEWEST_TEST = 10, 2  # images of a class: below, nothing can be learnt, or not even halved for a check
 
 
@@ -119,11 +117,7 @@ def _load_own(section: PrepareImagesParams, folder: Path) -> OwnImages:
         raise StageError(f"{folder}: no such folder; prepare_images.source {section.source} reads your images from it")
     if section.class_names is not None:
         check_class_names(section.class_names, "prepare_images.class_names")
-    if section.source == "npz":
-        return read_npz(folder, section.class_names)
-    if section.source == "mnist-format":
-        return read_mnist_format(folder, section.class_names)
-    return read_image_folder(folder)
+    return READERS[section.source](folder, section.class_names)
 
 
 def count_by_class(part: ImageSet, class_names: tuple[str, ...]) -> dict[str, int]:

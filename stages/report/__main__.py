@@ -21,6 +21,7 @@ from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import read_samples
 from stages.common.artefacts.ranking import read_ranking
+from stages.common.classifier_params import complete_entries
 from stages.common.classifiers import read_classifiers
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section, read_params
@@ -68,7 +69,7 @@ def main(
     if read.has("acceptance/metrics.json"):
         read.read_metrics("acceptance")
     explorer = _explore(read, classifiers, section, choose_device())  # the only long work: after all else is known good
-    sections.append(show_basis(read, read_params(params)))
+    sections.append(show_basis(read, complete_entries(read_params(params), params)))
     summary = (
         f"Classifiers under test: {', '.join(under_test)}. Images come from a generator of their world, so "
         "that they can be moved, one property at a time, until a classifier fails. Numbers in brackets are 95 % "

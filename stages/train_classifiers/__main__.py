@@ -19,9 +19,9 @@ from failure_atlas.drawing.classifiers import draw_learning_curve
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import ImageSet
 from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_training
+from stages.common.classifier_params import TrainClassifierParams
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
-from stages.train_classifiers.params import TrainClassifierParams
 
 CURVE_IMAGES = 500  # test images of each kind behind a point of the learning curve
 

@@ -13,6 +13,7 @@ import typer
 
 from failure_atlas.core.errors import StageError
 from stages.__main__ import BROUGHT, KEY, ROOMS, check_all_brought, check_params, main
+from stages.common.classifier_params import ENTRIES, complete_entries
 from tests import yaml12 as yaml
 
 PROJECT = Path(__file__).parents[2]
@@ -87,12 +88,21 @@ def test_the_projects_own_params_are_good() -> None:
             "bring_classifiers.mine.url: got 'ftp://host/model'; allowed: an address that starts with http",
         ),
         (["train_classifiers", "clean"], 3, "train_classifiers.clean: got 3; allowed: a valid dictionary"),
-        (["train_classifiers", "wide"], {}, "train_classifiers.wide.train_on: missing; add it (and "),
+        (["train_classifiers", "wide"], {}, "train_classifiers.wide.train_on: missing; add it"),
         (["train_classifiers", "corrupted", "width"], 12, "train_classifiers.corrupted.width: got 12; allowed: a"),
         (["train_classifiers", "corrupted", "depth"], 3, "train_classifiers.corrupted.depth: unknown key; allo"),
         (
-            ["train_classifiers", "clean", "augmentation", "scale"], 3.0,
-            "train_classifiers.clean.augmentation.scale: got 3.0; allowed: less than or equal to 1",
+            ["train_classifiers", "clean", "augmentation"], {"scale": 3.0},
+            "train_classifiers.clean.augmentation.rotation_degrees: missing; add it (and 4 more)",
+        ),
+        (["train_classifiers", "wide"], None, "train_classifiers.wide: got None; allowed: a valid dictionary"),
+        (
+            ["bring_classifiers", "mine"], {"load": "m:Net", "weights": "."},
+            "bring_classifiers.mine.weights: got '.'; allowed: the name of a file inside",
+        ),
+        (
+            ["bring_classifiers", "mine"], {"load": "m:Net", "weights": "w" * 256},
+            "bring_classifiers.mine.weights: got 'www",
         ),
         (["train_clasifiers"], {}, f"train_clasifiers: no stage of that name; sections: {KEY}, {', '.join(ROOMS)}"),
         (["classifiers"], {}, "classifiers: got {}; allowed: at least one line `NAME: SECTION`, where SECTION, train"),
@@ -121,7 +131,7 @@ def test_each_section_is_needed_and_checked(write_params: Callable[[dict[str, An
     node = section[entry] if entry else section
     node["misspelt"] = 1
     place = f"{room}.{entry}" if entry else room
-    known = ", ".join(key for key in node if key != "misspelt")
+    known = ", ".join(ENTRIES[room].model_fields if entry else (key for key in node if key != "misspelt"))
     fault = fault_of(write_params(document | {room: section}))
     assert fault == f"{place}.misspelt: unknown key; allowed here: {known}"
 
@@ -210,6 +220,19 @@ def test_what_is_there_is_enough_before_any_work(tmp_path: Path, entry: dict[str
         (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "mine" / name).touch()
     check_all_brought({"bring_classifiers": {"mine": entry}}, tmp_path)
+
+
+def test_entries_are_shown_with_what_holds_where_a_key_is_left_out() -> None:
+    clean = {"train_on": "clean", "width": 8}
+    entries = {"train_classifiers": {"clean": clean}, "bring_classifiers": {"mine": {"load": "net:Net"}}}
+    found = complete_entries({"report": {"dimensions": 5}, **entries}, Path("params.yaml"))
+    assert list(found) == ["report", "train_classifiers", "bring_classifiers"]
+    shown = found["train_classifiers"]["clean"]
+    assert clean.items() < shown.items()
+    assert (shown["seed"], shown["augmentation"]["rotation_degrees"]) == (1, 15.0)
+    assert found["bring_classifiers"]["mine"]["outputs"] == "logits"
+    with pytest.raises(StageError, match=r"^params\.yaml: train_classifiers\.clean\.train_on: missing; add it$"):
+        complete_entries({"train_classifiers": {"clean": {}}}, Path("params.yaml"))
 
 
 def test_of_an_entry_that_is_not_under_test_the_folder_alone_has_to_be_there(tmp_path: Path) -> None:

@@ -19,10 +19,7 @@ IMAGE_DIMENSIONS = ("sample", "channel", "y", "x")
 
 def named_arrays(split: Split, part: ImageSet) -> dict[str, NamedArray]:
     """The arrays of one split under the names that `read_images` looks for."""
-    return {
-        f"{split}_images": (part.images, IMAGE_DIMENSIONS),
-        f"{split}_labels": (part.labels, ("sample",)),
-    }
+    return {f"{split}_images": (part.images, IMAGE_DIMENSIONS), f"{split}_labels": (part.labels, ("sample",))}
 
 
 def read_images(path: Path, split: Split) -> ImageSet:

@@ -1,4 +1,4 @@
-"""A function and a server brought through the whole stage, and loaded again from its file."""
+"""A function and a server brought through the whole stage, and loaded again; what passes a black box, and what not."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from failure_atlas.brought import http_predictor
+from failure_atlas.brought.black_box import BlackBox
 from failure_atlas.brought.checkpoint import load_classifier, read_network
 from failure_atlas.brought.params import BringClassifierParams
 from failure_atlas.classifiers.networks import is_differentiable
@@ -102,7 +103,7 @@ def test_a_function_is_brought_and_loaded_again(bands, bring, tiny_images, tiny_
         load_classifier(out / "classifier.safetensors", CPU)
 
 
-def test_a_server_is_brought_and_its_warning_says_what_no_hash_pins(bands, bring, serve, tiny_images):
+def test_a_server_is_brought_and_its_warning_says_what_no_hash_pins(bands, bring, serve, tiny_images, monkeypatch):
     (bands / "bands.py").unlink()
     (bands / "model.txt").write_text("bands, version 1\n", encoding="utf-8")
     out = bring({"url": f"http://127.0.0.1:{serve.server_port}/predict", "outputs": "probabilities"})
@@ -111,6 +112,10 @@ def test_a_server_is_brought_and_its_warning_says_what_no_hash_pins(bands, bring
     (warning,) = metrics["warnings"]
     assert warning.startswith("bring_classifiers.mine.url: no hash pins what the server runs")
     assert list(metrics["files"]) == ["model.txt"]
+    monkeypatch.setattr(http_predictor, "PAUSE_SECONDS", 0.0)
+    serve.socket.close()
+    with pytest.raises(StageError, match=r"http://127\.0\.0\.1:\d+/: not reached in 3 tries"):
+        bring({"url": f"http://127.0.0.1:{serve.server_port}/"})
 
 
 def test_a_server_is_asked_as_its_entry_says(tmp_path):
@@ -130,7 +135,7 @@ def test_a_server_is_asked_as_its_entry_says(tmp_path):
         ({"predict": "bands:names"}, r"mine\.predict: returned an array of shape \[24\] for 24 images; needed: \[24, "),
         (
             {"predict": "bands:predict", "input": {"size_px": 16}},
-            r"mine\.predict: (failed on|returned NaN|returned an array)",
+            r"mine\.predict: (failed on|returned an array|its answer)|mine: its answer",
         ),
         ({"predict": "bands:predict", "weights": "w.pt"}, r"weights only beside load; it stands beside predict"),
         ({"predict": "bands:predict", "timeout_seconds": 5}, r"timeout_seconds only beside url; it stands beside pred"),
@@ -147,9 +152,70 @@ def test_what_cannot_be_asked_is_named(bands, bring, entry, message):
         bring(entry)
 
 
-def test_a_server_that_is_not_there_is_named(bands, bring, serve, monkeypatch):
-    monkeypatch.setattr(http_predictor, "PAUSE_SECONDS", 0.0)
-    port = serve.server_port
-    serve.socket.close()
-    with pytest.raises(StageError, match=rf"http://127\.0\.0\.1:{port}/: not reached in 3 tries"):
-        bring({"url": f"http://127.0.0.1:{port}/"})
+IMAGES = torch.arange(2 * 1 * 3 * 4, dtype=torch.float32).view(2, 1, 3, 4) / 24
+
+
+def halves(images):
+    """Sums of the left and of the right half."""
+    return np.stack([images[..., :2].sum((1, 2, 3)), images[..., 2:].sum((1, 2, 3))], axis=1)
+
+
+def test_predict_gets_a_float32_copy_in_rows_after_rows_whatever_the_memory_order():
+    seen = []
+
+    def spoil(images):
+        seen.append((images.dtype, images.flags.c_contiguous, images.copy()))
+        images[:] = 0
+        return np.ones((len(images), 2))
+
+    images = IMAGES.clone().contiguous(memory_format=torch.channels_last)
+    BlackBox(spoil, "mine")(images)
+    assert seen[0][:2] == (np.dtype(np.float32), True)
+    np.testing.assert_array_equal(seen[0][2], IMAGES.numpy())
+    torch.testing.assert_close(images, IMAGES)
+
+
+def test_a_gradient_is_refused_and_never_zero():
+    box = BlackBox(halves, "mine")
+    leaf = IMAGES.clone().requires_grad_()
+    loss = (2 * box(leaf)).softmax(1).sum()
+    with pytest.raises(StageError, match=r"mine: is a black box and gives no gradients; .* auto or finite_difference"):
+        loss.backward()
+    with pytest.raises(StageError, match="mine: is a black box"):
+        torch.autograd.grad(box(leaf).sum(), leaf)
+    assert leaf.grad is None
+
+
+def raising(_):
+    raise KeyError("weights")
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        (raising, r"mine: failed on images of shape \(2, 1, 3, 4\) with KeyError: 'weights'; correct its code"),
+        (lambda x: halves(x).tolist(), r"mine: returned list; needed: a NumPy array \[2, 3\] of numbers; convert it"),
+        (lambda x: torch.ones(len(x), 3), r"mine: returned Tensor; needed: a NumPy array"),
+        (lambda x: np.full((len(x), 3), "cat"), r"mine: returned an array of <U3; needed: real numbers \[2, 3\]"),
+        (lambda x: np.ones((len(x), 3), complex), r"mine: returned an array of complex128; needed: real numbers"),
+        (
+            lambda x: x[:, 0, 0, 0],
+            r"mine: returned an array of shape \[2\] for 2 images; needed: \[2, 3\], one row per",
+        ),
+        (lambda _: np.ones((1, 3)), r"mine: returned an array of shape \[1, 3\] for 2 images; needed: \[2, 3\]"),
+        (lambda x: np.ones((len(x), 4)), r"mine: returned an array of shape \[2, 4\] for 2 images; needed: \[2, 3\]"),
+    ],
+)
+def test_what_is_no_answer_is_named(predict, message):
+    with pytest.raises(StageError, match=message):
+        BlackBox(predict, "mine", classes=3)(IMAGES)
+
+
+def test_the_number_of_classes_may_not_change_between_calls_and_is_above_one():
+    counts = iter((3, 4))
+    box = BlackBox(lambda x: np.ones((len(x), next(counts))), "mine")
+    box(IMAGES)
+    with pytest.raises(StageError, match=r"shape \[2, 4\] for 2 images; needed: \[2, 3\]"):
+        box(IMAGES)
+    with pytest.raises(StageError, match=r"shape \[2, 1\] for 2 images; needed: \[2, classes\]"):
+        BlackBox(lambda x: np.ones((len(x), 1)), "mine")(IMAGES)

@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import save_file
 
 from failure_atlas.brought.checkpoint import load_classifier
-from failure_atlas.classifiers.networks import Classifier, is_differentiable, save_classifier
+from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import load_tensors, save_tensors
-from failure_atlas.images.image_set import ImageSet, to_unit
+from failure_atlas.images.image_set import to_unit
 from failure_atlas.walks.probe import JudgedProbe, Probe
-from stages.bring_classifiers.__main__ import _spread
 from stages.bring_classifiers.__main__ import main as bring_classifiers
+from stages.bring_classifiers.checks import spread
 from stages.common.artefacts.images import read_images
 from stages.common.artefacts.networks import load_networks
 from stages.rank_dimensions.__main__ import main as rank_dimensions
@@ -76,58 +76,39 @@ def test_twice_gives_equal_bytes_and_the_file_is_the_classifier(brought, bring, 
     assert tried.loc["polarity", "accuracy_after"] < 0.3 < tried.loc["polarity", "accuracy_before"]
 
 
-def test_weights_of_safetensors_of_torch_save_and_of_a_training_checkpoint_are_the_same(brought, keep, hash_folder):
-    weights = bar_weights()
-    save_file(weights, brought / "weights.safetensors")
-    torch.save({"epoch": 3, "state_dict": {f"module.{name}": each for name, each in weights.items()}}, "checkpoint.pth")
-    Path("checkpoint.pth").rename(brought / "checkpoint.pth")
-    first = load_classifier(keep(ENTRY), CPU)
-    for file in ("weights.safetensors", "checkpoint.pth"):
-        again = load_classifier(keep(ENTRY | {"weights": file}), CPU)
-        for name, tensor in first.state_dict().items():
-            assert torch.equal(again.state_dict()[name], tensor)
-
-
-def test_a_module_that_reads_its_own_weights_needs_no_line_for_them(brought, keep, tiny_images):
-    path = (brought / "weights.pt").resolve()
+def test_weights_of_each_form_are_the_same_and_a_module_may_read_its_own(brought, keep):
+    weights, path = bar_weights(), (brought / "weights.pt").resolve()
     load = f"\n\ndef build():\n    net = Reader()\n    net.load_state_dict(torch.load({str(path)!r}))\n    return net\n"
     (brought / "bars.py").write_text(SOURCE + load, encoding="utf-8")
-    classifier = load_classifier(keep({"load": "bars:build"}), CPU)
-    test = read_images(tiny_images, "test")
-    assert (classifier(to_unit(test.images)).argmax(1).numpy() == test.labels).all()
+    save_file(weights, brought / "weights.safetensors")
+    torch.save(
+        {"epoch": 3, "state_dict": {f"module.{name}": each for name, each in weights.items()}},
+        brought / "checkpoint.pth",
+    )
+    for change in ({}, {"weights": "weights.safetensors"}, {"weights": "checkpoint.pth"}, {"load": "bars:build"}):
+        entry = {name: each for name, each in (ENTRY | change).items() if "build" not in str(change) or name == "load"}
+        again = load_classifier(keep(entry), CPU)
+        for name, tensor in weights.items():
+            assert torch.equal(again.network.state_dict()[name], tensor)
 
 
-def test_two_that_have_modules_of_one_name_do_not_meet(brought, keep):
+def test_two_that_have_modules_of_one_name_do_not_meet_and_load_from_any_folder(brought, keep, tmp_path, monkeypatch):
     other = SOURCE.replace("return -self", "return -2 * self")
     (brought / "helper.py").write_text("FACTOR = 1\n", encoding="utf-8")
     write_brought(Path("data/brought/other"), other)
-    first, second = keep(ENTRY), keep(ENTRY, "other")
+    paths = [keep(ENTRY).resolve(), keep(ENTRY, "other").resolve()]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    one, two = (load_classifier(path, CPU) for path in paths)
     images = torch.rand(3, 1, 32, 32)
-    one, two = (load_classifier(path, CPU) for path in (first, second))
     assert torch.allclose(2 * one(images), two(images))
     assert not {"bars", "helper"} & set(sys.modules)
-
-
-def test_trained_and_brought_come_from_the_same_loader_without_gradients(keep):
-    save_classifier(Path("trained.safetensors"), Classifier("plain", classes=10, width=8))
-    trained = load_classifier(Path("trained.safetensors"), CPU)
-    brought = load_classifier(keep(ENTRY), CPU)
-    assert isinstance(trained, Classifier)
-    for classifier in (trained, brought):
+    for classifier in (one, two):
         assert is_differentiable(classifier)
         assert not classifier.training
         assert not any(parameter.requires_grad for parameter in classifier.parameters())
-
-
-def test_a_brought_classifier_that_views_its_maps_goes_through_the_generator(brought, keep, tiny_generator):
-    """`x.view` takes no channels-last tensors, which the generator gives and which trained classifiers are set to."""
-    (brought / "bars.py").write_text(SOURCE.replace(".flatten(1)", ".view(len(x), -1)"), encoding="utf-8")
-    path = keep(ENTRY)
-    generator, classifier = load_networks(tiny_generator, path, CPU)
-    styles = torch.ones(4, generator.style_dimensions, requires_grad=True)
-    images = generator.synthesize(styles).contiguous(memory_format=torch.channels_last)
-    (gradient,) = torch.autograd.grad(classifier(images).sum(), styles)
-    assert gradient.abs().sum() > 0
+    with pytest.raises(StageError, match=r"images of shape \(1, 32, 32\), these have \(1, 28, 28\); bring it again"):
+        one(torch.rand(2, 1, 28, 28))
 
 
 def test_downstream_an_answer_that_is_no_number_stops_the_stage_and_names_the_classifier(
@@ -160,19 +141,6 @@ def test_downstream_only_what_was_brought_is_loaded(brought, keep, change):
         load_classifier(out, CPU)
 
 
-def test_it_loads_from_another_folder_than_the_projects(keep, tmp_path, monkeypatch):
-    out = keep(ENTRY).resolve()
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    assert load_classifier(out, CPU)(torch.rand(2, 1, 32, 32)).shape == (2, 10)
-
-
-def test_images_of_another_shape_are_refused(keep):
-    classifier = load_classifier(keep(ENTRY), CPU)
-    with pytest.raises(StageError, match=r"images of shape \(1, 32, 32\), these have \(1, 28, 28\); bring it again"):
-        classifier(torch.rand(2, 1, 28, 28))
-
-
 def test_a_file_that_holds_no_readable_entry_is_named(keep, tmp_path):
     out = keep(ENTRY)
     tensors, description = load_tensors(out, "brought classifier")
@@ -202,10 +170,15 @@ def test_an_onnx_file_gives_the_same_answers_and_its_gradient(brought, bring, ti
     assert gradients[0].abs().sum() > 0
 
 
-def test_a_network_that_cannot_flatten_nothing_is_brought_and_is_asked_nothing(brought, bring, tiny_images):
-    """The commonest flatten fails for no images, which walks ask about where no answer is wrong."""
+def test_a_network_with_the_commonest_flatten_goes_through_the_generator_and_is_asked_nothing(
+    brought, bring, tiny_images, tiny_generator
+):
+    """`x.view` fails for no images, which walks ask about where no answer is wrong, and for channels-last tensors."""
     (brought / "bars.py").write_text(SOURCE.replace(".flatten(1)", ".view(x.size(0), -1)"), encoding="utf-8")
-    classifier = load_classifier(bring(ENTRY) / "classifier.safetensors", CPU)
+    generator, classifier = load_networks(tiny_generator, bring(ENTRY) / "classifier.safetensors", CPU)
+    styles = torch.ones(4, generator.style_dimensions, requires_grad=True)
+    images = generator.synthesize(styles).contiguous(memory_format=torch.channels_last)
+    assert torch.autograd.grad(classifier(images).sum(), styles)[0].abs().sum() > 0
     test = read_images(tiny_images, "test")
     shown = to_unit(test.images)
     assert classifier(shown[:0]).shape == (0, 10)
@@ -240,10 +213,9 @@ def test_an_entry_that_is_not_under_test_stops_nothing(brought, tiny_images, cha
 
 
 def test_a_test_set_that_is_sorted_by_class_is_looked_at_all_over():
-    test = ImageSet(np.arange(1000, dtype=np.uint8).reshape(1000, 1, 1, 1), np.repeat(np.arange(10), 100))
+    labels = np.repeat(np.arange(10), 100)
     for count in (24, 500):
-        shown = _spread(test, count)
-        assert len(shown.labels) == count
-        assert set(shown.labels.tolist()) == set(range(10))
-    everything = _spread(test, 5000)
-    assert np.array_equal(everything.labels, test.labels)
+        rows = spread(len(labels), count)
+        assert len(rows) == count
+        assert set(labels[rows]) == set(range(10))
+    assert np.array_equal(spread(len(labels), 5000), np.arange(1000))

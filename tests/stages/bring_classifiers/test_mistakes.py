@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -10,27 +11,25 @@ from torch import nn
 from failure_atlas.brought.adapter import Adapter
 from failure_atlas.classifiers.evaluation import predict
 from failure_atlas.images.image_set import ImageSet
+from stages.bring_classifiers.checks import measure_content
 from stages.bring_classifiers.mistakes import (
     FEWEST,
+    SIGNIFICANCE,
     TRIED,
     Change,
-    Trial,
     choose_best,
     guess_by_neighbour,
-    image_moments,
     list_changes,
-    swap_axes,
-    tabulate,
     try_changes,
-)
-from stages.bring_classifiers.sizes import list_sizes, measure_content
+)  # fmt: skip
 
 NAMES = ["a", "b", "c", "d"]
 INPUT: dict[str, Any] = {
-    "range": [0.0, 1.0], "polarity": "light_on_dark", "mean": None, "std": None, "crop_px": None,
-    "size_px": None, "fit": "crop",
-    "interpolation": "bilinear",
+    "range": [0.0, 1.0], "polarity": "light_on_dark", "mean": None, "std": None, "crop_px": None, "size_px": None,
+    "fit": "crop", "interpolation": "bilinear",
 }  # fmt: skip
+LABELS = np.repeat(np.arange(4), 20)
+SWAPPED = Change("", "", show=lambda images: images.swapaxes(2, 3))
 
 
 class Brightest(nn.Module):
@@ -50,42 +49,35 @@ def draw(labels: np.ndarray) -> np.ndarray:
     return images
 
 
-LABELS = np.repeat(np.arange(4), 20)
+def draw_squares(side: int, size_px: int = 32) -> np.ndarray:
+    """Images that show a square, or nothing."""
+    images = np.zeros((8, 1, size_px, size_px), np.uint8)
+    images[:, :, 1 : 1 + side, 1 : 1 + side] = 255
+    return images
 
 
-def test_the_order_of_the_outputs_is_found_on_one_half_and_measured_on_the_other() -> None:
+def by_name(classifier: Adapter, options: dict[str, Any], images: np.ndarray) -> dict[str, Change]:
+    return {change.name: change for change in list_changes(classifier, options, images)}
+
+
+def gain(trial: pd.Series) -> float:
+    return float(trial["accuracy_after"] - trial["accuracy_before"])
+
+
+@pytest.mark.parametrize("declared", [None, ["b", "a", "d", "c"], ["c", "a", "d", "b"]])
+def test_the_order_of_the_outputs_is_found_on_one_half_and_measured_on_the_other(declared: list[str] | None) -> None:
     truth = np.array([2, 0, 3, 1])  # what the network's outputs stand for
-    order, *_ = try_changes([], rebuild, predict, draw(np.argsort(truth)[LABELS]), LABELS)
-    assert order.change.advice == "set class_order: [c, a, d, b]"
-    assert (order.gain, len(order.after)) == (1.0, 40)
-    assert order.p_value == pytest.approx(2 * 0.5**40)
-    assert order.helps
-
-
-def test_an_order_that_is_declared_already_is_taken_into_account() -> None:
-    declared = ["b", "a", "d", "c"]
-    truth = np.array([2, 0, 3, 1])
 
     def built(**options: Any) -> Adapter:
         return rebuild(**{"class_order": declared} | options)
 
-    images = draw(np.argsort(truth)[LABELS])
-    order, *_ = try_changes([], built, predict, images, LABELS)
-    assert order.change.advice == "set class_order: [c, a, d, b]"
-    right, *_ = try_changes([], lambda: rebuild(class_order=["c", "a", "d", "b"]), predict, images, LABELS)
-    assert right.gain == 0
-    assert not right.helps
-
-
-def test_a_change_that_the_network_refuses_is_left_out() -> None:
-    changes = [Change("none", "", {"size_px": 9}), Change("polarity", "", {"polarity": "dark_on_light"})]
-    trials = try_changes(changes, rebuild, predict, draw(LABELS), LABELS)
-    assert [trial.change.name for trial in trials] == ["class order", "polarity"]
-    assert not any(trial.helps for trial in trials)
-    table = tabulate(trials)
-    assert table["accuracy_before"].tolist() == [1, 1]
-    assert table["n"].tolist() == [40, 80]
-    assert (table["accuracy_before_low"] < 1).all()
+    order = try_changes([], built, predict, draw(np.argsort(truth)[LABELS]), LABELS).iloc[0]
+    assert (order["advice"], order["n"]) == ("set class_order: [c, a, d, b]", 40)
+    right = declared == ["c", "a", "d", "b"]
+    if declared is None:
+        assert gain(order) == 1.0
+        assert order["p_value"] == pytest.approx(2 * 0.5**40)
+    assert (gain(order) > 0 and order["p_value"] < SIGNIFICANCE) == (not right)
 
 
 class Picky(Brightest):
@@ -106,60 +98,50 @@ def test_whatever_a_network_raises_at_a_change_the_others_are_tried(error: type[
     def built(**options: Any) -> Adapter:
         return Adapter(Picky(error), (1, 4, 4), NAMES, **options)
 
-    changes = list_changes(built(), INPUT, [0.1], [0.3], 4)
-    trials = try_changes(changes, built, predict, draw(LABELS), LABELS)
-    names = [trial.change.name for trial in trials]  # no larger size: its answer has more than four outputs
-    assert names == ["class order", "polarity", "rows and columns"]
+    trials = try_changes(list_changes(built(), INPUT, draw(LABELS)), built, predict, draw(LABELS), LABELS)
+    # No larger size: its answer has more than four outputs.
+    assert trials["change"].tolist() == ["class order", "polarity", "rows and columns"]
+    assert trials["n"].tolist() == [40, 80, 80]
+    assert (trials["accuracy_before"] == 1).all()
+    assert (trials["accuracy_before_low"] < 1).all()
+    assert choose_best(trials).empty
 
 
 def test_a_change_is_tried_on_as_many_images_as_it_says() -> None:
-    (_, trial) = try_changes([Change("", "", images=10)], rebuild, predict, draw(LABELS), LABELS)
-    assert len(trial.before) == len(trial.after) == 10
-    assert trial.before.all()
-    assert trial.after.all()
-
-
-def tried(name: str, right: int, n: int = 100) -> Trial:
-    """A change from no right answer to `right` of n."""
-    return Trial(Change(name, ""), np.zeros(n, bool), np.arange(n) < right, 0.0 if right else 1.0)
+    trial = try_changes([Change("", "", images=10)], rebuild, predict, draw(LABELS), LABELS).iloc[1]
+    assert (trial["n"], trial["accuracy_before"], trial["accuracy_after"]) == (10, 1, 1)
 
 
 def test_only_what_is_as_good_as_the_best_is_advised_and_the_best_first() -> None:
-    trials = [tried("poor", 60), tried("nearly", 97), tried("nothing", 0), tried("best", 98), tried("worse", 90)]
-    assert [trial.change.name for trial in choose_best(trials)] == ["best", "nearly"]
-    assert choose_best([tried("nothing", 0)]) == []
+    after = {"poor": 0.6, "nearly": 0.97, "nothing": 0.0, "best": 0.98, "worse": 0.9, "unsure": 0.99}
+    trials = pd.DataFrame({"change": list(after), "accuracy_before": 0.0, "accuracy_after": list(after.values())})
+    trials = trials.assign(accuracy_after_low=trials["accuracy_after"] - 0.05, p_value=0.0)
+    trials.loc[trials["change"] == "unsure", "p_value"] = 0.1
+    assert choose_best(trials)["change"].tolist() == ["best", "nearly"]
+    assert choose_best(trials[trials["change"] == "nothing"]).empty
 
 
-def test_sizes_are_the_usual_ones_and_those_about_what_was_declared() -> None:
-    assert list_sizes(32, 32) == [
-        (16, "crop"), (16, "resize"), (28, "crop"), (28, "resize"), (64, "resize"), (224, "resize"),
-    ]  # fmt: skip
-    assert (32, "resize") in list_sizes(32, 28)
-    assert (448, "resize") not in list_sizes(32, 224)
-    assert (112, "resize") in list_sizes(32, 224)
-    assert min(size_px for size_px, _ in list_sizes(16, 8)) == 16
-
-
-def test_the_larger_the_images_are_shown_the_fewer_are_tried() -> None:
-    classifier = Adapter(Brightest(), (1, 32, 32), NAMES)
-    changes = {change.name: change for change in list_changes(classifier, INPUT, [0.1], [0.3], 32)}
+def test_sizes_are_the_usual_ones_and_those_about_what_was_declared_and_the_larger_the_fewer_are_tried() -> None:
+    changes = by_name(Adapter(Brightest(), (1, 32, 32), NAMES), INPUT, draw_squares(0))
+    sizes = {name: change.images for name, change in changes.items() if " px" in name}
+    assert sizes == {
+        "16 px, crop": TRIED, "16 px, resize": TRIED, "28 px, crop": TRIED, "28 px, resize": TRIED,
+        "64 px, resize": 125, "224 px, resize": FEWEST,
+    }  # fmt: skip
     assert changes["28 px, crop"].advice == "set input.size_px: 28 and input.fit: crop"
     assert changes["28 px, resize"].options == {"size_px": 28, "fit": "resize"}
-    assert [changes[name].images for name in ("28 px, crop", "64 px, resize", "224 px, resize")] == [TRIED, 125, FEWEST]
-    larger = Adapter(Brightest(), (1, 32, 32), NAMES, size_px=64, fit="resize")
-    declared = INPUT | {"size_px": 64, "fit": "resize"}
-    changes = {change.name: change for change in list_changes(larger, declared, [0.1], [0.3], 32)}
-    assert changes["32 px"].advice == "set input.size_px: 32"
-    assert {"nearest", "bicubic"} < set(changes)
-    assert "bilinear" not in changes
+    for side, declared, wanted, others in (
+        (32, 28, "32 px", "28 px, crop"), (32, 224, "112 px, resize", "448 px, resize"), (16, 8, "16 px", "4 px, crop"),
+    ):  # fmt: skip
+        options = {"size_px": declared, "fit": "resize"}
+        names = by_name(Adapter(Brightest(), (1, side, side), NAMES, **options), INPUT | options, draw_squares(0, side))
+        assert wanted in names
+        assert others not in names
+        assert {"nearest", "bicubic"} < set(names)
+        assert "bilinear" not in names
 
 
-def test_rows_and_columns_change_places() -> None:
-    (_, swapped) = try_changes([Change("", "", show=swap_axes)], rebuild, predict, draw(LABELS).swapaxes(2, 3), LABELS)
-    assert (swapped.before.mean(), swapped.after.mean()) == (0.25, 1.0)
-
-
-@pytest.mark.parametrize(("wrong", "helps"), [(3, False), (20, True)])
+@pytest.mark.parametrize(("wrong", "helps"), [(3, False), (20, True), (80, True)])
 def test_few_more_right_answers_are_no_evidence(wrong: int, helps: bool) -> None:
     """Images that read the same by rows and by columns, but for some that are right by columns alone."""
     images = np.maximum(draw(LABELS), draw(LABELS).swapaxes(2, 3))
@@ -168,19 +150,20 @@ def test_few_more_right_answers_are_no_evidence(wrong: int, helps: bool) -> None
     images[:wrong, 0, 1, 0] = 255
     labels = LABELS.copy()
     labels[:wrong] = 1
-    (_, trial) = try_changes([Change("", "", show=swap_axes)], rebuild, predict, images, labels)
-    assert trial.gain == pytest.approx(wrong / 80)
-    assert trial.p_value == pytest.approx(2 * 0.5**wrong)
-    assert trial.helps == helps
+    trials = try_changes([SWAPPED], rebuild, predict, images, labels).iloc[1:]
+    assert gain(trials.iloc[0]) == pytest.approx(wrong / 80)
+    assert trials.iloc[0]["p_value"] == pytest.approx(2 * 0.5**wrong)
+    assert len(choose_best(trials)) == helps
 
 
 def test_what_is_declared_decides_what_is_tried() -> None:
     sizes = ["8 px, resize", "28 px, resize", "32 px, resize", "64 px, resize", "224 px, resize"]
-    names = [change.name for change in list_changes(rebuild(), INPUT, [0.1], [0.3], 4)]
+    names = list(by_name(rebuild(), INPUT, draw(LABELS)))
     assert names == ["mean and std", "range [-1, 1]", "range [0, 255]", "polarity", *sizes, "rows and columns"]
-    declared = INPUT | {"range": [-1.0, 1.0], "mean": [0.1], "size_px": 3, "fit": "resize"}
-    declared |= {"polarity": "dark_on_light"}
-    changes = {change.name: change for change in list_changes(rebuild(size_px=3), declared, [0.1], [0.3], 4)}
+    declared = INPUT | {
+        "range": [-1.0, 1.0], "mean": [0.1], "size_px": 3, "fit": "resize", "polarity": "dark_on_light",
+    }  # fmt: skip
+    changes = by_name(rebuild(size_px=3), declared, draw(LABELS))
     assert list(changes) == [
         "no mean and std", "range [0, 1]", "range [0, 255]", "polarity", "fit crop", *sizes[1:], "nearest", "bicubic",
         "rows and columns",
@@ -189,10 +172,19 @@ def test_what_is_declared_decides_what_is_tried() -> None:
     assert changes["fit crop"].options == {"fit": "crop"}
 
 
+def test_the_images_own_mean_and_std_are_those_of_each_channel_as_it_is_shown() -> None:
+    images = np.stack([np.full((2, 3, 3), 51), np.array([0, 255])[:, None, None].repeat(3, 1).repeat(3, 2)], 1)
+    images = np.concatenate([images, images[:, :1]], 1).astype(np.uint8)
+    change, *_ = list_changes(Adapter(Brightest(), (3, 3, 3), NAMES), INPUT, images)
+    assert change.options["mean"] == pytest.approx([0.2, 0.5, 0.2])
+    assert change.options["std"] == pytest.approx([0.0, np.std([0, 1] * 9, ddof=1), 0.0], abs=1e-7)
+    assert change.advice.startswith("set input.mean: [0.2000, 0.5000, 0.2000] and input.std: [0.0000, 0.5145, 0.0000]")
+
+
 def test_a_crop_to_what_the_images_show_is_tried_and_one_that_is_declared_undone() -> None:
-    options = INPUT | {"size_px": 16, "fit": "resize", "crop_px": 28}
-    classifier = Adapter(Brightest(), (1, 32, 32), NAMES, crop_px=28, size_px=16, fit="resize")
-    changes = {change.name: change for change in list_changes(classifier, options, [0.1], [0.3], 20)}
+    options = {"size_px": 16, "fit": "resize", "crop_px": 28}
+    classifier = Adapter(Brightest(), (1, 32, 32), NAMES, **options)
+    changes = by_name(classifier, INPUT | options, draw_squares(20))
     assert changes["crop 20 px"].options == {"crop_px": 20, "size_px": 16, "fit": "resize"}
     assert changes["crop 20 px"].advice == "set input.crop_px: 20, input.size_px: 16 and input.fit: resize"
     assert changes["no crop"].options == {"crop_px": None, "size_px": 16, "fit": "resize"}
@@ -206,8 +198,7 @@ def test_what_images_show_is_measured_whatever_the_background(background: int, i
         images[index, :, 3 : 3 + side, 5 : 5 + side // 2] = ink
     assert measure_content(images[:4]) == 20  # the median of 6, 19, 20, 21 is 19.5, of which an even rest is cut
     assert measure_content(images) == measure_content(images[:4])  # an empty image shows nothing
-    assert measure_content(images[4:]) == 32
-    assert measure_content(images[3:4]) == 22
+    assert (measure_content(images[4:]), measure_content(images[3:4])) == (32, 22)
 
 
 def test_the_nearest_training_image_says_what_is_easy_to_reach() -> None:
@@ -232,15 +223,7 @@ def test_colours_in_the_other_order_are_told() -> None:
     def built(**options: Any) -> Adapter:
         return Adapter(Coloured(), (3, 4, 4), ["a", "b", "c"], **options)
 
-    changes = list_changes(built(), INPUT, [0.1] * 3, [0.3] * 3, 4)
-    _, *trials = try_changes(changes, built, predict, images, labels)
-    (helping,) = [trial for trial in trials if trial.helps]
-    assert helping.change.name == "order of colours"
-    assert (helping.before.mean(), helping.after.mean()) == (pytest.approx(1 / 3), 1.0)
-
-
-def test_moments_are_of_each_channel() -> None:
-    images = torch.stack([torch.full((2, 3, 3), 0.5), torch.tensor([0.0, 1.0]).view(2, 1, 1).expand(2, 3, 3)], 1)
-    mean, std = image_moments(images)
-    assert mean == pytest.approx([0.5, 0.5])
-    assert std == pytest.approx([0.0, np.std([0, 1] * 9, ddof=1)])
+    trials = try_changes(list_changes(built(), INPUT, images), built, predict, images, labels)
+    (helping,) = choose_best(trials[trials["change"] != "class order"]).itertuples()
+    assert helping.change == "order of colours"
+    assert (helping.accuracy_before, helping.accuracy_after) == (pytest.approx(1 / 3), 1.0)

@@ -19,8 +19,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def write(
-    path: Path, nodes: list[onnx.NodeProto], opset: int, *constants: onnx.TensorProto, batch: int | str = "n"
-) -> Path:
+    path: Path, nodes: list[onnx.NodeProto], opset: int, *constants: onnx.TensorProto, batch: int | str = "n",
+    beside: tuple[str, ...] = (),
+) -> Path:  # fmt: skip
     weights = [
         helper.make_tensor("W", TensorProto.FLOAT, [3, 2], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
         helper.make_tensor("b", TensorProto.FLOAT, [2], [0.5, -0.5]),
@@ -29,7 +30,8 @@ def write(
     shapes = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, size]) for name, size in (("x", 3), ("y", 2))
     ]
-    graph = helper.make_graph(nodes, "net", shapes[:1], shapes[1:], weights)
+    others = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in beside]
+    graph = helper.make_graph(nodes, "net", [*shapes[:1], *others], shapes[1:], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
     return path
 
@@ -101,6 +103,11 @@ def test_a_missing_a_damaged_and_an_unknown_file_are_named(tmp_path: Path, file:
     (tmp_path / "cut.onnx").write_bytes(file.read_bytes()[:40])
     with pytest.raises(StageError, match=r"key: .*cut\.onnx cannot be converted to PyTorch \(.*; export it again with"):
         convert_onnx(tmp_path / "cut.onnx", "key")
+    gemm = [helper.make_node("Gemm", ["x", "W", "b"], ["y"])]
+    with pytest.raises(StageError, match=r"two\.onnx has 2 inputs \(x, temperature\); needed: one, the images"):
+        convert_onnx(write(tmp_path / "two.onnx", gemm, 13, beside=("temperature",)), "key")
+    with pytest.raises(StageError, match=r"is for batches of 1,000,000,000 images; allowed: at most 1,024; export it"):
+        convert_onnx(write(tmp_path / "many.onnx", gemm, 13, batch=10**9), "key")
     nodes = [helper.make_node("Gemm", ["x", "W", "b"], ["h"]), helper.make_node("Hardmax", ["h"], ["y"])]
     with pytest.raises(StageError, match=r"cannot be converted .*Hardmax.*bring the PyTorch module itself with load"):
         convert_onnx(write(tmp_path / "hard.onnx", nodes, 13), "key")

@@ -50,22 +50,17 @@ def mnist_folder(tmp_path, monkeypatch):
     return tmp_path / "idx"
 
 
-def test_without_mnist_it_is_said_that_the_test_images_are_known(measure, monkeypatch, caplog):
-    monkeypatch.delenv("MNIST_DIR", raising=False)
-    metrics = json.loads(measure())
-    assert metrics["mnist_test"] is None
-    assert metrics["mnist_test_reason"] == "the environment variable MNIST_DIR was not set"
-    (warning,) = metrics["warnings"]
-    assert "mnist-5k is part of MNIST's training set: if it learned from MNIST it has seen" in warning
-    assert "set MNIST_DIR to" in warning
-    assert f"warning: {warning}" in caplog.messages
-
-
-def test_where_mnist_is_at_hand_its_own_test_images_are_measured_and_nothing_else_changes(
-    measure, monkeypatch, mnist_folder
+def test_the_known_test_images_are_told_and_where_mnist_is_at_hand_its_own_are_measured_and_nothing_else_changes(
+    measure, monkeypatch, mnist_folder, caplog
 ):
     monkeypatch.delenv("MNIST_DIR", raising=False)
     without = json.loads(measure())
+    assert without["mnist_test"] is None
+    assert without["mnist_test_reason"] == "the environment variable MNIST_DIR was not set"
+    (warning,) = without["warnings"]
+    assert "mnist-5k is part of MNIST's training set: if it learned from MNIST it has seen" in warning
+    assert "set MNIST_DIR to" in warning
+    assert f"warning: {warning}" in caplog.messages
     monkeypatch.setenv("MNIST_DIR", str(mnist_folder))
     content = measure()
     assert measure() == content

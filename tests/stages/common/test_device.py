@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from failure_atlas.core.device import DEVICE_VARIABLE, choose_device
+from failure_atlas.core.device import DEVICE_VARIABLE, choose_device, choose_dtype
 from failure_atlas.core.errors import StageError
 
 
@@ -47,3 +47,13 @@ def test_another_device_ends_in_one_short_line(monkeypatch: pytest.MonkeyPatch, 
     assert message.endswith("allowed: cpu, cuda, cuda:N")
     assert "\n" not in message
     assert len(message) < 400
+
+
+def test_precision_is_asked_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for native in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"avx512_bf16": native})
+        assert choose_dtype("auto", torch.device("cpu")) is (torch.bfloat16 if native else torch.float32)
+        assert choose_dtype("bfloat16", torch.device("cpu")) is torch.bfloat16
+        assert choose_dtype("float32", torch.device("cpu")) is torch.float32
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (7, 5))
+    assert choose_dtype("auto", torch.device("cuda")) is torch.float32

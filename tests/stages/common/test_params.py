@@ -209,6 +209,8 @@ def test_sections_are_found_by_their_keys(tmp_path: Path) -> None:
         (b"a: \x07\n", "not valid YAML: unacceptable character"),
         (b"a: 1\nb: {c: 1, c: 2}\n", "not valid YAML: while constructing a mapping"),
         (b"a: {load: my_model:Net}\n", "a key may stand once, and text with a colon stands on a line of its own"),
+        (b'a: !!int ""\n', "a value is not of the type that its tag names (IndexError"),
+        (b"a: !!bool maybe\n", "a value is not of the type that its tag names (KeyError: 'maybe'); remove the tag"),
         (b"a: 2026-13-01\n", "not valid YAML: month must be in 1..12"),
         (b"a: !!python/name:os.system\n", "not valid YAML: could not determine a constructor for the tag"),
         (b"a: " + 5000 * b"1", "not valid YAML: Exceeds the limit (4300 digits)"),
@@ -230,7 +232,14 @@ def test_a_file_that_is_no_mapping(tmp_path: Path, content: bytes, message: str)
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_of_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "params.yaml").open("wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(StageError, match=r"3,221,225,472 bytes; allowed: at most 1,000,000 characters"):
+        read_params(tmp_path / "params.yaml")
+
+
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    for path in (tmp_path / "params.yaml", tmp_path):
+    for path in (tmp_path / "params.yaml", tmp_path, Path("p" * 5000)):
         with pytest.raises(StageError, match="no such params file; run from the project's root or pass --params"):
             read_params(path)

@@ -63,8 +63,5 @@ def test_numbers_stay_the_same_from_version_to_version() -> None:
     assert numpy_stream(1, "image", 7).integers(0, 1000, 4).tolist() == [357, 245, 631, 733]
     drawn = torch.randint(0, 1000, (4,), generator=torch_stream(1, "image", 7))
     assert drawn.tolist() == [518, 811, 972, 141]
-
-
-def test_a_negative_seed_is_refused() -> None:
     with pytest.raises(ValueError, match="non-negative"):
         numpy_stream(-1)

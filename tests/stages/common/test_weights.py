@@ -1,13 +1,15 @@
 """Weights files: what is written comes back, equal content gives equal bytes, and damage is told."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.weights import METADATA_KEY, load_tensors, save_tensors
+from failure_atlas.core.weights import METADATA_KEY, PinnedFile, check_pinned, load_tensors, save_tensors
 
 DESCRIPTION = {"kind": "classifier", "architecture": {"width": 8, "channels": [1, 2]}, "log": [{"kimg": 0.5}]}
 
@@ -45,45 +47,45 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     save_tensors(paths[2], dict(reversed(draw_tensors().items())), DESCRIPTION)
     assert len({path.read_bytes() for path in paths}) == 1
     assert sorted(tmp_path.iterdir()) == paths
-
-
-def test_the_file_can_be_read_by_others(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    save_tensors(path, draw_tensors(), DESCRIPTION)
     (tmp_path / "plain").write_text("x", encoding="utf-8")
-    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert paths[0].stat().st_mode == (tmp_path / "plain").stat().st_mode  # others can read it
 
 
-def test_another_kind_is_refused(tmp_path: Path) -> None:
+def test_another_kind_and_a_missing_cut_foreign_or_damaged_file_are_told(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
+
+    def refused(told: str, where: Path = path, kind: str = "classifier") -> None:
+        with pytest.raises(StageError, match=told):
+            load_tensors(where, kind)
+
+    for gone in (path, tmp_path, tmp_path / ("g" * 300)):
+        refused("no such weights file; make it with dvc repro, or correct the path", gone)
     save_tensors(path, draw_tensors(), DESCRIPTION)
-    with pytest.raises(StageError, match=r"weights\.safetensors: holds a classifier, needed: a stylegan2-generator"):
-        load_tensors(path, "stylegan2-generator")
-
-
-def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    for path in (tmp_path / "gone.safetensors", tmp_path):
-        with pytest.raises(StageError, match="no such weights file; make it with dvc repro, or correct the path"):
-            load_tensors(path, "classifier")
-
-
-@pytest.mark.parametrize("kept", [0, 4, 40, -1])
-def test_a_cut_file_is_told(tmp_path: Path, kept: int) -> None:
-    path = tmp_path / "weights.safetensors"
-    save_tensors(path, draw_tensors(), DESCRIPTION)
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(StageError, match=r"weights\.safetensors: cut or not a safetensors file .*restore it"):
-        load_tensors(path, "classifier")
-
-
-def test_foreign_and_damaged_descriptions_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(b"PK" + bytes(200))
-    with pytest.raises(StageError, match="cut or not a safetensors file"):
-        load_tensors(path, "classifier")
+    refused(r"weights\.safetensors: holds a classifier, needed: a stylegan2-generator", kind="stylegan2-generator")
+    whole = path.read_bytes()
+    for content in (whole[:0], whole[:4], whole[:40], whole[:-1], b"PK" + bytes(200)):
+        path.write_bytes(content)
+        refused(r"weights\.safetensors: cut or not a safetensors file .*restore it")
     save_file({"a": torch.ones(1)}, path)
-    with pytest.raises(StageError, match="written by something else; its metadata has no 'failure-atlas' entry"):
-        load_tensors(path, "classifier")
+    refused("written by something else; its metadata has no 'failure-atlas' entry")
     save_file({"a": torch.ones(1)}, path, metadata={METADATA_KEY: "{"})
-    with pytest.raises(StageError, match="its description is no JSON"):
-        load_tensors(path, "classifier")
+    refused("its description is no JSON")
+
+
+def test_a_pinned_file_is_taken_only_as_it_was(tmp_path: Path) -> None:
+    path, expected = tmp_path / "weights", hashlib.sha256(b"held").hexdigest()
+    path.write_bytes(b"held")
+    assert check_pinned(PinnedFile(path=str(path), sha256=expected), "a.b") == path
+    for content in (b"hel", b"hele", b""):
+        path.write_bytes(content)
+        found = hashlib.sha256(content).hexdigest()
+        told = rf"weights: expected SHA-256 {expected}, found {found}; .* set a\.b\.sha256"
+        with pytest.raises(StageError, match=told):
+            check_pinned(PinnedFile(path=str(path), sha256=expected), "a.b")
+    for name in ("gone", "g" * 300):
+        with pytest.raises(
+            StageError, match=rf"a\.b\.path: no file .*{name}, expected SHA-256 0{{64}}; restore it, or"
+        ):
+            check_pinned(PinnedFile(path=str(tmp_path / name), sha256="0" * 64), "a.b")
+    with pytest.raises(ValidationError, match="sha256"):
+        PinnedFile(path="weights", sha256="abc")

@@ -7,8 +7,19 @@ import pytest
 
 from failure_atlas.core.seeds import torch_stream
 from failure_atlas.corruptions.corruptions import corrupt
-from failure_atlas.corruptions.entry import CIFAR_C, IMAGENET_C, MNIST_C, OWN, TINY_IMAGENET_C, Corruption, rows
-from failure_atlas.corruptions.registry import REGISTRY, Step, choose_steps, refuse_channels
+from failure_atlas.corruptions.registry import (
+    CIFAR_C,
+    IMAGENET_C,
+    MNIST_C,
+    OWN,
+    REGISTRY,
+    TINY_IMAGENET_C,
+    Corruption,
+    Step,
+    choose_steps,
+    refuse_channels,
+    rows,
+)
 from tests import yaml12 as yaml
 from tests.house import ROOT
 
@@ -131,4 +142,4 @@ def test_a_recipe_takes_the_table_asked_for_or_the_only_one():
 
 def test_a_table_has_five_rows():
     with pytest.raises(ValueError, match=r"thing: table own has 1 rows; needed: 5"):
-        Corruption("thing", lambda images, _stream: images, {OWN: ((1.0,),)}, "unit", "source")
+        Corruption("thing", lambda images, _stream: images, "unit", "source", {OWN: ((1.0,),)})

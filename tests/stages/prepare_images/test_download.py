@@ -69,53 +69,34 @@ def fetch(server, target, urls=None, attempts=5):
     download(urls or [server.url], target, check, attempts=attempts, timeout_seconds=5, pause_seconds=0)
 
 
-def test_whole_file_in_one_request(server, tmp_path):
+@pytest.mark.parametrize(
+    ("plan", "ranges"),
+    [
+        (["whole"], [None]),
+        (["cut", "cut", 503, "whole"], [None, "bytes=100000-", "bytes=200000-", "bytes=200000-"]),
+        (["cut", "no ranges"], [None, "bytes=100000-"]),
+        (["cut", "other", "whole"], [None, "bytes=100000-", None]),  # pieces that do not fit: from the start
+    ],
+)
+def test_the_file_is_whole_whatever_the_connection_does(server, tmp_path, plan, ranges):
+    server.plan = plan
     fetch(server, tmp_path / "new" / "file")
     assert (tmp_path / "new" / "file").read_bytes() == CONTENT
-    assert server.ranges == [None]
+    assert server.ranges == ranges
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
 
 
-def test_cut_connections_are_resumed_where_they_broke(server, tmp_path):
-    server.plan = ["cut", "cut", 503, "whole"]
-    fetch(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=100000-", "bytes=200000-", "bytes=200000-"]
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_next_run_goes_on_with_what_the_last_one_left(server, tmp_path):
+@pytest.mark.parametrize(("more", "ranges"), [(b"", [None, "bytes=100000-"]), (CONTENT, [None, "bytes=400000-", None])])
+def test_next_run_goes_on_with_what_the_last_one_left_unless_it_is_too_long(server, tmp_path, more, ranges):
     server.plan = ["cut"]
     with pytest.raises(StageError, match=r"file: could not be downloaded .*100,000 of 300,000 bytes.*MNIST_DIR"):
         fetch(server, tmp_path / "file", attempts=1)
-    assert not (tmp_path / "file").exists()
-    server.plan = ["whole"]
-    fetch(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=100000-"]
-
-
-def test_server_without_ranges_starts_over(server, tmp_path):
-    server.plan = ["cut", "no ranges"]
-    fetch(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == CONTENT
-
-
-def test_pieces_that_do_not_fit_are_fetched_again_from_the_start(server, tmp_path):
-    server.plan = ["cut", "other", "whole"]
-    fetch(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=100000-", None]
-
-
-def test_left_over_longer_than_the_file_is_dropped(server, tmp_path):
-    server.plan = ["cut"]
-    with pytest.raises(StageError):
-        fetch(server, tmp_path / "file", attempts=1)
     (part,) = tmp_path.iterdir()
-    part.write_bytes(CONTENT + b"more")
+    part.write_bytes(part.read_bytes() + more)
     server.plan = ["whole"]
     fetch(server, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == CONTENT
+    assert server.ranges == ranges
 
 
 def test_second_mirror_serves_what_the_first_lacks(server, tmp_path):
@@ -129,9 +110,6 @@ def test_error_lists_each_mirror(server, tmp_path):
     with pytest.raises(StageError, match=r"file: HTTP 404 .*; .*file2: wrong content"):
         fetch(server, tmp_path / "file", [server.url, server.url + "2"])
     assert list(tmp_path.iterdir()) == []
-
-
-def test_nobody_listens(server, tmp_path):
     server.close()
     with pytest.raises(StageError, match="refused"):
         fetch(server, tmp_path / "file", attempts=2)

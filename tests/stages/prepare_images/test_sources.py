@@ -1,14 +1,17 @@
-"""Sources: splits, frames, and each mistake in a folder of IDX files."""
+"""IDX bytes: round trip and each way to be wrong. Sources: splits, and each mistake in a folder of IDX files."""
 
 import gzip
+import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.images.idx import md5
+from failure_atlas.images.idx import check_md5, md5, parse_idx, unpack
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.images.sources import (
     KNOWN_FILES,
@@ -20,6 +23,64 @@ from failure_atlas.images.sources import (
     split_by_class,
 )
 from tests.stages.prepare_images.idx_files import idx_bytes, small_set, write_source
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=4))
+def test_parse_returns_what_was_written(shape):
+    array = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    np.testing.assert_array_equal(parse_idx(idx_bytes(array), "file"), array)
+
+
+def test_gzip_is_told_by_content_and_not_by_name(tmp_path):
+    plain, packed = tmp_path / "a.gz", tmp_path / "b"
+    plain.write_bytes(b"content")
+    packed.write_bytes(gzip.compress(b"content"))
+    assert unpack(plain) == unpack(packed) == b"content"
+
+
+def test_cut_and_damaged_gzip_is_named(tmp_path):
+    path, whole = tmp_path / "images.gz", gzip.compress(np.random.default_rng(2).bytes(1000))
+    damaged = whole[:500] + bytes([whole[500] ^ 1]) + whole[501:]
+    for content in (whole[:5], whole[:30], whole[:-1], damaged):
+        path.write_bytes(content)
+        with pytest.raises(StageError, match=r"images\.gz: gzip file is cut or damaged .*get it again"):
+            unpack(path)
+
+
+@pytest.mark.parametrize("head", [b"no IDX file", b"\0\0\x08\1\0\0\0\x10"])
+def test_no_more_is_unpacked_than_the_header_says(tmp_path, head):
+    path = tmp_path / "bomb"
+    path.write_bytes(gzip.compress(head + bytes(50_000_000)))
+    assert len(unpack(path)) == ((1 << 20) + 1 if head[0] else 1024)
+    path.write_bytes(b"\0\0\x08\2" + struct.pack(">II", 1 << 20, 1 << 20))
+    with pytest.raises(
+        StageError, match=r"bomb: its header says 1,099,511,627,788 bytes; allowed: at most 4,294,967,296"
+    ):
+        unpack(path)
+
+
+def test_wrong_checksum_shows_expected_and_found():
+    with pytest.raises(StageError, match=r"x: wrong checksum: .* is 900150983cd24fb0d6963f7d28e17f72, expected 00ff;"):
+        check_md5(b"abc", "00ff", "x")
+    check_md5(b"abc", "900150983cd24fb0d6963f7d28e17f72", "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "begins with nothing"),
+        (b"\0\0\x08\3" + b"\x80\0\0\0" * 3, "header says 2147483648 x 2147483648 x 2147483648 = 9903520314283042199"),
+        (b"\x89PNG....", "begins with 89504e47"),
+        (b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "no IDX file of unsigned bytes"),
+        (b"\0\0\x08\3\0\0\0\1", "cut inside the header: 8 bytes, 16 needed"),
+        (idx_bytes(np.zeros((2, 3), np.uint8))[:-1], "count mismatch: header says 2 x 3 = 6 bytes, 5 follow"),
+        (idx_bytes(np.zeros((2, 3), np.uint8)) + b"\0", "count mismatch: header says 2 x 3 = 6 bytes, more follow"),
+    ],
+)
+def test_wrong_content_is_named(content, message):
+    with pytest.raises(StageError, match=f"^file: .*{message}"):
+        parse_idx(content, "file")
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -57,20 +118,16 @@ def test_file_of_another_data_set_is_recognised(tmp_path, monkeypatch):
         load_idx(source, tmp_path)
 
 
-def test_cut_gzip(tmp_path):
-    source = write_source(tmp_path, small_set(), packed=True)
-    path = tmp_path / "train-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(StageError, match="cut or damaged"):
-        load_idx(source, tmp_path)
-
-
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
-        ("train-labels-idx1-ubyte", np.zeros(6, np.uint8), "count mismatch: 7 in train-images.*, 6 in train-labels"),
+        ("train-labels-idx1-ubyte", np.zeros(6, np.uint8), r"train-labels-idx1-ubyte has shape \[6\]; needed: \[7\]"),
         ("t10k-labels-idx1-ubyte", np.array([0, 3, 1], np.uint8), "label 3 is out of range; allowed: 0 to 2"),
-        ("train-images-idx3-ubyte", np.zeros(7, np.uint8), "has 1 axes and train-labels-idx1-ubyte 1, not 3 and 1"),
+        (
+            "train-images-idx3-ubyte",
+            np.zeros(7, np.uint8),
+            r"train-images-idx3-ubyte: shape is \[7\]; allowed: \[N, H, W\]",
+        ),
     ],
 )
 def test_files_that_do_not_fit_together(tmp_path, name, array, message):
