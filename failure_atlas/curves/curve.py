@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.intervals import CONFIDENCE, wilson
+from failure_atlas.statistics.estimates import CONFIDENCE, wilson
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from failure_atlas.directions.measurements import MEASUREMENTS, NAMED
-from failure_atlas.statistics.intervals import CONFIDENCE
+from failure_atlas.statistics.estimates import CONFIDENCE
 
 SHARED = 0.7  # of the classes must show the effect with one sign
 GLOBAL_REACH, CLASS_REACH, NO_REACH = "global", "class-specific", "none"

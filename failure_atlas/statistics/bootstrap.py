@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.intervals import CONFIDENCE
+from failure_atlas.statistics.estimates import CONFIDENCE
 
 
 def draw_counts(n: int, replicates: int, stream: np.random.Generator) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from failure_atlas.brought.adapter import Adapter
 from failure_atlas.classifiers.evaluation import count_confusion
 from failure_atlas.images.image_set import ImageSet, to_unit
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.bring_classifiers.sizes import SMALLEST, list_sizes
 
 SIGNIFICANCE = 1e-3  # about fifteen changes are tried, and a warning should be worth reading

@@ -10,7 +10,7 @@ import typer
 from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
 from stages.compare_generators.comparison import compare_layers, compare_names

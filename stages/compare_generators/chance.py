@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from failure_atlas.statistics.intervals import percentile
+from failure_atlas.statistics.estimates import percentile
 
 
 def draw_with_replacement(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.directions.naming import NAMELESS
-from failure_atlas.statistics.intervals import percentile
+from failure_atlas.statistics.estimates import percentile
 from stages.compare_generators.chance import bound, describe_chance, draw_permutations, draw_with_replacement
 from stages.compare_generators.inputs import View
 from stages.compare_generators.shares import compare_directions, compare_sets, overlap_shares, share_influence

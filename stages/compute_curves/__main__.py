@@ -19,7 +19,7 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.statistics.bootstrap import Resampling, draw_counts
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.common.artefacts.population import Samples, read_samples
 from stages.common.artefacts.ranking import ALL, draw_sets, read_orders
 from stages.common.artefacts.shifts import TOP, read_shifted, require_same

@@ -11,7 +11,7 @@ from scipy import stats
 
 from failure_atlas.curves.curve import weigh_area
 from failure_atlas.statistics.bootstrap import find_band, resample_means
-from failure_atlas.statistics.intervals import CONFIDENCE, percentile
+from failure_atlas.statistics.estimates import CONFIDENCE, percentile
 
 _Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from failure_atlas.curves.curve import Curve, average_curves
 from failure_atlas.statistics.bootstrap import Resampling, band_draws
-from failure_atlas.statistics.intervals import mean
+from failure_atlas.statistics.estimates import mean
 from failure_atlas.statistics.trend import count_rises
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from failure_atlas.statistics.intervals import flatten
+from failure_atlas.statistics.estimates import flatten
 from stages.common.artefacts.ranking import ALL
 from stages.compute_curves.results import Key, Result
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
-from failure_atlas.statistics.intervals import percentile
+from failure_atlas.statistics.estimates import percentile
 
 RESAMPLES = 400
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE, VERDICTS
-from failure_atlas.statistics.intervals import decide, proportion
+from failure_atlas.statistics.estimates import decide, proportion
 from stages.judge_failures.claims import CORNER_CASE, POPULATION
 
 CONFIRMED_BAR = 0.9  # share of the search's true failures that the auditor is to confirm

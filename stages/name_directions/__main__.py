@@ -20,7 +20,7 @@ from failure_atlas.directions.measurements import NOISE
 from failure_atlas.directions.moves import Renderer
 from failure_atlas.directions.naming_check import GROUP_IMAGES, check_naming
 from failure_atlas.drawing.style import save_figure
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.common.artefacts.names import collect_names
 from stages.common.artefacts.population import Samples, read_samples
 from stages.common.artefacts.ranking import GLOBAL, read_ranking

@@ -12,7 +12,7 @@ from failure_atlas.directions.measurements import EDGE, MEASUREMENTS, NOISE
 from failure_atlas.directions.naming_check import GROUP_IMAGES
 from failure_atlas.drawing.style import CLASS_COLORS, new_figure, shorten, show_image, tile
 from failure_atlas.images.image_set import Severities
-from failure_atlas.statistics.intervals import mean, wilson
+from failure_atlas.statistics.estimates import mean, wilson
 from stages.common.artefacts.ranking import GLOBAL
 
 STEPS_STD = (-3, -2, -1, 0, 1, 2, 3)

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from failure_atlas.directions.naming import GLOBAL_REACH, NAMELESS
-from failure_atlas.statistics.intervals import flatten, proportion
+from failure_atlas.statistics.estimates import flatten, proportion
 from stages.common.artefacts.ranking import GLOBAL
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from failure_atlas.directions.measurements import MEASUREMENTS, NAMES
 from failure_atlas.directions.naming import NO_REACH, Effects, Name, standardise
-from failure_atlas.statistics.intervals import mean
+from failure_atlas.statistics.estimates import mean
 
 COPIED = ["scope", "rank", "dimension", "layer", "kind", "direction"]
 

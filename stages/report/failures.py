@@ -5,7 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from failure_atlas.decisions.estimates import Estimate
+from failure_atlas.statistics.estimates import Estimate
 from stages.common.artefacts.names import Names, read_names
 from stages.common.artefacts.ranking import GLOBAL, read_ranking
 from stages.report.black_box import differs, tell_ranking

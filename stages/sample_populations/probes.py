@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from failure_atlas.statistics.intervals import CONFIDENCE, proportion
+from failure_atlas.statistics.estimates import CONFIDENCE, proportion
 
 REGULARISATION = 0.01  # inverse strength C: spaces of 64 and 512 dimensions on a few thousand samples
 MAX_ITERATIONS = 200

@@ -15,7 +15,6 @@ from failure_atlas.decisions.acceptance import (
     count_verdicts,
     decide,
     decide_all,
-    find_measure,
 )
 
 NAN = float("nan")
@@ -152,7 +151,7 @@ METRICS = {
     ],
 )
 def test_both_forms_of_interval_and_their_parts_are_found(key, value, low, high, n, has_interval):
-    found = find_measure(METRICS, key)
+    found = find_estimate(METRICS, key)
     for got, expected in ((found.value, value), (found.low, low), (found.high, high)):
         assert got == expected or (math.isnan(got) and math.isnan(expected))
     assert (found.n, found.has_interval) == (n, has_interval)
@@ -173,4 +172,4 @@ def test_both_forms_of_interval_and_their_parts_are_found(key, value, low, high,
 )
 def test_what_is_not_there_is_told_with_what_is(key, error, text):
     with pytest.raises(error, match=text):
-        find_measure(METRICS, key)
+        find_estimate(METRICS, key)

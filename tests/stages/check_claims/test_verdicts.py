@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from failure_atlas.decisions.estimates import (
     FAILS,
     HOLDS,
@@ -17,7 +16,8 @@ from failure_atlas.decisions.estimates import (
     subtract,
     widen,
 )
-from failure_atlas.statistics.intervals import proportion, wilson
+
+from failure_atlas.statistics.estimates import proportion, wilson
 
 NAN = float("nan")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from failure_atlas.statistics.intervals import flatten, mean, percentile, proportion, wilson
+from failure_atlas.statistics.estimates import flatten, mean, percentile, proportion, wilson
 
 COUNTS = st.integers(1, 10**9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failure_atlas.curves.curve import Curve, average_curves, bin_accuracy, count_accuracy
-from failure_atlas.statistics.intervals import wilson
+from failure_atlas.statistics.estimates import wilson
 
 
 def test_two_bins():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from failure_atlas.curves.curve import Curve, bin_accuracy, measure_shift_slope, weigh_slope
-from failure_atlas.statistics.intervals import wilson
+from failure_atlas.statistics.estimates import wilson
 from failure_atlas.statistics.trend import check_bins, check_steps, count_rises
 
 
