@@ -1,6 +1,6 @@
 """What other stages read of the names: the words for a move along a dimension."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Names:
                 return self.words[place, dimension, direction]
         return UNNAMED
 
-    def name_rows(self, scopes: Sequence[str], dimensions: Sequence[int], directions: Sequence[int]) -> list[str]:
+    def name_rows(self, scopes: Iterable[str], dimensions: Iterable[int], directions: Iterable[int]) -> list[str]:
         """The words of many moves."""
         return [
             self.look_up(str(scope), int(dimension), int(direction))
@@ -47,14 +47,9 @@ def read_names(folder: Path) -> Names:
 
 def collect_names(table: pd.DataFrame) -> Names:
     """The names in a table of the form of directions.csv."""
-    return Names(
-        {
-            (str(row.scope), int(str(row.dimension)), int(str(row.direction))): join_names(
-                str(row.name), str(row.second_name)
-            )
-            for row in table[COLUMNS].itertuples(index=False)
-        }
-    )
+    rows = table[COLUMNS].to_numpy(object)
+    return Names({(str(scope), int(dimension), int(direction)): join_names(str(first), str(second))
+                  for scope, dimension, direction, first, second in rows})  # fmt: skip
 
 
 def join_names(first: str, second: str) -> str:
