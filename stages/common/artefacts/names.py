@@ -1,6 +1,6 @@
 """What other stages read of the names: the words for a move along a dimension."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +35,21 @@ class Names:
         ]
 
 
-def read_names(folder: Path) -> Names:
-    """The names in a result folder of name_directions; StageError if it has none or lacks a column."""
+def read_directions(folder: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """directions.csv in a result folder of name_directions; StageError if it is missing or lacks one of the columns."""
     path = require(folder / "directions.csv", "name_directions")
     table = pd.read_csv(path, dtype={"scope": str}, keep_default_na=False)
-    missing = [column for column in COLUMNS if column not in table]
+    missing = [column for column in columns if column not in table]
     if missing:
-        raise StageError(f"{path}: lacks the columns {', '.join(missing)}; make it with: dvc repro name_directions")
-    return collect_names(table)
+        raise StageError(
+            f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro name_directions"
+        )
+    return table
+
+
+def read_names(folder: Path) -> Names:
+    """The names in a result folder of name_directions; StageError if it has none or lacks a column."""
+    return collect_names(read_directions(folder, COLUMNS))
 
 
 def collect_names(table: pd.DataFrame) -> Names:

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from stages.compare_generators.chance import bound, describe_chance, draw_permutations, draw_with_replacement
-from stages.compare_generators.shares import compare_directions, compare_sets, overlap_shares, share_influence
+from stages.compare_generators.comparison import (
+    bound,
+    compare_directions,
+    compare_sets,
+    describe_chance,
+    draw_permutations,
+    draw_with_replacement,
+    overlap_shares,
+    share_influence,
+)
 
 
 def test_shares_add_up_and_are_weighted():
