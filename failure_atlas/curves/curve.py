@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from failure_atlas.statistics.estimates import CONFIDENCE, wilson
+from failure_atlas.statistics.estimates import Z, wilson
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,6 @@ def average_curves(curves: Sequence[Curve]) -> Curve:
     )
 
 
-_Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
-
-
 def weigh_area(x: np.ndarray) -> np.ndarray:
     """Weights [B] that make accuracies at increasing x the normalised area; equal where x has no range."""
     x = np.asarray(x, float)
@@ -129,7 +125,7 @@ def measure_shift_slope(x: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
 
 
 def _combine_bins(curve: Curve, weights: np.ndarray) -> dict[str, Any]:
-    half = _Z * float(np.sqrt(weights**2 @ _variance(curve)))
+    half = Z * float(np.sqrt(weights**2 @ _variance(curve)))
     return _interval(float(weights @ curve.accuracy), half, int(curve.n.sum()))
 
 
@@ -137,7 +133,7 @@ def _combine_samples(correct: np.ndarray, weights: np.ndarray) -> dict[str, Any]
     if correct.shape[1] == 0:
         return _unknown()
     each = weights @ correct
-    half = _Z * float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else float("nan")
+    half = Z * float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else float("nan")
     return _interval(float(each.mean()), half, len(each))
 
 

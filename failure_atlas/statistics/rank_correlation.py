@@ -10,12 +10,11 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.estimates import CONFIDENCE
+from failure_atlas.statistics.estimates import CONFIDENCE, Z
 
 Correlate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 LEAST_CLASSIFIERS = 5  # the closed form of Kendall's interval needs more than four
-_Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 
 
 def correlate_spearman(measures: np.ndarray, reals: np.ndarray) -> np.ndarray:
@@ -63,7 +62,7 @@ def bound_small_sample(name: str, value: np.ndarray, n: int) -> tuple[np.ndarray
     nearest = 1 - 12 / (n * (n**2 - 1)) if name == "spearman" else 1 - 4 / (n * (n - 1))
     r = np.clip(value, -nearest, nearest)
     variance = (1 + r**2 / 2) / (n - 3) if name == "spearman" else 0.437 / (n - 4)
-    half = _Z * np.sqrt(variance)
+    half = Z * np.sqrt(variance)
     low, high = np.tanh(np.arctanh(r) - half), np.tanh(np.arctanh(r) + half)
     return np.minimum(low, value), np.maximum(high, value)
 

@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from failure_atlas.curves.curve import weigh_area
 from failure_atlas.statistics.bootstrap import find_band, resample_means
-from failure_atlas.statistics.estimates import CONFIDENCE, percentile
-
-_Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+from failure_atlas.statistics.estimates import Z, percentile
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,8 @@ def compare(
         kind,
         np.asarray(x, float),
         difference,
-        low=np.clip(difference - _Z * error, -1, 1),
-        high=np.clip(difference + _Z * error, -1, 1),
+        low=np.clip(difference - Z * error, -1, 1),
+        high=np.clip(difference + Z * error, -1, 1),
         band_low=np.clip(band_low, -1, 1),
         band_high=np.clip(band_high, -1, 1),
         n=n,
