@@ -7,8 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require
+from failure_atlas.core.files import read_table
 from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure
 from failure_atlas.statistics.estimates import Z
 from stages.common.artefacts.names import Names, shorten_name
@@ -21,14 +20,7 @@ HISTOGRAM_COLUMNS = ["values", "group", "dimension", "rank", "layer", "ks", "ks_
 
 def read_histograms(folder: Path) -> pd.DataFrame:
     """Read histograms.csv of a result folder of rank_dimensions; StageError if it is missing or of another form."""
-    path = require(folder / "histograms.csv", "rank_dimensions")
-    table = pd.read_csv(path)
-    missing = [column for column in HISTOGRAM_COLUMNS if column not in table]
-    if missing:
-        raise StageError(
-            f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro rank_dimensions"
-        )
-    return table
+    return read_table(folder / "histograms.csv", "rank_dimensions", HISTOGRAM_COLUMNS)
 
 
 def draw_histograms(histograms: pd.DataFrame, ranking: pd.DataFrame, words: Names) -> tuple[Figure, pd.DataFrame]:

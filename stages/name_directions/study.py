@@ -11,18 +11,10 @@ import pandas as pd
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
 from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.directions import naming
 from failure_atlas.directions.calibration import Calibration
 from failure_atlas.directions.measurements import MEASUREMENTS, NAMES
 from failure_atlas.directions.moves import choose_balanced, measure_move
-from failure_atlas.directions.naming import (
-    GLOBAL_REACH,
-    NAMELESS,
-    NO_REACH,
-    estimate_effects,
-    find_reach,
-    name_effects,
-    standardise,
-)
 from failure_atlas.images.image_set import Severities
 from failure_atlas.statistics.estimates import flatten, mean, proportion
 from failure_atlas.world.show import World
@@ -127,19 +119,19 @@ class Study:
         over_all: [n, M + 2], differences of samples of all classes, whose classes are true_class [n].
         """
         differences, pixel_change = moved
-        effects, levels = (estimate_effects(differences[:, part]) for part in (slice(None, -2), slice(-2, None)))
+        effects, levels = (naming.estimate_effects(differences[:, part]) for part in (slice(None, -2), slice(-2, None)))
         pixels, fdr = mean(pixel_change), self.section.fdr
-        name = name_effects(effects, self.spread, pixels["value"], fdr, self.calibration.scene.rest)
-        reach = NO_REACH
+        name = naming.name_effects(effects, self.spread, pixels["value"], fdr, self.calibration.scene.rest)
+        reach = naming.NO_REACH
         if (index := name.measurement) >= 0:
             sign, classes = float(effects.mean[index]), len(self.samples.class_names)
-            reach = find_reach(over_all[:, index], true_class, classes, sign, fdr)
+            reach = naming.find_reach(over_all[:, index], true_class, classes, sign, fdr)
         row = {column: ranked[column] for column in COPIED}
         row |= {"name": name.first, "second_name": name.second, "reach": reach}
         for column, *parts in zip(LEVELS, levels.mean, levels.low, levels.high, strict=True):
             row |= _bounded(column, *parts)
         row |= _bounded("pixel_change_per_std", *(pixels[part] for part in ("value", "low", "high")))
-        parts = [standardise(values, self.spread) for values in (effects.mean, effects.low, effects.high)]
+        parts = [naming.standardise(values, self.spread) for values in (effects.mean, effects.low, effects.high)]
         for column, *each in zip(NAMES[: len(self.spread)], *parts, strict=True):
             row |= _bounded(column, *each)
         return row | {"n": effects.n}
@@ -174,8 +166,8 @@ def summarize_names(table: pd.DataFrame, check: pd.DataFrame) -> dict[str, Any]:
 
 
 def _summarize(rows: pd.DataFrame) -> dict[str, Any]:
-    named = ~rows["name"].isin(NAMELESS)
-    reach = rows.loc[named, "reach"] == GLOBAL_REACH
+    named = ~rows["name"].isin(naming.NAMELESS)
+    reach = rows.loc[named, "reach"] == naming.GLOBAL_REACH
     return {
         "named": int(named.sum()),
         "named_dimensions": int(rows.loc[named, "dimension"].nunique()),

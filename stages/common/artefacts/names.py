@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require
+from failure_atlas.core.files import read_table
 from stages.common.artefacts.ranking import GLOBAL
 
 COLUMNS = ["scope", "dimension", "direction", "name", "second_name"]
@@ -37,14 +36,9 @@ class Names:
 
 def read_directions(folder: Path, columns: Sequence[str]) -> pd.DataFrame:
     """directions.csv in a result folder of name_directions; StageError if it is missing or lacks one of the columns."""
-    path = require(folder / "directions.csv", "name_directions")
-    table = pd.read_csv(path, dtype={"scope": str}, keep_default_na=False)
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise StageError(
-            f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro name_directions"
-        )
-    return table
+    return read_table(
+        folder / "directions.csv", "name_directions", columns, dtype={"scope": str}, keep_default_na=False
+    )
 
 
 def read_names(folder: Path) -> Names:
