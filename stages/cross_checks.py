@@ -158,8 +158,8 @@ def _check_criteria(document: Document) -> None:
 
 RULES: tuple[tuple[tuple[str, ...], Callable[[Document], None]], ...] = (
     (("prepare_images", "train_stylegan2"), _check_widths),
-    ((), _check_limits),
     (("prepare_images", "sample_populations"), _check_shares),
+    ((), _check_limits),
     (("prepare_images", "train_stylegan2", "sample_populations", "compare_rankings"), _check_rankings),
     (("prepare_images", "walk_corner_cases"), _check_figure_classes),
     (("check_claims",), _check_claims),
