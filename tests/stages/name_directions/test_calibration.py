@@ -92,7 +92,9 @@ def test_levels_of_each_severity_are_drawn_of_what_the_recipe_holds(steps, kinds
     levels = table[table["panel"] == "real corrupted"]
     assert levels["corruption"].tolist() == np.repeat(kinds, 3).tolist()
     expected = {"noise": [0, 0.1, 0.2], "blur": [0, 1, 2]}
-    np.testing.assert_allclose(levels["value"], [each for kind in kinds for each in expected[kind]], atol=1e-6)
+    np.testing.assert_allclose(
+        levels["value"].astype(float), [each for kind in kinds for each in expected[kind]], atol=1e-6
+    )
     assert (levels["n"] == 4).all()
     panel = figure.axes[2]
     assert panel.get_title() == f"read from real corrupted test images\n(n={12 if kinds else 0}, 95 % intervals)"
