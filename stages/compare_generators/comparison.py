@@ -32,7 +32,7 @@ def compare_names(pair: Sequence[NamedRanking], top: int, replicates: int, rando
         rows = draw_with_replacement(top, replicates, random)
         orders = draw_permutations(len(pool), replicates, random)[:, :top]
         variants = ((influence, names), (influence[rows], names[rows]), (influence, np.array(pool)[orders]))
-        sides.append([share_influence(*variant, groups) for variant in variants])
+        sides.append([share_influence(weight, group, groups) for weight, group in variants])
     # Having in common that nothing explains what is seen is no agreement.
     meaningful = np.array([name not in NAMELESS for name in groups])
     measures: dict[str, Compare] = {

@@ -52,7 +52,7 @@ def read_named(named: Path, ranked: Path) -> NamedRanking:
         )
     rest = directions[~directions["dimension"].isin(leading["dimension"])].drop_duplicates("dimension")
     return NamedRanking(
-        np.abs(by_dimension["score"] * by_dimension["std"]).to_numpy(np.float64),
+        np.abs((by_dimension["score"] * by_dimension["std"]).to_numpy(np.float64)),
         by_dimension["layer"].to_numpy(str),
         order,
         leading["name"].to_numpy(str),

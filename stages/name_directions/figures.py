@@ -155,7 +155,7 @@ def tabulate_calibration(calibration: Calibration) -> pd.DataFrame:
     tables = []
     for kind, index in (("noise", NOISE), ("edge", EDGE)):
         value, half = calibration.mean[..., index].ravel(), Z * calibration.standard_error[..., index].ravel()
-        columns = {"panel": "clean, corrupted by a known level", "measurement": kind}
+        columns: dict[str, Any] = {"panel": "clean, corrupted by a known level", "measurement": kind}
         columns |= {"noise_std": noise.ravel(), "blur_std_px": blur.ravel()}
         columns |= {"value": value, "low": value - half, "high": value + half, "n": calibration.n}
         tables.append(pd.DataFrame(columns))
