@@ -80,38 +80,30 @@ def _check_widths(document: Document) -> None:
         document.sections["prepare_images"].size_px,
     )
     if 2 << len(widths) != size_px:
-        needed = size_px.bit_length() - 2
-        document.refuse(
-            "train_stylegan2.generator_channels",
-            widths,
-            f"{needed} widths, one for each of 4, 8, 16, ... px up to prepare_images.size_px, {size_px}",
-        )
+        needed = f"{size_px.bit_length() - 2} widths, one for each of 4, 8, 16, ... px up to prepare_images.size_px, "
+        document.refuse("train_stylegan2.generator_channels", widths, f"{needed}{size_px}")
 
 
-def _check_dimensions(document: Document) -> None:
-    """No more dimensions than the generator has."""
-    dimensions = document.sections["train_stylegan2"].style_dimensions
-    for room, key in (
-        ("compute_curves", "top_k"),
-        ("compute_curves", "headline_k"),
-        ("compute_curves", "shift_dimensions"),
-        ("validate_externally", "shift_dimensions"),
-        ("validate_externally", "distance_dimensions"),
-        ("compare_generators", "top"),
-    ):
-        if room in document.sections:
-            document.limit(room, key, dimensions, "the style dimensions of train_stylegan2.generator_channels")
+def _check_limits(document: Document) -> None:
+    """No more dimensions than the generator has, no more samples than there are; see LIMITS."""
+    for source, key, less, what, limited in LIMITS:
+        if source in document.sections:
+            most = getattr(document.sections[source], key) - less
+            for room, limited_key in limited:
+                if room in document.sections:
+                    document.limit(room, limited_key, most, what)
 
 
-def _check_population(document: Document) -> None:
-    """No more samples than there are."""
-    section = document.sections["sample_populations"]
-    for room, key in (("compute_curves", "shift_samples"), ("measure_robustness", "samples")):
-        if room in document.sections:
-            document.limit(room, key, section.samples, "the population's sample_populations.samples")
-    if "walk_corner_cases" in document.sections:
-        most = section.samples - 1
-        document.limit("walk_corner_cases", "start_samples", most, "the last of sample_populations.samples, from 0 on")
+LIMITS: tuple[tuple[str, str, int, str, tuple[tuple[str, str], ...]], ...] = (
+    ("train_stylegan2", "style_dimensions", 0, "the style dimensions of train_stylegan2.generator_channels",
+     (("compute_curves", "top_k"), ("compute_curves", "headline_k"), ("compute_curves", "shift_dimensions"),
+      ("validate_externally", "shift_dimensions"), ("validate_externally", "distance_dimensions"),
+      ("compare_generators", "top"))),
+    ("sample_populations", "samples", 0, "the population's sample_populations.samples",
+     (("compute_curves", "shift_samples"), ("measure_robustness", "samples"))),
+    ("sample_populations", "samples", 1, "the last of sample_populations.samples, from 0 on",
+     (("walk_corner_cases", "start_samples"),)),
+)  # fmt: skip
 
 
 def _check_shares(document: Document) -> None:
@@ -119,18 +111,13 @@ def _check_shares(document: Document) -> None:
     section = document.sections["sample_populations"]
     folds = document.classes * section.probe_folds
     least = max(LEAST_PER_CLASS * document.classes, folds)
+    in_folds = f"in each of {section.probe_folds} probe_folds"
     if section.samples < least:
-        document.refuse(
-            "sample_populations.samples",
-            section.samples,
-            f"at least {least}: {LEAST_PER_CLASS} of each class, and one in each of {section.probe_folds} probe_folds",
-        )
+        allowed = f"at least {least}: {LEAST_PER_CLASS} of each class, and one {in_folds}"
+        document.refuse("sample_populations.samples", section.samples, allowed)
     if section.tsne_samples < folds:
-        document.refuse(
-            "sample_populations.tsne_samples",
-            section.tsne_samples,
-            f"at least {folds}, one sample of each class in each of {section.probe_folds} probe_folds",
-        )
+        allowed = f"at least {folds}, one sample of each class {in_folds}"
+        document.refuse("sample_populations.tsne_samples", section.tsne_samples, allowed)
     if "rank_dimensions" in document.sections and document.sections["rank_dimensions"].score == FINITE_DIFFERENCE:
         wanted = document.sections["rank_dimensions"].finite_difference_samples
         key = "rank_dimensions.finite_difference_samples"
@@ -171,9 +158,8 @@ def _check_criteria(document: Document) -> None:
 
 RULES: tuple[tuple[tuple[str, ...], Callable[[Document], None]], ...] = (
     (("prepare_images", "train_stylegan2"), _check_widths),
-    (("train_stylegan2",), _check_dimensions),
     (("prepare_images", "sample_populations"), _check_shares),
-    (("sample_populations",), _check_population),
+    ((), _check_limits),
     (("prepare_images", "train_stylegan2", "sample_populations", "compare_rankings"), _check_rankings),
     (("prepare_images", "walk_corner_cases"), _check_figure_classes),
     (("check_claims",), _check_claims),
@@ -187,9 +173,8 @@ def _check_judges(document: Document) -> None:
     known = []
     for index, released in enumerate(document.sections["train_judges"].released or []):
         key = f"train_judges.released.{index}"
-        held = [
-            read_description(check_pinned(getattr(released, name), f"{key}.{name}")) for name in ("judge", "auditor")
-        ]
+        pinned = {f"{key}.judge": released.judge, f"{key}.auditor": released.auditor}
+        held = [read_description(check_pinned(each, place)) for place, each in pinned.items()]
         known += [", ".join(map(str, each.get("class_names", []))) for each in held]
         if document.class_names is None or any(each.get("class_names") != document.class_names for each in held):
             continue

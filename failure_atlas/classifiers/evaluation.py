@@ -15,7 +15,7 @@ from failure_atlas.core.device import device_of
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.classifiers import Drawing, draw_confusion, draw_reliability, draw_severities
 from failure_atlas.images.image_set import ImageSet, Severities, to_unit
-from failure_atlas.statistics.intervals import CONFIDENCE, proportion, wilson
+from failure_atlas.statistics.estimates import CONFIDENCE, proportion, wilson
 
 CALIBRATION_BINS = 15
 RESAMPLES = 400

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,18 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table without its index; floats with six significant digits, LF line ends."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_table(path: Path, made_by: str, columns: Sequence[str], **options: Any) -> pd.DataFrame:
+    """Read a table that a stage wrote; StageError that names the stage to run if it is missing or lacks a column.
+
+    options: of pandas.read_csv.
+    """
+    table: pd.DataFrame = pd.read_csv(require(path, made_by), **options)
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise StageError(f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro {made_by}")
+    return table
 
 
 def _rounded(value: Any) -> Any:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.bootstrap import Z, find_share_error
-from failure_atlas.statistics.intervals import wilson
+from failure_atlas.statistics.bootstrap import find_share_error
+from failure_atlas.statistics.estimates import Z, wilson
 
 
 @dataclass(frozen=True)

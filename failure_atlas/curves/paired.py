@@ -10,8 +10,8 @@ import pandas as pd
 
 from failure_atlas.curves.curve import split_bins, weigh_area
 from failure_atlas.curves.distance import find_centres, measure_deviations, measure_distances
-from failure_atlas.statistics.bootstrap import Z, find_band, resample_means
-from failure_atlas.statistics.intervals import percentile
+from failure_atlas.statistics.bootstrap import find_band, resample_means
+from failure_atlas.statistics.estimates import Z, percentile
 
 COLUMNS = ("point", "x", "difference", "low", "high", "band_low", "band_high", "n")
 

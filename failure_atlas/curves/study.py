@@ -27,7 +27,7 @@ from failure_atlas.curves.curve import (
 from failure_atlas.curves.distance import CENTRES, find_centres, measure_deviations, measure_distances, project
 from failure_atlas.curves.shift import ALL, OWN_CLASS, RANDOM, TOP, Order, Shifted
 from failure_atlas.statistics.bootstrap import Resampling, band_draws, band_shares, resample_influence, resample_means
-from failure_atlas.statistics.intervals import mean
+from failure_atlas.statistics.estimates import mean
 
 SCALINGS = ("raw", "standardised")
 

@@ -2,56 +2,74 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from failure_atlas.decisions.estimates import Estimate
+from failure_atlas.core.errors import StageError
+from failure_atlas.statistics.estimates import Estimate, read_estimate
+
+PARTS = ("value", "low", "high", "n")
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """The content of one metrics.json; name: as evidence calls it, such as `rank_dimensions/clean`."""
+    """The content of one metrics.json; name: as evidence calls it, such as `rank_dimensions/clean`.
+
+    path: the file.  stage: the one that makes it; both for messages.
+    """
 
     name: str
     content: Mapping[str, Any]
+    path: Path | None = None
+    stage: str = ""
 
     def number(self, key: str) -> float:
-        """A plain number; key: names joined by dots.  NaN where the stage knew none; `fault` where it is absent."""
-        return self._read(self._find(key), key)
+        """A plain number; key: names joined by dots.  NaN where the stage knew none; StageError where it is absent."""
+        return self._find(key).value
 
     def estimate(self, key: str) -> Estimate:
         """A number with its interval, kept as {value, low, high, n} or as `key` and `key_interval`."""
-        held = self._find(key)
-        parts = dict(held) if isinstance(held, Mapping) else self._find_interval(key) | {"value": held}
-        missing = {"value", "low", "high", "n"} - parts.keys()
-        if missing:
-            raise self.fault(f"'{key}' has no {', '.join(sorted(missing))}")
-        value, low, high = (self._read(parts[name], key) for name in ("value", "low", "high"))
-        if parts["n"] is not None and type(parts["n"]) is not int:
-            raise self.fault(f"'{key}' has no whole number as n")
-        return Estimate(value, low, high, parts["n"])
+        found = self._find(key)
+        if not found.has_interval or found.n is None:
+            raise self.fault(f"'{key}' has no {'n' if found.has_interval else 'interval'}")
+        return found
 
-    def fault(self, what: str) -> Exception:
+    def fault(self, what: str) -> StageError:
         """The error to raise where the content is not as it should be."""
-        return ValueError(f"{self.name}: {what}")
+        remedy = f"; make it again with: dvc repro {self.stage}" if self.stage else ""
+        return StageError(f"{self.path or self.name}: {what}{remedy}")
 
-    def _find(self, key: str) -> Any:
-        group, name = find_group(self.content, key)
-        if name not in group:
-            raise self.fault(f"holds no '{key}'")
-        return group[name]
+    def _find(self, key: str) -> Estimate:
+        try:
+            return find_estimate(self.content, key)
+        except KeyError as error:
+            raise self.fault(f"holds no '{key}'; there: {error.args[0]}") from error
+        except TypeError as error:
+            raise self.fault(f"'{key}' is no number but {error}") from error
 
-    def _find_interval(self, key: str) -> dict[str, Any]:
-        held = self._find(f"{key}_interval")
-        if not isinstance(held, Mapping):
-            raise self.fault(f"'{key}_interval' is no interval")
-        return dict(held)
 
-    def _read(self, held: Any, key: str) -> float:
-        if held is None:
-            return float("nan")
-        if isinstance(held, bool) or not isinstance(held, (int, float)):
-            raise self.fault(f"'{key}' is no number")
-        return float(held)
+def find_estimate(content: Mapping[str, Any], key: str) -> Estimate:
+    """Find a metric by its names joined by dots.
+
+    An interval is kept as `{value, low, high, n}` or as a number with `<key>_interval` beside it. One part of it can be
+    asked for by name (`accuracy.low`, `median_shift_std.low`) and comes without an interval but with its n.
+    Raises KeyError with the names that are there, TypeError if what is found is no number.
+    """
+    group, name = find_group(content, key)
+    if name in group:
+        held, beside = group[name], group.get(f"{name}_interval")
+        if isinstance(held, Mapping):
+            if not {"value", "low", "high"} <= held.keys():
+                raise TypeError("dict")
+            return read_estimate(held)
+        count = group.get("n") if name in PARTS else None
+        return read_estimate({"value": held, "n": count, **(beside if isinstance(beside, Mapping) else {})})
+    owner, _, part = name.rpartition(".")
+    if part in PARTS and isinstance(group.get(f"{owner}_interval"), Mapping):
+        whole = find_estimate(group, owner)
+        held = getattr(whole, part)
+        return Estimate(float("nan") if held is None else float(held), n=whole.n, has_interval=False)
+    raise KeyError(", ".join(sorted(group)))
 
 
 def find_group(content: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:

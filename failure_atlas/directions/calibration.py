@@ -1,8 +1,7 @@
-"""Which measurements mean something in the images at hand, decided on real clean ones: shape needs something shaped.
+"""What measurements mean in the images at hand, learned from real clean ones.
 
-What known noise and blur do to the measurements of real clean images, and its use backwards.
-
-Blur widens strokes and dims them, noise hides flanks: without this, a direction that blurs would be called thicker.
+Which of them mean something: shape needs something shaped. And what known noise and blur do to each, read backwards:
+blur widens strokes and dims them, noise hides flanks, so that a direction that blurs would be called thicker.
 """
 
 from collections.abc import Callable
@@ -18,13 +17,15 @@ from failure_atlas.directions.measurements import EDGE, MEASUREMENTS, NAMES, NOI
 from failure_atlas.directions.naming import OTHER_CHANGE, SHAPE_CHANGE
 from failure_atlas.directions.outline import measure_ground
 
+NOISE_STD = (0.0, 0.05, 0.1, 0.18, 0.26)
+BLUR_STD_PX = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 MOST = 0.5  # of the images
 EVEN_GROUND = 0.1  # of the contrast: digits lie at 0, cut-outs of photographs at 0.15 and more
 LEAST_SLENDERNESS = 4.0  # length over width of what is called a stroke: digits have 10, coats 1 to 2
 
 
 @dataclass(frozen=True)
-class World:
+class Scene:
     """figures: one light thing stands on even, darker ground.  strokes: it is made of strokes.  colours: of 3 channels.
 
     Without figures, images are measured as a whole, and nothing is said of shape.
@@ -53,26 +54,22 @@ class World:
         return np.where([self.has(each) for each in MEASUREMENTS[: len(spread)]], spread, np.nan)
 
 
-def find_world(images: np.ndarray) -> World:
+def find_scene(images: np.ndarray) -> Scene:
     """What most of these real clean images are of; uint8 [N, C, H, W]."""
     colours = images.shape[1] == 3
     with np.errstate(invalid="ignore"):
         if not np.mean(measure_ground(to_grey(images)) <= EVEN_GROUND) >= MOST:
-            return World(figures=False, strokes=False, colours=colours)
+            return Scene(figures=False, strokes=False, colours=colours)
         values = measure_images(images)
         slender = values[:, NAMES.index("length")] >= LEAST_SLENDERNESS * values[:, NAMES.index("thickness")]
-    return World(strokes=bool(slender.mean() >= MOST), colours=colours)
-
-
-NOISE_STD = (0.0, 0.05, 0.1, 0.18, 0.26)
-BLUR_STD_PX = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+    return Scene(strokes=bool(slender.mean() >= MOST), colours=colours)
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Mean measurements of the same images under each known noise and blur.
 
-    noise_std: [A], blur_std_px: [B], rising from 0.  mean, standard_error: [A, B, M].  n: images, of `world`.
+    noise_std: [A], blur_std_px: [B], rising from 0.  mean, standard_error: [A, B, M].  n: images, of `scene`.
     """
 
     noise_std: np.ndarray
@@ -80,11 +77,11 @@ class Calibration:
     mean: np.ndarray
     standard_error: np.ndarray
     n: int
-    world: World = field(default_factory=World)
+    scene: Scene = field(default_factory=Scene)
 
     def measure(self, images: np.ndarray) -> np.ndarray:
-        """Measurements [N, M] of images of this world, before they are mended."""
-        return measure_images(images, figures=self.world.figures)
+        """Measurements [N, M] of images of this scene, before they are mended."""
+        return measure_images(images, figures=self.scene.figures)
 
     def read_levels(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The noise and the blur that real images would need to measure the same; values: [N, M].
@@ -123,38 +120,35 @@ def calibrate(
     images: np.ndarray,
     stream: Callable[[str], np.random.Generator],
     advance: Callable[[int], object] = lambda _: None,
-    world: World | None = None,
+    scene: Scene | None = None,
 ) -> Calibration:
     """Measure real clean images under each pair of a known blur and, after it, a known noise.
 
-    images: uint8 [N, C, H, W], at least two, of `world`.  stream: the generator of the named pair's noise.
+    images: uint8 [N, C, H, W], at least two, of `scene`.  stream: the generator of the named pair's noise.
     Raises ValueError if a pair leaves fewer than two images with a stroke.
     """
-    shape, world = (len(NOISE_STD), len(BLUR_STD_PX)), world or World()
-    mean, error = [], []
+    scene, mean, error = scene or Scene(), [], []
     for noise_std, blur_std_px in product(NOISE_STD, BLUR_STD_PX):
         changed = corrupt_known(images, noise_std, blur_std_px, stream(f"{noise_std} {blur_std_px}"))
-        values = measure_images(changed, figures=world.figures)
+        values = measure_images(changed, figures=scene.figures)
         values = values[np.isfinite(values).all(axis=1)]
         if len(values) < 2:
             raise ValueError(f"{len(values)} images show a stroke at noise {noise_std} and blur {blur_std_px} px")
         mean.append(values.mean(axis=0))
         error.append(values.std(axis=0, ddof=1) / np.sqrt(len(values)))
         advance(len(images))
-    means, errors = (np.array(rows).reshape(*shape, -1) for rows in (mean, error))
-    return Calibration(np.array(NOISE_STD), np.array(BLUR_STD_PX), means, errors, len(images), world)
+    means, errors = (np.array(rows).reshape(len(NOISE_STD), len(BLUR_STD_PX), -1) for rows in (mean, error))
+    return Calibration(np.array(NOISE_STD), np.array(BLUR_STD_PX), means, errors, len(images), scene)
 
 
 def corrupt_known(images: np.ndarray, noise_std: float, blur_std_px: float, random: np.random.Generator) -> np.ndarray:
     """Blur, then noise, then clip and round, as corrupt_images does it; uint8 [N, C, H, W] to the same."""
     grey = torch.from_numpy(images).to(torch.float64) / 255
-    if blur_std_px:
-        grey = blur(grey, blur_std_px)
-    noisy = grey.numpy() + noise_std * random.standard_normal(images.shape)
-    return to_bytes(noisy)
+    blurred = (blur(grey, blur_std_px) if blur_std_px else grey).numpy()
+    return round_grey(blurred + noise_std * random.standard_normal(images.shape))
 
 
-def to_bytes(images: np.ndarray) -> np.ndarray:
+def round_grey(images: np.ndarray) -> np.ndarray:
     """Grey in [0, 1], clipped, as rounded uint8."""
     return np.asarray((np.clip(images, 0, 1) * 255).round().astype(np.uint8))
 

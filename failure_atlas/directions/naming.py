@@ -1,17 +1,22 @@
-"""Mean effect of a move on each measurement, how sure it is, and whether the classes share it.
-
-The rule that puts a measured effect into words.
-"""
+"""Mean effect of a move on each measurement, how sure it is, whether the classes share it, and what it is called."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from failure_atlas.directions.measurements import MEASUREMENTS, NAMED
-from failure_atlas.statistics.intervals import CONFIDENCE
+from failure_atlas.directions.measurements import LEAST_SPREAD, MEASUREMENTS, NAMED
+from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.statistics.estimates import TAIL
 
 SHARED = 0.7  # of the classes must show the effect with one sign
+NO_CHANGE, SHAPE_CHANGE, OTHER_CHANGE = "no visible change", "class-specific shape", "other change"
+NAMELESS = (NO_CHANGE, SHAPE_CHANGE, OTHER_CHANGE)  # no measurement explains what is seen
+# In spreads per std: below it ten std together move an image less than its class differs anyway, however sure the
+# effect is; what is then seen is something else.
+LEAST_EFFECT = 0.1
+LEAST_PIXEL_CHANGE = 1 / 255  # mean over the frame; digits fill a seventh of it, so seven grey levels there
+NEARLY = 0.7  # of the first effect: what a second one must reach to be named too
 GLOBAL_REACH, CLASS_REACH, NO_REACH = "global", "class-specific", "none"
 
 
@@ -39,7 +44,7 @@ def estimate_effects(differences: np.ndarray) -> Effects:
         return Effects(kept.mean(axis=0) if n else unknown, unknown, unknown, np.ones(columns), n)
     mean, error = kept.mean(axis=0), kept.std(axis=0, ddof=1) / np.sqrt(n)
     error[np.ptp(kept, axis=0) == 0] = 0  # rounding aside
-    half = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * error
+    half = stats.t.ppf(1 - TAIL, n - 1) * error
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * stats.t.sf(np.abs(mean) / error, n - 1)
     p = np.where(error > 0, p, np.where(mean == 0, 1.0, 0.0))
@@ -73,15 +78,6 @@ def find_reach(differences: np.ndarray, true_class: np.ndarray, classes: int, si
     return GLOBAL_REACH if shared else CLASS_REACH
 
 
-NO_CHANGE, SHAPE_CHANGE, OTHER_CHANGE = "no visible change", "class-specific shape", "other change"
-NAMELESS = (NO_CHANGE, SHAPE_CHANGE, OTHER_CHANGE)  # no measurement explains what is seen
-# In spreads per std: below it ten std together move an image less than its class differs anyway, however sure the
-# effect is; what is then seen is something else.
-LEAST_EFFECT = 0.1
-LEAST_PIXEL_CHANGE = 1 / 255  # mean over the frame; digits fill a seventh of it, so seven grey levels there
-NEARLY = 0.7  # of the first effect: what a second one must reach to be named too
-
-
 @dataclass(frozen=True)
 class Name:
     """first, second: words, second may be empty.  measurement: index of the one that gave the name, -1 if none did."""
@@ -107,20 +103,27 @@ def name_effects(
     named = NAMED[: len(spread)]
     sure[named] = stats.false_discovery_control(effects.p[named]) < fdr
     strength = np.where(sure & np.isfinite(standardised), np.abs(np.nan_to_num(standardised)), 0)
-    first, second = np.argsort(-strength, kind="stable")[:2]
+    first, second = map(int, np.argsort(-strength, kind="stable")[:2])
     if strength[first] < LEAST_EFFECT:
         return Name(rest, "", -1)
     close = strength[second] >= max(NEARLY * strength[first], LEAST_EFFECT)
-    return Name(
-        _say(int(first), standardised[first]), _say(int(second), standardised[second]) if close else "", int(first)
-    )
+    words = [MEASUREMENTS[each].more if standardised[each] > 0 else MEASUREMENTS[each].less for each in (first, second)]
+    return Name(words[0], words[1] if close else "", first)
+
+
+def measure_spread(values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
+    """The unit of each measurement, [M]: its standard deviation within the classes, at least `least_spread`.
+
+    values: [N, M]; rows with NaN are left out. NaN where fewer than two images show a stroke.
+    """
+    known = np.isfinite(values).all(axis=1)
+    if known.sum() < 2:
+        return np.full(values.shape[1], np.nan)
+    spread = subtract_class_means(values[known], true_class[known]).std(axis=0, ddof=1)
+    return np.asarray(np.maximum(spread, LEAST_SPREAD[: len(spread)]))
 
 
 def standardise(values: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Effects in units of the spread; NaN where the population does not vary."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(spread > 0, values / spread, np.nan))
-
-
-def _say(index: int, effect: float) -> str:
-    return MEASUREMENTS[index].more if effect > 0 else MEASUREMENTS[index].less

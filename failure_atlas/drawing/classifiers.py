@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, shorten
 from failure_atlas.images.image_set import Severities
-from failure_atlas.statistics.intervals import wilson
+from failure_atlas.statistics.estimates import wilson
 
 Drawing = tuple[Figure, pd.DataFrame]
 PANEL_COLORS = (WELL_COLOR, MIS_COLOR)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown
 
 ALL = "all"  # sources, or classes

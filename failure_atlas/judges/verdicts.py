@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from failure_atlas.statistics.intervals import percentile
+from failure_atlas.statistics.estimates import percentile
 
 LABEL_KEPT, LABEL_CHANGED, UNREADABLE = "label kept", "label changed", "unreadable"
 READINGS = (LABEL_KEPT, LABEL_CHANGED, UNREADABLE)

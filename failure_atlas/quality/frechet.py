@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.intervals import CONFIDENCE
+from failure_atlas.statistics.estimates import CONFIDENCE
 
 
 @dataclass(frozen=True)

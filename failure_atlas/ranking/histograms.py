@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from failure_atlas.statistics.intervals import percentile
+from failure_atlas.statistics.estimates import percentile
 
 REPLICATES = 500
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.intervals import CONFIDENCE
-
-Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))  # how many standard errors a 95 % interval reaches to each side
+from failure_atlas.statistics.estimates import CONFIDENCE
 
 
 def draw_counts(n: int, replicates: int, stream: np.random.Generator) -> np.ndarray:

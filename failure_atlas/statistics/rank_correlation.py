@@ -10,8 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.bootstrap import Z
-from failure_atlas.statistics.intervals import CONFIDENCE
+from failure_atlas.statistics.estimates import CONFIDENCE, Z
 
 Correlate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

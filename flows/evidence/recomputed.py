@@ -4,25 +4,16 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
-from failure_atlas.decisions.acceptance import (
-    OPERATORS,
-    Criterion,
-    Measure,
-    Verdict,
-    check_together,
-    count_verdicts,
-    decide_all,
-    find_measure,
-)
-from failure_atlas.decisions.claims import Claim, Sources, check_claims, read_areas
+from failure_atlas.core.errors import StageError
+from failure_atlas.decisions.acceptance import Criterion, Verdict, check_together, count_verdicts, decide_all
+from failure_atlas.decisions.claims import Claim, Sources, check_claims, list_sources, read_areas
 from failure_atlas.decisions.claims import count_verdicts as count_claims
-from failure_atlas.decisions.estimates import VERDICTS
-from failure_atlas.decisions.metrics import Metrics
+from failure_atlas.decisions.metrics import Metrics, find_estimate
+from failure_atlas.statistics.estimates import OPERATORS, VERDICTS, Estimate
 from flows.evidence.folder import Contents
 from flows.evidence.parsing import expect
 from flows.evidence.problem import Problem
@@ -52,14 +43,14 @@ def decide_again(criteria: Sequence[Criterion], contents: Contents, metrics: set
 
     metrics: files that may be asked, those that dvc.yaml calls metrics.
     """
-    found: dict[str, Measure] = {}
+    found: dict[str, Estimate] = {}
     for criterion in criteria:
         path = f"data/{criterion.folder}/metrics.json"
         if path not in metrics:
             raise UnreadableError("params.yaml", f"criterion {criterion.id} asks for {path}, no metrics file")
         content = _read_object(contents, path)
         try:
-            found[criterion.id] = find_measure(content, criterion.key)
+            found[criterion.id] = find_estimate(content, criterion.key)
         except (KeyError, TypeError) as error:
             told = f"no number at {criterion.key}, for which {criterion.id} asks ({error})"
             raise UnreadableError(path, told) from error
@@ -80,23 +71,19 @@ def compare_gates(verdicts: Sequence[Verdict], contents: Contents) -> Iterator[P
 def compare_claims(params: Mapping[str, Any], contents: Contents) -> Iterator[Problem]:
     """Where the files of check_claims tell otherwise than the claims computed here from the metrics of the bundle."""
     section = expect(params.get("check_claims"), dict, "check_claims")
-    names = [expect(section.get(key), str, key) for key in ("trained_on_clean", "trained_on_corrupted")]
+    for key in ("trained_on_clean", "trained_on_corrupted"):
+        expect(section.get(key), str, key)
+    bars = SimpleNamespace(**section)
 
-    def read(stage: str, name: str = "") -> Metrics:
+    def read(stage: str, name: str) -> Metrics:
         place = f"{stage}/{name}" if name else stage
         return Metrics(place, _read_object(contents, f"data/{place}/metrics.json"))
 
     areas = contents.parse("data/compute_curves/areas.csv", lambda data: read_areas(_open_table(data)))
-    sources = Sources(
-        read("compute_curves"),
-        areas,
-        read("sample_populations"),
-        *({name: read(stage, name) for name in names}
-          for stage in ("rank_dimensions", "walk_corner_cases", "train_classifiers")),
-    )  # fmt: skip
+    metrics = [read(stage, name) for stage, name in list_sources(bars)]
     try:
-        claims = check_claims(sources, SimpleNamespace(**section))
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        claims = check_claims(Sources({each.name: each for each in metrics}, areas), bars)
+    except (StageError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise UnreadableError(f"{CLAIMS}/claims.json", f"cannot be computed again ({tell(error)})") from error
     counts = {name.replace(" ", "_"): count for name, count in count_claims(claims, VERDICTS).items()}
     path = f"{CLAIMS}/metrics.json"
@@ -120,8 +107,7 @@ def round_number(value: Any) -> Any:
 
 def _read_criterion(entry: Any, place: str) -> Criterion:
     values = expect(entry, dict, place)
-    kinds = {each.name: each.type for each in fields(Criterion)}
-    if extra := values.keys() - kinds.keys():
+    if extra := values.keys() - Criterion.model_fields.keys():
         raise ValueError(f"{place}: no such key: {tell(extra)}")
     read: dict[str, Any] = {
         key: float(value) if key == "bar" and type(value) is int else value for key, value in values.items()

@@ -29,8 +29,7 @@ def main(
     criterion that fails does not fail this stage; `failure-atlas gates` turns the verdicts into an exit code.
     """
     section = load_section(params, AcceptanceParams, "acceptance")
-    criteria = [criterion.plain() for criterion in section.criteria]
-    verdicts = decide_all(criteria, read_measures(criteria, name_folders(results), params))
+    verdicts = decide_all(section.criteria, read_measures(section.criteria, name_folders(results), params))
     for verdict in verdicts:
         logging.info("%s: %s, %s", verdict.criterion.id, verdict.verdict, verdict.because)
     table = tabulate_verdicts(verdicts)

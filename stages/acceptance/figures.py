@@ -18,13 +18,9 @@ REACH = 1.12  # of the axis, where the farthest bound lies at 1
 
 def tabulate_verdicts(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """One row per criterion."""
-    rows = []
-    for verdict in verdicts:
-        entry = verdict.as_dict()
-        found = entry.pop("found")
-        rows.append({**entry, **found})
+    entries = [verdict.as_dict() for verdict in verdicts]
+    table = pd.DataFrame([entry | entry["found"] for entry in entries]).drop(columns="found")
     first = ["id", "verdict", "metric", "value", "low", "high", "n", "comparison", "bar"]
-    table = pd.DataFrame(rows)
     table["n"] = table["n"].astype("Int64")
     return table[[*first, *(column for column in table if column not in first)]]
 
@@ -74,8 +70,8 @@ def _draw_row(ax: Axes, row: int, verdict: Verdict) -> None:
         # A bound that is not known reaches past the edge of the figure.
         ends = [low if np.isfinite(low) else -REACH, high if np.isfinite(high) else REACH]
         ax.plot(ends, [row, row], color=color, linewidth=2, solid_capstyle="butt")
-        ax.plot([end for end in (low, high) if np.isfinite(end)], [row] * int(np.isfinite([low, high]).sum()),
-                color=color, marker="|", markersize=9, linestyle="none")  # fmt: skip
+        known = [end for end in (low, high) if np.isfinite(end)]
+        ax.plot(known, [row] * len(known), color=color, marker="|", markersize=9, linestyle="none")
     if np.isfinite(value):
         ax.plot([value], [row], color=color, marker=MARKERS[verdict.verdict], markersize=7)
     ax.annotate(
@@ -85,10 +81,4 @@ def _draw_row(ax: Axes, row: int, verdict: Verdict) -> None:
 
 def tell_row(verdict: Verdict) -> str:
     """What was found against what is asked for, in two lines."""
-    found, criterion = verdict.found, verdict.criterion
-    value = "unknown" if np.isnan(found.value) else f"{found.value:.3g}"
-    if found.has_interval and np.isfinite([found.low, found.high]).any():
-        low, high = (f"{bound:.3g}" if np.isfinite(bound) else "unknown" for bound in (found.low, found.high))
-        value += f" [{low}, {high}]"
-    count = f", n={found.n:,}" if found.n is not None else ""
-    return f"{value}{count}\nasked for {criterion.comparison} {criterion.bar:g}"
+    return f"{verdict.found.tell()}\nasked for {verdict.criterion.comparison} {verdict.criterion.bar:g}"

@@ -24,7 +24,7 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.drawing.classifiers import draw_changes
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import ImageSet, to_unit
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.bring_classifiers.checks import check_all, classify, settle, spread
 from stages.bring_classifiers.mistakes import TRIED, guess_by_neighbour, judge_accuracy, try_usual
 from stages.bring_classifiers.unseen import measure_on_mnist_test, tell_seen

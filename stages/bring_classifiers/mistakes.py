@@ -17,7 +17,7 @@ from failure_atlas.classifiers.evaluation import count_confusion
 from failure_atlas.core.device import device_of
 from failure_atlas.core.progress import Progress
 from failure_atlas.images.image_set import ImageSet, to_unit
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.bring_classifiers.checks import DoubtError, classify, measure_content, spread
 
 SIGNIFICANCE = 1e-3  # about fifteen changes are tried, and a warning should be worth reading

@@ -9,12 +9,11 @@ import typer
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv, write_json
-from failure_atlas.decisions.claims import Sources, check_claims, count_verdicts
-from failure_atlas.decisions.estimates import VERDICTS, tell_multiplicity
+from failure_atlas.decisions.claims import Sources, check_claims, count_verdicts, list_sources, tell_multiplicity
 from failure_atlas.drawing.style import save_figure
+from failure_atlas.statistics.estimates import VERDICTS
 from stages.check_claims.figures import draw_claims, tabulate_claims
 from stages.check_claims.params import CheckClaimsParams
-from stages.check_claims.pictures import find_figures
 from stages.common.artefacts.metrics import read_areas, read_metrics
 from stages.common.classifiers import parse_named_paths
 from stages.common.command import OutOption, ParamsOption, run_stage
@@ -35,38 +34,22 @@ def main(
     Leaves claims.json (evidence and rule of each), claims.csv, metrics.json (how many of each) and a figure.
     """
     section = load_section(params, CheckClaimsParams, "check_claims")
-    named = {
+    given = {
+        "compute_curves": {"": curves},
+        "sample_populations": {"": populations},
         "rank_dimensions": _parse(ranked, "--ranked", section, params),
         "walk_corner_cases": _parse(walks, "--walks", section, params),
         "train_classifiers": _parse(classifiers, "--classifiers", section, params),
     }
-    by_classifier = {
-        stage: {name: read_metrics(folder, stage, name) for name, folder in folders.items()}
-        for stage, folders in named.items()
-    }
-    sources = Sources(
-        curves=read_metrics(curves, "compute_curves"),
-        areas=read_areas(curves),
-        populations=read_metrics(populations, "sample_populations"),
-        ranked=by_classifier["rank_dimensions"],
-        walks=by_classifier["walk_corner_cases"],
-        classifiers=by_classifier["train_classifiers"],
-    )
-    claims = check_claims(sources, section)
+    read = [read_metrics(given[stage][name], stage, name) for stage, name in list_sources(section)]
+    claims = check_claims(Sources({metrics.name: metrics for metrics in read}, read_areas(curves)), section)
     counts = count_verdicts(claims, VERDICTS)
     logging.info("%d claims: %s", len(claims), ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
 
-    names = (section.trained_on_clean, section.trained_on_corrupted)
+    keys = ("id", "claim", "source", "figure", "verdict", "rule")
     content = [
-        {
-            "id": claim.id,
-            "claim": claim.claim,
-            "source": claim.source,
-            "figure": find_figures(claim.id, names),
-            "verdict": claim.verdict,
-            "rule": claim.rule,
-            "evidence": {name: estimate.as_dict() for name, estimate in claim.evidence.items()},
-        }
+        {key: getattr(claim, key) for key in keys}
+        | {"evidence": {name: estimate.as_dict() for name, estimate in claim.evidence.items()}}
         for claim in claims
     ]
     table = tabulate_claims(claims)

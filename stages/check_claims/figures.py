@@ -3,13 +3,12 @@
 import textwrap
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from failure_atlas.decisions.claims import Claim
-from failure_atlas.decisions.estimates import FAILS, HOLDS, NOT_DECIDED, Estimate
 from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
+from failure_atlas.statistics.estimates import FAILS, HOLDS, NOT_DECIDED
 
 VERDICT_COLORS = {HOLDS: WELL_COLOR, FAILS: MIS_COLOR, NOT_DECIDED: RANDOM_COLOR}
 CLAIM_WIDTH, SOURCE_WIDTH, EVIDENCE_WIDTH = 58, 20, 90  # characters
@@ -19,16 +18,9 @@ PLACES = {"verdict": 0.0, "claim": 0.085, "paper": 0.40, "evidence": 0.51}  # sh
 
 def tabulate_claims(claims: Sequence[Claim]) -> pd.DataFrame:
     """One row per claim, its evidence as text."""
+    keys = ("id", "verdict", "claim", "source", "rule")
     return pd.DataFrame(
-        {
-            "id": claim.id,
-            "verdict": claim.verdict,
-            "claim": claim.claim,
-            "source": claim.source,
-            "rule": claim.rule,
-            "evidence": "; ".join(_tell(name, estimate) for name, estimate in claim.evidence.items()),
-        }
-        for claim in claims
+        {key: getattr(claim, key) for key in keys} | {"evidence": "; ".join(_tell_evidence(claim))} for claim in claims
     )
 
 
@@ -55,7 +47,7 @@ def draw_claims(claims: Sequence[Claim]) -> Figure:
 
 
 def _wrap(claim: Claim) -> dict[str, list[str]]:
-    evidence = [_tell(name, estimate) for name, estimate in claim.evidence.items()] or ["none"]
+    evidence = _tell_evidence(claim) or ["none"]
     return {
         "verdict": [claim.verdict],
         "claim": textwrap.wrap(claim.claim, CLAIM_WIDTH),
@@ -64,10 +56,5 @@ def _wrap(claim: Claim) -> dict[str, list[str]]:
     }
 
 
-def _tell(name: str, estimate: Estimate) -> str:
-    """An estimate in one line, such as `a: b 0.960 [0.946, 0.970], n=1,000`."""
-    interval = (
-        "" if np.isnan(estimate.low) and np.isnan(estimate.high) else f" [{estimate.low:.3g}, {estimate.high:.3g}]"
-    )
-    value = "unknown" if np.isnan(estimate.value) else f"{estimate.value:.3g}"
-    return f"{name} {value}{interval}" + (f", n={estimate.n:,}" if estimate.n is not None else "")
+def _tell_evidence(claim: Claim) -> list[str]:
+    return [f"{name} {estimate.tell()}" for name, estimate in claim.evidence.items()]

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -10,13 +10,15 @@ import typer
 from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
 from stages.compare_generators.comparison import compare_layers, compare_names
 from stages.compare_generators.figures import draw_shares
-from stages.compare_generators.inputs import check_views, read_view
+from stages.compare_generators.inputs import check_pair, read_named
 from stages.compare_generators.params import CompareGeneratorsParams
+
+NAMES = ("first", "second")
 
 
 def main(
@@ -32,30 +34,19 @@ def main(
     Leaves comparison.csv (the share of each name and layer), metrics.json and the figure shares.
     """
     section = load_section(params, CompareGeneratorsParams, "compare_generators")
-    views = (read_view(first, ranking_first), read_view(second, ranking_second))
-    check_views(*views, max(section.top))
-
-    layers = compare_layers(*views, section.replicates, numpy_stream(section.seed, "layers"))
-    names = {
-        top: compare_names(*views, top, section.replicates, numpy_stream(section.seed, "names", top))
-        for top in section.top
-    }
-    metrics: dict[str, Any] = {
-        **layers.metrics,
-        **{f"top{top}_{key}": value for top, comparison in names.items() for key, value in comparison.metrics.items()},
-        "first_population_accuracy": proportion(views[0].well),
-        "second_population_accuracy": proportion(views[1].well),
-    }
-    table = pd.concat([comparison.table for comparison in (*names.values(), layers)], ignore_index=True)
+    pair = (read_named(first, ranking_first), read_named(second, ranking_second))
+    check_pair(pair, max(section.top))
+    metrics, layers = compare_layers(pair, section.replicates, numpy_stream(section.seed, "layers"))
+    metrics |= {f"{name}_population_accuracy": proportion(each.well) for name, each in zip(NAMES, pair, strict=True)}
+    tables = []
     for top in section.top:
-        overlap, chance = (metrics[f"top{top}_name_share_overlap{suffix}"] for suffix in ("", "_by_chance"))
-        logging.info(
-            "names of the top %d dimensions: overlap %.2f, by chance %.2f (p = %.3g)",
-            top,
-            overlap["value"],
-            chance["value"],
-            chance["p_value"],
-        )
+        compared, table = compare_names(pair, top, section.replicates, numpy_stream(section.seed, "names", top))
+        metrics |= {f"top{top}_{key}": value for key, value in compared.items()}
+        tables.append(table)
+        overlap, chance = compared["name_share_overlap"], compared["name_share_overlap_by_chance"]
+        text = "names of the top %d dimensions: overlap %.2f, by chance %.2f (p = %.3g)"
+        logging.info(text, top, overlap["value"], chance["value"], chance["p_value"])
+    table = pd.concat([*tables, layers], ignore_index=True)
 
     write_csv(out / "comparison.csv", table)
     save_figure(draw_shares(table), out / "figures" / "shares.png", table)

@@ -1,22 +1,21 @@
 """What is known of one generator: its ranking, the names of its leading dimensions, the classifier's outcomes."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
+from stages.common.artefacts.names import read_directions
 from stages.common.artefacts.ranking import GLOBAL, read_ranking
-
-NAME_COLUMNS = ["scope", "rank", "dimension", "name"]
 
 
 @dataclass(frozen=True)
-class View:
+class NamedRanking:
     """One generator as a classifier's ranking shows it.
 
     influence: float64 [D], |score * std| of each dimension of the global ranking: how much the true-class softmax moves
@@ -33,7 +32,7 @@ class View:
     well: np.ndarray
 
 
-def read_view(named: Path, ranked: Path) -> View:
+def read_named(named: Path, ranked: Path) -> NamedRanking:
     """Read the result folders of name_directions and of rank_dimensions; StageError if they do not belong together."""
     ranking = read_ranking(ranked)
     ranking = ranking[ranking["scope"] == GLOBAL].sort_values("rank", kind="stable")
@@ -43,7 +42,7 @@ def read_view(named: Path, ranked: Path) -> View:
             f"{ranked / 'ranking.csv'}: scope '{GLOBAL}' does not hold each dimension once; "
             "make it again with: dvc repro rank_dimensions"
         )
-    directions = _read_directions(named)
+    directions = read_directions(named, ["scope", "rank", "dimension", "name"])
     leading = directions[directions["scope"] == GLOBAL].sort_values("rank", kind="stable")
     order = ranking["dimension"].to_numpy(np.int64)
     if not np.array_equal(leading["dimension"], order[: len(leading)]):
@@ -52,8 +51,8 @@ def read_view(named: Path, ranked: Path) -> View:
             "make it again with: dvc repro name_directions"
         )
     rest = directions[~directions["dimension"].isin(leading["dimension"])].drop_duplicates("dimension")
-    return View(
-        np.abs(by_dimension["score"].to_numpy(np.float64) * by_dimension["std"].to_numpy(np.float64)),
+    return NamedRanking(
+        np.abs((by_dimension["score"] * by_dimension["std"]).to_numpy(np.float64)),
         by_dimension["layer"].to_numpy(str),
         order,
         leading["name"].to_numpy(str),
@@ -62,32 +61,18 @@ def read_view(named: Path, ranked: Path) -> View:
     )
 
 
-def check_views(first: View, second: View, top: int) -> None:
+def check_pair(pair: Sequence[NamedRanking], top: int) -> None:
     """StageError unless both have the same layers and names for `top` dimensions."""
-    layers = [Counter(view.layer.tolist()) for view in (first, second)]
+    layers = [Counter(each.layer.tolist()) for each in pair]
     if layers[0] != layers[1]:
+        first, second = (", ".join(f"{name} ({count})" for name, count in each.items()) for each in layers)
         raise StageError(
-            f"--ranking-first has the layers {_tell(layers[0])}; --ranking-second has {_tell(layers[1])}; "
+            f"--ranking-first has the layers {first}; --ranking-second has {second}; "
             "compare generators of one architecture"
         )
-    for option, view in (("--first", first), ("--second", second)):
-        if len(view.names) < top:
+    for option, each in zip(("--first", "--second"), pair, strict=True):
+        if len(each.names) < top:
             raise StageError(
-                f"{option}: names {len(view.names)} dimensions of scope '{GLOBAL}', compare_generators.top asks for "
+                f"{option}: names {len(each.names)} dimensions of scope '{GLOBAL}', compare_generators.top asks for "
                 f"{top}; raise name_directions.dimensions or lower compare_generators.top"
             )
-
-
-def _read_directions(folder: Path) -> pd.DataFrame:
-    path = require(folder / "directions.csv", "name_directions")
-    table = pd.read_csv(path, dtype={"scope": str, "name": str})
-    missing = [column for column in NAME_COLUMNS if column not in table.columns]
-    if missing:
-        raise StageError(
-            f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro name_directions"
-        )
-    return table
-
-
-def _tell(layers: Counter[str]) -> str:
-    return ", ".join(f"{name} ({count})" for name, count in layers.items())

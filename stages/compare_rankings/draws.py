@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.intervals import CONFIDENCE, mean, proportion
+from failure_atlas.statistics.estimates import CONFIDENCE, mean, proportion
 
 
 def assign_draws(samples: int, draws: int) -> np.ndarray:

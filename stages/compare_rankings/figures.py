@@ -8,14 +8,13 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
 from failure_atlas.drawing.style import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
-from failure_atlas.statistics.intervals import CONFIDENCE
+from failure_atlas.statistics.estimates import CONFIDENCE, Z
 from stages.common.artefacts.names import shorten_name
 from stages.compare_rankings.methods import FULL
 from stages.compare_rankings.tables import UNMOVED
 
 BARS = 20
 HOLLOW = "hollow: at 1/50 of AttFind's cost"
-INTERVAL = 1.96  # standard errors on each side: 95 %
 RANDOM = "random"
 
 
@@ -102,7 +101,7 @@ def _draw_sorted(panel: Axes, ordered: pd.DataFrame, bound: float, share: float)
 def _draw_leading(panel: Axes, leading: pd.DataFrame, bound: float) -> None:
     places = np.arange(len(leading))
     colors = np.where(leading["influential"].to_numpy(bool), MIS_COLOR, WELL_COLOR)
-    half = INTERVAL * leading["standard_error"].fillna(0)
+    half = Z * leading["standard_error"].fillna(0)
     panel.bar(places, leading["statistic"], yerr=half, color=list(colors), error_kw={"elinewidth": 1, "capsize": 2})
     panel.axhspan(0, bound, color=RANDOM_COLOR, alpha=0.2, linewidth=0, zorder=0)
     labels = [f"{row.dimension}  {row.layer}\n{shorten_name(str(row.name))}" for row in leading.itertuples()]

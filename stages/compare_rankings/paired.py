@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from failure_atlas.statistics.intervals import percentile
+from failure_atlas.statistics.estimates import percentile
 from stages.compare_rankings.draws import estimate
 
 REPLICATES = 2000

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from failure_atlas.statistics.intervals import mean, proportion
+from failure_atlas.statistics.estimates import mean, proportion
 from stages.compare_rankings.draws import estimate
 from stages.compare_rankings.methods import Method, find_method
 from stages.compare_rankings.paired import compare_paired, judge_no_worse

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import TRUE_FAILURE, VERDICTS
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from failure_atlas.stylegan2.generator import StyleLayer
 from stages.common.artefacts.names import Names
 from stages.common.artefacts.ranking import GLOBAL

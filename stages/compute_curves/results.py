@@ -10,7 +10,7 @@ import pandas as pd
 from failure_atlas.curves.paired import COLUMNS, Difference
 from failure_atlas.curves.shift import ALL, WAYS, Shifted
 from failure_atlas.curves.study import Key, Result, select
-from failure_atlas.statistics.intervals import flatten, proportion
+from failure_atlas.statistics.estimates import flatten, proportion
 
 SCALING, CENTRE = "standardised", "own_class"
 PREFIXES = {"distance": "", "shift": "shift_", "projection": "projection_"}

@@ -11,7 +11,7 @@ from failure_atlas.core.files import write_json
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.judges.verdicts import READINGS, measure_kappa
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from failure_atlas.world.show import JUDGE
 from stages.common.command import OutOption, run_stage
 from stages.judge_failures.figures import draw_confusions

@@ -8,7 +8,7 @@ import pandas as pd
 
 from failure_atlas.judges.failures import share_verdicts
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE
-from failure_atlas.statistics.intervals import decide, proportion
+from failure_atlas.statistics.estimates import decide, proportion
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION
 
 GROUP_COLUMNS = ["dimension", "layer", "kind", "direction"]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import LABEL_KEPT, VERDICTS
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from failure_atlas.statistics.survival import estimate_survival, find_median
 from stages.measure_robustness.search import BEYOND_STD
 from stages.measure_robustness.starts import MEAN

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
-from failure_atlas.statistics.intervals import wilson
+from failure_atlas.statistics.estimates import wilson
 from failure_atlas.stylegan2.generator import StyleLayer
 from stages.common.artefacts.names import Names
 from stages.common.artefacts.ranking import GLOBAL

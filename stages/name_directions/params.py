@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from failure_atlas.core.fields import BatchSize, Section, Seed
-from failure_atlas.directions.naming_check import GROUP_IMAGES
+from failure_atlas.directions.known_changes import GROUP_IMAGES
 
 
 class NameDirectionsParams(Section):

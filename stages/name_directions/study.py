@@ -1,96 +1,181 @@
-"""The whole study of one ranking: every chosen dimension moved, measured and named."""
+"""The study of one ranking: which directions are named and from what, every one moved and measured, and the result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
 from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.directions import naming
 from failure_atlas.directions.calibration import Calibration
-from failure_atlas.directions.measurements import LEAST_SPREAD
-from failure_atlas.directions.moves import MoveEffects, Renderer, measure_move
-from failure_atlas.directions.naming import CLASS_REACH, Effects, estimate_effects, find_reach, name_effects
-from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.directions.measurements import MEASUREMENTS, NAMES
+from failure_atlas.directions.moves import choose_balanced, measure_move
+from failure_atlas.images.image_set import Severities
+from failure_atlas.statistics.estimates import flatten, mean, proportion
+from failure_atlas.world.show import World
+from stages.common.artefacts.images import read_images, read_severities
 from stages.common.artefacts.population import Samples
 from stages.common.artefacts.ranking import GLOBAL
-from stages.name_directions.choice import choose_balanced
-from stages.name_directions.table import describe_direction
+from stages.name_directions.params import NameDirectionsParams
 
-LEVELS = 2  # columns that stand behind the measurements: noise and blur as real images would need them
+COPIED = ["scope", "rank", "dimension", "layer", "kind", "score", "standard_error", "std", "direction"]
+LEVELS = ["noise_sigma_per_std", "blur_sigma_per_std"]  # as real images would need them; behind the measurements
+Moved = tuple[np.ndarray, np.ndarray]  # see `measure_move`
+
+
+def choose_directions(
+    ranking: pd.DataFrame, class_names: Sequence[str], style_dimensions: int, top: int, class_top: int
+) -> pd.DataFrame:
+    """The first rows of the global ranking and of each class's; a dimension that pushes nowhere is left out.
+
+    ranking: as rank_dimensions leaves it. Raises StageError if it lacks a scope or ranks another number of dimensions.
+    """
+    blocks = []
+    for scope in (GLOBAL, *class_names):
+        block = ranking[ranking["scope"] == scope]
+        if len(block) != style_dimensions:
+            raise StageError(
+                f"ranking.csv: ranks {len(block)} dimensions in scope '{scope}', the generator has "
+                f"{style_dimensions}; make it with: dvc repro rank_dimensions"
+            )
+        pushing = block[(block["direction"] != 0) & (block["std"] > 0)]
+        blocks.append(pushing.sort_values("rank").head(top if scope == GLOBAL else class_top))
+    return pd.concat(blocks, ignore_index=True)
+
+
+def read_clean(path: Path, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two disjoint sets of `count` clean test images each, uint8 [count, C, H, W]: to calibrate, and to check.
+
+    Raises StageError if the store is missing or holds too few.
+    """
+    images = read_images(require(path, "prepare_images"), "test").images
+    if len(images) < 2 * count:
+        raise StageError(
+            f"{path}: {len(images)} test images; name_directions.check_images: got {count}; allowed: at most "
+            f"{len(images) // 2}, for as many calibrate as check"
+        )
+    order = random.permutation(len(images))
+    return images[order[:count]], images[order[count : 2 * count]]
+
+
+def read_corrupted(path: Path, count: int, random: np.random.Generator) -> tuple[np.ndarray, Severities]:
+    """Up to `count` corrupted test images, clean ones among them, uint8 [n, C, H, W], with their severities."""
+    images = read_images(require(path, "corrupt_images"), "test").images
+    chosen = np.sort(random.permutation(len(images))[:count])
+    return images[chosen], read_severities(path, "test").rows(chosen)
 
 
 @dataclass(frozen=True)
 class Study:
-    """What all directions share.
+    """What all directions share.  spread: [M], of the mended measurements within the classes."""
 
-    spread: [M], of the mended measurements within the classes.  fdr, step_std, samples, seed: of the params.
-    """
-
-    renderer: Renderer
+    world: World
     calibration: Calibration
     spread: np.ndarray
     samples: Samples
-    count: int
-    step_std: float
-    fdr: float
-    seed: int
+    section: NameDirectionsParams
 
     def name_all(self, directions: pd.DataFrame, advance: Callable[[int], object] = lambda _: None) -> pd.DataFrame:
         """One row of directions.csv for each row of `choose_directions`; advance: told of each row."""
-        classes = len(self.samples.class_names)
-        shared = choose_balanced(
-            self.samples.true_class, self.count, classes, numpy_stream(self.seed, "samples", GLOBAL)
-        )
-        kept: dict[tuple[int, int], MoveEffects] = {}  # a dimension may stand in several rankings
+        stream = numpy_stream(self.section.seed, "samples", GLOBAL)
+        shared = choose_balanced(self.samples.true_class, self.section.samples, len(self.samples.class_names), stream)
+        kept: dict[tuple[int, int], Moved] = {}  # a dimension may stand in several rankings
         rows = []
-        for ranked in directions.itertuples():
-            dimension, direction = int(str(ranked.dimension)), int(str(ranked.direction))
-            std = direction * float(str(ranked.std))
-            if (dimension, direction) not in kept:
-                kept[dimension, direction] = self._move(shared, dimension, std)
-            over_all = kept[dimension, direction]
-            moved = over_all
-            if ranked.scope != GLOBAL:
-                own = self._choose_own(str(ranked.scope))
-                moved = self._move(own, dimension, std)
-            effects = estimate_effects(moved.differences[:, :-LEVELS])
-            levels: Effects = estimate_effects(moved.differences[:, -LEVELS:])
-            change = float(moved.pixel_change.mean())
-            name = name_effects(effects, self.spread, change, self.fdr, self.calibration.world.rest)
-            reach = CLASS_REACH
-            if name.measurement >= 0:
-                reach = find_reach(
-                    over_all.differences[:, name.measurement],
-                    self.samples.true_class[shared],
-                    classes,
-                    float(effects.mean[name.measurement]),
-                    self.fdr,
-                )
-            rows.append(describe_direction(ranked, name, reach, effects, levels, moved.pixel_change, self.spread))
+        for ranked in directions.to_dict("records"):
+            place = int(ranked["dimension"]), int(ranked["direction"])
+            if place not in kept:
+                kept[place] = self._move(shared, ranked)
+            moved = kept[place]
+            if ranked["scope"] != GLOBAL:
+                moved = self._move(self._choose_own(ranked["scope"]), ranked)
+            rows.append(self._describe(ranked, moved, kept[place][0], self.samples.true_class[shared]))
             advance(1)
         return pd.DataFrame(rows)
 
     def _choose_own(self, scope: str) -> np.ndarray:
         members = np.flatnonzero(self.samples.true_class == self.samples.class_names.index(scope))
-        return np.sort(numpy_stream(self.seed, "samples", scope).permutation(members)[: self.count])
+        stream = numpy_stream(self.section.seed, "samples", scope)
+        return np.sort(stream.permutation(members)[: self.section.samples])
 
-    def _move(self, chosen: np.ndarray, dimension: int, std: float) -> MoveEffects:
-        return measure_move(self.renderer, self._measure, self.samples.styles[chosen], dimension, std, self.step_std)
+    def _move(self, chosen: np.ndarray, ranked: dict[Any, Any]) -> Moved:
+        std, styles = ranked["direction"] * ranked["std"], self.samples.styles[chosen]
+        return measure_move(self.world, self._measure, styles, int(ranked["dimension"]), std, self.section.step_std)
 
     def _measure(self, images: np.ndarray) -> np.ndarray:
         """Mended measurements, then the levels of noise and blur: [N, M + 2]."""
         values = self.calibration.measure(images)
         return np.column_stack([self.calibration.mend(values), *self.calibration.read_levels(values)])
 
+    def _describe(
+        self, ranked: dict[Any, Any], moved: Moved, over_all: np.ndarray, true_class: np.ndarray
+    ) -> dict[str, Any]:
+        """One row of directions.csv; columns of measurements are in units of spread.
 
-def measure_spread(values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
-    """The unit of each measurement, [M]: its standard deviation within the classes, at least `least_spread`.
+        over_all: [n, M + 2], differences of samples of all classes, whose classes are true_class [n].
+        """
+        differences, pixel_change = moved
+        effects, levels = (naming.estimate_effects(differences[:, part]) for part in (slice(None, -2), slice(-2, None)))
+        pixels, fdr = mean(pixel_change), self.section.fdr
+        name = naming.name_effects(effects, self.spread, pixels["value"], fdr, self.calibration.scene.rest)
+        reach = naming.NO_REACH
+        if (index := name.measurement) >= 0:
+            sign, classes = float(effects.mean[index]), len(self.samples.class_names)
+            reach = naming.find_reach(over_all[:, index], true_class, classes, sign, fdr)
+        row = {column: ranked[column] for column in COPIED}
+        row |= {"name": name.first, "second_name": name.second, "reach": reach}
+        for column, *parts in zip(LEVELS, levels.mean, levels.low, levels.high, strict=True):
+            row |= _bounded(column, *parts)
+        row |= _bounded("pixel_change_per_std", *(pixels[part] for part in ("value", "low", "high")))
+        parts = [naming.standardise(values, self.spread) for values in (effects.mean, effects.low, effects.high)]
+        for column, *each in zip(NAMES[: len(self.spread)], *parts, strict=True):
+            row |= _bounded(column, *each)
+        return row | {"n": effects.n}
 
-    values: [N, M]; rows with NaN are left out. NaN where fewer than two images show a stroke.
-    """
+
+def tabulate_spread(spread: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    """The units of the table: per measurement its unit, its mean and its spread within the classes; values: [N, M]."""
     known = np.isfinite(values).all(axis=1)
-    if known.sum() < 2:
-        return np.full(values.shape[1], np.nan)
-    spread = subtract_class_means(values[known], true_class[known]).std(axis=0, ddof=1)
-    return np.asarray(np.maximum(spread, LEAST_SPREAD[: len(spread)]))
+    units = [
+        {"measurement": each.name, "unit": each.unit, "more": each.more, "less": each.less}
+        for each in MEASUREMENTS[: len(spread)]
+    ]
+    means = values[known].mean(axis=0) if known.any() else np.nan
+    return pd.DataFrame(units).assign(mean=means, spread=spread, n=int(known.sum()))
+
+
+def summarize_names(table: pd.DataFrame, check: pd.DataFrame) -> dict[str, Any]:
+    """Figures of all rows, of the global ones and of the classes' ones; table: directions.csv, check: naming_check.csv.
+
+    A dimension that stands in several rankings counts once in each. Rows share samples and check groups share images,
+    so the intervals, made for independent ones, are on the narrow side.
+    """
+    of_classes = table["scope"] != GLOBAL
+    return {
+        "directions": len(table),
+        "style_dimensions": int(table["dimension"].nunique()),
+        **flatten("naming_accuracy", proportion(check["correct"].to_numpy(bool))),
+        "all": _summarize(table),
+        "global": _summarize(table[~of_classes]),
+        "classes": _summarize(table[of_classes]),
+    }
+
+
+def _summarize(rows: pd.DataFrame) -> dict[str, Any]:
+    named = ~rows["name"].isin(naming.NAMELESS)
+    reach = rows.loc[named, "reach"] == naming.GLOBAL_REACH
+    return {
+        "named": int(named.sum()),
+        "named_dimensions": int(rows.loc[named, "dimension"].nunique()),
+        **flatten("share_named", proportion(named.to_numpy(bool))),
+        **flatten("share_global_reach", proportion(reach.to_numpy(bool))),
+        "share_of_name": {name: proportion((rows["name"] == name).to_numpy()) for name in sorted(set(rows["name"]))},
+    }
+
+
+def _bounded(column: str, value: float, low: float, high: float) -> dict[str, float]:
+    return {column: value, f"{column}_low": low, f"{column}_high": high}

@@ -7,7 +7,7 @@ import numpy as np
 
 from failure_atlas.quality.frechet import divide_means, fit_gaussian, frechet_distance
 from failure_atlas.quality.manifold import find_covered, fit_manifold
-from failure_atlas.statistics.intervals import flatten, mean
+from failure_atlas.statistics.estimates import flatten, mean
 
 
 def compare_features(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from failure_atlas.statistics.intervals import flatten, proportion
+from failure_atlas.statistics.estimates import flatten, proportion
 
 
 def measure_labels(

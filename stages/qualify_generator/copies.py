@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from failure_atlas.images.image_set import to_unit
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 
 NEAR_QUANTILE = 0.01  # of the test images' distances: nearer than this is suspiciously near
 ROWS = 1000  # at once

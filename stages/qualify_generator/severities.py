@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from failure_atlas.images.image_set import Severities
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.qualify_generator.consistency import subtract_proportions
 
 MAX_ITERATIONS = 300

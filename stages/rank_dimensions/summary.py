@@ -10,7 +10,7 @@ from failure_atlas.ranking.histograms import Columns, Shown, bootstrap_share, bo
 from failure_atlas.ranking.passes import DifferenceScores
 from failure_atlas.ranking.scores import FINITE_DIFFERENCE
 from failure_atlas.statistics.agreement import correlate_ranks, share_direction, share_top
-from failure_atlas.statistics.intervals import percentile, proportion
+from failure_atlas.statistics.estimates import percentile, proportion
 from failure_atlas.statistics.moments import HalfMeans
 from stages.rank_dimensions.figures import GRADIENT_SCORE
 

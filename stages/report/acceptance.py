@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from failure_atlas.core.errors import StageError
+from failure_atlas.statistics.estimates import read_estimate
 from stages.report.blocks import Badge, Block, PageSection, Table, Text
 from stages.report.results import Results
-from stages.report.wording import TIED, read_estimate, tell_estimate
+from stages.report.wording import TIED, tell_estimate
 
 GATES = "acceptance/gates.json"
 TONES = {"pass": "good", "fail": "bad", "not assessable": "open"}

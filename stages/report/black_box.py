@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stages.common.artefacts.metrics import Metrics
+from failure_atlas.decisions.metrics import Metrics
 from stages.report.blocks import Text
 from stages.report.results import Results
 

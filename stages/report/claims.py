@@ -4,11 +4,12 @@ from collections import Counter
 from typing import Any
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.decisions.estimates import FAILS, HOLDS, NOT_DECIDED, tell_multiplicity
+from failure_atlas.decisions.claims import tell_multiplicity
+from failure_atlas.statistics.estimates import FAILS, HOLDS, NOT_DECIDED, read_estimate
 from stages.report.blocks import Badge, PageSection, Table, Text
 from stages.report.pictures import offer
 from stages.report.results import Results
-from stages.report.wording import read_estimate, tell_estimate
+from stages.report.wording import tell_estimate
 
 FILE = "check_claims/claims.json"
 TONES = {HOLDS: "good", FAILS: "bad", NOT_DECIDED: "open"}

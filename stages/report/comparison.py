@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from failure_atlas.decisions.estimates import Estimate
-from stages.common.artefacts.metrics import Metrics
+from failure_atlas.decisions.metrics import Metrics
+from failure_atlas.statistics.estimates import Estimate
 from stages.report.black_box import tell_comparison
 from stages.report.blocks import Block, Group, PageSection, Table, Text
 from stages.report.pictures import offer, show_figure

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from failure_atlas.decisions.estimates import Estimate
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import Estimate, proportion
 from stages.report.black_box import tell_walks
 from stages.report.blocks import Group, PageSection, Picture, Table, Text
 from stages.report.pictures import show_figure

@@ -20,7 +20,7 @@ import typer
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import replacing, require
-from failure_atlas.decisions.acceptance import find_measure
+from failure_atlas.decisions.metrics import find_estimate
 from stages.common.command import run_stage
 
 BEGIN, END = "<!-- table: {} -->", "<!-- end -->"
@@ -235,7 +235,7 @@ def render_cell(row: Row, folder: Path, name: str, *, with_n: bool) -> str:
     where, _, key = row.metric.format(name).partition(": ")
     path = require(folder / where / "metrics.json", where.partition("/")[0])
     try:
-        found = find_measure(json.loads(path.read_text(encoding="utf-8")), key)
+        found = find_estimate(json.loads(path.read_text(encoding="utf-8")), key)
     except (KeyError, TypeError) as error:
         raise StageError(
             f"{path}: holds no number {key} ({error}); correct TABLES in stages/report/documents.py"

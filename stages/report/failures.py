@@ -5,7 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from failure_atlas.decisions.estimates import Estimate
+from failure_atlas.statistics.estimates import Estimate, Z
 from stages.common.artefacts.names import Names, read_names
 from stages.common.artefacts.ranking import GLOBAL, read_ranking
 from stages.report.black_box import differs, tell_ranking
@@ -21,7 +21,6 @@ SHAPELESS = {  # where not all words of shape are used
     "not tell is called other change.",
 }
 SEEN = "mnist_test"  # metric of a brought classifier: null where MNIST's own test images were not at hand
-NORMAL_95 = 1.96  # standard errors in half a 95 % interval
 VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
 SOURCES = {
     "all claimed failures of population and walks": "",
@@ -118,7 +117,7 @@ def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: 
     rows = []
     for row in ranking[ranking["scope"] == GLOBAL].head(TOP).to_dict("records"):
         dimension, direction = int(row["dimension"]), int(row["direction"])
-        value, half = row["score"], NORMAL_95 * row["standard_error"]
+        value, half = row["score"], Z * row["standard_error"]
         found = influence[dimension]
         rows.append(
             [

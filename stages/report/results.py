@@ -12,7 +12,7 @@ import pandas as pd
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
-from stages.common.artefacts.metrics import Metrics
+from failure_atlas.decisions.metrics import Metrics
 
 METRICS = "metrics.json"
 MADE = "classifiers"  # in tables of metrics: the stage that made the classifier, trained or brought

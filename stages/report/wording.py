@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from failure_atlas.decisions.estimates import Estimate
-from failure_atlas.decisions.metrics import find_group
-from stages.common.artefacts.metrics import Metrics
+from failure_atlas.decisions.metrics import Metrics, find_group
+from failure_atlas.statistics.estimates import Estimate
 from stages.report.blocks import Table
 
 UNKNOWN = "not known"
@@ -50,17 +49,6 @@ def _tell_with(number: float, decimals: int) -> str:
     if math.isfinite(number):
         return f"{number:,.{decimals}f}"
     return "?" if math.isnan(number) else tell_number(number)
-
-
-def read_estimate(found: Any) -> Estimate:
-    """An estimate from `{value, low, high, n}`, or from a plain number; NaN for what is null or absent."""
-    held = found if isinstance(found, dict) else {"value": found}
-    value, low, high = (_as_number(held.get(key)) for key in ("value", "low", "high"))
-    return Estimate(value, low, high, held.get("n"))
-
-
-def _as_number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
 
 
 def tell_metric(metrics: Metrics, key: str) -> str:

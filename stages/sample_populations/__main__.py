@@ -16,7 +16,7 @@ from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.populations.outcomes import classify_styles, count_classes
 from failure_atlas.populations.sampling import sample_in_parts
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.stylegan2.generator import load_generator
 from stages.common.artefacts.images import read_class_names

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from failure_atlas.statistics.intervals import CONFIDENCE, proportion
+from failure_atlas.statistics.estimates import Z, proportion
 
 REGULARISATION = 0.01  # inverse strength C: spaces of 64 and 512 dimensions on a few thousand samples
 MAX_ITERATIONS = 200
@@ -56,7 +56,7 @@ def roc_auc(scores: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
     below = 1 - (ranks[len(upper) :] - stats.rankdata(lower)) / len(upper)
     value = float(above.mean())
     variance = sum(placement.var(ddof=1) / len(placement) for placement in (above, below) if len(placement) > 1)
-    half = float(stats.norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(variance))
+    half = float(Z * np.sqrt(variance))
     return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half), "n": len(scores)}
 
 

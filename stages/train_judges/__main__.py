@@ -20,7 +20,7 @@ from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.judges.calibration import calibrate_across, fit_temperature
 from failure_atlas.judges.ensemble import SMALLEST, Ensemble, load_ensemble, save_ensemble
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_training
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section

@@ -8,7 +8,7 @@ from failure_atlas.classifiers.evaluation import calibration_error, calibration_
 from failure_atlas.images.image_set import Severities
 from failure_atlas.judges.calibration import measure_surprise
 from failure_atlas.judges.verdicts import LABEL_CHANGED, READINGS, read_labels
-from failure_atlas.statistics.intervals import flatten, proportion
+from failure_atlas.statistics.estimates import flatten, proportion
 
 
 def measure_ensemble(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from failure_atlas.curves.curve import bin_accuracy, measure_area, measure_shift_area, weigh_area
-from failure_atlas.statistics.intervals import mean, proportion
+from failure_atlas.statistics.estimates import mean, proportion
 
 ACCURACY, SHIFT, DISTANCE, AVOIDABLE = "population accuracy", "shift area", "distance area", "avoidable area"
 MEASURES = (DISTANCE, SHIFT, AVOIDABLE, ACCURACY)

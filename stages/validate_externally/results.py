@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from failure_atlas.statistics.intervals import decide
+from failure_atlas.statistics.estimates import decide
 from failure_atlas.statistics.rank_correlation import (
     COEFFICIENTS,
     bootstrap_classifiers,

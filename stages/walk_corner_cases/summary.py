@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS
-from failure_atlas.statistics.censoring import find_median
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import find_median, proportion
 from failure_atlas.walks.walks import LEVEL
 
 LIMITS_STD = (5, 10, 20)

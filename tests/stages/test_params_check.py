@@ -1,10 +1,12 @@
-"""`python -m stages`: the whole of params.yaml is checked at once, and each fault is one line."""
+"""`python -m stages`: a wrong value anywhere in params.yaml is one line before any work; nothing old is deleted."""
 
 import copy
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,134 +14,293 @@ import pytest
 import typer
 
 from failure_atlas.core.errors import StageError
-from stages.__main__ import BROUGHT, KEY, ROOMS, check_all_brought, check_params, main
+from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture
+from stages.__main__ import BROUGHT, KEY, PASSED, ROOMS, check_all_brought, check_document, check_params, main
+from stages.acceptance import known_metrics
 from stages.common.classifier_params import ENTRIES, complete_entries
+from stages.cross_checks import check_files
+from stages.train_stylegan2.params import TrainStylegan2Params
 from tests import yaml12 as yaml
+from tests.house import ROOT, read_dag
+from tests.project import copy_project, run
 
-PROJECT = Path(__file__).parents[2]
-PARAMS: dict[str, Any] = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
-STUDY: dict[str, Any] = yaml.safe_load((PROJECT / "study" / "params.yaml").read_text(encoding="utf-8"))
+Write = Callable[[dict[str, Any]], Path]
+FILE = Path("params.yaml")
+PARAMS: dict[str, Any] = yaml.safe_load((ROOT / FILE).read_text(encoding="utf-8"))
+STUDY: dict[str, Any] = yaml.safe_load((ROOT / "study" / FILE).read_text(encoding="utf-8"))
+CRITERION = ("acceptance", "criteria", 0, "metric")
+MINE = {
+    "load": "net:Net", "arguments": {"width": 3}, "weights": "w.pt", "class_order": ["a", "b"], "outputs": "logits",
+    "batch_size": 100, "seed": 1, "input": {
+        "size_px": 28, "fit": "crop", "interpolation": "bilinear", "channels": 1, "range": [0, 1], "mean": [0.1],
+        "std": [0.3], "polarity": "light_on_dark",
+    },
+}  # fmt: skip
+CRITIC = {
+    "networks": [{"network": "residual", "width": 32}], "training_images": 1000, "width": 128, "weight": 2.0,
+    "learning_rate": 0.002, "r1_gamma": 0.02, "moment_weight": 150.0, "moment_kimg": 30,
+}  # fmt: skip
+NASTY: list[Any] = [
+    *(0, -1, 10**10, 10**30, -(10**400), 10**5000, 0.5, 1e300, 5e-324, float("nan"), float("inf"), True, None),
+    *("", "x" * 5000, "1e-5", "../../etc/passwd\x1b[2J\n", "\ud800", b"x", {}, {"a": {"b": [1]}}, {1: 2}, {(1, 2): 3}),
+    *([], [None], [[3]], [[[[]]]], [True], [1, 1], ["a", 1], [float("nan")], [10**10], [{}], list(range(100_000))),
+]
 
 
-def fault_of(path: Path) -> str:
-    with pytest.raises(StageError) as caught:
-        check_params(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message.removeprefix(f"{path}: ")
+def walk(node: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document: sections, keys, items."""
+    if place:
+        yield place
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, inner in items:
+        yield from walk(inner, (*place, key))
 
 
-def changed(*keys: str, value: Any) -> dict[str, Any]:
-    """The project's params with one value changed or added."""
-    document = copy.deepcopy(PARAMS)
-    node = document
-    for key in keys[:-1]:
+def put(document: dict[str, Any], place: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    """The document with one value changed or added."""
+    changed = copy.deepcopy(document)
+    node: Any = changed
+    for key in place[:-1]:
         node = node[key]
-    node[keys[-1]] = value
+    node[place[-1]] = value
+    return changed
+
+
+def whole() -> dict[str, Any]:
+    """The project's params with everything that may be left out."""
+    document = copy.deepcopy(PARAMS)
+    document[KEY]["mine"] = "bring_classifiers"
+    document["bring_classifiers"] = {"mine": MINE}
+    document["train_stylegan2"]["feature_critic"] = CRITIC
+    document["acceptance"]["criteria"] = document["acceptance"]["criteria"][:3]
+    check_document(document, Path("params.yaml"))
     return document
 
 
+def fault_of(document: dict[str, Any]) -> str:
+    with pytest.raises(StageError) as caught:
+        check_document(document, FILE)
+    message = str(caught.value)
+    assert message.startswith("params.yaml: ")
+    assert "\n" not in message
+    return message.removeprefix("params.yaml: ")
+
+
 def test_the_projects_own_params_are_good() -> None:
-    check_params(PROJECT / "params.yaml")
-    check_params(PROJECT / "study" / "params.yaml", partial=True)
+    check_params(ROOT / "params.yaml")
+    check_params(ROOT / "study" / "params.yaml", partial=True)
     assert sorted({*PARAMS, *STUDY} - {KEY}) == ROOMS
 
 
 @pytest.mark.parametrize(
-    ("keys", "value", "message"),
+    ("place", "value", "message"),
     [
-        (["corrupt_images", "severities"], [7], "corrupt_images.severities.0: got 7; allowed: less than or equal to 5"),
-        (["sample_populations", "samples"], 0, "sample_populations.samples: got 0; allowed: greater than or equal"),
-        (["rank_dimensions", "topk"], 3, "rank_dimensions.topk: unknown key; allowed here: seed, batch_size, "),
-        (["rank_dimensions", "top_k"], "3", "rank_dimensions.top_k: got '3'; allowed: a valid integer"),
-        (["rank_dimensions", "top_k"], 2.5, "rank_dimensions.top_k: got 2.5; allowed: a valid integer"),
-        (["train_stylegan2", "learning_rate"], "fast", "train_stylegan2.learning_rate: got 'fast'; allowed: a valid"),
-        (["train_stylegan2", "resume"], [{"file": "x"}], "train_stylegan2.resume.0.file: unknown key; allowed"),
-        (["compute_curves", "top_k"], ["most"], "compute_curves.top_k.0: got 'most'; allowed: a valid integer or 'a"),
-        (["compute_curves"], None, "compute_curves: got None; allowed: a valid dictionary"),
-        (["train_classifiers"], None, "train_classifiers: got None; allowed: at least one named entry"),
-        (["train_classifiers"], {}, "train_classifiers: got {}; allowed: at least one named entry"),
-        (["train_classifiers"], [1], "train_classifiers: got [1]; allowed: at least one named entry"),
-        (["bring_classifiers"], None, "bring_classifiers: got None; allowed: named entries, or {} for none"),
-        (["bring_classifiers", "mine"], {}, "bring_classifiers.mine: allowed: exactly one of load, onnx, predict, url"),
-        (
-            ["bring_classifiers", "mine"], {"load": "my_model"},
-            "bring_classifiers.mine.load: got 'my_model'; allowed: module:name, e.g. my_model:build",
-        ),
-        (
-            ["bring_classifiers", "mine"], {"load": "m:Net", "weights": "../weights.pt"},
-            "bring_classifiers.mine.weights: got '../weights.pt'; allowed: the name of a file inside",
-        ),
-        (
-            ["bring_classifiers", "mine"], {"onnx": "m.onnx", "weights": "weights.pt"},
-            "bring_classifiers.mine: allowed: weights only beside load; it stands beside onnx, which takes none",
-        ),
-        (
-            ["bring_classifiers", "mine"], {"load": "m:Net", "input": {"range": [0, 0]}},
-            "bring_classifiers.mine.input.range: got [0, 0]; allowed: two different numbers, e.g. [0, 1]",
-        ),
-        (
-            ["bring_classifiers", "mine"], {"load": "m:Net", "input": {"size": 28}},
-            "bring_classifiers.mine.input.size: unknown key; allowed here: crop_px, size_px, fit, interpolation, ch",
-        ),
-        (
-            ["bring_classifiers", "mine"], {"url": "ftp://host/model"},
-            "bring_classifiers.mine.url: got 'ftp://host/model'; allowed: an address that starts with http",
-        ),
-        (["train_classifiers", "clean"], 3, "train_classifiers.clean: got 3; allowed: a valid dictionary"),
-        (["train_classifiers", "wide"], {}, "train_classifiers.wide.train_on: missing; add it"),
-        (["train_classifiers", "corrupted", "width"], 12, "train_classifiers.corrupted.width: got 12; allowed: a"),
-        (["train_classifiers", "corrupted", "depth"], 3, "train_classifiers.corrupted.depth: unknown key; allo"),
-        (
-            ["train_classifiers", "clean", "augmentation"], {"scale": 3.0},
-            "train_classifiers.clean.augmentation.rotation_degrees: missing; add it (and 4 more)",
-        ),
-        (["train_classifiers", "wide"], None, "train_classifiers.wide: got None; allowed: a valid dictionary"),
-        (
-            ["bring_classifiers", "mine"], {"load": "m:Net", "weights": "."},
-            "bring_classifiers.mine.weights: got '.'; allowed: the name of a file inside",
-        ),
-        (
-            ["bring_classifiers", "mine"], {"load": "m:Net", "weights": "w" * 256},
-            "bring_classifiers.mine.weights: got 'www",
-        ),
-        (["train_clasifiers"], {}, f"train_clasifiers: no stage of that name; sections: {KEY}, {', '.join(ROOMS)}"),
-        (["classifiers"], {}, "classifiers: got {}; allowed: at least one line `NAME: SECTION`, where SECTION, train"),
-        (["classifiers"], ["clean"], "classifiers: got ['clean']; allowed: at least one line"),
-        (["classifiers", "My net"], "train_classifiers", "classifiers: got the name 'My net'; allowed: lower case"),
-        (["classifiers", "clean"], "train_judges", "classifiers.clean: got 'train_judges'; allowed: train_classifiers"),
-        (
-            ["classifiers", "nowhere"], "train_classifiers",
-            "classifiers.nowhere: train_classifiers has no entry 'nowhere'; add it; entries there: clean, corrupted",
-        ),
+        (("corrupt_images", "severities"), [7], "corrupt_images.severities.0: got 7; allowed: less than or equal to 5"),
+        (("sample_populations", "samples"), 0, "sample_populations.samples: got 0; allowed: greater than or equal"),
+        (("rank_dimensions", "topk"), 3, "rank_dimensions.topk: unknown key; allowed here: seed, batch_size, "),
+        (("rank_dimensions", "top_k"), "3", "rank_dimensions.top_k: got '3'; allowed: a valid integer"),
+        (("rank_dimensions", "top_k"), 2.5, "rank_dimensions.top_k: got 2.5; allowed: a valid integer"),
+        (("train_stylegan2", "learning_rate"), "fast", "train_stylegan2.learning_rate: got 'fast'; allowed: a valid"),
+        (("train_stylegan2", "resume"), [{"file": "x"}], "train_stylegan2.resume.0.file: unknown key; allowed"),
+        (("compute_curves", "top_k"), ["most"], "compute_curves.top_k.0: got 'most'; allowed: a valid integer or 'a"),
+        (("compute_curves",), None, "compute_curves: got None; allowed: a valid dictionary"),
+        (("train_classifiers",), None, "train_classifiers: got None; allowed: at least one named entry"),
+        (("train_classifiers",), {}, "train_classifiers: got {}; allowed: at least one named entry"),
+        (("train_classifiers",), [1], "train_classifiers: got [1]; allowed: at least one named entry"),
+        (("bring_classifiers",), None, "bring_classifiers: got None; allowed: named entries, or {} for none"),
+        (("bring_classifiers", "mine"), {}, "bring_classifiers.mine: allowed: exactly one of load, onnx, predict, url"),
+        (("bring_classifiers", "mine"), {"load": "my_model"},
+         "bring_classifiers.mine.load: got 'my_model'; allowed: module:name, e.g. my_model:build"),
+        (("bring_classifiers", "mine"), {"load": "m:Net", "weights": "../weights.pt"},
+         "bring_classifiers.mine.weights: got '../weights.pt'; allowed: the name of a file inside"),
+        (("bring_classifiers", "mine"), {"onnx": "m.onnx", "weights": "weights.pt"},
+         "bring_classifiers.mine: allowed: weights only beside load; it stands beside onnx, which takes none"),
+        (("bring_classifiers", "mine"), {"load": "m:Net", "input": {"range": [0, 0]}},
+         "bring_classifiers.mine.input.range: got [0, 0]; allowed: two different numbers, e.g. [0, 1]"),
+        (("bring_classifiers", "mine"), {"load": "m:Net", "input": {"size": 28}},
+         "bring_classifiers.mine.input.size: unknown key; allowed here: crop_px, size_px, fit, interpolation, ch"),
+        (("bring_classifiers", "mine"), {"url": "ftp://host/model"},
+         "bring_classifiers.mine.url: got 'ftp://host/model'; allowed: an address that starts with http"),
+        (("train_classifiers", "clean"), 3, "train_classifiers.clean: got 3; allowed: a valid dictionary"),
+        (("train_classifiers", "wide"), {}, "train_classifiers.wide.train_on: missing; add it"),
+        (("train_classifiers", "corrupted", "width"), 12, "train_classifiers.corrupted.width: got 12; allowed: a"),
+        (("train_classifiers", "corrupted", "depth"), 3, "train_classifiers.corrupted.depth: unknown key; allo"),
+        (("train_classifiers", "clean", "augmentation"), {"scale": 3.0},
+         "train_classifiers.clean.augmentation.rotation_degrees: missing; add it (and 4 more)"),
+        (("train_classifiers", "wide"), None, "train_classifiers.wide: got None; allowed: a valid dictionary"),
+        (("bring_classifiers", "mine"), {"load": "m:Net", "weights": "."},
+         "bring_classifiers.mine.weights: got '.'; allowed: the name of a file inside"),
+        (("bring_classifiers", "mine"), {"load": "m:Net", "weights": "w" * 256},
+         "bring_classifiers.mine.weights: got 'www"),
+        (("train_clasifiers",), {}, f"train_clasifiers: no stage of that name; sections: {KEY}, {', '.join(ROOMS)}"),
+        (("classifiers",), {}, "classifiers: got {}; allowed: at least one line `NAME: SECTION`, where SECTION, train"),
+        (("classifiers",), ["clean"], "classifiers: got ['clean']; allowed: at least one line"),
+        (("classifiers", "My net"), "train_classifiers", "classifiers: got the name 'My net'; allowed: lower case"),
+        (("classifiers", "clean"), "train_judges", "classifiers.clean: got 'train_judges'; allowed: train_classifiers"),
+        (("classifiers", "nowhere"), "train_classifiers",
+         "classifiers.nowhere: train_classifiers has no entry 'nowhere'; add it; entries there: clean, corrupted"),
+        (("check_claims", "trained_on_clean"), "klean",
+         "check_claims.trained_on_clean: got 'klean'; allowed: a classifier that is trained here and under test: clea"),
+        (("walk_corner_cases", "figure_classes"), [3, 999], "walk_corner_cases.figure_classes.1: got 999; allowed: le"),
+        (("walk_corner_cases", "figure_classes"), [10],
+         "walk_corner_cases.figure_classes: got 10; allowed: at most 9, the last class, counted from 0"),
+        (("walk_corner_cases", "start_samples"), [9999, 10000],
+         "walk_corner_cases.start_samples: got 10000; allowed: at most 9,999, the last of sample_populations.samples"),
+        (("walk_corner_cases", "grid_step_std"), 1e-9, "walk_corner_cases: allowed: at most 10,000 steps, not max_shi"),
+        (("compute_curves", "top_k"), [100, 513, "all"], "compute_curves.top_k: got 513; allowed: at most 512, the st"),
+        (("compare_rankings", "top_k"), [3, 10, 600], "compare_rankings.top_k: got 600; allowed: 1 to 512"),
+        (("compute_curves", "shift_dimensions"), 513, "compute_curves.shift_dimensions: got 513; allowed: at most 512, the"),
+        (("compute_curves", "shift_samples"), 20_000, "compute_curves.shift_samples: got 20000; allowed: at most 10,000"),
+        (("measure_robustness", "samples"), 20_000, "measure_robustness.samples: got 20000; allowed: at most 10,000"),
+        (("compare_rankings", "samples"), 20_000, "compare_rankings.samples: got 20000; allowed: 205 to 10000"),
+        (("sample_populations", "samples"), 10**10, "sample_populations.samples: got 10000000000; allowed: less than"),
+        (("sample_populations", "samples"), 39, "sample_populations.samples: got 39; allowed: at least 50: 4 of each"),
+        (("prepare_images", "channels"), True, "prepare_images.channels: got True; allowed: a whole number"),
+        (("prepare_images", "channels"), 1.0, "prepare_images.channels: got 1.0; allowed: a whole number"),
+        (("prepare_images", "size_px"), 64,
+         "train_stylegan2.generator_channels: got [64, 64, 32, 16]; allowed: 5 widths, one for each of 4, 8, 16, ..."),
+        (CRITERION, "qualify_generators: frechet_ratio", "got 'qualify_generators: frechet_ratio'; allowed: before th"),
+        (CRITERION, "qualify_generator: frechet", "allowed: after the colon copies_share, frechet_distance, "),
+        (CRITERION, "qualify_generator: frechet_ratio.values", "after the colon nothing below a number but .value, .l"),
+        (CRITERION, "train_judges: judge.acuracy", "after the colon accuracy, accuracy_on_corrupted, calibration_erro"),
+        (CRITERION, "train_judges: judge", "after the colon one of its parts: accuracy, "),
+        (CRITERION, "train_judges/clean: agreement", "before the colon train_judges"),
+        (CRITERION, "rank_dimensions: population_accuracy", "before the colon rank_dimensions/NAME, NAME a classifier"),
+        (CRITERION, "rank_dimensions/mine: samples", "before the colon rank_dimensions/clean or rank_dimensions/corr"),
+        (CRITERION, "bring_classifiers/mine: clean_test_accuracy", "before the colon another folder"),
+        (CRITERION, "compute_curves: mine.area", "after the colon clean, corrupted, paired"),
+        (CRITERION, "compute_curves: paired.clean_minus_corrupted.area", "after the colon corrupted_minus_clean"),
     ],
 )  # fmt: skip
-def test_a_fault_names_key_value_and_what_is_allowed(
-    write_params: Callable[[dict[str, Any]], Path], keys: list[str], value: Any, message: str
+def test_a_fault_names_key_value_and_what_is_allowed(place: tuple[Any, ...], value: Any, message: str) -> None:
+    assert message in fault_of(put(PARAMS, place, value))
+
+
+@pytest.mark.parametrize("room", [*PARAMS, *sorted(STUDY.keys() - PARAMS.keys())])
+def test_no_value_whatever_is_a_traceback_or_takes_long(room: str) -> None:
+    partial = room not in PARAMS
+    document = STUDY if partial else whole()
+    for place in walk({room: document[room]}):
+        for value in NASTY:
+            changed = put(document, place, value)
+            started = time.monotonic()
+            try:
+                check_document(changed, Path("params.yaml"), partial=partial)
+            except StageError as error:
+                message = str(error)
+                assert message.startswith("params.yaml: "), message
+                assert message.isprintable(), (place, message)
+                assert len(message) < 4000, (place, message)
+            assert time.monotonic() - started < 5, (place, value)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *("compute_curves: corrupted.area.low", "compute_curves: corrupted.area_per_class.3.low"),
+        *("rank_dimensions/clean: samples", "qualify_generator: frechet_ratio_interval.high"),
+        "train_classifiers/clean: clean_test_accuracy_per_class.T-shirt/top",
+        "train_classifiers/clean: clean_test_accuracy_per_class.No.1.low",
+    ],
+)  # fmt: skip
+def test_good_metrics_are_taken(metric: str) -> None:
+    check_document(put(PARAMS, CRITERION, metric), Path("params.yaml"))
+
+
+def find_numbers(node: Any, key: str = "") -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            yield from find_numbers(inner, f"{key}.{name}" if key else name)
+    elif isinstance(node, (int, float)) and not isinstance(node, bool):
+        yield key
+
+
+@pytest.mark.parametrize("results", [ROOT / "data", ROOT / "docs" / "fashion_mnist" / "metrics"], ids=str)
+def test_every_metric_of_a_run_is_known(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_metrics, "RESULTS", tmp_path)  # the list alone has to know them
+    names = ["clean", "corrupted"]
+    rooms = set()
+    for path in results.rglob("metrics.json"):
+        room, _, name = path.parent.relative_to(results).as_posix().partition("/")
+        if room not in known_metrics.KNOWN:
+            continue
+        rooms.add(room)
+        for key in find_numbers(json.loads(path.read_text(encoding="utf-8"))):
+            assert not known_metrics.check_metric(room, name, key, names, names), f"{room}: {key}"
+    assert rooms == known_metrics.KNOWN.keys() - {"bring_classifiers"} or results.name == "metrics"
+    folders = {word.removeprefix("data/") for word in read_dag()["acceptance"]["cmd"].split() if "data/" in word}
+    assert folders - {"acceptance"} == known_metrics.KNOWN.keys()
+
+
+@pytest.mark.parametrize("channels", [[64, 64, 32, 16], [8, 8, 8, 8], [64, 48, 32, 16, 8]])
+def test_the_style_dimensions_follow_from_the_widths(channels: list[int]) -> None:
+    section = TrainStylegan2Params.model_construct(generator_channels=channels)
+    network = Generator(GeneratorArchitecture(8, 8, 10, 1, tuple(channels), 1, "bilinear"))
+    assert section.style_dimensions == network.style_dimensions
+    assert network.architecture.size_px == 2 << len(channels)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("train_stylegan2", "total_kimg"), 10, "train_stylegan2.total_kimg: got 10; allowed: at least the 3440 that"),
+        (("train_stylegan2", "z_dim"), 32, "its generator has z_dim 64, the params ask for 32; set the params to it"),
+        (("train_stylegan2", "resume", 0, "sha256"), 64 * "0", "data/released/snapshot.safetensors: expected SHA-256"),
+        (("train_stylegan2", "resume", 0, "path"), "gone", "train_stylegan2.resume.0.path: no file gone"),
+        (("train_judges", "released", 0, "judge", "path"), "gone", "train_judges.released.0.judge.path: no file gone"),
+        (("prepare_images", "channels"), 3, "prepare_images.channels: got 3; allowed: 1, what the networks of"),
+        (("qualify_generator", "inception_weights"), {"path": "gone", "sha256": 64 * "0"}, "qualify_generator.incepti"),
+    ],
+)  # fmt: skip
+def test_pinned_files_are_there_and_fit(
+    monkeypatch: pytest.MonkeyPatch, place: tuple[Any, ...], value: Any, message: str
 ) -> None:
-    assert fault_of(write_params(changed(*keys, value=value))).startswith(message)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(StageError) as caught:
+        check_files(check_document(put(PARAMS, place, value), Path("params.yaml")))
+    assert message in str(caught.value)
+
+
+def test_a_wrong_value_stops_dvc_before_anything_old_is_deleted(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    params = project / "params.yaml"
+    good = params.read_text(encoding="utf-8")
+    made = run(project, "dvc", "repro", "prepare_images")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert (project / "data/check_params/passed.txt").read_text(encoding="utf-8") == PASSED
+    before = {path: path.read_bytes() for path in (project / "data").rglob("*") if path.is_file()}
+    lock = (project / "dvc.lock").read_bytes()
+    for text in (good.replace("seed: 1", "seed: 2", 1), good):
+        wrong = yaml.safe_load(text) | {"walk_corner_cases": PARAMS["walk_corner_cases"] | {"figure_classes": [999]}}
+        params.write_text(yaml.safe_dump(wrong), encoding="utf-8")
+        stopped = run(project, "dvc", "repro")
+        assert stopped.returncode != 0
+        assert "error: params.yaml: walk_corner_cases.figure_classes.0: got 999" in stopped.stdout + stopped.stderr
+        assert {path: path.read_bytes() for path in (project / "data").rglob("*") if path.is_file()} == before
+        assert (project / "dvc.lock").read_bytes() == lock
+    params.write_text(good + "# a comment changes no param\n", encoding="utf-8")
+    again = run(project, "dvc", "repro", "prepare_images")
+    assert again.returncode == 0
+    assert "Stage 'prepare_images' didn't change, skipping" in again.stdout
 
 
 @pytest.mark.parametrize("room", [room for room in PARAMS if room not in (KEY, "bring_classifiers")])
-def test_each_section_is_needed_and_checked(write_params: Callable[[dict[str, Any]], Path], room: str) -> None:
+def test_each_section_is_needed_and_checked(room: str) -> None:
     document = copy.deepcopy(PARAMS)
     section = document.pop(room)
     message = f"section '{room}' is missing; it is needed by the stage of that name"
-    assert fault_of(write_params(document)) == message
+    assert fault_of(document) == message
     entry = next(iter(section)) if room == "train_classifiers" else None
     node = section[entry] if entry else section
     node["misspelt"] = 1
     place = f"{room}.{entry}" if entry else room
     known = ", ".join(ENTRIES[room].model_fields if entry else (key for key in node if key != "misspelt"))
-    fault = fault_of(write_params(document | {room: section}))
+    fault = fault_of(document | {room: section})
     assert fault == f"{place}.misspelt: unknown key; allowed here: {known}"
 
 
 @pytest.mark.parametrize("room", [room for room in STUDY if room not in PARAMS])
-def test_a_section_of_the_study_may_be_missing_but_not_wrong(
-    write_params: Callable[[dict[str, Any]], Path], room: str
-) -> None:
+def test_a_section_of_the_study_may_be_missing_but_not_wrong(write_params: Write, room: str) -> None:
     others = {name: section for name, section in STUDY.items() if name != room}
     check_params(write_params(others), partial=True)
     with pytest.raises(StageError, match=rf"{room}.*misspelt: unknown key; allowed here: "):
@@ -244,14 +405,12 @@ def test_of_an_entry_that_is_not_under_test_the_folder_alone_has_to_be_there(tmp
 
 
 def test_the_folder_of_brought_classifiers_is_that_of_the_dag() -> None:
-    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert f"{BROUGHT.as_posix()}/${{key}}" in stages["bring_classifiers"]["do"]["deps"]
 
 
-def test_the_command_prints_one_line_and_ends_with_1(
-    write_params: Callable[[dict[str, Any]], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_params(changed("sample_populations", "samples", value=0))
+def test_the_command_prints_one_line_and_ends_with_1(write_params: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_params(put(PARAMS, ("sample_populations", "samples"), 0))
     with pytest.raises(typer.Exit) as stop:
         main(path)
     assert stop.value.exit_code == 1
@@ -263,24 +422,24 @@ def test_the_command_prints_one_line_and_ends_with_1(
     assert "no such params file" in capsys.readouterr().err
 
 
-def test_from_a_shell(tmp_path: Path, write_params: Callable[[dict[str, Any]], Path]) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+def test_from_a_shell(tmp_path: Path, write_params: Write) -> None:
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "stages", *arguments]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     write_params(PARAMS)
-    (tmp_path / "data").symlink_to(PROJECT / "data")  # the released files that params pin
-    good = run()
+    (tmp_path / "data").symlink_to(ROOT / "data")  # the released files that params pin
+    good = call()
     assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
-    write_params(changed("corrupt_images", "severities", value=[7]))
-    bad = run("--params", "params.yaml")
+    write_params(put(PARAMS, ("corrupt_images", "severities"), [7]))
+    bad = call("--params", "params.yaml")
     assert bad.returncode == 1
     (line,) = bad.stderr.splitlines()
     assert line == "error: params.yaml: corrupt_images.severities.0: got 7; allowed: less than or equal to 5"
     assert not bad.stdout
     under_test = {"classifiers": PARAMS["classifiers"] | {"mine": "bring_classifiers"}}
-    write_params(changed("bring_classifiers", "mine", value={"load": "net:Net"}) | under_test)
-    (line,) = run().stderr.splitlines()
+    write_params(put(PARAMS, ("bring_classifiers", "mine"), {"load": "net:Net"}) | under_test)
+    (line,) = call().stderr.splitlines()
     assert line.startswith("error: data/brought/mine: no such folder; put the classifier's files there, or remove")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "params.yaml"]

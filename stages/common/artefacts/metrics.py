@@ -1,29 +1,15 @@
-"""What the stages upstream measured.
-
-The metrics that the criteria name.
-"""
+"""What the stages upstream measured, and what of it claims and criteria name."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
-from failure_atlas.decisions import claims, metrics
-from failure_atlas.decisions.acceptance import Criterion, Measure, find_measure
-
-
-@dataclass(frozen=True)
-class Metrics(metrics.Metrics):
-    """The metrics.json of one stage."""
-
-    path: Path
-    stage: str
-
-    def fault(self, what: str) -> Exception:
-        """A StageError that names file and stage."""
-        return StageError(f"{self.path}: {what}; make it again with: dvc repro {self.stage}")
+from failure_atlas.decisions import claims
+from failure_atlas.decisions.acceptance import Criterion
+from failure_atlas.decisions.metrics import Metrics, find_estimate
+from failure_atlas.statistics.estimates import Estimate
 
 
 def read_metrics(folder: Path, stage: str, classifier: str = "") -> Metrics:
@@ -60,7 +46,7 @@ def name_folders(results: Sequence[Path]) -> dict[str, Path]:
     return folders
 
 
-def read_measures(criteria: Sequence[Criterion], folders: Mapping[str, Path], params: Path) -> dict[str, Measure]:
+def read_measures(criteria: Sequence[Criterion], folders: Mapping[str, Path], params: Path) -> dict[str, Estimate]:
     """What was measured, by the criterion's id; folders: result folders by the names that criteria call them.
 
     Raises StageError that names the criterion's key, what it held and what is there.
@@ -76,7 +62,7 @@ def read_measures(criteria: Sequence[Criterion], folders: Mapping[str, Path], pa
             read[criterion.folder] = read_metrics(folders[criterion.folder], stage, entry)
         metrics = read[criterion.folder]
         try:
-            found[criterion.id] = find_measure(metrics.content, criterion.key)
+            found[criterion.id] = find_estimate(metrics.content, criterion.key)
         except KeyError as error:
             raise StageError(f"{place}; {metrics.path} holds no such key, there: {error.args[0]}") from error
         except TypeError as error:

@@ -1,13 +1,12 @@
 """What other stages read of the names: the words for a move along a dimension."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require
+from failure_atlas.core.files import read_table
 from stages.common.artefacts.ranking import GLOBAL
 
 COLUMNS = ["scope", "dimension", "direction", "name", "second_name"]
@@ -27,7 +26,7 @@ class Names:
                 return self.words[place, dimension, direction]
         return UNNAMED
 
-    def name_rows(self, scopes: Sequence[str], dimensions: Sequence[int], directions: Sequence[int]) -> list[str]:
+    def name_rows(self, scopes: Iterable[str], dimensions: Iterable[int], directions: Iterable[int]) -> list[str]:
         """The words of many moves."""
         return [
             self.look_up(str(scope), int(dimension), int(direction))
@@ -35,26 +34,23 @@ class Names:
         ]
 
 
+def read_directions(folder: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """directions.csv in a result folder of name_directions; StageError if it is missing or lacks one of the columns."""
+    return read_table(
+        folder / "directions.csv", "name_directions", columns, dtype={"scope": str}, keep_default_na=False
+    )
+
+
 def read_names(folder: Path) -> Names:
     """The names in a result folder of name_directions; StageError if it has none or lacks a column."""
-    path = require(folder / "directions.csv", "name_directions")
-    table = pd.read_csv(path, dtype={"scope": str}, keep_default_na=False)
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise StageError(f"{path}: lacks the columns {', '.join(missing)}; make it with: dvc repro name_directions")
-    return collect_names(table)
+    return collect_names(read_directions(folder, COLUMNS))
 
 
 def collect_names(table: pd.DataFrame) -> Names:
     """The names in a table of the form of directions.csv."""
-    return Names(
-        {
-            (str(row.scope), int(str(row.dimension)), int(str(row.direction))): join_names(
-                str(row.name), str(row.second_name)
-            )
-            for row in table[COLUMNS].itertuples(index=False)
-        }
-    )
+    rows = table[COLUMNS].to_numpy(object)
+    return Names({(str(scope), int(dimension), int(direction)): join_names(str(first), str(second))
+                  for scope, dimension, direction, first, second in rows})  # fmt: skip
 
 
 def join_names(first: str, second: str) -> str:

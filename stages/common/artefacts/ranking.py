@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require
+from failure_atlas.core.files import read_table
 from failure_atlas.statistics.agreement import order_dimensions
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.stylegan2.generator import StyleLayer
@@ -54,11 +53,5 @@ def tabulate_ranking(
 
 def read_ranking(folder: Path) -> pd.DataFrame:
     """Read `ranking.csv` of a result folder of this stage; scopes are text even where they look like numbers."""
-    path = require(folder / "ranking.csv", "rank_dimensions")
-    table = pd.read_csv(path, dtype={"scope": str, "layer": str, "kind": str})
-    missing = [column for column in COLUMNS if column not in table.columns]
-    if missing:
-        raise StageError(
-            f"{path}: lacks the columns {', '.join(missing)}; make it again with: dvc repro rank_dimensions"
-        )
-    return table
+    text = {"scope": str, "layer": str, "kind": str}
+    return read_table(folder / "ranking.csv", "rank_dimensions", COLUMNS, dtype=text)

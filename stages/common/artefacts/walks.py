@@ -7,7 +7,7 @@ import pandas as pd
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.judges.verdicts import LABEL_KEPT, READINGS, read_labels
-from failure_atlas.statistics.censoring import find_median
+from failure_atlas.statistics.estimates import find_median
 from failure_atlas.stylegan2.generator import StyleLayer
 from failure_atlas.walks.starts import Starts
 from failure_atlas.walks.walks import LEVEL, Candidates, TrueFailures, Walks

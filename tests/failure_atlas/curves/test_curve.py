@@ -22,7 +22,7 @@ from failure_atlas.curves.curve import (
     weigh_slope,
 )
 from failure_atlas.curves.distance import find_centres, measure_deviations, measure_distances, project
-from failure_atlas.statistics.intervals import wilson
+from failure_atlas.statistics.estimates import wilson
 
 
 def build_curve(x, accuracy, n=100):

@@ -51,13 +51,14 @@ out.mkdir(parents=True, exist_ok=True)
 
 ACCEPT = """
 import csv, json, math, pathlib
-from failure_atlas.decisions.acceptance import Criterion, count_verdicts, decide_all, find_measure
+from failure_atlas.decisions.acceptance import Criterion, count_verdicts, decide_all
+from failure_atlas.decisions.metrics import find_estimate
 params = json.loads(pathlib.Path("params.yaml").read_text())
 criteria = [Criterion(**entry) for entry in params["acceptance"]["criteria"]]
 found = {}
 for criterion in criteria:
     metrics = json.loads(pathlib.Path(f"data/{criterion.folder}/metrics.json").read_text())
-    found[criterion.id] = find_measure(metrics, criterion.key)
+    found[criterion.id] = find_estimate(metrics, criterion.key)
 def rounded(value):
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}

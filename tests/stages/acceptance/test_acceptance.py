@@ -8,13 +8,14 @@ import pytest
 from matplotlib import pyplot as plt
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.decisions.acceptance import Measure, decide
+from failure_atlas.decisions.acceptance import decide
+from failure_atlas.statistics.estimates import Estimate
 from stages.acceptance.__main__ import main
 from stages.acceptance.figures import draw_verdicts, scale_to_bar, tell_row
 from stages.acceptance.params import AcceptanceParams
 from tests import yaml12 as yaml
 from tests.house import ROOT
-from tests.stages.acceptance.test_verdicts import NAN, build_criterion, build_measure
+from tests.stages.acceptance.test_verdicts import NAN, build_criterion, build_estimate
 
 METRICS = {
     "qualify_generator": {"ratio": 1.4, "ratio_interval": {"low": 1.1, "high": 1.6, "n": 1000}},
@@ -76,14 +77,14 @@ def test_a_generator_that_fails_closes_what_depends_on_it(run, tmp_path):
 
 
 def test_a_row_is_scaled_to_its_bar_and_turned_so_that_right_is_good():
-    above = decide(build_criterion(bar=0.5), build_measure(0.6, 0.9))
+    above = decide(build_criterion(bar=0.5), build_estimate(0.6, 0.9))
     np.testing.assert_allclose(scale_to_bar(above), (0.625, 0.25, 1))
-    below = decide(build_criterion(bar=2.0, comparison="<="), Measure(1, 0, NAN, 5, has_interval=True))
+    below = decide(build_criterion(bar=2.0, comparison="<="), Estimate(1, 0, NAN, 5))
     np.testing.assert_allclose(scale_to_bar(below), (0.5, NAN, 1))
-    at_bar = decide(build_criterion(bar=1.0), Measure(1.0))
+    at_bar = decide(build_criterion(bar=1.0), Estimate(1.0, has_interval=False))
     np.testing.assert_allclose(scale_to_bar(at_bar), (0, NAN, NAN))
     assert tell_row(below) == "1 [0, unknown], n=5\nasked for <= 2"
-    unmeasured = decide(build_criterion(), Measure(NAN, has_interval=True, n=0))
+    unmeasured = decide(build_criterion(), Estimate(NAN, n=0))
     assert tell_row(unmeasured) == "unknown, n=0\nasked for >= 0.9"
     figure = draw_verdicts([above, below, at_bar, unmeasured])
     plt.close(figure)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.decisions.claims import Sources, check_claims
+from failure_atlas.decisions.claims import Sources, check_claims, falls, list_sources
 from failure_atlas.decisions.metrics import find_group
 from stages.check_claims.__main__ import main
 from stages.check_claims.params import CheckClaimsParams
@@ -34,15 +34,12 @@ def run(tmp_path, write_params):
 
 def decide(folder):
     """Verdict by claim, without the files that the stage writes."""
-    stages = {"ranked": "rank_dimensions", "walks": "walk_corner_cases", "classifiers": "train_classifiers"}
-    sources = Sources(
-        curves=read_metrics(folder / "curves", "compute_curves"),
-        areas=read_areas(folder / "curves"),
-        populations=read_metrics(folder / "populations", "sample_populations"),
-        **{kind: {name: read_metrics(folder / kind / name, stage, name) for name in NAMES}
-           for kind, stage in stages.items()},
-    )  # fmt: skip
-    return {claim.id: claim for claim in check_claims(sources, CheckClaimsParams(**SECTION))}
+    section = CheckClaimsParams(**SECTION)
+    folders = {"compute_curves": "curves", "sample_populations": "populations", "rank_dimensions": "ranked",
+               "walk_corner_cases": "walks", "train_classifiers": "classifiers"}  # fmt: skip
+    read = [read_metrics(folder / folders[stage] / name, stage, name) for stage, name in list_sources(section)]
+    sources = Sources({metrics.name: metrics for metrics in read}, read_areas(folder / "curves"))
+    return {claim.id: claim for claim in check_claims(sources, section)}
 
 
 def test_twice_gives_equal_bytes_and_every_verdict_has_evidence_and_rule(run, results, tmp_path, hash_folder):
@@ -137,6 +134,17 @@ def test_shape_of_the_curves(results, column, value, k, top, everything):
     assert claims["monotone_in_top_dimensions_own_class"].verdict == "holds"
 
 
+@pytest.mark.parametrize(
+    ("p_value", "rises", "verdict"),
+    [
+        (0.01, 0, "holds"), (0.01, 1, "fails"), (0.2, 0, "not decided"), (0.99, 0, "fails"),
+        (float("nan"), 0, "not decided"), (0.05, 0, "not decided"), (0.95, 0, "not decided"),
+    ],
+)  # fmt: skip
+def test_a_curve_falls_by_trend_and_without_a_rise(p_value, rises, verdict):
+    assert falls(p_value, rises, 0.05) == verdict
+
+
 def test_no_walks_decide_nothing(results):
     claims = decide(results(lambda metrics: metrics["walks/clean"].update(walks=0, reached=0)))
     assert claims["one_dimension_reaches_half"].verdict == "not decided"
@@ -186,11 +194,20 @@ def test_missing_and_damaged_inputs_name_file_and_stage(run, results, tmp_path, 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda m: m["curves"]["clean"].pop("headline_k"), r"curves/metrics.json: holds no 'clean.headline_k'; make"),
-        (lambda m: m["curves"].pop("paired"), r"holds no 'paired.corrupted_minus_clean.area'; make it again"),
-        (lambda m: m["curves"]["clean"].pop("area_interval"), r"holds no 'clean.area_interval'; make it again"),
+        (
+            lambda m: m["curves"]["clean"].pop("headline_k"),
+            r"curves/metrics.json: holds no 'clean.headline_k'; there: ",
+        ),
+        (
+            lambda m: m["curves"].pop("paired"),
+            r"holds no 'paired.corrupted_minus_clean.area'; there: clean, ",
+        ),
+        (lambda m: m["curves"]["clean"].pop("area_interval"), r"'clean.area' has no interval; make it again"),
         (lambda m: m["populations"]["outcome_separation"]["s"].pop("n"), r"'outcome_separation.s' has no n; make"),
-        (lambda m: m["walks/clean"].update(reached="many"), r"walks/clean/metrics.json: 'reached' is no number; make"),
+        (
+            lambda m: m["walks/clean"].update(reached="many"),
+            r"walks/clean/metrics.json: 'reached' is no number but str",
+        ),
     ],
 )
 def test_metrics_of_another_form_are_named(run, results, edit, message):

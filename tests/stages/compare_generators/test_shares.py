@@ -3,28 +3,28 @@
 import numpy as np
 import pytest
 
-from stages.compare_generators.chance import bound, describe_chance, draw_permutations, draw_with_replacement
-from stages.compare_generators.shares import compare_directions, compare_sets, overlap_shares, share_influence
+from stages.compare_generators.comparison import (
+    bound,
+    compare_directions,
+    compare_sets,
+    describe_chance,
+    draw_permutations,
+    draw_with_replacement,
+    overlap_shares,
+    share_influence,
+)
 
 
-def test_shares_add_up_and_are_weighted():
+def test_shares_and_comparisons_of_many_rows_and_of_nothing():
+    """By hand they are compared in the test of the stage."""
     influence, group = np.array([4.0, 3, 2, 1]), np.array(["x", "y", "x", "z"])
-    share = share_influence(influence, group, ["x", "y", "z", "w"])
-    assert share == pytest.approx([0.6, 0.3, 0.1, 0])
     batch = share_influence(np.stack([influence, 2 * influence]), group, ["x", "y", "z", "w"])
-    assert batch == pytest.approx(np.stack([share, share]))
+    assert batch == pytest.approx(np.tile([0.6, 0.3, 0.1, 0], (2, 1)))
     assert np.isnan(share_influence(np.zeros(4), group, ["x", "y"])).all()
-
-
-def test_comparisons_by_hand():
     a, b, c = np.array([0.5, 0.5, 0, 0]), np.array([0.25, 0.25, 0.5, 0]), np.array([0, 0, 0, 1.0])
-    assert overlap_shares(a, b) == pytest.approx(0.5)
-    assert overlap_shares(a, a) == 1
-    assert overlap_shares(a, c) == 0
-    assert compare_sets(a, b) == pytest.approx(2 / 3)
+    assert overlap_shares(np.stack([a, a, a]), np.stack([a, b, c])) == pytest.approx([1, 0.5, 0])
     assert np.isnan(compare_sets(np.zeros(4), np.zeros(4)))
-    assert compare_directions(a, c) == 0
-    assert compare_directions(a, b) == pytest.approx(0.25 / np.sqrt(0.5 * 0.375))
+    assert compare_directions(a, np.stack([b, c])) == pytest.approx([0.25 / np.sqrt(0.5 * 0.375), 0])
 
 
 def test_draws():

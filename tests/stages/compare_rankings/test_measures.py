@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from failure_atlas.judges.verdicts import STILL_RIGHT, VERDICTS
-from failure_atlas.statistics.intervals import mean, proportion
+from failure_atlas.statistics.estimates import mean, proportion
 from stages.compare_rankings.draws import assign_draws, estimate
 from stages.compare_rankings.methods import Method, step_top
 from stages.compare_rankings.outputs import Reader

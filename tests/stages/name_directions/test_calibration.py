@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from scipy import ndimage
 
-from failure_atlas.directions.calibration import (
-    BLUR_STD_PX,
-    NOISE_STD,
-    Calibration,
-    calibrate,
-    corrupt_known,
-)
+from failure_atlas.directions.calibration import BLUR_STD_PX, NOISE_STD, Calibration, calibrate, corrupt_known
 from failure_atlas.directions.measurements import EDGE, NAMES, NOISE, measure_images
+from failure_atlas.images.image_set import Severities
+from stages.name_directions.figures import draw_calibration
 
 LEARNED = 30
 
@@ -85,3 +82,27 @@ def test_linear_side_effects_are_mended_exactly():
 def test_blank_images_cannot_calibrate(stream):
     with pytest.raises(ValueError, match=r"0 images show a stroke at noise 0\.0 and blur 0\.0 px"):
         calibrate(np.zeros((4, 1, 32, 32), np.uint8), stream)
+
+
+@pytest.mark.parametrize(
+    ("steps", "kinds"),
+    [(("blur", "noise"), ["noise", "blur"]), (("noise", "fog"), ["noise"]), (("blur",), ["blur"]), (("fog",), [])],
+)
+def test_levels_of_each_severity_are_drawn_of_what_the_recipe_holds(steps, kinds):
+    """Images of severity 0, 1, 2, four each, that need a noise of 0.1 and a blur of 1 px for each level."""
+    severity = np.repeat([0, 1, 2], 4).astype(np.uint8)
+    values = np.zeros((12, len(NAMES)))
+    values[:, NOISE], values[:, EDGE] = 0.1 * severity, 1.0 + severity
+    figure, table = draw_calibration(closed_form(), values, Severities(dict.fromkeys(steps, severity)))
+    plt.close(figure)
+    levels = table[table["panel"] == "real corrupted"]
+    assert levels["corruption"].tolist() == np.repeat(kinds, 3).tolist()
+    expected = {"noise": [0, 0.1, 0.2], "blur": [0, 1, 2]}
+    np.testing.assert_allclose(
+        levels["value"].astype(float), [each for kind in kinds for each in expected[kind]], atol=1e-6
+    )
+    assert (levels["n"] == 4).all()
+    panel = figure.axes[2]
+    assert panel.get_title() == f"read from real corrupted test images\n(n={12 if kinds else 0}, 95 % intervals)"
+    nothing = ["corrupted neither by blur\nnor by noise"]
+    assert [text.get_text() for text in panel.texts] == ([] if kinds else nothing)

@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy import stats
 
-from failure_atlas.directions.calibration import World, calibrate, find_world
-from failure_atlas.directions.known_changes import KNOWN_CHANGES
+from failure_atlas.directions.calibration import Scene, calibrate, find_scene
+from failure_atlas.directions.known_changes import GROUP_IMAGES, KNOWN_CHANGES, check_naming
 from failure_atlas.directions.measurements import GREYS, LEAST_SPREAD, MEASUREMENTS, NAMES, measure_images
-from failure_atlas.directions.moves import Renderer, measure_move
+from failure_atlas.directions.moves import choose_balanced, find_typical, measure_move
 from failure_atlas.directions.naming import (
     NO_CHANGE,
     OTHER_CHANGE,
@@ -16,11 +16,10 @@ from failure_atlas.directions.naming import (
     Effects,
     estimate_effects,
     find_reach,
+    measure_spread,
     name_effects,
 )
-from failure_atlas.directions.naming_check import GROUP_IMAGES, check_naming
-from stages.name_directions.choice import choose_balanced, find_typical
-from stages.name_directions.study import measure_spread
+from failure_atlas.world.show import World
 
 
 def effects(**given):
@@ -137,20 +136,25 @@ def test_a_linear_generator_gives_its_column_and_no_sample_or_batch_matters():
     def synthesize(styles):
         return (0.5 + styles @ weights)[:, None, None, None].expand(-1, 1, 4, 4)
 
+    def measure(images):
+        return images.mean(axis=(1, 2, 3))[:, None] / 255
+
     styles = np.random.default_rng(1).normal(size=(7, 3)).astype(np.float32)
     for batch_size in (2, 100):
-        renderer = Renderer(synthesize, batch_size, torch.device("cpu"))
-        found = measure_move(renderer, lambda x: x.mean(axis=(1, 2, 3))[:, None] / 255, styles, 0, -5.0, 2.0)
-        np.testing.assert_allclose(found.differences[:, 0], -0.1, atol=1 / 255)
-        np.testing.assert_allclose(found.pixel_change, 0.1, atol=1 / 255)
-        still = measure_move(renderer, lambda x: x.mean(axis=(1, 2, 3))[:, None] / 255, styles, 2, 5.0, 2.0)
-        assert not still.differences.any()
-        assert not still.pixel_change.any()
+        world = World(synthesize, batch_size=batch_size)
+        differences, pixels = measure_move(world, measure, styles, 0, -5.0, 2.0)
+        np.testing.assert_allclose(differences[:, 0], -0.1, atol=1 / 255)
+        np.testing.assert_allclose(pixels, 0.1, atol=1 / 255)
+        assert not np.any([each.any() for each in measure_move(world, measure, styles, 2, 5.0, 2.0)])
 
 
 @pytest.fixture(scope="module")
-def check(digits, stream):
-    calibration = calibrate(digits[:20], stream)
+def calibration(digits, stream):
+    return calibrate(digits[:20], stream)
+
+
+@pytest.fixture(scope="module")
+def check(calibration, digits, stream):
     values = calibration.mend(measure_images(digits))
     # Real corrupted images vary in noise and blur, clean ones do not: their units, about as the population has them.
     spread = measure_spread(values, np.zeros(len(values), int))
@@ -172,8 +176,7 @@ def test_the_rule_names_known_changes_of_real_digits(check):
     assert (of_name >= 0.8).all(), of_name
 
 
-def test_a_change_that_fewer_than_ten_images_suit_is_not_examined(digits, stream):
-    calibration = calibrate(digits[:20], stream)
+def test_a_change_that_fewer_than_ten_images_suit_is_not_examined(calibration, digits, stream):
     alike = np.repeat(digits[20:21], GROUP_IMAGES, axis=0)
     has_hole = measure_images(alike)[0, NAMES.index("holes")] >= 1
     found = check_naming(alike, calibration, np.ones(GREYS), 0.05, stream)
@@ -208,32 +211,32 @@ def paint(kind, count=80, size=32):
     return images.astype(np.uint8)
 
 
-WORLDS = {"patches": "none", "even patches": "none", "boxes": "figures", "rings": "strokes"}
+SCENES = {"patches": "none", "even patches": "none", "boxes": "figures", "rings": "strokes"}
 
 
-@pytest.mark.parametrize(("kind", "words"), WORLDS.items())
-def test_a_world_has_the_words_that_mean_something_in_it(kind, words):
+@pytest.mark.parametrize(("kind", "words"), SCENES.items())
+def test_a_scene_has_the_words_that_mean_something_in_it(kind, words):
     images = paint(kind)
-    assert find_world(images).shape_words == words
-    assert find_world(images).rest == OTHER_CHANGE  # of colours: what is not measured need not be a shape
-    grey = find_world(images[:, :1])
+    assert find_scene(images).shape_words == words
+    assert find_scene(images).rest == OTHER_CHANGE  # of colours: what is not measured need not be a shape
+    grey = find_scene(images[:, :1])
     assert grey.shape_words == words
     assert grey.rest == (OTHER_CHANGE if words == "none" else SHAPE_CHANGE)
 
 
 def test_digits_are_strokes_dark_ones_are_not(digits):
-    assert find_world(digits) == World()
-    assert find_world(np.repeat(digits, 3, axis=1)) == World(colours=True)
-    assert find_world(255 - digits).shape_words == "none"  # shape is that of light things
+    assert find_scene(digits) == Scene()
+    assert find_scene(np.repeat(digits, 3, axis=1)) == Scene(colours=True)
+    assert find_scene(255 - digits).shape_words == "none"  # shape is that of light things
 
 
-@pytest.mark.parametrize(("kind", "words"), WORLDS.items())
+@pytest.mark.parametrize(("kind", "words"), SCENES.items())
 def test_changes_of_colour_are_named_as_such_and_none_as_a_shape_that_is_not_there(kind, words, stream):
     images = paint(kind)
-    world = find_world(images)
-    calibration = calibrate(images[:20], stream, world=world)
+    scene = find_scene(images)
+    calibration = calibrate(images[:20], stream, scene=scene)
     values = calibration.mend(calibration.measure(images))
-    check = check_naming(images[20:], calibration, world.keep(measure_spread(values, np.zeros(80, int))), 0.05, stream)
+    check = check_naming(images[20:], calibration, scene.keep(measure_spread(values, np.zeros(80, int))), 0.05, stream)
     of_colour = check[check["expected"].isin(COLOUR_WORDS)]
     assert set(of_colour["expected"]) == COLOUR_WORDS
     assert of_colour["correct"].mean() >= 0.8

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failure_atlas.quality.frechet import divide_means
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.qualify_generator.consistency import (
     measure_agreement,
     measure_agreement_per_class,

@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from failure_atlas.decisions.estimates import Estimate
+from failure_atlas.statistics.estimates import Estimate, read_estimate
 from failure_atlas.walks.probe import Probe
 from stages.common.artefacts.names import Names
 from stages.report.explorer import describe_explorer, lay_out
 from stages.report.frames import Frames, trace_moves
 from stages.report.moves import Move, choose_moves, locate_crossings
-from stages.report.wording import TIED, read_estimate, tell_estimate, tell_number
+from stages.report.wording import TIED, tell_estimate, tell_number
 
 CPU = torch.device("cpu")
 NAMES = ["a", "b"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from failure_atlas.statistics.intervals import proportion
+from failure_atlas.statistics.estimates import proportion
 from stages.validate_externally.measures import (
     MEASURES,
     Generated,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failure_atlas.statistics.censoring import find_median
+from failure_atlas.statistics.estimates import find_median
 from failure_atlas.walks.bisection import find_crossings
 from failure_atlas.walks.starts import choose_starts
 from failure_atlas.walks.walks import LEVEL, TOLERANCE, Candidates, space_grid, walk_dimensions
