@@ -131,7 +131,7 @@ def train(
     dtype: torch.dtype = torch.float32,
     order: torch.Generator,
     shapes: torch.Generator,
-    evaluate: Callable[[], dict[str, float]],
+    evaluate: Callable[[], dict[str, float]] = dict,
     advance: Callable[[int, str], object] = lambda *_: None,
 ) -> list[dict[str, float]]:
     """Train in place on uint8 images [N, C, H, W] and labels [N], on their device.

@@ -10,12 +10,12 @@ import torch
 from failure_atlas.core.errors import StageError
 from failure_atlas.stylegan2.feature_critic import CriticArchitecture, FeatureCritic, critic_loss
 from failure_atlas.stylegan2.state import TrainingState, save_state
-from stages.train_stylegan2.feature_training import learn_features
+from stages.train_stylegan2.critic import learn_features
 from stages.train_stylegan2.params import FeatureCriticParams, FeatureNetworkParams
-from stages.train_stylegan2.session import Session, count_feature_images, prepare_critic, run_session, start_state
-from stages.train_stylegan2.slimming import main as slim_down
+from stages.train_stylegan2.session import Session, count_feature_images, prepare_critic, start_state
+from stages.train_stylegan2.snapshots import main as change_snapshot
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE
-from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
+from tests.stages.train_stylegan2.tiny_training import PARAMS, finish, tensors_of
 
 CRITIC = FeatureCriticParams(
     networks=[FeatureNetworkParams(network="plain", width=8), FeatureNetworkParams(network="residual", width=8)],
@@ -98,8 +98,8 @@ def test_a_feature_training_that_diverges_names_its_network(session: Session, cr
 
 
 def test_the_generator_learns_from_the_critic_too(session: Session, taught: Session) -> None:
-    alone = run_session(replace(taught, params=session.params.model_copy(update={"total_kimg": 2})), ignore)
-    both = run_session(taught, ignore)
+    alone = finish(replace(taught, params=session.params.model_copy(update={"total_kimg": 2})))
+    both = finish(taught)
     assert "critic_loss" not in alone.log[0]
     assert all(0 < row["critic_loss"] < 2 * KNOWS_NOTHING for row in both.log)
     assert both.log[0]["critic_loss"] == pytest.approx(KNOWS_NOTHING, abs=0.1)  # it starts from nothing
@@ -123,12 +123,12 @@ def test_the_critic_sees_the_constant_noise_and_the_discriminator_fresh_noise(
         return whole(self, s, noise)  # type: ignore[arg-type]
 
     monkeypatch.setattr(generator, "synthesize_raw", listen)
-    steps = run_session(taught, ignore).images_seen // PARAMS.batch_size
+    steps = finish(taught).images_seen // PARAMS.batch_size
     assert noises == [True, False] * steps
 
 
 def test_a_run_killed_while_it_trains_ends_with_the_same_bytes(taught: Session) -> None:
-    unbroken = run_session(taught, ignore)
+    unbroken = finish(taught)
 
     class KilledError(Exception):
         pass
@@ -138,10 +138,10 @@ def test_a_run_killed_while_it_trains_ends_with_the_same_bytes(taught: Session) 
 
     broken = replace(taught, resume_root=taught.resume_root / "broken")
     with pytest.raises(KilledError):
-        run_session(broken, kill)
+        finish(broken, kill)
     assert start_state(broken).critic_ready
     assert count_feature_images(broken, start_state(broken)) == 0
-    resumed = run_session(broken, ignore)
+    resumed = finish(broken)
     for name, tensor in all_tensors_of(unbroken).items():
         assert torch.equal(tensor, all_tensors_of(resumed)[name]), name
     assert broken.snapshot.read_bytes() == taught.snapshot.read_bytes()
@@ -163,18 +163,18 @@ def test_a_run_killed_while_features_are_learned_begins_again(taught: Session) -
 
 def test_two_workers_share_the_critic(taught: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     short = PARAMS.model_copy(update={"feature_critic": CRITIC, "total_kimg": 1, "batch_size": 200, "ada_target": 0.0})
-    alone = run_session(replace(taught, params=short), ignore)
+    alone = finish(replace(taught, params=short))
     monkeypatch.setenv(PROCESSES_VARIABLE, "2")
-    pair = run_session(replace(taught, params=short, resume_root=taught.resume_root / "pair"), ignore)
+    pair = finish(replace(taught, params=short, resume_root=taught.resume_root / "pair"))
     for name, tensor in all_tensors_of(alone).items():
         torch.testing.assert_close(all_tensors_of(pair)[name], tensor, atol=2e-3, rtol=1e-2, msg=name)
 
 
 def test_a_snapshot_brings_its_critic_along_where_it_fits(session: Session, taught: Session, tmp_path: Path) -> None:
-    trained = run_session(taught, ignore)
+    trained = finish(taught)
     whole, slim = tmp_path / "whole.safetensors", tmp_path / "slim.safetensors"
     save_state(whole, trained)
-    slim_down(whole, slim)
+    change_snapshot(whole, slim, slim=True)
 
     def start(path: Path, critic: FeatureCriticParams | None, names: list[str] = session.class_names) -> TrainingState:
         params = PARAMS.model_copy(update={"feature_critic": critic, "total_kimg": 9})

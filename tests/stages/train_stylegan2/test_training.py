@@ -18,7 +18,7 @@ from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.session import Session, run_session, start_state
 from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE, count_workers
-from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
+from tests.stages.train_stylegan2.tiny_training import PARAMS, finish, tensors_of
 
 CPU = torch.device("cpu")
 
@@ -76,7 +76,7 @@ def test_each_image_is_seen_once_an_epoch_and_workers_share_the_batch() -> None:
 
 
 def test_training_improves_on_telling_nothing_apart(session: Session) -> None:
-    state = run_session(session, ignore)
+    state = finish(session)
     assert state.images_seen >= 3000
     assert [round(row["kimg"]) for row in state.log] == [1, 2, 3]
     assert state.log[-1]["discriminator_loss"] < 2 * math.log(2)
@@ -104,7 +104,7 @@ def test_a_step_holds_no_operation_that_is_random_on_a_gpu(session: Session) -> 
         "replication_pad2d_backward", "max_unpool2d", "nll_loss2d_backward", "histc", "cumsum", "put_", "kthvalue",
     }  # fmt: skip
     with Operations() as operations:
-        state = run_session(session, ignore)
+        state = finish(session)
     assert state.augmentation.probability > 0
     # PyTorch itself computes this one in another way on a GPU that has to be deterministic.
     replaced = {"upsample_bilinear2d_backward"}
@@ -114,7 +114,7 @@ def test_a_step_holds_no_operation_that_is_random_on_a_gpu(session: Session) -> 
 
 def test_bfloat16_trains_to_about_the_same_and_keeps_weights_in_float32(session: Session) -> None:
     narrow = replace(session, params=PARAMS.model_copy(update={"precision": "bfloat16"}))
-    one, other = run_session(session, ignore), run_session(narrow, ignore)
+    one, other = finish(session), finish(narrow)
     for name in ("discriminator_loss", "generator_loss"):
         assert other.log[0][name] == pytest.approx(one.log[0][name], rel=0.05)
         assert other.log[0][name] != one.log[0][name]
@@ -124,9 +124,9 @@ def test_bfloat16_trains_to_about_the_same_and_keeps_weights_in_float32(session:
 def test_two_workers_take_the_steps_of_one(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     # Few steps: rounding differs, and adversarial training doubles every difference soon.
     short = replace(session, params=PARAMS.model_copy(update={"total_kimg": 1, "batch_size": 200, "ada_target": 0.0}))
-    alone = run_session(short, ignore)
+    alone = finish(short)
     monkeypatch.setenv(PROCESSES_VARIABLE, "2")
-    pair = [run_session(replace(short, resume_root=short.resume_root / name), ignore) for name in "ab"]
+    pair = [finish(replace(short, resume_root=short.resume_root / name)) for name in "ab"]
     for name, tensor in tensors_of(alone).items():
         torch.testing.assert_close(tensors_of(pair[0])[name], tensor, atol=2e-3, rtol=1e-2, msg=name)
         assert torch.equal(tensors_of(pair[0])[name], tensors_of(pair[1])[name]), name
@@ -140,11 +140,10 @@ def test_a_dead_worker_is_an_error_that_names_it(session: Session, monkeypatch: 
     def damage(_: TrainingState) -> None:
         raise AssertionError("no step can be finished without the helper")
 
-    monkeypatch.setattr("stages.train_stylegan2.session.start_state", lambda _session: state)
     save_state(session.snapshot, state)
     session.snapshot.write_bytes(b"cut")
     with pytest.raises(StageError, match="worker 1 of 2 died with exit code 1"):
-        run_session(session, damage)
+        run_session(session, state, damage)
 
 
 @pytest.mark.parametrize(("wanted", "message"), [("3", "allowed"), ("two", "got 'two'"), ("0", "got '0'")])
@@ -187,7 +186,7 @@ def test_divergence_names_the_last_good_snapshot_and_keeps_it(session: Session) 
                 state.generator.constant.fill_(math.nan)
 
     with pytest.raises(StageError, match=r"diverged before 3.* the last good snapshot is .*snapshot.safetensors"):
-        run_session(session, poison)
+        finish(session, poison)
     kept = start_state(session)
     check_weights(kept)
     assert kept.images_seen == pytest.approx(2000, abs=PARAMS.batch_size)

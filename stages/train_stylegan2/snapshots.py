@@ -1,8 +1,10 @@
-"""A wider discriminator that gives the same scores, so that training goes on instead of starting anew.
+"""A snapshot changed: its discriminator widened, so that training goes on, or slimmed for a release.
 
-After Net2WiderNet (Chen, Goodfellow, Shlens 2016), with one difference: new channels are not copies of old ones but
-fresh, and what they say is multiplied by zero at first. A discriminator that a generator has outgrown can be widened
-so; a fresh wide one loses against a trained generator and never recovers.
+Widening is after Net2WiderNet (Chen, Goodfellow, Shlens 2016), with one difference: new channels are not copies of old
+ones but fresh, and what they say is multiplied by zero at first. A discriminator that a generator has outgrown can be
+widened so; a fresh wide one loses against a trained generator and never recovers.
+
+A slim snapshot has no moments of the optimisers: about a third smaller, for a release that few will train on.
 """
 
 import math
@@ -21,29 +23,39 @@ from stages.common.command import run_stage
 
 STATISTIC = "conv.weight"  # its last input is the minibatch standard deviation, which stays the last
 CLASSES = "embedding."
+MOMENTS_OF = ("generator_optimizer.", "discriminator_optimizer.", "critic_optimizer.")
 
 
 def main(
-    snapshot: Annotated[Path, typer.Argument(help="The snapshot.safetensors to widen.")],
+    snapshot: Annotated[Path, typer.Argument(help="The snapshot.safetensors to change.")],
     out: Annotated[Path, typer.Argument(help="The file to write.")],
-    channels: Annotated[list[int], typer.Option(help="Width at 4, 8, 16, ... px; give it once for each.")],
+    channels: Annotated[
+        list[int] | None, typer.Option(help="Widen the discriminator: width at 4, 8, 16, ... px, once for each.")
+    ] = None,
+    slim: Annotated[bool, typer.Option("--slim", help="Leave out the moments of Adam.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the new weights.")] = 1,
 ) -> None:
-    """Widen the discriminator of a snapshot; generator, average and log stay as they are.
+    """Widen the discriminator of a snapshot, or leave its optimisers' moments out; all else stays as it is.
 
-    Go on from the result with `train_stylegan2.resume` and the same `discriminator_channels` in params.yaml.
+    Go on from a widened one with `train_stylegan2.resume` and the same `discriminator_channels` in params.yaml. A
+    training that goes on from a slim one starts with fresh moments, as the first step of any training does.
     """
-    narrow = load_discriminator(snapshot, torch.device("cpu"))
     tensors, description = load_tensors(snapshot, KIND)
-    wide = widen_discriminator(narrow, tuple(channels), torch.Generator().manual_seed(seed))
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("discriminator")}
-    kept |= {f"discriminator.{name}": tensor for name, tensor in wide.state_dict().items()}
-    for name, parameter in wide.named_parameters():
-        keys = {key: f"discriminator_optimizer.{name}.{key}" for key in MOMENTS}
-        if keys["step"] in tensors:
-            moments = {key: tensors[held] for key, held in keys.items()}
-            kept |= {keys[key]: moment for key, moment in _widen_moments(name, moments, parameter).items()}
-    save_tensors(out, kept, description | {"discriminator": wide.architecture.describe()})
+    if channels:
+        wide = widen_discriminator(
+            load_discriminator(snapshot, torch.device("cpu")), tuple(channels), torch.Generator().manual_seed(seed)
+        )
+        description |= {"discriminator": wide.architecture.describe()}
+        tensors |= {f"discriminator.{name}": tensor for name, tensor in wide.state_dict().items()}
+        for name, parameter in wide.named_parameters():
+            keys = {key: f"discriminator_optimizer.{name}.{key}" for key in MOMENTS}
+            if keys["step"] in tensors:
+                moments = {key: tensors[held] for key, held in keys.items()}
+                widened = _widen_moments(name, moments, parameter)
+                tensors |= {keys[key]: moment for key, moment in widened.items()}
+    if slim:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTS_OF)}
+    save_tensors(out, tensors, description)
 
 
 def widen_discriminator(narrow: Discriminator, channels: tuple[int, ...], random: torch.Generator) -> Discriminator:
@@ -106,4 +118,4 @@ def _rescale(old: torch.Tensor, shape: torch.Size) -> float:
 
 
 if __name__ == "__main__":
-    run_stage(main, "train_stylegan2.widening")
+    run_stage(main, "train_stylegan2.snapshots")
