@@ -69,8 +69,6 @@ def check_files(document: Document) -> None:
         _check_judges(document)
     if {"prepare_images", "train_stylegan2"} <= sections.keys():
         _check_snapshot(document)
-    if "qualify_generator" in sections and (weights := sections["qualify_generator"].inception_weights) is not None:
-        check_pinned(weights, "qualify_generator.inception_weights")
 
 
 def _check_widths(document: Document) -> None:

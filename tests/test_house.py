@@ -20,7 +20,7 @@ from tests.house import (
     import_closure,
     imported_names,
     modules,
-    paths_of,
+    outs_of,
     read_dag,
     read_study,
     rooms,
@@ -48,7 +48,7 @@ def test_stages_packages_sections_and_folders_are_one(file: str) -> None:
     sections = yaml.safe_load((ROOT / params).read_text(encoding="utf-8")).keys() - {KEY}
     assert sorted(dag) == sorted(sections)
     for name, stage in dag.items():
-        outs = paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])
+        outs = outs_of(stage)
         assert all(out.startswith(f"{folder}/{name}/") for out in outs), name
         assert f"python -m stages.{name}" in stage["cmd"], name
 
@@ -138,10 +138,7 @@ def expand(word: str) -> list[str]:
 def test_every_declared_path_of_a_command_is_a_dependency_or_an_out(section: str) -> None:
     for name, stage in [*read_dag(section=section).items(), *read_study().items()]:
         words = [word.split("=")[-1] for word in stage["cmd"].split() if "data/" in word]
-        known = [
-            *stage["deps"],
-            *paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]),
-        ]
+        known = [*stage["deps"], *outs_of(stage)]
         for word in words:
             for place in expand(word):
                 assert any(path == place or path.startswith(f"{place}/") for path in known), f"{name}: {place}"

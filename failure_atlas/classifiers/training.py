@@ -1,18 +1,14 @@
-"""train_classifiers/augmentation_params.
+"""Training of classifiers: AdamW, one cycle of the learning rate, small affine changes of shape, cross-entropy.
 
-Small random affine changes of shape, within which a person still reads the same digit.
-
-The gradient of a batch from two threads, each with one half of it and one core.
-
-Two single-threaded halves need no barrier inside a layer. On two idle cores that is 1.1 times as fast as letting each
-layer use both; where another job takes a core, layers that wait for each other fall to a tenth and this does not. The
-halves and the order in which they are added are fixed, so that the result does not depend on how many cores there are.
-
-Training: AdamW, one cycle of the learning rate, random affine changes, cross-entropy.
+A person still reads the same digit after the changes. The gradient of a batch comes from two threads, each with one
+half of it and one core: two single-threaded halves need no barrier inside a layer. On two idle cores that is 1.1 times
+as fast as letting each layer use both; where another job takes a core, layers that wait for each other fall to a tenth
+and this does not. The halves and the order in which they are added are fixed, so that the result does not depend on how
+many cores there are.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import reduce
@@ -24,9 +20,11 @@ from torch import nn
 from torch.nn import functional
 
 from failure_atlas.classifiers.networks import Classifier
-from failure_atlas.core.device import computing_in
+from failure_atlas.core.device import Precision, choose_dtype, computing_in
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.fields import Section
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.images.image_set import ImageSet
 
 
 class AugmentationParams(Section):
@@ -37,6 +35,57 @@ class AugmentationParams(Section):
     shear: Annotated[float, Field(ge=0, le=1)]
     shift: Annotated[float, Field(ge=0, le=0.5)]
     interpolation: Literal["bilinear", "nearest"]
+
+
+class Recipe(Section):
+    """How long, how fast and on what changes of shape a classifier is trained; part of params that train one."""
+
+    training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
+    precision: Precision
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    augmentation: AugmentationParams
+
+
+def train_anew(
+    classifier: Classifier,
+    part: ImageSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    names: Sequence[str | int],
+    key: str,
+    device: torch.device,
+    evaluate: Callable[[], dict[str, float]] = dict,
+    advance: Callable[[int, str], object] = lambda *_: None,
+) -> list[dict[str, float]]:
+    """Draw the weights anew and train on a set of images; moves the classifier to the device, returns as `train`.
+
+    names: what is trained; they stand in the random streams, so that two of one seed share nothing.  key: where params
+    describe it, for the StageError of a training that diverges.
+    """
+    initialise(classifier, torch_stream(seed, *names, "weights"))
+    classifier.to(device)
+    try:
+        return train(
+            classifier,
+            torch.from_numpy(part.images).to(device),
+            torch.from_numpy(part.labels).to(device),
+            training_images=recipe.training_images,
+            batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            limits=recipe.augmentation.model_dump(exclude={"interpolation"}),
+            interpolation=recipe.augmentation.interpolation,
+            dtype=choose_dtype(recipe.precision, device),
+            order=torch_stream(seed, *names, "order"),
+            shapes=torch_stream(seed, *names, "shapes"),
+            evaluate=evaluate,
+            advance=advance,
+        )
+    except StageError as error:
+        raise StageError(f"{key}: {error} (it is {recipe.learning_rate:g})") from error
 
 
 def draw_affine(

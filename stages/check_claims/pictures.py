@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-_RELIABILITY = "train_classifiers/{name}/figures/reliability.png"
+_RELIABILITY = "report/figures/train_classifiers/{name}/reliability.png"
 _SPACES = "sample_populations/figures/fig3_spaces.png"
 _HISTOGRAMS = "name_directions/{name}/figures/fig4_well_against_mis.png"
 _CURVES = "compute_curves/figures/fig6a_classifiers.png"

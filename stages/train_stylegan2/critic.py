@@ -4,13 +4,12 @@ It stands beside the paper's training loop, which does without it where `feature
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
-from failure_atlas.classifiers.training import initialise, train
+from failure_atlas.classifiers.training import Recipe, train_anew
 from failure_atlas.core.device import Precision, choose_dtype, computing_in
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.seeds import torch_stream
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.stylegan2.feature_critic import FeatureCritic, critic_loss
 from failure_atlas.stylegan2.losses import generator_loss
@@ -19,10 +18,14 @@ from stages.train_stylegan2.batches import Batch
 from stages.train_stylegan2.params import FeatureCriticParams
 from stages.train_stylegan2.workers import Worker
 
-BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 64, 0.008, 0.02
-# Milder than where classifiers are to generalise: the critic looks at images as they are.
-LIMITS = {"rotation_degrees": 10.0, "scale": 0.1, "shear": 0.1, "shift": 0.05}
-INTERPOLATION = "nearest"  # keeps noise as strong as it is
+RECIPE: dict[str, Any] = {
+    "batch_size": 64,
+    "learning_rate": 0.008,
+    "weight_decay": 0.02,
+    # Milder than where classifiers are to generalise: the critic looks at images as they are. Nearest neighbours keep
+    # noise as strong as it is.
+    "augmentation": {"rotation_degrees": 10.0, "scale": 0.1, "shear": 0.1, "shift": 0.05, "interpolation": "nearest"},
+}
 MEASURED_AT_ONCE = 500
 
 
@@ -41,34 +44,17 @@ def learn_features(
     Leaves the classifiers in evaluation mode and frozen. Raises StageError if a training diverges.
     """
     device = critic.mean.device
-    dtype = choose_dtype(precision, device)
-    pixels, labels = (torch.from_numpy(array).to(device) for array in (images.images, images.labels))
+    recipe = Recipe(training_images=training_images, precision=precision, **RECIPE)
     for place, network in enumerate(critic.classifiers()):
+        key = f"train_stylegan2.feature_critic.networks[{place}]"
         names = ("feature critic", place)
         network.requires_grad_(True)
-        initialise(network, torch_stream(seed, *names, "weights"))
-        try:
-            train(
-                network,
-                pixels,
-                labels,
-                training_images=training_images,
-                batch_size=BATCH_SIZE,
-                learning_rate=LEARNING_RATE,
-                weight_decay=WEIGHT_DECAY,
-                limits=LIMITS,
-                interpolation=INTERPOLATION,
-                dtype=dtype,
-                order=torch_stream(seed, *names, "order"),
-                shapes=torch_stream(seed, *names, "shapes"),
-                advance=advance,
-            )
-        except StageError as error:
-            raise StageError(f"train_stylegan2.feature_critic.networks[{place}]: {error}") from error
+        train_anew(network, images, recipe, seed=seed, names=names, key=key, device=device, advance=advance)
     critic.networks.eval().requires_grad_(False)
     # In the format in which generated images will be read, so that rounding shifts neither against the other.
-    with torch.no_grad(), computing_in(dtype, device):
-        parts = [critic.read(batch.float() / 255) for batch in torch.split(pixels, MEASURED_AT_ONCE)]
+    with torch.no_grad(), computing_in(choose_dtype(precision, device), device):
+        shown = torch.split(torch.from_numpy(images.images).to(device), MEASURED_AT_ONCE)
+        parts = [critic.read(batch.float() / 255) for batch in shown]
     critic.standardise(torch.cat(parts))
 
 

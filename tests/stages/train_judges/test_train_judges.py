@@ -10,7 +10,6 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.images.image_set import to_unit
 from failure_atlas.judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from stages.common.artefacts.images import read_images
-from stages.train_judges import members
 from stages.train_judges.__main__ import main
 from tests.stages.pinning import pin
 
@@ -40,8 +39,8 @@ def test_twice_gives_equal_bytes_and_the_files_are_what_was_measured(run, hash_f
     out = run("one")
     hashes = hash_folder(out)
     assert hashes == hash_folder(run("two"))
-    figures = ("reliability", "confusion", "severities")
-    assert {f"figures/{name}.{ending}" for name in figures for ending in ("png", "csv")} < set(hashes)
+    tables = {f"tables/{name}.csv" for name in ("reliability", "confusion", "severities")}
+    assert set(hashes) == {"judge.safetensors", "auditor.safetensors", "metrics.json", *tables}
 
     metrics = json.loads((out / "metrics.json").read_text())
     test = read_images(tiny_images, "test")
@@ -155,7 +154,7 @@ def test_a_diverging_member_is_named(run, tmp_path, monkeypatch):
     def spoil(classifier, _):
         torch.nn.init.constant_(classifier.head.weight, float("nan"))
 
-    monkeypatch.setattr(members, "initialise", spoil)
+    monkeypatch.setattr("failure_atlas.classifiers.training.initialise", spoil)
     with pytest.raises(StageError, match=r"train_judges\.judge\[0\]: .*learning_rate.*it is 0\.01"):
         run()
     assert not (tmp_path / "out" / "judge.safetensors").exists()
