@@ -134,7 +134,7 @@ def _report(
         rows.append([entry.title, str(entry.cores), *images, f"{flops / 1e9:.1f}", share])
     columns = [
         "step", "cores", "images/s\nmedian", "images/s\nlow - high", "x twin,\nsame cores", "x twin,\nbest",
-        "MFLOP\n/image", "GFLOP/s\nmedian", "of matrix\nrate",
+        "MFLOP\n/image", "GFLOP/s\nmedian", "of matrix\nrate"
     ]  # fmt: skip
     print_table("Training step", columns, rows, _notes(section, device, entries, rates))
 

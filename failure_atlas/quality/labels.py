@@ -89,11 +89,7 @@ def compare_severities(
     if not shares:
         return {}
     widest = max(shares.values(), key=lambda share: abs(share["gap"]["value"]))
-    return {
-        "severity_shares": shares,
-        "severity_share_gap": widest["gap"],
-        "severity_reading_accuracy": accuracy,
-    }
+    return {"severity_shares": shares, "severity_share_gap": widest["gap"], "severity_reading_accuracy": accuracy}
 
 
 def _fit(features: np.ndarray, severities: np.ndarray) -> Pipeline:

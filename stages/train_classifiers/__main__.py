@@ -9,7 +9,7 @@ import typer
 
 from failure_atlas.classifiers.evaluation import examine, mark, predict, tabulate_examination
 from failure_atlas.classifiers.networks import Classifier, save_classifier
-from failure_atlas.classifiers.training import train_anew
+from failure_atlas.classifiers.training import train
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.progress import Progress
@@ -69,7 +69,7 @@ def _train(
         }
 
     with Progress(f"training {entry}", section.training_images, "img") as progress:
-        curve = train_anew(
+        curve = train(
             classifier,
             training,
             section,

@@ -8,7 +8,7 @@ import torch
 
 from failure_atlas.classifiers.evaluation import calibration_error, calibration_interval, measure_accuracy
 from failure_atlas.classifiers.networks import Classifier
-from failure_atlas.classifiers.training import train_anew
+from failure_atlas.classifiers.training import train
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.weights import check_pinned
@@ -32,7 +32,7 @@ def train_ensembles(
         for name, members in trained.items():
             for place, member in enumerate(getattr(section, name)):
                 network = Classifier(member.network, len(class_names), member.width, training.images.shape[1])
-                train_anew(
+                train(
                     network,
                     training,
                     section,

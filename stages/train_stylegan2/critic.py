@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from failure_atlas.classifiers.training import Recipe, train_anew
+from failure_atlas.classifiers.training import Recipe, train
 from failure_atlas.core.device import Precision, choose_dtype, computing_in
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.stylegan2.feature_critic import FeatureCritic, critic_loss
@@ -49,7 +49,7 @@ def learn_features(
         key = f"train_stylegan2.feature_critic.networks[{place}]"
         names = ("feature critic", place)
         network.requires_grad_(True)
-        train_anew(network, images, recipe, seed=seed, names=names, key=key, device=device, advance=advance)
+        train(network, images, recipe, seed=seed, names=names, key=key, device=device, advance=advance)
     critic.networks.eval().requires_grad_(False)
     # In the format in which generated images will be read, so that rounding shifts neither against the other.
     with torch.no_grad(), computing_in(choose_dtype(precision, device), device):

@@ -9,7 +9,8 @@ from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
 from failure_atlas.stylegan2.generator import GeneratorArchitecture
 from failure_atlas.stylegan2.state import KIND, new_state, restore_state, save_state
-from stages.train_stylegan2.snapshots import main, widen_discriminator
+from failure_atlas.stylegan2.widening import widen_discriminator
+from stages.train_stylegan2.snapshots import main
 
 CPU = torch.device("cpu")
 NARROW, WIDE = (8, 8, 6, 4), (8, 12, 10, 4)
