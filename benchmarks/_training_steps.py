@@ -11,10 +11,10 @@ from benchmarks._published_step import train_step as published_step
 from failure_atlas.core.device import Precision, choose_dtype, fix_kernels
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.discriminator import Stem
 from failure_atlas.stylegan2.layers import Resampling
 from failure_atlas.stylegan2.state import TrainingState, new_state
-from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.training import Schedule, train_step
 from stages.train_stylegan2.workers import Worker

@@ -12,17 +12,30 @@ running, so that batches of 64 are enough for a covariance of 128 features.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.classifiers.training import Recipe, train
+from failure_atlas.core.device import Precision, choose_dtype, computing_in
+from failure_atlas.images.image_set import ImageSet
 from failure_atlas.stylegan2.losses import discriminator_loss, r1_penalty
 
 SMALLEST_DEVIATION = 1e-6
+RECIPE: dict[str, Any] = {
+    "batch_size": 64,
+    "learning_rate": 0.008,
+    "weight_decay": 0.02,
+    # Milder than where classifiers are to generalise: the critic looks at images as they are. Nearest neighbours keep
+    # noise as strong as it is.
+    "augmentation": {"rotation_degrees": 10.0, "scale": 0.1, "shear": 0.1, "shift": 0.05, "interpolation": "nearest"},
+}
+MEASURED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -123,6 +136,36 @@ def critic_loss(
     real_logits = critic(leaf, labels)
     told_apart = discriminator_loss(real_logits, critic(fake.detach(), labels))
     return told_apart + r1_penalty(real_logits, leaf) * (r1_gamma / 2)
+
+
+def learn_features(
+    critic: FeatureCritic,
+    images: ImageSet,
+    *,
+    training_images: int,
+    seed: int,
+    precision: Precision,
+    key: str,
+    advance: Callable[[int, str], object] = lambda *_: None,
+) -> None:
+    """Train each of the critic's classifiers on the images that the generator learns from, then measure its features.
+
+    training_images: shown to each of them.  key: where params describe the critic, for errors.  advance: told the
+    number of images just shown, and a note.  Leaves the classifiers in evaluation mode and frozen.
+    Raises StageError if a training diverges.
+    """
+    device = critic.mean.device
+    recipe = Recipe(training_images=training_images, precision=precision, **RECIPE)
+    for place, network in enumerate(critic.classifiers()):
+        names, place_key = ("feature critic", place), f"{key}.networks[{place}]"
+        network.requires_grad_(True)
+        train(network, images, recipe, seed=seed, names=names, key=place_key, device=device, advance=advance)
+    critic.networks.eval().requires_grad_(False)
+    # In the format in which generated images will be read, so that rounding shifts neither against the other.
+    with torch.no_grad(), computing_in(choose_dtype(precision, device), device):
+        shown = torch.split(torch.from_numpy(images.images).to(device), MEASURED_AT_ONCE)
+        parts = [critic.read(batch.float() / 255) for batch in shown]
+    critic.standardise(torch.cat(parts))
 
 
 REFRESH_BATCHES = 8  # between transports; the running moments hardly move in less

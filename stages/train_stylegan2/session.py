@@ -14,9 +14,9 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import PinnedFile, check_pinned, read_description
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.batches import Batches
+from failure_atlas.stylegan2.feature_critic import learn_features
 from failure_atlas.stylegan2.state import TrainingState, new_state, restore_state, save_state
-from stages.train_stylegan2.batches import Batches
-from stages.train_stylegan2.critic import learn_features
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.training import Schedule, train
 from stages.train_stylegan2.workers import Worker, count_workers, launched_rank, worker_group
@@ -141,6 +141,7 @@ def prepare_critic(
         training_images=wanted.training_images,
         seed=session.params.seed,
         precision=session.params.precision,
+        key="train_stylegan2.feature_critic",
         advance=advance,
     )
     state.critic_ready = True

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import torch
@@ -11,15 +11,14 @@ from torch import nn
 from failure_atlas.core.device import computing_in
 from failure_atlas.core.errors import StageError
 from failure_atlas.stylegan2.augmentation import augment
+from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
 from failure_atlas.stylegan2.state import TrainingState
-from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.critic import ask_critic
 from stages.train_stylegan2.params import FeatureCriticParams, TrainStylegan2Params
 from stages.train_stylegan2.workers import Worker
 
 LOG_KIMG = 1
-SCHEDULED = ["batch_size", "learning_rate", "decay_fraction", "r1_gamma", "r1_interval_steps", "ema_kimg", "ema_ramp"]
 # A discriminator that ends a tick below this loss has won: the generator learns nothing from it any more.
 WON_LOSS = 1e-3
 # And one whose logits differ by less than this has died: it answers the same for every image.
@@ -44,7 +43,7 @@ class Schedule:
     @classmethod
     def of_params(cls, params: TrainStylegan2Params, total_images: int, dtype: torch.dtype) -> Self:
         """The schedule that params describe."""
-        own = {name: getattr(params, name) for name in SCHEDULED}
+        own = {field.name: getattr(params, field.name) for field in fields(cls) if hasattr(params, field.name)}
         return cls(total_images, dtype=dtype, critic=params.feature_critic, **own)
 
     def learning_rate_at(self, images_seen: int) -> float:

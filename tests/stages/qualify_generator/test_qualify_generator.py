@@ -17,7 +17,7 @@ from stages.qualify_generator.figures import choose_examples
 
 SECTION = {
     "seed": 1, "samples": 40, "repeats": 3, "neighbours": 3, "batch_size": 25,
-    "frechet_ratio_ceiling": None,
+    "frechet_ratio_ceiling": None
 }  # fmt: skip
 
 LOG = """kimg,discriminator_loss,generator_loss,real_logit,fake_logit,real_sign,augmentation_probability
@@ -43,7 +43,7 @@ def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
     assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
     for key in (
         "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "precision_real", "recall_real",
-        "label_consistency", "judge_accuracy_real", "label_gap",
+        "label_consistency", "judge_accuracy_real", "label_gap"
     ):  # fmt: skip
         assert isinstance(metrics[key], float), key
         assert set(metrics[f"{key}_interval"]) == {"low", "high", "n"}, key

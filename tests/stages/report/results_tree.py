@@ -25,10 +25,10 @@ SHARED_FIGURES = {
     "compute_curves": ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig6b_classes"),
     "qualify_generator": (
         "fig2_real_above_generated", "label_consistency", "severities", "nearest_training_images", "sample_sheet",
-        "training_log",
+        "training_log"
     ),
     "sample_populations": ("fig3_spaces",),
-    "corrupt_images": ("severities",),
+    "corrupt_images": ("severities",)
 }  # fmt: skip
 FIGURES = {
     "name_directions": ("directions", "ranking", "fig4_well_against_mis"),
@@ -76,12 +76,12 @@ def build_metrics() -> dict[str, dict[str, Any]]:
         "train_judges": make.name("agreement")
         | {who: make.name(*opinion) | make.flat("calibration_error") for who in ("judge", "auditor")},
         "train_stylegan2": {
-            "training_images": 4000, "kimg": 1130.05, "generator_parameters": 193051, "style_dimensions": 80,
+            "training_images": 4000, "kimg": 1130.05, "generator_parameters": 193051, "style_dimensions": 80
         },
         "qualify_generator": make.name("label_gap_widest_class", "severity_share_gap", "copies_share")
         | make.flat(
             "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "precision_real", "recall",
-            "recall_real", "label_consistency", "judge_accuracy_real", "label_gap",
+            "recall_real", "label_consistency", "judge_accuracy_real", "label_gap"
         ),
         "sample_populations": {"samples": 200, "classes": 10, "dead_dimensions": 3},
         "compute_curves": {
@@ -89,7 +89,7 @@ def build_metrics() -> dict[str, dict[str, Any]]:
             for name in NAMES
         }
         | {"paired": {"second_minus_first": make.name("area", "shift_area")}},
-        "check_claims": {"claims": 3, "holds": 1, "fails": 1, "not_decided": 1},
+        "check_claims": {"claims": 3, "holds": 1, "fails": 1, "not_decided": 1}
     }  # fmt: skip
     for name in NAMES:
         tree |= {
@@ -112,17 +112,17 @@ def build_metrics() -> dict[str, dict[str, Any]]:
             f"measure_robustness/{name}": {
                 "population": make.name(
                     "misclassified_at_start", "failed_within_1_std", "failed_within_2_std", "failed_within_3_std",
-                    "median_distance_std",
+                    "median_distance_std"
                 ),
                 "from_samples": {
                     "joint": make.name("median_std", "label_kept_share", "true_failure_share"),
                     "beyond": make.name("misclassified", "true_failure_share"),
                     "single": make.name("median_std", "label_kept_share"),
                     "top": make.name("median_std"),
-                    "set": make.name("median_std", "median_size"),
+                    "set": make.name("median_std", "median_size")
                 },
-                "from_means": {kind: make.name("median_std") for kind in ("joint", "single", "set")},
-            },
+                "from_means": {kind: make.name("median_std") for kind in ("joint", "single", "set")}
+            }
         }  # fmt: skip
     return tree
 

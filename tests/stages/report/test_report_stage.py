@@ -139,10 +139,10 @@ def test_a_black_box_is_called_one_and_what_was_not_measured_is_said(outline, ch
     for place, told in {
         "rank_dimensions": {
             "score": "finite_difference", "score_samples": 150, "score_step_std": 0.1, "score_forward_passes": 163600,
-            "classifier_gives_gradients": False,
+            "classifier_gives_gradients": False
         },
         "measure_robustness": {"slope": "finite_difference", "slope_dimensions": 50, "slope_step_std": 0.1},
-        "compare_rankings": {"score": "finite_difference", "score_samples": 60, "score_step_std": 0.1},
+        "compare_rankings": {"score": "finite_difference", "score_samples": 60, "score_step_std": 0.1}
     }.items():  # fmt: skip
         file = changed / place / "second" / "metrics.json"
         write_json(file, json.loads(file.read_text()) | told)
@@ -369,7 +369,7 @@ def test_classifiers_that_may_know_the_test_images_are_told(run, changed, outlin
     estimate = {"value": 0.8123, "low": 0.8012, "high": 0.8234, "n": 10000}
     add_metrics(
         changed, "train_classifiers/first",
-        mnist_test={"clean_test_accuracy": estimate, "corrupted_test_accuracy": estimate | {"value": 0.8111}},
+        mnist_test={"clean_test_accuracy": estimate, "corrupted_test_accuracy": estimate | {"value": 0.8111}}
     )  # fmt: skip
     text = Outline(run(changed).read_text()).text
     assert told in text

@@ -118,7 +118,7 @@ def fit(network="plain", *, shift=0.0, told=None, **changes):
         classifier, ImageSet(images.numpy(), labels.numpy()), Recipe.model_construct(**recipe), seed=1, names=("test",),
         key="somebody", device=torch.device("cpu"),
         evaluate=lambda: {"threads": float(torch.get_num_threads())},
-        advance=lambda amount, note: told.append((amount, note)) if told is not None else None,
+        advance=lambda amount, note: told.append((amount, note)) if told is not None else None
     )  # fmt: skip
     return classifier, curve
 

@@ -22,7 +22,7 @@ AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 
 ENTRY = {
     "train_on": "corrupted", "network": "plain", "width": 8, "training_images": 1600, "batch_size": 50,
     "precision": "float32",
-    "learning_rate": 0.01, "weight_decay": 0.01, "augmentation": AUGMENTATION, "seed": 1,
+    "learning_rate": 0.01, "weight_decay": 0.01, "augmentation": AUGMENTATION, "seed": 1
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ SECTION = {
     "judge": [{"network": "residual", "width": 8, "seed": 2}, {"network": "plain", "width": 8, "seed": 3}],
     "auditor": [{"network": "plain", "width": 8, "seed": 3}],
     "training_images": 1600, "batch_size": 50, "precision": "float32", "learning_rate": 0.01, "weight_decay": 0.01,
-    "augmentation": AUGMENTATION,
+    "augmentation": AUGMENTATION
 }  # fmt: skip
 
 

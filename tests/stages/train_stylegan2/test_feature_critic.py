@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.stylegan2.feature_critic import CriticArchitecture, FeatureCritic, critic_loss
+from failure_atlas.stylegan2.feature_critic import CriticArchitecture, FeatureCritic, critic_loss, learn_features
 from failure_atlas.stylegan2.state import TrainingState, save_state
-from stages.train_stylegan2.critic import learn_features
 from stages.train_stylegan2.params import FeatureCriticParams, FeatureNetworkParams
 from stages.train_stylegan2.session import Session, count_feature_images, prepare_critic, start_state
 from stages.train_stylegan2.snapshots import main as change_snapshot
@@ -28,6 +27,7 @@ CRITIC = FeatureCriticParams(
     moment_kimg=0.5,
 )
 FEATURES = 4 * 8 + 2 * 8
+KEY = "train_stylegan2.feature_critic"
 KNOWS_NOTHING = 2 * math.log(2)
 
 
@@ -78,7 +78,7 @@ def test_the_critic_learns_what_tells_real_from_generated_of_a_class(critic: Fea
 
 def test_features_are_those_of_frozen_classifiers_standardised(session: Session, critic: FeatureCritic) -> None:
     state = torch.random.get_rng_state()
-    learn_features(critic, session.images, training_images=640, seed=1, precision="float32")
+    learn_features(critic, session.images, training_images=640, seed=1, precision="float32", key=KEY)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(parameter.requires_grad for parameter in critic.networks.parameters())
     assert all(parameter.requires_grad for parameter in critic.head.parameters())
@@ -94,7 +94,15 @@ def test_a_feature_training_that_diverges_names_its_network(session: Session, cr
             next(critic.networks[1].parameters()).fill_(math.nan)  # type: ignore[arg-type]
 
     with pytest.raises(StageError, match=r"train_stylegan2\.feature_critic\.networks\[1\]: loss is not finite"):
-        learn_features(critic, session.images, training_images=640, seed=1, precision="float32", advance=poison)
+        learn_features(
+            critic,
+            session.images,
+            training_images=640,
+            seed=1,
+            precision="float32",
+            key="train_stylegan2.feature_critic",
+            advance=poison,
+        )
 
 
 def test_the_generator_learns_from_the_critic_too(session: Session, taught: Session) -> None:

@@ -12,9 +12,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from failure_atlas.core.errors import StageError
+from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
 from failure_atlas.stylegan2.state import TrainingState, save_state
-from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.session import Session, run_session, start_state
 from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE, count_workers
@@ -101,7 +101,7 @@ def test_a_step_holds_no_operation_that_is_random_on_a_gpu(session: Session) -> 
     random_on_gpu = {
         "grid_sampler_2d_backward", "upsample_bilinear2d_backward", "upsample_bicubic2d_backward",
         "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "reflection_pad2d_backward",
-        "replication_pad2d_backward", "max_unpool2d", "nll_loss2d_backward", "histc", "cumsum", "put_", "kthvalue",
+        "replication_pad2d_backward", "max_unpool2d", "nll_loss2d_backward", "histc", "cumsum", "put_", "kthvalue"
     }  # fmt: skip
     with Operations() as operations:
         state = finish(session)
