@@ -24,7 +24,7 @@ from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.classifiers.training import Recipe, train
 from failure_atlas.core.device import Precision, choose_dtype, computing_in
 from failure_atlas.images.image_set import ImageSet
-from failure_atlas.stylegan2.losses import discriminator_loss, r1_penalty
+from failure_atlas.stylegan2.discriminator import discriminator_loss, r1_penalty
 
 SMALLEST_DEVIATION = 1e-6
 RECIPE: dict[str, Any] = {

@@ -21,6 +21,7 @@ from stages.report.page import Explorer, PageSection, Text, render_page
 from stages.report.params import ReportParams
 from stages.report.results import Results
 from stages.report.verdicts import show_claims, show_verdicts
+from stages.report.wording import TEXTS
 
 TITLE = "On what does the classifier fail, and how far is it from failing?"
 
@@ -37,11 +38,12 @@ def main(
     """
     section = load_section(params, ReportParams, "report")
     read = Results(results, read_classifiers(params))
+    explained = TEXTS["explorer"].format(max_shift_std=section.max_shift_std)
     with TemporaryDirectory() as drawn:
         sections = [
             show_verdicts(read),
             show_failures(read),
-            PageSection("explorer", "Explorer: move an image until it fails", [Text(_explain(section)), Explorer()]),
+            PageSection("explorer", "Explorer: move an image until it fails", [Text(explained), Explorer()]),
             show_distances(read),
             show_comparison(read),
             show_quality(read, Path(drawn)),
@@ -61,16 +63,6 @@ def main(
             shutil.copytree(drawn, temporary)
     size, files, moves = len(page.encode()) / 1e6, len(read.digests), len(explorer["moves"])
     logging.info("report.html: %.1f MB, %d files read, %d directions to explore", size, files, moves)
-
-
-def _explain(section: ReportParams) -> str:
-    return (
-        "Pick a classifier, a class and one of the directions in which it fails first, then drag the slider: the mean "
-        f"image of the class moves along that one style dimension, up to {section.max_shift_std:g} std. The bars show "
-        "what the classifier and the judge say; the mark on the slider is where the classifier's softmax of the class "
-        "falls to 0.50. Pictures and numbers were computed before; probabilities are of the image before rounding to "
-        "256 grey levels."
-    )
 
 
 if __name__ == "__main__":

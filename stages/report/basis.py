@@ -7,19 +7,7 @@ from stages.common.params import format_params
 from stages.report.figures import show_figure
 from stages.report.page import Block, Group, Listing, PageSection, Table, Text
 from stages.report.results import Results
-from stages.report.wording import list_metrics
-
-STATISTICS = (
-    "Intervals are for 95 %. Shares carry Wilson score intervals; means over independent repeats Student intervals; "
-    "areas and medians bootstrap or order-statistic intervals as their stage says. An interval tells what chance in "
-    "drawing samples does, given this generator, this training and these seeds; it does not tell how another training "
-    "would come out."
-)
-ORIGINS = (
-    "Probabilities of the judge are calibrated on real test images. Generated samples are drawn with fixed seeds, with "
-    "classes in equal shares; the generator's noise inputs are fixed. The same inputs, params and machine give the "
-    "same page, byte by byte."
-)
+from stages.report.wording import TEXTS, list_metrics
 
 
 def show_basis(results: Results, params: Mapping[str, Any]) -> PageSection:
@@ -46,7 +34,7 @@ def show_basis(results: Results, params: Mapping[str, Any]) -> PageSection:
     return PageSection(
         "basis",
         "What the numbers rest on",
-        [Text(STATISTICS), Text(ORIGINS)],
+        [Text(TEXTS["statistics"]), Text(TEXTS["origins"])],
         [
             Group("Data", counts, folded=False),
             Group("Seeds of all stages", [seeds]),

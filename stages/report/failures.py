@@ -9,14 +9,9 @@ from stages.common.artefacts.ranking import GLOBAL, read_ranking
 from stages.report.figures import show_figure
 from stages.report.page import Block, Group, PageSection, Table, Text
 from stages.report.results import MADE, Results
-from stages.report.wording import ROWS, compare, tell_estimate, tell_metric, tell_number
+from stages.report.wording import ROWS, TEXTS, compare, tell_estimate, tell_metric, tell_number
 
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
-SHAPELESS = {  # where not all words of shape are used
-    "figures": "The real images show no strokes: names speak of the shape of whole things, and of no strokes.",
-    "none": "The real images show no light things on an even, darker ground: names speak of no shape, and what they do "
-    "not tell is called other change.",
-}
 SEEN = "mnist_test"  # metric of a brought classifier: null where MNIST's own test images were not at hand
 NORMAL_95 = 1.96  # standard errors in half a 95 % interval
 VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
@@ -31,16 +26,7 @@ SOURCES = {
 def show_failures(results: Results) -> PageSection:
     """What is at a glance of all classifiers, then two groups for each."""
     overview = compare("At a glance", ROWS["overview"], list(results.classifiers), results.read_metrics_of)
-    lead = Text(
-        "A claimed failure is a generated image that the classifier gets wrong, or that a walk brings to a softmax of "
-        "0.50. Generated images may have lost their class, so a judge, which is no part of the classifier, says of "
-        "each what it shows. A true failure is an image in which the judge still sees the class that was meant, and "
-        "the classifier does not; the others are label changes, unreadable, or still right: at 0.50 the classifier "
-        "mostly says the class yet. An independent auditor confirms. Real test images have kept their labels: those "
-        "that the classifier gets wrong are true failures, all of them, and where the judge sees another class, that "
-        "is a false alarm. As it calls only some of them true failures, its share of true failures among generated "
-        "images is a low estimate."
-    )
+    lead = Text(TEXTS["failures"])
     return PageSection(
         "failures",
         "What each classifier fails on",
@@ -80,7 +66,7 @@ def _show_one(results: Results, name: str) -> list[Group]:
     words = read_names(results.folder / named)
     blocks: list[Block] = [
         *_tell_ranking(results, name),
-        *([Text(SHAPELESS[shape_words])] if shape_words in SHAPELESS else []),
+        *([Text(TEXTS[f"shapeless_{shape_words}"])] if f"shapeless_{shape_words}" in TEXTS else []),
         _list_directions(results, name, ranking, words),
         show_figure(results, named, "directions", name),
         _list_classes(results, ranked, ranking, words),

@@ -34,6 +34,7 @@ DRAWN: Mapping[str, Callable[[pd.DataFrame], Figure]] = {
     "learning_curve": draw_learning_curve,
     "usual_mistakes": draw_changes,
 }
+OPTIONAL = ("learning_curve", "usual_mistakes")  # of those trained here, and of those that were brought
 TEXT_COLUMNS = ("true_class", "predicted_class", "step", "change", "advice")
 
 
@@ -55,7 +56,7 @@ def draw_tables(results: Results, place: str, out: Path, of: str = "") -> list[P
     pictures = []
     for stem, draw in DRAWN.items():
         source = f"{place}/tables/{stem}.csv"
-        if results.has(source):
+        if stem not in OPTIONAL or results.has(source):
             table, path = results.read_table(source, text=TEXT_COLUMNS), out / place / f"{stem}.png"
             save_figure(draw(table), path, table)
             pictures.append(_describe(results, path.read_bytes(), place, stem, of, source))

@@ -12,7 +12,7 @@ from stages.report.failures import measured_by_differences
 from stages.report.figures import draw_tables, show_figure
 from stages.report.page import Block, Group, PageSection, Picture, Table, Text
 from stages.report.results import Results
-from stages.report.wording import ROWS, compare, list_metrics, tell_estimate, tell_metric
+from stages.report.wording import ROWS, TEXTS, compare, list_metrics, tell_estimate, tell_metric
 
 WITHIN = ("reached_within_5_std", "reached_within_10_std", "reached_within_20_std")
 CURVES = "compute_curves"
@@ -27,12 +27,7 @@ GENERATOR_FIGURES = (
 
 def show_distances(results: Results) -> PageSection:
     """Tables over all classifiers, then figures of each."""
-    text = Text(
-        "Distances are in standard deviations of a style dimension over the generated population. A walk goes along "
-        "one dimension, or along all of them together, until the softmax of the true class is 0.50. A walk that does "
-        "not arrive is counted as farther than the farthest shift tried, not left out: medians and their intervals "
-        "allow for it. At 0.50 the classifier mostly still sees the class: what a walk leads to is told 1 std farther."
-    )
+    text = Text(TEXTS["distance"])
     joint = compare(
         "From population samples and class means, along all dimensions together and along few",
         ROWS["joint"],
@@ -102,11 +97,7 @@ def _tell_walks(results: Results) -> list[Text]:
 def show_comparison(results: Results) -> PageSection:
     """Areas, differences on the same samples, the curves, then the rankings against other methods."""
     metrics = results.read_metrics(CURVES)
-    text = Text(
-        "Curves are judged by the area under them, scaled to lie between 0 and 1. Both classifiers see the same "
-        "generated samples, so that differences are paired: they are the classifiers' and not the sample's. The "
-        "dotted ceiling is the judge on the same images: accuracy below it could have been had."
-    )
+    text = Text(TEXTS["comparison"])
     areas = compare("Areas under the curves", ROWS["areas"], list(results.classifiers), results.read_part)
     blocks: list[Block] = [text, areas, _list_pairs(metrics), *(show_figure(results, CURVES, stem) for stem in FIGURES)]
     groups = [
@@ -222,11 +213,7 @@ def show_quality(results: Results, out: Path) -> PageSection:
             ),
         ],
     )
-    text = Text(
-        "What is measured on generated images says something about real ones only as far as the generator makes "
-        "images like them, with the labels that it was asked for. What the judge says counts only as far as the judge "
-        "is right on real images."
-    )
+    text = Text(TEXTS["quality"])
     return PageSection(
         "quality", "How good the generator and the judges are", [text], [generator, examined, under_test]
     )

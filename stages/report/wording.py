@@ -13,6 +13,7 @@ from stages.report.page import TEMPLATES, Table
 UNKNOWN = "not known"
 TIED = "\u00a0"  # a space at which a line does not break, so that an interval stays whole on a phone
 Row = Sequence[str]  # words, stage, key of the metric
+TEXTS: Mapping[str, str] = tomllib.loads((TEMPLATES / "texts.toml").read_text(encoding="utf-8"))
 ROWS: Mapping[str, Sequence[Row]] = tomllib.loads((TEMPLATES / "tables.toml").read_text(encoding="utf-8"))
 
 

@@ -7,8 +7,8 @@ import torch
 
 from failure_atlas.core.device import computing_in
 from failure_atlas.stylegan2.batches import Batch
+from failure_atlas.stylegan2.discriminator import generator_loss
 from failure_atlas.stylegan2.feature_critic import FeatureCritic, critic_loss
-from failure_atlas.stylegan2.losses import generator_loss
 from failure_atlas.stylegan2.state import TrainingState
 from stages.train_stylegan2.params import FeatureCriticParams
 from stages.train_stylegan2.workers import Worker

@@ -12,7 +12,7 @@ from failure_atlas.core.device import computing_in
 from failure_atlas.core.errors import StageError
 from failure_atlas.stylegan2.augmentation import augment
 from failure_atlas.stylegan2.batches import Batches
-from failure_atlas.stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from failure_atlas.stylegan2.discriminator import discriminator_loss, generator_loss, r1_penalty
 from failure_atlas.stylegan2.state import TrainingState
 from stages.train_stylegan2.critic import ask_critic
 from stages.train_stylegan2.params import FeatureCriticParams, TrainStylegan2Params

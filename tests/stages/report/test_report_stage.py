@@ -268,6 +268,7 @@ MISSING = [
     "train_classifiers/second/classifier.safetensors",
     "compare_rankings/first/influence.csv",
     "check_claims/claims.json",
+    "train_judges/tables/confusion.csv",
     "name_directions/first/directions.csv",
 ]
 

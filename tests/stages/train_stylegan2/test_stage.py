@@ -155,9 +155,7 @@ def members_of(session: int) -> list[str]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"total_kimg": 0}, "train_stylegan2.total_kimg: got 0; allowed: greater than or equal to 1"),
         ({"learning_rat": 0.1}, "train_stylegan2.learning_rat: unknown key; allowed here: seed, total_kimg"),
-        ({"batch_size": "32"}, "train_stylegan2.batch_size: got '32'; allowed: a valid integer"),
         ({"batch_size": 51}, "a batch_size that minibatch_std_group divides (here 51 and 5)"),
         ({"generator_channels": [4, 4, 4, 4, 4]}, "of equal length, one width per resolution (here 5 and 4)"),
         (
