@@ -22,7 +22,7 @@ from failure_atlas.quality.copies import compare_nearness, find_nearest
 from failure_atlas.quality.labels import compare_severities, measure_labels
 from failure_atlas.quality.manifold import count_classes, draw_matched
 from failure_atlas.stylegan2.generator import Generator, load_generator
-from failure_atlas.world.show import World
+from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
@@ -67,7 +67,7 @@ def main(
 
     # Every generated set has the labels of the test set, so that no difference comes from the shares of the classes.
     labels = test.labels[chosen]
-    networks = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features}
+    networks: dict[str, Classify] = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features}
     world = World(network.synthesize, networks, section.batch_size, device)
     styles = [
         _draw_styles(network, world, labels, numpy_stream(section.seed, "latents", repeat))
