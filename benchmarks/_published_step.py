@@ -29,11 +29,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.discriminator import Discriminator, append_minibatch_std
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.stylegan2.layers import normalize_second_moment
 from failure_atlas.stylegan2.modulated_conv import DEMODULATION_EPSILON, ModulatedConv
-from stages.train_stylegan2.batches import Batches
 
 BETAS = (0.0, 0.99)
 

@@ -11,11 +11,10 @@ from benchmarks._published_step import train_step as published_step
 from failure_atlas.core.device import Precision, choose_dtype, fix_kernels
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.discriminator import Stem
 from failure_atlas.stylegan2.layers import Resampling
 from failure_atlas.stylegan2.state import TrainingState, new_state
-from stages.train_stylegan2.architecture import design_networks
-from stages.train_stylegan2.batches import Batches
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.training import Schedule, train_step
 from stages.train_stylegan2.workers import Worker
@@ -42,17 +41,8 @@ def own_step(
     """The project's step, by default with the architecture of params.yaml."""
     state = _new_state(section, device, stem or section.discriminator_stem, resampling or section.resampling)
     batches = _batches(section, device, state, worker)
-    schedule = Schedule(
-        total_images=10**12,
-        batch_size=section.batch_size,
-        learning_rate=LEARNING_RATE,
-        decay_fraction=0.0,
-        r1_gamma=section.r1_gamma,
-        r1_interval_steps=section.r1_interval_steps,
-        ema_kimg=section.ema_kimg,
-        ema_ramp=section.ema_ramp,
-        dtype=choose_dtype(precision or section.precision, device),
-    )
+    alone = section.model_copy(update={"learning_rate": LEARNING_RATE, "decay_fraction": 0.0, "feature_critic": None})
+    schedule = Schedule.of_params(alone, 10**12, choose_dtype(precision or section.precision, device))
 
     def take(penalized: bool) -> None:
         step = _next_step(state.images_seen // section.batch_size, section.r1_interval_steps, penalized)
@@ -127,7 +117,7 @@ def _new_state(
     section: TrainStylegan2Params, device: torch.device, stem: Stem, resampling: Resampling
 ) -> TrainingState:
     changed = section.model_copy(update={"discriminator_stem": stem, "resampling": resampling})
-    generator, discriminator = design_networks(changed, CLASSES, image_channels=1)
+    generator, discriminator = changed.design_networks(CLASSES, image_channels=1)
     return new_state(
         generator,
         discriminator,

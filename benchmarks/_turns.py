@@ -1,4 +1,7 @@
-"""Rates of several contenders measured in turns, so that whatever else the machine does strikes all of them alike."""
+"""How a benchmark is started, and rates of several contenders measured in turns.
+
+In turns, so that whatever else the machine does strikes all of them alike.
+"""
 
 import statistics
 import sys
@@ -6,12 +9,25 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from failure_atlas.core.errors import StageError
 from failure_atlas.core.progress import Progress
 
 SHEET_WIDTH = 120  # columns, where the output is no terminal
+
+
+def run_benchmark(main: Callable[..., None]) -> None:
+    """Run `main` as a command; exit code 1 and one line for a StageError."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(help=main.__doc__)(main)
+    try:
+        app()
+    except StageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 @dataclass(frozen=True)

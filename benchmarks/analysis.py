@@ -11,8 +11,16 @@ from typing import Annotated
 import torch
 import typer
 
-from benchmarks._command import run_benchmark
-from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, show_ratio, spread
+from benchmarks._turns import (
+    Contender,
+    measure_in_turns,
+    median_ratio,
+    print_table,
+    repeat_for,
+    run_benchmark,
+    show_ratio,
+    spread,
+)
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import torch_stream
@@ -22,7 +30,6 @@ from failure_atlas.walks.probe import Probe
 from stages.common.classifier_params import TrainClassifierParams
 from stages.common.params import load_section
 from stages.rank_dimensions.params import RankDimensionsParams
-from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.params import TrainStylegan2Params
 
 CLASSES = 10
@@ -30,7 +37,7 @@ TURN_SECONDS = 0.5
 POPULATION = 10_000
 STYLES, IMAGES, GRADIENTS, WALKS, DIFFERENCES = (
     "styles, z -> w -> s", "images, s -> image", "gradients, by backpropagation", "forwards of a walk",
-    "gradients, by finite differences",
+    "gradients, by finite differences"
 )  # fmt: skip
 STEP = 1e-2  # in raw style units
 
@@ -92,7 +99,7 @@ def main(
     tested = load_section(params, TrainClassifierParams, "train_classifiers", "corrupted")
     batch_size = load_section(params, RankDimensionsParams, "rank_dimensions").batch_size
     device = choose_device()
-    architecture, _ = design_networks(gan, CLASSES, image_channels=1)
+    architecture, _ = gan.design_networks(CLASSES, image_channels=1)
     generator = Generator(architecture).to(device).eval().requires_grad_(False)
     classifier = Classifier(tested.network, CLASSES, tested.width).to(device).eval().requires_grad_(False)
     analysis = Analysis(generator, classifier, batch_size)

@@ -13,8 +13,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from benchmarks._command import run_benchmark
-from benchmarks._turns import print_table
+from benchmarks._turns import print_table, run_benchmark
 from failure_atlas.core.files import require
 
 GENERATOR = Path("data/train_stylegan2/generator.safetensors")

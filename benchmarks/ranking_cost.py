@@ -13,8 +13,7 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks._command import run_benchmark
-from benchmarks._turns import print_table
+from benchmarks._turns import print_table, run_benchmark
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import numpy_stream

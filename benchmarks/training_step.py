@@ -14,10 +14,9 @@ from typing import Annotated
 import torch
 import typer
 
-from benchmarks._command import run_benchmark
 from benchmarks._flops import count_flops, multiply_matrices
 from benchmarks._training_steps import Step, end_steps, follow_steps, led_step, own_step, twin_step
-from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, spread
+from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_table, repeat_for, run_benchmark, spread
 from failure_atlas.core.computing import count_cores
 from failure_atlas.core.device import choose_device
 from stages.common.params import load_section
@@ -135,7 +134,7 @@ def _report(
         rows.append([entry.title, str(entry.cores), *images, f"{flops / 1e9:.1f}", share])
     columns = [
         "step", "cores", "images/s\nmedian", "images/s\nlow - high", "x twin,\nsame cores", "x twin,\nbest",
-        "MFLOP\n/image", "GFLOP/s\nmedian", "of matrix\nrate",
+        "MFLOP\n/image", "GFLOP/s\nmedian", "of matrix\nrate"
     ]  # fmt: skip
     print_table("Training step", columns, rows, _notes(section, device, entries, rates))
 

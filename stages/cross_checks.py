@@ -14,7 +14,6 @@ from failure_atlas.stylegan2.state import check_architecture
 from stages.acceptance.known_metrics import check_metric
 from stages.common.image_params import PUBLISHED
 from stages.compare_rankings.sizes import check_sizes
-from stages.train_stylegan2.architecture import design_networks
 from stages.train_stylegan2.session import check_resumed, choose_snapshot
 
 CLASSES = dict(zip(PUBLISHED, (DIGITS, DIGITS, GARMENTS), strict=True))
@@ -70,8 +69,6 @@ def check_files(document: Document) -> None:
         _check_judges(document)
     if {"prepare_images", "train_stylegan2"} <= sections.keys():
         _check_snapshot(document)
-    if "qualify_generator" in sections and (weights := sections["qualify_generator"].inception_weights) is not None:
-        check_pinned(weights, "qualify_generator.inception_weights")
 
 
 def _check_widths(document: Document) -> None:
@@ -201,7 +198,7 @@ def _check_snapshot(document: Document) -> None:
     if names is None:
         return
     description = read_description(path)
-    generator, discriminator = design_networks(section, len(names), document.sections["prepare_images"].channels)
+    generator, discriminator = section.design_networks(len(names), document.sections["prepare_images"].channels)
     check_architecture(path, "generator", description["generator"], generator.describe())
     check_architecture(path, "discriminator", description["discriminator"], discriminator.describe())
     check_resumed(section.total_kimg, path, description["images_seen"], description["class_names"], names)

@@ -107,6 +107,11 @@ def paths_of(entries: list[Any]) -> list[str]:
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
+def outs_of(stage: dict[str, Any]) -> list[str]:
+    """All that a stage leaves, metrics and plots included."""
+    return paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])
+
+
 def upstream(room: str) -> set[str]:
     """Rooms above a room in dvc.yaml, whose order is one in which they can run; a room of the study comes after all."""
     dag = list(read_dag())

@@ -13,7 +13,7 @@ from PIL import Image
 
 from failure_atlas.core.errors import StageError
 from stages.__main__ import check_params
-from stages.report.documents import FIGURES, PAGES, SHOWN, TABLES, Row, copy_pictures, render_cell, render_page
+from stages.report.documents import CLAIMS, FIGURES, PAGES, SHOWN, TABLES, copy_pictures, render_cell, render_page
 from tests import yaml12 as yaml
 from tests.house import ROOT, read_dag, read_study, read_unused
 from tests.notebook import IN_DOCS, PICTURE, read_example, run_example
@@ -141,7 +141,7 @@ def test_tables_hold_the_numbers_of_the_metrics_in_git(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     names = re.findall(r"<!-- table: (.*) -->", text)
     assert names
-    assert set(names) <= {*TABLES, "claims"}
+    assert set(names) <= {*TABLES, CLAIMS}
     assert render_page(text, ROOT, page) == text, "write the tables anew: python -m stages.report.documents"
 
 
@@ -150,13 +150,13 @@ def test_a_table_that_nobody_makes_and_a_metric_that_nobody_measures_are_told(tm
         render_page("<!-- table: speed -->\n<!-- end -->", ROOT, "page.md")
     path = tmp_path / "train_classifiers/clean/metrics.json"
     with pytest.raises(StageError, match="missing; make it with: dvc repro train_classifiers"):
-        render_cell(Row("", "train_classifiers/{}: accuracy"), tmp_path, "clean", with_n=True)
+        render_cell(tmp_path, "train_classifiers/clean: accuracy")
     path.parent.mkdir(parents=True)
     path.write_text('{"accuracy": {"value": 0.5, "low": null, "high": 0.75, "n": 1200}}', encoding="utf-8")
-    cell = render_cell(Row("", "train_classifiers/{}: accuracy", 2), tmp_path, "clean", with_n=True)
+    cell = render_cell(tmp_path, "train_classifiers/clean: accuracy", 2)
     assert cell == "0.50 [\u2013, 0.75] of 1,200"
     with pytest.raises(StageError, match="holds no number loss"):
-        render_cell(Row("", "train_classifiers/{}: loss"), tmp_path, "clean", with_n=True)
+        render_cell(tmp_path, "train_classifiers/clean: loss")
 
 
 @pytest.mark.parametrize("classifier", ["clean", "corrupted"])

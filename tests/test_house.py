@@ -23,7 +23,7 @@ from tests.house import (
     import_closure,
     imported_names,
     modules,
-    paths_of,
+    outs_of,
     read_dag,
     read_study,
     rooms,
@@ -56,7 +56,7 @@ def test_stages_packages_sections_and_folders_are_one(file: str) -> None:
     sections = yaml.safe_load((ROOT / params).read_text(encoding="utf-8")).keys() - {KEY}
     assert sorted(dag) == sorted(sections)
     for name, stage in dag.items():
-        outs = paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])
+        outs = outs_of(stage)
         assert all(out.startswith(f"{folder}/{name}/") for out in outs), name
         assert f"python -m stages.{name}" in stage["cmd"], name
 
@@ -135,6 +135,47 @@ def test_package_files_hold_a_docstring_only() -> None:
         assert [ast.unparse(node) for node in others] == allowed, package
 
 
+TRAININGS = ("train_classifiers", "bring_classifiers", "train_judges", "train_stylegan2")
+
+
+def drawing_modules() -> list[Path]:
+    """All modules that import matplotlib, and those named for their figures."""
+    every = [*modules("failure_atlas"), *modules("stages")]
+    drawn = {m for m in every if any(name.split(".")[0] == "matplotlib" for name in imported_names(m))}
+    return sorted(drawn | {m for m in every if m.stem == "figures"})
+
+
+@pytest.mark.parametrize(("file", "room"), [(file, room) for file in FILES for room in TRAININGS])
+def test_no_training_depends_on_what_draws(file: str, room: str) -> None:
+    dag = read_dag(file)
+    deps = dag[room]["deps"] if room in dag else []
+    assert not [m for m in drawing_modules() if any(m == Path(dep) or Path(dep) in m.parents for dep in deps)]
+
+
+def test_whoever_changes_a_figure_trains_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("failure_atlas", "stages"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore"):
+        shutil.copyfile(ROOT / file, tmp_path / file)
+    assert len(drawing_modules()) > 5
+    for module in drawing_modules():
+        with (tmp_path / module).open("a", encoding="utf-8") as opened:
+            opened.write("# touched\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site-cache"))
+    Repo.init(no_scm=True).close()
+    with Repo() as repo:
+        status = repo.status()
+    changed = {
+        stage: {path for entry in told if isinstance(entry, dict) for path in entry.get("changed deps", {})}
+        for stage, told in status.items()
+    }
+    assert "failure_atlas/drawing" in changed["report"]
+    for stage, paths in changed.items():
+        if stage.split("@")[0] in TRAININGS:  # their data are not in the copy
+            assert not [path for path in paths if path.startswith(("stages/", "failure_atlas/"))], stage
+
+
 def expand(word: str) -> list[str]:
     """The folders that a path with `{name}` and `{section}` in it reaches into."""
     return sorted({word.replace("{section}", section).split("/{name}")[0] for section in SECTIONS})
@@ -144,10 +185,7 @@ def expand(word: str) -> list[str]:
 def test_every_declared_path_of_a_command_is_a_dependency_or_an_out(section: str) -> None:
     for name, stage in [*read_dag(section=section).items(), *read_study().items()]:
         words = [word.split("=")[-1] for word in stage["cmd"].split() if "data/" in word]
-        known = [
-            *stage["deps"],
-            *paths_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]),
-        ]
+        known = [*stage["deps"], *outs_of(stage)]
         for word in words:
             for place in expand(word):
                 assert any(path == place or path.startswith(f"{place}/") for path in known), f"{name}: {place}"

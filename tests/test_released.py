@@ -16,7 +16,6 @@ from failure_atlas.judges.ensemble import load_ensemble
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.state import TrainingState, new_state, restore_state
 from stages.train_judges.params import TrainJudgesParams
-from stages.train_stylegan2.architecture import design_critic, design_networks
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.session import choose_snapshot
 from tests import yaml12 as yaml
@@ -32,7 +31,7 @@ SNAPSHOT, CLOTHES = SECTION.resume or []
 
 def restore_released(section: TrainStylegan2Params, class_names: list[str]) -> TrainingState:
     """The released snapshot in a new state that the params describe."""
-    generator, discriminator = design_networks(section, 10, image_channels=1)
+    generator, discriminator = section.design_networks(10, image_channels=1)
     state = new_state(
         generator,
         discriminator,
@@ -41,7 +40,7 @@ def restore_released(section: TrainStylegan2Params, class_names: list[str]) -> T
         learning_rate=0.001,
         seed=1,
         device=torch.device("cpu"),
-        critic=design_critic(section, 10, image_channels=1),
+        critic=section.design_critic(10, image_channels=1),
     )
     restore_state(ROOT / SNAPSHOT.path, state)
     return state

@@ -1,8 +1,6 @@
-"""What a classifier's outputs on a labelled set are worth: accuracy, calibration, confusion.
+"""What a classifier's outputs on a labelled set are worth: accuracy, calibration, confusion, as numbers and tables."""
 
-What one classifier makes of the clean and of the corrupted test set: its metrics and its figures.
-"""
-
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +11,12 @@ from torch import nn
 
 from failure_atlas.core.device import device_of
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.drawing.classifiers import Drawing, draw_confusion, draw_reliability, draw_severities
 from failure_atlas.images.image_set import ImageSet, Severities, to_unit
 from failure_atlas.statistics.estimates import CONFIDENCE, proportion, wilson
 
 CALIBRATION_BINS = 15
 RESAMPLES = 400
+PAIR = 2  # steps of corruption that make a grid
 
 
 def predict(classifier: nn.Module, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
@@ -32,7 +30,7 @@ def predict(classifier: nn.Module, images: np.ndarray, batch_size: int = 500) ->
     return torch.cat(logits).to(torch.float64).softmax(1).numpy()
 
 
-def measure_accuracy(correct: np.ndarray, labels: np.ndarray, class_names: list[str]) -> dict[str, dict[str, Any]]:
+def measure_accuracy(correct: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Accuracy of each class as `{value, low, high, n}` with its Wilson interval."""
     return {name: proportion(correct[labels == label]) for label, name in enumerate(class_names)}
 
@@ -145,25 +143,55 @@ def examine(
     return metrics
 
 
-def draw_examination(
-    probabilities: dict[str, np.ndarray], tests: dict[str, ImageSet], severities: Severities, class_names: list[str]
-) -> dict[str, Drawing]:
-    """Figures by name: reliability and confusion on both test sets, accuracy by severity.  Arguments as `examine`."""
-    labels = {name: test.labels for name, test in tests.items()}
-    tables = {name: calibration_table(each, labels[name]) for name, each in probabilities.items()}
-    errors = {name: calibration_error(each, labels[name]) for name, each in probabilities.items()}
-    counts = {
-        name: count_confusion(labels[name], each.argmax(axis=1), len(class_names))
-        for name, each in probabilities.items()
-    }
-    return {
-        "reliability": draw_reliability(tables, errors),
-        "confusion": draw_confusion(counts, class_names),
-        "severities": draw_severities(mark(probabilities["corrupted"], tests["corrupted"]), severities),
-    }
-
-
 def mark(probabilities: np.ndarray, test: ImageSet) -> np.ndarray:
     """bool [N]: where the most probable class is the true one."""
     correct: np.ndarray = probabilities.argmax(axis=1) == test.labels
     return correct
+
+
+def tabulate_examination(
+    probabilities: Mapping[str, np.ndarray], tests: Mapping[str, ImageSet], severities: Severities, names: list[str]
+) -> dict[str, pd.DataFrame]:
+    """Tables by name: reliability and confusion on both test sets, accuracy by severity.  Arguments as `examine`."""
+    labels = {name: test.labels for name, test in tests.items()}
+    correct = mark(probabilities["corrupted"], tests["corrupted"])
+    return tabulate_outputs(probabilities, labels, names, "test_set") | {
+        "severities": tabulate_severities(correct, severities)
+    }
+
+
+def tabulate_outputs(
+    probabilities: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], class_names: Sequence[str], kind: str
+) -> dict[str, pd.DataFrame]:
+    """`calibration_table` and the counts of true and predicted classes, by name in a column that is called `kind`.
+
+    probabilities: [N, classes] by name.  labels: int64 [N] by the same names.
+    """
+    reliability, confusion = [], []
+    for name, each in probabilities.items():
+        reliability.append(calibration_table(each, labels[name]).assign(**{kind: name}))
+        counts = count_confusion(labels[name], each.argmax(axis=1), len(class_names))
+        table = pd.DataFrame(counts, list(class_names), list(class_names)).rename_axis(index="true_class")
+        table = table.reset_index().melt("true_class", var_name="predicted_class", value_name="n", ignore_index=False)
+        confusion.append(table.sort_index(kind="stable").assign(**{kind: name})[[kind, *table]])
+    return {"reliability": pd.concat(reliability), "confusion": pd.concat(confusion)}
+
+
+def tabulate_severities(correct: np.ndarray, severities: Severities) -> pd.DataFrame:
+    """Accuracy on the corrupted test set by severity, 0 for the half left clean; correct: bool [N].
+
+    Two steps of corruption: a grid of their severities. Otherwise one row per step, over all severities of the others.
+    """
+    steps = list(severities.by_step)
+    if len(steps) == PAIR:
+        images = pd.DataFrame({f"{step}_severity": drawn for step, drawn in severities.by_step.items()})
+    else:
+        drawn_by_step = severities.by_step.items()
+        images = pd.concat([pd.DataFrame({"step": step, "severity": drawn}) for step, drawn in drawn_by_step])
+        images["step"] = pd.Categorical(images["step"], steps)  # sorted in the order of the recipe
+    keys = list(images)
+    images["correct"] = np.tile(correct, len(images) // len(correct))
+    table = images.groupby(keys, observed=True)["correct"].agg(n="size", hits="sum").reset_index()
+    table["accuracy"] = table["hits"] / table["n"]
+    table["low"], table["high"] = wilson(table["hits"].to_numpy(), table["n"].to_numpy())
+    return table.drop(columns="hits")

@@ -39,7 +39,7 @@ class Classifier(nn.Module):
     def __init__(self, network: str, classes: int, width: int = 32, channels: int = 1) -> None:
         super().__init__()
         self.architecture: dict[str, Any] = {
-            "network": network, "classes": classes, "width": width, "channels": channels,
+            "network": network, "classes": classes, "width": width, "channels": channels
         }  # fmt: skip
         self.trunk, features = TRUNKS[network](channels, width)
         self.head = nn.Linear(features, classes)

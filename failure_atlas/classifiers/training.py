@@ -1,18 +1,14 @@
-"""train_classifiers/augmentation_params.
+"""Training of classifiers: AdamW, one cycle of the learning rate, small affine changes of shape, cross-entropy.
 
-Small random affine changes of shape, within which a person still reads the same digit.
-
-The gradient of a batch from two threads, each with one half of it and one core.
-
-Two single-threaded halves need no barrier inside a layer. On two idle cores that is 1.1 times as fast as letting each
-layer use both; where another job takes a core, layers that wait for each other fall to a tenth and this does not. The
-halves and the order in which they are added are fixed, so that the result does not depend on how many cores there are.
-
-Training: AdamW, one cycle of the learning rate, random affine changes, cross-entropy.
+A person still reads the same digit after the changes. The gradient of a batch comes from two threads, each with one
+half of it and one core: two single-threaded halves need no barrier inside a layer. On two idle cores that is 1.1 times
+as fast as letting each layer use both; where another job takes a core, layers that wait for each other fall to a tenth
+and this does not. The halves and the order in which they are added are fixed, so that the result does not depend on how
+many cores there are.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import reduce
@@ -24,9 +20,11 @@ from torch import nn
 from torch.nn import functional
 
 from failure_atlas.classifiers.networks import Classifier
-from failure_atlas.core.device import computing_in
+from failure_atlas.core.device import Precision, choose_dtype, computing_in
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.fields import Section
+from failure_atlas.core.seeds import torch_stream
+from failure_atlas.images.image_set import ImageSet
 
 
 class AugmentationParams(Section):
@@ -37,6 +35,17 @@ class AugmentationParams(Section):
     shear: Annotated[float, Field(ge=0, le=1)]
     shift: Annotated[float, Field(ge=0, le=0.5)]
     interpolation: Literal["bilinear", "nearest"]
+
+
+class Recipe(Section):
+    """How long, how fast and on what changes of shape a classifier is trained; part of params that train one."""
+
+    training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
+    precision: Precision
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    augmentation: AugmentationParams
 
 
 def draw_affine(
@@ -119,55 +128,59 @@ LAYOUT = torch.channels_last  # on a CPU 1.1 to 1.5 times as fast as the other
 
 def train(
     classifier: Classifier,
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    part: ImageSet,
+    recipe: Recipe,
     *,
-    training_images: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    limits: dict[str, float],
-    interpolation: str,
-    dtype: torch.dtype = torch.float32,
-    order: torch.Generator,
-    shapes: torch.Generator,
-    evaluate: Callable[[], dict[str, float]],
+    seed: int,
+    names: Sequence[str | int],
+    key: str,
+    device: torch.device,
+    evaluate: Callable[[], dict[str, float]] = dict,
     advance: Callable[[int, str], object] = lambda *_: None,
 ) -> list[dict[str, float]]:
-    """Train in place on uint8 images [N, C, H, W] and labels [N], on their device.
+    """Draw the weights anew and train on a set of images; moves the classifier to the device.
 
-    training_images: how many images are shown in total, each counted as often as it is shown; independent of N, so that
-    a larger set takes no longer.  limits, interpolation: of the augmentation, as `draw_affine` and `warp` take them.
-    dtype: of convolutions and matrix products.  order, shapes: CPU generators of the shuffle and of the augmentation.
-    evaluate: called at each of 8 points of the learning curve.
+    names: what is trained; they stand in the random streams, so that two of one seed share nothing.  key: where params
+    describe it, for the error.  evaluate: called at each of 8 points of the learning curve.
     advance: told the number of images just shown and a note.
     Returns the points: images seen, learning rate, loss and accuracy in training since the last, what `evaluate` gave.
     Raises StageError if the loss is no longer finite.
     """
-    optimiser = torch.optim.AdamW(_groups(classifier, weight_decay), lr=learning_rate, betas=BETAS, fused=True)
-    steps = math.ceil(training_images / batch_size)
-    batches = draw_batches(len(labels), batch_size, order)
+    initialise(classifier, torch_stream(seed, *names, "weights"))
+    classifier.to(device)
+    images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
+    order, shapes = torch_stream(seed, *names, "order"), torch_stream(seed, *names, "shapes")
+    limits, dtype = recipe.augmentation.model_dump(exclude={"interpolation"}), choose_dtype(recipe.precision, device)
+    size, groups = recipe.batch_size, _groups(classifier, recipe.weight_decay)
+    optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, fused=True)
+    # As many images whatever the size of the set, so that a larger one takes no longer.
+    steps = math.ceil(recipe.training_images / size)
+    batches = draw_batches(len(labels), size, order)
     classifier.to(memory_format=LAYOUT)  # type: ignore[call-overload]  # its stub leaves this argument out
     curve, losses, correct, shown = [], 0.0, 0, 0
     with shard_workers() as workers:
         for step in range(1, steps + 1):
-            rate = learning_rate * one_cycle((step - 1) / steps)
+            rate = recipe.learning_rate * one_cycle((step - 1) / steps)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            chosen = next(batches).to(labels.device)
+            chosen = next(batches).to(device)
             batch = images[chosen].to(torch.float32) / 255
             if any(limits.values()):
-                batch = warp(batch, draw_affine(batch_size, shapes, **limits).to(batch), interpolation)
+                maps = draw_affine(size, shapes, **limits).to(batch)
+                batch = warp(batch, maps, recipe.augmentation.interpolation)
             batch = batch.contiguous(memory_format=LAYOUT)
             loss, right = set_gradient(classifier, batch, labels[chosen], workers, dtype)
             if not math.isfinite(loss):
-                raise StageError(f"loss is not finite after {step * batch_size:,} images; try a smaller learning_rate")
+                raise StageError(
+                    f"{key}: loss is not finite after {step * size:,} images; try a smaller learning_rate "
+                    f"(it is {recipe.learning_rate:g})"
+                )
             optimiser.step()
-            advance(batch_size, f"loss {loss:.3f}")
+            advance(size, f"loss {loss:.3f}")
 
-            losses, correct, shown = losses + loss * batch_size, correct + right, shown + batch_size
+            losses, correct, shown = losses + loss * size, correct + right, shown + size
             if step * CURVE_POINTS // steps > (step - 1) * CURVE_POINTS // steps:
-                point = {"images": step * batch_size, "learning_rate": rate}
+                point = {"images": step * size, "learning_rate": rate}
                 point |= {"train_loss": losses / shown, "train_accuracy": correct / shown}
                 curve.append(point | evaluate())
                 losses, correct, shown = 0.0, 0, 0

@@ -28,7 +28,7 @@ AREA_COLUMNS = (
     *("classifier", "kind", "scope", "dimensions", "k", "scaling", "centre"),
     *("area", "area_low", "area_high", "trend_p_value", "rises", "n"),
 )
-RELIABILITY = "train_classifiers/{name}/figures/reliability.png"
+RELIABILITY = "report/figures/train_classifiers/{name}/reliability.png"
 SPACES = "sample_populations/figures/fig3_spaces.png"
 HISTOGRAMS = "name_directions/{name}/figures/fig4_well_against_mis.png"
 RANKING = "name_directions/{name}/figures/ranking.png"

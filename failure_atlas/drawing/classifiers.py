@@ -1,28 +1,20 @@
-"""Figures of one classifier: learning curve, reliability, confusion, accuracy by severity.
-
-The figure of what was tried: would the classifier be right more often if it were fed otherwise?
-"""
+"""Figures of one classifier or ensemble, each from the table that its training left."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, shorten
-from failure_atlas.images.image_set import Severities
-from failure_atlas.statistics.estimates import wilson
 
-Drawing = tuple[Figure, pd.DataFrame]
+KINDS = ("test_set", "ensemble")  # the column that tells panels apart
 PANEL_COLORS = (WELL_COLOR, MIS_COLOR)
-PAIR = 2  # steps of corruption that make a grid
 TEST_COLORS = dict(zip(("clean", "corrupted"), PANEL_COLORS, strict=True))
-
 CLASSES_THAT_FIT = 16  # into a confusion matrix of ordinary size
 LARGEST_SCALE = 4.0
 
 
-def draw_learning_curve(curve: list[dict[str, float]]) -> Drawing:
+def draw_learning_curve(table: pd.DataFrame) -> Figure:
     """Loss in training, and accuracy in training and on the two test sets, against images seen."""
-    table = pd.DataFrame(curve)
     thousands = table["images"] / 1000
     figure, grid = new_figure(1, 2, width=7, height=2.8)
     loss, accuracy = grid[0]
@@ -34,17 +26,16 @@ def draw_learning_curve(curve: list[dict[str, float]]) -> Drawing:
         accuracy.plot(thousands, values, "o-", color=color, markersize=3, label=f"{name} test")
     accuracy.set(xlabel="training images seen, thousands", ylabel="accuracy", ylim=(0, 1.02), title="accuracy")
     accuracy.legend(loc="lower right")
-    return figure, table
+    return figure
 
 
-def draw_reliability(tables: dict[str, pd.DataFrame], errors: dict[str, float], kind: str = "test set") -> Drawing:
-    """Accuracy against confidence, one panel each: on the diagonal a classifier is as often right as it claims.
-
-    tables: `calibration_table` by name.  errors: calibration error by name.  kind: what the names are names of.
-    """
-    figure, grid = new_figure(1, len(tables), width=7, height=3.4)
-    for axes, color, (name, table) in zip(grid[0], PANEL_COLORS, tables.items(), strict=True):
-        filled = table[table["n"] > 0]
+def draw_reliability(table: pd.DataFrame) -> Figure:
+    """Accuracy against confidence, one panel each: on the diagonal a classifier is as often right as it claims."""
+    panels = _split(table)
+    figure, grid = new_figure(1, len(panels), width=7, height=3.4)
+    for axes, color, (title, part) in zip(grid[0], PANEL_COLORS, panels.items(), strict=False):
+        filled = part[part["n"] > 0]
+        error = np.average((filled["accuracy"] - filled["mean_confidence"]).abs(), weights=filled["n"])
         spread = np.abs(filled[["low", "high"]].to_numpy().T - filled["accuracy"].to_numpy())
         axes.plot([0, 1], [0, 1], "--", color="black", linewidth=0.8)
         axes.errorbar(filled["mean_confidence"], filled["accuracy"], spread, fmt="o", markersize=3.5, color=color)
@@ -55,18 +46,21 @@ def draw_reliability(tables: dict[str, pd.DataFrame], errors: dict[str, float], 
             ylabel="accuracy",
             xlim=(0, 1.03),
             ylim=(0, 1.03),
-            title=f"{name} {kind}: calibration error {errors[name]:.3f}",
+            title=f"{title}: calibration error {error:.3f}",
         )
-    return figure, pd.concat([table.assign(**{_column(kind): name}) for name, table in tables.items()])
+    return figure
 
 
-def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str], kind: str = "test set") -> Drawing:
-    """True against predicted class, one panel each; counts: [classes, classes] by name.  kind: as above."""
+def draw_confusion(table: pd.DataFrame) -> Figure:
+    """True against predicted class, one panel each."""
+    panels = _split(table)
+    class_names = list(table["true_class"].unique())
     classes = len(class_names)
     short = [shorten(name) for name in class_names]
     scale = min(max(1.0, classes / CLASSES_THAT_FIT), LARGEST_SCALE)
-    figure, grid = new_figure(1, len(counts), width=7.4 * scale, height=4.1 * scale)
-    for axes, (name, matrix) in zip(grid[0], counts.items(), strict=True):
+    figure, grid = new_figure(1, len(panels), width=7.4 * scale, height=4.1 * scale)
+    for axes, (title, part) in zip(grid[0], panels.items(), strict=True):
+        matrix = part["n"].to_numpy().reshape(classes, classes)
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for (row, column), n in np.ndenumerate(matrix):
@@ -78,40 +72,22 @@ def draw_confusion(counts: dict[str, np.ndarray], class_names: list[str], kind: 
         axes.set_yticks(range(classes), short)
         if classes > CLASSES_THAT_FIT * LARGEST_SCALE:
             axes.tick_params(labelsize=4)
-        axes.set(xlabel="predicted class", ylabel="true class", title=f"{name} {kind}")
-    rows = [
-        (name, class_names[row], class_names[column], n)
-        for name, matrix in counts.items()
-        for (row, column), n in np.ndenumerate(matrix)
-    ]
-    return figure, pd.DataFrame(rows, columns=[_column(kind), "true_class", "predicted_class", "n"])
+        axes.set(xlabel="predicted class", ylabel="true class", title=title)
+    return figure
 
 
-def _column(kind: str) -> str:
-    return kind.replace(" ", "_")
+def _split(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The parts of a table by what its panels are called."""
+    kind = next(kind for kind in KINDS if kind in table)
+    return {f"{name} {_words(kind)}": part for name, part in table.groupby(kind, sort=False)}
 
 
-def draw_severities(correct: np.ndarray, severities: Severities) -> Drawing:
-    """Accuracy on the corrupted test set by severity, 0 for the half left clean.
-
-    Two steps of corruption: a grid of their severities. Otherwise one row per step, over all severities of the others.
-    """
-    steps = list(severities.by_step)
-    paired = len(steps) == PAIR
-    down, across = [f"{step}_severity" for step in steps] if paired else ["step", "severity"]
-    if paired:
-        images = pd.DataFrame({f"{step}_severity": drawn for step, drawn in severities.by_step.items()})
-    else:
-        drawn_by_step = severities.by_step.items()
-        images = pd.concat([pd.DataFrame({"step": step, "severity": drawn}) for step, drawn in drawn_by_step])
-        images["step"] = pd.Categorical(images["step"], steps)  # sorted in the order of the recipe
-    images["correct"] = correct if paired else np.tile(correct, len(steps))
-    groups = images.groupby([down, across])["correct"]
-    table = groups.agg(n="size", hits="sum").reset_index()
-    table["accuracy"] = table["hits"] / table["n"]
-    table["low"], table["high"] = wilson(table["hits"].to_numpy(), table["n"].to_numpy())
-    grid = table.pivot_table(index=down, columns=across, values="accuracy")
-    width, height = (4.4, 3.6) if paired else (5.4, 1.5 + 0.45 * len(steps))
+def draw_severities(table: pd.DataFrame) -> Figure:
+    """Accuracy by severity, 0 for what was left clean: a grid of two steps of corruption, or one row per step."""
+    down, across = table.columns[:2]
+    paired = across != "severity"
+    grid = table.pivot_table(index=down, columns=across, values="accuracy", sort=paired, observed=True)
+    width, height = (4.4, 3.6) if paired else (5.4, 1.5 + 0.45 * len(grid))
     figure, axes = new_figure(1, 1, width=width, height=height)
     picture = axes[0, 0].imshow(grid.to_numpy(), cmap="RdBu", vmin=0, vmax=1, aspect="equal" if paired else "auto")
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
@@ -125,15 +101,15 @@ def draw_severities(correct: np.ndarray, severities: Severities) -> Drawing:
         xlabel=_words(across), ylabel=_words(down) if paired else "", title="accuracy by severity (0: left clean)"
     )
     figure.colorbar(picture, ax=axes[0, 0], label="accuracy")
-    return figure, table.drop(columns="hits")
+    return figure
 
 
 def _words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def draw_changes(table: pd.DataFrame) -> Drawing:
-    """Accuracy on clean test images as declared and with one thing changed, with 95 % intervals; table: `tabulate`."""
+def draw_changes(table: pd.DataFrame) -> Figure:
+    """Accuracy on clean test images as declared and with one thing changed, with 95 % intervals."""
     figure, grid = new_figure(1, 1, width=6, height=1.2 + 0.32 * len(table))
     axes, places = grid[0, 0], np.arange(len(table))
     for when, color, offset, label in (
@@ -146,4 +122,4 @@ def draw_changes(table: pd.DataFrame) -> Drawing:
     axes.set_yticks(-places, [f"{change} (n = {n})" for change, n in table[["change", "n"]].itertuples(index=False)])
     axes.set(xlabel="accuracy on clean test images", xlim=(-0.02, 1.02), title="one thing declared otherwise")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.12), ncols=2)
-    return figure, table
+    return figure

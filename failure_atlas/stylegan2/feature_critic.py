@@ -3,20 +3,39 @@
 After Projected GANs (Sauer et al. 2021), with classifiers of the training images themselves in place of ImageNet's. It
 looks at images made with the constant noise, as every analysis makes them, while the discriminator looks at images with
 fresh noise: shown the constant noise too, the discriminator learns its pattern by heart, and the generator gets worse.
+
+Beside it, features of generated images are drawn towards the mean and covariance of real ones. The Frechet distance of
+two Gaussians is the cost of the optimal transport between them, which is linear: it moves a generated feature f to
+T(f) = m_r + A (f - m_g), where A = C_g^(-1/2) (C_g^(1/2) C_r C_g^(1/2))^(1/2) C_g^(-1/2) (Dowson and Landau 1982). The
+mean of |f - T(f)|^2, T held fixed, is that distance, and its gradient leads along the transport. m_g and C_g are
+running, so that batches of 64 are enough for a covariance of 128 features.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from failure_atlas.classifiers.networks import Classifier
-from failure_atlas.stylegan2.losses import MomentMatching, discriminator_loss, r1_penalty
+from failure_atlas.classifiers.training import Recipe, train
+from failure_atlas.core.device import Precision, choose_dtype, computing_in
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.stylegan2.discriminator import discriminator_loss, r1_penalty
 
 SMALLEST_DEVIATION = 1e-6
+RECIPE: dict[str, Any] = {
+    "batch_size": 64,
+    "learning_rate": 0.008,
+    "weight_decay": 0.02,
+    # Milder than where classifiers are to generalise: the critic looks at images as they are. Nearest neighbours keep
+    # noise as strong as it is.
+    "augmentation": {"rotation_degrees": 10.0, "scale": 0.1, "shear": 0.1, "shift": 0.05, "interpolation": "nearest"},
+}
+MEASURED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -60,7 +79,7 @@ class FeatureCritic(nn.Module):
     def read(self, images: torch.Tensor) -> torch.Tensor:
         """Standardised features [N, F] float32 of images [N, C, H, W] in [0, 1]."""
         images = images.contiguous(memory_format=torch.channels_last)
-        features = torch.cat([network.features(images).float() for network in self.networks], dim=1)  # type: ignore[operator]
+        features = torch.cat([network.features(images).float() for network in self.classifiers()], dim=1)
         return (features - self.mean) / self.deviation
 
     def standardise(self, features: torch.Tensor) -> None:
@@ -74,7 +93,11 @@ class FeatureCritic(nn.Module):
         """Features [N, F] that `read` gave, as each classifier gave them: one [N, F_k] each."""
         return list(torch.split(features * self.deviation + self.mean, self._sizes, dim=1))
 
-    def moments(self) -> list[MomentMatching]:
+    def classifiers(self) -> list[Classifier]:
+        """The `networks`."""
+        return [each for each in self.networks if isinstance(each, Classifier)]
+
+    def moments(self) -> list["MomentMatching"]:
         """The `matchings`, one for each classifier."""
         return [each for each in self.matchings if isinstance(each, MomentMatching)]
 
@@ -113,3 +136,115 @@ def critic_loss(
     real_logits = critic(leaf, labels)
     told_apart = discriminator_loss(real_logits, critic(fake.detach(), labels))
     return told_apart + r1_penalty(real_logits, leaf) * (r1_gamma / 2)
+
+
+def learn_features(
+    critic: FeatureCritic,
+    images: ImageSet,
+    *,
+    training_images: int,
+    seed: int,
+    precision: Precision,
+    key: str,
+    advance: Callable[[int, str], object] = lambda *_: None,
+) -> None:
+    """Train each of the critic's classifiers on the images that the generator learns from, then measure its features.
+
+    training_images: shown to each of them.  key: where params describe the critic, for errors.  advance: told the
+    number of images just shown, and a note.  Leaves the classifiers in evaluation mode and frozen.
+    Raises StageError if a training diverges.
+    """
+    device = critic.mean.device
+    recipe = Recipe(training_images=training_images, precision=precision, **RECIPE)
+    for place, network in enumerate(critic.classifiers()):
+        names, place_key = ("feature critic", place), f"{key}.networks[{place}]"
+        network.requires_grad_(True)
+        train(network, images, recipe, seed=seed, names=names, key=place_key, device=device, advance=advance)
+    critic.networks.eval().requires_grad_(False)
+    # In the format in which generated images will be read, so that rounding shifts neither against the other.
+    with torch.no_grad(), computing_in(choose_dtype(precision, device), device):
+        shown = torch.split(torch.from_numpy(images.images).to(device), MEASURED_AT_ONCE)
+        parts = [critic.read(batch.float() / 255) for batch in shown]
+    critic.standardise(torch.cat(parts))
+
+
+REFRESH_BATCHES = 8  # between transports; the running moments hardly move in less
+RIDGE = 1e-4  # of the mean variance: what the inverse of a covariance needs
+READY = 1 - 0.5**0.5  # weight of what has been seen after one half of a half-life
+
+
+class MomentMatching(nn.Module):
+    """Moments of real features, running moments of generated ones, and the transport from these to those.
+
+    All of it are buffers, so that a training that goes on does so with the same numbers.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.real_mean: torch.Tensor
+        self.real_covariance: torch.Tensor
+        self.weight: torch.Tensor
+        self.mean_sum: torch.Tensor
+        self.square_sum: torch.Tensor
+        self.generated_mean: torch.Tensor
+        self.transport: torch.Tensor
+        self.batches: torch.Tensor
+        for name, shape in {
+            "real_mean": (features,),
+            "real_covariance": (features, features),
+            "weight": (),
+            "mean_sum": (features,),
+            "square_sum": (features, features),
+            "generated_mean": (features,),
+            "transport": (features, features),
+            "batches": (),
+        }.items():
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
+
+    def take_real(self, features: torch.Tensor) -> None:
+        """Measure features [N, F] of real images."""
+        self.real_mean.copy_(features.double().mean(dim=0))
+        self.real_covariance.copy_(torch.cov(features.double().T))
+
+    def observe(self, mean: torch.Tensor, square: torch.Tensor, decay: float) -> None:
+        """Add a batch: its mean f [F] and mean f f^T [F, F]; decay: the share of weight that earlier ones keep.
+
+        Every eighth batch, and once enough has been seen, the transport is found anew.
+        """
+        was_ready = self.ready
+        seen = torch.ones_like(self.weight)
+        for running, value in ((self.mean_sum, mean), (self.square_sum, square), (self.weight, seen)):
+            running.mul_(decay).add_(value, alpha=1 - decay)
+        self.batches += 1
+        if self.ready and (not was_ready or int(self.batches) % REFRESH_BATCHES == 0):
+            self._refresh()
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough has been seen for a transport."""
+        return float(self.weight) >= READY
+
+    def _refresh(self) -> None:
+        """Find the transport from what has been seen."""
+        mean = self.mean_sum / self.weight
+        covariance = self.square_sum / self.weight - torch.outer(mean, mean)
+        ridge = RIDGE * covariance.diagonal().mean() * torch.eye(len(mean)).to(covariance)
+        root = symmetric_root(covariance + ridge)
+        inverse = torch.linalg.inv(root)
+        self.generated_mean.copy_(mean)
+        self.transport.copy_(inverse @ symmetric_root(root @ self.real_covariance @ root) @ inverse)
+
+    def loss(self, features: torch.Tensor) -> torch.Tensor:
+        """Mean squared way of features [N, F] along the transport, over the total variance of real ones."""
+        with torch.no_grad():
+            centred = features - self.generated_mean.to(features)
+            target = centred @ self.transport.to(features) + self.real_mean.to(features)
+            variance = self.real_covariance.trace().to(features)
+        return (features - target).square().sum(dim=1).mean() / variance
+
+
+def symmetric_root(matrix: torch.Tensor) -> torch.Tensor:
+    """The root of a positive semidefinite matrix [F, F]; eigenvalues that rounding made negative count as 0."""
+    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    root: torch.Tensor = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    return root

@@ -85,11 +85,14 @@ def new_state(
 def save_state(path: Path, state: TrainingState) -> None:
     """Write a snapshot, whole or not at all."""
     tensors = {
-        **_prefixed("generator", state.generator),
-        **_prefixed("discriminator", state.discriminator),
-        **_prefixed("average", state.average),
-        **_moments("generator", state.generator, state.generator_optimizer),
-        **_moments("discriminator", state.discriminator, state.discriminator_optimizer),
+        f"{name}.{key}": held for name, network in _networks(state) for key, held in network.state_dict().items()
+    }
+    tensors |= {
+        f"{name}_optimizer.{parameter}.{key}": optimizer.state[held][key]
+        for name, network, optimizer in _trained(state)
+        for parameter, held in network.named_parameters()
+        if held in optimizer.state
+        for key in MOMENTS
     }
     description = {
         "kind": KIND,
@@ -100,8 +103,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "images_seen": state.images_seen,
         "log": state.log,
     }
-    if state.critic is not None and state.critic_optimizer is not None and state.critic_ready:
-        tensors |= _prefixed("critic", state.critic) | _moments("critic", state.critic.head, state.critic_optimizer)
+    if state.critic is not None and state.critic_ready:
         description["critic"] = state.critic.architecture.describe()
     save_tensors(path, tensors, description)
 
@@ -113,24 +115,48 @@ def restore_state(path: Path, state: TrainingState) -> None:
     Raises StageError if the file is damaged or holds networks of another architecture.
     """
     tensors, description = load_tensors(path, KIND)
-    for name, module in (("generator", state.generator), ("discriminator", state.discriminator)):
-        check_architecture(path, name, description[name], module.architecture.describe())
-    _load(state.generator, "generator", tensors)
-    _load(state.discriminator, "discriminator", tensors)
-    _load(state.average, "average", tensors)
-    _load_moments("generator", state.generator, state.generator_optimizer, tensors)
-    _load_moments("discriminator", state.discriminator, state.discriminator_optimizer, tensors)
-    if state.critic is not None and state.critic_optimizer is not None:
+    check_architecture(path, "generator", description["generator"], state.generator.architecture.describe())
+    check_architecture(path, "discriminator", description["discriminator"], state.discriminator.architecture.describe())
+    if state.critic is not None:
         known = description["class_names"] == state.class_names  # of clothes, what digits are told apart by says little
         state.critic_ready = known and description.get("critic") == state.critic.architecture.describe()
-        if state.critic_ready:
-            _load(state.critic, "critic", tensors)
-            _load_moments("critic", state.critic.head, state.critic_optimizer, tensors)
+    for name, network in _networks(state):
+        network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})
+    for name, network, optimizer in _trained(state):
+        for parameter, own in network.named_parameters():
+            held = {key: tensors.get(f"{name}_optimizer.{parameter}.{key}") for key in MOMENTS}
+            known_moments = {key: _like(own, moment) for key, moment in held.items() if moment is not None}
+            if known_moments:
+                fresh = {"exp_avg": torch.zeros_like(own, requires_grad=False)}
+                optimizer.state[own] = known_moments | fresh
     for key in ("probability", "sign_sum", "images", "steps"):
         setattr(state.augmentation, key, description["augmentation"][key])
     state.class_names = description["class_names"]
     state.images_seen = description["images_seen"]
     state.log = description["log"]
+
+
+def _networks(state: TrainingState) -> list[tuple[str, nn.Module]]:
+    """What a snapshot holds by name; the feature critic once it has learned its features."""
+    networks: list[tuple[str, nn.Module]] = [
+        ("generator", state.generator),
+        ("discriminator", state.discriminator),
+        ("average", state.average),
+    ]
+    if state.critic is not None and state.critic_ready:
+        networks.append(("critic", state.critic))
+    return networks
+
+
+def _trained(state: TrainingState) -> list[tuple[str, nn.Module, torch.optim.Adam]]:
+    """Whose moments it holds, with their optimisers."""
+    trained: list[tuple[str, nn.Module, torch.optim.Adam]] = [
+        ("generator", state.generator, state.generator_optimizer),
+        ("discriminator", state.discriminator, state.discriminator_optimizer),
+    ]
+    if state.critic is not None and state.critic_optimizer is not None and state.critic_ready:
+        trained.append(("critic", state.critic.head, state.critic_optimizer))
+    return trained
 
 
 def check_architecture(path: Path, name: str, held: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
@@ -146,34 +172,6 @@ def check_architecture(path: Path, name: str, held: Mapping[str, Any], needed: M
 
 def _optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=BETAS, eps=1e-8, fused=True)
-
-
-def _prefixed(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
-    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
-
-
-def _load(module: nn.Module, prefix: str, tensors: dict[str, torch.Tensor]) -> None:
-    names = {name: tensors[f"{prefix}.{name}"] for name in module.state_dict()}
-    module.load_state_dict(names)
-
-
-def _moments(prefix: str, module: nn.Module, optimizer: torch.optim.Adam) -> dict[str, torch.Tensor]:
-    return {
-        f"{prefix}_optimizer.{name}.{key}": optimizer.state[parameter][key]
-        for name, parameter in module.named_parameters()
-        if parameter in optimizer.state
-        for key in MOMENTS
-    }
-
-
-def _load_moments(
-    prefix: str, module: nn.Module, optimizer: torch.optim.Adam, tensors: dict[str, torch.Tensor]
-) -> None:
-    for name, parameter in module.named_parameters():
-        keys = {key: f"{prefix}_optimizer.{name}.{key}" for key in MOMENTS}
-        if keys["step"] in tensors:
-            known = {key: _like(parameter, tensors[held]) for key, held in keys.items()}
-            optimizer.state[parameter] = {**known, "exp_avg": torch.zeros_like(parameter, requires_grad=False)}
 
 
 def _like(parameter: nn.Parameter, moment: torch.Tensor) -> torch.Tensor:

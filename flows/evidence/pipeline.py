@@ -19,7 +19,7 @@ PARAMS = "params.yaml"
 SECONDS = 60  # for DVC to start and to read them, on a busy machine
 UNREAD = ("vars", "matrix", "wdir")  # of dvc.yaml: they open other files, multiply, or lead elsewhere
 PLAIN_SUFFIXES = (".json", ".csv", ".html", ".md", ".txt")  # of outputs that git holds; figures are in the report
-ALWAYS_COPIED = ("data/report", "data/acceptance/gates.json", "data/check_claims/claims.json")
+ALWAYS_COPIED = ("data/report/report.html", "data/acceptance/gates.json", "data/check_claims/claims.json")
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,6 @@ KNOWN: Tree = {
         nearest_distance=_any(_tree("median quantile_01 smallest")),
         severity_reading_accuracy=_any(),
         severity_shares=_any(_tree("gap generated real")),
-        inception=_any(),
     ),
     "train_judges": _tree("agreement", judge=ENSEMBLE, auditor=ENSEMBLE),
     "train_classifiers": EXAMINED | _tree("final_train_loss training_set_images"),

@@ -16,13 +16,11 @@ from failure_atlas.brought.code import confined, tell
 from failure_atlas.brought.folder import check_brought, check_numbers, check_unwritten, hash_files
 from failure_atlas.brought.onnx_form import check_conversion
 from failure_atlas.brought.params import BringClassifierParams
-from failure_atlas.classifiers.evaluation import draw_examination, examine, mark
+from failure_atlas.classifiers.evaluation import examine, mark, tabulate_examination
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.progress import Progress
-from failure_atlas.drawing.classifiers import draw_changes
-from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import ImageSet, to_unit
 from failure_atlas.statistics.estimates import proportion
 from stages.bring_classifiers.checks import check_all, classify, settle, spread
@@ -60,7 +58,7 @@ def main(
         refused = str(error) if isinstance(error, StageError) else tell(error)
         logging.warning("warning: %s is not under test, and refused: %s", entry, refused)
         save_refused(out / "classifier.safetensors", entry, refused)
-        write_csv(out / "figures" / "refused.csv", pd.DataFrame({"refused": [refused]}))
+        write_csv(out / "tables" / "refused.csv", pd.DataFrame({"refused": [refused]}))
         write_json(out / "metrics.json", {"form": section.form, "refused": refused})
 
 
@@ -114,10 +112,10 @@ def _bring(
     for name in tests:
         logging.info("%s: accuracy on the %s test set %.4f", entry, name, metrics[f"{name}_test_accuracy"]["value"])
     save_brought(out / "classifier.safetensors", classifier, section, folder, entry, hashes)
-    drawings = {"usual_mistakes": draw_changes(trials)}
-    drawings |= draw_examination(probabilities, tests, severities, class_names)
-    for name, (figure, table) in drawings.items():
-        save_figure(figure, out / "figures" / f"{name}.png", table)
+    tables = {"usual_mistakes": trials}
+    tables |= tabulate_examination(probabilities, tests, severities, class_names)
+    for name, table in tables.items():
+        write_csv(out / "tables" / f"{name}.csv", table)
     write_json(out / "metrics.json", metrics)
 
 

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from failure_atlas.brought.params import BringClassifierParams
-from failure_atlas.classifiers.training import AugmentationParams
+from failure_atlas.classifiers.training import AugmentationParams, Recipe
 from failure_atlas.core.device import Precision
 from failure_atlas.core.fields import Section, Seed
 from stages.common.artefacts.images import TrainOn
 from stages.common.params import check_section
 
 
-class TrainClassifierParams(Section):
+class TrainClassifierParams(Recipe):
     """What one classifier is, and how it is trained; an entry has to say no more than what it learns from."""
 
     train_on: TrainOn

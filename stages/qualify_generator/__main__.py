@@ -1,6 +1,7 @@
-"""Qualify the generator: read, judge real and generated images, compare, write."""
+"""Qualify the generator: read, judge real and generated images, compare, draw, write."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,41 +15,33 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.core.weights import check_pinned
-from failure_atlas.drawing.style import save_figure
-from failure_atlas.images.image_set import ImageSet, to_unit
-from failure_atlas.judges.ensemble import load_ensemble
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.judges.ensemble import Ensemble, load_ensemble
+from failure_atlas.quality.comparison import compare_features
+from failure_atlas.quality.copies import compare_nearness, find_nearest
+from failure_atlas.quality.labels import compare_severities, measure_labels
 from failure_atlas.quality.manifold import count_classes, draw_matched
-from failure_atlas.stylegan2.generator import load_generator
+from failure_atlas.stylegan2.generator import Generator, load_generator
+from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
-from stages.qualify_generator.comparison import compare_features
-from stages.qualify_generator.consistency import measure_labels
-from stages.qualify_generator.convention import measure_conventional_distance
-from stages.qualify_generator.copies import Nearest, compare_nearness, find_nearest
-from stages.qualify_generator.features import (
-    Judgement,
-    extract_features,
-    generate_images,
-    judge_images,
-    show_images,
-)
 from stages.qualify_generator.figures import (
-    choose_examples,
+    SHEET_COLUMNS,
     draw_nearest,
     draw_real_above_generated,
+    draw_sample_sheet,
     draw_shares,
-    tabulate_examples,
+    draw_training_log,
 )
-from stages.qualify_generator.inception_weights import KEY as INCEPTION_KEY
-from stages.qualify_generator.inception_weights import load_inception
 from stages.qualify_generator.params import QualifyGeneratorParams
-from stages.qualify_generator.severities import compare_severities
+
+JUDGE, FEATURES = "judge", "features"
 
 
 def main(
     generator: GeneratorOption,
+    training_log: Annotated[Path, typer.Option(help="training_log.csv of train_stylegan2.")],
     judge: Annotated[Path, typer.Option(help="The judge, an ensemble of train_judges.")],
     images: Annotated[Path, typer.Option(help="Images store of corrupt_images.")],
     out: OutOption,
@@ -56,19 +49,17 @@ def main(
 ) -> None:
     """Compare generated images with real corrupted ones by the judge's features and verdicts (paper 3.1).
 
-    Leaves figure 2 and metrics.json: Frechet distance and its floor, precision, recall, label consistency.
+    Leaves figure 2, a sheet of samples, the course of training, and metrics.json: Frechet distance and its floor,
+    precision, recall, label consistency.
     """
     section = load_section(params, QualifyGeneratorParams, "qualify_generator")
     device = choose_device()
-    inception = None
-    if section.inception_weights is not None:
-        inception = load_inception(check_pinned(section.inception_weights, INCEPTION_KEY), device)
     require(images, "corrupt_images")
-    network, judge_network = load_generator(generator, device), load_ensemble(judge, device)
-    names = read_class_names(images)
-    train, test = read_images(images, "train"), read_images(images, "test")
+    log = pd.read_csv(require(training_log, "train_stylegan2"))
+    network, ensemble = load_generator(generator, device), load_ensemble(judge, device)
+    names, train, test = read_class_names(images), read_images(images, "train"), read_images(images, "test")
     _check_classes(generator, network.num_classes, names)
-    _check_classes(judge, len(judge_network.class_names), names)
+    _check_classes(judge, len(ensemble.class_names), names)
     counts = count_classes(test.labels, train.labels, section.samples, len(names))
     _check_counts(params, section, counts)
     chosen = draw_matched(test.labels, counts, 1, numpy_stream(section.seed, "test subset"))[0]
@@ -76,54 +67,89 @@ def main(
 
     # Every generated set has the labels of the test set, so that no difference comes from the shares of the classes.
     labels = test.labels[chosen]
-    latents = [
-        numpy_stream(section.seed, "latents", repeat).standard_normal((len(labels), network.z_dim), np.float32)
+    networks: dict[str, Classify] = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features}
+    world = World(network.synthesize, networks, section.batch_size, device)
+    styles = [
+        _draw_styles(network, world, labels, numpy_stream(section.seed, "latents", repeat))
         for repeat in range(section.repeats)
     ]
-    total = len(test.labels) + len(labels) * (len(subsets) + len(latents))
+    total = len(test.labels) + len(labels) * (len(subsets) + len(styles))
     with Progress("judging", total, "img") as progress:
-        size, advance = section.batch_size, progress.advance
-        real = judge_images(judge_network, show_images(test.images, size, device), advance)
-        seen = [
-            extract_features(judge_network.features, show_images(train.images[rows], size, device), advance)
-            for rows in subsets
-        ]
-        generated = [judge_images(judge_network, generate_images(network, z, labels, size), advance) for z in latents]
-    with Progress("comparing", len(generated) + len(seen), "sets") as progress:
-        metrics = compare_features(
-            [judgement.features for judgement in generated],
-            seen,
-            real.features[chosen],
-            section.neighbours,
-            progress.advance,
-        )
+        look, show = partial(world.look, advance=progress.advance), partial(world.show, advance=progress.advance)
+        features, real = _split(look(test.images, [JUDGE]).logits[JUDGE], len(names))
+        seen = [look(train.images[rows], [FEATURES]).logits[FEATURES] for rows in subsets]
+        judged = [show(each, [JUDGE], keep_images=False).logits[JUDGE] for each in styles]
+    made, predicted = zip(*(_split(each, len(names)) for each in judged), strict=True)
+    with Progress("comparing", len(made) + len(seen), "sets") as progress:
+        metrics = compare_features(made, seen, features[chosen], section.neighbours, progress.advance)
     _refuse_stranger(section, metrics)
-    predicted = np.concatenate([judgement.predicted for judgement in generated])
-    conditioned = np.tile(labels, section.repeats)
-    metrics |= measure_labels(predicted, conditioned, real.predicted, test.labels, names)
+    metrics |= measure_labels(np.concatenate(predicted), np.tile(labels, section.repeats), real, test.labels, names)
     metrics |= compare_severities(
         np.concatenate(seen),
         read_severities(images, "train").rows(np.concatenate(subsets)),
-        real.features,
+        features,
         read_severities(images, "test"),
-        np.concatenate([judgement.features for judgement in generated]),
+        np.concatenate(made),
     )
+    pictures = torch.cat([batch for _, batch in world.make_images(styles[0])])
     with Progress("nearest training images", len(labels) + len(test.labels), "img") as progress:
-        made = torch.cat(list(generate_images(network, latents[0], labels, section.batch_size)))
-        nearest = find_nearest(made, train.images, device, progress.advance)
+        nearest = find_nearest(pictures, train.images, device, progress.advance)
         nearest_real = find_nearest(to_unit(test.images), train.images, device, progress.advance)
     metrics |= compare_nearness(nearest.distance, nearest_real.distance)
-    if inception is not None:
-        with Progress("inception", section.inception_samples + len(train.labels), "img") as progress:
-            metrics["inception"] = measure_conventional_distance(
-                inception,
-                network,
-                train,
-                section.inception_samples,
-                numpy_stream(section.seed, "inception"),
-                batch_size=section.batch_size,
-                advance=progress.advance,
-            )
+    _tell(metrics)
+
+    figures, shown = out / "figures", pictures.cpu().numpy()
+    draw_real_above_generated(
+        figures / "fig2_real_above_generated.png",
+        names,
+        (test.images, test.labels, real),
+        (shown, labels, predicted[0]),
+    )
+    draw_nearest(figures / "nearest_training_images.png", shown, train.images, nearest)
+    _draw_shares(figures, metrics)
+    rows = np.arange(len(names)).repeat(SHEET_COLUMNS)
+    sheet = world.show(_draw_styles(network, world, rows, numpy_stream(section.seed, "sample sheet")), []).images
+    draw_sample_sheet(figures / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
+    draw_training_log(figures / "training_log.png", log)
+    write_json(out / "metrics.json", metrics)
+
+
+def _examine(ensemble: Ensemble, images: torch.Tensor) -> torch.Tensor:
+    """The judge's features beside its opinion, for the price of the second: [N, F + classes]."""
+    return torch.cat(ensemble.examine(images), dim=1)
+
+
+def _split(examined: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features float32 [N, F] and the class that is seen, int64 [N], of what `_examine` gave."""
+    return examined[:, :-classes].astype(np.float32), examined[:, -classes:].argmax(axis=1)
+
+
+def _draw_styles(network: Generator, world: World, labels: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+    """Styles [N, D] of random latents, one for each label; no truncation."""
+    z = stream.standard_normal((len(labels), network.z_dim), np.float32)
+    parts = []
+    for rows in world.split(len(z)):
+        latents, classes = (torch.from_numpy(each[rows]).to(world.device) for each in (z, labels))
+        with torch.no_grad():
+            parts.append(network.map_styles(network.map_latents(latents, classes)).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _draw_shares(figures: Path, metrics: dict[str, Any]) -> None:
+    agreements = {
+        source: metrics[f"{key}_per_class"] | {"all": {"value": metrics[key], **metrics[f"{key}_interval"]}}
+        for source, key in (("real", "judge_accuracy_real"), ("generated", "label_consistency"))
+    }
+    draw_shares(figures / "label_consistency.png", agreements, "class", "judge agrees with the label")
+    if "severity_shares" in metrics:
+        read = {
+            source: {kind: share[source] for kind, share in metrics["severity_shares"].items()}
+            for source in ("real", "generated")
+        }
+        draw_shares(figures / "severities.png", read, "severity", "share of images")
+
+
+def _tell(metrics: dict[str, Any]) -> None:
     logging.info(
         "Frechet distance %.3g, %.2f times its floor; the judge agrees with %.1f %% of the generated labels "
         "and %.1f %% of the real ones",
@@ -132,48 +158,6 @@ def main(
         100 * metrics["label_consistency"],
         100 * metrics["judge_accuracy_real"],
     )
-
-    _draw(out / "figures", metrics, train, test, real, labels, generated[0], made.cpu().numpy(), nearest, names)
-    write_json(out / "metrics.json", metrics)
-
-
-def _draw(
-    folder: Path,
-    metrics: dict[str, Any],
-    train: ImageSet,
-    test: ImageSet,
-    real: Judgement,
-    labels: np.ndarray,
-    generated: Judgement,
-    pictures: np.ndarray,
-    nearest: Nearest,
-    names: list[str],
-) -> None:
-    """All figures; labels, generated, pictures, nearest: of one generated set."""
-    real_examples, examples = choose_examples(test.labels, len(names)), choose_examples(labels, len(names))
-    figure = draw_real_above_generated(test.images[real_examples], pictures[examples], len(names))
-    table = pd.concat(
-        [
-            tabulate_examples("real", real_examples, test.labels, real.predicted, names),
-            tabulate_examples("generated", examples, labels, generated.predicted, names),
-        ]
-    )
-    save_figure(figure, folder / "fig2_real_above_generated.png", table)
-    agreements = {
-        source: metrics[f"{key}_per_class"] | {"all": {"value": metrics[key], **metrics[f"{key}_interval"]}}
-        for source, key in (("real", "judge_accuracy_real"), ("generated", "label_consistency"))
-    }
-    figure, table = draw_shares(agreements, "class", "judge agrees with the label")
-    save_figure(figure, folder / "label_consistency.png", table)
-    if "severity_shares" in metrics:
-        read = {
-            source: {kind: share[source] for kind, share in metrics["severity_shares"].items()}
-            for source in ("real", "generated")
-        }
-        figure, table = draw_shares(read, "severity", "share of images")
-        save_figure(figure, folder / "severities.png", table)
-    figure, table = draw_nearest(pictures, train.images, nearest)
-    save_figure(figure, folder / "nearest_training_images.png", table)
 
 
 def _check_counts(params: Path, section: QualifyGeneratorParams, counts: np.ndarray) -> None:

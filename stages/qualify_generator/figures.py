@@ -1,17 +1,22 @@
-"""Figure 2, real corrupted images above generated ones; shares of both side by side; suspected copies."""
+"""Figure 2, real corrupted images above generated ones; shares of both side by side; suspected copies.
+
+And what the training of the generator left: samples of each class, and its course.
+"""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, show_image, tile
-from stages.qualify_generator.copies import Nearest
+from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, save_figure, show_image, tile
+from failure_atlas.quality.copies import Nearest
 
 ROWS_PER_CLASS = 4
 NEAREST_SHOWN = 16
+SHEET_COLUMNS = 16
+LARGEST_GAP_KIMG = 10  # between rows of a log that a line joins
 
 
 def choose_examples(labels: np.ndarray, classes: int, rows: int = ROWS_PER_CLASS) -> np.ndarray:
@@ -24,34 +29,32 @@ def choose_examples(labels: np.ndarray, classes: int, rows: int = ROWS_PER_CLASS
     return np.stack([indices[:rows] for indices in found], axis=1).ravel()
 
 
-def draw_real_above_generated(real: np.ndarray, generated: np.ndarray, columns: int) -> Figure:
-    """Two sheets of images [N, C, H, W] with one column per class, uint8 or in [0, 1]."""
-    figure, axes = new_figure(2, 1, width=0.55 * columns + 0.4, height=0.55 * 2 * ROWS_PER_CLASS + 0.6)
-    for ax, images, title in zip(axes[:, 0], (real, generated), ("real, corrupted", "generated"), strict=True):
-        show_image(ax, tile(images, columns), title)
-    return figure
+def draw_real_above_generated(
+    path: Path,
+    names: Sequence[str],
+    real: tuple[np.ndarray, np.ndarray, np.ndarray],
+    generated: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """Two sheets with one column per class.
+
+    real, generated: images [N, C, H, W], uint8 or in [0, 1], their classes and what the judge sees in them, int64 [N].
+    """
+    figure, axes = new_figure(2, 1, width=0.55 * len(names) + 0.4, height=0.55 * 2 * ROWS_PER_CLASS + 0.6)
+    tables = []
+    for ax, (images, labels, seen), title in zip(
+        axes[:, 0], (real, generated), ("real, corrupted", "generated"), strict=True
+    ):
+        chosen = choose_examples(labels, len(names))
+        show_image(ax, tile(images[chosen], len(names)), title)
+        places = np.arange(len(chosen))
+        table = {"source": title.split(",")[0], "row": places // len(names), "column": places % len(names)}
+        table |= {"index": chosen}
+        table |= {key: [names[label] for label in each[chosen]] for key, each in (("class", labels), ("judged", seen))}
+        tables.append(pd.DataFrame(table))
+    save_figure(figure, path, pd.concat(tables))
 
 
-def tabulate_examples(
-    source: str, chosen: np.ndarray, labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]
-) -> pd.DataFrame:
-    """One row per image of a sheet: where it stands, its index in its set, its class, and the class the judge sees."""
-    places = np.arange(len(chosen))
-    return pd.DataFrame(
-        {
-            "source": source,
-            "row": places // len(class_names),
-            "column": places % len(class_names),
-            "index": chosen,
-            "class": [class_names[label] for label in labels[chosen]],
-            "judged": [class_names[label] for label in predicted[chosen]],
-        }
-    )
-
-
-def draw_shares(
-    shares: Mapping[str, Mapping[str, dict[str, Any]]], xlabel: str, ylabel: str
-) -> tuple[Figure, pd.DataFrame]:
+def draw_shares(path: Path, shares: Mapping[str, Mapping[str, dict[str, Any]]], xlabel: str, ylabel: str) -> None:
     """Shares on real and on generated images side by side, with 95 % intervals.
 
     shares: `real` and `generated` -> kind -> {value, low, high, n}.
@@ -74,10 +77,10 @@ def draw_shares(
     ax.set(xticks=np.arange(len(names)), xlabel=xlabel, ylabel=ylabel)
     ax.set_xticklabels([name.replace("_", "\n") for name in names])
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-    return figure, table
+    save_figure(figure, path, table)
 
 
-def draw_nearest(generated: np.ndarray, train: np.ndarray, nearest: Nearest) -> tuple[Figure, pd.DataFrame]:
+def draw_nearest(path: Path, generated: np.ndarray, train: np.ndarray, nearest: Nearest) -> None:
     """The generated images that are nearest to a training image, above that image.
 
     generated: [N, C, H, W] in [0, 1].  train: uint8 [M, C, H, W].
@@ -89,4 +92,37 @@ def draw_nearest(generated: np.ndarray, train: np.ndarray, nearest: Nearest) -> 
     for ax, (images, title) in zip(axes[:, 0], sheets, strict=True):
         show_image(ax, tile(images, len(chosen)), title)
     table = pd.DataFrame({"index": chosen, "training_index": found, "distance": nearest.distance[chosen]})
-    return figure, table
+    save_figure(figure, path, table)
+
+
+def draw_sample_sheet(path: Path, images: np.ndarray, class_names: Sequence[str], kimg: float) -> None:
+    """Sixteen samples of each class, [classes * 16, C, H, W], one class a row; the CSV names the rows."""
+    figure, axes = new_figure(1, 1, width=5.6, height=0.35 * len(class_names) + 0.4)
+    show_image(axes[0, 0], tile(images, SHEET_COLUMNS), f"generated, one class a row, after {kimg:g} kimg")
+    rows = {"row": range(len(class_names)), "class": class_names, "kimg": kimg, "n": SHEET_COLUMNS}
+    save_figure(figure, path, pd.DataFrame(rows))
+
+
+def draw_training_log(path: Path, log: pd.DataFrame) -> None:
+    """Draw losses, the discriminator's scores, and the overfitting signal with the augmentation it called for.
+
+    Where the log has a gap, as of a training that was led by other means for a while, so have the lines.
+    """
+    shown = log.where(log["kimg"].diff().fillna(0) <= LARGEST_GAP_KIMG)
+    figure, axes = new_figure(1, 3, width=10, height=2.8)
+    panels = [
+        (
+            "losses",
+            {"discriminator_loss": "discriminator", "generator_loss": "generator", "critic_loss": "feature critic"},
+        ),
+        ("mean score of the discriminator", {"real_logit": "real", "fake_logit": "generated"}),
+        ("overfitting signal", {"real_sign": "mean sign of D(real)", "augmentation_probability": "augmentation p"}),
+    ]
+    for panel, (title, columns) in zip(axes[0], panels, strict=True):
+        for column, label in columns.items():
+            if column in log:
+                panel.plot(shown["kimg"], shown[column], label=label, linewidth=1)
+        panel.set_title(title)
+        panel.set_xlabel("thousand images seen")
+        panel.legend()
+    save_figure(figure, path, log)

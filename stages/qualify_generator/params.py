@@ -3,7 +3,6 @@
 from pydantic import Field
 
 from failure_atlas.core.fields import BatchSize, Section, Seed
-from failure_atlas.core.weights import PinnedFile
 
 
 class QualifyGeneratorParams(Section):
@@ -15,8 +14,6 @@ class QualifyGeneratorParams(Section):
     neighbours: int = Field(ge=1, le=100)
     frechet_ratio_ceiling: float | None = Field(gt=1)
     batch_size: BatchSize
-    inception_weights: PinnedFile | None
-    inception_samples: int = Field(ge=10, le=1_000_000)
 
 
 MODEL = QualifyGeneratorParams

@@ -1,25 +1,17 @@
 """What each classifier fails on: influential directions with names, verdicts on failures, true failures."""
 
-from collections.abc import Mapping
-from functools import partial
-
 import pandas as pd
 
+from failure_atlas.decisions.metrics import Metrics
 from failure_atlas.statistics.estimates import Estimate, Z
 from stages.common.artefacts.names import Names, read_names
 from stages.common.artefacts.ranking import GLOBAL, read_ranking
-from stages.report.black_box import differs, tell_ranking
-from stages.report.blocks import Block, Group, PageSection, Table, Text
-from stages.report.pictures import offer, show_figure
+from stages.report.figures import show_figure
+from stages.report.page import Block, Group, PageSection, Table, Text
 from stages.report.results import MADE, Results
-from stages.report.wording import compare, tell_estimate, tell_metric, tell_number
+from stages.report.wording import ROWS, TEXTS, compare, tell_estimate, tell_metric, tell_number
 
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
-SHAPELESS = {  # where not all words of shape are used
-    "figures": "The real images show no strokes: names speak of the shape of whole things, and of no strokes.",
-    "none": "The real images show no light things on an even, darker ground: names speak of no shape, and what they do "
-    "not tell is called other change.",
-}
 SEEN = "mnist_test"  # metric of a brought classifier: null where MNIST's own test images were not at hand
 VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
 SOURCES = {
@@ -30,39 +22,22 @@ SOURCES = {
 }
 
 
-def show_failures(results: Results, classifiers: Mapping[str, str]) -> PageSection:
-    """One group per classifier; classifiers: those under test, each with the stage that made it."""
-    rows = [
-        ("accuracy on real clean test images", MADE, "clean_test_accuracy"),
-        ("accuracy on the real corrupted test set", MADE, "corrupted_test_accuracy"),
-        ("accuracy on the generated population", "rank_dimensions", "population_accuracy"),
-        ("share of claimed failures that are true ones", "judge_failures", "true_failure_share"),
-        ("false alarms of the judge on real images that it gets wrong", "judge_failures", "judge_false_alarm_share"),
-        ("share of true failures that the auditor confirms", "judge_failures", "confirmed_true_failure_share"),
-    ]
-    overview = compare("At a glance", rows, list(classifiers), partial(results.read_metrics_of, classifiers))
-    lead = Text(
-        "A claimed failure is a generated image that the classifier gets wrong, or that a walk brings to a softmax of "
-        "0.50. Generated images may have lost their class, so a judge, which is no part of the classifier, says of "
-        "each what it shows. A true failure is an image in which the judge still sees the class that was meant, and "
-        "the classifier does not; the others are label changes, unreadable, or still right: at 0.50 the classifier "
-        "mostly says the class yet. An independent auditor confirms. Real test images have kept their labels: those "
-        "that the classifier gets wrong are true failures, all of them, and where the judge sees another class, that "
-        "is a false alarm. As it calls only some of them true failures, its share of true failures among generated "
-        "images is a low estimate."
-    )
+def show_failures(results: Results) -> PageSection:
+    """What is at a glance of all classifiers, then two groups for each."""
+    overview = compare("At a glance", ROWS["overview"], list(results.classifiers), results.read_metrics_of)
+    lead = Text(TEXTS["failures"])
     return PageSection(
         "failures",
         "What each classifier fails on",
-        [lead, overview, *_tell_seen(results, classifiers)],
-        [_show_one(results, name) for name in classifiers],
+        [lead, overview, *_tell_seen(results)],
+        [group for name in results.classifiers for group in _show_one(results, name)],
     )
 
 
-def _tell_seen(results: Results, classifiers: Mapping[str, str]) -> list[Block]:
+def _tell_seen(results: Results) -> list[Block]:
     """On mnist-5k, of classifiers made elsewhere: that they may know its test images, and what MNIST's own say."""
-    find = partial(results.read_metrics_of, classifiers)
-    brought = [name for name in classifiers if SEEN in find(MADE, name).content]
+    find = results.read_metrics_of
+    brought = [name for name in results.classifiers if SEEN in find(MADE, name).content]
     measured = [name for name in brought if find(MADE, name).content[SEEN]]
     rows = [
         (f"accuracy on MNIST's own {kind} test images", MADE, f"{SEEN}.{kind}_test_accuracy")
@@ -80,7 +55,7 @@ def _tell_seen(results: Results, classifiers: Mapping[str, str]) -> list[Block]:
     return [Text(f"{text}MNIST's own test images say more."), compare("On images none has seen", rows, measured, find)]
 
 
-def _show_one(results: Results, name: str) -> Group:
+def _show_one(results: Results, name: str) -> list[Group]:
     ranked, judged, walked = f"rank_dimensions/{name}", f"judge_failures/{name}", f"walk_corner_cases/{name}"
     named = f"name_directions/{name}"
     results.locate(f"{ranked}/ranking.csv")
@@ -89,25 +64,54 @@ def _show_one(results: Results, name: str) -> Group:
     results.locate(f"{named}/directions.csv")
     words = read_names(results.folder / named)
     blocks: list[Block] = [
-        *tell_ranking(results, name),
-        *([Text(SHAPELESS[shape_words])] if shape_words in SHAPELESS else []),
+        *_tell_ranking(results, name),
+        *([Text(TEXTS[f"shapeless_{shape_words}"])] if f"shapeless_{shape_words}" in TEXTS else []),
         _list_directions(results, name, ranking, words),
         show_figure(results, named, "directions", name),
         _list_classes(results, ranked, ranking, words),
         _list_verdicts(results, judged),
-        show_figure(results, judged, "verdicts", name),
         show_figure(results, judged, "contact_sheet", name),
         _list_true_failures(results, judged, words),
     ]
+    more = [show_figure(results, judged, "verdicts", name)]
     if results.has(f"{walked}/figures/true_failures.png"):  # a run may have found none
-        blocks.append(show_figure(results, walked, "true_failures", name))
-    blocks += [show_figure(results, named, stem, name) for stem in ("ranking", "fig4_well_against_mis")]
-    return Group(f"Classifier {name}", blocks)
+        more.append(show_figure(results, walked, "true_failures", name))
+    more += [show_figure(results, named, stem, name) for stem in ("ranking", "fig4_well_against_mis")]
+    return [Group(f"Classifier {name}", blocks, folded=False), Group(f"Further figures of classifier {name}", more)]
+
+
+def measured_by_differences(metrics: Metrics) -> bool:
+    """Whether scores are differences; metrics of gradients do not say what they are."""
+    return metrics.content.get("score") is not None
+
+
+def _tell_ranking(results: Results, name: str) -> list[Text]:
+    """How its dimensions were ranked, where not by gradients."""
+    metrics = results.read_metrics(f"rank_dimensions/{name}")
+    if not measured_by_differences(metrics):
+        return []
+    gives = metrics.content.get("classifier_gives_gradients", False)
+    reason = (
+        "Its params ask for finite differences although it gives gradients"
+        if gives
+        else "It is a black box: it answers, and gives no gradients"
+    )
+    return [
+        Text(
+            f"{reason}. Its dimensions are ranked by central differences of the softmax of the true class, "
+            f"{metrics.number('score_step_std'):g} std to each side, on {metrics.number('score_samples'):,.0f} of "
+            f"{metrics.number('samples'):,.0f} population samples, drawn in equal shares of the classes and by how "
+            f"much the classifier doubts them ({metrics.number('score_forward_passes'):,.0f} forward passes). "
+            "Directions beyond the first few are less certain than those that gradients of the whole population give."
+        )
+    ]
 
 
 def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: Names) -> Table:
     metrics = results.read_metrics(f"rank_dimensions/{name}")
-    score, counted = ("central difference", "score_samples") if differs(metrics) else ("gradient", "samples")
+    score, counted = (
+        ("central difference", "score_samples") if measured_by_differences(metrics) else ("gradient", "samples")
+    )
     samples = int(metrics.number(counted))
     file = f"compare_rankings/{name}/influence.csv"
     influence = (
@@ -136,7 +140,7 @@ def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: 
          f"mean {score} of the score",
          "influential on other samples"],
         rows,
-        offer(results, file),
+        results.offer(file)
     )  # fmt: skip
 
 
@@ -173,7 +177,7 @@ def _list_classes(results: Results, ranked: str, ranking: pd.DataFrame, words: N
         rows.append([label, tell_estimate(accuracy), *moves])
     ranks = [f"direction {rank}" for rank in range(1, PER_CLASS + 1)]
     caption = "Each class: accuracy on generated images and the directions in which it fails first"
-    return Table(caption, ["class", "accuracy", *ranks], rows, offer(results, f"{ranked}/classes.csv"))
+    return Table(caption, ["class", "accuracy", *ranks], rows, results.offer(f"{ranked}/classes.csv"))
 
 
 def _list_verdicts(results: Results, judged: str) -> Table:
@@ -213,7 +217,7 @@ def _list_true_failures(results: Results, judged: str, words: Names) -> Table:
         ["class", "shift in std", "direction", "classifier's softmax of the class", "judge's probability of it",
          "auditor confirms", "farther out than nearly all of the population"],
         rows,
-        offer(results, file),
+        results.offer(file)
     )  # fmt: skip
 
 

@@ -1,16 +1,104 @@
-"""Sections, metrics and the explorer's content as one HTML page that needs nothing else."""
+"""What a page is made of, and the one HTML file that needs nothing else."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from stages.report.blocks import PageSection
-
 TEMPLATES = Path(__file__).parent / "templates"
+STYLE_AND_SCRIPT = {"style": "css", "script": "js"}
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A verdict in a cell; tone: good | bad | open, shown as a colour and a sign beside the words."""
+
+    text: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file inside the page; uri: a data URI."""
+
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """One paragraph."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption; the first cell of a row names it.  wide: columns that hold sentences."""
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | Badge]]
+    download: Download | None = None
+    wide: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: the PNG as a data URI, what it shows for those who do not see it, and its numbers."""
+
+    kind: ClassVar[str] = "picture"
+    title: str
+    caption: str
+    alternative: str
+    uri: str
+    width_px: int
+    height_px: int
+    download: Download
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A text with its line breaks, such as a section of params."""
+
+    kind: ClassVar[str] = "listing"
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """Where the explorer stands."""
+
+    kind: ClassVar[str] = "explorer"
+
+
+Block = Text | Table | Picture | Listing | Explorer
+
+
+@dataclass(frozen=True)
+class Group:
+    """Blocks under a heading of their own; folded: closed until somebody opens it."""
+
+    title: str
+    blocks: Sequence[Block]
+    folded: bool = True
+
+
+@dataclass(frozen=True)
+class PageSection:
+    """A part of the page with its place in the table of contents; id: as links name it."""
+
+    id: str
+    title: str
+    blocks: Sequence[Block]
+    groups: Sequence[Group] = ()
 
 
 def render_page(
@@ -25,14 +113,14 @@ def render_page(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    own = {name: (TEMPLATES / f"page.{ending}").read_text("utf-8") for name, ending in STYLE_AND_SCRIPT.items()}
     return environment.get_template("page.html").render(
         title=title,
         summary=summary,
         sections=sections,
-        style=_read("page.css"),
-        script=_read("page.js"),
         metrics=write_script(metrics),
         explorer=write_script(explorer),
+        **{name: Markup(text) for name, text in own.items()},  # noqa: S704 - our own files
     )
 
 
@@ -40,7 +128,3 @@ def write_script(content: Mapping[str, Any]) -> Markup:
     """JSON that may stand inside a script element: whatever a name holds, it cannot end the element."""
     text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON without a < is no markup
-
-
-def _read(name: str) -> Markup:
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 - our own files

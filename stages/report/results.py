@@ -13,6 +13,7 @@ import pandas as pd
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
 from failure_atlas.decisions.metrics import Metrics
+from stages.report.page import Download
 
 METRICS = "metrics.json"
 MADE = "classifiers"  # in tables of metrics: the stage that made the classifier, trained or brought
@@ -23,11 +24,12 @@ class Results:
     """Reads files by their name below the folder of all results, such as `rank_dimensions/clean/metrics.json`.
 
     The first part of a name is the stage that makes the file.
+    classifiers: those under test, each with the stage that made it.
     digests: SHA-256 by name, of every file read.  metrics: the content of every metrics.json read, by name.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, classifiers: Mapping[str, str]) -> None:
+        self.folder, self.classifiers = folder, classifiers
         self.digests: dict[str, str] = {}
         self.metrics: dict[str, Any] = {}
 
@@ -53,8 +55,52 @@ class Results:
                 self.read(file.relative_to(self.folder).as_posix())
         return path
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON mapping; StageError if it is missing, damaged or no mapping."""
+    def read_entries(self, name: str, key: str, keys: Sequence[str], verdicts: Sequence[str]) -> list[dict[str, Any]]:
+        """The list `key` of a JSON file; StageError unless all of its entries have these keys and a known verdict."""
+        path, held = self.folder / name, self._read_json(name).get(key)
+        if not isinstance(held, list):
+            raise StageError(f"{path}: holds no list '{key}'; {_again(name)}")
+        for place, entry in enumerate(held, start=1):
+            missing = [each for each in keys if not isinstance(entry, dict) or each not in entry]
+            if missing:
+                raise StageError(f"{path}: entry {place} of '{key}' has no {', '.join(missing)}; {_again(name)}")
+            if entry["verdict"] not in verdicts:
+                raise StageError(
+                    f"{path}: entry {place} of '{key}' has the verdict '{entry['verdict']}'; allowed: "
+                    f"{', '.join(verdicts)}; {_again(name)}"
+                )
+        return held
+
+    def read_metrics(self, place: str) -> Metrics:
+        """The metrics of a stage; place: its folder, such as `rank_dimensions/clean`."""
+        name = f"{place}/{METRICS}"
+        if name not in self.metrics:
+            self.metrics[name] = self._read_json(name)
+        return Metrics(place, self.metrics[name], self.folder / name, _stage(name))
+
+    def read_metrics_of(self, stage: str, name: str) -> Metrics:
+        """What a stage measured of a classifier; stage `MADE`: the one that made it."""
+        return self.read_metrics(f"{self.classifiers[name] if stage == MADE else stage}/{name}")
+
+    def read_part(self, stage: str, name: str) -> Metrics:
+        """The part of a stage's metrics that is about one classifier, judge or the like."""
+        whole = self.read_metrics(stage)
+        return Metrics(f"{stage}: {name}", whole.content.get(name, {}), whole.path, stage)
+
+    def read_table(self, name: str, columns: Sequence[str] = (), text: Sequence[str] = TEXT_COLUMNS) -> pd.DataFrame:
+        """A CSV with at least these columns; text: columns that are text even where they look like numbers or NaN."""
+        content = BytesIO(self.read(name))
+        table = pd.read_csv(content, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise StageError(f"{self.folder / name}: lacks the columns {', '.join(missing)}; {_again(name)}")
+        return table
+
+    def offer(self, name: str) -> Download:
+        """A CSV to save; its name tells the folders that it stands in."""
+        return Download(name.replace("/", "_"), embed(self.read(name), "text/csv"))
+
+    def _read_json(self, name: str) -> dict[str, Any]:
         path, content = self.folder / name, self.read(name)
         try:
             held = json.loads(content)
@@ -63,30 +109,6 @@ class Results:
         if not isinstance(held, dict):
             raise StageError(f"{path}: holds a {type(held).__name__}, no mapping; {_again(name)}")
         return held
-
-    def read_metrics(self, place: str) -> Metrics:
-        """The metrics of a stage; place: its folder, such as `rank_dimensions/clean`."""
-        name = f"{place}/{METRICS}"
-        if name not in self.metrics:
-            self.metrics[name] = self.read_json(name)
-        return Metrics(place, self.metrics[name], self.folder / name, _stage(name))
-
-    def read_metrics_of(self, classifiers: Mapping[str, str], stage: str, name: str) -> Metrics:
-        """What a stage measured of a classifier; stage `MADE`: the one that made it, as `classifiers` has it."""
-        return self.read_metrics(f"{classifiers[name] if stage == MADE else stage}/{name}")
-
-    def read_table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
-        """A CSV with at least these columns; names of classes are text even where they look like numbers."""
-        text = dict.fromkeys(TEXT_COLUMNS, str)
-        table = pd.read_csv(BytesIO(self.read(name)), dtype=text)
-        missing = [column for column in columns if column not in table]
-        if missing:
-            raise StageError(f"{self.folder / name}: lacks the columns {', '.join(missing)}; {_again(name)}")
-        return table
-
-    def embed(self, name: str) -> str:
-        """The file as a data URI."""
-        return embed(self.read(name), {".png": "image/png", ".csv": "text/csv"}[Path(name).suffix])
 
 
 def embed(content: bytes, kind: str) -> str:

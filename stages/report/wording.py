@@ -1,16 +1,18 @@
 """Numbers as text, always with interval and count where there are any."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 
 from failure_atlas.decisions.metrics import Metrics, find_group
 from failure_atlas.statistics.estimates import Estimate
-from stages.report.blocks import Table
+from stages.report.page import TEMPLATES, Table
 
 UNKNOWN = "not known"
 TIED = "\u00a0"  # a space at which a line does not break, so that an interval stays whole on a phone
-Row = tuple[str, str, str]  # words, stage, key of the metric
+Row = Sequence[str]  # words, stage, key of the metric
+TEXTS: Mapping[str, str] = tomllib.loads((TEMPLATES / "texts.toml").read_text(encoding="utf-8"))
+ROWS: Mapping[str, Sequence[Row]] = tomllib.loads((TEMPLATES / "tables.toml").read_text(encoding="utf-8"))
 
 
 def tell_number(value: float) -> str:
@@ -59,7 +61,7 @@ def tell_metric(metrics: Metrics, key: str) -> str:
     return tell_number(metrics.number(key))
 
 
-def compare(caption: str, rows: Sequence[Row], columns: Sequence[str], find: Any) -> Table:
+def compare(caption: str, rows: Sequence[Row], columns: Sequence[str], find: Callable[[str, str], Metrics]) -> Table:
     """One row per metric, one column per classifier; find: stage and classifier -> Metrics."""
     return Table(
         caption,
@@ -68,8 +70,7 @@ def compare(caption: str, rows: Sequence[Row], columns: Sequence[str], find: Any
     )
 
 
-def list_metrics(caption: str, rows: Sequence[tuple[str, str]], metrics: Metrics) -> Table:
-    """One row per metric of one stage."""
-    return Table(
-        caption, ["", "value [95 % interval], count"], [[words, tell_metric(metrics, key)] for words, key in rows]
-    )
+def list_metrics(caption: str, key: str, find: Callable[[str], Metrics]) -> Table:
+    """One row per metric; key: of the rows.  find: stage -> Metrics."""
+    rows = [[words, tell_metric(find(stage), metric)] for words, stage, metric in ROWS[key]]
+    return Table(caption, ["", "value [95 % interval], count"], rows)

@@ -4,19 +4,15 @@ import logging
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
+import pandas as pd
 import typer
 
-from failure_atlas.classifiers.evaluation import draw_examination, examine, mark, predict
+from failure_atlas.classifiers.evaluation import examine, mark, predict, tabulate_examination
 from failure_atlas.classifiers.networks import Classifier, save_classifier
-from failure_atlas.classifiers.training import initialise, train
-from failure_atlas.core.device import choose_device, choose_dtype
-from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require, write_json
+from failure_atlas.classifiers.training import train
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.progress import Progress
-from failure_atlas.core.seeds import torch_stream
-from failure_atlas.drawing.classifiers import draw_learning_curve
-from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import ImageSet
 from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_training
 from stages.common.classifier_params import TrainClassifierParams
@@ -53,22 +49,17 @@ def main(
         logging.info("%s: accuracy on the %s test set %.4f", entry, name, metrics[f"{name}_test_accuracy"]["value"])
 
     save_classifier(out / "classifier.safetensors", classifier)
-    drawings = {"learning_curve": draw_learning_curve(curve)}
-    drawings |= draw_examination(probabilities, tests, severities, class_names)
-    for name, (figure, table) in drawings.items():
-        save_figure(figure, out / "figures" / f"{name}.png", table)
+    tables = {"learning_curve": pd.DataFrame(curve)}
+    tables |= tabulate_examination(probabilities, tests, severities, class_names)
+    for name, table in tables.items():
+        write_csv(out / "tables" / f"{name}.csv", table)
     write_json(out / "metrics.json", metrics)
 
 
 def _train(
     entry: str, section: TrainClassifierParams, training: ImageSet, tests: dict[str, ImageSet], classes: int
 ) -> tuple[Classifier, list[dict[str, float]]]:
-    device = choose_device()
-    channels = training.images.shape[1]
-    classifier = Classifier(section.network, classes=classes, width=section.width, channels=channels)
-    # The entry's name stands in the streams: two entries of one seed share nothing.
-    initialise(classifier, torch_stream(section.seed, "train_classifiers", entry, "weights"))
-    classifier.to(device)
+    classifier = Classifier(section.network, classes=classes, width=section.width, channels=training.images.shape[1])
     samples = {name: ImageSet(test.images[:CURVE_IMAGES], test.labels[:CURVE_IMAGES]) for name, test in tests.items()}
 
     def evaluate() -> dict[str, float]:
@@ -77,26 +68,18 @@ def _train(
             for name, sample in samples.items()
         }
 
-    try:
-        with Progress(f"training {entry}", section.training_images, "img") as progress:
-            curve = train(
-                classifier,
-                torch.from_numpy(training.images).to(device),
-                torch.from_numpy(training.labels).to(device),
-                training_images=section.training_images,
-                batch_size=section.batch_size,
-                learning_rate=section.learning_rate,
-                weight_decay=section.weight_decay,
-                limits=section.augmentation.model_dump(exclude={"interpolation"}),
-                interpolation=section.augmentation.interpolation,
-                dtype=choose_dtype(section.precision, device),
-                order=torch_stream(section.seed, "train_classifiers", entry, "order"),
-                shapes=torch_stream(section.seed, "train_classifiers", entry, "shapes"),
-                evaluate=evaluate,
-                advance=progress.advance,
-            )
-    except StageError as error:
-        raise StageError(f"train_classifiers.{entry}: {error} (it is {section.learning_rate:g})") from error
+    with Progress(f"training {entry}", section.training_images, "img") as progress:
+        curve = train(
+            classifier,
+            training,
+            section,
+            seed=section.seed,
+            names=("train_classifiers", entry),
+            key=f"train_classifiers.{entry}",
+            device=choose_device(),
+            evaluate=evaluate,
+            advance=progress.advance,
+        )
     return classifier, curve
 
 

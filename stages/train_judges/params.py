@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from failure_atlas.classifiers.training import AugmentationParams
-from failure_atlas.core.device import Precision
+from failure_atlas.classifiers.training import Recipe
 from failure_atlas.core.fields import Section, Seed
 from failure_atlas.core.weights import PinnedFile
 
@@ -25,7 +24,7 @@ class ReleasedParams(Section):
     auditor: PinnedFile
 
 
-class TrainJudgesParams(Section):
+class TrainJudgesParams(Recipe):
     """Who judges, how its members are trained, and when it is said to see a class."""
 
     seed: Seed
@@ -34,12 +33,6 @@ class TrainJudgesParams(Section):
     released: Annotated[list[ReleasedParams], Field(min_length=1, max_length=100)] | None
     judge: Annotated[list[MemberParams], Field(min_length=1, max_length=100)]
     auditor: Annotated[list[MemberParams], Field(min_length=1, max_length=100)]
-    training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    batch_size: Annotated[int, Field(ge=2, le=4096)]
-    precision: Precision
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    weight_decay: Annotated[float, Field(ge=0, le=1)]
-    augmentation: AugmentationParams
 
 
 MODEL = TrainJudgesParams

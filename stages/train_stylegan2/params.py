@@ -1,12 +1,15 @@
-"""The section `train_stylegan2` of params.yaml."""
+"""The section `train_stylegan2` of params.yaml, and the networks that it describes."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from failure_atlas.core.device import Precision
 from failure_atlas.core.fields import Section, Seed
 from failure_atlas.core.weights import PinnedFile
+from failure_atlas.stylegan2.discriminator import DiscriminatorArchitecture
+from failure_atlas.stylegan2.feature_critic import CriticArchitecture
+from failure_atlas.stylegan2.generator import GeneratorArchitecture
 
 Width = Annotated[int, Field(ge=4, le=1024)]
 
@@ -69,6 +72,34 @@ class TrainStylegan2Params(Section):
         first, *rest = self.generator_channels
         inner = (before + 2 * after for before, after in zip(self.generator_channels, rest, strict=False))
         return 2 * first + sum(inner)
+
+    def design_networks(
+        self, num_classes: int, image_channels: int
+    ) -> tuple[GeneratorArchitecture, DiscriminatorArchitecture]:
+        """Generator and discriminator for a data set with so many classes and image channels."""
+        shared: dict[str, Any] = {"num_classes": num_classes, "image_channels": image_channels}
+        shared["resampling"] = self.resampling
+        generator = GeneratorArchitecture(
+            z_dim=self.z_dim,
+            w_dim=self.w_dim,
+            mapping_layers=self.mapping_layers,
+            channels=tuple(self.generator_channels),
+            **shared,
+        )
+        discriminator = DiscriminatorArchitecture(
+            channels=tuple(self.discriminator_channels),
+            stem=self.discriminator_stem,
+            minibatch_std_group=self.minibatch_std_group,
+            **shared,
+        )
+        return generator, discriminator
+
+    def design_critic(self, num_classes: int, image_channels: int) -> CriticArchitecture | None:
+        """The feature critic for such a data set, or None where none is wanted."""
+        if self.feature_critic is None:
+            return None
+        networks = tuple((each.network, each.width) for each in self.feature_critic.networks)
+        return CriticArchitecture(num_classes, image_channels, networks, self.feature_critic.width)
 
     @model_validator(mode="after")
     def _check_widths(self) -> Self:

@@ -14,13 +14,12 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import PinnedFile, check_pinned, read_description
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.batches import Batches
+from failure_atlas.stylegan2.feature_critic import learn_features
 from failure_atlas.stylegan2.state import TrainingState, new_state, restore_state, save_state
-from stages.train_stylegan2.architecture import design_critic, design_networks
-from stages.train_stylegan2.batches import Batches
-from stages.train_stylegan2.feature_training import learn_features
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.training import Schedule, train
-from stages.train_stylegan2.workers import Worker, count_workers, worker_group
+from stages.train_stylegan2.workers import Worker, count_workers, launched_rank, worker_group
 
 SNAPSHOT = "snapshot.safetensors"
 
@@ -52,24 +51,23 @@ class Session:
 
 def start_state(session: Session) -> TrainingState:
     """The state to go on from: this training's own snapshot, else the one named in `resume`, else untrained."""
-    params = session.params
+    params, classes = session.params, len(session.class_names)
     image_channels, height, width = session.images.images.shape[1:]
-    generator, discriminator = design_networks(params, len(session.class_names), image_channels)
+    generator, discriminator = params.design_networks(classes, image_channels)
     if (height, width) != (generator.size_px, generator.size_px):
         raise StageError(
             f"train_stylegan2.generator_channels: {len(generator.channels)} widths make {generator.size_px} px images, "
             f"the data's are {height} x {width} px; allowed: one width for each of 4, 8, 16, ... px up to {height}"
         )
-    augmentation = AdaptiveProbability(params.ada_target, params.ada_interval_steps, params.ada_kimg)
     state = new_state(
         generator,
         discriminator,
-        augmentation,
+        AdaptiveProbability(params.ada_target, params.ada_interval_steps, params.ada_kimg),
         session.class_names,
         learning_rate=params.learning_rate,
         seed=params.seed,
         device=session.device,
-        critic=design_critic(params, len(session.class_names), image_channels),
+        critic=params.design_critic(classes, image_channels),
     )
     if session.snapshot.is_file():
         restore_state(session.snapshot, state)
@@ -88,125 +86,6 @@ def choose_snapshot(resume: Sequence[PinnedFile], class_names: list[str]) -> Pat
     """
     paths = [check_pinned(file, f"train_stylegan2.resume.{index}") for index, file in enumerate(resume)]
     return next((path for path in paths if read_description(path)["class_names"] == class_names), paths[0])
-
-
-def count_images(session: Session, start: TrainingState) -> int:
-    """Images seen when this training ends; start: the state that it starts from."""
-    total = session.params.total_kimg
-    return start.images_seen if total == "resumed" else total * 1000
-
-
-def run_session(session: Session, on_tick: Callable[[TrainingState], None]) -> TrainingState:
-    """Train to the end over as many workers as fit and return the trained state.
-
-    on_tick: called after each thousand images. A snapshot is written every `snapshot_kimg`.
-    Raises StageError when training diverges, naming the last good snapshot.
-    """
-    params = session.params
-    state = start_state(session)
-    if state.images_seen >= count_images(session, state):
-        return state
-
-    def keep(state: TrainingState, last: bool) -> None:
-        kimg = round(state.images_seen / 1000)
-        if last or kimg % params.snapshot_kimg == 0:
-            save_state(session.snapshot, state)
-        on_tick(state)
-
-    prepare_critic(session, state)
-    workers = count_workers(params.batch_size, params.minibatch_std_group, session.device)
-    try:
-        with worker_group(workers, _train_helper, session) as worker:
-            _train(worker, session, state, keep)
-    except StageError as error:
-        if session.snapshot.is_file():
-            raise StageError(f"{error}; the last good snapshot is {session.snapshot}") from error
-        raise
-    return state
-
-
-def follow_session(session: Session) -> None:
-    """Take part in a training that another process leads, as `torchrun` has it: no files, no progress."""
-    state = start_state(session)
-    if state.images_seen >= count_images(session, state):
-        return
-    _learn_features(session, state)
-    workers = count_workers(session.params.batch_size, session.params.minibatch_std_group, session.device)
-    with worker_group(workers, _train_helper, session) as worker:
-        _train(worker, session, state, lambda _state, _last: None)
-
-
-def count_feature_images(session: Session, start: TrainingState) -> int:
-    """Images that the feature critic's classifiers have to be shown before the training can begin, in all."""
-    wanted = session.params.feature_critic
-    if wanted is None or start.critic_ready or start.images_seen >= count_images(session, start):
-        return 0
-    return len(wanted.networks) * wanted.training_images
-
-
-def prepare_critic(
-    session: Session, state: TrainingState, advance: Callable[[int, str], object] = lambda *_: None
-) -> None:
-    """Let the feature critic's classifiers learn, where there are any that have not, and keep what they learned.
-
-    advance: told the number of images just shown to one of them, and a note.
-    """
-    if count_feature_images(session, state):
-        _learn_features(session, state, advance)
-        save_state(session.snapshot, state)  # for the other workers, and for a run that goes on
-
-
-def _learn_features(
-    session: Session, state: TrainingState, advance: Callable[[int, str], object] = lambda *_: None
-) -> None:
-    """The same without files; processes that `torchrun` started do so each for itself, with the same numbers."""
-    wanted = session.params.feature_critic
-    if wanted is None or state.critic is None or state.critic_ready:
-        return
-    learn_features(
-        state.critic,
-        session.images,
-        training_images=wanted.training_images,
-        seed=session.params.seed,
-        precision=session.params.precision,
-        advance=advance,
-    )
-    state.critic_ready = True
-
-
-def _train_helper(worker: Worker, session: Session) -> None:
-    """What a helper process runs: the same steps as the first worker, without files or progress."""
-    fix_kernels()
-    _train(worker, session, start_state(session), lambda _state, _last: None)
-
-
-def _train(
-    worker: Worker, session: Session, state: TrainingState, on_tick: Callable[[TrainingState, bool], None]
-) -> None:
-    params = session.params
-    schedule = Schedule(
-        total_images=count_images(session, state),
-        batch_size=params.batch_size,
-        learning_rate=params.learning_rate,
-        decay_fraction=params.decay_fraction,
-        r1_gamma=params.r1_gamma,
-        r1_interval_steps=params.r1_interval_steps,
-        ema_kimg=params.ema_kimg,
-        ema_ramp=params.ema_ramp,
-        dtype=choose_dtype(params.precision, session.device),
-        critic=params.feature_critic,
-    )
-    batches = Batches(
-        session.images.images,
-        session.images.labels,
-        batch_size=params.batch_size,
-        z_dim=params.z_dim,
-        noise_resolutions=state.generator.noise_resolutions(),
-        seed=params.seed,
-        rows=worker.rows(params.batch_size),
-        device=session.device,
-    )
-    train(state, batches, schedule, worker, on_tick)
 
 
 def check_resumed(
@@ -229,3 +108,96 @@ def check_resumed(
             f"set train_stylegan2.total_kimg above {seen} to train it on them, or name a snapshot that knows "
             "them in train_stylegan2.resume, or train from scratch with resume: null and a number for total_kimg"
         )
+
+
+def count_images(session: Session, start: TrainingState) -> int:
+    """Images seen when this training ends; start: the state that it starts from."""
+    total = session.params.total_kimg
+    return start.images_seen if total == "resumed" else total * 1000
+
+
+def count_feature_images(session: Session, start: TrainingState) -> int:
+    """Images that the feature critic's classifiers have to be shown before the training can begin, in all."""
+    wanted = session.params.feature_critic
+    if wanted is None or start.critic_ready or start.images_seen >= count_images(session, start):
+        return 0
+    return len(wanted.networks) * wanted.training_images
+
+
+def prepare_critic(
+    session: Session, state: TrainingState, advance: Callable[[int, str], object] = lambda *_: None
+) -> None:
+    """Let the feature critic's classifiers learn, where there are any that have not, and keep what they learned.
+
+    advance: told the number of images just shown to one of them, and a note. Of the processes that `torchrun` started
+    each does so for itself, with the same numbers.
+    """
+    wanted = session.params.feature_critic
+    if wanted is None or state.critic is None or not count_feature_images(session, state):
+        return
+    learn_features(
+        state.critic,
+        session.images,
+        training_images=wanted.training_images,
+        seed=session.params.seed,
+        precision=session.params.precision,
+        key="train_stylegan2.feature_critic",
+        advance=advance,
+    )
+    state.critic_ready = True
+    if not launched_rank():
+        save_state(session.snapshot, state)  # for the workers that this process starts, and for a run that goes on
+
+
+def run_session(
+    session: Session, state: TrainingState, on_tick: Callable[[TrainingState], object] = lambda _: None
+) -> TrainingState:
+    """Train a state to the end over as many workers as fit, and return it.
+
+    on_tick: called after each thousand images. A snapshot is written every `snapshot_kimg`, of the processes that
+    `torchrun` started by the first one.  Raises StageError when training diverges, naming the last good snapshot.
+    """
+    params = session.params
+    if state.images_seen >= count_images(session, state):
+        return state
+
+    def keep(state: TrainingState, last: bool) -> None:
+        due = round(state.images_seen / 1000) % params.snapshot_kimg == 0
+        if (last or due) and not launched_rank():
+            save_state(session.snapshot, state)
+        on_tick(state)
+
+    prepare_critic(session, state)
+    workers = count_workers(params.batch_size, params.minibatch_std_group, session.device)
+    try:
+        with worker_group(workers, _help, session) as worker:
+            _train(worker, session, state, keep)
+    except StageError as error:
+        if session.snapshot.is_file():
+            raise StageError(f"{error}; the last good snapshot is {session.snapshot}") from error
+        raise
+    return state
+
+
+def _help(worker: Worker, session: Session) -> None:
+    """What a helper process runs: the same steps as the first worker, without files or progress."""
+    fix_kernels()
+    _train(worker, session, start_state(session), lambda _state, _last: None)
+
+
+def _train(
+    worker: Worker, session: Session, state: TrainingState, on_tick: Callable[[TrainingState, bool], None]
+) -> None:
+    params = session.params
+    schedule = Schedule.of_params(params, count_images(session, state), choose_dtype(params.precision, session.device))
+    batches = Batches(
+        session.images.images,
+        session.images.labels,
+        batch_size=params.batch_size,
+        z_dim=params.z_dim,
+        noise_resolutions=state.generator.noise_resolutions(),
+        seed=params.seed,
+        rows=worker.rows(params.batch_size),
+        device=session.device,
+    )
+    train(state, batches, schedule, worker, on_tick)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import torch
 from torch import nn
@@ -10,12 +11,11 @@ from torch import nn
 from failure_atlas.core.device import computing_in
 from failure_atlas.core.errors import StageError
 from failure_atlas.stylegan2.augmentation import augment
-from failure_atlas.stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from failure_atlas.stylegan2.batches import Batches
+from failure_atlas.stylegan2.discriminator import discriminator_loss, generator_loss, r1_penalty
 from failure_atlas.stylegan2.state import TrainingState
-from stages.train_stylegan2.batches import Batches
-from stages.train_stylegan2.descent import descend
-from stages.train_stylegan2.feature_lesson import ask_critic
-from stages.train_stylegan2.params import FeatureCriticParams
+from stages.train_stylegan2.critic import ask_critic
+from stages.train_stylegan2.params import FeatureCriticParams, TrainStylegan2Params
 from stages.train_stylegan2.workers import Worker
 
 LOG_KIMG = 1
@@ -39,6 +39,12 @@ class Schedule:
     ema_ramp: float
     dtype: torch.dtype = torch.float32
     critic: FeatureCriticParams | None = None
+
+    @classmethod
+    def of_params(cls, params: TrainStylegan2Params, total_images: int, dtype: torch.dtype) -> Self:
+        """The schedule that params describe."""
+        own = {field.name: getattr(params, field.name) for field in fields(cls) if hasattr(params, field.name)}
+        return cls(total_images, dtype=dtype, critic=params.feature_critic, **own)
 
     def learning_rate_at(self, images_seen: int) -> float:
         """Constant, then linearly to zero over the last `decay_fraction` of training."""
@@ -65,17 +71,18 @@ def train(
     on_tick(state, last): called after each thousand images with a new row in `state.log`.
     Raises StageError when training diverges: NaN, or a discriminator that has won or died.
     """
-    tick = _Tick()
+    steps: list[dict[str, float]] = []
     while state.images_seen < schedule.total_images:
-        tick.add(train_step(state, batches, schedule, worker))
+        steps.append(train_step(state, batches, schedule, worker))
         last = state.images_seen >= schedule.total_images
         kimg = state.images_seen // (LOG_KIMG * 1000)
         if last or kimg > (state.images_seen - schedule.batch_size) // (LOG_KIMG * 1000):
-            row = tick.close() | {"augmentation_probability": state.augmentation.probability}
+            row = average_steps(steps) | {"augmentation_probability": state.augmentation.probability}
             check_health(row, state.images_seen)
             check_weights(state)
             state.log.append({"kimg": state.images_seen / 1000, **row})
             on_tick(state, last)
+            steps = []
 
 
 def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worker: Worker) -> dict[str, float]:
@@ -101,19 +108,18 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
     discriminator.requires_grad_(True)
     real = seen(batch.real, "augment real").detach()
     fake_seen = seen(fake.detach(), "augment fake")
-    penalty = torch.zeros((), device=real.device)
     with computing_in(schedule.dtype, real.device):
         logits = discriminator(torch.cat([real, fake_seen]), torch.cat([batch.labels, batch.labels]))
     real_logits, fake_logits = logits.chunk(2)
     loss = discriminator_loss(real_logits, fake_logits)
-    penalized = step % schedule.r1_interval_steps == 0 and schedule.r1_gamma > 0
-    if penalized:
+    penalty = torch.full((), math.nan, device=real.device)  # of a step without it
+    if step % schedule.r1_interval_steps == 0 and schedule.r1_gamma > 0:
         leaf = real.requires_grad_(True)
         with computing_in(schedule.dtype, real.device):
             penalized_logits = discriminator(leaf, batch.labels)
         penalty = r1_penalty(penalized_logits, leaf)
         loss = loss + penalty * (schedule.r1_gamma / 2 * schedule.r1_interval_steps)
-    descend(loss, discriminator, state.discriminator_optimizer, rate, worker)
+    worker.descend(loss, discriminator, state.discriminator_optimizer, rate)
 
     discriminator.requires_grad_(False)
     fake_seen = seen(fake, "augment generator")
@@ -124,7 +130,7 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
     if schedule.critic is not None:
         of_critic, lesson = ask_critic(state, batch, styles, schedule.critic, schedule.dtype, worker)
         loss_of_generator = loss_of_generator + lesson
-    descend(loss_of_generator, generator, state.generator_optimizer, rate, worker)
+    worker.descend(loss_of_generator, generator, state.generator_optimizer, rate)
 
     state.images_seen += schedule.batch_size
     update_average(state.average, generator, schedule.ema_decay_at(state.images_seen))
@@ -136,7 +142,7 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
         "real_logit": real_logits.detach().mean(),
         "fake_logit": fake_logits.detach().mean(),
         "logit_spread": logits.detach().std(),
-        "r1_penalty": penalty.detach() if penalized else torch.full_like(penalty, math.nan),
+        "r1_penalty": penalty.detach(),
     }
     values = torch.stack(list(seen_values.values()))
     worker.average([values])
@@ -148,7 +154,8 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the network's: average = decay * average + (1 - decay) * network."""
     with torch.no_grad():
-        torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+        for kept, current in zip(average.parameters(), network.parameters(), strict=True):
+            kept.lerp_(current, 1 - decay)
 
 
 def check_health(row: dict[str, float], images_seen: int) -> None:
@@ -181,21 +188,13 @@ def check_weights(state: TrainingState) -> None:
             )
 
 
-class _Tick:
-    """Means over the steps since the last row of the log; NaN entries (no R1 in that step) do not count."""
+def average_steps(steps: list[dict[str, float]]) -> dict[str, float]:
+    """Means over the steps since the last row of the log.
 
-    def __init__(self) -> None:
-        self._rows: list[dict[str, float]] = []
-
-    def add(self, row: dict[str, float]) -> None:
-        self._rows.append(row)
-
-    def close(self) -> dict[str, float]:
-        means = {}
-        for key in self._rows[0]:
-            values = [row[key] for row in self._rows]
-            # A NaN loss must stay one; the penalty alone is NaN by design, in steps without it.
-            values = [v for v in values if not math.isnan(v)] if key == "r1_penalty" else values
-            means[key] = sum(values) / len(values) if values else 0.0
-        self._rows = []
-        return means
+    A NaN loss must stay one; the penalty alone is NaN by design, in steps without it, which do not count.
+    """
+    means = {}
+    for key in steps[0]:
+        values = [step[key] for step in steps if key != "r1_penalty" or not math.isnan(step[key])]
+        means[key] = sum(values) / len(values) if values else 0.0
+    return means

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 from failure_atlas.core.computing import count_cores
 from failure_atlas.core.errors import StageError
@@ -63,6 +63,15 @@ class Worker:
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
+
+    def descend(self, loss: torch.Tensor, network: nn.Module, optimizer: torch.optim.Adam, rate: float) -> None:
+        """One optimiser step on the gradient's mean over the workers, taken alike by all of them."""
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.average([p.grad for p in network.parameters() if p.grad is not None])
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
 
 
 def count_workers(batch_size: int, group: int, device: torch.device) -> int:

@@ -7,20 +7,20 @@ import torch
 from benchmarks import _published_step as twin
 from benchmarks._flops import count_flops
 from benchmarks._training_steps import own_step, twin_step
+from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
 from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture
 from failure_atlas.stylegan2.layers import downsample, upsample
-from stages.train_stylegan2.batches import Batches
-from stages.train_stylegan2.params import TrainStylegan2Params
+from tests.stages.train_stylegan2.tiny_training import PARAMS
 
-SECTION = TrainStylegan2Params(
-    seed=1, total_kimg=1, resume=None, z_dim=8, w_dim=8, mapping_layers=2, generator_channels=[8, 8, 6, 4],
-    discriminator_channels=[8, 8, 6, 4], discriminator_stem="space_to_depth", resampling="bilinear",
-    minibatch_std_group=4,
-    precision="float32", batch_size=8, learning_rate=0.003, decay_fraction=0.0, r1_gamma=0.05, r1_interval_steps=4,
-    ema_kimg=1.0, ema_ramp=0.05, feature_critic=None, ada_target=0.0, ada_interval_steps=4,
-    ada_kimg=5.0, snapshot_kimg=1,
-)  # fmt: skip
+SECTION = PARAMS.model_copy(
+    update={
+        "generator_channels": [8, 8, 6, 4],
+        "discriminator_channels": [8, 8, 6, 4],
+        "batch_size": 8,
+        "ada_target": 0.0,
+    }
+)
 LABELS = torch.arange(5)
 
 
@@ -73,7 +73,7 @@ def test_a_step_moves_both_networks_and_the_average(per_sample_weights: bool) ->
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 32, 32), dtype=np.uint8)
     batches = Batches(
         images, np.arange(20) % 10, batch_size=8, z_dim=8, noise_resolutions=generator.noise_resolutions(), seed=1,
-        rows=slice(0, 8), device=torch.device("cpu"),
+        rows=slice(0, 8), device=torch.device("cpu")
     )  # fmt: skip
     before = [p.detach().clone() for net in (generator, critic, state.average) for p in net.parameters()]
     twin.train_step(state, batches, r1_gamma=1.0, r1_interval_steps=2, ema_decay=0.5)

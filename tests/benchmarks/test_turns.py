@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from benchmarks import analysis, training_step
-from benchmarks._command import run_benchmark
-from benchmarks._turns import Contender, measure_in_turns, median_ratio, repeat_for, show_ratio, spread
+from benchmarks._turns import Contender, measure_in_turns, median_ratio, repeat_for, run_benchmark, show_ratio, spread
 from failure_atlas.core.device import DEVICE_VARIABLE
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE
 from tests import yaml12 as yaml

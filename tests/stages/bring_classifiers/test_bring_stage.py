@@ -47,8 +47,8 @@ def test_twice_gives_equal_bytes_and_the_file_is_the_classifier(brought, bring, 
     assert done.returncode == 0, done.stderr
     hashes = hash_folder(one)
     assert hashes == hash_folder(Path("data/bring_classifiers/mine"))
-    figures = ("usual_mistakes", "reliability", "confusion", "severities")
-    assert {f"figures/{name}.{ending}" for name in figures for ending in ("png", "csv")} < set(hashes)
+    tables = ("usual_mistakes", "reliability", "confusion", "severities")
+    assert {f"tables/{name}.csv" for name in tables} < set(hashes)
     assert [path.name for path in sorted(brought.iterdir())] == ["bars.py", "weights.pt"]  # no bytecode left there
 
     classifier = load_classifier(Path("data/bring_classifiers/mine/classifier.safetensors"), CPU)
@@ -71,7 +71,7 @@ def test_twice_gives_equal_bytes_and_the_file_is_the_classifier(brought, bring, 
     assert metrics["corrupted_half_test_accuracy"]["n"] == 25
     assert metrics["parameters"] == 10 * 20 * 28 + 2
     assert (metrics["form"], metrics["differentiable"], metrics["warnings"]) == ("load", True, [])
-    tried = pd.read_csv("data/bring_classifiers/mine/figures/usual_mistakes.csv").set_index("change")
+    tried = pd.read_csv("data/bring_classifiers/mine/tables/usual_mistakes.csv").set_index("change")
     assert (tried["n"] == np.where(tried.index == "class order", 25, 50)).all()
     assert tried.loc["polarity", "accuracy_after"] < 0.3 < tried.loc["polarity", "accuracy_before"]
 

@@ -25,7 +25,7 @@ def test_a_class_that_one_source_lacks_is_left_out():
 @settings(max_examples=50, deadline=None)
 @given(
     seed=st.integers(0, 1000), train=st.integers(20, 200), test=st.integers(20, 100), samples=st.integers(1, 120),
-    most=st.integers(1, 5),
+    most=st.integers(1, 5)
 )  # fmt: skip
 def test_sets_are_matched_disjoint_and_no_larger_than_asked(seed, train, test, samples, most):
     stream = np.random.default_rng(seed)

@@ -5,36 +5,33 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from safetensors.torch import save_file
 
-from failure_atlas.classifiers.networks import Classifier, load_classifier
+from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import Severities
-from failure_atlas.judges.ensemble import Ensemble, load_ensemble, save_ensemble
-from failure_atlas.stylegan2.generator import load_generator
-from stages.common.artefacts.images import named_severities, read_images
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
+from stages.common.artefacts.images import named_arrays, named_severities, read_images
 from stages.qualify_generator.__main__ import main
-from stages.qualify_generator.convention import measure_conventional_distance
-from stages.qualify_generator.features import generate_images, judge_images, show_images
 from stages.qualify_generator.figures import choose_examples
-from stages.qualify_generator.inception import Inception
-from tests.stages.pinning import pin
 
-CPU = torch.device("cpu")
 SECTION = {
-    "seed": 1, "samples": 40, "repeats": 3, "neighbours": 3, "batch_size": 25, "inception_weights": None,
-    "inception_samples": 10, "frechet_ratio_ceiling": None,
+    "seed": 1, "samples": 40, "repeats": 3, "neighbours": 3, "batch_size": 25,
+    "frechet_ratio_ceiling": None
 }  # fmt: skip
+
+LOG = """kimg,discriminator_loss,generator_loss,real_logit,fake_logit,real_sign,augmentation_probability
+1.0,1.2,0.9,0.1,-0.1,0.2,0.0
+2.0,1.1,0.8,0.2,-0.2,0.3,0.1
+"""
 
 
 @pytest.fixture
 def run(tmp_path, tiny_generator, tiny_judge, tiny_images, write_params):
     def start(name, judge=tiny_judge, images=tiny_images, **changes):
-        params = write_params({"qualify_generator": SECTION | changes})
-        main(tiny_generator, judge, images, tmp_path / name, params)
+        params, log = write_params({"qualify_generator": SECTION | changes}), tmp_path / "training_log.csv"
+        log.write_text(LOG, encoding="utf-8")
+        main(tiny_generator, log, judge, images, tmp_path / name, params)
         return json.loads((tmp_path / name / "metrics.json").read_text())
 
     return start
@@ -46,7 +43,7 @@ def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
     assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
     for key in (
         "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "precision_real", "recall_real",
-        "label_consistency", "judge_accuracy_real", "label_gap",
+        "label_consistency", "judge_accuracy_real", "label_gap"
     ):  # fmt: skip
         assert isinstance(metrics[key], float), key
         assert set(metrics[f"{key}_interval"]) == {"low", "high", "n"}, key
@@ -59,7 +56,6 @@ def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
     assert metrics["label_consistency_interval"]["n"] == 3 * 40
     assert metrics["judge_accuracy_real_interval"]["n"] == 50
     assert metrics["label_consistency_per_class"]["7"]["n"] == 12
-    assert "inception" not in metrics
     assert set(metrics["severity_shares"]) == {
         *(f"{corruption}_{severity}" for corruption in ("blur", "noise") for severity in ("none", 1, 2, 3))
     }
@@ -79,6 +75,9 @@ def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
     assert set(bars["class"]) == {*"0123456789", "all"}
     assert len(pd.read_csv(tmp_path / "one" / "figures" / "nearest_training_images.csv")) == 16
     assert len(pd.read_csv(tmp_path / "one" / "figures" / "severities.csv")) == 2 * 8
+    sheet = pd.read_csv(tmp_path / "one" / "figures" / "sample_sheet.csv")
+    assert (sheet["class"].tolist(), set(sheet["kimg"])) == (list(range(10)), {2.0})
+    assert pd.read_csv(tmp_path / "one" / "figures" / "training_log.csv")["kimg"].tolist() == [1, 2]
 
 
 def test_a_generator_of_other_images_stops_the_run(run, tmp_path):
@@ -97,67 +96,20 @@ def test_batch_size_changes_nothing_beyond_rounding(run):
         assert one[key] == pytest.approx(other[key], rel=1e-3), key
 
 
-def test_features_and_verdict_are_those_of_the_judge(tiny_judge, tiny_images):
-    judge, images = load_ensemble(tiny_judge, CPU), read_images(tiny_images, "test").images
-    judged = judge_images(judge, show_images(images, 20, CPU))
-    unit = torch.from_numpy(images).float() / 255
-    np.testing.assert_allclose(judged.features, judge.features(unit), rtol=1e-4, atol=1e-5)
-    assert judged.predicted.tolist() == judge(unit).argmax(1).tolist()
-
-
-def test_generated_images_have_the_conditioning_label(tiny_generator):
-    generator = load_generator(tiny_generator, CPU)
-    z = np.zeros((4, generator.z_dim), np.float32)
-    images = torch.cat(list(generate_images(generator, z, np.array([0, 1, 0, 1]), 3)))
-    torch.testing.assert_close(images[0], images[2])
-    assert not torch.allclose(images[0], images[1])
-
-
 def test_examples_stand_in_columns_of_one_class():
     assert choose_examples(np.array([1, 0, 0, 1, 2, 0, 2, 1, 2]), 3, rows=2).tolist() == [1, 0, 4, 2, 3, 6]
     assert choose_examples(np.array([0, 1, 1]), 2, rows=4).tolist() == [0, 1]
 
 
-def test_distance_by_the_convention_of_the_literature(tiny_generator, tiny_classifier, tiny_images):
-    generator, judge = load_generator(tiny_generator, CPU), load_classifier(tiny_classifier, CPU)
-    real = read_images(tiny_images, "train")
-    told = []
-    one, two = (
-        measure_conventional_distance(
-            judge.features, generator, real, 60, numpy_stream(1, "test"), batch_size=size, advance=told.append
-        )
-        for size in (25, 100)
-    )
-    assert one["frechet_distance"] > 0
-    assert one["frechet_distance"] == pytest.approx(two["frechet_distance"], rel=1e-3)
-    assert (one["generated_images"], one["real_images"], sum(told)) == (60, 100, 2 * 160)
-
-
-def test_missing_inception_weights_stop_before_any_work(run, tmp_path):
-    with pytest.raises(StageError, match=r"qualify_generator\.inception_weights\.path: no file .*absent\.pth"):
-        run("out", inception_weights={"path": str(tmp_path / "absent.pth"), "sha256": "0" * 64})
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-def test_inception_weights_of_the_user_are_a_second_extractor(run, tmp_path, tiny_images):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        save_file(Inception().state_dict(), tmp_path / "weights.safetensors")
+def test_severities_of_one_kind_tell_nothing_apart(run, tmp_path, tiny_images):
     arrays = {}
     for split in ("train", "test"):
         part = read_images(tiny_images, split)
-        arrays[f"{split}_images"] = (part.images[:20], ("sample", "channel", "y", "x"))
-        arrays[f"{split}_labels"] = (part.labels[:20], ("sample",))
-        none = np.zeros(20, np.uint8)
-        arrays |= named_severities(split, Severities({"blur": none, "noise": none}))
+        none = np.zeros(len(part.labels), np.uint8)
+        arrays |= named_arrays(split, part) | named_severities(split, Severities({"blur": none, "noise": none}))
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
-    weights = tmp_path / "weights.safetensors"
-    metrics = run("out", images=tmp_path / "images.zarr", inception_weights=pin(weights))
-    assert metrics["inception"]["generated_images"] == 10
-    assert metrics["inception"]["real_images"] == 20
-    assert metrics["inception"]["frechet_distance"] > 0
-    assert "severity_shares" not in metrics  # all of one severity: nothing to tell apart
+    assert "severity_shares" not in run("out", images=tmp_path / "images.zarr")
+    assert not (tmp_path / "out" / "figures" / "severities.png").exists()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def results(
     """The folder of all results; read only."""
     networks = {
         "generator": tiny_generator, "population": tiny_population, "classifier": tiny_classifier,
-        "judge": tiny_judge, "ranking": tiny_ranking, "names": tiny_names,
+        "judge": tiny_judge, "ranking": tiny_ranking, "names": tiny_names
     }  # fmt: skip
     return write_tree(tmp_path_factory.mktemp("results"), networks)
 
@@ -46,7 +46,7 @@ def run(tmp_path) -> Callable[..., Path]:
     def start(results: Path, out: str = "out", names: tuple[str, ...] = NAMES, **changes: Any) -> Path:
         params = tmp_path / "params.yaml"
         sections = name_classifiers(names) | {
-            "rank_dimensions": {"seed": 17, "top_k": 3}, "report": SECTION | changes,
+            "rank_dimensions": {"seed": 17, "top_k": 3}, "report": SECTION | changes
         }  # fmt: skip
         params.write_text(yaml.safe_dump(sections), encoding="utf-8")
         main(results, tmp_path / out, params)

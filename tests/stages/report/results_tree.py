@@ -7,19 +7,28 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy.special import softmax
+
+from failure_atlas.classifiers.evaluation import tabulate_outputs, tabulate_severities
+from failure_atlas.core.files import write_csv
+from failure_atlas.images.image_set import Severities
 
 NAMES = ("first", "second")
+TRAININGS = {"train_judges": ("ensemble", ("judge", "auditor"))} | {
+    f"train_classifiers/{name}": ("test_set", ("clean", "corrupted")) for name in NAMES
+}
 CLASSES = [str(label) for label in range(10)]
 SHARED_FIGURES = {
     "compute_curves": ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig6b_classes"),
     "qualify_generator": (
-        "fig2_real_above_generated", "label_consistency", "severities", "nearest_training_images",
+        "fig2_real_above_generated", "label_consistency", "severities", "nearest_training_images", "sample_sheet",
+        "training_log"
     ),
     "sample_populations": ("fig3_spaces",),
-    "train_judges": ("reliability", "confusion"),
-    "corrupt_images": ("severities",),
+    "corrupt_images": ("severities",)
 }  # fmt: skip
 FIGURES = {
     "name_directions": ("directions", "ranking", "fig4_well_against_mis"),
@@ -27,7 +36,6 @@ FIGURES = {
     "walk_corner_cases": ("true_failures", "fig7_corner_cases", "fig5_degradation_class3"),
     "measure_robustness": ("robustness", "joint_walks"),
     "compare_rankings": ("comparison", "influence"),
-    "train_classifiers": ("severities", "reliability", "confusion"),
 }
 
 
@@ -68,12 +76,12 @@ def build_metrics() -> dict[str, dict[str, Any]]:
         "train_judges": make.name("agreement")
         | {who: make.name(*opinion) | make.flat("calibration_error") for who in ("judge", "auditor")},
         "train_stylegan2": {
-            "training_images": 4000, "kimg": 1130.05, "generator_parameters": 193051, "style_dimensions": 80,
+            "training_images": 4000, "kimg": 1130.05, "generator_parameters": 193051, "style_dimensions": 80
         },
         "qualify_generator": make.name("label_gap_widest_class", "severity_share_gap", "copies_share")
         | make.flat(
             "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "precision_real", "recall",
-            "recall_real", "label_consistency", "judge_accuracy_real", "label_gap",
+            "recall_real", "label_consistency", "judge_accuracy_real", "label_gap"
         ),
         "sample_populations": {"samples": 200, "classes": 10, "dead_dimensions": 3},
         "compute_curves": {
@@ -81,7 +89,7 @@ def build_metrics() -> dict[str, dict[str, Any]]:
             for name in NAMES
         }
         | {"paired": {"second_minus_first": make.name("area", "shift_area")}},
-        "check_claims": {"claims": 3, "holds": 1, "fails": 1, "not_decided": 1},
+        "check_claims": {"claims": 3, "holds": 1, "fails": 1, "not_decided": 1}
     }  # fmt: skip
     for name in NAMES:
         tree |= {
@@ -104,17 +112,17 @@ def build_metrics() -> dict[str, dict[str, Any]]:
             f"measure_robustness/{name}": {
                 "population": make.name(
                     "misclassified_at_start", "failed_within_1_std", "failed_within_2_std", "failed_within_3_std",
-                    "median_distance_std",
+                    "median_distance_std"
                 ),
                 "from_samples": {
                     "joint": make.name("median_std", "label_kept_share", "true_failure_share"),
                     "beyond": make.name("misclassified", "true_failure_share"),
                     "single": make.name("median_std", "label_kept_share"),
                     "top": make.name("median_std"),
-                    "set": make.name("median_std", "median_size"),
+                    "set": make.name("median_std", "median_size")
                 },
-                "from_means": {kind: make.name("median_std") for kind in ("joint", "single", "set")},
-            },
+                "from_means": {kind: make.name("median_std") for kind in ("joint", "single", "set")}
+            }
         }  # fmt: skip
     return tree
 
@@ -157,6 +165,8 @@ def write_tree(folder: Path, networks: Mapping[str, Path]) -> Path:
     figures |= {f"{stage}/{name}": stems for stage, stems in FIGURES.items() for name in NAMES}
     for index, (place, stem) in enumerate((place, stem) for place, stems in figures.items() for stem in stems):
         write_figure(folder / place / "figures" / f"{stem}.png", index)
+    for seed, (place, kind) in enumerate(TRAININGS.items()):
+        write_outputs(folder / place / "tables", kind, seed)
     copy(networks["generator"], folder / "train_stylegan2" / "generator.safetensors")
     copy(networks["judge"], folder / "train_judges" / "judge.safetensors")
     shutil.copytree(networks["population"], folder / "sample_populations", dirs_exist_ok=True)
@@ -182,6 +192,22 @@ def write_tables(folder: Path, name: str) -> None:
     rows = [walk | {"dimension": 5, "shift_std": 7.25}, walk | {"dimension": 6, "shift_std": 2.125}]
     rows.append(walk | {"source": "population", "dimension": None, "direction": None, "shift_std": None})
     pd.DataFrame(rows).to_csv(folder / "judge_failures" / name / "true_failures.csv", index=False)
+
+
+def write_outputs(folder: Path, kind: tuple[str, tuple[str, str]], seed: int) -> None:
+    """What a training leaves of its judges or classifier: tables of answers to random images."""
+    stream = np.random.default_rng(seed)
+    column, names = kind
+    labels = np.arange(60) % 10
+    probabilities = {name: softmax(3 * np.eye(10)[labels] + stream.normal(size=(60, 10)), axis=1) for name in names}
+    tables = tabulate_outputs(probabilities, dict.fromkeys(names, labels), CLASSES, column)
+    severities = Severities({step: stream.integers(0, 3, 60).astype(np.uint8) for step in ("blur", "noise")})
+    tables["severities"] = tabulate_severities(stream.random(60) < 0.8, severities)
+    if column == "test_set":
+        curve = {"images": [100, 200], "train_loss": [1.5, 0.5 + seed / 10], "train_accuracy": [0.5, 0.8]}
+        tables["learning_curve"] = pd.DataFrame(curve | {f"{name}_test_accuracy": [0.4, 0.7] for name in names})
+    for name, table in tables.items():
+        write_csv(folder / f"{name}.csv", table)
 
 
 def write_figure(path: Path, index: int) -> None:

@@ -6,14 +6,15 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from io import BytesIO
 
 import pytest
+from PIL import Image
 
 from failure_atlas.core.errors import StageError
-from stages.report.acceptance import show_verdicts
-from stages.report.blocks import Text
-from stages.report.page import write_script
+from stages.report.page import Text, write_script
 from stages.report.results import Results
+from stages.report.verdicts import show_verdicts
 from tests.stages.report.results_tree import build_gates, build_metrics, write_json
 
 ORDER = ["verdicts", "failures", "explorer", "distance", "comparison", "quality", "claims", "basis"]
@@ -79,7 +80,9 @@ def test_twice_gives_equal_bytes_in_batches_of_any_size(run, results, hash_folde
     assert first.replace("batch_size: 64", "batch_size: 7") == second
     run(results, "three")
     assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "three")
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["report.html"]
+    drawn = {path.relative_to(tmp_path / "one" / "figures").as_posix() for path in (tmp_path / "one").rglob("*.png")}
+    tables = [path.relative_to(results) for path in results.rglob("tables/*.csv")]
+    assert drawn == {(path.parent.parent / f"{path.stem}.png").as_posix() for path in tables}
 
 
 def test_verdicts_come_first_and_headings_skip_no_level(outline):
@@ -136,10 +139,10 @@ def test_a_black_box_is_called_one_and_what_was_not_measured_is_said(outline, ch
     for place, told in {
         "rank_dimensions": {
             "score": "finite_difference", "score_samples": 150, "score_step_std": 0.1, "score_forward_passes": 163600,
-            "classifier_gives_gradients": False,
+            "classifier_gives_gradients": False
         },
         "measure_robustness": {"slope": "finite_difference", "slope_dimensions": 50, "slope_step_std": 0.1},
-        "compare_rankings": {"score": "finite_difference", "score_samples": 60, "score_step_std": 0.1},
+        "compare_rankings": {"score": "finite_difference", "score_samples": 60, "score_step_std": 0.1}
     }.items():  # fmt: skip
         file = changed / place / "second" / "metrics.json"
         write_json(file, json.loads(file.read_text()) | told)
@@ -169,21 +172,22 @@ def test_a_black_box_is_called_one_and_what_was_not_measured_is_said(outline, ch
     assert "Without gradients: second" not in text
 
 
-def test_figures_and_their_numbers_are_the_files(outline, results):
-    pictures = {path.read_bytes() for path in results.rglob("*.png")}
+def test_figures_and_their_numbers_are_the_files(outline, results, page_file):
+    pictures = {path.read_bytes() for folder in (results, page_file.parent) for path in folder.rglob("*.png")}
     assert {decode(image["src"]) for image in outline.images} == pictures
     assert len(outline.images) == len(pictures)
     tables = {path.read_bytes() for path in results.rglob("*.csv")}
     downloads = [link for link in outline.links if "download" in link]
     assert {decode(link["href"]) for link in downloads} <= tables
     assert len({link["download"] for link in downloads}) == len(downloads)
-    for path in results.rglob("figures/*.csv"):
+    for path in [*results.rglob("figures/*.csv"), *results.rglob("tables/*.csv")]:
         assert path.read_bytes() in {decode(link["href"]) for link in downloads}, path
 
 
 def test_every_image_has_words_in_its_place_and_its_size(outline):
     assert all(len(image["alt"]) > 40 for image in outline.images)
-    assert all((int(image["width"]), int(image["height"]) >= 60) == (640, True) for image in outline.images)
+    for image in outline.images:
+        assert (int(image["width"]), int(image["height"])) == Image.open(BytesIO(decode(image["src"]))).size
     assert len({image["alt"] for image in outline.images}) == len(outline.images)
 
 
@@ -264,6 +268,7 @@ MISSING = [
     "train_classifiers/second/classifier.safetensors",
     "compare_rankings/first/influence.csv",
     "check_claims/claims.json",
+    "train_judges/tables/confusion.csv",
     "name_directions/first/directions.csv",
 ]
 
@@ -307,8 +312,11 @@ def test_a_figure_that_is_no_picture_is_named(run, changed):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda gates: gates["criteria"][1].update(verdict="maybe"), "'weak' has the verdict 'maybe'; allowed: pass"),
-        (lambda gates: gates["criteria"][0].pop("bar"), "a criterion has no bar"),
+        (
+            lambda gates: gates["criteria"][1].update(verdict="maybe"),
+            "entry 2 of 'criteria' has the verdict 'maybe'; allowed: fail, not",
+        ),
+        (lambda gates: gates["criteria"][0].pop("bar"), "entry 1 of 'criteria' has no bar"),
         (lambda gates: gates.pop("criteria"), "holds no list 'criteria'"),
     ],
 )
@@ -323,8 +331,11 @@ def test_gates_of_another_form_are_refused(run, changed, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda claims: claims["claims"][0].update(verdict="maybe"), "a claim has the verdict 'maybe'"),
-        (lambda claims: claims["claims"][0].pop("rule"), "a claim has no rule"),
+        (
+            lambda claims: claims["claims"][0].update(verdict="maybe"),
+            "entry 1 of 'claims' has the verdict 'maybe'; allowed: holds",
+        ),
+        (lambda claims: claims["claims"][0].pop("rule"), "entry 1 of 'claims' has no rule"),
         (lambda claims: claims.pop("claims"), "holds no list 'claims'"),
     ],
 )
@@ -359,7 +370,7 @@ def test_classifiers_that_may_know_the_test_images_are_told(run, changed, outlin
     estimate = {"value": 0.8123, "low": 0.8012, "high": 0.8234, "n": 10000}
     add_metrics(
         changed, "train_classifiers/first",
-        mnist_test={"clean_test_accuracy": estimate, "corrupted_test_accuracy": estimate | {"value": 0.8111}},
+        mnist_test={"clean_test_accuracy": estimate, "corrupted_test_accuracy": estimate | {"value": 0.8111}}
     )  # fmt: skip
     text = Outline(run(changed).read_text()).text
     assert told in text
@@ -375,7 +386,7 @@ def test_warnings_of_a_brought_classifier_are_told(run, changed):
 
 def test_a_brought_classifier_that_no_criterion_names_is_told(changed):
     shutil.copytree(changed / "train_classifiers", changed / "bring_classifiers")
-    section = show_verdicts(Results(changed), dict.fromkeys(("first", "second"), "bring_classifiers"))
+    section = show_verdicts(Results(changed, dict.fromkeys(("first", "second"), "bring_classifiers")))
     told = [block.text for block in section.blocks if isinstance(block, Text) and "names" in block.text]
     assert told == ["No acceptance criterion names second, which was brought: no verdict is about it."]
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.classifiers.training import (
+    AugmentationParams,
+    Recipe,
     draw_affine,
     draw_batches,
-    initialise,
     one_cycle,
     set_gradient,
     shard_workers,
@@ -20,6 +21,7 @@ from failure_atlas.classifiers.training import (
     warp,
 )
 from failure_atlas.core.errors import StageError
+from failure_atlas.images.image_set import ImageSet
 
 NONE = {"rotation_degrees": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0}
 
@@ -106,17 +108,17 @@ def bars(n, seed=0):
     return images, labels
 
 
-def fit(network="plain", *, told=None, **changes):
+def fit(network="plain", *, shift=0.0, told=None, **changes):
     classifier = Classifier(network, classes=4, width=8)
-    initialise(classifier, generator(1))
-    arguments = {
-        "training_images": 640, "batch_size": 32, "learning_rate": 1e-2, "weight_decay": 0.01, "limits": NONE,
-        "interpolation": "bilinear",
-    } | changes  # fmt: skip
+    augmentation = AugmentationParams(**NONE | {"shift": shift}, interpolation="bilinear")
+    recipe = {"training_images": 640, "batch_size": 32, "learning_rate": 1e-2, "weight_decay": 0.01}
+    recipe |= {"precision": "float32", "augmentation": augmentation} | changes
+    images, labels = bars(64)
     curve = train(
-        classifier, *bars(64), order=generator(2), shapes=generator(3),
+        classifier, ImageSet(images.numpy(), labels.numpy()), Recipe.model_construct(**recipe), seed=1, names=("test",),
+        key="somebody", device=torch.device("cpu"),
         evaluate=lambda: {"threads": float(torch.get_num_threads())},
-        advance=lambda amount, note: told.append((amount, note)) if told is not None else None, **arguments,
+        advance=lambda amount, note: told.append((amount, note)) if told is not None else None
     )  # fmt: skip
     return classifier, curve
 
@@ -140,7 +142,7 @@ def test_training_depends_on_its_generators_and_not_on_the_threads(network):
     weights = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        weights.append(fit(network, limits=NONE | {"shift": 0.05})[0].state_dict())
+        weights.append(fit(network, shift=0.05)[0].state_dict())
         assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
     assert all(torch.equal(weights[0][name], other[name]) for other in weights[1:] for name in other)
@@ -171,5 +173,5 @@ def test_length_is_in_images_whatever_the_set(training_images, points):
 
 
 def test_divergence_is_told_at_once():
-    with pytest.raises(StageError, match=r"loss is not finite after [\d,]+ images; try a smaller learning_rate"):
+    with pytest.raises(StageError, match=r"somebody: loss is not finite after [\d,]+ images; .* \(it is 1e"):
         fit(learning_rate=1e30)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from failure_atlas.classifiers.evaluation import tabulate_severities
 from failure_atlas.drawing.classifiers import draw_severities
 from failure_atlas.images.image_set import Severities
 
@@ -19,7 +20,8 @@ def draw(*steps):
 @pytest.mark.parametrize("steps", [("shot_noise",), ("rotate", "noise", "blur")])
 def test_one_row_per_step_in_the_order_of_the_recipe(steps):
     severities = draw(*steps)
-    figure, table = draw_severities(CORRECT, severities)
+    table = tabulate_severities(CORRECT, severities)
+    figure = draw_severities(table)
     expected = [
         (step, level, CORRECT[drawn == level].sum() / (drawn == level).sum(), (drawn == level).sum())
         for step, drawn in severities.by_step.items()
@@ -36,7 +38,8 @@ def test_one_row_per_step_in_the_order_of_the_recipe(steps):
 
 def test_two_steps_are_a_grid():
     severities = draw("fog", "motion_blur")
-    figure, table = draw_severities(CORRECT, severities)
+    table = tabulate_severities(CORRECT, severities)
+    figure = draw_severities(table)
     assert list(table.columns) == ["fog_severity", "motion_blur_severity", "n", "accuracy", "low", "high"]
     assert len(table) == 1 + 9
     assert table["n"].sum() == 400

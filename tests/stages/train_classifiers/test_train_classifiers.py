@@ -22,7 +22,7 @@ AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 
 ENTRY = {
     "train_on": "corrupted", "network": "plain", "width": 8, "training_images": 1600, "batch_size": 50,
     "precision": "float32",
-    "learning_rate": 0.01, "weight_decay": 0.01, "augmentation": AUGMENTATION, "seed": 1,
+    "learning_rate": 0.01, "weight_decay": 0.01, "augmentation": AUGMENTATION, "seed": 1
 }  # fmt: skip
 
 
@@ -42,8 +42,8 @@ def test_twice_gives_equal_bytes_and_the_file_is_the_classifier_that_was_measure
         assert done.returncode == 0, done.stderr
     hashes = hash_folder(tmp_path / "one")
     assert hashes == hash_folder(tmp_path / "two")
-    figures = ("learning_curve", "reliability", "confusion", "severities")
-    assert {f"figures/{name}.{ending}" for name in figures for ending in ("png", "csv")} < set(hashes)
+    tables = ("learning_curve", "reliability", "confusion", "severities")
+    assert set(hashes) == {"classifier.safetensors", "metrics.json", *(f"tables/{name}.csv" for name in tables)}
 
     metrics = json.loads((tmp_path / "one" / "metrics.json").read_text())
     classifier = load_classifier(tmp_path / "one" / "classifier.safetensors", torch.device("cpu"))
@@ -60,7 +60,7 @@ def test_twice_gives_equal_bytes_and_the_file_is_the_classifier_that_was_measure
     assert accuracy > 0.5
     assert metrics["corrupted_half_test_accuracy"]["n"] == 25
     assert metrics["parameters"] == sum(tensor.numel() for tensor in classifier.parameters())
-    confusion = pd.read_csv(tmp_path / "one" / "figures" / "confusion.csv")
+    confusion = pd.read_csv(tmp_path / "one" / "tables" / "confusion.csv")
     right = confusion["true_class"] == confusion["predicted_class"]
     assert confusion.loc[right & (confusion["test_set"] == "clean"), "n"].sum() == round(accuracy * 50)
 
@@ -86,14 +86,9 @@ def test_both_sets_are_joined_and_entries_of_one_seed_differ(tmp_path, tiny_imag
     ("changes", "message"),
     [
         ({"train_on": "dirty"}, r"train_classifiers\.small\.train_on: got 'dirty'; allowed: 'clean', 'corrupted' or"),
-        ({"network": "resnet"}, r"train_classifiers\.small\.network: got 'resnet'; allowed: 'plain' or 'residual'"),
-        ({"width": 12}, r"train_classifiers\.small\.width: got 12; allowed: a multiple of 8"),
-        ({"training_images": 0}, r"train_classifiers\.small\.training_images: got 0; allowed: greater than or equal"),
-        ({"learning_rate": "fast"}, r"train_classifiers\.small\.learning_rate: got 'fast'; allowed: a valid number"),
-        ({"epochs": 3}, r"train_classifiers\.small\.epochs: unknown key; allowed here: train_on, network, width"),
         (
-            {"augmentation": AUGMENTATION | {"flip": 0.5}},
-            r"train_classifiers\.small\.augmentation\.flip: unknown key; allowed here: rotation_degrees, scale, shear",
+            {"epochs": 3},
+            r"train_classifiers\.small\.epochs: unknown key; allowed here: training_images, batch_size, precision",
         ),
         (
             {"augmentation": AUGMENTATION | {"rotation_degrees": 180.0}},

@@ -10,7 +10,6 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.images.image_set import to_unit
 from failure_atlas.judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from stages.common.artefacts.images import read_images
-from stages.train_judges import members
 from stages.train_judges.__main__ import main
 from tests.stages.pinning import pin
 
@@ -20,7 +19,7 @@ SECTION = {
     "judge": [{"network": "residual", "width": 8, "seed": 2}, {"network": "plain", "width": 8, "seed": 3}],
     "auditor": [{"network": "plain", "width": 8, "seed": 3}],
     "training_images": 1600, "batch_size": 50, "precision": "float32", "learning_rate": 0.01, "weight_decay": 0.01,
-    "augmentation": AUGMENTATION,
+    "augmentation": AUGMENTATION
 }  # fmt: skip
 
 
@@ -40,8 +39,8 @@ def test_twice_gives_equal_bytes_and_the_files_are_what_was_measured(run, hash_f
     out = run("one")
     hashes = hash_folder(out)
     assert hashes == hash_folder(run("two"))
-    figures = ("reliability", "confusion", "severities")
-    assert {f"figures/{name}.{ending}" for name in figures for ending in ("png", "csv")} < set(hashes)
+    tables = {f"tables/{name}.csv" for name in ("reliability", "confusion", "severities")}
+    assert set(hashes) == {"judge.safetensors", "auditor.safetensors", "metrics.json", *tables}
 
     metrics = json.loads((out / "metrics.json").read_text())
     test = read_images(tiny_images, "test")
@@ -139,11 +138,8 @@ def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_p
     [
         ({"confidence": 0.5}, r"train_judges\.confidence: got 0\.5; allowed: greater than 0\.5"),
         ({"accuracy_floor": 1.0}, r"train_judges\.accuracy_floor: got 1\.0; allowed: less than 1"),
-        ({"judge": []}, r"train_judges\.judge: got \[\]"),
         ({"auditor": [{"network": "plain", "width": 9, "seed": 1}]}, r"train_judges\.auditor.*width: got 9"),
         ({"released": [{"judge": None}]}, r"train_judges\.released\.0"),
-        ({"released": []}, r"train_judges\.released: got \[\]"),
-        ({"colour": 1}, r"train_judges\.colour: unknown key"),
     ],
 )
 def test_wrong_params_are_named(run, changes, message):
@@ -155,7 +151,7 @@ def test_a_diverging_member_is_named(run, tmp_path, monkeypatch):
     def spoil(classifier, _):
         torch.nn.init.constant_(classifier.head.weight, float("nan"))
 
-    monkeypatch.setattr(members, "initialise", spoil)
+    monkeypatch.setattr("failure_atlas.classifiers.training.initialise", spoil)
     with pytest.raises(StageError, match=r"train_judges\.judge\[0\]: .*learning_rate.*it is 0\.01"):
         run()
     assert not (tmp_path / "out" / "judge.safetensors").exists()

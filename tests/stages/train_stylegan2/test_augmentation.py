@@ -29,11 +29,7 @@ def test_probability_zero_is_the_identity() -> None:
 
 def test_each_transformation_strikes_its_share_of_images() -> None:
     drawn = draw_augmentation(20_000, 0.3, stream())
-    struck = {
-        "contrast": drawn.contrast != 1,
-        "brightness": drawn.brightness != 0,
-        "shift": drawn.matrix[:, 0, 2] != 0,
-    }
+    struck = {"contrast": drawn.contrast != 1, "brightness": drawn.brightness != 0, "shift": drawn.matrix[:, 0, 2] != 0}
     for name, mask in struck.items():
         assert float(mask.float().mean()) == pytest.approx(0.3, abs=0.015), name
     both = (struck["contrast"] & struck["brightness"]).float().mean()

@@ -8,26 +8,15 @@ import pytest
 import torch
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.stylegan2.feature_critic import CriticArchitecture, FeatureCritic, critic_loss
+from failure_atlas.stylegan2.feature_critic import CriticArchitecture, FeatureCritic, critic_loss, learn_features
 from failure_atlas.stylegan2.state import TrainingState, save_state
-from stages.train_stylegan2.feature_training import learn_features
-from stages.train_stylegan2.params import FeatureCriticParams, FeatureNetworkParams
-from stages.train_stylegan2.session import Session, count_feature_images, prepare_critic, run_session, start_state
-from stages.train_stylegan2.slimming import main as slim_down
-from stages.train_stylegan2.workers import PROCESSES_VARIABLE
-from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
+from stages.train_stylegan2.params import FeatureCriticParams
+from stages.train_stylegan2.session import Session, count_feature_images, prepare_critic, start_state
+from stages.train_stylegan2.snapshots import main as change_snapshot
+from tests.stages.train_stylegan2.tiny_training import CRITIC, PARAMS, finish, tensors_of
 
-CRITIC = FeatureCriticParams(
-    networks=[FeatureNetworkParams(network="plain", width=8), FeatureNetworkParams(network="residual", width=8)],
-    training_images=640,
-    width=16,
-    weight=1.0,
-    learning_rate=0.002,
-    r1_gamma=0.02,
-    moment_weight=10.0,
-    moment_kimg=0.5,
-)
 FEATURES = 4 * 8 + 2 * 8
+KEY = "train_stylegan2.feature_critic"
 KNOWS_NOTHING = 2 * math.log(2)
 
 
@@ -41,11 +30,6 @@ def critic() -> FeatureCritic:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         return FeatureCritic(CriticArchitecture(10, 1, (("plain", 8), ("residual", 8)), 16))
-
-
-def all_tensors_of(state: TrainingState) -> dict[str, torch.Tensor]:
-    assert state.critic is not None
-    return tensors_of(state) | {f"critic.{name}": tensor for name, tensor in state.critic.state_dict().items()}
 
 
 def test_an_untrained_critic_teaches_nothing(critic: FeatureCritic) -> None:
@@ -78,7 +62,7 @@ def test_the_critic_learns_what_tells_real_from_generated_of_a_class(critic: Fea
 
 def test_features_are_those_of_frozen_classifiers_standardised(session: Session, critic: FeatureCritic) -> None:
     state = torch.random.get_rng_state()
-    learn_features(critic, session.images, training_images=640, seed=1, precision="float32")
+    learn_features(critic, session.images, training_images=640, seed=1, precision="float32", key=KEY)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(parameter.requires_grad for parameter in critic.networks.parameters())
     assert all(parameter.requires_grad for parameter in critic.head.parameters())
@@ -94,21 +78,29 @@ def test_a_feature_training_that_diverges_names_its_network(session: Session, cr
             next(critic.networks[1].parameters()).fill_(math.nan)  # type: ignore[arg-type]
 
     with pytest.raises(StageError, match=r"train_stylegan2\.feature_critic\.networks\[1\]: loss is not finite"):
-        learn_features(critic, session.images, training_images=640, seed=1, precision="float32", advance=poison)
+        learn_features(
+            critic,
+            session.images,
+            training_images=640,
+            seed=1,
+            precision="float32",
+            key="train_stylegan2.feature_critic",
+            advance=poison,
+        )
 
 
 def test_the_generator_learns_from_the_critic_too(session: Session, taught: Session) -> None:
-    alone = run_session(replace(taught, params=session.params.model_copy(update={"total_kimg": 2})), ignore)
-    both = run_session(taught, ignore)
+    alone = finish(replace(taught, params=session.params.model_copy(update={"total_kimg": 2})))
+    both = finish(taught)
     assert "critic_loss" not in alone.log[0]
     assert all(0 < row["critic_loss"] < 2 * KNOWS_NOTHING for row in both.log)
     assert both.log[0]["critic_loss"] == pytest.approx(KNOWS_NOTHING, abs=0.1)  # it starts from nothing
     assert any(not torch.equal(tensor, tensors_of(both)[name]) for name, tensor in tensors_of(alone).items())
     start = start_state(taught)
     prepare_critic(replace(taught, resume_root=taught.resume_root / "fresh"), start)
-    for name, tensor in all_tensors_of(start).items():
+    for name, tensor in tensors_of(start).items():
         if name.startswith("critic.networks"):
-            assert torch.equal(tensor, all_tensors_of(both)[name]), name  # frozen while the generator learns
+            assert torch.equal(tensor, tensors_of(both)[name]), name  # frozen while the generator learns
 
 
 def test_the_critic_sees_the_constant_noise_and_the_discriminator_fresh_noise(
@@ -123,12 +115,12 @@ def test_the_critic_sees_the_constant_noise_and_the_discriminator_fresh_noise(
         return whole(self, s, noise)  # type: ignore[arg-type]
 
     monkeypatch.setattr(generator, "synthesize_raw", listen)
-    steps = run_session(taught, ignore).images_seen // PARAMS.batch_size
+    steps = finish(taught).images_seen // PARAMS.batch_size
     assert noises == [True, False] * steps
 
 
 def test_a_run_killed_while_it_trains_ends_with_the_same_bytes(taught: Session) -> None:
-    unbroken = run_session(taught, ignore)
+    unbroken = finish(taught)
 
     class KilledError(Exception):
         pass
@@ -138,12 +130,12 @@ def test_a_run_killed_while_it_trains_ends_with_the_same_bytes(taught: Session) 
 
     broken = replace(taught, resume_root=taught.resume_root / "broken")
     with pytest.raises(KilledError):
-        run_session(broken, kill)
+        finish(broken, kill)
     assert start_state(broken).critic_ready
     assert count_feature_images(broken, start_state(broken)) == 0
-    resumed = run_session(broken, ignore)
-    for name, tensor in all_tensors_of(unbroken).items():
-        assert torch.equal(tensor, all_tensors_of(resumed)[name]), name
+    resumed = finish(broken)
+    for name, tensor in tensors_of(unbroken).items():
+        assert torch.equal(tensor, tensors_of(resumed)[name]), name
     assert broken.snapshot.read_bytes() == taught.snapshot.read_bytes()
 
 
@@ -161,20 +153,11 @@ def test_a_run_killed_while_features_are_learned_begins_again(taught: Session) -
     assert count_feature_images(taught, start_state(taught)) == 2 * 640
 
 
-def test_two_workers_share_the_critic(taught: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    short = PARAMS.model_copy(update={"feature_critic": CRITIC, "total_kimg": 1, "batch_size": 200, "ada_target": 0.0})
-    alone = run_session(replace(taught, params=short), ignore)
-    monkeypatch.setenv(PROCESSES_VARIABLE, "2")
-    pair = run_session(replace(taught, params=short, resume_root=taught.resume_root / "pair"), ignore)
-    for name, tensor in all_tensors_of(alone).items():
-        torch.testing.assert_close(all_tensors_of(pair)[name], tensor, atol=2e-3, rtol=1e-2, msg=name)
-
-
 def test_a_snapshot_brings_its_critic_along_where_it_fits(session: Session, taught: Session, tmp_path: Path) -> None:
-    trained = run_session(taught, ignore)
+    trained = finish(taught)
     whole, slim = tmp_path / "whole.safetensors", tmp_path / "slim.safetensors"
     save_state(whole, trained)
-    slim_down(whole, slim)
+    change_snapshot(whole, slim, slim=True)
 
     def start(path: Path, critic: FeatureCriticParams | None, names: list[str] = session.class_names) -> TrainingState:
         params = PARAMS.model_copy(update={"feature_critic": critic, "total_kimg": 9})
@@ -186,8 +169,8 @@ def test_a_snapshot_brings_its_critic_along_where_it_fits(session: Session, taug
     for path in (whole, slim):
         held = start(path, CRITIC)
         assert held.critic_ready
-        for name, tensor in all_tensors_of(trained).items():
-            assert torch.equal(tensor, all_tensors_of(held)[name]), name
+        for name, tensor in tensors_of(trained).items():
+            assert torch.equal(tensor, tensors_of(held)[name]), name
     assert start(whole, None).critic is None
     assert not start(whole, CRITIC.model_copy(update={"width": 8})).critic_ready
     assert not start(whole, CRITIC, [f"other {name}" for name in session.class_names]).critic_ready

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from failure_atlas.quality.frechet import fit_gaussian, frechet_distance
-from failure_atlas.stylegan2.losses import READY, MomentMatching, symmetric_root
+from failure_atlas.stylegan2.feature_critic import READY, MomentMatching, symmetric_root
 
 FEATURES, SAMPLES = 5, 4000
 

@@ -11,14 +11,14 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import PinnedFile, load_tensors
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.stylegan2.state import BETAS, KIND, TrainingState, restore_state, save_state
-from stages.train_stylegan2.session import Session, run_session, start_state
-from stages.train_stylegan2.slimming import main as slim_down
+from stages.train_stylegan2.session import Session, start_state
+from stages.train_stylegan2.snapshots import main as change_snapshot
 from tests.stages.pinning import pin
-from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
+from tests.stages.train_stylegan2.tiny_training import PARAMS, finish, tensors_of
 
 
 def test_a_resumed_run_equals_an_unbroken_one(session: Session) -> None:
-    unbroken = run_session(session, ignore)
+    unbroken = finish(session)
 
     class KilledError(Exception):
         pass
@@ -29,9 +29,9 @@ def test_a_resumed_run_equals_an_unbroken_one(session: Session) -> None:
 
     broken = replace(session, resume_root=session.resume_root / "broken")
     with pytest.raises(KilledError):
-        run_session(broken, kill)
+        finish(broken, kill)
     assert start_state(broken).images_seen == pytest.approx(2000, abs=PARAMS.batch_size)
-    resumed = run_session(broken, ignore)
+    resumed = finish(broken)
     for name, tensor in tensors_of(unbroken).items():
         assert torch.equal(tensor, tensors_of(resumed)[name]), name
     assert unbroken.log == resumed.log
@@ -39,7 +39,7 @@ def test_a_resumed_run_equals_an_unbroken_one(session: Session) -> None:
 
 
 def test_a_snapshot_leaves_out_the_moment_that_no_step_reads(session: Session) -> None:
-    state = run_session(session, ignore)
+    state = finish(session)
     assert BETAS[0] == 0
     held, _ = load_tensors(session.snapshot, KIND)
     assert not any(name.endswith(".exp_avg") for name in held)
@@ -63,32 +63,32 @@ def test_other_params_or_images_never_share_a_resume_folder(session: Session) ->
 
 
 def test_resume_goes_on_from_a_snapshot_elsewhere(session: Session, tmp_path: Path) -> None:
-    run_session(session, ignore)
+    finish(session)
     snapshot = tmp_path / "released.safetensors"
     snapshot.write_bytes(session.snapshot.read_bytes())
     resume = PinnedFile(**pin(snapshot))
     more = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 4}))
-    state = run_session(more, ignore)
+    state = finish(more)
     assert [round(row["kimg"]) for row in state.log] == [1, 2, 3, 4]
     less = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": 2}))
     with pytest.raises(StageError, match=r"total_kimg: got 2; allowed: at least the 3 that .* has seen"):
-        run_session(less, ignore)
+        finish(less)
     nothing_left = replace(session, params=PARAMS.model_copy(update={"resume": [resume]}))
     clothes = [f"garment {label}" for label in range(10)]
     with pytest.raises(StageError, match=r"has learned 0, 1, .* the images show garment 0, .* set .*total_kimg above"):
-        run_session(replace(nothing_left, class_names=clothes), ignore)
+        finish(replace(nothing_left, class_names=clothes))
     as_it_is = replace(session, params=PARAMS.model_copy(update={"resume": [resume], "total_kimg": "resumed"}))
-    assert run_session(as_it_is, ignore).images_seen == run_session(nothing_left, ignore).images_seen
-    transferred = run_session(replace(more, class_names=clothes), ignore)
+    assert finish(as_it_is).images_seen == finish(nothing_left).images_seen
+    transferred = finish(replace(more, class_names=clothes))
     assert transferred.class_names == clothes
     before = tensors_of(start_state(nothing_left))
-    after = tensors_of(run_session(nothing_left, ignore))
+    after = tensors_of(finish(nothing_left))
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_slim_snapshot_holds_the_same_networks_and_can_be_trained_on(session: Session, tmp_path: Path) -> None:
-    whole = run_session(session, ignore)
-    slim_down(session.snapshot, tmp_path / "slim")
+    whole = finish(session)
+    change_snapshot(session.snapshot, tmp_path / "slim", slim=True)
     moments = sum(
         parameter.numel() * 4
         for network in (whole.generator, whole.discriminator)
@@ -103,7 +103,7 @@ def test_a_slim_snapshot_holds_the_same_networks_and_can_be_trained_on(session: 
     assert (slim.images_seen, slim.log) == (whole.images_seen, whole.log)
     assert not slim.generator_optimizer.state
     more = replace(elsewhere, params=PARAMS.model_copy(update={"resume": resume, "total_kimg": 4}))
-    assert run_session(more, ignore).images_seen >= 4000
+    assert finish(more).images_seen >= 4000
 
 
 def test_of_several_snapshots_the_one_that_knows_the_classes_is_taken(session: Session, tmp_path: Path) -> None:
@@ -115,11 +115,11 @@ def test_of_several_snapshots_the_one_that_knows_the_classes_is_taken(session: S
         save_state(tmp_path / name, state)
         pinned.append(PinnedFile(**pin(tmp_path / name)))
     params = PARAMS.model_copy(update={"resume": pinned, "total_kimg": "resumed"})
-    assert run_session(replace(session, params=params), ignore).images_seen == 6000
-    assert run_session(replace(session, params=params, class_names=clothes), ignore).images_seen == 7000
+    assert finish(replace(session, params=params)).images_seen == 6000
+    assert finish(replace(session, params=params, class_names=clothes)).images_seen == 7000
     strangers = replace(session, params=params, class_names=["cat", "dog", *"23456789"])
     with pytest.raises(StageError, match=r"digits: has learned 0, 1, .* the images show cat, dog, .* name a snapshot"):
-        run_session(strangers, ignore)
+        finish(strangers)
 
 
 def test_a_wrong_resume_file_is_refused(session: Session, tmp_path: Path) -> None:

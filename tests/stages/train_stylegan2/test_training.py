@@ -1,6 +1,5 @@
 """The training step, its schedule, resuming, workers and divergence."""
 
-import copy
 import math
 from dataclasses import replace
 from typing import Any
@@ -12,13 +11,14 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.stylegan2.losses import discriminator_loss, generator_loss, r1_penalty
+from failure_atlas.stylegan2.batches import Batches
+from failure_atlas.stylegan2.discriminator import discriminator_loss, generator_loss, r1_penalty
 from failure_atlas.stylegan2.state import TrainingState, save_state
-from stages.train_stylegan2.batches import Batches
+from stages.train_stylegan2.params import FeatureCriticParams
 from stages.train_stylegan2.session import Session, run_session, start_state
 from stages.train_stylegan2.training import Schedule, check_health, check_weights, update_average
 from stages.train_stylegan2.workers import PROCESSES_VARIABLE, count_workers
-from tests.stages.train_stylegan2.tiny_training import PARAMS, ignore, tensors_of
+from tests.stages.train_stylegan2.tiny_training import CRITIC, PARAMS, finish, tensors_of
 
 CPU = torch.device("cpu")
 
@@ -76,7 +76,7 @@ def test_each_image_is_seen_once_an_epoch_and_workers_share_the_batch() -> None:
 
 
 def test_training_improves_on_telling_nothing_apart(session: Session) -> None:
-    state = run_session(session, ignore)
+    state = finish(session)
     assert state.images_seen >= 3000
     assert [round(row["kimg"]) for row in state.log] == [1, 2, 3]
     assert state.log[-1]["discriminator_loss"] < 2 * math.log(2)
@@ -101,10 +101,10 @@ def test_a_step_holds_no_operation_that_is_random_on_a_gpu(session: Session) -> 
     random_on_gpu = {
         "grid_sampler_2d_backward", "upsample_bilinear2d_backward", "upsample_bicubic2d_backward",
         "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "reflection_pad2d_backward",
-        "replication_pad2d_backward", "max_unpool2d", "nll_loss2d_backward", "histc", "cumsum", "put_", "kthvalue",
+        "replication_pad2d_backward", "max_unpool2d", "nll_loss2d_backward", "histc", "cumsum", "put_", "kthvalue"
     }  # fmt: skip
     with Operations() as operations:
-        state = run_session(session, ignore)
+        state = finish(session)
     assert state.augmentation.probability > 0
     # PyTorch itself computes this one in another way on a GPU that has to be deterministic.
     replaced = {"upsample_bilinear2d_backward"}
@@ -114,19 +114,23 @@ def test_a_step_holds_no_operation_that_is_random_on_a_gpu(session: Session) -> 
 
 def test_bfloat16_trains_to_about_the_same_and_keeps_weights_in_float32(session: Session) -> None:
     narrow = replace(session, params=PARAMS.model_copy(update={"precision": "bfloat16"}))
-    one, other = run_session(session, ignore), run_session(narrow, ignore)
+    one, other = finish(session), finish(narrow)
     for name in ("discriminator_loss", "generator_loss"):
         assert other.log[0][name] == pytest.approx(one.log[0][name], rel=0.05)
         assert other.log[0][name] != one.log[0][name]
     assert all(tensor.dtype == torch.float32 for tensor in tensors_of(other).values())
 
 
-def test_two_workers_take_the_steps_of_one(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("critic", [None, CRITIC])
+def test_two_workers_take_the_steps_of_one(
+    session: Session, monkeypatch: pytest.MonkeyPatch, critic: FeatureCriticParams | None
+) -> None:
     # Few steps: rounding differs, and adversarial training doubles every difference soon.
-    short = replace(session, params=PARAMS.model_copy(update={"total_kimg": 1, "batch_size": 200, "ada_target": 0.0}))
-    alone = run_session(short, ignore)
+    changes = {"total_kimg": 1, "batch_size": 200, "ada_target": 0.0, "feature_critic": critic}
+    short = replace(session, params=PARAMS.model_copy(update=changes))
+    alone = finish(short)
     monkeypatch.setenv(PROCESSES_VARIABLE, "2")
-    pair = [run_session(replace(short, resume_root=short.resume_root / name), ignore) for name in "ab"]
+    pair = [finish(replace(short, resume_root=short.resume_root / name)) for name in "ab"]
     for name, tensor in tensors_of(alone).items():
         torch.testing.assert_close(tensors_of(pair[0])[name], tensor, atol=2e-3, rtol=1e-2, msg=name)
         assert torch.equal(tensors_of(pair[0])[name], tensors_of(pair[1])[name]), name
@@ -140,11 +144,10 @@ def test_a_dead_worker_is_an_error_that_names_it(session: Session, monkeypatch: 
     def damage(_: TrainingState) -> None:
         raise AssertionError("no step can be finished without the helper")
 
-    monkeypatch.setattr("stages.train_stylegan2.session.start_state", lambda _session: state)
     save_state(session.snapshot, state)
     session.snapshot.write_bytes(b"cut")
     with pytest.raises(StageError, match="worker 1 of 2 died with exit code 1"):
-        run_session(session, damage)
+        run_session(session, state, damage)
 
 
 @pytest.mark.parametrize(("wanted", "message"), [("3", "allowed"), ("two", "got 'two'"), ("0", "got '0'")])
@@ -187,7 +190,7 @@ def test_divergence_names_the_last_good_snapshot_and_keeps_it(session: Session) 
                 state.generator.constant.fill_(math.nan)
 
     with pytest.raises(StageError, match=r"diverged before 3.* the last good snapshot is .*snapshot.safetensors"):
-        run_session(session, poison)
+        finish(session, poison)
     kept = start_state(session)
     check_weights(kept)
     assert kept.images_seen == pytest.approx(2000, abs=PARAMS.batch_size)
@@ -197,11 +200,3 @@ def test_image_size_must_fit_the_widths(session: Session) -> None:
     wrong = replace(session, params=PARAMS.model_copy(update={"generator_channels": [8, 8, 8, 8, 8]}))
     with pytest.raises(StageError, match="5 widths make 64 px images, the data's are 32 x 32 px"):
         start_state(wrong)
-
-
-def test_the_average_is_a_copy_that_training_leaves_alone(session: Session) -> None:
-    state = start_state(session)
-    before = copy.deepcopy(state.average.state_dict())
-    with torch.no_grad():
-        state.generator.constant.add_(1)
-    assert all(torch.equal(before[name], tensor) for name, tensor in state.average.state_dict().items())

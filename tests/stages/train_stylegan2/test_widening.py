@@ -9,7 +9,8 @@ from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
 from failure_atlas.stylegan2.generator import GeneratorArchitecture
 from failure_atlas.stylegan2.state import KIND, new_state, restore_state, save_state
-from stages.train_stylegan2.widening import main, widen_discriminator
+from failure_atlas.stylegan2.widening import widen_discriminator
+from stages.train_stylegan2.snapshots import main
 
 CPU = torch.device("cpu")
 NARROW, WIDE = (8, 8, 6, 4), (8, 12, 10, 4)
@@ -80,7 +81,7 @@ def test_a_widened_snapshot_is_restored_with_all_that_training_knew(tmp_path):
         optimizer.step()
     state.images_seen, state.log = 640, [{"kimg": 0.6}]
     save_state(tmp_path / "narrow.safetensors", state)
-    main(tmp_path / "narrow.safetensors", tmp_path / "wide.safetensors", list(WIDE), 1)
+    main(tmp_path / "narrow.safetensors", tmp_path / "wide.safetensors", list(WIDE))
 
     wide = make_state(WIDE)
     restore_state(tmp_path / "wide.safetensors", wide)

@@ -1,9 +1,12 @@
 """A training of seconds, and what tests ask of its state."""
 
+from collections.abc import Callable
+
 import torch
 
 from failure_atlas.stylegan2.state import TrainingState
-from stages.train_stylegan2.params import TrainStylegan2Params
+from stages.train_stylegan2.params import FeatureCriticParams, FeatureNetworkParams, TrainStylegan2Params
+from stages.train_stylegan2.session import Session, run_session, start_state
 
 PARAMS = TrainStylegan2Params(
     seed=1,
@@ -31,13 +34,26 @@ PARAMS = TrainStylegan2Params(
     ada_kimg=5.0,
     snapshot_kimg=1,
 )
+CRITIC = FeatureCriticParams(
+    networks=[FeatureNetworkParams(network="plain", width=8), FeatureNetworkParams(network="residual", width=8)],
+    training_images=640,
+    width=16,
+    weight=1.0,
+    learning_rate=0.002,
+    r1_gamma=0.02,
+    moment_weight=10.0,
+    moment_kimg=0.5,
+)
 DIGITS = [str(digit) for digit in range(10)]
 
 
-def ignore(_state: TrainingState) -> None:
-    """A tick that nobody looks at."""
+def finish(session: Session, on_tick: Callable[[TrainingState], object] = lambda _: None) -> TrainingState:
+    """Train a session to its end from where it stands."""
+    return run_session(session, start_state(session), on_tick)
 
 
 def tensors_of(state: TrainingState) -> dict[str, torch.Tensor]:
-    networks = {"g": state.generator, "d": state.discriminator, "average": state.average}
-    return {f"{key}.{name}": tensor for key, net in networks.items() for name, tensor in net.state_dict().items()}
+    networks = {"g": state.generator, "d": state.discriminator, "average": state.average, "critic": state.critic}
+    return {
+        f"{key}.{name}": tensor for key, net in networks.items() if net for name, tensor in net.state_dict().items()
+    }

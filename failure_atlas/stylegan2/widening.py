@@ -7,43 +7,14 @@ so; a fresh wide one loses against a trained generator and never recovers.
 
 import math
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.weights import load_tensors, save_tensors
 from failure_atlas.stylegan2.discriminator import Discriminator
-from failure_atlas.stylegan2.state import KIND, MOMENTS, load_discriminator
-from stages.common.command import run_stage
 
 STATISTIC = "conv.weight"  # its last input is the minibatch standard deviation, which stays the last
 CLASSES = "embedding."
-
-
-def main(
-    snapshot: Annotated[Path, typer.Argument(help="The snapshot.safetensors to widen.")],
-    out: Annotated[Path, typer.Argument(help="The file to write.")],
-    channels: Annotated[list[int], typer.Option(help="Width at 4, 8, 16, ... px; give it once for each.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of the new weights.")] = 1,
-) -> None:
-    """Widen the discriminator of a snapshot; generator, average and log stay as they are.
-
-    Go on from the result with `train_stylegan2.resume` and the same `discriminator_channels` in params.yaml.
-    """
-    narrow = load_discriminator(snapshot, torch.device("cpu"))
-    tensors, description = load_tensors(snapshot, KIND)
-    wide = widen_discriminator(narrow, tuple(channels), torch.Generator().manual_seed(seed))
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("discriminator")}
-    kept |= {f"discriminator.{name}": tensor for name, tensor in wide.state_dict().items()}
-    for name, parameter in wide.named_parameters():
-        keys = {key: f"discriminator_optimizer.{name}.{key}" for key in MOMENTS}
-        if keys["step"] in tensors:
-            moments = {key: tensors[held] for key, held in keys.items()}
-            kept |= {keys[key]: moment for key, moment in _widen_moments(name, moments, parameter).items()}
-    save_tensors(out, kept, description | {"discriminator": wide.architecture.describe()})
 
 
 def widen_discriminator(narrow: Discriminator, channels: tuple[int, ...], random: torch.Generator) -> Discriminator:
@@ -76,7 +47,7 @@ def _widen(name: str, old: torch.Tensor, shape: torch.Size, random: torch.Genera
     return wide
 
 
-def _widen_moments(name: str, moments: dict[str, torch.Tensor], wide: torch.Tensor) -> dict[str, torch.Tensor]:
+def widen_moments(name: str, moments: dict[str, torch.Tensor], wide: torch.Tensor) -> dict[str, torch.Tensor]:
     """Adam's moments: a weight that stands for 1/r of the old one has r times its gradient's inverse; new ones start
     with the layer's mean square, so that their first steps are no larger than those of their neighbours."""
     old = moments["exp_avg_sq"]
@@ -103,7 +74,3 @@ def _places(name: str, old: torch.Tensor, shape: torch.Size) -> torch.Tensor:
 def _rescale(old: torch.Tensor, shape: torch.Size) -> float:
     """Equalised layers divide by the root of their fan-in, which has grown."""
     return math.sqrt(math.prod(shape[1:]) / math.prod(old.shape[1:]))
-
-
-if __name__ == "__main__":
-    run_stage(main, "train_stylegan2.widening")

@@ -51,10 +51,7 @@ def compare_nearness(generated: np.ndarray, test: np.ndarray) -> dict[str, Any]:
     near = float(np.quantile(test, NEAR_QUANTILE))
     return {
         "copies_share": proportion(generated < near),
-        "nearest_distance": {
-            "generated": _describe(generated),
-            "real": _describe(test),
-        },
+        "nearest_distance": {"generated": _describe(generated), "real": _describe(test)},
     }
 
 

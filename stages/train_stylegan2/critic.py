@@ -1,13 +1,15 @@
-"""What the generator learns from the feature critic, and the critic from the generator, in one step."""
+"""The feature critic in the training step: what it learns from a batch, and what it teaches the generator.
+
+It stands beside the paper's training loop, which does without it where `feature_critic` is null.
+"""
 
 import torch
 
 from failure_atlas.core.device import computing_in
+from failure_atlas.stylegan2.batches import Batch
+from failure_atlas.stylegan2.discriminator import generator_loss
 from failure_atlas.stylegan2.feature_critic import FeatureCritic, critic_loss
-from failure_atlas.stylegan2.losses import generator_loss
 from failure_atlas.stylegan2.state import TrainingState
-from stages.train_stylegan2.batches import Batch
-from stages.train_stylegan2.descent import descend
 from stages.train_stylegan2.params import FeatureCriticParams
 from stages.train_stylegan2.workers import Worker
 
@@ -33,7 +35,7 @@ def ask_critic(
             real = critic.read((batch.real + 1) / 2)
     critic.head.requires_grad_(True)
     loss = critic_loss(critic, real, fake, batch.labels, params.r1_gamma)
-    descend(loss, critic.head, optimizer, params.learning_rate, worker)
+    worker.descend(loss, critic.head, optimizer, params.learning_rate)
     critic.head.requires_grad_(False)
     distance = _match_moments(critic, fake, params, worker)
     lesson = params.weight * generator_loss(critic(fake, batch.labels)) + params.moment_weight * distance

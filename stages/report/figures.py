@@ -1,0 +1,79 @@
+"""Figures on the page with their words: those of other stages, and those that are drawn here.
+
+A stage that trains draws nothing. What shows its result is drawn here, from the tables that it left.
+"""
+
+import struct
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from failure_atlas.core.errors import StageError
+from failure_atlas.drawing.classifiers import (
+    draw_changes,
+    draw_confusion,
+    draw_learning_curve,
+    draw_reliability,
+    draw_severities,
+)
+from failure_atlas.drawing.style import save_figure
+from stages.report.page import TEMPLATES, Picture
+from stages.report.results import Results, embed
+
+PNG_START = b"\x89PNG\r\n\x1a\n"
+SIZE_AT = 16  # byte at which a PNG states width and height
+WORDS: Mapping[str, Mapping[str, str]] = tomllib.loads((TEMPLATES / "figures.toml").read_text(encoding="utf-8"))
+ALIKE = {"bring_classifiers": "train_classifiers"}  # stages whose figures have the words of another's
+DRAWN: Mapping[str, Callable[[pd.DataFrame], Figure]] = {
+    "severities": draw_severities,
+    "reliability": draw_reliability,
+    "confusion": draw_confusion,
+    "learning_curve": draw_learning_curve,
+    "usual_mistakes": draw_changes,
+}
+OPTIONAL = ("learning_curve", "usual_mistakes")  # of those trained here, and of those that were brought
+TEXT_COLUMNS = ("true_class", "predicted_class", "step", "change", "advice")
+
+
+def show_figure(results: Results, place: str, stem: str, of: str = "", kind: str = "") -> Picture:
+    """A stage's figure with its words and its CSV.
+
+    place: the stage's folder.  of: what the figure is of, put behind its title, such as a classifier's name.  kind: its
+    name among the words where that is not the file's.
+    """
+    name = f"{place}/figures/{stem}.png"
+    content, stage = results.read(name), place.split("/")[0]
+    if not content.startswith(PNG_START):
+        raise StageError(f"{results.folder / name}: no PNG; make it again with: dvc repro {stage}")
+    return _describe(results, content, place, kind or stem, of, f"{place}/figures/{stem}.csv")
+
+
+def draw_tables(results: Results, place: str, out: Path, of: str = "") -> list[Picture]:
+    """Draw a figure of each table that a training left; place: its folder.  out: the folder of all drawn figures."""
+    pictures = []
+    for stem, draw in DRAWN.items():
+        source = f"{place}/tables/{stem}.csv"
+        if stem not in OPTIONAL or results.has(source):
+            table, path = results.read_table(source, text=TEXT_COLUMNS), out / place / f"{stem}.png"
+            save_figure(draw(table), path, table)
+            pictures.append(_describe(results, path.read_bytes(), place, stem, of, source))
+    return pictures
+
+
+def _describe(results: Results, content: bytes, place: str, kind: str, of: str, source: str) -> Picture:
+    stage = place.split("/")[0]
+    words = WORDS.get(f"{stage}/{kind}") or WORDS[f"{ALIKE[stage]}/{kind}"]
+    width, height = struct.unpack(">II", content[SIZE_AT : SIZE_AT + 8])
+    title = f"{words['title']}: {of}" if of else words["title"]
+    return Picture(
+        title=title,
+        caption=words["caption"],
+        alternative=f"{title}. {words['alternative']}",
+        uri=embed(content, "image/png"),
+        width_px=width,
+        height_px=height,
+        download=results.offer(source),
+    )

@@ -1,0 +1,110 @@
+"""Verdicts: against the acceptance criteria, what a reader asks first, and on the paper's claims."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from failure_atlas.decisions.claims import tell_multiplicity
+from failure_atlas.statistics.estimates import FAILS, HOLDS, NOT_DECIDED, read_estimate
+from stages.report.page import Badge, Block, PageSection, Table, Text
+from stages.report.results import MADE, Results
+from stages.report.wording import TIED, tell_estimate
+
+GATES, CLAIMS = "acceptance/gates.json", "check_claims/claims.json"
+GATE_KEYS = ("id", "verdict", "metric", "found", "comparison", "bar", "reason", "supports")
+CLAIM_KEYS = ("claim", "source", "figure", "verdict", "rule", "evidence")
+TONES = {"fail": "bad", "not assessable": "open", "pass": "good"}  # in the order of the table
+CLAIM_TONES = {HOLDS: "good", FAILS: "bad", NOT_DECIDED: "open"}
+CLAIMED = {HOLDS: "hold", FAILS: "fail", NOT_DECIDED: "are not decided"}
+
+
+def show_verdicts(results: Results) -> PageSection:
+    """The criteria with their verdicts, fails first, and what is to know of classifiers that were brought.
+
+    StageError if gates.json is of another form.
+    """
+    blocks: list[Block] = [Text("No acceptance criteria were checked: this run has no data/acceptance/gates.json.")]
+    criteria: list[dict[str, Any]] = []
+    if results.has(GATES):
+        criteria = results.read_entries(GATES, "criteria", GATE_KEYS, list(TONES))
+        count = Counter(criterion["verdict"] for criterion in criteria)
+        told = ", ".join(f"{count[verdict]} {verdict}" for verdict in ("pass", "fail", "not assessable"))
+        order = list(TONES)
+        blocks = [
+            Text(
+                f"{len(criteria)} criteria: {told}. A criterion passes when the whole 95 % interval lies on the good "
+                "side of its bar and fails when the whole interval lies on the bad side; an interval over the bar, too "
+                "few samples, or a generator that did not pass leave it not assessable. A criterion supports the "
+                "clause beside it; it never shows compliance by itself."
+            ),
+            Table(
+                "Acceptance criteria",
+                ["criterion", "verdict", "asked", "found", "why", "supports"],
+                [_tell_criterion(each) for each in sorted(criteria, key=lambda each: order.index(each["verdict"]))],
+                wide=("criterion", "found", "why", "supports"),
+            ),
+        ]
+        results.read_metrics("acceptance")
+    return PageSection(
+        "verdicts", "Verdicts against the acceptance criteria", [*blocks, *_tell_brought(results, criteria)]
+    )
+
+
+def _tell_criterion(criterion: Mapping[str, Any]) -> list[str | Badge]:
+    found = criterion["found"]
+    told = "nothing" if found is None else tell_estimate(read_estimate(found))
+    because = criterion.get("because")
+    return [
+        f"{criterion['id']} ({criterion['metric']})",
+        Badge(criterion["verdict"], TONES[criterion["verdict"]]),
+        f"{criterion['comparison']}{TIED}{criterion['bar']:g}",
+        f"{told}; {because}" if because else told,
+        str(criterion["reason"]),
+        str(criterion["supports"]),
+    ]
+
+
+def _tell_brought(results: Results, criteria: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """That no criterion speaks of a classifier that was brought, and what was noticed when it was."""
+    texts: list[Block] = []
+    for name, stage in results.classifiers.items():
+        named = any(name in re.split(r"[/.]|: ", str(criterion["metric"])) for criterion in criteria)
+        if stage == "bring_classifiers" and not named:
+            texts.append(Text(f"No acceptance criterion names {name}, which was brought: no verdict is about it."))
+        warnings = results.read_metrics_of(MADE, name).content.get("warnings", [])
+        texts += [Text(f"Noticed when {name} was brought: {warning}.") for warning in warnings]
+    return texts
+
+
+def show_claims(results: Results) -> PageSection:
+    """All claims in the order of the paper; StageError if claims.json is of another form."""
+    claims = results.read_entries(CLAIMS, "claims", CLAIM_KEYS, list(CLAIM_TONES))
+    results.read_metrics("check_claims")
+    count = Counter(claim["verdict"] for claim in claims)
+    text = Text(
+        f"{len(claims)} claims of Le Coz, Herbin and Adjed (AISafety 2022): "
+        + ", ".join(f"{count[verdict]} {words}" for verdict, words in CLAIMED.items())
+        + ". A verdict follows from the rule beside it, by the intervals of what this run measured. "
+        + tell_multiplicity(len(claims))
+    )
+    table = Table(
+        "Claims of the paper",
+        ["claim", "verdict", "place in the paper", "figure here", "rule", "evidence"],
+        [_tell_claim(claim) for claim in claims],
+        results.offer("check_claims/claims.csv"),
+        wide=("claim", "rule", "evidence"),
+    )
+    return PageSection("claims", "The paper's claims", [text, table])
+
+
+def _tell_claim(claim: Mapping[str, Any]) -> list[str | Badge]:
+    evidence = [f"{name} {tell_estimate(read_estimate(found))}" for name, found in claim["evidence"].items()]
+    return [
+        claim["claim"],
+        Badge(claim["verdict"], CLAIM_TONES[claim["verdict"]]),
+        claim["source"],
+        ", ".join(claim["figure"]),
+        claim["rule"],
+        "; ".join(evidence),
+    ]

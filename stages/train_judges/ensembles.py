@@ -1,0 +1,134 @@
+"""The two ensembles: trained or taken over, and what they are worth on real images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from failure_atlas.classifiers.evaluation import calibration_error, calibration_interval, measure_accuracy
+from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.classifiers.training import train
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.weights import check_pinned
+from failure_atlas.images.image_set import ImageSet, Severities
+from failure_atlas.judges.calibration import measure_surprise
+from failure_atlas.judges.ensemble import Ensemble, load_ensemble
+from failure_atlas.judges.verdicts import LABEL_CHANGED, READINGS, read_labels
+from failure_atlas.statistics.estimates import flatten, proportion
+from stages.train_judges.params import TrainJudgesParams
+
+ENSEMBLES = ("judge", "auditor")
+
+
+def train_ensembles(
+    section: TrainJudgesParams, training: ImageSet, class_names: list[str], device: torch.device
+) -> dict[str, Ensemble]:
+    """Train each member on its own order of images and its own deformations; StageError if a training diverges."""
+    total = sum(len(getattr(section, name)) for name in ENSEMBLES) * section.training_images
+    trained: dict[str, list[Classifier]] = {name: [] for name in ENSEMBLES}
+    with Progress("training judges", total, "img") as progress:
+        for name, members in trained.items():
+            for place, member in enumerate(getattr(section, name)):
+                network = Classifier(member.network, len(class_names), member.width, training.images.shape[1])
+                train(
+                    network,
+                    training,
+                    section,
+                    seed=member.seed,
+                    names=("train_judges", name, place),
+                    key=f"train_judges.{name}[{place}]",
+                    device=device,
+                    advance=progress.advance,
+                )
+                members.append(network.eval().requires_grad_(False))
+    return {name: Ensemble(members, class_names) for name, members in trained.items()}
+
+
+def take_over(
+    section: TrainJudgesParams, class_names: list[str], channels: int, device: torch.device
+) -> dict[str, Ensemble]:
+    """The first released pair that knows these classes; StageError if none does, or it sees other channels."""
+    known = []
+    for index, released in enumerate(section.released or []):
+        key = f"train_judges.released.{index}"
+        ensembles = {
+            name: load_ensemble(check_pinned(getattr(released, name), f"{key}.{name}"), device) for name in ENSEMBLES
+        }
+        if all(ensemble.class_names == class_names for ensemble in ensembles.values()):
+            members = [member for ensemble in ensembles.values() for member in ensemble.members]
+            sees = {member.architecture["channels"] for member in members}  # type: ignore[index]
+            if sees != {channels}:
+                raise StageError(
+                    f"{key}: sees images of {', '.join(map(str, sorted(sees)))} channels; the data's have {channels}; "
+                    "set train_judges.released: null to train judges on them"
+                )
+            return ensembles
+        known += [ensemble.class_names for ensemble in ensembles.values()]
+    raise StageError(
+        f"train_judges.released: knows {'; '.join(dict.fromkeys(map(', '.join, known)))}; the images show "
+        f"{', '.join(class_names)}; set train_judges.released: null to train judges on them"
+    )
+
+
+def refuse_strangers(
+    section: TrainJudgesParams, accuracies: Mapping[str, dict[str, Any]], labels: np.ndarray, classes: int
+) -> None:
+    """StageError if judge or auditor are hardly better than guessing: they know other images of these class names."""
+    chance = float(np.bincount(labels).max() / len(labels))
+    floor = chance + section.accuracy_floor * (1 - chance)
+    low = {name: each for name, each in accuracies.items() if section.accuracy_floor and each["value"] < floor}
+    if not low:
+        return
+    told = " and ".join(
+        f"the {name} is right on {each['value']:.3f} [{each['low']:.3f}, {each['high']:.3f}]"
+        for name, each in low.items()
+    )
+    remedy = (
+        "train longer (train_judges.training_images, learning_rate), or mend the images and labels"
+        if section.released is None
+        else "the released judges take their class names for granted and know other images: set train_judges.released: "
+        "null to train judges on these; a released generator knows others, too: train_stylegan2.resume: null and a "
+        "number for total_kimg"
+    )
+    raise StageError(
+        f"train_judges.accuracy_floor: got {section.accuracy_floor:g}, of {classes} classes an accuracy of "
+        f"{floor:.3f} (always naming the largest class: {chance:.3f}), but {told} of {len(labels)} real test images; "
+        f"{remedy}; if so little is all that can be had, lower the floor (0: none)"
+    )
+
+
+def measure_ensemble(
+    raw: np.ndarray,
+    calibrated: np.ndarray,
+    labels: np.ndarray,
+    severities: Severities,
+    class_names: list[str],
+    confidence: float,
+    stream: np.random.Generator,
+) -> dict[str, Any]:
+    """Figures of one ensemble on real test images.
+
+    raw, calibrated: probabilities [N, classes] before and after tempering.  labels: int64 [N].
+    `sure_share`: images in which it sees a class with at least this confidence; `sure_accuracy`: among those.
+    `false_verdict_share`: images in which it would say that the label has changed, which on real images is its own
+    error.
+    """
+    correct = calibrated.argmax(axis=1) == labels
+    sure = calibrated.max(axis=1) >= confidence
+    readings = read_labels(calibrated, labels, confidence)
+    return {
+        "accuracy": proportion(correct),
+        "accuracy_on_corrupted": proportion(correct[~severities.clean]),
+        "accuracy_per_class": measure_accuracy(correct, labels, class_names),
+        "negative_log_likelihood": measure_surprise(calibrated, labels),
+        **flatten(
+            "calibration_error",
+            {"value": calibration_error(calibrated, labels)} | calibration_interval(calibrated, labels, stream),
+        ),
+        "calibration_error_untempered": calibration_error(raw, labels),
+        "sure_share": proportion(sure),
+        "sure_accuracy": proportion(correct[sure]),
+        "false_verdict_share": proportion(readings == READINGS.index(LABEL_CHANGED)),
+    }
