@@ -44,7 +44,7 @@ def key(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the key pair.")] = Path(".keys"),
 ) -> None:
     """Make a key pair."""
-    from flows.evidence.keys import make_keys
+    from flows.evidence.attestation import make_keys
 
     try:
         private, public, identity = make_keys(out)
@@ -71,10 +71,10 @@ def evidence(
 ) -> None:
     """Make the bundle of the project in the current folder."""
     require_project()
+    from flows.evidence.attestation import read_private_key, read_public_key
     from flows.evidence.bundle import make_bundle  # DVC takes seconds to import: not for --help
     from flows.evidence.folder import ENVELOPE
-    from flows.evidence.hashing import hash_file
-    from flows.evidence.keys import read_private_key, read_public_key
+    from flows.evidence.inventory import hash_file
     from flows.lock import hold_lock
 
     with hold_lock():

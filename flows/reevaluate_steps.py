@@ -88,7 +88,7 @@ def read_gates(path: Path = GATES) -> Gates | None:
 
 def require_evidence() -> None:
     """Check, before any work, what a bundle needs: the key that signs it and a git commit; FlowError that names it."""
-    from flows.evidence.keys import KEY_FOLDER, PRIVATE, read_private_key
+    from flows.evidence.attestation import KEY_FOLDER, PRIVATE, read_private_key
     from flows.git import read_revision
 
     try:

@@ -54,8 +54,8 @@ def verify(
     ] = False,
 ) -> None:
     """Check one bundle and tell what was found."""
+    from flows.evidence.attestation import KEY_FOLDER, PUBLIC, key_id, read_public_key
     from flows.evidence.folder import ENVELOPE
-    from flows.evidence.keys import KEY_FOLDER, PUBLIC, key_id, read_public_key
     from flows.evidence.reading import show
     from flows.evidence.verification import RERUN
     from flows.evidence.verification import verify as check

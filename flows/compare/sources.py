@@ -10,8 +10,7 @@ from dvc.scm import map_scm_exception, resolve_rev
 
 from flows.dag import tell
 from flows.errors import FlowError
-from flows.evidence.parsing import parse_json, parse_yaml
-from flows.evidence.reading import UnreadableError, list_plain, read_plain
+from flows.evidence.reading import UnreadableError, list_plain, parse_json, parse_yaml, read_plain
 from flows.git import read_git, run_git
 
 WORKSPACE = "workspace"

@@ -12,18 +12,25 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from flows.errors import FlowError
-from flows.evidence.chain import as_previous, find_last
+from flows.evidence.attestation import seal, write_statement
 from flows.evidence.crate import README, Run, describe_crate
-from flows.evidence.envelope import seal
-from flows.evidence.folder import ENVELOPE
-from flows.evidence.hashing import hash_bytes
-from flows.evidence.inventory import Inventory, take_inventory, write_json
-from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
-from flows.evidence.machine import describe_machine, describe_runs
-from flows.evidence.pipeline import PARAMS, WORKFLOW, PlannedStage, choose_files, list_metrics, read_pipeline
+from flows.evidence.folder import ENVELOPE, as_previous, find_last
+from flows.evidence.inventory import Inventory, hash_bytes, take_inventory, write_json
+from flows.evidence.machine import describe_machine, describe_runs, read_stage_table
+from flows.evidence.pipeline import (
+    LOCK_FILE,
+    PARAMS,
+    WORKFLOW,
+    LockedStage,
+    PlannedStage,
+    choose_files,
+    compare_files,
+    compare_params,
+    list_metrics,
+    read_lock,
+    read_pipeline,
+)
 from flows.evidence.reading import UnreadableError, check_name
-from flows.evidence.stage_table import read_stage_table
-from flows.evidence.statement import write_statement
 from flows.evidence.verification import CRATE, ENVIRONMENT, INVENTORY, OWN, STAGES, verify
 from flows.git import Revision, read_revision
 

@@ -15,10 +15,9 @@ from dvc.repo import Repo
 from flows.children import Children
 from flows.dag import DAG_FILE
 from flows.errors import FlowError
-from flows.evidence.hashing import FileHash, hash_path
-from flows.evidence.inventory import Inventory, tell_difference
+from flows.evidence.inventory import FileHash, Inventory, hash_path, tell_difference
 from flows.evidence.machine import compare_machines, compare_runs, describe_machine, describe_runs, environment_for
-from flows.evidence.problem import Problem, Verdict
+from flows.evidence.reading import Problem, Verdict
 from flows.evidence.spread import Tolerances, tell_largest
 from flows.git import clone_commit
 

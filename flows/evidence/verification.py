@@ -8,28 +8,38 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from failure_atlas.decisions.acceptance import Verdict as Decision
-from flows.evidence.chain import follow_chain
+from flows.evidence.attestation import Claims
 from flows.evidence.crate import README, compare_crate
-from flows.evidence.folder import Contents, compare_bundle, open_signed
-from flows.evidence.hashing import hash_file
-from flows.evidence.inventory import Inventory, compare_data, is_below
-from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
-from flows.evidence.parsing import YAML_BYTES, expect, parse_yaml
+from flows.evidence.folder import Contents, compare_bundle, follow_chain, open_signed
+from flows.evidence.inventory import Inventory, compare_data, hash_file, is_below
 from flows.evidence.pipeline import (
+    LOCK_FILE,
     PARAMS,
     WORKFLOW,
+    LockedStage,
     PlannedStage,
     choose_files,
+    compare_files,
+    compare_params,
     compare_plan,
     list_metrics,
+    read_lock,
     read_pipeline,
 )
-from flows.evidence.problem import Problem, Verdict
-from flows.evidence.reading import Budget, UnreadableError
-from flows.evidence.recomputed import COUNTS, GATES, compare_claims, compare_gates, decide_again, read_criteria
-from flows.evidence.report_metrics import compare_shown, compare_verdicts, name_files, read_shown
+from flows.evidence.reading import YAML_BYTES, Budget, Problem, UnreadableError, Verdict, expect, parse_yaml
+from flows.evidence.recomputed import (
+    COUNTS,
+    GATES,
+    compare_claims,
+    compare_gates,
+    compare_shown,
+    compare_verdicts,
+    decide_again,
+    name_files,
+    read_criteria,
+    read_shown,
+)
 from flows.evidence.spread import find_faults
-from flows.evidence.statement import Claims
 
 INVENTORY = "inventory.json"
 ENVIRONMENT = "environment.json"

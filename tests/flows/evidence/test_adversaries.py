@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 
+from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.folder import ENVELOPE
-from flows.evidence.keys import make_keys, read_private_key
-from flows.evidence.parsing import parse_json, parse_yaml
-from flows.evidence.reading import UnreadableError, check_name, show
+from flows.evidence.reading import UnreadableError, check_name, parse_json, parse_yaml, show
 from tests.flows.evidence.conftest import Made, edit_statement, sign_again
 from tests.flows.evidence.forging import (
     BYTES,

@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from dvc.repo import Repo
 
+from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.keys import make_keys, read_private_key
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro, stand_in
 

@@ -15,9 +15,9 @@ from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from flows.errors import FlowError
+from flows.evidence.attestation import key_id, make_keys, read_private_key, read_public_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.chain import find_last
-from flows.evidence.keys import key_id, make_keys, read_private_key, read_public_key
+from flows.evidence.folder import find_last
 from flows.evidence.verification import verify
 from flows.evidence_command import EVIDENCE_HELP, KEY_HELP
 from flows.evidence_command import evidence as evidence_command

@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.hashing import dvc_md5, hash_path, keep_outermost, list_files, select_below
-from flows.evidence.inventory import Inventory, compare_data, take_inventory
-from flows.evidence.keys import make_keys, read_private_key
-from flows.evidence.locked import LockedStage, compare_files, read_lock
-from flows.evidence.problem import Verdict
+from flows.evidence.inventory import (
+    Inventory,
+    compare_data,
+    dvc_md5,
+    hash_path,
+    keep_outermost,
+    list_files,
+    select_below,
+    take_inventory,
+)
+from flows.evidence.pipeline import LockedStage, compare_files, read_lock
+from flows.evidence.reading import Verdict
 from flows.evidence.rerun import rerun
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro, stand_in

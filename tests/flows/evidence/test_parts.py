@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from flows.errors import FlowError
-from flows.evidence.hashing import FileHash, dvc_md5, hash_bytes, hash_path, select_below, tree_sha256
-from flows.evidence.keys import make_keys, read_private_key, read_public_key
-from flows.evidence.locked import read_lock
-from flows.evidence.report_metrics import compare_shown, read_shown
+from flows.evidence.attestation import make_keys, read_private_key, read_public_key
+from flows.evidence.inventory import FileHash, dvc_md5, hash_bytes, hash_path, select_below, tree_sha256
+from flows.evidence.pipeline import read_lock
+from flows.evidence.recomputed import compare_shown, read_shown
 from flows.git import _without_password
 
 

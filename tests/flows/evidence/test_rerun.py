@@ -15,10 +15,10 @@ import pytest
 
 from failure_atlas.core.computing import count_cores
 from flows.environment import prepare_environment
+from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.keys import make_keys, read_private_key
 from flows.evidence.machine import compare_machines, compare_runs, describe_machine, environment_for
-from flows.evidence.problem import Verdict
+from flows.evidence.reading import Verdict
 from flows.evidence.rerun import rerun
 from tests.flows.evidence.conftest import (
     ROOT,

@@ -23,8 +23,8 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
+from flows.evidence.attestation import PUBLIC, key_id
 from flows.evidence.folder import ENVELOPE
-from flows.evidence.keys import PUBLIC, key_id
 from tests.flows.evidence.conftest import Made, read_payload
 
 # The context of RO-Crate 1.1 (CC0), as https://w3id.org/ro/crate/1.1/context serves it. The one that rocrate 0.16

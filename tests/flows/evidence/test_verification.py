@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flows.evidence.folder import ENVELOPE
-from flows.evidence.problem import Verdict
+from flows.evidence.reading import Verdict
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import Made, edit_statement, list_all, sign_again
 
