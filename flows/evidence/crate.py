@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from rocrate.model import ComputationalWorkflow, ComputerLanguage, ContextEntity
 from rocrate.rocrate import ROCrate
 
+from flows.evidence.folder import Contents
 from flows.evidence.inventory import FileHash, Inventory, is_below, select_below, tree_sha256
 from flows.evidence.pipeline import LISTED, PARAMS, WORKFLOW
 from flows.evidence.reading import Problem, UnreadableError, expect
@@ -96,26 +97,22 @@ def describe_crate(
     return described
 
 
-def compare_crate(path: str, read: Any, files: Mapping[str, str], inventory: Inventory) -> Iterator[Problem]:
+def compare_crate(path: str, contents: Contents, inventory: Inventory) -> Iterator[Problem]:
     """Where a crate gives another SHA-256 of a file or folder than the statement and the inventory."""
-    names, listed = sorted(inventory.files), 0
-    seen: dict[str, str] = {}
-    for entity in expect(expect(read, dict, "crate")["@graph"], list, "@graph"):
+    names, listed, known = sorted(inventory.files), 0, dict(contents.files)
+    for entity in expect(contents.parse(path, contents.json), dict, "crate")["@graph"]:
         if "sha256" not in entity:
             continue
         name = unquote(expect(entity["@id"], str, "@id"))
-        if name not in files:
+        if name not in contents.files:
             name = expect(entity["name"], str, "name")
-            if name not in seen:
-                below = select_below(inventory.files, name, names)
-                listed += len(below)
-                if listed > LISTED:
-                    raise UnreadableError(path, f"folders in folders, with more than {LISTED} files")
-                seen[name] = below[name].sha256 if name in below else tree_sha256(below) if below else ""
-            held = seen[name]
-        else:
-            held = files[name]
-        if entity["sha256"] != held:
+        if name not in known:
+            below = select_below(inventory.files, name, names)
+            listed += len(below)
+            if listed > LISTED:
+                raise UnreadableError(path, f"folders in folders, with more than {LISTED} files")
+            known[name] = below[name].sha256 if name in below else tree_sha256(below) if below else ""
+        if entity["sha256"] != known[name]:
             yield Problem(path, f"another sha256 of {name} than that of the statement and the inventory")
 
 

@@ -27,7 +27,8 @@ UNREAD = ("vars", "matrix", "wdir")  # of dvc.yaml: they open other files, multi
 # What a bundle copies of the outputs: texts and tables that a person may read, whether git or DVC's cache holds them.
 PLAIN_SUFFIXES, PLAIN_BYTES = (".json", ".csv", ".html", ".md", ".txt"), 1 << 20
 STORE = ".zarr/"  # whose .json files tell nothing by themselves
-ALWAYS_COPIED = {"data/report", "data/acceptance/gates.json", "data/check_claims/claims.json"}
+PAGES = "data/report/"  # of it all is copied
+VERDICTS = {"data/acceptance", "data/check_claims", "data/compute_curves/areas.csv"}  # checked, whatever their size
 ROOT = Path(__file__).parents[2]
 SECONDS, CPU_SECONDS = 60, 4  # for DVC to start and to read, on a busy machine
 MEMORY_BYTES, OUTPUT_BYTES = 768 << 20, 8 << 20
@@ -160,15 +161,12 @@ def read_pipeline(workflow: bytes, params: bytes) -> dict[str, PlannedStage]:
 def choose_files(plan: Mapping[str, PlannedStage], files: Mapping[str, FileHash]) -> set[str]:
     """The files of a project that its bundle holds; files: all that stages read and wrote."""
     outs = {path for stage in plan.values() for path in stage.outs}
-    copied = {
-        path
-        for path, held in files.items()
-        if is_below(path, outs)
-        and (
-            is_below(path, ALWAYS_COPIED)
-            or (path.endswith(PLAIN_SUFFIXES) and held.size <= PLAIN_BYTES and STORE not in path)
-        )
-    }
+
+    def is_copied(path: str, size: int) -> bool:
+        plain = path.endswith(PLAIN_SUFFIXES) and STORE not in path
+        return path.startswith(PAGES) or (plain and (size <= PLAIN_BYTES or is_below(path, VERDICTS)))
+
+    copied = {path for path, held in files.items() if is_below(path, outs) and is_copied(path, held.size)}
     params = {path for stage in plan.values() for path in stage.params}
     return {WORKFLOW, PARAMS, LOCK_FILE, *params, *list_metrics(plan), *copied}
 

@@ -11,10 +11,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 from failure_atlas.decisions.acceptance import (
     OPERATORS,
@@ -39,6 +39,15 @@ COUNTS = f"{ACCEPTANCE}/metrics.json"
 CLAIMS = "data/check_claims"
 MOST_CRITERIA = 1000
 TABLE_BYTES = 4 << 20
+LEVELS = 4  # of a metrics file that a difference is looked for in
+MOST, LONGEST = 10, 10_000  # verdicts of one criterion, and bytes of a cell, that are looked at
+# In bytes and each in one pass: a page may be large, and a stranger's.
+_OPEN = re.compile(rb"<script\b", re.IGNORECASE)
+_CLOSE = re.compile(rb"</script", re.IGNORECASE)
+_ID = re.compile(rb"\sid\s*=\s*[\"']?metrics[\"'\s>]", re.IGNORECASE)
+_TYPE = re.compile(rb"\stype\s*=\s*[\"']?application/json[\"'\s>]", re.IGNORECASE)
+# A criterion's row: its name in the head, its verdict as the badge of the next cell.
+_ROW = re.compile(rb'<th scope="row">([^<]*)</th><td><span class="badge [a-z]+">([^<]*)</span>')
 
 
 def read_criteria(params: Mapping[str, Any]) -> list[Criterion]:
@@ -76,10 +85,9 @@ def compare_gates(verdicts: Sequence[Verdict], contents: Contents) -> Iterator[P
     wanted = {"criteria": [verdict.as_dict() for verdict in verdicts]}
     yield from _compare(GATES, wanted, contents.parse(GATES, contents.json))
     yield from _compare(COUNTS, count_verdicts(verdicts), contents.parse(COUNTS, contents.json))
-    rows = [{"id": verdict.criterion.id, **_flatten(verdict.as_dict())} for verdict in verdicts]
-    for path in sorted(contents.files):
-        if path.startswith(f"{ACCEPTANCE}/") and path.endswith("/gates.csv"):
-            yield from _compare_rows(path, rows, contents)
+    gates = [verdict.as_dict() for verdict in verdicts]
+    rows = [{key: gate[key] for key in gate if key != "found"} | gate["found"] for gate in gates]
+    yield from _compare_tables(f"{ACCEPTANCE}/", "/gates.csv", rows, contents)
 
 
 def compare_claims(params: Mapping[str, Any], contents: Contents) -> Iterator[Problem]:
@@ -111,9 +119,7 @@ def compare_claims(params: Mapping[str, Any], contents: Contents) -> Iterator[Pr
     kept = [{key: claim[key] for key in claim if key != "figure"} for claim in told if isinstance(claim, dict)]
     yield from _compare(path, [_describe(claim) for claim in claims], kept)
     rows = [{"id": claim.id, "verdict": claim.verdict} for claim in claims]
-    for path in sorted(contents.files):
-        if path.startswith(f"{CLAIMS}/") and path.endswith("/claims.csv"):
-            yield from _compare_rows(path, rows, contents)
+    yield from _compare_tables(f"{CLAIMS}/", "/claims.csv", rows, contents)
 
 
 def round_number(value: Any) -> Any:
@@ -124,23 +130,17 @@ def round_number(value: Any) -> Any:
 
 
 def _read_criterion(entry: Any, place: str) -> Criterion:
-    values = expect(entry, dict, place)
-    kinds = {each.name: each.type for each in fields(Criterion)}
-    if extra := values.keys() - kinds.keys():
-        raise ValueError(f"{place}: no such key: {tell(extra)}")
-    read: dict[str, Any] = {
-        key: float(value) if key == "bar" and type(value) is int else value for key, value in values.items()
-    }
-    for key, kind in (
-        *((key, str) for key in ("id", "metric", "comparison", "reason", "supports")),
-        *(("bar", float), ("min_samples", int), ("needs_generator", bool)),
-    ):
-        if key in read or key not in ("min_samples", "needs_generator"):
-            expect(read.get(key), kind, f"{place}.{key}")
-    known = read["comparison"] in OPERATORS and math.isfinite(read["bar"])
-    if not known or read.get("gate") not in (None, "generator"):
+    try:
+        read = Criterion(**expect(entry, dict, place))
+    except TypeError as error:  # a key too many, or too few
+        raise ValueError(f"{place}: {error}") from error
+    for each in fields(Criterion):
+        held, kinds = getattr(read, each.name), get_args(each.type) or (each.type,)
+        if type(held) not in kinds and not (each.type is float and type(held) is int):
+            raise ValueError(f"{place}.{each.name}: a {type(held).__name__}")
+    if read.comparison not in OPERATORS or not math.isfinite(read.bar) or read.gate not in (None, "generator"):
         raise ValueError(f"{place}: comparison, bar or gate is none that is known")
-    return Criterion(**read)
+    return replace(read, bar=float(read.bar))
 
 
 def _describe(claim: Claim) -> dict[str, Any]:
@@ -152,10 +152,6 @@ def _describe(claim: Claim) -> dict[str, Any]:
 
 def _read_object(contents: Contents, path: str) -> dict[str, Any]:
     return contents.parse(path, lambda data: expect(contents.json(data), dict, "content"))
-
-
-def _flatten(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**{key: value for key, value in entry.items() if key != "found"}, **entry["found"]}
 
 
 def _compare(path: str, wanted: Any, held: Any, key: str = "") -> Iterator[Problem]:
@@ -178,8 +174,8 @@ def _compare(path: str, wanted: Any, held: Any, key: str = "") -> Iterator[Probl
             yield Problem(path, f"{key}: holds {tell(held)}; computed again from the metrics: {tell(value)}")
 
 
-def _compare_rows(path: str, wanted: Sequence[Mapping[str, Any]], contents: Contents) -> Iterator[Problem]:
-    """Where the rows of a table hold something else, in the columns that were computed."""
+def _compare_tables(start: str, end: str, wanted: Sequence[Mapping[str, Any]], contents: Contents) -> Iterator[Problem]:
+    """Where the rows of tables hold something else, in the columns that were computed."""
 
     def read(data: bytes) -> list[dict[str, Any]]:
         table = csv.DictReader(_open_table(data), restkey="", restval="")
@@ -187,15 +183,15 @@ def _compare_rows(path: str, wanted: Sequence[Mapping[str, Any]], contents: Cont
             raise ValueError("two columns of one name")
         return list(islice(table, len(wanted) + 1))
 
-    rows = contents.parse(path, read)
-    if [row.get("id") for row in rows] != [each["id"] for each in wanted]:
-        yield Problem(path, "other rows than the verdicts that were computed again")
-        return
-    for row, each in zip(rows, wanted, strict=True):
-        for column, value in each.items():
-            held = row.get(column)
-            if not _same_cell(value, held):
-                yield Problem(path, f"{each['id']}: {column} is {tell(held)}; computed again: {tell(value)}")
+    for path in sorted(path for path in contents.files if path.startswith(start) and path.endswith(end)):
+        rows = contents.parse(path, read)
+        if [row.get("id") for row in rows] != [each["id"] for each in wanted]:
+            yield Problem(path, "other rows than the verdicts that were computed again")
+            continue
+        for row, each in zip(rows, wanted, strict=True):
+            for column, value in each.items():
+                if not _same_cell(value, held := row.get(column)):
+                    yield Problem(path, f"{each['id']}: {column} is {tell(held)}; computed again: {tell(value)}")
 
 
 def _open_table(data: bytes) -> io.StringIO:
@@ -208,24 +204,12 @@ def _open_table(data: bytes) -> io.StringIO:
 def _same_cell(value: Any, held: Any) -> bool:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return bool(held == "")
-    if isinstance(value, float):
-        try:
-            return bool(round_number(float(held)) == round_number(value))
-        except (TypeError, ValueError):
-            return False
-    return bool(held == str(value))
-
-
-DATA = "data/"
-LEVELS = 4  # of a metrics file that a difference is looked for in
-MOST, LONGEST = 10, 10_000  # verdicts of one criterion, and bytes of a cell, that are looked at
-# In bytes and each in one pass: a page may be large, and a stranger's.
-_OPEN = re.compile(rb"<script\b", re.IGNORECASE)
-_CLOSE = re.compile(rb"</script", re.IGNORECASE)
-_ID = re.compile(rb"\sid\s*=\s*[\"']?metrics[\"'\s>]", re.IGNORECASE)
-_TYPE = re.compile(rb"\stype\s*=\s*[\"']?application/json[\"'\s>]", re.IGNORECASE)
-# A criterion's row: its name in the head, its verdict as the badge of the next cell.
-_ROW = re.compile(rb'<th scope="row">([^<]*)</th><td><span class="badge [a-z]+">([^<]*)</span>')
+    try:
+        return bool(
+            round_number(float(held)) == round_number(value) if isinstance(value, float) else held == str(value)
+        )
+    except (TypeError, ValueError):
+        return False
 
 
 def read_shown(page: bytes, parse: Callable[[bytes], Any] = parse_json) -> dict[str, Any] | None:
@@ -233,8 +217,7 @@ def read_shown(page: bytes, parse: Callable[[bytes], Any] = parse_json) -> dict[
 
     None if it embeds none; ValueError if what it embeds is no such table.
     """
-    found = []
-    place = 0
+    found, place = [], 0
     while begin := _OPEN.search(page, place):
         start = page.find(b">", begin.end()) + 1
         end = _CLOSE.search(page, start) if start else None
@@ -247,10 +230,7 @@ def read_shown(page: bytes, parse: Callable[[bytes], Any] = parse_json) -> dict[
         return None
     if len(found) > 1:
         raise ValueError(f"{len(found)} scripts with the id metrics; allowed: one")
-    shown = parse(found[0])
-    if not isinstance(shown, dict):
-        raise ValueError("the script metrics holds no JSON object")
-    return shown
+    return expect(parse(found[0]), dict, "the script metrics")
 
 
 def compare_verdicts(name: str, page: bytes, verdicts: Sequence[Verdict]) -> Iterator[Problem]:
@@ -262,9 +242,8 @@ def compare_verdicts(name: str, page: bytes, verdicts: Sequence[Verdict]) -> Ite
         if seen is not None and len(seen) < MOST:
             seen.add(row[2][:LONGEST].decode(errors="replace"))
     for head, verdict in zip(heads, verdicts, strict=True):
-        shown = rows[head]
-        if shown != {verdict.verdict}:
-            told = ", ".join(sorted(shown)) or "no verdict"
+        if rows[head] != {verdict.verdict}:
+            told = ", ".join(sorted(rows[head])) or "no verdict"
             yield Problem(name, f"shows {told} for {verdict.criterion.id}; the metrics give: {verdict.verdict}")
 
 
@@ -285,7 +264,7 @@ def _equal(one: Any, two: Any) -> bool:
 
 def name_files(key: str) -> tuple[str, ...]:
     """The paths in the project that a key of the embedded metrics may stand for."""
-    return key, f"{DATA}{key}", f"{DATA}{key}/metrics.json"
+    return key, f"data/{key}", f"data/{key}/metrics.json"
 
 
 def _first_difference(shown: Any, held: Any) -> str:

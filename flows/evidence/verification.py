@@ -14,6 +14,7 @@ from flows.evidence.folder import Contents, compare_bundle, follow_chain, open_s
 from flows.evidence.inventory import Inventory, compare_data, hash_file, is_below
 from flows.evidence.pipeline import (
     LOCK_FILE,
+    PAGES,
     PARAMS,
     WORKFLOW,
     LockedStage,
@@ -41,12 +42,9 @@ from flows.evidence.recomputed import (
 )
 from flows.evidence.spread import find_faults
 
-INVENTORY = "inventory.json"
-ENVIRONMENT = "environment.json"
-STAGES = "stages.json"
+INVENTORY, ENVIRONMENT, STAGES = "inventory.json", "environment.json", "stages.json"
 CRATE = "ro-crate-metadata.json"
 OWN = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}  # files of the bundle that are no copies, beside its envelope
-PAGES = "data/report/"
 RERUN = "the metrics and figures, from params and code as they are in the commit (--rerun computes them)"
 # Stages without which there is no evidence, and what they make.
 NEEDED: dict[str, set[str]] = {"acceptance": {GATES, COUNTS}, "report": set()}
@@ -77,7 +75,9 @@ def verify(
     verdict.note("signature", [], f"key {signed.key}; run {claims.name}, commit {claims.commit[:12]}{changed}")
     # A link may give a bundle another's name as well as a copy may.
     names = {name} if name else {bundle.resolve().name, *([bundle.name] if bundle.is_symlink() else [])}
-    verdict.note("name", _compare_name(names, claims), "that of the folder is the one signed")
+    another = f"signed under the name {claims.name}; a copy, or renamed; name the folder so again"
+    others = [Problem(other, another) for other in sorted(names - {claims.name})]
+    verdict.note("name", others, "that of the folder is the one signed")
     if verdict.note("files", compare_bundle(bundle, claims), f"{len(claims.files) + 1} files, none missing or extra"):
         _verify_contents(Contents(bundle, claims), claims, data, verdict)
     if chain is None:
@@ -87,16 +87,6 @@ def verify(
         problems = [each for each in passed if isinstance(each, Problem)]
         before = len(passed) - len(problems)
         verdict.note("chain", problems, f"{before} bundles before this one, back to the first")
-    _tell_unchecked(verdict, data, chain)
-    return verdict
-
-
-def _compare_name(names: set[str], claims: Claims) -> Iterator[Problem]:
-    for name in sorted(names - {claims.name}):
-        yield Problem(name, f"signed under the name {claims.name}; a copy, or renamed; name the folder so again")
-
-
-def _tell_unchecked(verdict: Verdict, data: Path | None, chain: Path | None) -> None:
     verdict.unchecked += [
         RERUN,
         *(["the data (--data compares them)"] if data is None else []),
@@ -105,6 +95,7 @@ def _tell_unchecked(verdict: Verdict, data: Path | None, chain: Path | None) -> 
         "times and environment",
         "that no newer bundle exists",
     ]
+    return verdict
 
 
 def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verdict: Verdict) -> None:
@@ -125,7 +116,7 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
     told = f"md5 and params agree with the bytes of {len(inventory.files)} files"
     verdict.note("dvc.lock", _compare_lock(contents, used, inventory), told)
     verdict.note("copies", _compare_copies(claims, inventory, plan), "all that belongs here, and nothing else")
-    crate = _compare_crate(contents, claims, inventory)
+    crate = compare_crate(CRATE, contents, inventory)
     verdict.note("crate", crate, "its sha256 are those of the statement and the inventory")
     metrics = [path for path in list_metrics(plan) if path in contents.files]
     faults = _find_faults(contents, metrics)
@@ -170,10 +161,6 @@ def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, Pla
         elif held is not None and held.sha256 != told.get(name):
             what = f"the inventory says sha256 {held.sha256[:16]}, the statement {str(told.get(name))[:16]}"
             yield Problem(name, what)
-
-
-def _compare_crate(contents: Contents, claims: Claims, inventory: Inventory) -> Iterator[Problem]:
-    yield from compare_crate(CRATE, contents.parse(CRATE, contents.json), claims.files, inventory)
 
 
 def _find_faults(contents: Contents, metrics: Iterable[str]) -> Iterator[Problem]:

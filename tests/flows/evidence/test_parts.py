@@ -106,7 +106,7 @@ def test_page_with_metrics() -> None:
     assert read_shown(b"<p>no metrics</p><script id='metrics'>1</script>") is None
     with pytest.raises(ValueError, match="2 scripts with the id metrics"):
         read_shown(b"<script id='metrics' type='application/json'>{}</script>" * 2)
-    with pytest.raises(ValueError, match="no JSON object"):
+    with pytest.raises(ValueError, match="the script metrics: a list, no dict"):
         read_shown(b"<script id='metrics' type='application/json'>[1]</script>")
 
 
