@@ -1,15 +1,195 @@
-"""All that is looked at, in one list."""
+"""x"""
 
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from flows.doctor.cache import check_cache
-from flows.doctor.disk import FREE_BYTES, check_disk
-from flows.doctor.finding import Finding
-from flows.doctor.leftovers import check_leftovers
-from flows.doctor.locks import check_locks
-from flows.doctor.partial_files import check_partial_files
-from flows.doctor.project_files import check_files
-from flows.doctor.versions import check_versions, installed_versions
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.utils.serialize import ParseError, parse_yaml
+
+from flows.dag import tell
+from flows.doctor.locks import check_cache, check_locks, is_at_work
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    GOOD = "ok"
+    NOTE = "note"  # worth knowing; nothing to do
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. advice: what to do, empty if nothing.  movable: what --repair moves aside."""
+
+    level: Level
+    what: str
+    advice: str = ""
+    movable: tuple[Path, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Versions of a package that work: at_least <= version < below.  otherwise: what happens with others."""
+
+    package: str
+    at_least: tuple[int, ...]
+    below: tuple[int, ...]
+    otherwise: str
+
+
+# The bounds of pyproject.toml that something is known to break outside of; a test holds the two equal.
+KNOWN_BOUNDS = (
+    Bounds("dvc", (3, 67, 1), (3, 68), "its graph and status, which flows read, move between minor versions"),
+    Bounds("prefect", (3, 8, 8), (3, 9), "3.9.1 asks for a certifi release that does not exist"),
+    Bounds("fastapi", (), (0, 151), "from 0.155 on the Prefect 3.8 server does not start"),
+    Bounds("sqlalchemy", (2,), (2, 1), "with 2.1 scheduled runs never appear in Prefect 3.8"),
+    Bounds("zarr", (3, 1, 6), (4,), "before 3.1.6 shards are written wrongly"),
+    Bounds("torch", (2, 13), (2, 14), "results have other bytes than those in git"),
+)
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that bounds are known of; those that are absent are left out."""
+    found = {}
+    for bounds in KNOWN_BOUNDS:
+        try:
+            found[bounds.package] = version(bounds.package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def check_versions(installed: Mapping[str, str]) -> Iterator[Finding]:
+    """Packages in versions that are known to break."""
+    good = []
+    for bounds in KNOWN_BOUNDS:
+        held = installed.get(bounds.package)
+        allowed = f"{bounds.package}>={_dotted(bounds.at_least)},<{_dotted(bounds.below)}".replace(">=,", "")
+        if held is None:
+            yield Finding(Level.WRONG, f"{bounds.package}: not installed", f"pip install '{allowed}'")
+        elif not bounds.at_least <= _parse_version(held) < bounds.below:
+            yield Finding(Level.WRONG, f"{bounds.package} {held}: {bounds.otherwise}", f"pip install '{allowed}'")
+        else:
+            good.append(f"{bounds.package} {held}")
+    if good:
+        yield Finding(Level.GOOD, f"versions that work together: {', '.join(good)}")
+
+
+def _parse_version(text: str) -> tuple[int, ...]:
+    """`3.8.8.post1+cpu` as (3, 8, 8)."""
+    match = re.match(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))
+
+
+GIB = 2**30
+# A default run writes 0.3 GiB into data and as much into the cache; a trained generator twice that.
+FREE_BYTES = 2 * GIB
+
+
+def check_disk(root: Path, needed_bytes: int) -> Iterator[Finding]:
+    """Too little room for a run: with a full disk DVC may call a stage done whose output was never kept."""
+    free = shutil.disk_usage(root).free
+    if free < needed_bytes:
+        yield Finding(
+            Level.WRONG,
+            f"{free / GIB:.1f} GiB free, a run may need {needed_bytes / GIB:.1f} GiB",
+            "free some room, for example with: dvc gc --workspace --all-commits",
+        )
+    else:
+        yield Finding(Level.GOOD, f"{free / GIB:.1f} GiB of disk free")
+
+
+def check_files(root: Path) -> Iterator[Finding]:
+    """Project files that are cut, empty or hold marks of a merge."""
+    broken = False
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
+        path = root / name
+        if not path.is_file():
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+            readable = bool(text.strip()) and isinstance(parse_yaml(text, name), dict)
+            reason = "holds no mapping"
+        except (ParseError, UnicodeDecodeError) as error:
+            readable, reason = False, f"is no YAML ({tell(error)})"
+        if not readable:
+            broken = True
+            yield Finding(Level.WRONG, f"{name}: {reason}", f"restore it with: git checkout -- {name}")
+    if not broken:
+        yield Finding(Level.GOOD, "dvc.yaml, dvc.lock and params.yaml can be read")
+
+
+PARTIAL = "*.partial"
+# A folder of another tool, or so large that nothing of ours can be in it.
+NOT_OURS = {".git", ".venv", "venv", "node_modules", ".prefect", ".dvc-site-cache", "__pycache__"}
+
+
+def check_partial_files(root: Path) -> Iterator[Finding]:
+    """What a killed process left half written."""
+    if is_at_work(root):
+        yield Finding(Level.NOTE, "partial files were not looked for: a run at work may be writing them")
+        return
+    found = sorted(_find_partial(root))
+    for path in found:
+        yield Finding(
+            Level.WRONG,
+            f"{path.relative_to(root)}: half written, by a process that was ended",
+            "failure-atlas doctor --repair moves it aside",
+            (path,),
+        )
+    if not found:
+        yield Finding(Level.GOOD, "no partial files")
+
+
+def _find_partial(root: Path) -> Iterator[Path]:
+    """Partial files and folders; what is in a partial folder is part of it."""
+    for place, folders, files in os.walk(root):
+        here = Path(place)
+        if here == root / ".dvc":
+            folders.clear()
+            continue
+        matching = [name for name in [*folders, *files] if name.endswith(PARTIAL.removeprefix("*"))]
+        yield from (here / name for name in matching)
+        folders[:] = [name for name in folders if name not in NOT_OURS and name not in matching]
+
+
+def check_leftovers(root: Path) -> Iterator[Finding]:
+    """Folders of results whose entry is gone, such as a classifier that was under test.
+
+    They count among what later stages depend on, so that DVC calls those changed, and evidence would list them.
+    """
+    try:
+        with Repo(str(root)) as repo:
+            stages = list(repo.index.stages)
+            outs = {Path(out.fs_path) for stage in stages for out in stage.outs}
+            needed = {Path(dep.fs_path) for stage in stages for dep in stage.deps if dep.is_in_repo}
+    except DvcException as error:
+        yield Finding(Level.NOTE, f"results that no stage makes were not looked for: {tell(error)}")
+        return
+    made = outs | {above for out in outs for above in out.parents}
+    shared = sorted(path for path in needed & made - outs if path.is_dir())
+    left = [child for path in shared for child in sorted(path.iterdir()) if child.is_dir() and child not in made]
+    for path in left:
+        yield Finding(
+            Level.WRONG,
+            f"{path.relative_to(root)}: made by no stage now, but stages depend on {path.parent.relative_to(root)}",
+            "failure-atlas doctor --repair moves it aside",
+            (path,),
+        )
+    if not left:
+        yield Finding(Level.GOOD, "no results without a stage")
 
 
 def examine(root: Path, needed_bytes: int = FREE_BYTES) -> list[Finding]:

@@ -22,7 +22,7 @@ from failure_atlas.core.computing import changes_bytes
 from flows.dag import ALWAYS_CHANGED, read_dag, tell
 from flows.errors import FlowError
 from flows.evidence.pipeline import join_command
-from flows.run_log import RUN_LOG
+from flows.outcome import RUN_LOG
 
 STAGE_LOG = Path("logs/stages.jsonl")
 

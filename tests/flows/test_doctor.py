@@ -13,16 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from flows.doctor.cache import check_cache
-from flows.doctor.disk import check_disk
-from flows.doctor.finding import Level
-from flows.doctor.locks import check_locks
-from flows.doctor.partial_files import check_partial_files
-from flows.doctor.project_files import check_files
-from flows.doctor.repair import repair
-from flows.doctor.versions import KNOWN_BOUNDS, check_versions, installed_versions
-from flows.doctor_command import DOCTOR_HELP, doctor
+from flows.doctor.examination import (
+    KNOWN_BOUNDS,
+    Level,
+    check_disk,
+    check_files,
+    check_partial_files,
+    check_versions,
+    installed_versions,
+)
+from flows.doctor.locks import check_cache, check_locks, repair
 from flows.errors import FlowError
+from flows.run_commands import DOCTOR_HELP, doctor
 from tests.flows.conftest import ROOT, Invoke, Project, open_project
 
 Examine = Callable[..., tuple[int, str]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.dvc_output import find_error, find_lost_output, is_hint, was_restored
+from flows.stage_run import find_error, find_lost_output, is_hint, was_restored
 
 STAGE_SPOKE = [
     "Running stage 'train':",

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from flows.errors import FlowError
-from flows.lock import hold_lock
+from flows.project import hold_lock
 from tests.flows.conftest import ROOT
 
 HOLDER = """
 import pathlib, sys, time
-from flows.lock import hold_lock
+from flows.project import hold_lock
 with hold_lock(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

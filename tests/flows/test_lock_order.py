@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.lock_order import LOCK_FILE, read_order, restore_order
+from flows.dag import LOCK_FILE, read_order, restore_order
 from tests.flows.conftest import Project
 
 STAGES = ["slow", "quick", "a@x", "a@y"]

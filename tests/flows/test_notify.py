@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from flows.mail import read_route
-from flows.notify import EMAIL, WEBHOOK, Notice, notify
+from flows.notify import EMAIL, WEBHOOK, Notice, notify, read_route
 from tests.flows.conftest import Mailbox, serving
 
 NOTICE = Notice("Accepted", "demo: Accepted: 2 of 2 criteria pass", "all lines\nof it")

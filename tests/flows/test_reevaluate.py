@@ -10,13 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from flows.atomic_write import write_atomically
 from flows.dag import read_dag
 from flows.errors import FlowError
 from flows.notify import WEBHOOK
-from flows.reevaluate_history import Entry, append_entry, find_covering, read_entries
+from flows.project import write_atomically
 from flows.reevaluate_population import find_thawed, require_frozen
-from flows.reevaluate_steps import read_accepted, read_gates, write_accepted
+from flows.reevaluate_steps import (
+    Entry,
+    append_entry,
+    find_covering,
+    read_accepted,
+    read_entries,
+    read_gates,
+    write_accepted,
+)
 from tests.flows.conftest import Mailbox, Project
 from tests.flows.evidence.conftest import ACCEPT, REPORT, criterion, judged
 

@@ -20,15 +20,7 @@ from flows.evidence.bundle import make_bundle
 from flows.evidence.machine import compare_machines, compare_runs, describe_machine, environment_for
 from flows.evidence.reading import Verdict
 from flows.evidence.rerun import rerun
-from tests.flows.evidence.conftest import (
-    ROOT,
-    commit,
-    criterion,
-    judged,
-    make_project,
-    run,
-    stand_in,
-)
+from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, run, stand_in
 
 # Its sum depends on what is recorded: a variable and the number of cores, as kernels and threads do.
 MEASURE = """
