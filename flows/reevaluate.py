@@ -21,7 +21,7 @@ from flows.children import Children
 from flows.console import log_line
 from flows.dag import read_dag
 from flows.errors import FlowError
-from flows.gates_command import GATES
+from flows.gates_command import FAIL, GATES, PASS
 from flows.metrics import STAGE_HEADER, markdown_table, stage_rows
 from flows.notify import Notice, notify
 from flows.outcome import Outcome, StageRun
@@ -29,9 +29,7 @@ from flows.project import AT_ONCE, append_line, hold_lock
 from flows.reevaluate_population import POPULATION, WHY, find_thawed, read_hashes, require_frozen
 from flows.reevaluate_steps import (
     ACCEPTED,
-    FAIL,
     HISTORY,
-    PASS,
     Gates,
     Step,
     StepState,

@@ -279,7 +279,8 @@ def doctor(
     root = Path.cwd()
     if not (root / ".dvc").is_dir():
         raise FlowError(f"{root}: no .dvc here; go to the project's root and try again")
-    from flows.doctor.examination import GIB, Level, examine
+    from flows.doctor.examination import examine
+    from flows.doctor.locks import GIB, Level
     from flows.doctor.locks import repair as move_aside
     from flows.project import hold_lock
 

@@ -1,11 +1,10 @@
-"""x"""
+"""What may be wrong with an installation and a project: versions, disk, files; each check tells what it found."""
 
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,25 +13,7 @@ from dvc.repo import Repo
 from dvc.utils.serialize import ParseError, parse_yaml
 
 from flows.dag import tell
-from flows.doctor.locks import check_cache, check_locks, is_at_work
-
-
-class Level(StrEnum):
-    """How bad a finding is."""
-
-    GOOD = "ok"
-    NOTE = "note"  # worth knowing; nothing to do
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. advice: what to do, empty if nothing.  movable: what --repair moves aside."""
-
-    level: Level
-    what: str
-    advice: str = ""
-    movable: tuple[Path, ...] = field(default=())
+from flows.doctor.locks import GIB, Finding, Level, check_cache, check_locks, is_at_work
 
 
 @dataclass(frozen=True)
@@ -93,7 +74,6 @@ def _dotted(numbers: tuple[int, ...]) -> str:
     return ".".join(map(str, numbers))
 
 
-GIB = 2**30
 # A default run writes 0.3 GiB into data and as much into the cache; a trained generator twice that.
 FREE_BYTES = 2 * GIB
 

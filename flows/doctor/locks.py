@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,27 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from flows.dag import tell
-from flows.doctor.examination import GIB, Finding, Level
 from flows.errors import FlowError
+
+GIB = 2**30
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    GOOD = "ok"
+    NOTE = "note"  # worth knowing; nothing to do
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. advice: what to do, empty if nothing.  movable: what --repair moves aside."""
+
+    level: Level
+    what: str
+    advice: str = ""
+    movable: tuple[Path, ...] = field(default=())
 
 
 def check_locks(root: Path) -> Iterator[Finding]:

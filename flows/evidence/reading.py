@@ -215,7 +215,8 @@ def parse_yaml(data: bytes) -> Any:
     """
     if len(data) > YAML_BYTES:
         raise ValueError(f"{len(data)} bytes of YAML; at most {YAML_BYTES} are read")
-    from ruamel.yaml import YAML, YAMLError  # not for --help
+    from ruamel.yaml import YAML  # late: not for --help
+    from ruamel.yaml.error import YAMLError
 
     try:
         text = data.decode("utf-8")

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import describe_command
 from flows.doctor.examination import (
     KNOWN_BOUNDS,
-    Level,
     check_disk,
     check_files,
     check_partial_files,
     check_versions,
     installed_versions,
 )
-from flows.doctor.locks import check_cache, check_locks, repair
+from flows.doctor.locks import Level, check_cache, check_locks, repair
 from flows.errors import FlowError
-from flows.run_commands import DOCTOR_HELP, doctor
+from flows.run_commands import doctor
 from tests.flows.conftest import ROOT, Invoke, Project, open_project
 
 Examine = Callable[..., tuple[int, str]]
@@ -52,7 +52,7 @@ def project(made: Path, tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def examine(invoke: Invoke) -> Examine:
     """The command, run in the project."""
-    return partial(invoke, doctor, DOCTOR_HELP)
+    return partial(invoke, doctor, describe_command(doctor))
 
 
 def objects(project: Project) -> list[Path]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from flows.stage_run import find_error, find_lost_output, is_hint, was_restored
+from flows.console import is_hint
+from flows.stage_run import find_error
 
 STAGE_SPOKE = [
     "Running stage 'train':",
@@ -53,12 +54,3 @@ def test_hints_are_not_for_the_terminal() -> None:
     ]
     assert all(map(is_hint, hints))
     assert not any(map(is_hint, STAGE_SPOKE[2:]))
-
-
-def test_restored_and_lost_outputs_are_seen() -> None:
-    assert was_restored(["Stage 'a' is cached - skipping run, checking out outputs"])
-    assert not was_restored(STAGE_SPOKE)
-    assert find_lost_output(["x", "ERROR: failed to transfer 'ab12' - [Errno 28] No space left on device"]).endswith(
-        "device"
-    )
-    assert find_lost_output(STAGE_SPOKE) == ""

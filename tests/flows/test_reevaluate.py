@@ -13,14 +13,11 @@ import pytest
 from flows.dag import read_dag
 from flows.errors import FlowError
 from flows.notify import WEBHOOK
-from flows.project import write_atomically
+from flows.project import append_line, read_lines, write_atomically
 from flows.reevaluate_population import find_thawed, require_frozen
 from flows.reevaluate_steps import (
-    Entry,
-    append_entry,
     find_covering,
     read_accepted,
-    read_entries,
     read_gates,
     write_accepted,
 )
@@ -29,7 +26,7 @@ from tests.flows.evidence.conftest import ACCEPT, REPORT, criterion, judged
 
 METRICS = "data/measure/metrics.json"
 
-ENTRY = Entry("calm-fox", "2026-01-02T03:00:00+00:00", "2026-01-02T03:20:00+00:00", "Accepted", {"pull": True}, "fine")
+ENTRY = {"flow_run": "calm-fox", "began": "2026-01-02T03:00:00+00:00", "parameters": {"pull": True}}
 
 
 def write_gates(path: Path, **verdicts: str) -> Path:
@@ -48,7 +45,6 @@ def write_gates(path: Path, **verdicts: str) -> Path:
             "fail",
             "0 of 3 criteria pass; fail: a, c; not assessable: b",
         ),
-        ({}, "not assessable", "0 of 0 criteria pass"),
     ],
 )
 def test_verdict_over_all_criteria(tmp_path: Path, verdicts: dict[str, str], expected: str, told: str) -> None:
@@ -61,12 +57,16 @@ def test_gates_that_cannot_be_read_are_no_pass(tmp_path: Path) -> None:
     path = tmp_path / "gates.json"
     assert read_gates(path) is None
     write_gates(path, good="PASS")
-    with pytest.raises(FlowError, match="criterion good: verdict is 'PASS'; allowed: pass, fail, not assessable"):
+    with pytest.raises(
+        FlowError, match="a verdict other than pass, fail, not assessable; make it again with: failure-atlas reproduce"
+    ):
         read_gates(path)
     whole = write_gates(path, a="pass", b="fail").read_text()
     for length in range(len(whole)):
         path.write_text(whole[:length])
-        with pytest.raises(FlowError, match=r"gates\.json: cannot be read as"):
+        with pytest.raises(
+            FlowError, match=r"gates\.json: no JSON .*; make it again with: failure-atlas reproduce acceptance"
+        ):
             read_gates(path)
 
 
@@ -95,19 +95,19 @@ def test_failed_write_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 def test_history_survives_a_cut_at_every_byte(tmp_path: Path) -> None:
     path = tmp_path / "logs/reevaluate.jsonl"
-    append_entry(ENTRY, path)
+    append_line(path, ENTRY)
     whole = path.read_bytes()
-    assert read_entries(path) == [ENTRY]
+    assert list(read_lines(path)) == [ENTRY]
     for length in range(len(whole)):
         path.write_bytes(whole + whole[:length])
-        append_entry(ENTRY, path)
+        append_line(path, ENTRY)
         complete = length == len(whole) - 1  # all but the newline
-        assert read_entries(path) == [ENTRY] * (3 if complete else 2)
+        assert list(read_lines(path)) == [ENTRY] * (3 if complete else 2)
 
 
 def test_run_is_covered_by_one_that_began_after_it_was_due(tmp_path: Path) -> None:
     path = tmp_path / "reevaluate.jsonl"
-    append_entry(ENTRY, path)
+    append_line(path, ENTRY)
     assert find_covering(datetime(2026, 1, 1, 3, tzinfo=UTC), {"pull": True}, path) == ENTRY
     assert find_covering(datetime(2026, 1, 2, 3, tzinfo=UTC), {"pull": True}, path) == ENTRY
     assert find_covering(datetime(2026, 1, 2, 3, 0, 1, tzinfo=UTC), {"pull": True}, path) is None

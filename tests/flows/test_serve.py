@@ -388,7 +388,7 @@ def test_checkouts_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_checkout_keeps_its_name_under_another_hostname(tmp_path: Path) -> None:
-    script = "import socket; from pathlib import Path; from flows.serve_deployment import name_checkout as n; print(n(Path('.')))"
+    script = "import socket, pathlib, flows.serve_deployment as s; print(s.name_checkout(pathlib.Path()))"
     renamed = f"import platform, os; platform.node = socket.gethostname = lambda: 'other'; {script}"
     names = {
         subprocess.check_output(

@@ -4,9 +4,10 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,10 +71,10 @@ def test_failure_is_told_in_one_line(toy: Project, command: str, error: str) -> 
 
 def test_output_that_changes_meanwhile_is_no_success(toy: Project) -> None:
     class Meddler(Children):
-        def stream(self, command: list[str], on_line: Callable[[str], None]) -> int:
-            code = super().stream(command, on_line)
+        def stream(self, *arguments: Any, **options: Any) -> tuple[int, list[str]]:
+            ended = super().stream(*arguments, **options)
             Path("out").write_text("somebody else's\n")
-            return code
+            return ended
 
     toy.write_stages(a={"cmd": "echo one > out", "outs": ["out"]})
     ended, _ = run("a", children=Meddler())
