@@ -10,11 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-
 from flows.children import Children
-from flows.dag import tell
+from flows.dag import open_repo
 from flows.errors import FlowError
 from flows.gates_command import FAIL, GATES, NOT_ASSESSABLE, PASS
 from flows.gates_command import read_gates as read_criteria
@@ -152,12 +149,8 @@ def pull_data(children: Children, on_line: Callable[[str], None]) -> tuple[StepS
 
     What the remote does not hold is left to be made, and is counted. Raises FlowError with DVC's last line if it fails.
     """
-    try:
-        with Repo() as repo:
-            remote = repo.config["core"].get("remote")
-            names = ", ".join(sorted(repo.config["remote"]))
-    except DvcException as error:
-        raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
+    with open_repo() as repo:
+        remote, names = repo.config["core"].get("remote"), ", ".join(sorted(repo.config["remote"]))
     if not remote:
         which = f"of {names} none is the default: dvc remote default NAME" if names else "none is configured"
         return StepState.SKIPPED, f"no remote to pull from ({which})"

@@ -19,7 +19,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.children import Children
 from flows.console import log_line
-from flows.dag import Dag, read_all_changes, read_dag, read_order, restore_order
+from flows.dag import Dag, read_all_changes, read_order, restore_order
 from flows.errors import FlowError
 from flows.metrics import METRIC_HEADER, STAGE_HEADER, Metric, markdown_table, metric_rows, read_metrics, stage_rows
 from flows.outcome import WORDS, Outcome, StageRun, log_run
@@ -43,9 +43,9 @@ def reproduce(
         with hold_lock():
             check_params(study)
             with chdir(STUDY if study else "."):
-                dag = read_dag()
+                dag, changes = read_all_changes()
                 order = read_order()
-                runs = _run_stages(dag.select(targets), read_all_changes(), force, max_workers)
+                runs = _run_stages(dag.select(targets), changes, force, max_workers)
                 restore_order(order, dag.stages)
                 metrics = read_metrics(dag.entries)
     except FlowError as error:

@@ -59,12 +59,13 @@ def reproduce(
     place, more = (STUDY, "failure-atlas metrics --study") if study else (Path(), "failure-atlas metrics")
     with hold_lock():
         with chdir(place):
-            selected = read_dag().select(targets)
-            if not force and not os.environ.get("PREFECT_API_URL"):
+            look = not force and not os.environ.get("PREFECT_API_URL")
+            dag, changes = read_all_changes() if look else (read_dag(), {})
+            selected = dag.select(targets)
+            if look and not selected.needs.keys() & changes.keys():
                 runs: Any = [StageRun(stage, Outcome.CACHED) for stage in selected.stages]
-                if not selected.needs.keys() & read_all_changes().keys():
-                    print(*tell_findings(runs, more), sep="\n")
-                    return
+                print(*tell_findings(runs, more), sep="\n")
+                return
         wait_for_api = use_api(say)
         check_params(study)  # here too, so that a mistake shows before the server is there
         from flows.console import show_stage_lines

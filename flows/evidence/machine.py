@@ -4,7 +4,6 @@ No host, user or folder names: they say nothing about a result.
 """
 
 import hashlib
-import json
 import os
 import platform
 import shlex
@@ -15,14 +14,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-
 from failure_atlas.core.computing import changes_bytes
-from flows.dag import ALWAYS_CHANGED, read_dag, tell
-from flows.errors import FlowError
+from flows.dag import ALWAYS_CHANGED, open_repo, read_dag
 from flows.evidence.pipeline import join_command
 from flows.outcome import RUN_LOG
+from flows.project import read_lines
 
 STAGE_LOG = Path("logs/stages.jsonl")
 
@@ -34,15 +30,12 @@ def read_stage_table() -> list[dict[str, Any]]:
     last run, seconds and time of the last run of the command.
     """
     order = list(read_dag().stages)
-    try:
-        with Repo() as repo:
-            stages = {stage.addressing: stage for stage in repo.index.stages if stage.addressing in order}
-            status: dict[str, list[Any]] = repo.status(order)
-            commands = {name: join_command(stages[name].cmd) for name in order}
-    except DvcException as error:
-        raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
+    with open_repo() as repo:
+        stages = {stage.addressing: stage for stage in repo.index.stages if stage.addressing in order}
+        status: dict[str, list[Any]] = repo.status(order)
+        commands = {name: join_command(stages[name].cmd) for name in order}
     changes = {name: [str(entry) for entry in status.get(name, ()) if entry != ALWAYS_CHANGED] for name in order}
-    runs = {entry["stage"]: entry for entry in _read_log(RUN_LOG)}
+    runs = {entry["stage"]: entry for entry in read_lines(RUN_LOG) if "stage" in entry}
     times = read_stage_log()
     table = []
     for name in order:
@@ -64,21 +57,9 @@ def read_stage_table() -> list[dict[str, Any]]:
 
 def read_stage_log(project: Path = Path()) -> dict[tuple[str, ...], dict[str, Any]]:
     """The last entry of each stage in the stages' own log, by the words of its command in dvc.yaml."""
-    entries = [entry for entry in _read_log(project / STAGE_LOG) if isinstance(entry.get("arguments"), list)]
+    log = read_lines(project / STAGE_LOG)
+    entries = [entry for entry in log if "stage" in entry and isinstance(entry.get("arguments"), list)]
     return {("python", "-m", f"stages.{entry['stage']}", *map(str, entry["arguments"])): entry for entry in entries}
-
-
-def _read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The entries of a log, oldest first; a line that a power cut left half is skipped."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and "stage" in entry and ("outcome" in entry or "arguments" in entry):
-            yield entry
 
 
 GPU_SECONDS = 20
