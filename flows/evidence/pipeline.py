@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,10 +121,12 @@ class PlannedStage:
     params: dict[str, set[str]]
 
 
+@lru_cache(maxsize=4)
 def read_pipeline(workflow: bytes, params: bytes) -> dict[str, PlannedStage]:
     """The stages, templates filled in by DVC itself; ValueError if they cannot be read.
 
     workflow, params: the bytes of dvc.yaml and params.yaml.  DVC reads copies of the two, in a process with limits.
+    Of the same bytes it returns the same object, not to be changed.
     """
     read = expect(parse_yaml(workflow), dict, WORKFLOW)
     parse_yaml(params)

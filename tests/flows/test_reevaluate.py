@@ -132,7 +132,8 @@ def write_world(project: Project, classifier: str = "one", seed: str = "7", popu
         sample_populations={
             "cmd": f"{population} > samples; cat net > figure",
             "deps": ["gan", "net"],
-            "outs": ["samples", {"figure": {"cache": False}}],
+            "outs": ["samples"],
+            "plots": ["figure"],
         },
         curves={"cmd": "cat samples net > curves", "deps": ["samples", "net"], "outs": ["curves"]},
         acceptance={

@@ -1,7 +1,6 @@
 """A stage that reads a whole folder, with outputs of other stages, small tracked and ignored files in it."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,6 @@ from flows.evidence.inventory import (
     take_inventory,
 )
 from flows.evidence.pipeline import LockedStage, compare_files, read_lock
-from flows.evidence.reading import Verdict
-from flows.evidence.rerun import rerun
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro, stand_in
 
@@ -126,17 +123,10 @@ def test_outermost_paths() -> None:
     assert keep_outermost(["a/b", "a", "a/b/c", "ab", "c/d", "c/d"]) == ["a", "ab", "c/d"]
 
 
-@pytest.mark.slow
-def test_bundle_verifies_and_a_fresh_run_makes_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bundle_verifies(project: Path) -> None:
     private, _, _ = make_keys(project / ".keys")
     key = read_private_key(private)
     with stand_in(project):
         bundle = project / make_bundle(key)
     verdict = verify(bundle, [key.public_key()], data=project)
     assert verdict.accepted, verdict.problems
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    verdict = Verdict()
-    lines: list[str] = []
-    rerun(bundle, project, lines.append, verdict)
-    assert verdict.accepted, verdict.problems
-    subprocess.run(["git", "diff", "--quiet"], cwd=project, check=True)
