@@ -95,7 +95,7 @@ def test_all_changes_are_those_of_each_stage(toy: Project) -> None:
     assert set(read_all_changes()[1]) == set(read_dag().stages)
     toy.dvc("repro")
     assert read_all_changes() == (read_dag(), {})
-    assert {} == one_by_one()
+    assert one_by_one() == {}
     Path("raw").write_text("changed\n")
     assert read_all_changes()[1] == one_by_one()
     assert read_all_changes()[1]["prepare"] == ["changed outs: raw (modified)"]

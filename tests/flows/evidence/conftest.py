@@ -100,12 +100,12 @@ def judged(metrics: str) -> dict[str, Any]:
             "deps": ["work/accept.py", metrics],
             "outs": [{"data/acceptance/gates.json": {"cache": False}}],
             "metrics": [{"data/acceptance/metrics.json": {"cache": False}}],
-            "plots": [{"data/acceptance/gates.csv": {"cache": False}}],
+            "plots": ["data/acceptance/gates.csv"],
         },
         "report": {
             "cmd": f"python work/report.py {metrics.removeprefix('data/')} acceptance/metrics.json",
             "deps": ["work/report.py", metrics, "data/acceptance/gates.json", "data/acceptance/metrics.json"],
-            "outs": [{"data/report/report.html": {"cache": False}}],
+            "outs": ["data/report/report.html"],
         },
     }
 
@@ -128,7 +128,7 @@ STAGES = {
         "cmd": "python work/measure.py",
         "deps": ["work/measure.py", "data/draw/numbers"],
         "metrics": [{"data/measure/metrics.json": {"cache": False}}],
-        "plots": [{"data/measure/figures": {"cache": False}}],
+        "plots": ["data/measure/figures"],
     },
     **judged("data/measure/metrics.json"),
 }

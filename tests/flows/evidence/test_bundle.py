@@ -38,7 +38,7 @@ def test_what_a_bundle_holds(lasting: Made) -> None:
         "data/acceptance/gates.csv",
         "data/acceptance/gates.json",
         "data/acceptance/metrics.json",
-        "data/measure/figures/numbers.csv",  # not the PNG, not the cached numbers
+        "data/measure/figures/numbers.csv",  # not the PNG, not the numbers; whether DVC caches it or not
         "data/measure/metrics.json",
         "data/report/report.html",
         "dvc.lock",
