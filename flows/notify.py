@@ -19,32 +19,22 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 EXAMPLE = "smtp://USER:PASSWORD@HOST:587?from=ADDRESS&to=ADDRESS,ADDRESS"
 PORTS = {"smtp": 587, "smtps": 465}
+WEBHOOK = "FAILURE_ATLAS_WEBHOOK"
+EMAIL = "FAILURE_ATLAS_EMAIL"
+TIMEOUT_SECONDS = 10.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-@dataclass(frozen=True)
-class Route:
-    """Through which server an e-mail goes, and from whom to whom.
+def read_route(address: str) -> tuple[SplitResult, int, str, list[str]]:
+    """Take an address like EXAMPLE apart: server and user, port, sender, receivers.
 
-    scheme: `smtp`, encrypted if the server offers it, or `smtps`, encrypted from the start.  user: empty for a server
-    that asks for no password.
+    `smtp` is encrypted if the server offers it, `smtps` from the start. ValueError that does not show the address, for
+    it holds a password.
     """
-
-    scheme: str
-    host: str
-    port: int
-    user: str
-    password: str
-    sender: str
-    receivers: list[str]
-
-
-def read_route(address: str) -> Route:
-    """Take an address apart; ValueError that does not show it, for it holds a password."""
     parts = urlsplit(address)
     if parts.scheme not in PORTS or not parts.hostname:
         raise ValueError(f"allowed: {EXAMPLE}, or smtps:// for a server that is encrypted from the start")
@@ -59,15 +49,7 @@ def read_route(address: str) -> Route:
     receivers = [each.strip() for entry in asked.get("to", []) for each in entry.split(",") if each.strip()]
     if len(senders) != 1 or not receivers or not all("@" in each for each in (*senders, *receivers)):
         raise ValueError(f"it has to say one sender and one receiver or more: {EXAMPLE}")
-    return Route(
-        scheme=parts.scheme,
-        host=parts.hostname,
-        port=port,
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        sender=senders[0],
-        receivers=receivers,
-    )
+    return parts, port, senders[0], receivers
 
 
 def send_mail(address: str, subject: str, text: str, timeout_seconds: float) -> None:
@@ -76,40 +58,27 @@ def send_mail(address: str, subject: str, text: str, timeout_seconds: float) -> 
     Raises ValueError if the address is of another form or a password would go unencrypted over a network, OSError
     (smtplib.SMTPException is one) if the server cannot be reached or refuses any receiver.
     """
-    route = read_route(address)
+    server, port, sender, receivers = read_route(address)
     message = EmailMessage()
-    message["From"], message["To"] = route.sender, ", ".join(route.receivers)
-    message["Subject"] = " ".join(subject.split())
-    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=route.sender.rpartition("@")[2])
+    message["From"], message["To"], message["Subject"] = sender, ", ".join(receivers), " ".join(subject.split())
+    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
     message.set_content(text)
-    with _connect(route, timeout_seconds) as server:
-        if route.user:
-            server.login(route.user, route.password)
-        refused = server.send_message(message, route.sender, route.receivers)
+    host, context = server.hostname or "", ssl.create_default_context()
+    if server.scheme == "smtps":
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=timeout_seconds, context=context)
+    else:
+        connection = smtplib.SMTP(host, port, timeout=timeout_seconds)
+    with connection:
+        connection.ehlo()
+        if server.scheme == "smtp" and connection.has_extn("starttls"):
+            connection.starttls(context=context)
+        elif server.scheme == "smtp" and server.username and host not in LOOPBACK:
+            raise ValueError("the server offers no encryption, so that the password would be readable on the way")
+        if server.username:
+            connection.login(unquote(server.username), unquote(server.password or ""))
+        refused = connection.send_message(message, sender, receivers)
     if refused:
         raise smtplib.SMTPRecipientsRefused(refused)
-
-
-def _connect(route: Route, timeout_seconds: float) -> smtplib.SMTP:
-    context = ssl.create_default_context()
-    if route.scheme == "smtps":
-        return smtplib.SMTP_SSL(route.host, route.port, timeout=timeout_seconds, context=context)
-    server = smtplib.SMTP(route.host, route.port, timeout=timeout_seconds)
-    try:
-        server.ehlo()
-        if server.has_extn("starttls"):
-            server.starttls(context=context)
-        elif route.user and route.host not in LOOPBACK:
-            raise ValueError("the server offers no encryption, so that the password would be readable on the way")
-    except BaseException:
-        server.close()
-        raise
-    return server
-
-
-WEBHOOK = "FAILURE_ATLAS_WEBHOOK"
-EMAIL = "FAILURE_ATLAS_EMAIL"
-TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -144,10 +113,14 @@ def notify(notice: Notice) -> tuple[list[str], list[str]]:
 
 def _call_webhook(target: str, notice: Notice) -> None:
     payload = {"text": notice.text, "subject": notice.subject, "state": notice.state}
-    if target.startswith(("http://", "https://")):
-        _post(target, payload)
-    else:
+    if not target.startswith(("http://", "https://")):
         _call_block(target, notice, payload)
+        return
+    request = urllib.request.Request(  # noqa: S310 - the scheme is known
+        target, json.dumps(payload).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above
+        pass
 
 
 def _write_email(target: str, notice: Notice) -> None:
@@ -159,14 +132,6 @@ def _describe(variable: str, target: str) -> str:
     if variable == WEBHOOK and "://" not in target:
         return f"block {target}"
     return f"{'webhook' if variable == WEBHOOK else 'mail server'} at {urlsplit(target).hostname}"
-
-
-def _post(url: str, payload: Mapping[str, str]) -> None:
-    request = urllib.request.Request(  # noqa: S310 - the caller checked the scheme
-        url, json.dumps(payload).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above
-        pass
 
 
 def _call_block(slug: str, notice: Notice, payload: Mapping[str, str]) -> None:

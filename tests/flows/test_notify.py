@@ -297,6 +297,6 @@ def test_addresses_of_another_form(monkeypatch: pytest.MonkeyPatch, address: str
 
 
 def test_ports_and_encryption() -> None:
-    route = read_route("smtps://host?from=a@b&to=c@d&to=e@f")
-    assert (route.scheme, route.port, route.receivers) == ("smtps", 465, ["c@d", "e@f"])
-    assert read_route("smtp://host?from=a@b&to=c@d").port == 587
+    server, port, _, receivers = read_route("smtps://host?from=a@b&to=c@d&to=e@f")
+    assert (server.scheme, port, receivers) == ("smtps", 465, ["c@d", "e@f"])
+    assert read_route("smtp://host?from=a@b&to=c@d")[1] == 587
