@@ -126,36 +126,17 @@ def verify(
 
     Exit code: 0 accepted, 1 not accepted (what does not hold is named), 2 wrong command line.
     """
-    from flows.evidence.attestation import KEY_FOLDER, PUBLIC, key_id, read_public_key
-    from flows.evidence.folder import ENVELOPE
+    from flows.evidence.attestation import key_id, read_public_key
     from flows.evidence.reading import show
     from flows.evidence.verification import RERUN
     from flows.evidence.verification import verify as check
 
-    if not bundle.is_dir():
-        raise FlowError(f"{bundle}: no such folder; `ls evidence` shows the bundles of a project")
-    if no_data and data is not None:
-        raise FlowError("--data and --no-data: allowed is one of them")
-    if data is not None and not (data / "dvc.yaml").is_file():
-        raise FlowError(f"--data {data}: no dvc.yaml there; name the root of a project")
-    own = any(place.resolve().is_relative_to(bundle.resolve()) for place in [data or Path()])
-    if own and data is not None:
-        raise FlowError(f"--data {data}: lies in the bundle; name the project")
-    here = Path() if Path("dvc.yaml").is_file() and not own else None
-    project = None if no_data else data or here
-    repository = data or here
+    project, repository = _choose_project(bundle, data, no_data)
     if rerun and repository is None:
         raise FlowError("--rerun: no project here; stand in a clone that has the commit, or name it with --data")
-    inside = bundle.resolve()
-    paths = keys or [KEY_FOLDER / PUBLIC]
-    for path in paths:
-        places = {*path.absolute().parents, *path.resolve().parents}
-        if inside in places or any(os.path.lexists(place / ENVELOPE) for place in places):
-            raise FlowError(f"{path}: a key that lies in a bundle is its maker's word; get it by another way (--key)")
-    if not keys and not paths[0].exists():
-        raise FlowError(f"no public key at {paths[0]}; name the maker's with --key")
+    paths = _choose_keys(bundle, keys)
     trusted = [read_public_key(path) for path in paths]
-    verdict = check(bundle, trusted, project, None if alone else inside.parent)
+    verdict = check(bundle, trusted, project, None if alone else bundle.resolve().parent)
     if rerun and repository is not None and verdict.accepted:
         from flows.evidence.rerun import rerun as run_again
 
@@ -174,3 +155,33 @@ def verify(
     if not verdict.accepted:
         raise typer.Exit(1)
     print(f"not computed again: {'; '.join(verdict.unchecked)}")
+
+
+def _choose_project(bundle: Path, data: Path | None, no_data: bool) -> tuple[Path | None, Path | None]:
+    """The project whose files are checked, and the one whose git may have the commit; FlowError for what is none."""
+    if not bundle.is_dir():
+        raise FlowError(f"{bundle}: no such folder; `ls evidence` shows the bundles of a project")
+    if no_data and data is not None:
+        raise FlowError("--data and --no-data: allowed is one of them")
+    if data is not None and not (data / "dvc.yaml").is_file():
+        raise FlowError(f"--data {data}: no dvc.yaml there; name the root of a project")
+    own = (data or Path()).resolve().is_relative_to(bundle.resolve())
+    if own and data is not None:
+        raise FlowError(f"--data {data}: lies in the bundle; name the project")
+    repository = data or (Path() if Path("dvc.yaml").is_file() and not own else None)
+    return None if no_data else repository, repository
+
+
+def _choose_keys(bundle: Path, keys: list[Path] | None) -> list[Path]:
+    """The files of the public keys that are trusted; FlowError for one that lies in a bundle."""
+    from flows.evidence.attestation import KEY_FOLDER, PUBLIC
+    from flows.evidence.folder import ENVELOPE
+
+    paths = keys or [KEY_FOLDER / PUBLIC]
+    for path in paths:
+        places = {*path.absolute().parents, *path.resolve().parents}
+        if bundle.resolve() in places or any(os.path.lexists(place / ENVELOPE) for place in places):
+            raise FlowError(f"{path}: a key that lies in a bundle is its maker's word; get it by another way (--key)")
+    if not keys and not paths[0].exists():
+        raise FlowError(f"no public key at {paths[0]}; name the maker's with --key")
+    return paths

@@ -13,7 +13,7 @@ import pytest
 from flows.dag import read_dag
 from flows.errors import FlowError
 from flows.notify import WEBHOOK
-from flows.project import append_line, read_lines, write_atomically
+from flows.project import append_line
 from flows.reevaluate_population import find_thawed, require_frozen
 from flows.reevaluate_steps import (
     find_covering,
@@ -82,27 +82,6 @@ def test_accepted_bundle_is_remembered(tmp_path: Path) -> None:
         accepted.write_text(cut)
         with pytest.raises(FlowError, match="which is no bundle here; allowed: 1111-aaaa, 2222-bbbb; write the last"):
             read_accepted(accepted)
-
-
-def test_failed_write_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "accepted"
-    write_atomically(path, "one\n")
-    with pytest.raises(TypeError):
-        write_atomically(path, b"bytes")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["accepted"]
-    assert path.read_text() == "one\n"
-
-
-def test_history_survives_a_cut_at_every_byte(tmp_path: Path) -> None:
-    path = tmp_path / "logs/reevaluate.jsonl"
-    append_line(path, ENTRY)
-    whole = path.read_bytes()
-    assert list(read_lines(path)) == [ENTRY]
-    for length in range(len(whole)):
-        path.write_bytes(whole + whole[:length])
-        append_line(path, ENTRY)
-        complete = length == len(whole) - 1  # all but the newline
-        assert list(read_lines(path)) == [ENTRY] * (3 if complete else 2)
 
 
 def test_run_is_covered_by_one_that_began_after_it_was_due(tmp_path: Path) -> None:

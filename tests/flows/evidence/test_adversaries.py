@@ -1,8 +1,8 @@
 """Bundles that were made to deceive, to hang or to break `verify`: refused in seconds, without a traceback.
 
 Most are signed with the key of their maker. What such a one can do unseen, without --data and --rerun: other metrics or
-tables with all that follows from them; other code in the commit; other times, environment, README and words of the
-report.
+tables with all that follows from them; a table left out, as if it were large; other code in the commit; other times,
+environment, README and words of the report.
 """
 
 import hashlib
