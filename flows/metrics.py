@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
 from rich.table import Table
 
-from flows.dag import DAG_FILE, LOCK_FILE, SOURCES
+from flows.dag import DAG_FILE
 from flows.outcome import WORDS, Outcome, StageRun
-from flows.project import State, read_state
 
 NUMBER = (int, float)
 
@@ -34,19 +32,7 @@ def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
     Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
     number with `<key>_interval` beside it. Plain counts (whole numbers without an interval) and groups are left to
     `dvc metrics show`, save groups named after one of `entries`, as `clean` in `{clean: {area: ...}}`.
-    What was read last is kept while the DAG and dvc.lock, which holds the hashes of the files, stay as they are.
     """
-    if not LOCK_FILE.is_file():
-        return _read(frozenset(entries))
-    return list(_recall(read_state(LOCK_FILE, *SOURCES), frozenset(entries)))
-
-
-@lru_cache(maxsize=1)
-def _recall(_state: State, entries: frozenset[str]) -> tuple[Metric, ...]:
-    return tuple(_read(entries))
-
-
-def _read(entries: frozenset[str]) -> list[Metric]:
     with Repo() as repo:
         makers = {str(Path(out.fs_path)): stage for stage in repo.index.stages for out in stage.outs}
         order = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
@@ -57,7 +43,7 @@ def _read(entries: frozenset[str]) -> list[Metric]:
         maker = _find_maker(Path(path), makers)
         if maker is None or maker.path_in_repo == DAG_FILE:
             name = maker.addressing if maker is not None else path
-            rows += _read_group(name, file.get("data") or {}, entries, "")
+            rows += _read_group(name, file.get("data") or {}, frozenset(entries), "")
     return sorted(rows, key=lambda metric: order.get(metric.stage, len(order)))
 
 
@@ -98,15 +84,14 @@ def stage_rows(runs: Iterable[StageRun]) -> list[tuple[str, ...]]:
 
 def metric_rows(metrics: Iterable[Metric]) -> list[tuple[str, ...]]:
     """Stage, key, value, interval and sample count as text; the stage only where it changes."""
-    rows: list[tuple[str, ...]] = []
-    before = ""
+    rows, before = list[tuple[str, ...]](), ""
     for metric in metrics:
-        interval = ""
-        if metric.low is not None and metric.high is not None:
-            interval = f"{_number(metric.low)} to {_number(metric.high)}"
+        interval = (
+            "" if metric.low is None or metric.high is None else f"{_number(metric.low)} to {_number(metric.high)}"
+        )
         count = f"{metric.n:,}" if metric.n is not None else ""
         rows.append(
-            ("" if metric.stage == before else metric.stage, metric.key, _number(metric.value), interval, count)
+            (metric.stage if metric.stage != before else "", metric.key, _number(metric.value), interval, count)
         )
         before = metric.stage
     return rows

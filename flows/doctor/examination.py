@@ -1,81 +1,47 @@
 """What may be wrong with an installation and a project: versions, disk, files; each check tells what it found."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.utils.serialize import ParseError, parse_yaml
+from packaging.specifiers import SpecifierSet
 
 from flows.dag import tell
 from flows.doctor.locks import GIB, Finding, Level, check_cache, check_locks, is_at_work
 
-
-@dataclass(frozen=True)
-class Bounds:
-    """Versions of a package that work: at_least <= version < below.  otherwise: what happens with others."""
-
-    package: str
-    at_least: tuple[int, ...]
-    below: tuple[int, ...]
-    otherwise: str
-
-
-# The bounds of pyproject.toml that something is known to break outside of; a test holds the two equal.
-KNOWN_BOUNDS = (
-    Bounds("dvc", (3, 67, 1), (3, 68), "its graph and status, which flows read, move between minor versions"),
-    Bounds("prefect", (3, 8, 8), (3, 9), "3.9.1 asks for a certifi release that does not exist"),
-    Bounds("fastapi", (), (0, 151), "from 0.155 on the Prefect 3.8 server does not start"),
-    Bounds("sqlalchemy", (2,), (2, 1), "with 2.1 scheduled runs never appear in Prefect 3.8"),
-    Bounds("zarr", (3, 1, 6), (4,), "before 3.1.6 shards are written wrongly"),
-    Bounds("torch", (2, 13), (2, 14), "results have other bytes than those in git"),
-)
+# The bounds of pyproject.toml that something is known to break outside of, and what; a test holds the two equal.
+KNOWN_BOUNDS = {
+    "dvc": (">=3.67.1,<3.68", "its graph and status, which flows read, move between minor versions"),
+    "prefect": (">=3.8.8,<3.9", "3.9.1 asks for a certifi release that does not exist"),
+    "fastapi": ("<0.151", "from 0.155 on the Prefect 3.8 server does not start"),
+    "sqlalchemy": (">=2,<2.1", "with 2.1 scheduled runs never appear in Prefect 3.8"),
+    "zarr": (">=3.1.6,<4", "before 3.1.6 shards are written wrongly"),
+    "torch": (">=2.13,<2.14", "results have other bytes than those in git"),
+}
 
 
 def installed_versions() -> dict[str, str]:
     """Versions of the packages that bounds are known of; those that are absent are left out."""
-    found = {}
-    for bounds in KNOWN_BOUNDS:
-        try:
-            found[bounds.package] = version(bounds.package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {name: version(name) for name in KNOWN_BOUNDS if find_spec(name)}
 
 
 def check_versions(installed: Mapping[str, str]) -> Iterator[Finding]:
     """Packages in versions that are known to break."""
-    good = []
-    for bounds in KNOWN_BOUNDS:
-        held = installed.get(bounds.package)
-        allowed = f"{bounds.package}>={_dotted(bounds.at_least)},<{_dotted(bounds.below)}".replace(">=,", "")
+    for name, (allowed, otherwise) in KNOWN_BOUNDS.items():
+        held = installed.get(name)
         if held is None:
-            yield Finding(Level.WRONG, f"{bounds.package}: not installed", f"pip install '{allowed}'")
-        elif not bounds.at_least <= _parse_version(held) < bounds.below:
-            yield Finding(Level.WRONG, f"{bounds.package} {held}: {bounds.otherwise}", f"pip install '{allowed}'")
-        else:
-            good.append(f"{bounds.package} {held}")
+            yield Finding(Level.WRONG, f"{name}: not installed", f"pip install '{name}{allowed}'")
+        elif held not in SpecifierSet(allowed):
+            yield Finding(Level.WRONG, f"{name} {held}: {otherwise}", f"pip install '{name}{allowed}'")
+    good = [f"{name} {held}" for name, held in installed.items() if held in SpecifierSet(KNOWN_BOUNDS[name][0])]
     if good:
         yield Finding(Level.GOOD, f"versions that work together: {', '.join(good)}")
-
-
-def _parse_version(text: str) -> tuple[int, ...]:
-    """`3.8.8.post1+cpu` as (3, 8, 8)."""
-    match = re.match(r"\d+(\.\d+)*", text)
-    return tuple(int(part) for part in match[0].split(".")) if match else ()
-
-
-def _dotted(numbers: tuple[int, ...]) -> str:
-    return ".".join(map(str, numbers))
-
-
-# A default run writes 0.3 GiB into data and as much into the cache; a trained generator twice that.
-FREE_BYTES = 2 * GIB
 
 
 def check_disk(root: Path, needed_bytes: int) -> Iterator[Finding]:
@@ -172,10 +138,11 @@ def check_leftovers(root: Path) -> Iterator[Finding]:
         yield Finding(Level.GOOD, "no results without a stage")
 
 
-def examine(root: Path, needed_bytes: int = FREE_BYTES) -> list[Finding]:
+def examine(root: Path, needed_bytes: int = 2 * GIB) -> list[Finding]:
     """All findings, in the order in which they are best mended; root: of the project.
 
-    needed_bytes: free disk below which a run may not end.
+    needed_bytes: free disk below which a run may not end: a default run writes 0.3 GiB into data and as much into the
+    cache, a trained generator twice that.
     """
     return [
         *check_versions(installed_versions()),
