@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,8 @@ from flows.evidence.reading import (
 
 ENVELOPE = "attestation.dsse.json"
 ENVELOPE_BYTES = 16 << 20
+SIBLINGS = 100_000  # entries of a folder with bundles
+CHAIN_BYTES = 2 << 30  # of all bundles before one
 VALUES = 3_000_000  # of all JSON that is parsed in one bundle
 
 T = TypeVar("T")
@@ -46,18 +49,17 @@ class Signed:
     sha256: str
 
 
-def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed | Problem:
-    """Read the envelope of a bundle and check it against trusted keys."""
+def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed:
+    """Read the envelope of a bundle and check it against trusted keys; UnreadableError that says why it does not hold."""
     try:
         data = read_plain(bundle, ENVELOPE, ENVELOPE_BYTES)
         payload, key = open_envelope(data, keys)
-        claims = read_statement(payload)
-    except UnreadableError as error:
-        return Problem(ENVELOPE, error.what if error.path == ENVELOPE else f"{error.path}: {error.what}")
     except EnvelopeError as error:
-        return Problem(ENVELOPE, str(error))
+        raise UnreadableError(ENVELOPE, str(error)) from error
+    try:
+        claims = read_statement(payload)
     except ValueError as error:
-        return Problem(ENVELOPE, f"signed, but no statement about a bundle ({error})")
+        raise UnreadableError(ENVELOPE, f"signed, but no statement about a bundle ({error})") from error
     return Signed(claims, key, hashlib.sha256(data).hexdigest())
 
 
@@ -122,10 +124,6 @@ class Contents:
             raise UnreadableError(name, str(error) if isinstance(error, ValueError) else repr(error)) from error
 
 
-SIBLINGS = 100_000  # entries of a folder with bundles
-CHAIN_BYTES = 2 << 30  # of all bundles before one
-
-
 def find_last(folder: Path, keys: Sequence[Ed25519PublicKey]) -> tuple[Previous, Claims] | None:
     """The bundle at the end of the chain in a folder, None if there is no bundle.
 
@@ -185,15 +183,13 @@ def follow_chain(folder: Path, newest: Claims, keys: Sequence[Ed25519PublicKey])
             told = f"{what}; the bundle {claims.name} follows the envelope with sha256 {before.sha256[:16]}"
             yield Problem(before.name, told)
             return
-        signed = open_signed(path, keys)
-        if isinstance(signed, Problem):
-            yield Problem(f"{path.name}/{signed.path}", signed.what)
-            return
         try:
+            signed = open_signed(path, keys)
             for problem in compare_bundle(path, signed.claims, budget):
                 yield Problem(f"{path.name}/{problem.path}", problem.what)
         except UnreadableError as error:
-            what = f"{error.what}; check the bundles before {newest.name} one by one, each with --alone"
+            one_by_one = f"; check the bundles before {newest.name} one by one, each with --alone"
+            what = f"{error.what}{one_by_one if error.path != ENVELOPE else ''}"
             yield Problem(f"{path.name}/{error.path}", what)
             return
         if signed.claims.name != before.name:
@@ -214,16 +210,18 @@ class _Finder:
 
     def __init__(self, folder: Path, budget: Budget) -> None:
         self.folder, self.budget = folder, budget
-        self.digests: dict[str, Path] | None = None  # of all, read only once one lies under another name
 
     def __call__(self, before: Previous) -> Path | None:
         """The folder of a bundle; None if there is none."""
         named = self.folder / before.name
         if self._hash(named) == before.sha256 and not named.is_symlink():
             return named
-        if self.digests is None:
-            self.digests = {digest: path for path in list_bundles(self.folder) if (digest := self._hash(path))}
-        return self.digests.get(before.sha256)
+        return self._digests.get(before.sha256)
+
+    @cached_property
+    def _digests(self) -> dict[str | None, Path]:
+        """Of all, read only once one lies under another name."""
+        return {self._hash(path): path for path in list_bundles(self.folder)}
 
     def _hash(self, bundle: Path) -> str | None:
         try:
@@ -233,7 +231,7 @@ class _Finder:
 
 
 def _require_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed:
-    signed = open_signed(bundle, keys)
-    if isinstance(signed, Problem):
-        raise FlowError(f"{bundle}: {signed}; a chain goes on only from a bundle that its key signed")
-    return signed
+    try:
+        return open_signed(bundle, keys)
+    except UnreadableError as error:
+        raise FlowError(f"{bundle}: {error}; a chain goes on only from a bundle that its key signed") from error

@@ -65,9 +65,10 @@ def verify(
     What a file says is read only if the signature holds and every file is as it was signed.
     """
     verdict = Verdict()
-    signed = open_signed(bundle, keys)
-    if isinstance(signed, Problem):
-        verdict.note("signature", [signed], "")
+    try:
+        signed = open_signed(bundle, keys)
+    except UnreadableError as error:
+        verdict.note("signature", [Problem(error.path, error.what)], "")
         return verdict
     claims = signed.claims
     verdict.key = signed.key
