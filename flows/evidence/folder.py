@@ -50,7 +50,7 @@ class Signed:
 
 
 def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed:
-    """Read the envelope of a bundle and check it against trusted keys; UnreadableError that says why it does not hold."""
+    """Read the envelope of a bundle and check it against trusted keys; UnreadableError that says why it fails."""
     try:
         data = read_plain(bundle, ENVELOPE, ENVELOPE_BYTES)
         payload, key = open_envelope(data, keys)

@@ -420,7 +420,7 @@ def test_backup_at_the_same_path_keeps_the_name_on_its_own_machine(
     assert name_checkout(one) != name, "the disk of another machine, copied"
 
 
-@pytest.mark.parametrize("command", ["serve", "reevaluate"])
+@pytest.mark.parametrize("command", ["serve", "reevaluate", "reproduce"])
 def test_unreachable_server_names_the_way_out(project: Project, command: str) -> None:
     shutil.copy(ROOT / "prefect.yaml", project.path)
     project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
@@ -431,7 +431,7 @@ def test_unreachable_server_names_the_way_out(project: Project, command: str) ->
         code, output = project.run(command, *flags, PREFECT_API_URL=url)
     assert (code, len(output.splitlines())) == (1, 1)
     assert output.startswith(f"error: PREFECT_API_URL: nothing answers at {url} (")
-    assert output.endswith("or run without Prefect: dvc repro\n")
+    assert output.endswith("unset the variable to use a temporary one, or run without Prefect: dvc repro\n")
     assert "up to date" not in output
     assert "Running stage 'a'" in project.dvc("repro"), "the way out works"
 
