@@ -56,29 +56,31 @@ class Children:
         self._running: set[subprocess.Popen[str]] = set()
         self.stopped = False
 
-    def stream(self, command: list[str], on_line: Callable[[str], None], **start: Any) -> int:
-        """Run a command, hand each line of its output to `on_line`, return its exit code.
+    def stream(self, command: list[str], on_line: Callable[[str], None], **start: Any) -> tuple[int, list[str]]:
+        """Run a command, hand each line of its output to `on_line`, return its exit code and all lines.
 
         start: options of `start_supervised`.
         """
         with self._lock:
             if self.stopped:
-                return 128 + 15
+                return 128 + 15, []
             process = start_supervised(command, subprocess.PIPE, **start)
             self._running.add(process)
+        lines: list[str] = []
         try:
             if process.stdout is None:
                 raise RuntimeError("started without a pipe")
             with process.stdout:
                 for line in process.stdout:
-                    on_line(line.rstrip())
+                    lines.append(line.rstrip())
+                    on_line(lines[-1])
         finally:
             # The output ends when the command has ended, so in the good case this only collects the exit code.
             code = _tell_code(process.wait()) if sys.exc_info()[0] is None else end_supervised(process)
             release_supervised(process)
             with self._lock:
                 self._running.discard(process)
-        return code
+        return code, lines
 
     def stop(self) -> None:
         """End all running commands; their `stream` calls then return."""

@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Callable
+from inspect import getdoc
 from io import TextIOWrapper
 from types import FrameType
 
@@ -9,16 +11,12 @@ import typer
 
 from flows.compare_command import COMPARE_HELP, compare
 from flows.console import say
-from flows.doctor_command import DOCTOR_HELP, doctor
 from flows.environment import prepare_environment
 from flows.errors import FlowError
 from flows.evidence.reading import show
-from flows.evidence_command import EVIDENCE_HELP, KEY_HELP, evidence, key
+from flows.evidence_commands import evidence, key, verify
 from flows.gates_command import GATES_HELP, gates
-from flows.reevaluate_command import REEVALUATE_HELP, reevaluate
-from flows.reproduce_command import METRICS_HELP, REPRODUCE_HELP, metrics, reproduce
-from flows.serve_command import SERVE_HELP, serve
-from flows.verify_command import VERIFY_HELP, verify
+from flows.run_commands import doctor, metrics, reevaluate, reproduce, serve
 
 app = typer.Typer(
     add_completion=True,
@@ -35,16 +33,13 @@ def describe() -> None:
     """Hold the commands; a single one would otherwise lose its name."""
 
 
-app.command(help=REPRODUCE_HELP)(reproduce)
-app.command(help=METRICS_HELP)(metrics)
-app.command(help=GATES_HELP)(gates)
-app.command(help=COMPARE_HELP)(compare)
-app.command(help=EVIDENCE_HELP)(evidence)
-app.command(help=VERIFY_HELP)(verify)
-app.command(help=KEY_HELP)(key)
-app.command(help=REEVALUATE_HELP)(reevaluate)
-app.command(help=SERVE_HELP)(serve)
-app.command(help=DOCTOR_HELP)(doctor)
+def describe_command(command: Callable[..., None]) -> str:
+    """The help of a command: its docstring, with its examples line by line."""
+    return (getdoc(command) or "").replace("\n\nExamples:", "\n\n\b\nExamples:")
+
+
+for each in (reproduce, metrics, gates, compare, evidence, verify, key, reevaluate, serve, doctor):
+    app.command(help={gates: GATES_HELP, compare: COMPARE_HELP}.get(each) or describe_command(each))(each)
 
 
 def main() -> None:

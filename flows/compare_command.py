@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from failure_atlas.core.errors import escape
+from failure_atlas.core.text import escape
 
 COMPARE_HELP = """Compare two runs: what changed, what moved beyond its interval, which verdicts flipped.
 

@@ -1,21 +1,25 @@
-"""The stages and their edges, read from DVC: the DAG is written in dvc.yaml and nowhere else."""
+"""The stages and their edges, which are written in dvc.yaml and nowhere else; and the entries of dvc.lock."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
+from dvc.dependency import param
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from flows.errors import FlowError
-from flows.file_state import State, read_state
-from flows.params_check import PARAMS
+from flows.project import PARAMS, State, read_state, write_atomically
 
 DAG_FILE = "dvc.yaml"
 SOURCES = (Path(DAG_FILE), PARAMS)  # all that the stages and their edges depend on
+LOCK_FILE = Path("dvc.lock")
+_ENTRY = re.compile(r"^  (\S+):$", re.MULTILINE)  # as DVC writes it; what a stage holds is indented further
 ALWAYS_CHANGED = "always changed"  # what DVC says of a stage that is declared to run every time
 
 
@@ -61,27 +65,37 @@ class Dag:
         return Dag({stage: needed for stage, needed in self.needs.items() if stage in kept})
 
 
+@contextmanager
+def open_repo() -> Iterator[Repo]:
+    """The DVC project in the current folder; FlowError if DVC cannot read it."""
+    try:
+        with Repo(_wait_for_lock=True) as repo:
+            yield repo
+    except DvcException as error:
+        raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
+
+
 def read_dag() -> Dag:
     """Read the DAG of the project in the current folder; FlowError if DVC cannot read it.
 
     What was read last is kept while dvc.yaml and the params, over which its stages repeat, stay as they are.
     """
-    return _read(read_state(*SOURCES))
+    return _recall(read_state(*SOURCES))
 
 
 @lru_cache(maxsize=1)
-def _read(_state: State) -> Dag:
-    try:
-        with Repo() as repo:
-            places = {stage: n for n, stage in enumerate(repo.index.stages) if stage.path_in_repo == DAG_FILE}
-            graph = repo.index.graph.subgraph(places)  # its edges point from a stage to what it depends on
-            order = nx.lexicographical_topological_sort(graph.reverse(), key=places.get)
-            needs = {stage.addressing: frozenset(other.addressing for other in graph[stage]) for stage in order}
-    except DvcException as error:
-        raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
-    if not needs:
+def _recall(_state: State) -> Dag:
+    with open_repo() as repo:
+        return _sort(repo)
+
+
+def _sort(repo: Repo) -> Dag:
+    places = {stage: n for n, stage in enumerate(repo.index.stages) if stage.path_in_repo == DAG_FILE}
+    if not places:
         raise FlowError("dvc.yaml holds no stage; add one under `stages:`")
-    return Dag(needs)
+    graph = repo.index.graph.subgraph(places)  # its edges point from a stage to what it depends on
+    order = nx.lexicographical_topological_sort(graph.reverse(), key=places.get)
+    return Dag({stage.addressing: frozenset(other.addressing for other in graph[stage]) for stage in order})
 
 
 def read_changes(stage: str) -> list[str]:
@@ -89,18 +103,26 @@ def read_changes(stage: str) -> list[str]:
 
     Opens a Repo of its own, so that threads may call it.
     """
-    return [line for lines in _read_status(stage).values() for line in lines]
+    with Repo(_wait_for_lock=True) as repo:
+        return [line for lines in _read_status(repo, stage).values() for line in lines]
 
 
-def read_all_changes() -> dict[str, list[str]]:
-    """The same of every stage of dvc.yaml, those without a change left out: six times as fast as one by one.
+def read_all_changes() -> tuple[Dag, dict[str, list[str]]]:
+    """The DAG, and the same of every stage of it, those without a change left out: six times as fast as one by one.
 
     FlowError if DVC cannot read the project.
     """
+    load, held = param.load_path, dict[str, Any]()
+
+    def load_once(path: str, *arguments: Any, **options: Any) -> Any:
+        return held[path] if path in held else held.setdefault(path, load(path, *arguments, **options))
+
+    param.load_path = load_once  # DVC parses params.yaml for each stage, which is two fifths of its status
     try:
-        return _read_status(DAG_FILE)
-    except DvcException as error:
-        raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
+        with open_repo() as repo:
+            return _sort(repo), _read_status(repo, DAG_FILE)
+    finally:
+        param.load_path = load
 
 
 def tell(error: BaseException) -> str:
@@ -115,9 +137,8 @@ def tell(error: BaseException) -> str:
     return ": ".join(parts) or type(error).__name__
 
 
-def _read_status(target: str) -> dict[str, list[str]]:
-    with Repo(_wait_for_lock=True) as repo:
-        status: dict[str, list[Any]] = repo.status([target])
+def _read_status(repo: Repo, target: str) -> dict[str, list[str]]:
+    status: dict[str, list[Any]] = repo.status([target])
     return {name: [line for entry in entries for line in _tell_change(entry)] for name, entries in status.items()}
 
 
@@ -132,3 +153,51 @@ def _compact(what: Any) -> str:
     if isinstance(what, dict):
         return ", ".join(f"{key} ({_compact(inner)})" for key, inner in what.items())
     return str(what)
+
+
+def read_order() -> list[str]:
+    """The stages that dvc.lock has entries of, in its order; none if there is no such file."""
+    return list(_split()[1])
+
+
+def restore_order(before: Sequence[str], stages: Sequence[str]) -> None:
+    """Put what a run has added to dvc.lock into the order of the DAG, as one stage after the other would have.
+
+    before: `read_order` before the run; those entries stay where they are.  stages: of the DAG, in its order.
+    Entries are moved as they are, byte by byte.
+    """
+    places = {stage: place for place, stage in enumerate(dict.fromkeys([*before, *stages]))}
+
+    def find_place(stage: str) -> int:
+        return places.get(stage, len(places))
+
+    found = read_order()
+    if found == sorted(found, key=find_place):
+        return
+    with Repo(_wait_for_lock=True) as repo, repo.lock:
+        head, parts = _split()
+        write_atomically(LOCK_FILE, head + "".join(parts[name] for name in sorted(parts, key=find_place)))
+
+
+def read_entry(stage: str) -> str:
+    """The lines of one stage; empty if there are none."""
+    return _split()[1].get(stage, "")
+
+
+def restore_entry(stage: str, entry: str) -> None:
+    """Put back the lines that one stage had, none if `entry` is empty; the caller holds DVC's lock."""
+    head, parts = _split()
+    if parts.get(stage, "") == entry:
+        return
+    parts[stage] = entry
+    if any(parts.values()):
+        write_atomically(LOCK_FILE, head + "".join(parts.values()))
+    else:
+        LOCK_FILE.unlink(missing_ok=True)  # it was made by this run
+
+
+def _split() -> tuple[str, dict[str, str]]:
+    """What stands above the entries, and each as it is, byte by byte."""
+    text = LOCK_FILE.read_text(encoding="utf-8") if LOCK_FILE.is_file() else ""
+    head, *parts = re.split(r"(?m)^(?=  \S+:$)", text)
+    return head, {_ENTRY.findall(part)[0]: part for part in parts}

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from failure_atlas.core.errors import escape
+from failure_atlas.core.text import escape
 from flows.console import open_console, require_project
 from flows.errors import FlowError
 from flows.evidence.reading import UnreadableError, read_plain
@@ -69,7 +69,7 @@ def read_gates(path: Path) -> list[dict[str, Any]]:
 
 def parse_gates(data: bytes) -> list[dict[str, Any]]:
     """The criteria in the bytes of a gates.json; ValueError if it is of another form, or holds none."""
-    from flows.evidence.parsing import parse_json  # with a YAML parser, which takes its time: not for --help
+    from flows.evidence.reading import parse_json  # with a YAML parser, which takes its time: not for --help
 
     try:
         criteria = parse_json(data)["criteria"]

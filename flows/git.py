@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from failure_atlas.core.errors import escape
+from failure_atlas.core.text import escape
 from flows.errors import FlowError
 
 # Who the user is, and how a network is reached; all others of git's variables choose a repository, files or settings.

@@ -1,16 +1,15 @@
-"""The metrics that dvc.yaml declares, as rows for a table."""
+"""The metrics that dvc.yaml declares, and stages, as tables: for the terminal and, in Markdown, for Prefect."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
+from rich.table import Table
 
-from flows.dag import DAG_FILE, SOURCES
-from flows.file_state import State, read_state
-from flows.lock_order import LOCK_FILE
+from flows.dag import DAG_FILE
+from flows.outcome import WORDS, Outcome, StageRun
 
 NUMBER = (int, float)
 
@@ -33,19 +32,7 @@ def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
     Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
     number with `<key>_interval` beside it. Plain counts (whole numbers without an interval) and groups are left to
     `dvc metrics show`, save groups named after one of `entries`, as `clean` in `{clean: {area: ...}}`.
-    What was read last is kept while the DAG and dvc.lock, which holds the hashes of the files, stay as they are.
     """
-    if not LOCK_FILE.is_file():
-        return _read(frozenset(entries))
-    return list(_recall(read_state(LOCK_FILE, *SOURCES), frozenset(entries)))
-
-
-@lru_cache(maxsize=1)
-def _recall(_state: State, entries: frozenset[str]) -> tuple[Metric, ...]:
-    return tuple(_read(entries))
-
-
-def _read(entries: frozenset[str]) -> list[Metric]:
     with Repo() as repo:
         makers = {str(Path(out.fs_path)): stage for stage in repo.index.stages for out in stage.outs}
         order = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
@@ -56,7 +43,7 @@ def _read(entries: frozenset[str]) -> list[Metric]:
         maker = _find_maker(Path(path), makers)
         if maker is None or maker.path_in_repo == DAG_FILE:
             name = maker.addressing if maker is not None else path
-            rows += _read_group(name, file.get("data") or {}, entries, "")
+            rows += _read_group(name, file.get("data") or {}, frozenset(entries), "")
     return sorted(rows, key=lambda metric: order.get(metric.stage, len(order)))
 
 
@@ -82,3 +69,52 @@ def _find_maker(path: Path, makers: dict[str, Any]) -> Any:
     """The stage that writes a metrics file, alone or inside an output folder; None if none does."""
     full = path.absolute()
     return next((makers[str(place)] for place in (full, *full.parents) if str(place) in makers), None)
+
+
+STAGE_HEADER = ("stage", "state", "seconds")
+METRIC_HEADER = ("stage", "metric", "value", "95 % interval", "n")
+
+
+def stage_rows(runs: Iterable[StageRun]) -> list[tuple[str, ...]]:
+    """Stage, state and seconds as text."""
+    return [
+        (run.stage, WORDS[run.outcome], "" if run.outcome is Outcome.NOT_RUN else f"{run.seconds:.1f}") for run in runs
+    ]
+
+
+def metric_rows(metrics: Iterable[Metric]) -> list[tuple[str, ...]]:
+    """Stage, key, value, interval and sample count as text; the stage only where it changes."""
+    rows, before = list[tuple[str, ...]](), ""
+    for metric in metrics:
+        interval = (
+            "" if metric.low is None or metric.high is None else f"{_number(metric.low)} to {_number(metric.high)}"
+        )
+        count = f"{metric.n:,}" if metric.n is not None else ""
+        rows.append(
+            (metric.stage if metric.stage != before else "", metric.key, _number(metric.value), interval, count)
+        )
+        before = metric.stage
+    return rows
+
+
+def metric_table(metrics: Sequence[Metric]) -> Table:
+    """The headline metrics for the terminal."""
+    table = Table(title="Metrics", title_justify="left", title_style="bold")
+    for name in METRIC_HEADER:
+        right = name in ("value", "95 % interval", "n")
+        table.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for row in metric_rows(metrics):
+        if row[0] and table.row_count:
+            table.add_section()
+        table.add_row(*row)
+    return table
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -10,18 +10,75 @@ import inspect
 import json
 import os
 import re
+import smtplib
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from flows.mail import send_mail
-
+EXAMPLE = "smtp://USER:PASSWORD@HOST:587?from=ADDRESS&to=ADDRESS,ADDRESS"
+PORTS = {"smtp": 587, "smtps": 465}
 WEBHOOK = "FAILURE_ATLAS_WEBHOOK"
 EMAIL = "FAILURE_ATLAS_EMAIL"
 TIMEOUT_SECONDS = 10.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def read_route(address: str) -> tuple[SplitResult, int, str, list[str]]:
+    """Take an address like EXAMPLE apart: server and user, port, sender, receivers.
+
+    `smtp` is encrypted if the server offers it, `smtps` from the start. ValueError that does not show the address, for
+    it holds a password.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ValueError(f"allowed: {EXAMPLE}, or smtps:// for a server that is encrypted from the start")
+    try:
+        port = parts.port or PORTS[parts.scheme]
+    except ValueError:  # whose message may show a part of the password
+        raise ValueError(
+            "its port is no number; in a password, write : / ? # @ and % as %3A %2F %3F %23 %40 %25"
+        ) from None
+    asked = parse_qs(parts.query.replace("+", "%2B"))  # a plus belongs to many an address
+    senders = asked.get("from", [])
+    receivers = [each.strip() for entry in asked.get("to", []) for each in entry.split(",") if each.strip()]
+    if len(senders) != 1 or not receivers or not all("@" in each for each in (*senders, *receivers)):
+        raise ValueError(f"it has to say one sender and one receiver or more: {EXAMPLE}")
+    return parts, port, senders[0], receivers
+
+
+def send_mail(address: str, subject: str, text: str, timeout_seconds: float) -> None:
+    """Send one e-mail to all receivers that an address like EXAMPLE names.
+
+    Raises ValueError if the address is of another form or a password would go unencrypted over a network, OSError
+    (smtplib.SMTPException is one) if the server cannot be reached or refuses any receiver.
+    """
+    server, port, sender, receivers = read_route(address)
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = sender, ", ".join(receivers), " ".join(subject.split())
+    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
+    message.set_content(text)
+    host, context = server.hostname or "", ssl.create_default_context()
+    if server.scheme == "smtps":
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=timeout_seconds, context=context)
+    else:
+        connection = smtplib.SMTP(host, port, timeout=timeout_seconds)
+    with connection:
+        connection.ehlo()
+        if server.scheme == "smtp" and connection.has_extn("starttls"):
+            connection.starttls(context=context)
+        elif server.scheme == "smtp" and server.username and host not in LOOPBACK:
+            raise ValueError("the server offers no encryption, so that the password would be readable on the way")
+        if server.username:
+            connection.login(unquote(server.username), unquote(server.password or ""))
+        refused = connection.send_message(message, sender, receivers)
+    if refused:
+        raise smtplib.SMTPRecipientsRefused(refused)
 
 
 @dataclass(frozen=True)
@@ -56,10 +113,14 @@ def notify(notice: Notice) -> tuple[list[str], list[str]]:
 
 def _call_webhook(target: str, notice: Notice) -> None:
     payload = {"text": notice.text, "subject": notice.subject, "state": notice.state}
-    if target.startswith(("http://", "https://")):
-        _post(target, payload)
-    else:
+    if not target.startswith(("http://", "https://")):
         _call_block(target, notice, payload)
+        return
+    request = urllib.request.Request(  # noqa: S310 - the scheme is known
+        target, json.dumps(payload).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above
+        pass
 
 
 def _write_email(target: str, notice: Notice) -> None:
@@ -71,14 +132,6 @@ def _describe(variable: str, target: str) -> str:
     if variable == WEBHOOK and "://" not in target:
         return f"block {target}"
     return f"{'webhook' if variable == WEBHOOK else 'mail server'} at {urlsplit(target).hostname}"
-
-
-def _post(url: str, payload: Mapping[str, str]) -> None:
-    request = urllib.request.Request(  # noqa: S310 - the caller checked the scheme
-        url, json.dumps(payload).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above
-        pass
 
 
 def _call_block(slug: str, notice: Notice, payload: Mapping[str, str]) -> None:

@@ -1,7 +1,13 @@
-"""How a stage of a run ended."""
+"""How a stage of a run ended, and the log of how long it took, which DVC does not track: results hold no times."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
+
+from flows.project import append_line
+
+RUN_LOG = Path("logs/flows.jsonl")
 
 
 class Outcome(StrEnum):
@@ -15,9 +21,7 @@ class Outcome(StrEnum):
 
 
 WORDS = {
-    Outcome.CACHED: "cached",
-    Outcome.RESTORED: "restored",
-    Outcome.DONE: "done",
+    **{outcome: outcome.value.lower() for outcome in Outcome},
     Outcome.FAILED: "FAILED",
     Outcome.NOT_RUN: "not run",
 }
@@ -36,3 +40,16 @@ class StageRun:
     seconds: float = 0.0
     reason: str = ""
     error: str = ""
+
+
+def log_run(run: StageRun, flow_run: str) -> None:
+    """Append one stage of a flow run as a line of JSON."""
+    entry = {
+        "flow_run": flow_run,
+        "stage": run.stage,
+        "outcome": run.outcome.value,
+        "seconds": run.seconds,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    entry |= {key: text for key, text in (("reason", run.reason), ("error", run.error)) if text}
+    append_line(RUN_LOG, entry)

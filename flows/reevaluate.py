@@ -12,46 +12,41 @@ from flows.environment import prepare_environment
 
 prepare_environment()  # Prefect reads its settings when it is imported
 
-from prefect import State, flow, runtime  # noqa: E402
-from prefect.artifacts import create_markdown_artifact  # noqa: E402
-from prefect.logging import get_run_logger  # noqa: E402
-from prefect.states import Cancelled, Completed, Failed  # noqa: E402
+from prefect import State, flow, runtime
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+from prefect.states import Cancelled, Completed, Failed
 
-from flows.children import Children  # noqa: E402
-from flows.dag import read_dag  # noqa: E402
-from flows.errors import FlowError  # noqa: E402
-from flows.gates_command import GATES  # noqa: E402
-from flows.lock import hold_lock  # noqa: E402
-from flows.notify import Notice, notify  # noqa: E402
-from flows.outcome import Outcome, StageRun  # noqa: E402
-from flows.reevaluate_history import Entry, append_entry, find_covering  # noqa: E402
-from flows.reevaluate_population import POPULATION, WHY, find_thawed, read_hashes, require_frozen  # noqa: E402
-from flows.reevaluate_pull import pull_data  # noqa: E402
-from flows.reevaluate_steps import (  # noqa: E402
+from flows.children import Children
+from flows.console import log_line
+from flows.dag import read_dag
+from flows.errors import FlowError
+from flows.gates_command import FAIL, GATES, PASS
+from flows.metrics import STAGE_HEADER, markdown_table, stage_rows
+from flows.notify import Notice, notify
+from flows.outcome import Outcome, StageRun
+from flows.project import AT_ONCE, append_line, hold_lock
+from flows.reevaluate_population import POPULATION, WHY, find_thawed, read_hashes, require_frozen
+from flows.reevaluate_steps import (
     ACCEPTED,
-    FAIL,
-    PASS,
+    HISTORY,
     Gates,
     Step,
     StepState,
     compare_bundles,
+    find_covering,
     make_bundle,
+    pull_data,
     read_accepted,
     read_gates,
     require_evidence,
     write_accepted,
 )
-from flows.reproduce import reproduce  # noqa: E402
-from flows.summary import STAGE_HEADER, markdown_table, stage_rows  # noqa: E402
-from flows.terminal import log_line  # noqa: E402
-from flows.workers import AT_ONCE  # noqa: E402
+from flows.reproduce import reproduce
 
 STEP_HEADER = ("step", "state", "what")
-SKIPPED = "Skipped"  # names of the flow's states
-ACCEPTED_STATE = "Accepted"
-REJECTED_STATE = "NotAccepted"
-OPEN_STATE = "NotAssessable"
-FAILED_STATE = "Failed"
+# Names of the flow's states.
+SKIPPED, ACCEPTED_STATE, REJECTED_STATE, OPEN_STATE = "Skipped", "Accepted", "NotAccepted", "NotAssessable"
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -98,30 +93,24 @@ def reevaluate(
         except FlowError as error:
             return _skip(logger, str(error))
         due = runtime.flow_run.scheduled_start_time
-        if runtime.deployment.id and due:
-            covering = find_covering(due, parameters)
-            if covering is not None:
-                return _skip(
-                    logger,
-                    f"was due at {due.isoformat(timespec='seconds')}; {covering.flow_run}, which began at "
-                    f"{covering.began}, has seen all that this run would see",
-                )
+        if runtime.deployment.id and due and (covering := find_covering(due, parameters)):
+            told = "{flow_run}, which began at {began}, has seen all that this run would see".format_map(covering)
+            return _skip(logger, f"was due at {due.isoformat(timespec='seconds')}; {told}")
         evaluation = Evaluation()
         _evaluate(evaluation, pull, frozen_population, evidence, max_workers, logger, stack.close)
     state = _conclude(evaluation)
     _publish(evaluation)
     _tell(evaluation, state, logger)
-    append_entry(
-        Entry(
-            flow_run=str(runtime.flow_run.name),
-            began=began.isoformat(timespec="seconds"),
-            ended=datetime.now(UTC).isoformat(timespec="seconds"),
-            state=str(state.name),
-            parameters=parameters,
-            message=str(state.message),
-            bundle=evaluation.bundle.name if evaluation.bundle else "",
-        )
-    )
+    entry = {
+        "flow_run": str(runtime.flow_run.name),
+        "began": began.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "state": str(state.name),
+        "parameters": parameters,
+        "message": str(state.message),
+        "bundle": evaluation.bundle.name if evaluation.bundle else "",
+    }
+    append_line(HISTORY, entry)
     return state
 
 
@@ -135,55 +124,54 @@ def _evaluate(
     release_lock: Callable[[], None],
 ) -> None:
     """Go through the steps; what fails stops those that need it."""
-    children = Children()
+    children, name = Children(), "evidence"
 
-    def on_line(name: str) -> Callable[[str], None]:
-        return lambda line: log_line(logger, name, line)
+    def on_line(line: str) -> None:
+        log_line(logger, name, line)
 
-    def add(name: str, state: StepState, text: str) -> None:
+    def add(state: StepState, text: str) -> None:
         evaluation.steps.append(Step(name, state, text))
-        log_line(logger, name, f"{state.value}: {text}")
+        on_line(f"{state.value}: {text}")
 
-    name = "evidence"
     try:
         if evidence:
             require_evidence()
         name = "pull"
         if pull:
-            add(name, *pull_data(children, on_line(name)))
+            add(*pull_data(children, on_line))
         name = "reproduce"
-        add(name, StepState.DONE, _reproduce(evaluation, frozen, max_workers))
+        add(StepState.DONE, _reproduce(evaluation, frozen, max_workers))
         name = "gates"
         evaluation.gates = read_gates()
         if evaluation.gates is None:
-            add(name, StepState.SKIPPED, f"no {GATES}: nothing says what is good enough, so nothing is accepted")
+            add(StepState.SKIPPED, f"no {GATES}: nothing says what is good enough, so nothing is accepted")
         else:
-            add(name, StepState.DONE, evaluation.gates.tell())
+            add(StepState.DONE, evaluation.gates.tell())
         name = "evidence"
         if not evidence:
-            add(name, StepState.SKIPPED, "not asked for, so nothing is accepted")
+            add(StepState.SKIPPED, "not asked for, so nothing is accepted")
             return
         before = read_accepted()
         release_lock()  # the command takes it itself, and bundles nothing that has changed since
-        evaluation.bundle = make_bundle(children, on_line(name))
-        add(name, StepState.DONE, str(evaluation.bundle))
+        evaluation.bundle = make_bundle(children, on_line)
+        add(StepState.DONE, str(evaluation.bundle))
         name = "compare"
         if before is None:
-            add(name, StepState.SKIPPED, "no bundle was accepted before")
+            add(StepState.SKIPPED, "no bundle was accepted before")
         elif before.name == evaluation.bundle.name:
-            add(name, StepState.SKIPPED, f"nothing has changed since {before.name} was accepted")
+            add(StepState.SKIPPED, f"nothing has changed since {before.name} was accepted")
         else:
-            evaluation.comparison = compare_bundles(before, evaluation.bundle, children, on_line(name))
-            add(name, StepState.DONE, f"with {before.name}, the last accepted one")
+            evaluation.comparison = compare_bundles(before, evaluation.bundle, children, on_line)
+            add(StepState.DONE, f"with {before.name}, the last accepted one")
         name = "accept"
         bundled = read_gates(evaluation.bundle / GATES)  # what counts is what is signed
         if bundled is not None and bundled.verdict == PASS:
             write_accepted(evaluation.bundle)
-            add(name, StepState.DONE, f"{evaluation.bundle.name} is the accepted one now ({ACCEPTED})")
+            add(StepState.DONE, f"{evaluation.bundle.name} is the accepted one now ({ACCEPTED})")
         else:
-            add(name, StepState.SKIPPED, "not all criteria pass")
+            add(StepState.SKIPPED, "not all criteria pass")
     except FlowError as error:
-        add(name, StepState.FAILED, str(error))
+        add(StepState.FAILED, str(error))
     except BaseException:  # Ctrl-C, SIGTERM, a cancelled run: no process may stay behind
         children.stop()
         raise
@@ -234,7 +222,7 @@ def _count(runs: list[StageRun]) -> str:
 def _conclude(evaluation: Evaluation) -> State[Any]:
     """The state that the flow ends in; its message is one line."""
     if evaluation.error:
-        return Failed(name=FAILED_STATE, message=evaluation.error, data=evaluation)
+        return Failed(message=evaluation.error, data=evaluation)
     if evaluation.gates is None:
         return Completed(name=OPEN_STATE, message=f"no {GATES}", data=evaluation)
     verdict, told = evaluation.gates.verdict, evaluation.gates.tell()

@@ -7,11 +7,11 @@ population, a difference is the classifier's alone.
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from flows.dag import ALWAYS_CHANGED, DAG_FILE, Dag, tell
+from flows.dag import ALWAYS_CHANGED, DAG_FILE, Dag, open_repo
 from flows.errors import FlowError
+from flows.evidence.pipeline import read_lock
 
 GENERATOR = "train_stylegan2"
 POPULATION = "sample_populations"
@@ -30,19 +30,16 @@ def require_frozen(dag: Dag) -> dict[str, str]:
     if missing:
         raise FlowError(f"--frozen-population: dvc.yaml has no stage {missing[0]}; stages: {', '.join(dag.needs)}")
     generator_needs = dag.upstream([GENERATOR])
-    try:
-        with Repo() as repo:
-            makers = {str(Path(out.fs_path)): stage.addressing for stage in repo.index.stages for out in stage.outs}
-            for stage in dag.stages:
-                if stage in generator_needs or stage == POPULATION:
-                    changes = _find_changes(repo.status([stage]), generator_needs, makers)
-                    if changes:
-                        raise FlowError(
-                            f"--frozen-population: {stage} has to run again ({'; '.join(changes)}), and would make the "
-                            f"population anew: {WHY}; put that back, or run without --frozen-population"
-                        )
-    except DvcException as error:
-        raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
+    with open_repo() as repo:
+        makers = {str(Path(out.fs_path)): stage.addressing for stage in repo.index.stages for out in stage.outs}
+        for stage in dag.stages:
+            if stage in generator_needs or stage == POPULATION:
+                changes = _find_changes(repo.status([stage]), generator_needs, makers)
+                if changes:
+                    raise FlowError(
+                        f"--frozen-population: {stage} has to run again ({'; '.join(changes)}), and would make the "
+                        f"population anew: {WHY}; put that back, or run without --frozen-population"
+                    )
     hashes = read_hashes()
     unknown = [path for path, held in hashes.items() if not held]
     if unknown:
@@ -102,10 +99,8 @@ def _find_makers(path: Path, makers: dict[str, str]) -> set[str]:
 
 
 def _read_lock(path: Path) -> dict[str, str]:
-    from dvc.utils.serialize import load_yaml
-
     try:
-        stages = load_yaml(str(path)).get("stages", {})
-        return {out["path"]: out["md5"] for stage in KEPT for out in stages.get(stage, {}).get("outs", [])}
-    except (DvcException, OSError, KeyError, AttributeError, TypeError):
+        stages = read_lock(path.read_bytes())
+    except (OSError, ValueError):
         return {}
+    return {out: md5 for stage in KEPT if stage in stages for out, md5 in stages[stage].outs.items()}

@@ -1,25 +1,27 @@
-"""What follows a reproduction: the verdicts, the bundle, the comparison with the last accepted one."""
+"""What stands around a reproduction: pull, verdicts, bundle, comparison with the last accepted one, history."""
 
-import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from flows.atomic_write import write_atomically
 from flows.children import Children
+from flows.dag import open_repo
 from flows.errors import FlowError
-from flows.gates_command import GATES
+from flows.gates_command import FAIL, GATES, NOT_ASSESSABLE, PASS
+from flows.gates_command import read_gates as read_criteria
+from flows.project import read_lines, write_atomically
 
-BUNDLES = Path("evidence")
+BUNDLES, HISTORY = Path("evidence"), Path("logs/reevaluate.jsonl")
 ACCEPTED = BUNDLES / "accepted"  # the name of the last accepted bundle
 COMMAND = [sys.executable, "-m", "flows.cli"]
 
 SAME_STATE = "is there already"  # what `failure-atlas evidence` says of a state that has its bundle
-
-PASS, FAIL, NOT_ASSESSABLE = "pass", "fail", "not assessable"
 
 
 class StepState(StrEnum):
@@ -61,34 +63,18 @@ class Gates:
 
 
 def read_gates(path: Path = GATES) -> Gates | None:
-    """Read the verdicts on the acceptance criteria; None if the project has none.
-
-    Raises FlowError if the file is not `{criteria: [{id, verdict}]}` with known verdicts.
-    """
-    try:
-        criteria = json.loads(path.read_text(encoding="utf-8"))["criteria"]
-        ids: dict[str, list[str]] = {PASS: [], FAIL: [], NOT_ASSESSABLE: []}
-        for criterion in criteria:
-            verdict = criterion["verdict"]
-            if verdict not in ids:
-                raise FlowError(
-                    f"{path}: criterion {criterion['id']}: verdict is {verdict!r}; allowed: {', '.join(ids)}; "
-                    "make the file again: failure-atlas reproduce acceptance --force"
-                )
-            ids[verdict].append(str(criterion["id"]))
-    except FileNotFoundError:
+    """Read the verdicts on the acceptance criteria; None if the project has none, FlowError if they cannot be read."""
+    if not path.exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FlowError(
-            f"{path}: cannot be read as {{criteria: [{{id, verdict}}]}} ({type(error).__name__}: {error}); make it "
-            "again: failure-atlas reproduce acceptance --force"
-        ) from error
+    ids: dict[str, list[str]] = {PASS: [], FAIL: [], NOT_ASSESSABLE: []}
+    for criterion in read_criteria(path):
+        ids[criterion["verdict"]].append(str(criterion["id"]))
     return Gates(ids)
 
 
 def require_evidence() -> None:
     """Check, before any work, what a bundle needs: the key that signs it and a git commit; FlowError that names it."""
-    from flows.evidence.keys import KEY_FOLDER, PRIVATE, read_private_key
+    from flows.evidence.attestation import KEY_FOLDER, PRIVATE, read_private_key
     from flows.git import read_revision
 
     try:
@@ -103,13 +89,10 @@ def make_bundle(children: Children, on_line: Callable[[str], None]) -> Path:
 
     Raises FlowError with the last line of the command if it fails, or if it leaves no bundle.
     """
-    lines: list[str] = []
     began = time.time()
-    try:
-        _run("evidence", [], children, lines, on_line)
-    except FlowError:
-        if not any(SAME_STATE in line for line in lines):
-            raise
+    code, lines = children.stream([*COMMAND, "evidence"], on_line)
+    if code and not any(SAME_STATE in line for line in lines):
+        raise _tell_failure("evidence", code, lines)
     named = [folder for folder in _bundles() if any(folder.name in line for line in lines)]
     made = named or [folder for folder in _bundles() if folder.stat().st_mtime >= began]
     if not made:
@@ -122,8 +105,9 @@ def compare_bundles(old: Path, new: Path, children: Children, on_line: Callable[
 
     Raises FlowError with the last line of the command if it fails.
     """
-    lines: list[str] = []
-    _run("compare", [str(old), str(new)], children, lines, on_line)
+    code, lines = children.stream([*COMMAND, "compare", str(old), str(new)], on_line)
+    if code:
+        raise _tell_failure("compare", code, lines)
     return "\n".join(lines)
 
 
@@ -151,22 +135,44 @@ def write_accepted(bundle: Path, path: Path = ACCEPTED) -> None:
 
 
 def _bundles(folder: Path = BUNDLES) -> list[Path]:
-    return (
-        [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-        if folder.is_dir()
-        else []
-    )
+    return [path for path in folder.glob("[!.]*") if path.is_dir()]
 
 
-def _run(
-    command: str, arguments: list[str], children: Children, lines: list[str], on_line: Callable[[str], None]
-) -> None:
-    def take(line: str) -> None:
-        lines.append(line)
-        on_line(line)
+def _tell_failure(command: str, code: int, lines: list[str]) -> FlowError:
+    spoken = [line.strip() for line in lines if line.strip()]
+    last = spoken[-1].removeprefix("error: ") if spoken else f"no message, exit code {code}"
+    return FlowError(f"failure-atlas {command}: {last}")
 
-    code = children.stream([*COMMAND, command, *arguments], take)
+
+def pull_data(children: Children, on_line: Callable[[str], None]) -> tuple[StepState, str]:
+    """Run `dvc pull`; returns how it went. Without a configured remote it does nothing and says so.
+
+    What the remote does not hold is left to be made, and is counted. Raises FlowError with DVC's last line if it fails.
+    """
+    with open_repo() as repo:
+        remote, names = repo.config["core"].get("remote"), ", ".join(sorted(repo.config["remote"]))
+    if not remote:
+        which = f"of {names} none is the default: dvc remote default NAME" if names else "none is configured"
+        return StepState.SKIPPED, f"no remote to pull from ({which})"
+    code, lines = children.stream([sys.executable, "-m", "dvc", "--wait-for-lock", "pull", "--allow-missing"], on_line)
     if code:
         spoken = [line.strip() for line in lines if line.strip()]
-        last = spoken[-1].removeprefix("error: ") if spoken else f"no message, exit code {code}"
-        raise FlowError(f"failure-atlas {command}: {last}")
+        errors = [line for line in spoken if line.startswith("ERROR")]
+        last = (errors or spoken or ["no message"])[-1].removeprefix("ERROR: ")
+        raise FlowError(f"dvc pull from remote '{remote}': {last}")
+    lacking = sum(line.strip().startswith("md5: ") for line in lines)
+    if lacking:  # DVC does not tell an object that is not there from a remote that is not there
+        return StepState.DONE, f"remote '{remote}' lacks {lacking} objects, or is not reached; they are made here"
+    return StepState.DONE, f"from remote '{remote}'"
+
+
+def find_covering(due: datetime, parameters: Mapping[str, Any], path: Path = HISTORY) -> dict[str, Any] | None:
+    """The entry of the last re-evaluation with the same parameters that began after a scheduled run was due: it has
+    seen all that the scheduled run would see. None if there is none.
+    """
+    found = None
+    for entry in read_lines(path):
+        with suppress(KeyError, ValueError, TypeError):  # an entry of another form
+            if entry["parameters"] == dict(parameters) and datetime.fromisoformat(entry["began"]) >= due:
+                found = entry
+    return found

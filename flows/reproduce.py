@@ -1,37 +1,30 @@
 """The flow that brings the project up to date: one Prefect task for each DVC stage, edges as DVC has them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
-from functools import partial
-from graphlib import TopologicalSorter
-from queue import SimpleQueue
+from threading import Semaphore
 from typing import Any, cast
 
 from flows.environment import prepare_environment
 
 prepare_environment()  # Prefect reads its settings when it is imported
 
-from prefect import State, allow_failure, flow, runtime, task  # noqa: E402
-from prefect.artifacts import create_markdown_artifact  # noqa: E402
-from prefect.cache_policies import NO_CACHE  # noqa: E402
-from prefect.futures import PrefectFuture  # noqa: E402
-from prefect.logging import get_run_logger  # noqa: E402
-from prefect.states import Cancelled, Completed, Failed  # noqa: E402
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
+from prefect import State, allow_failure, flow, runtime, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.states import Completed, Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.children import Children  # noqa: E402
-from flows.dag import Dag, read_all_changes, read_dag  # noqa: E402
-from flows.errors import FlowError  # noqa: E402
-from flows.lock import hold_lock  # noqa: E402
-from flows.lock_order import read_order, restore_order  # noqa: E402
-from flows.metrics import Metric, read_metrics  # noqa: E402
-from flows.outcome import Outcome, StageRun  # noqa: E402
-from flows.params_check import STUDY, check_params  # noqa: E402
-from flows.run_log import log_run  # noqa: E402
-from flows.stage_run import run_stage  # noqa: E402
-from flows.summary import METRIC_HEADER, STAGE_HEADER, markdown_table, metric_rows, stage_rows  # noqa: E402
-from flows.terminal import log_line  # noqa: E402
-from flows.workers import AT_ONCE  # noqa: E402
+from flows.children import Children
+from flows.console import log_line
+from flows.dag import Dag, read_all_changes, read_order, restore_order
+from flows.errors import FlowError
+from flows.metrics import METRIC_HEADER, STAGE_HEADER, Metric, markdown_table, metric_rows, read_metrics, stage_rows
+from flows.outcome import WORDS, Outcome, StageRun, log_run
+from flows.project import AT_ONCE, STUDY, check_params, hold_lock
+from flows.stage_run import run_stage
 
 
 @flow(name="reproduce", task_runner=cast("TaskRunner[Any]", ThreadPoolTaskRunner()), persist_result=False)
@@ -50,97 +43,79 @@ def reproduce(
         with hold_lock():
             check_params(study)
             with chdir(STUDY if study else "."):
-                dag = read_dag()
+                dag, changes = read_all_changes()
                 order = read_order()
-                runs = _run_stages(dag.select(targets), read_all_changes(), force, max_workers)
+                runs = _run_stages(dag.select(targets), changes, force, max_workers)
                 restore_order(order, dag.stages)
                 metrics = read_metrics(dag.entries)
     except FlowError as error:
         return Failed(message=str(error))
     _publish(runs, metrics)
-    failed = [run for run in runs if _has_failed(run)]
+    failed = [run for run in runs if run.outcome is Outcome.FAILED]
     if failed:
         return Failed(message="; ".join(f"{run.stage} failed: {run.error}" for run in failed), data=runs)
     return Completed(message=f"{len(runs)} stages are up to date", data=runs)
 
 
-@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
-def bring_up_to_date(
-    stage: str, changes: list[str] | None, force: bool, blocked_by: str, children: Children
-) -> State[StageRun]:
-    """One DVC stage as a Prefect task; its state is named after the outcome.
+class Shared:
+    """What the stages of one run share.
 
-    changes: what is known to have changed, if it is known.
-    blocked_by: the failed stage that this one needs; it is then not run.
+    before: what had changed before the run. It is all that has where everything that a stage needs was cached.
+    runs: of the stages that have ended.  slots: to be held while a stage is at work.
     """
+
+    def __init__(self, dag: Dag, before: Mapping[str, list[str]], force: bool, max_workers: int) -> None:
+        self.dag, self.before, self.force = dag, before, force
+        self.children, self.slots = Children(), Semaphore(max_workers)
+        self.runs: dict[str, StageRun] = {}
+        self.flow_run = str(runtime.flow_run.name)
+
+    def run(self, stage: str, on_line: Callable[[str], None]) -> StageRun:
+        """Bring a stage up to date, unless something that it needs has failed."""
+        needed = self.dag.upstream([stage]) - {stage}
+        failed = [name for name in self.dag.stages if name in needed and _has_failed(self.runs.get(name))]
+        if failed:
+            return StageRun(stage, Outcome.NOT_RUN, error=f"needs {', '.join(failed)}, which failed")
+        with self.slots:
+            if self.children.stopped:
+                return StageRun(stage, Outcome.NOT_RUN, error="the run was stopped")
+            untouched = all(self.runs[name].outcome is Outcome.CACHED for name in self.dag.needs[stage])
+            changes = self.before.get(stage, []) if untouched else None
+            return run_stage(stage, force=self.force, children=self.children, on_line=on_line, changes=changes)
+
+
+@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
+def bring_up_to_date(stage: str, shared: Shared) -> State[StageRun]:
+    """One DVC stage as a Prefect task; its state is named after the outcome."""
     logger = get_run_logger()
-    if blocked_by:
-        run = StageRun(stage, Outcome.NOT_RUN, error=f"needs {blocked_by}, which failed")
-        log_line(logger, stage, f"not run: {run.error}")
-        return Cancelled(name=run.outcome.value, message=f"not run: {run.error}", data=run)
-    run = run_stage(
-        stage, force=force, children=children, on_line=lambda line: log_line(logger, stage, line), changes=changes
-    )
+    run = shared.runs[stage] = shared.run(stage, lambda line: log_line(logger, stage, line))
+    log_run(run, shared.flow_run)
+    told = f"{WORDS[run.outcome]}: {run.error}" if run.error else f"{run.outcome.value} in {run.seconds:.1f} s"
     if run.outcome is Outcome.FAILED:
         log_line(logger, stage, f"failed after {run.seconds:.1f} s: {run.error}")
         return Failed(message=run.error, data=run)
-    log_line(logger, stage, f"{run.outcome.value.lower()} in {run.seconds:.1f} s")
-    return Completed(name=run.outcome.value, message=f"{run.outcome.value} in {run.seconds:.1f} s", data=run)
+    log_line(logger, stage, told[0].lower() + told[1:])
+    # Prefect lets what needs a failed task start, if allowed, but not what needs a cancelled one.
+    state = Failed if run.outcome is Outcome.NOT_RUN else Completed
+    return state(name=run.outcome.value, message=told, data=run)
 
 
 def _run_stages(dag: Dag, before: Mapping[str, list[str]], force: bool, max_workers: int) -> list[StageRun]:
-    """Run each stage of a DAG as soon as what it needs has ended; returns one StageRun each, in the DAG's order.
-
-    before: what had changed before the run. It is all that has where everything that a stage needs was cached.
-    """
-    children = Children()
+    """Run each stage of a DAG as soon as what it needs has ended; returns one StageRun each, in the DAG's order."""
+    shared = Shared(dag, before, force, max_workers)
     futures: dict[str, PrefectFuture[Any]] = {}
-    runs: dict[str, StageRun] = {}
-    ended: SimpleQueue[str] = SimpleQueue()
-    left = TopologicalSorter(dag.needs)
-    left.prepare()
-    ready: list[str] = []
     try:
-        while left.is_active():
-            ready = sorted([*ready, *left.get_ready()], key=dag.stages.index)
-            while ready and len(futures) - len(runs) < max_workers:
-                stage = ready.pop(0)
-                # A failed stage does not keep those after it waiting: they end at once, as not run.
-                # Prefect lets nothing start after a cancelled one, so those not run are no edge of what they block.
-                needed = [
-                    allow_failure(futures[name])
-                    for name in dag.stages
-                    if name in dag.needs[stage] and runs[name].outcome is not Outcome.NOT_RUN
-                ]
-                blocked_by = _find_failed(dag, stage, runs)
-                untouched = all(runs[name].outcome is Outcome.CACHED for name in dag.needs[stage])
-                changes = before.get(stage, []) if untouched else None
-                futures[stage] = bring_up_to_date.submit(
-                    stage, changes, force, blocked_by, children, wait_for=needed, return_state=False
-                )
-                futures[stage].add_done_callback(partial(_put, ended, stage))
-            stage = ended.get()
-            runs[stage] = _collect(stage, futures[stage])
-            log_run(runs[stage], str(runtime.flow_run.name))
-            left.done(stage)
+        for stage in dag.stages:
+            needed = [allow_failure(futures[name]) for name in dag.stages if name in dag.needs[stage]]
+            futures[stage] = bring_up_to_date.submit(stage, shared, wait_for=needed, return_state=False)
+        return [_collect(stage, future) for stage, future in futures.items()]
     except BaseException:  # Ctrl-C, SIGTERM, a cancelled run: no process may stay behind
-        children.stop()
+        shared.children.stop()
         raise
-    return [runs[stage] for stage in dag.stages]
 
 
-def _find_failed(dag: Dag, stage: str, runs: Mapping[str, StageRun]) -> str:
-    """The failed stages among all that a stage needs, as text."""
-    needed = dag.upstream([stage])
-    return ", ".join(name for name in dag.stages if name in needed and name in runs and _has_failed(runs[name]))
-
-
-def _has_failed(run: StageRun) -> bool:
-    return run.outcome is Outcome.FAILED
-
-
-def _put(ended: "SimpleQueue[str]", stage: str, _future: PrefectFuture[Any]) -> None:
-    ended.put(stage)
+def _has_failed(run: StageRun | None) -> bool:
+    return run is None or run.outcome is Outcome.FAILED  # None: its task broke
 
 
 def _collect(stage: str, future: PrefectFuture[Any]) -> StageRun:

@@ -1,43 +1,28 @@
 """What re-evaluates by itself: a Prefect server, and a worker that runs what the deployment on it makes due."""
 
-import os
 import subprocess
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flows.children import end_supervised, start_supervised
 from flows.errors import FlowError
-from flows.lock import hold_lock
-from flows.serve_deployment import PREFECT, deployment_name, next_date, pool_name
-from flows.server import WAY_OUT, probe_api
+from flows.project import hold_lock
+from flows.serve_deployment import deployment_name, next_date, pool_name
+from flows.server import PREFECT, start_server, wait_for_api
 
 SERVE_LOCK = Path("logs/serve.lock")
 SERVER_LOG = Path("logs/serve-server.log")
 WORKER_LOG = Path("logs/serve-worker.log")
 
 
-def start_server(port: int) -> "subprocess.Popen[str]":
-    """Start a Prefect server with its page; it ends when the returned process's stdin is closed.
-
-    Its database is in PREFECT_HOME, so schedules and history outlive it. FlowError if it does not start.
-    """
-    url = f"http://127.0.0.1:{port}/api"
-    SERVER_LOG.parent.mkdir(exist_ok=True)
-    with SERVER_LOG.open("w", encoding="utf-8") as log:
-        process = start_supervised(
-            [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            log,
-            # On disk: a lease that is forgotten with the server's memory would hold its place for ever.
-            {
-                "PREFECT_API_URL": url,
-                "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-                "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-            },
-        )
+def start_lasting_server(port: int) -> "subprocess.Popen[str]":
+    """Start a Prefect server with its page, and wait until it answers; FlowError if it does not start."""
+    # On disk: a lease that is forgotten with the server's memory would hold its place for ever.
+    leases = "prefect.server.concurrency.lease_storage.filesystem"
+    url, process = start_server(port, SERVER_LOG, {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": leases})
     try:
-        _wait_for_server(url, process, port)
+        wait_for_api(url, process, f"--port {port}: the Prefect server", f"{SERVER_LOG}, name another --port")
     except BaseException:  # Ctrl-C too: nobody else knows of it yet
         end_supervised(process)
         raise
@@ -86,18 +71,6 @@ def read_next_run() -> str:
         return "none: no day of its schedules is to come"
     told = due.isoformat(timespec="seconds")
     return f"now (it was due at {told})" if due < datetime.now(UTC) else told
-
-
-def _wait_for_server(url: str, process: "subprocess.Popen[str]", port: int) -> None:
-    patience = float(os.environ.get("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90"))
-    deadline = time.monotonic() + patience
-    while (fault := probe_api(url)) is not None:
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise FlowError(
-                f"--port {port}: the Prefect server did not start ({fault}); see {SERVER_LOG}, name another --port, "
-                f"{WAY_OUT}"
-            )
-        time.sleep(0.1)
 
 
 def _mend() -> list[str]:

@@ -8,12 +8,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flows.children import end_supervised, start_supervised
 from flows.errors import FlowError
 
+PREFECT = [sys.executable, "-m", "prefect"]
 SERVER_LOG = Path("logs/prefect-server.log")
 WAY_OUT = "or run without Prefect: dvc repro"
 
@@ -29,35 +30,46 @@ def use_api(say: Callable[[str], None]) -> Callable[[], None]:
     say("starting a temporary Prefect server, which takes some seconds")
     url, server = start_temporary_server()
     os.environ["PREFECT_API_URL"] = url
-    return lambda: wait_for_api(url, server)
+    return lambda: wait_for_api(url, server, "the temporary Prefect server", str(SERVER_LOG))
 
 
 def start_temporary_server() -> tuple[str, "subprocess.Popen[str]"]:
     """Start a server that ends with this process, however that ends; returns its API address and its process at once.
 
     Call it before Prefect is imported: what was registered first is ended last, and Prefect delivers its last logs
-    when the process exits. Its database is in PREFECT_HOME. Call `wait_for_api` before the first use.
+    when the process exits. Call `wait_for_api` before the first use.
     """
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    SERVER_LOG.parent.mkdir(exist_ok=True)
-    with SERVER_LOG.open("w", encoding="utf-8") as log:
-        process = start_supervised(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            log,
-            {"PREFECT_API_URL": url, "PREFECT_SERVER_UI_ENABLED": "false", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
-        )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    url, process = start_server(port, SERVER_LOG, {"PREFECT_SERVER_UI_ENABLED": "false"})
     atexit.register(end_supervised, process)
     return url, process
 
 
-def wait_for_api(url: str, process: "subprocess.Popen[str]") -> None:
-    """Wait until a temporary server answers; FlowError if it ends, or is silent for longer than Prefect allows."""
+def start_server(port: int, log: Path, environment: Mapping[str, str]) -> tuple[str, "subprocess.Popen[str]"]:
+    """Start a Prefect server on this machine; it ends when the returned process's stdin is closed.
+
+    Its database is in PREFECT_HOME, so that schedules and history outlive it.
+    """
+    url = f"http://127.0.0.1:{port}/api"
+    log.parent.mkdir(exist_ok=True)
+    environment = {"PREFECT_API_URL": url, "PREFECT_SERVER_LOGGING_LEVEL": "WARNING", **environment}
+    command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("w", encoding="utf-8") as file:
+        return url, start_supervised(command, file, environment)
+
+
+def wait_for_api(url: str, process: "subprocess.Popen[str]", fault_begins: str, fault_ends: str) -> None:
+    """Wait until a server answers; FlowError if it ends, or is silent for longer than Prefect allows.
+
+    fault_begins, fault_ends: what the error says before and after the reason.
+    """
     patience = float(os.environ.get("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90"))
     deadline = time.monotonic() + patience
     while (fault := probe_api(url)) is not None:
         if process.poll() is not None or time.monotonic() > deadline:
-            raise FlowError(f"the temporary Prefect server did not start ({fault}); see {SERVER_LOG}, {WAY_OUT}")
+            raise FlowError(f"{fault_begins} did not start ({fault}); see {fault_ends}, {WAY_OUT}")
         time.sleep(0.1)
 
 
@@ -83,9 +95,3 @@ def probe_api(url: str, timeout_seconds: float = 5.0) -> str | None:
         return None if error.code in (401, 403) else f"HTTP {error.code}"
     except (OSError, ValueError) as error:
         return str(getattr(error, "reason", error))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from failure_atlas.brought.folder import modules_in, tell_missing_module
-from failure_atlas.core.errors import StageError, escape
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.text import escape
 
 OURS = frozenset({"numpy", "torch", "stages"})
 

@@ -17,7 +17,8 @@ from urllib.parse import SplitResult, urlsplit
 import numpy as np
 
 from failure_atlas.brought.code import tell
-from failure_atlas.core.errors import StageError, escape
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.text import escape
 
 MEDIA_TYPE = "application/x-npy"
 TRIES = 3

@@ -8,9 +8,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
-from flows.atomic_write import write_atomically
 from flows.errors import FlowError
-from flows.summary import markdown_table
+from flows.metrics import markdown_table
+from flows.project import write_atomically
 
 NAME_JOINT = re.compile(r"(?<=[A-Za-z0-9])([._/])(?=[A-Za-z])")  # not in a number
 INTERVAL = re.compile(r"\[(\S+), (\S+)\]")

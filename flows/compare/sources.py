@@ -13,9 +13,8 @@ from dvc.scm import map_scm_exception, resolve_rev
 
 from flows.dag import tell
 from flows.errors import FlowError
-from flows.evidence.hashing import dvc_md5, hash_bytes, hash_path
-from flows.evidence.parsing import parse_json, parse_yaml
-from flows.evidence.reading import UnreadableError, list_plain, read_plain
+from flows.evidence.inventory import dvc_md5, hash_bytes, hash_path
+from flows.evidence.reading import UnreadableError, list_plain, parse_json, parse_yaml, read_plain
 from flows.git import read_git
 
 WORKSPACE = "workspace"

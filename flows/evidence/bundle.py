@@ -12,42 +12,30 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from flows.errors import FlowError
-from flows.evidence.chain import as_previous, find_last
+from flows.evidence.attestation import seal, write_statement
 from flows.evidence.crate import README, Run, describe_crate
-from flows.evidence.envelope import seal
-from flows.evidence.folder import ENVELOPE
-from flows.evidence.hashing import hash_bytes
-from flows.evidence.inventory import Inventory, take_inventory, write_json
-from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
-from flows.evidence.machine import describe_machine, describe_runs
-from flows.evidence.pipeline import PARAMS, WORKFLOW, PlannedStage, choose_files, list_metrics, read_pipeline
+from flows.evidence.folder import ENVELOPE, as_previous, find_last
+from flows.evidence.inventory import Inventory, hash_bytes, take_inventory, write_json
+from flows.evidence.machine import describe_machine, describe_runs, read_stage_table
+from flows.evidence.pipeline import (
+    LOCK_FILE,
+    PARAMS,
+    WORKFLOW,
+    LockedStage,
+    PlannedStage,
+    choose_files,
+    compare_files,
+    compare_params,
+    list_metrics,
+    read_lock,
+    read_pipeline,
+)
 from flows.evidence.reading import UnreadableError, check_name
-from flows.evidence.stage_table import read_stage_table
-from flows.evidence.statement import write_statement
 from flows.evidence.verification import CRATE, ENVIRONMENT, INVENTORY, OWN, STAGES, verify
 from flows.git import Revision, read_revision
 
 BUNDLES = Path("evidence")
-README_TEXT = """# Evidence of run {name}
-
-Commit {commit}. {changed}
-
-| file | what it is |
-|---|---|
-{rows}
-
-All other files are copies from the project, under the same paths.
-
-To check it, with the maker's public key, which has to come by another way than this folder:
-
-    failure-atlas verify THIS_FOLDER --key evidence.pub.pem                    in its project
-    failure-atlas verify THIS_FOLDER --key evidence.pub.pem --no-data --alone  by itself
-
-With other tools: `attestation.dsse.json` is a DSSE envelope (Ed25519) around an in-toto Statement v1 with SLSA
-provenance v1, whose subjects marked `"in": "bundle"` are the SHA-256 of all other files here, and those marked
-`"in": "project"` of all further files that the run wrote. `ro-crate-metadata.json` is an RO-Crate 1.1, profile
-Provenance Run Crate 0.5. Logs give the times in `stages.json`; nothing checks them.
-"""
+README_TEMPLATE = Path(__file__).with_name("bundle_readme.md")
 TITLES = {
     README: "How to read and check this bundle",
     INVENTORY: "SHA-256, MD5 and size of every file that a stage read or wrote",
@@ -165,7 +153,11 @@ def _write_readme(name: str, revision: Revision) -> bytes:
     rows = "\n".join(f"| `{path}` | {title} |" for path, title in sorted((TITLES | {CRATE: CRATE_TITLE}).items()))
     count = len(revision.changed)
     changed = f"{count} paths differed from it (environment.json lists them)." if count else "Nothing differed from it."
-    return README_TEXT.format(name=name, commit=revision.commit, changed=changed, rows=rows).encode()
+    return (
+        README_TEMPLATE.read_text(encoding="utf-8")
+        .format(name=name, commit=revision.commit, changed=changed, rows=rows)
+        .encode()
+    )
 
 
 def _tell_run(project: Path, name: str, revision: Revision) -> Run:
@@ -200,16 +192,10 @@ def _write_folder(out: Path, contents: dict[str, bytes], project: Path, keys: Se
         if not verdict.accepted:
             raise FlowError(f"the bundle does not pass its own check: {verdict.problems[0]}; try again")
         half.rename(out)
-        _sync_folder(out.parent)
+        number = os.open(out.parent, os.O_RDONLY)
+        os.fsync(number)  # its name is on disk
+        os.close(number)
     except OSError as error:
         raise FlowError(f"{out}: cannot be written ({error.strerror}); make room or name another folder") from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

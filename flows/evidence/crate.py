@@ -14,13 +14,10 @@ from urllib.parse import quote, unquote
 from rocrate.model import ComputationalWorkflow, ComputerLanguage, ContextEntity
 from rocrate.rocrate import ROCrate
 
-from flows.evidence.hashing import FileHash, select_below, tree_sha256
-from flows.evidence.inventory import Inventory, is_below
-from flows.evidence.locked import LISTED
-from flows.evidence.parsing import expect
-from flows.evidence.pipeline import PARAMS, WORKFLOW
-from flows.evidence.problem import Problem
-from flows.evidence.reading import UnreadableError
+from flows.evidence.folder import Contents
+from flows.evidence.inventory import FileHash, Inventory, is_below, select_below, tree_sha256
+from flows.evidence.pipeline import LISTED, PARAMS, WORKFLOW
+from flows.evidence.reading import Problem, UnreadableError, expect
 
 README = "README.md"
 PROFILES = {
@@ -69,7 +66,6 @@ def describe_crate(
     crate.metadata.extra_terms["sha256"] = "http://schema.org/sha256"
     language = crate.add(ComputerLanguage(crate, LANGUAGE, {"name": "DVC pipeline", "url": _ref(LANGUAGE)}))
     crate.add_workflow(dest_path=WORKFLOW, main=True, lang=language, cls=_Workflow)
-    engine = _add(crate, ENGINE, "SoftwareApplication", name="DVC", url=ENGINE, softwareVersion=run.dvc_version)
     for name in sorted(files.keys() - {WORKFLOW}):
         about = {"about": _ref("./")} if name == README else {}
         crate.add_file(dest_path=name, properties={"name": titles.get(name, name), **about, **_describe(name, files)})
@@ -77,15 +73,55 @@ def describe_crate(
     crate.add_file(dest_path=envelope, properties=sealed)
     metrics = [path for path in inventory.metrics if path in files]
     # Files that are the value of a formal parameter of the workflow.
-    values = [(PARAMS, "#input-params"), *((path, _id("output", path)) for path in metrics)]
-    for path, identity in values:
+    for path, identity in [(PARAMS, "#input-params"), *((path, _id("output", path)) for path in metrics)]:
         example = crate.get(quote(path))
         example["exampleOfWork"] = _ref(identity)
         _add(crate, identity, "FormalParameter", additionalType="File", name=path, workExample=example)
-    outs = {path for stage in inventory.stages.values() for path in stage.outs}
     for place, row in enumerate(table):
-        _add_stage(crate, row, place, run, inventory, files, outs)
+        _add_stage(crate, row, place, run, inventory, files)
     names = [row["stage"] for row in table]
+    _add_whole_run(crate, run, names, metrics, _end(row["finished"] for row in table))
+    crate.mainEntity._jsonld |= {  # a new workflow has a name and a language only
+        "name": f"Pipeline of {run.project}",
+        "conformsTo": _ref(BIOSCHEMAS),
+        "url": ENGINE,
+        "version": run.commit,
+        "input": _ref("#input-params"),
+        "output": _refs("output", metrics),
+        "step": _refs("step", names),
+        "hasPart": _refs("tool", names),
+        **_describe(WORKFLOW, files),
+    }
+    _describe_root(crate, run, envelope, names)
+    described: dict[str, Any] = crate.metadata.generate()
+    return described
+
+
+def compare_crate(path: str, contents: Contents, inventory: Inventory) -> Iterator[Problem]:
+    """Where a crate gives another SHA-256 of a file or folder than the statement and the inventory."""
+    names, listed, known = sorted(inventory.files), 0, dict(contents.files)
+    for entity in expect(contents.parse(path, contents.json), dict, "crate")["@graph"]:
+        if "sha256" not in entity:
+            continue
+        name = unquote(expect(entity["@id"], str, "@id"))
+        if name not in contents.files:
+            name = expect(entity["name"], str, "name")
+        if name not in known:
+            below = select_below(inventory.files, name, names)
+            listed += len(below)
+            if listed > LISTED:
+                raise UnreadableError(path, f"folders in folders, with more than {LISTED} files")
+            known[name] = below[name].sha256 if name in below else tree_sha256(below) if below else ""
+        if entity["sha256"] != known[name]:
+            yield Problem(path, f"another sha256 of {name} than that of the statement and the inventory")
+
+
+class _Workflow(ComputationalWorkflow):  # type: ignore[misc]
+    TYPES = (*ComputationalWorkflow.TYPES, "HowTo")  # its stages are steps
+
+
+def _add_whole_run(crate: ROCrate, run: Run, names: list[str], metrics: list[str], end: dict[str, str]) -> None:
+    """The run of all stages, and the engine that brought them up to date."""
     whole = _add(
         crate,
         _id("run", "all"),
@@ -96,71 +132,35 @@ def describe_crate(
         object=crate.get(PARAMS),
         result=_compact([_ref(quote(path)) for path in metrics]),
         actionStatus=COMPLETED,
-        **_end(row["finished"] for row in table),
+        **end,
     )
     _add(
         crate,
         _id("engine", "all"),
         "OrganizeAction",
         name=f"DVC brings the stages of {WORKFLOW} up to date",
-        instrument=engine,
-        object=_compact([_ref(_id("control", name)) for name in names]),
+        instrument=_add(crate, ENGINE, "SoftwareApplication", name="DVC", url=ENGINE, softwareVersion=run.dvc_version),
+        object=_refs("control", names),
         result=whole,
     )
-    crate.mainEntity._jsonld |= {  # a new workflow has a name and a language only
-        "name": f"Pipeline of {run.project}",
-        "conformsTo": _ref(BIOSCHEMAS),
-        "url": ENGINE,
-        "version": run.commit,
-        "input": _ref("#input-params"),
-        "output": _compact([_ref(_id("output", path)) for path in metrics]),
-        "step": _compact([_ref(_id("step", name)) for name in names]),
-        "hasPart": _compact([_ref(_id("tool", name)) for name in names]),
-        **_describe(WORKFLOW, files),
-    }
-    for url, name in PROFILES.items():
-        _add(crate, url, "CreativeWork", name=name, version=url[-3:])
-    if run.license:
-        _add(crate, f"https://spdx.org/licenses/{run.license}", "CreativeWork", name=run.license)
-    root = crate.root_dataset
-    root["name"] = f"Evidence of {run.project}, run {run.name}"
-    root["description"] = (
-        "What the run used and made: results, params, lock file, environment, and the SHA-256 of every file that a "
-        f"stage read or wrote. {envelope} holds the signature over all of it."
-    )
-    root["datePublished"] = run.made
-    root["license"] = _ref(f"https://spdx.org/licenses/{run.license}") if run.license else "not stated"
-    root["conformsTo"] = [_ref(url) for url in PROFILES]
-    root["mentions"] = [whole, *(_ref(_id("run", name)) for name in names)]
-    described: dict[str, Any] = crate.metadata.generate()
-    return described
 
 
-def compare_crate(path: str, read: Any, files: Mapping[str, str], inventory: Inventory) -> Iterator[Problem]:
-    """Where a crate gives another SHA-256 of a file or folder than the statement and the inventory."""
-    names, listed = sorted(inventory.files), 0
-    seen: dict[str, str] = {}
-    for entity in expect(expect(read, dict, "crate")["@graph"], list, "@graph"):
-        if "sha256" not in entity:
-            continue
-        name = unquote(expect(entity["@id"], str, "@id"))
-        if name not in files:
-            name = expect(entity["name"], str, "name")
-            if name not in seen:
-                below = select_below(inventory.files, name, names)
-                listed += len(below)
-                if listed > LISTED:
-                    raise UnreadableError(path, f"folders in folders, with more than {LISTED} files")
-                seen[name] = below[name].sha256 if name in below else tree_sha256(below) if below else ""
-            held = seen[name]
-        else:
-            held = files[name]
-        if entity["sha256"] != held:
-            yield Problem(path, f"another sha256 of {name} than that of the statement and the inventory")
-
-
-class _Workflow(ComputationalWorkflow):  # type: ignore[misc]
-    TYPES = (*ComputationalWorkflow.TYPES, "HowTo")  # its stages are steps
+def _describe_root(crate: ROCrate, run: Run, envelope: str, names: list[str]) -> None:
+    """What the crate is as a whole: profiles, license, and the runs that it tells of."""
+    terms = f"https://spdx.org/licenses/{run.license}"
+    for url, name in [*PROFILES.items(), *([(terms, run.license)] if run.license else [])]:
+        version = {"version": url[-3:]} if url in PROFILES else {}
+        _add(crate, url, "CreativeWork", name=name, **version)
+    for key, value in {
+        "name": f"Evidence of {run.project}, run {run.name}",
+        "description": "What the run used and made: results, params, lock file, environment, and the SHA-256 of every "
+        f"file that a stage read or wrote. {envelope} holds the signature over all of it.",
+        "datePublished": run.made,
+        "license": _ref(terms) if run.license else "not stated",
+        "conformsTo": [_ref(url) for url in PROFILES],
+        "mentions": [_ref(_id("run", name)) for name in ("all", *names)],
+    }.items():
+        crate.root_dataset[key] = value
 
 
 def _add_stage(
@@ -170,30 +170,21 @@ def _add_stage(
     run: Run,
     inventory: Inventory,
     files: Mapping[str, FileHash],
-    outs: set[str],
 ) -> None:
     """A stage as a step, a tool, a run of the tool, and the engine's control of it; and what it read and wrote."""
-    name, command = row["stage"], row["command"]
-    paths = inventory.stages[name]
+    name, command, paths = row["stage"], row["command"], inventory.stages[row["stage"]]
+    outs = {path for stage in inventory.stages.values() for path in stage.outs}
     # Code is told by the commit and by the inventory; here stand params, released data, and what stages hand on.
     read = [path for path in paths.deps if not path.endswith(CODE) or is_below(path, outs)]
     seconds = f", {row['seconds']} s" if row["seconds"] is not None else ""
-    called = f"stage {name}"
-    tool = _add(
-        crate,
-        _id("tool", name),
-        "SoftwareApplication",
-        name=called,
-        description=command,
-        url=ENGINE,
-        softwareVersion=run.commit,
-    )
+    told = {"name": f"stage {name}", "description": command, "url": ENGINE, "softwareVersion": run.commit}
+    tool = _add(crate, _id("tool", name), "SoftwareApplication", **told)
     step = _add(crate, _id("step", name), "HowToStep", name=name, position=str(place), workExample=tool)
     action = _add(
         crate,
         _id("run", name),
         "CreateAction",
-        name=called,
+        name=f"stage {name}",
         description=f"{command} ({row['state']}{seconds})",
         instrument=tool,
         object=_compact([_add_data(crate, path, inventory, files) for path in read]),
@@ -201,8 +192,8 @@ def _add_stage(
         actionStatus=COMPLETED,
         **_end([row["finished"]]),
     )
-    told = f"DVC runs stage {name}, or finds it up to date"
-    _add(crate, _id("control", name), "ControlAction", name=told, instrument=step, object=action)
+    control = f"DVC runs stage {name}, or finds it up to date"
+    _add(crate, _id("control", name), "ControlAction", name=control, instrument=step, object=action)
 
 
 def _add_data(crate: ROCrate, path: str, inventory: Inventory, files: Mapping[str, FileHash]) -> Any:
@@ -247,6 +238,10 @@ def _id(kind: str, name: str) -> str:
 
 def _ref(identity: str) -> dict[str, str]:
     return {"@id": identity}
+
+
+def _refs(kind: str, names: list[str]) -> Any:
+    return _compact([_ref(_id(kind, name)) for name in names])
 
 
 def _compact(entities: list[Any]) -> Any:

@@ -1,31 +1,40 @@
-"""A bundle as a folder: its files, its envelope, and whether they are what the signed statement lists."""
+"""A bundle as a folder: its files against its signed statement, and the chain of bundles that it goes on.
+
+Each bundle names the one before by the SHA-256 of its envelope. What that shows: a past bundle that was removed, edited
+or put in another's place. What it cannot show: that the newest of all is missing; keep its digest elsewhere, too.
+"""
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from flows.evidence.envelope import EnvelopeError, open_envelope
-from flows.evidence.parsing import parse_json
-from flows.evidence.problem import Problem
+from flows.errors import FlowError
+from flows.evidence.attestation import Claims, EnvelopeError, Previous, open_envelope, read_statement
 from flows.evidence.reading import (
     BUNDLE_BYTES,
     FILE_BYTES,
     PARSED_BYTES,
     Budget,
+    Problem,
     UnreadableError,
+    Verdict,
     list_plain,
+    parse_json,
     read_plain,
     stream_plain,
 )
-from flows.evidence.statement import Claims, read_statement
 
 ENVELOPE = "attestation.dsse.json"
 ENVELOPE_BYTES = 16 << 20
+SIBLINGS = 100_000  # entries of a folder with bundles
+CHAIN_BYTES = 2 << 30  # of all bundles before one
 VALUES = 3_000_000  # of all JSON that is parsed in one bundle
 
 T = TypeVar("T")
@@ -40,18 +49,17 @@ class Signed:
     sha256: str
 
 
-def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed | Problem:
-    """Read the envelope of a bundle and check it against trusted keys."""
+def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed:
+    """Read the envelope of a bundle and check it against trusted keys; UnreadableError that says why it fails."""
     try:
         data = read_plain(bundle, ENVELOPE, ENVELOPE_BYTES)
         payload, key = open_envelope(data, keys)
-        claims = read_statement(payload)
-    except UnreadableError as error:
-        return Problem(ENVELOPE, error.what if error.path == ENVELOPE else f"{error.path}: {error.what}")
     except EnvelopeError as error:
-        return Problem(ENVELOPE, str(error))
+        raise UnreadableError(ENVELOPE, str(error)) from error
+    try:
+        claims = read_statement(payload)
     except ValueError as error:
-        return Problem(ENVELOPE, f"signed, but no statement about a bundle ({error})")
+        raise UnreadableError(ENVELOPE, f"signed, but no statement about a bundle ({error})") from error
     return Signed(claims, key, hashlib.sha256(data).hexdigest())
 
 
@@ -114,3 +122,116 @@ class Contents:
             raise UnreadableError(name, error.what if error.path == "JSON" else str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, csv.Error) as error:
             raise UnreadableError(name, str(error) if isinstance(error, ValueError) else repr(error)) from error
+
+
+def find_last(folder: Path, keys: Sequence[Ed25519PublicKey]) -> tuple[Previous, Claims] | None:
+    """The bundle at the end of the chain in a folder, None if there is no bundle.
+
+    Raises FlowError if a bundle there is not signed by one of the keys, or if the chain has two ends.
+    """
+    found = {path: _require_signed(path, keys) for path in list_bundles(folder)}
+    named = {signed.claims.previous.sha256 for signed in found.values() if signed.claims.previous}
+    ends = [path for path, signed in found.items() if signed.sha256 not in named]
+    if not ends:
+        return None
+    if len(ends) > 1:
+        names = ", ".join(path.name for path in ends)
+        raise FlowError(f"{folder}: the chain of bundles has {len(ends)} ends ({names}); name one with --previous")
+    return as_previous(ends[0], keys)
+
+
+def as_previous(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> tuple[Previous, Claims]:
+    """A bundle as the next one names it, and what its statement says; FlowError if it is not as it was signed."""
+    signed = _require_signed(bundle, keys)
+    verdict = Verdict()
+    if not verdict.note("files", compare_bundle(bundle, signed.claims), ""):
+        problem = verdict.problems[0]
+        raise FlowError(f"{bundle}: no bundle can follow this one: {problem}; see `failure-atlas verify {bundle}`")
+    return Previous(signed.claims.name, signed.sha256), signed.claims
+
+
+def list_bundles(folder: Path) -> list[Path]:
+    """The bundles in a folder, by name; half written ones, which start with a dot, and links are none."""
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for count, entry in enumerate(entries):
+                if count >= SIBLINGS:
+                    raise FlowError(f"{folder}: more than {SIBLINGS} entries; put bundles into a folder of their own")
+                hidden = entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False)
+                if not hidden and os.path.lexists(folder / entry.name / ENVELOPE):
+                    found.append(folder / entry.name)
+    except OSError:
+        return []
+    return sorted(found)
+
+
+def follow_chain(folder: Path, newest: Claims, keys: Sequence[Ed25519PublicKey]) -> Iterator[Problem | Claims]:
+    """Go back from a bundle to the first one, checking signature and files of each: problems, and each bundle passed.
+
+    folder: where the earlier ones lie.
+    """
+    budget = Budget(CHAIN_BYTES)
+    find = _Finder(folder, budget)
+    claims = newest
+    while claims.previous is not None:
+        before = claims.previous
+        path = find(before)
+        if path is None:
+            lies = os.path.lexists(folder / before.name / ENVELOPE)
+            what = "its envelope is another" if lies else "missing"
+            told = f"{what}; the bundle {claims.name} follows the envelope with sha256 {before.sha256[:16]}"
+            yield Problem(before.name, told)
+            return
+        try:
+            signed = open_signed(path, keys)
+            for problem in compare_bundle(path, signed.claims, budget):
+                yield Problem(f"{path.name}/{problem.path}", problem.what)
+        except UnreadableError as error:
+            one_by_one = f"; check the bundles before {newest.name} one by one, each with --alone"
+            what = f"{error.what}{one_by_one if error.path != ENVELOPE else ''}"
+            yield Problem(f"{path.name}/{error.path}", what)
+            return
+        if signed.claims.name != before.name:
+            yield Problem(
+                path.name, f"signed under the name {signed.claims.name}, {claims.name} calls it {before.name}"
+            )
+        if signed.claims.place != claims.place - 1:
+            told = f"says place {signed.claims.place} in the chain, {claims.name} after it says {claims.place}"
+            yield Problem(path.name, told)
+        claims = signed.claims
+        yield claims
+    if claims.place != 0:
+        yield Problem(claims.name, f"says place {claims.place} in the chain but follows no bundle")
+
+
+class _Finder:
+    """Looks for bundles by the digest of their envelopes, under the name that they should have first."""
+
+    def __init__(self, folder: Path, budget: Budget) -> None:
+        self.folder, self.budget = folder, budget
+
+    def __call__(self, before: Previous) -> Path | None:
+        """The folder of a bundle; None if there is none."""
+        named = self.folder / before.name
+        if self._hash(named) == before.sha256 and not named.is_symlink():
+            return named
+        return self._digests.get(before.sha256)
+
+    @cached_property
+    def _digests(self) -> dict[str | None, Path]:
+        """Of all, read only once one lies under another name."""
+        return {self._hash(path): path for path in list_bundles(self.folder)}
+
+    def _hash(self, bundle: Path) -> str | None:
+        try:
+            return hashlib.sha256(read_plain(bundle, ENVELOPE, budget=self.budget)).hexdigest()
+        except UnreadableError:
+            return None  # whatever it is, it is no bundle that anything follows
+
+
+def _require_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed:
+    try:
+        return open_signed(bundle, keys)
+    except UnreadableError as error:
+        raise FlowError(f"{bundle}: {error}; a chain goes on only from a bundle that its key signed") from error

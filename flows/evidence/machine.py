@@ -1,4 +1,4 @@
-"""The machine and environment of a bundle, how its stages computed, and what of that differs elsewhere.
+"""How the stages of a run came out, and on what: the machine, its environment, and what of that differs elsewhere.
 
 No host, user or folder names: they say nothing about a result.
 """
@@ -9,19 +9,63 @@ import platform
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from failure_atlas.core.computing import changes_bytes
-from flows.evidence.stage_table import read_stage_log
+from flows.dag import ALWAYS_CHANGED, open_repo, read_dag
+from flows.evidence.pipeline import join_command
+from flows.outcome import RUN_LOG
+from flows.project import read_lines
 
+STAGE_LOG = Path("logs/stages.jsonl")
 GPU_SECONDS = 20
 # Which kernels a library takes: on another processor it might not even run.
 KERNELS = ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "NVPL_BLAS_DEBUG_CPU_TYPE")
 DEVICES = ("CUDA_VISIBLE_DEVICES", "FAILURE_ATLAS_DEVICE")
 COMPUTING = ("variables", "cores", "libraries", "torch")
+SEEN = (("os", "system"), ("os", "distribution"), ("cpu", "machine"), ("cpu", "model"))
+
+
+def read_stage_table() -> list[dict[str, Any]]:
+    """The stages of the project in the current folder, in the order of the DAG.
+
+    stage, command, state (`up to date` or what has changed); from the logs, where they know: outcome and reason of the
+    last run, seconds and time of the last run of the command.
+    """
+    order = list(read_dag().stages)
+    with open_repo() as repo:
+        stages = {stage.addressing: stage for stage in repo.index.stages if stage.addressing in order}
+        status: dict[str, list[Any]] = repo.status(order)
+        commands = {name: join_command(stages[name].cmd) for name in order}
+    changes = {name: [str(entry) for entry in status.get(name, ()) if entry != ALWAYS_CHANGED] for name in order}
+    runs = {entry["stage"]: entry for entry in read_lines(RUN_LOG) if "stage" in entry}
+    times = read_stage_log()
+    table = []
+    for name in order:
+        run = runs.get(name, {})
+        took = times.get(tuple(shlex.split(commands[name])), {})
+        table.append(
+            {
+                "stage": name,
+                "command": commands[name],
+                "state": "; ".join(changes[name]) or "up to date",
+                "outcome": run.get("outcome"),
+                "reason": run.get("reason"),
+                "seconds": took.get("seconds"),
+                "finished": took.get("finished"),
+            }
+        )
+    return table
+
+
+def read_stage_log(project: Path = Path()) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The last entry of each stage in the stages' own log, by the words of its command in dvc.yaml."""
+    log = read_lines(project / STAGE_LOG)
+    entries = [entry for entry in log if "stage" in entry and isinstance(entry.get("arguments"), list)]
+    return {("python", "-m", f"stages.{entry['stage']}", *map(str, entry["arguments"])): entry for entry in entries}
 
 
 def describe_machine() -> dict[str, Any]:
@@ -67,25 +111,24 @@ def compare_machines(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str
     Only what both sides state counts. The release of the kernel and the number of cores do not: how many are used is
     the stages' affair (`compare_runs`).
     """
-    differences = []
-    for part, key in (("os", "system"), ("os", "distribution"), ("cpu", "machine"), ("cpu", "model")):
-        differences += _tell(f"{part}.{key}", old[part][key], new[part][key])
-    differences += _tell("gpus", old["gpus"], new["gpus"])
-    differences += _tell("python", old["python"], new["python"])
-    for name in sorted(old["packages"].keys() & new["packages"].keys()):
-        versions = [str(kind["packages"][name]["version"]) for kind in (old, new)]
-        differences += _tell(f"package {name}", *versions)
-    return differences
+    then, now = (
+        {f"{part}.{key}": side[part][key] for part, key in SEEN}
+        | {key: side[key] for key in ("gpus", "python")}
+        | {f"package {name}": held["version"] for name, held in sorted(side["packages"].items())}
+        for side in (old, new)
+    )
+    return [f"{name}: {then[name]} then, {now[name]} now" for name in then if name in now and then[name] != now[name]]
 
 
 def compare_runs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs in how stages computed, one line a setting; stages that one side does not know do not count."""
     found: dict[str, list[str]] = {}
-    then, now = (dict(_by_stage(side["runs"])) for side in (old, new))
+    then, now = ({stage: run for run in side["runs"] for stage in run["stages"]} for side in (old, new))
     for stage in then.keys() & now.keys():
         for key in COMPUTING:
-            for line in _tell(key, _kernels(then[stage][key]), _kernels(now[stage][key])):
-                found.setdefault(line, []).append(stage)
+            held, here = _kernels(then[stage][key]), _kernels(now[stage][key])
+            if held != here:
+                found.setdefault(f"{key}: {held} then, {here} now", []).append(stage)
     return sorted(
         f"{line} ({min(stages)}{f' and {len(stages) - 1} more' * (len(stages) > 1)})" for line, stages in found.items()
     )
@@ -112,12 +155,6 @@ def environment_for(
     return kept, int(runs[0]["cores"])
 
 
-def _by_stage(runs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for run in runs:
-        for stage in run["stages"]:
-            yield stage, run
-
-
 def _kernels(value: Any) -> Any:
     """Libraries as text, and all else as it is."""
     if not isinstance(value, list):
@@ -125,19 +162,14 @@ def _kernels(value: Any) -> Any:
     return "; ".join(" ".join(f"{part}" for part in library.values() if part is not None) for library in value)
 
 
-def _tell(name: str, old: Any, new: Any) -> list[str]:
-    return [] if old == new else [f"{name}: {old} then, {new} now"]
-
-
 def _packages() -> dict[str, dict[str, str | None]]:
-    found = {}
-    for package in distributions():
-        record = package.read_text("RECORD")
-        found[package.name] = {
-            "version": package.version,
-            "record_sha256": hashlib.sha256(record.encode()).hexdigest() if record else None,
-        }
-    return {name: found[name] for name in sorted(found, key=str.lower)}
+    def hash_record(text: str | None) -> str | None:
+        return hashlib.sha256(text.encode()).hexdigest() if text else None
+
+    found = {each.name: (each.version, hash_record(each.read_text("RECORD"))) for each in distributions()}
+    return {
+        name: dict(zip(("version", "record_sha256"), found[name], strict=True)) for name in sorted(found, key=str.lower)
+    }
 
 
 def _distribution() -> str:

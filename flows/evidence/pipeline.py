@@ -1,47 +1,132 @@
-"""What dvc.yaml and params.yaml say that a run makes: the stages with commands, deps, outs and params."""
+"""What a run was to make, by dvc.yaml and params.yaml, and what it made, by dvc.lock: read, and held together.
 
+A bundle's dvc.yaml is a stranger's, and its templates can blow up: DVC fills them in in a process of its own
+(`python -m flows.evidence.pipeline`), with limits of memory and time, in a folder that holds nothing else.
+"""
+
+import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from flows.evidence.inventory import Inventory, is_below
-from flows.evidence.locked import LOCK_FILE, LockedStage, join_command
-from flows.evidence.parsing import expect, parse_json, parse_yaml
-from flows.evidence.problem import Problem
-from flows.evidence.reading import check_name, tell
+from flows.evidence.inventory import FileHash, Inventory, dvc_md5, is_below, select_below
+from flows.evidence.reading import Problem, UnreadableError, check_name, expect, parse_json, parse_yaml, tell
 
-WORKFLOW = "dvc.yaml"
-PARAMS = "params.yaml"
-SECONDS = 60  # for DVC to start and to read them, on a busy machine
+WORKFLOW, PARAMS, LOCK_FILE = "dvc.yaml", "params.yaml", "dvc.lock"
+SCHEMA = "2.0"  # of dvc.lock
+LISTED = 1_000_000  # files of all folders that the stages read and write
 UNREAD = ("vars", "matrix", "wdir")  # of dvc.yaml: they open other files, multiply, or lead elsewhere
-PLAIN_SUFFIXES = (".json", ".csv", ".html", ".md", ".txt")  # of outputs that git holds; figures are in the report
-ALWAYS_COPIED = ("data/report/report.html", "data/acceptance/gates.json", "data/check_claims/claims.json")
+# What a bundle copies of the outputs: texts and tables that a person may read, whether git or DVC's cache holds them.
+PLAIN_SUFFIXES, PLAIN_BYTES = (".json", ".csv", ".html", ".md", ".txt"), 1 << 20
+STORE = ".zarr/"  # whose .json files tell nothing by themselves
+PAGE = "data/report/report.html"
+VERDICTS = {"data/acceptance", "data/check_claims", "data/compute_curves/areas.csv"}  # checked, whatever their size
+ROOT = Path(__file__).parents[2]
+SECONDS, CPU_SECONDS = 60, 4  # for DVC to start and to read, on a busy machine
+MEMORY_BYTES, OUTPUT_BYTES = 768 << 20, 8 << 20
+TOO_MUCH = "takes more than it may"
+
+
+@dataclass(frozen=True)
+class LockedStage:
+    """One stage of dvc.lock.
+
+    deps, outs: path -> MD5, that of a folder ends with `.dir`.  params: file -> key -> value.
+    """
+
+    command: str
+    deps: dict[str, str]
+    outs: dict[str, str]
+    params: dict[str, dict[str, Any]]
+
+
+def read_lock(text: bytes) -> dict[str, LockedStage]:
+    """Parse dvc.lock; ValueError if it is none that this reader knows."""
+    read = parse_yaml(text)
+    if not isinstance(read, dict) or str(read.get("schema")) != SCHEMA or not isinstance(read.get("stages"), dict):
+        raise ValueError(f"no lock file of schema {SCHEMA}")
+    return {expect(name, str, "stage"): _read_locked(name, stage) for name, stage in read["stages"].items()}
+
+
+def join_command(command: Any) -> str:
+    """A command of dvc.yaml or dvc.lock in one line; it may be a list."""
+    lines = command if isinstance(command, list) else [command]
+    return " && ".join(expect(line, str, "cmd") for line in lines)
+
+
+def compare_files(stages: Mapping[str, LockedStage], files: Mapping[str, FileHash]) -> Iterator[Problem]:
+    """Where dvc.lock and the bytes disagree; files: the hashes of all that the stages read and write."""
+    seen: dict[str, str] = {}
+    names = sorted(files)
+    listed = 0
+    for name, stage in stages.items():
+        for path, md5 in (*stage.deps.items(), *stage.outs.items()):
+            if path in seen:
+                if seen[path] != md5:
+                    yield Problem(LOCK_FILE, f"{name}: md5 of {path} is {md5}, another stage says {seen[path]}")
+                continue
+            seen[path] = md5
+            below = select_below(files, path, names)
+            listed += len(below)
+            if listed > LISTED:
+                raise UnreadableError(LOCK_FILE, f"folders in folders, with more than {LISTED} files")
+            found = dvc_md5(below, path) if below else "nothing"
+            if found != md5:
+                yield Problem(path, f"dvc.lock says md5 {md5} ({name}), the bytes give {found}")
+
+
+def compare_params(stages: Mapping[str, LockedStage], files: Mapping[str, bytes]) -> Iterator[Problem]:
+    """Where dvc.lock and the params files disagree; files: the text of each one.
+
+    A value of dvc.lock that is itself written as `a.b` stands for the key b in section a.
+    """
+    parsed: dict[str, Any] = {}
+    for name, stage in stages.items():
+        for path, values in stage.params.items():
+            if path not in files:
+                yield Problem(path, f"not there, but dvc.lock names it ({name})")
+                continue
+            if path not in parsed:
+                try:
+                    parsed[path] = parse_yaml(files[path])
+                except ValueError as error:
+                    yield Problem(path, str(error))
+                    return
+            for key, value in values.items():
+                found = _look_up(parsed[path], key)
+                if found != value:
+                    yield Problem(path, f"{key}: dvc.lock says {tell(value)} ({name}), the file {tell(found)}")
 
 
 @dataclass(frozen=True)
 class PlannedStage:
     """One stage of dvc.yaml with all templates filled in.
 
-    plain: the outs that DVC does not cache, so that git holds them.  metrics: the metrics files among the outs.
-    params: file -> keys; of a file without keys all count.
+    metrics: the metrics files among the outs.  params: file -> keys; of a file without keys all count.
     """
 
     command: str
     deps: set[str]
     outs: set[str]
-    plain: set[str]
     metrics: set[str]
     params: dict[str, set[str]]
 
 
+@lru_cache(maxsize=4)
 def read_pipeline(workflow: bytes, params: bytes) -> dict[str, PlannedStage]:
     """The stages, templates filled in by DVC itself; ValueError if they cannot be read.
 
     workflow, params: the bytes of dvc.yaml and params.yaml.  DVC reads copies of the two, in a process with limits.
+    Of the same bytes it returns the same object, not to be changed.
     """
     read = expect(parse_yaml(workflow), dict, WORKFLOW)
     parse_yaml(params)
@@ -56,32 +141,37 @@ def read_pipeline(workflow: bytes, params: bytes) -> dict[str, PlannedStage]:
     with tempfile.TemporaryDirectory(prefix="failure-atlas-dvc-") as folder:
         (Path(folder) / WORKFLOW).write_bytes(workflow)
         (Path(folder) / PARAMS).write_bytes(params)
-        expander = Path(__file__).with_name("expand.py")
-        # -P: modules beside the program must not pass for others of their name.
-        command = [sys.executable, "-P", str(expander)]
+        # -P: modules beside dvc.yaml must not pass for others of their name.
+        command = [sys.executable, "-P", "-m", "flows.evidence.pipeline"]
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=SECONDS)
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": path},
+                capture_output=True,
+                check=False,
+                timeout=SECONDS,
+            )
         except subprocess.TimeoutExpired as error:
             raise ValueError("takes DVC more time to read than it may") from error
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["takes more than it may"]
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [TOO_MUCH]
         raise ValueError(f"DVC cannot read it ({said[0]})")
-    return {name: _read_stage(stage) for name, stage in expect(parse_json(done.stdout), dict, "stages").items()}
+    return {name: _read_planned(stage) for name, stage in expect(parse_json(done.stdout), dict, "stages").items()}
 
 
-def choose_files(plan: Mapping[str, PlannedStage], files: Mapping[str, Any]) -> set[str]:
+def choose_files(plan: Mapping[str, PlannedStage], files: Mapping[str, FileHash]) -> set[str]:
     """The files of a project that its bundle holds; files: all that stages read and wrote."""
     outs = {path for stage in plan.values() for path in stage.outs}
-    plain = {path for stage in plan.values() for path in stage.plain}
-    copied = set(ALWAYS_COPIED)
-    below = {
-        path
-        for path in files
-        if (path.endswith(PLAIN_SUFFIXES) and is_below(path, plain))
-        or (is_below(path, copied) and is_below(path, outs))
-    }
+
+    def is_copied(path: str, size: int) -> bool:
+        plain = path.endswith(PLAIN_SUFFIXES) and STORE not in path
+        return path == PAGE or (plain and (size <= PLAIN_BYTES or is_below(path, VERDICTS)))
+
+    copied = {path for path, held in files.items() if is_below(path, outs) and is_copied(path, held.size)}
     params = {path for stage in plan.values() for path in stage.params}
-    return {WORKFLOW, PARAMS, LOCK_FILE, *params, *list_metrics(plan), *below}
+    return {WORKFLOW, PARAMS, LOCK_FILE, *params, *list_metrics(plan), *copied}
 
 
 def list_metrics(plan: Mapping[str, PlannedStage]) -> list[str]:
@@ -136,27 +226,76 @@ def compare_plan(
             yield Problem("inventory.json", f"{name}: a file that no stage reads or writes")
 
 
-def _read_stage(stage: dict[str, Any]) -> PlannedStage:
-    outs = [
-        (path, options, kind)
+def _read_planned(stage: dict[str, Any]) -> PlannedStage:
+    outs: dict[str, set[str]] = {
+        kind: {
+            check_name(path)
+            for entry in expect(stage.get(kind, []), list, kind)
+            for path in ([entry] if isinstance(entry, str) else expect(entry, dict, "out"))
+        }
         for kind in ("outs", "metrics", "plots")
-        for entry in expect(stage.get(kind, []), list, kind)
-        for path, options in _read_entry(entry)
-    ]
+    }
     params: dict[str, set[str]] = {}
     for entry in expect(stage.get("params", []), list, "params"):
         for path, keys in [(PARAMS, [entry])] if isinstance(entry, str) else entry.items():
             params.setdefault(check_name(path), set()).update(keys or ())
-    return PlannedStage(
-        join_command(stage["cmd"]),
-        {check_name(path) for path in expect(stage.get("deps", []), list, "deps")},
-        {path for path, _, _ in outs},
-        {path for path, options, _ in outs if options.get("cache") is False},
-        {path for path, _, kind in outs if kind == "metrics"},
-        params,
-    )
+    deps = {check_name(path) for path in expect(stage.get("deps", []), list, "deps")}
+    return PlannedStage(join_command(stage["cmd"]), deps, set().union(*outs.values()), outs["metrics"], params)
 
 
-def _read_entry(entry: Any) -> list[tuple[str, dict[str, Any]]]:
-    entries = {entry: {}} if isinstance(entry, str) else expect(entry, dict, "out")
-    return [(check_name(path), expect(options or {}, dict, path)) for path, options in entries.items()]
+def _look_up(params: Any, key: str) -> Any:
+    if isinstance(params, dict) and key in params:
+        return params[key]
+    for part in key.split("."):
+        if not isinstance(params, dict) or part not in params:
+            return None
+        params = params[part]
+    return params
+
+
+def _read_locked(name: str, stage: Any) -> LockedStage:
+    try:
+        params = expect(stage.get("params", {}), dict, "params")
+        return LockedStage(
+            join_command(stage["cmd"]),
+            {check_name(entry["path"]): _md5(entry) for entry in stage.get("deps", ())},
+            {check_name(entry["path"]): _md5(entry) for entry in stage.get("outs", ())},
+            {check_name(path): expect(values, dict, path) for path, values in params.items()},
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"stage {name}: {error}") from error
+
+
+def _md5(entry: dict[str, Any]) -> str:
+    if "md5" not in entry:
+        raise KeyError(f"{entry['path']} has no md5; only files of the project can be checked")
+    return str(entry["md5"])
+
+
+def main() -> None:
+    """Print stage -> its definition in dvc.yaml here, with all templates filled in; exit code 1 if DVC cannot."""
+    with suppress(ValueError, OSError):  # macOS knows no limit of memory
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    from dvc.exceptions import DvcException
+    from dvc.fs import localfs
+    from dvc.parsing import DataResolver
+    from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
+    from dvc.utils.serialize import parse_yaml
+    from voluptuous import Invalid
+
+    try:
+        read = COMPILED_MULTI_STAGE_SCHEMA(parse_yaml(Path(WORKFLOW).read_text(encoding="utf-8"), WORKFLOW))
+        found = DataResolver(SimpleNamespace(fs=localfs, config={}), "", read).resolve()
+        text = json.dumps(found["stages"])
+    except (DvcException, Invalid, ValueError, TypeError, KeyError, AssertionError) as error:
+        sys.exit(" ".join(f"{type(error).__name__}: {error}".split())[:300])
+    except (MemoryError, RecursionError):
+        sys.exit(TOO_MUCH)
+    if len(text) > OUTPUT_BYTES:
+        sys.exit(TOO_MUCH)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,16 @@
-"""The verdicts of a bundle computed again from its params and metrics: acceptance criteria and the paper's claims."""
+"""The verdicts of a bundle computed again from its params and metrics, and held against the files and the page.
+
+Acceptance criteria and the paper's claims are decided again; the page must show these verdicts, and the metrics that it
+embeds must be those of the files.
+"""
 
 import csv
+import html
 import io
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +20,9 @@ from failure_atlas.decisions.acceptance import Criterion, Verdict, check_togethe
 from failure_atlas.decisions.claims import Claim, Sources, check_claims, list_sources, read_areas
 from failure_atlas.decisions.claims import count_verdicts as count_claims
 from failure_atlas.decisions.metrics import Metrics, find_estimate
-from failure_atlas.statistics.estimates import OPERATORS, VERDICTS, Estimate
+from failure_atlas.statistics.estimates import VERDICTS, Estimate
 from flows.evidence.folder import Contents
-from flows.evidence.parsing import expect
-from flows.evidence.problem import Problem
-from flows.evidence.reading import UnreadableError, tell
+from flows.evidence.reading import Problem, UnreadableError, expect, parse_json, tell
 
 ACCEPTANCE = "data/acceptance"
 GATES = f"{ACCEPTANCE}/gates.json"
@@ -25,6 +30,15 @@ COUNTS = f"{ACCEPTANCE}/metrics.json"
 CLAIMS = "data/check_claims"
 MOST_CRITERIA = 1000
 TABLE_BYTES = 4 << 20
+LEVELS = 4  # of a metrics file that a difference is looked for in
+MOST, LONGEST = 10, 10_000  # verdicts of one criterion, and bytes of a cell, that are looked at
+# In bytes and each in one pass: a page may be large, and a stranger's.
+_OPEN = re.compile(rb"<script\b", re.IGNORECASE)
+_CLOSE = re.compile(rb"</script", re.IGNORECASE)
+_ID = re.compile(rb"\sid\s*=\s*[\"']?metrics[\"'\s>]", re.IGNORECASE)
+_TYPE = re.compile(rb"\stype\s*=\s*[\"']?application/json[\"'\s>]", re.IGNORECASE)
+# A criterion's row: its name in the head, its verdict as the badge of the next cell.
+_ROW = re.compile(rb'<th scope="row">([^<]*)</th><td><span class="badge [a-z]+">([^<]*)</span>')
 
 
 def read_criteria(params: Mapping[str, Any]) -> list[Criterion]:
@@ -62,10 +76,9 @@ def compare_gates(verdicts: Sequence[Verdict], contents: Contents) -> Iterator[P
     wanted = {"criteria": [verdict.as_dict() for verdict in verdicts]}
     yield from _compare(GATES, wanted, contents.parse(GATES, contents.json))
     yield from _compare(COUNTS, count_verdicts(verdicts), contents.parse(COUNTS, contents.json))
-    rows = [{"id": verdict.criterion.id, **_flatten(verdict.as_dict())} for verdict in verdicts]
-    for path in sorted(contents.files):
-        if path.startswith(f"{ACCEPTANCE}/") and path.endswith("/gates.csv"):
-            yield from _compare_rows(path, rows, contents)
+    gates = [verdict.as_dict() for verdict in verdicts]
+    rows = [{key: gate[key] for key in gate if key != "found"} | gate["found"] for gate in gates]
+    yield from _compare_tables(f"{ACCEPTANCE}/", "/gates.csv", rows, contents)
 
 
 def compare_claims(params: Mapping[str, Any], contents: Contents) -> Iterator[Problem]:
@@ -93,9 +106,7 @@ def compare_claims(params: Mapping[str, Any], contents: Contents) -> Iterator[Pr
     kept = [{key: claim[key] for key in claim if key != "figure"} for claim in told if isinstance(claim, dict)]
     yield from _compare(path, [_describe(claim) for claim in claims], kept)
     rows = [{"id": claim.id, "verdict": claim.verdict} for claim in claims]
-    for path in sorted(contents.files):
-        if path.startswith(f"{CLAIMS}/") and path.endswith("/claims.csv"):
-            yield from _compare_rows(path, rows, contents)
+    yield from _compare_tables(f"{CLAIMS}/", "/claims.csv", rows, contents)
 
 
 def round_number(value: Any) -> Any:
@@ -106,22 +117,10 @@ def round_number(value: Any) -> Any:
 
 
 def _read_criterion(entry: Any, place: str) -> Criterion:
-    values = expect(entry, dict, place)
-    if extra := values.keys() - Criterion.model_fields.keys():
-        raise ValueError(f"{place}: no such key: {tell(extra)}")
-    read: dict[str, Any] = {
-        key: float(value) if key == "bar" and type(value) is int else value for key, value in values.items()
-    }
-    for key, kind in (
-        *((key, str) for key in ("id", "metric", "comparison", "reason", "supports")),
-        *(("bar", float), ("min_samples", int), ("needs_generator", bool)),
-    ):
-        if key in read or key not in ("min_samples", "needs_generator"):
-            expect(read.get(key), kind, f"{place}.{key}")
-    known = read["comparison"] in OPERATORS and math.isfinite(read["bar"])
-    if not known or read.get("gate") not in (None, "generator"):
-        raise ValueError(f"{place}: comparison, bar or gate is none that is known")
-    return Criterion(**read)
+    try:
+        return Criterion.model_validate(expect(entry, dict, place))
+    except ValueError as error:
+        raise ValueError(f"{place}: {tell(' '.join(str(error).split()))}") from error
 
 
 def _describe(claim: Claim) -> dict[str, Any]:
@@ -133,10 +132,6 @@ def _describe(claim: Claim) -> dict[str, Any]:
 
 def _read_object(contents: Contents, path: str) -> dict[str, Any]:
     return contents.parse(path, lambda data: expect(contents.json(data), dict, "content"))
-
-
-def _flatten(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**{key: value for key, value in entry.items() if key != "found"}, **entry["found"]}
 
 
 def _compare(path: str, wanted: Any, held: Any, key: str = "") -> Iterator[Problem]:
@@ -159,8 +154,8 @@ def _compare(path: str, wanted: Any, held: Any, key: str = "") -> Iterator[Probl
             yield Problem(path, f"{key}: holds {tell(held)}; computed again from the metrics: {tell(value)}")
 
 
-def _compare_rows(path: str, wanted: Sequence[Mapping[str, Any]], contents: Contents) -> Iterator[Problem]:
-    """Where the rows of a table hold something else, in the columns that were computed."""
+def _compare_tables(start: str, end: str, wanted: Sequence[Mapping[str, Any]], contents: Contents) -> Iterator[Problem]:
+    """Where the rows of tables hold something else, in the columns that were computed."""
 
     def read(data: bytes) -> list[dict[str, Any]]:
         table = csv.DictReader(_open_table(data), restkey="", restval="")
@@ -168,15 +163,15 @@ def _compare_rows(path: str, wanted: Sequence[Mapping[str, Any]], contents: Cont
             raise ValueError("two columns of one name")
         return list(islice(table, len(wanted) + 1))
 
-    rows = contents.parse(path, read)
-    if [row.get("id") for row in rows] != [each["id"] for each in wanted]:
-        yield Problem(path, "other rows than the verdicts that were computed again")
-        return
-    for row, each in zip(rows, wanted, strict=True):
-        for column, value in each.items():
-            held = row.get(column)
-            if not _same_cell(value, held):
-                yield Problem(path, f"{each['id']}: {column} is {tell(held)}; computed again: {tell(value)}")
+    for path in sorted(path for path in contents.files if path.startswith(start) and path.endswith(end)):
+        rows = contents.parse(path, read)
+        if [row.get("id") for row in rows] != [each["id"] for each in wanted]:
+            yield Problem(path, "other rows than the verdicts that were computed again")
+            continue
+        for row, each in zip(rows, wanted, strict=True):
+            for column, value in each.items():
+                if not _same_cell(value, held := row.get(column)):
+                    yield Problem(path, f"{each['id']}: {column} is {tell(held)}; computed again: {tell(value)}")
 
 
 def _open_table(data: bytes) -> io.StringIO:
@@ -189,9 +184,74 @@ def _open_table(data: bytes) -> io.StringIO:
 def _same_cell(value: Any, held: Any) -> bool:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return bool(held == "")
-    if isinstance(value, float):
-        try:
-            return bool(round_number(float(held)) == round_number(value))
-        except (TypeError, ValueError):
-            return False
-    return bool(held == str(value))
+    try:
+        return bool(
+            round_number(float(held)) == round_number(value) if isinstance(value, float) else held == str(value)
+        )
+    except (TypeError, ValueError):
+        return False
+
+
+def read_shown(page: bytes, parse: Callable[[bytes], Any] = parse_json) -> dict[str, Any] | None:
+    """The metrics that a page embeds (`<script type="application/json" id="metrics">`), by their paths below data/.
+
+    None if it embeds none; ValueError if what it embeds is no such table.
+    """
+    found, place = [], 0
+    while begin := _OPEN.search(page, place):
+        start = page.find(b">", begin.end()) + 1
+        end = _CLOSE.search(page, start) if start else None
+        if end is None:
+            raise ValueError("a script that does not end")
+        if _ID.search(page, begin.end(), start) and _TYPE.search(page, begin.end(), start):
+            found.append(page[start : end.start()])
+        place = end.end()
+    if not found:
+        return None
+    if len(found) > 1:
+        raise ValueError(f"{len(found)} scripts with the id metrics; allowed: one")
+    return expect(parse(found[0]), dict, "the script metrics")
+
+
+def compare_verdicts(name: str, page: bytes, verdicts: Sequence[Verdict]) -> Iterator[Problem]:
+    """Where the row that a page shows of a criterion tells another verdict than the metrics give, or is not there."""
+    heads = [f"{verdict.criterion.id} ({verdict.criterion.metric})" for verdict in verdicts]
+    rows: dict[str, set[str]] = {head: set() for head in heads}
+    for row in _ROW.finditer(page):
+        seen = rows.get(html.unescape(row[1][:LONGEST].decode(errors="replace")))
+        if seen is not None and len(seen) < MOST:
+            seen.add(row[2][:LONGEST].decode(errors="replace"))
+    for head, verdict in zip(heads, verdicts, strict=True):
+        if rows[head] != {verdict.verdict}:
+            told = ", ".join(sorted(rows[head])) or "no verdict"
+            yield Problem(name, f"shows {told} for {verdict.criterion.id}; the metrics give: {verdict.verdict}")
+
+
+def compare_shown(page: str, shown: Mapping[str, Any], files: Mapping[str, Any]) -> Iterator[Problem]:
+    """Where a page shows other metrics than the files hold.  files: path in the project -> its parsed JSON."""
+    for key, value in shown.items():
+        path = next((path for path in name_files(key) if path in files), None)
+        if path is None:
+            yield Problem(page, f"shows metrics of {key}, a file that the bundle does not hold")
+        elif not _equal(files[path], value):
+            yield Problem(page, f"{path}: {_first_difference(value, files[path])}")
+
+
+def _equal(one: Any, two: Any) -> bool:
+    """As JSON text: NaN equals NaN, and 1 is neither 1.0 nor true."""
+    return json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
+
+
+def name_files(key: str) -> tuple[str, ...]:
+    """The paths in the project that a key of the embedded metrics may stand for."""
+    return key, f"data/{key}", f"data/{key}/metrics.json"
+
+
+def _first_difference(shown: Any, held: Any) -> str:
+    """Goes down where the two are unlike, at most LEVELS deep: each level is compared as a whole."""
+    path: list[str] = []
+    while isinstance(shown, dict) and isinstance(held, dict) and len(path) < LEVELS:
+        name = next(name for name in sorted({*shown, *held}) if not _equal(shown.get(name), held.get(name)))
+        path.append(name)
+        shown, held = shown.get(name), held.get(name)
+    return f"{'.'.join(path) or 'all of it'}: the page shows {tell(shown)}, the file holds {tell(held)}"

@@ -15,10 +15,9 @@ from dvc.repo import Repo
 from flows.children import Children
 from flows.dag import DAG_FILE
 from flows.errors import FlowError
-from flows.evidence.hashing import FileHash, hash_path
-from flows.evidence.inventory import Inventory, tell_difference
+from flows.evidence.inventory import FileHash, Inventory, hash_path, tell_difference
 from flows.evidence.machine import compare_machines, compare_runs, describe_machine, describe_runs, environment_for
-from flows.evidence.problem import Problem, Verdict
+from flows.evidence.reading import Problem, Verdict
 from flows.evidence.spread import Tolerances, tell_largest
 from flows.git import clone_commit
 
@@ -54,7 +53,7 @@ def rerun(bundle: Path, repository: Path, on_line: Callable[[str], None], verdic
     folder = Path(tempfile.mkdtemp(prefix="failure-atlas-rerun-")).resolve()
     try:
         here = describe_machine()
-        clone = _clone(repository, folder / "project", recorded["git"]["commit"])
+        clone = clone_commit(repository, folder / "project", recorded["git"]["commit"])
         environment, cores = environment_for(recorded, here, os.environ)
         brought = _bring_inputs(inventory, repository, clone)
         unequal = [
@@ -77,10 +76,6 @@ def rerun(bundle: Path, repository: Path, on_line: Callable[[str], None], verdic
         _compare(bundle, clone, inventory, made, differences, verdict)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _clone(repository: Path, clone: Path, commit: str) -> Path:
-    return clone_commit(repository, clone, commit)
 
 
 def _bring_inputs(inventory: Inventory, repository: Path, clone: Path) -> int:
@@ -115,17 +110,13 @@ def _remove_outs(inventory: Inventory, clone: Path) -> None:
 
 def _run(clone: Path, environment: Mapping[str, str], cores: int, on_line: Callable[[str], None]) -> None:
     """Run all of dvc.yaml there as the run itself did, even what DVC would skip because git holds its outputs."""
-    lines: list[str] = []
-
-    def take(line: str) -> None:
-        lines.append(line)
-        on_line(line)
-
     command = [sys.executable, "-m", "flows.cli", "reproduce", "--force"]
     children = Children()
     try:
         with _using(cores):
-            code = children.stream(command, take, environment=_inside(clone, environment), folder=clone, inherit=False)
+            code, lines = children.stream(
+                command, on_line, environment=_inside(clone, environment), folder=clone, inherit=False
+            )
     finally:
         children.stop()
     if code:

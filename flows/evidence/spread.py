@@ -125,11 +125,13 @@ class Tolerances:
             rows = [self._look_up(f"{stage}/{each}", parts) for each in known]
         else:
             rows = [self._look_up(stage, [each, *parts[1:]]) for each in known]
-        return _pool([row for row in rows if row])
+        held = [row for row in rows if row]
+        pooled = _root_mean_square([row.std for row in held]) if held else 0.0
+        return Row(pooled, sum(row.numbers for row in held), any(row.optional for row in held)) if held else None
 
     def _look_up(self, file: str, parts: list[str]) -> Row | None:
         tries = [parts, *([*parts[:place], "*", *parts[place + 1 :]] for place in range(len(parts)))]
-        return next((self.rows[file, ".".join(each)] for each in tries if (file, ".".join(each)) in self.rows), None)
+        return next(filter(None, (self.rows.get((file, ".".join(each))) for each in tries)), None)
 
     def _allow(self, row: Row | None, key: str, now: Flat) -> float:
         """How far a number may lie from that of the fresh run."""
@@ -150,37 +152,32 @@ def measure_spread(folders: Iterable[Path]) -> Tolerances:
     if len(roots) < LEAST_SEEDS:
         raise FlowError(f"{len(roots)} folders; allowed: {LEAST_SEEDS} or more runs, each with another seed")
     found = {path.relative_to(root) for root in roots for path in root.glob("data/**/metrics.json")}
-    files = sorted(path for path in found if path.parts[1] != "study")
     pools: dict[tuple[str, str], list[float]] = defaultdict(list)
     optional: set[tuple[str, str]] = set()
     by_half_width, by_size, widths = [], [], [1.0]
-    for file in files:
-        missing = [root for root in roots if not (root / file).is_file()]
-        if missing:
+    for file in sorted(path for path in found if path.parts[1] != "study"):
+        if missing := [root for root in roots if not (root / file).is_file()]:
             raise FlowError(f"{missing[0] / file}: missing; run the DAG there first")
-        runs = [dict(_flatten(json.loads((root / file).read_bytes()))) for root in roots]
+        runs = [_read_numbers(root / file) for root in roots]
         varying = _find_varying(runs)
         for key in sorted(set().union(*runs)):
             place = (_name_file(file.as_posix()), _generalise(_split(key)[0], varying))
             values = [run.get(key) for run in runs]
-            if not all(map(_is_number, values)) and not all(key in run and run[key] == values[0] for run in runs):
-                optional.add(place)
             numbers = [value for value in values if _is_number(value)]
+            if len(numbers) < len(runs) and not all(key in run and run[key] == values[0] for run in runs):
+                optional.add(place)
             if len(numbers) < 2:
                 continue
-            std = statistics.stdev(numbers)
+            std, size = statistics.stdev(numbers), abs(statistics.mean(numbers))
             pools[place].append(std)
             halves = [half for run in runs if key in run and (half := _half_width(key, run))]
-            size = abs(statistics.mean(numbers))
             if std and halves:
                 by_half_width.append(std / statistics.mean(halves))
             elif std and size and not isinstance(numbers[0], int):
                 by_size.append(std / size)
             widths += [_compare_widths(key, *pair) for pair in combinations([run for run in runs if key in run], 2)]
     rows = {
-        place: Row(
-            math.sqrt(statistics.mean(std**2 for std in pools[place] or [0.0])), len(pools[place]), place in optional
-        )
+        place: Row(_root_mean_square(pools[place] or [0.0]), len(pools[place]), place in optional)
         for place in {*pools, *optional}
     }
     kept = {place: row for place, row in rows.items() if row.std or row.optional}
@@ -204,7 +201,9 @@ def find_faults(metrics: Any) -> Iterator[str]:
             yield f"{key}: {held}; a number that is not finite"
         elif end == "low" and _is_number(held):
             value = flat.get(f"{base}.value", flat.get(base))
-            ends = [number for number in (held, value, _other_end(key, flat)) if _is_number(number)]
+            ends = [
+                number for number in (held, value, flat.get(f"{key.removesuffix('low')}high")) if _is_number(number)
+            ]
             if ends != sorted(ends):
                 yield f"{base}: the interval does not hold its value ({', '.join(f'{number:g}' for number in ends)})"
             elif ends[-1] - ends[0] > WIDEST * max(1.0, abs(ends[len(ends) // 2])):
@@ -213,12 +212,9 @@ def find_faults(metrics: Any) -> Iterator[str]:
 
 def tell_largest(old: Path, new: Path) -> str:
     """The largest relative difference between the numbers of two metrics files or tables; empty for other files."""
-    readers = {".json": _read_json, ".csv": _read_table}
-    if old.suffix not in readers or not (old.is_file() and new.is_file()):
-        return ""
     try:
-        then, now = (readers[old.suffix](path) for path in (old, new))
-    except (ValueError, UnicodeError):
+        then, now = _read_numbers(old), _read_numbers(new)
+    except (ValueError, OSError):
         return ""
     apart = {
         key: abs(held - found) / max(abs(held), abs(found))
@@ -231,6 +227,24 @@ def tell_largest(old: Path, new: Path) -> str:
         key = max(apart, key=lambda name: apart[name])
         told.insert(0, f"{len(apart)} numbers, the most {key} by {apart[key]:.2g} of its size")
     return f" ({'; '.join(told)})" if told else ""
+
+
+def _read_numbers(path: Path) -> dict[str, Leaf]:
+    """All that a metrics file or a table holds; nothing of other files."""
+    if path.suffix == ".json":
+        return dict(_flatten(json.loads(path.read_bytes())))
+    if path.suffix != ".csv":
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = enumerate(csv.DictReader(file), start=2)
+        return {f"line {line} {name}": _read_cell(text) for line, row in rows for name, text in row.items()}
+
+
+def _read_cell(text: str) -> Leaf:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return str(text)
 
 
 def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, Leaf]]:
@@ -249,10 +263,6 @@ def _split(key: str) -> tuple[str, str]:
     """A number's name, and which end of its interval it is: `a.b.low` and `a.b_interval.low` are `a.b`, `low`."""
     found = re.fullmatch(r"(.+?)(?:_interval)?\.(low|high|value)", key, re.DOTALL)
     return (found[1], found[2]) if found else (key, "")
-
-
-def _other_end(low: str, flat: Flat) -> Leaf:
-    return flat.get(f"{low.removesuffix('low')}high")
 
 
 def _half_width(key: str, flat: Flat) -> float | None:
@@ -296,26 +306,15 @@ def _generalise(key: str, varying: Iterable[str] = ()) -> str:
     )
 
 
-def _pool(rows: list[Row]) -> Row | None:
-    if not rows:
-        return None
-    stds = [row.std for row in rows]
-    return Row(_root_mean_square(stds), sum(row.numbers for row in rows), any(row.optional for row in rows))
-
-
 def _find_varying(runs: list[dict[str, Leaf]]) -> set[str]:
     """The keys that hold entries of other names with another seed, where those hold more than a number."""
-    children: list[dict[str, set[str]]] = []
-    for run in runs:
-        held: dict[str, set[str]] = defaultdict(set)
+    children: dict[str, list[set[str]]] = defaultdict(lambda: [set() for _ in runs])
+    for number, run in enumerate(runs):
         for key in run:
             parts = re.sub(r"\[\d+\]", "[*]", _split(key)[0]).split(".")
             for place in range(1, len(parts)):
-                held[".".join(parts[:place])].add(parts[place])
-        children.append(held)
-    return {
-        key for key in set().union(*children) if len({frozenset(held[key]) for held in children if key in held}) > 1
-    }
+                children[".".join(parts[:place])][number].add(parts[place])
+    return {key for key, held in children.items() if len({frozenset(names) for names in held if names}) > 1}
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
@@ -330,47 +329,8 @@ def _lower_quartile(values: list[float]) -> float:
     return statistics.quantiles(values, n=4)[0] if len(values) > 1 else 0.0
 
 
-def _read_json(path: Path) -> dict[str, Leaf]:
-    return dict(_flatten(json.loads(path.read_bytes())))
-
-
-def _read_table(path: Path) -> dict[str, Leaf]:
-    found: dict[str, Leaf] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            for name, text in row.items():
-                try:
-                    found[f"line {line} {name}"] = float(text)
-                except (TypeError, ValueError):
-                    found[f"line {line} {name}"] = str(text)
-    return found
-
-
-def _try_out(folders: list[Path]) -> Iterator[str]:
-    """How often each run would be refused by the spread of the others, one line each."""
-    files = [path.relative_to(folders[0]) for path in sorted(folders[0].glob("data/**/metrics.json"))]
-    files = [path for path in files if path.parts[1] != "study"]
-    for out in folders:
-        others = [folder for folder in folders if folder != out]
-        table, refused, count = measure_spread(others), 0, 0
-        for file in files:
-            held = json.loads((out / file).read_bytes())
-            for other in others:
-                found = json.loads((other / file).read_bytes())
-                refused += sum(1 for _ in table.compare(file.as_posix(), held, found))
-                count += sum(1 for _ in _flatten(held))
-        yield f"{out}: {refused} of {count} comparisons refused by the spread of the others"
-
-
-def main(folders: list[Path]) -> None:
-    """Write the table; with one run to spare, try it out."""
-    measure_spread(folders).write()
-    if len(folders) > LEAST_SEEDS:
-        print("\n".join(_try_out(folders)))
-
-
 if __name__ == "__main__":
     try:
-        main([Path(name) for name in sys.argv[1:]])
+        measure_spread(map(Path, sys.argv[1:])).write()
     except FlowError as error:
         sys.exit(f"error: {error}")

@@ -8,35 +8,43 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from failure_atlas.decisions.acceptance import Verdict as Decision
-from flows.evidence.chain import follow_chain
+from flows.evidence.attestation import Claims
 from flows.evidence.crate import README, compare_crate
-from flows.evidence.folder import Contents, compare_bundle, open_signed
-from flows.evidence.hashing import hash_file
-from flows.evidence.inventory import Inventory, compare_data, is_below
-from flows.evidence.locked import LOCK_FILE, LockedStage, compare_files, compare_params, read_lock
-from flows.evidence.parsing import YAML_BYTES, expect, parse_yaml
+from flows.evidence.folder import Contents, compare_bundle, follow_chain, open_signed
+from flows.evidence.inventory import Inventory, compare_data, hash_file, is_below
 from flows.evidence.pipeline import (
+    LOCK_FILE,
+    PAGES,
     PARAMS,
     WORKFLOW,
+    LockedStage,
     PlannedStage,
     choose_files,
+    compare_files,
+    compare_params,
     compare_plan,
     list_metrics,
+    read_lock,
     read_pipeline,
 )
-from flows.evidence.problem import Problem, Verdict
-from flows.evidence.reading import Budget, UnreadableError
-from flows.evidence.recomputed import COUNTS, GATES, compare_claims, compare_gates, decide_again, read_criteria
-from flows.evidence.report_metrics import compare_shown, compare_verdicts, name_files, read_shown
+from flows.evidence.reading import YAML_BYTES, Budget, Problem, UnreadableError, Verdict, expect, parse_yaml
+from flows.evidence.recomputed import (
+    COUNTS,
+    GATES,
+    compare_claims,
+    compare_gates,
+    compare_shown,
+    compare_verdicts,
+    decide_again,
+    name_files,
+    read_criteria,
+    read_shown,
+)
 from flows.evidence.spread import find_faults
-from flows.evidence.statement import Claims
 
-INVENTORY = "inventory.json"
-ENVIRONMENT = "environment.json"
-STAGES = "stages.json"
+INVENTORY, ENVIRONMENT, STAGES = "inventory.json", "environment.json", "stages.json"
 CRATE = "ro-crate-metadata.json"
 OWN = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}  # files of the bundle that are no copies, beside its envelope
-PAGES = "data/report/"
 RERUN = "the metrics and figures, from params and code as they are in the commit (--rerun computes them)"
 # Stages without which there is no evidence, and what they make.
 NEEDED: dict[str, set[str]] = {"acceptance": {GATES, COUNTS}, "report": set()}
@@ -57,9 +65,10 @@ def verify(
     What a file says is read only if the signature holds and every file is as it was signed.
     """
     verdict = Verdict()
-    signed = open_signed(bundle, keys)
-    if isinstance(signed, Problem):
-        verdict.note("signature", [signed], "")
+    try:
+        signed = open_signed(bundle, keys)
+    except UnreadableError as error:
+        verdict.note("signature", [Problem(error.path, error.what)], "")
         return verdict
     claims = signed.claims
     verdict.key = signed.key
@@ -67,7 +76,9 @@ def verify(
     verdict.note("signature", [], f"key {signed.key}; run {claims.name}, commit {claims.commit[:12]}{changed}")
     # A link may give a bundle another's name as well as a copy may.
     names = {name} if name else {bundle.resolve().name, *([bundle.name] if bundle.is_symlink() else [])}
-    verdict.note("name", _compare_name(names, claims), "that of the folder is the one signed")
+    another = f"signed under the name {claims.name}; a copy, or renamed; name the folder so again"
+    others = [Problem(other, another) for other in sorted(names - {claims.name})]
+    verdict.note("name", others, "that of the folder is the one signed")
     if verdict.note("files", compare_bundle(bundle, claims), f"{len(claims.files) + 1} files, none missing or extra"):
         _verify_contents(Contents(bundle, claims), claims, data, verdict)
     if chain is None:
@@ -77,16 +88,6 @@ def verify(
         problems = [each for each in passed if isinstance(each, Problem)]
         before = len(passed) - len(problems)
         verdict.note("chain", problems, f"{before} bundles before this one, back to the first")
-    _tell_unchecked(verdict, data, chain)
-    return verdict
-
-
-def _compare_name(names: set[str], claims: Claims) -> Iterator[Problem]:
-    for name in sorted(names - {claims.name}):
-        yield Problem(name, f"signed under the name {claims.name}; a copy, or renamed; name the folder so again")
-
-
-def _tell_unchecked(verdict: Verdict, data: Path | None, chain: Path | None) -> None:
     verdict.unchecked += [
         RERUN,
         *(["the data (--data compares them)"] if data is None else []),
@@ -95,6 +96,7 @@ def _tell_unchecked(verdict: Verdict, data: Path | None, chain: Path | None) -> 
         "times and environment",
         "that no newer bundle exists",
     ]
+    return verdict
 
 
 def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verdict: Verdict) -> None:
@@ -115,7 +117,7 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
     told = f"md5 and params agree with the bytes of {len(inventory.files)} files"
     verdict.note("dvc.lock", _compare_lock(contents, used, inventory), told)
     verdict.note("copies", _compare_copies(claims, inventory, plan), "all that belongs here, and nothing else")
-    crate = _compare_crate(contents, claims, inventory)
+    crate = compare_crate(CRATE, contents, inventory)
     verdict.note("crate", crate, "its sha256 are those of the statement and the inventory")
     metrics = [path for path in list_metrics(plan) if path in contents.files]
     faults = _find_faults(contents, metrics)
@@ -160,10 +162,6 @@ def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, Pla
         elif held is not None and held.sha256 != told.get(name):
             what = f"the inventory says sha256 {held.sha256[:16]}, the statement {str(told.get(name))[:16]}"
             yield Problem(name, what)
-
-
-def _compare_crate(contents: Contents, claims: Claims, inventory: Inventory) -> Iterator[Problem]:
-    yield from compare_crate(CRATE, contents.parse(CRATE, contents.json), claims.files, inventory)
 
 
 def _find_faults(contents: Contents, metrics: Iterable[str]) -> Iterator[Problem]:

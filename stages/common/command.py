@@ -14,7 +14,8 @@ import typer
 
 import stages.common.settings  # noqa: F401  listed in dvc.yaml by this; `stages` has imported it first
 from failure_atlas.core.computing import describe_computing
-from failure_atlas.core.errors import StageError, escape
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.text import escape
 
 RUN_LOG = Path("logs/stages.jsonl")
 

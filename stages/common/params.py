@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.fields import Section
 from failure_atlas.core.files import is_file
+from failure_atlas.core.text import check_size
 
 HELD_LENGTH = 100  # of a value in a message, in characters
 MOST_CHARACTERS = 1_000_000  # of a params file; the project's own has 30,000
@@ -62,7 +62,9 @@ def read_params(path: Path) -> dict[str, Any]:
         if path.stat().st_size > 4 * MOST_CHARACTERS:  # bytes of UTF-8: told before they are read
             raise ValueError(f"{path.stat().st_size:,} bytes; allowed: at most {MOST_CHARACTERS:,} characters")
         text = path.read_text(encoding="utf-8")
-        _check_size(text)
+        if len(text) > MOST_CHARACTERS:
+            raise ValueError(f"{len(text):,} characters; allowed: at most {MOST_CHARACTERS:,}")
+        check_size(YAML(typ="safe").parse(text), MOST_VALUES, DEEPEST)
         document = YAML(typ="safe").load(text)  # as DVC reads it, which writes it, too: YAML 1.2
     except YAMLError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -77,37 +79,6 @@ def read_params(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise StageError(f"{path}: holds {type(document).__name__}; a mapping with one section per stage is needed")
     return document
-
-
-def _check_size(text: str) -> None:
-    """Raise ValueError for what would take the parser minutes, gigabytes or its life."""
-    if len(text) > MOST_CHARACTERS:
-        raise ValueError(f"{len(text):,} characters; allowed: at most {MOST_CHARACTERS:,}")
-    sizes: dict[str, int] = {}  # of what has an anchor
-    open_nodes = [("", 0)]
-    for event in YAML(typ="safe").parse(text):
-        if isinstance(event, CollectionStartEvent):
-            open_nodes.append((event.anchor or "", 0))
-            if len(open_nodes) > DEEPEST:
-                raise ValueError(f"lists or mappings nested more than {DEEPEST} deep")
-            continue
-        if isinstance(event, AliasEvent):
-            if event.anchor not in sizes:
-                raise ValueError(f"alias *{event.anchor} of nothing that stands complete above it")
-            anchor, size = "", sizes[event.anchor]
-        elif isinstance(event, ScalarEvent):
-            anchor, size = event.anchor or "", 1
-        elif isinstance(event, CollectionEndEvent):
-            anchor, size = open_nodes.pop()
-            size += 1
-        else:
-            continue
-        if anchor:
-            sizes[anchor] = size
-        above, count = open_nodes[-1]
-        open_nodes[-1] = (above, count + size)
-        if count + size > MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES:,} values, aliases counted as what they stand for")
 
 
 def format_params(held: Any) -> str:

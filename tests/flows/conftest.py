@@ -244,7 +244,7 @@ def server(prefect_home: Path) -> Iterator[str]:
     with (home / "server.log").open("w") as log:
         process = start_supervised(command, log, environment)
     try:
-        wait_for_api(url, process)
+        wait_for_api(url, process, "the server", str(home / "server.log"))
         # More than half of a server's start is the making of an empty database: others get a copy of this one.
         with closing(sqlite3.connect(home / DATABASE)) as made, closing(sqlite3.connect(home / EMPTY)) as copy:
             made.backup(copy)

@@ -1,4 +1,4 @@
-"""The DAG is DVC's own, and so is what counts as up to date."""
+"""The DAG as DVC reads it, what has changed, and dvc.lock in its order, however stages overtake each other."""
 
 import re
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.dag import Dag, read_all_changes, read_changes, read_dag
+from flows.dag import LOCK_FILE, Dag, read_all_changes, read_changes, read_dag, read_order, restore_order
 from flows.errors import FlowError
 from tests.flows.conftest import Project
 
@@ -92,12 +92,13 @@ def test_all_changes_are_those_of_each_stage(toy: Project) -> None:
     def one_by_one() -> dict[str, list[str]]:
         return {stage: changes for stage in read_dag().stages if (changes := read_changes(stage))}
 
-    assert set(read_all_changes()) == set(read_dag().stages)
+    assert set(read_all_changes()[1]) == set(read_dag().stages)
     toy.dvc("repro")
-    assert read_all_changes() == {} == one_by_one()
+    assert read_all_changes() == (read_dag(), {})
+    assert one_by_one() == {}
     Path("raw").write_text("changed\n")
-    assert read_all_changes() == one_by_one()
-    assert read_all_changes()["prepare"] == ["changed outs: raw (modified)"]
+    assert read_all_changes()[1] == one_by_one()
+    assert read_all_changes()[1]["prepare"] == ["changed outs: raw (modified)"]
     Path("dvc.lock").write_text("stages: [")
     with pytest.raises(FlowError, match=r"^DVC cannot read this project: [^\n]*dvc.lock[^\n]*$"):
         read_all_changes()
@@ -135,3 +136,51 @@ def test_no_dvc_project_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FlowError, match="not inside of a DVC repository"):
         read_dag()
+
+
+STAGES = ["slow", "quick", "a@x", "a@y"]
+
+
+@pytest.fixture
+def locked(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose stages DVC has run in another order than that of the DAG."""
+    project.write_stages(
+        slow={"cmd": "echo 1 > slow", "outs": ["slow"]},
+        quick={"cmd": "echo 2 > quick", "outs": ["quick"]},
+        a={"foreach": ["x", "y"], "do": {"cmd": "echo ${item} > a-${item}", "outs": ["a-${item}"]}},
+    )
+    for stage in ("a@y", "quick", "a@x", "slow"):
+        project.dvc("repro", "--single-item", stage)
+    monkeypatch.chdir(project.path)
+    assert read_order() == ["a@y", "quick", "a@x", "slow"]
+    return project
+
+
+def test_what_was_added_comes_in_the_order_of_the_dag(locked: Project) -> None:
+    in_turn = locked.path.parent / "in_turn.lock"
+    chaotic = LOCK_FILE.read_bytes()
+    LOCK_FILE.unlink()
+    for stage in STAGES:
+        locked.dvc("repro", "--single-item", stage)
+    in_turn.write_bytes(LOCK_FILE.read_bytes())
+
+    LOCK_FILE.write_bytes(chaotic)
+    restore_order([], STAGES)
+    assert read_order() == STAGES
+    assert LOCK_FILE.read_bytes() == in_turn.read_bytes()
+    assert "up to date" in locked.dvc("status")
+
+
+def test_what_was_there_stays_where_it_was(locked: Project) -> None:
+    restore_order(["gone", "a@y", "quick"], STAGES)
+    assert read_order() == ["a@y", "quick", "slow", "a@x"]
+    before = LOCK_FILE.stat()
+    restore_order(["a@y", "quick"], STAGES)
+    assert LOCK_FILE.stat().st_mtime_ns == before.st_mtime_ns, "nothing is written where nothing moves"
+
+
+def test_without_a_lock_file_there_is_no_order(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.path)
+    assert read_order() == []
+    restore_order([], STAGES)
+    assert not LOCK_FILE.exists()

@@ -66,7 +66,11 @@ def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
     """The processes above DVC; DVC and the stage themselves are killed in test_stage_run."""
     with pipeline.running("reproduce") as run:
         pipeline.wait_for_file("begun")
-        number = run.pid if victim == "flow" else find_process(pipeline, f"flows.{victim} ")
+        number = (
+            run.pid
+            if victim == "flow"
+            else find_process(pipeline, {"supervisor": "flows.supervisor -- ", "guard": "--guard -- "}[victim])
+        )
         os.kill(number, signal.SIGKILL)
         wait_until(
             lambda: not any("pathlib, time" in command for command in pipeline.processes().values()),

@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from flows.mail import read_route
-from flows.notify import EMAIL, WEBHOOK, Notice, notify
+from flows.notify import EMAIL, WEBHOOK, Notice, notify, read_route
 from tests.flows.conftest import Mailbox, serving
 
 NOTICE = Notice("Accepted", "demo: Accepted: 2 of 2 criteria pass", "all lines\nof it")
@@ -298,6 +297,6 @@ def test_addresses_of_another_form(monkeypatch: pytest.MonkeyPatch, address: str
 
 
 def test_ports_and_encryption() -> None:
-    route = read_route("smtps://host?from=a@b&to=c@d&to=e@f")
-    assert (route.scheme, route.port, route.receivers) == ("smtps", 465, ["c@d", "e@f"])
-    assert read_route("smtp://host?from=a@b&to=c@d").port == 587
+    server, port, _, receivers = read_route("smtps://host?from=a@b&to=c@d&to=e@f")
+    assert (server.scheme, port, receivers) == ("smtps", 465, ["c@d", "e@f"])
+    assert read_route("smtp://host?from=a@b&to=c@d")[1] == 587

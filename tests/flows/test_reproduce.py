@@ -136,7 +136,7 @@ def test_prefect_knows_each_outcome(history: dict[str, Run], ask: Ask) -> None:
     tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [history["failed"].name]}}})
     states = {task["name"]: (task["state_type"], task["state"]["message"]) for task in tasks}
     assert states["train@clean"] == ("FAILED", "train.lr: got -1; allowed: above 0")
-    assert states["report"] == ("CANCELLED", "not run: needs train@clean, which failed")
+    assert states["report"] == ("FAILED", "not run: needs train@clean, which failed")
     assert states["train@corrupted"][0] == "COMPLETED"
 
 

@@ -21,10 +21,9 @@ from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from ruamel.yaml import YAML
 
-from flows.checkout import NAME_FILE, name_checkout
 from flows.errors import FlowError
-from flows.lock import hold_lock
-from flows.serve_deployment import DEPLOYMENT, next_date, read_deployment
+from flows.project import hold_lock
+from flows.serve_deployment import DEPLOYMENT, NAME_FILE, name_checkout, next_date, read_deployment
 from tests.flows.conftest import ROOT, SERVER_SECONDS, Project, find_free_port, open_project, wait_until
 
 SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"
@@ -362,7 +361,7 @@ def test_next_run_is_told_before_the_server_has_made_it(schedules: list[Any], mo
 def test_checkouts_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = tmp_path / "machine-id"
     machine.write_text("here\n")
-    monkeypatch.setattr("flows.checkout.MACHINE_FILES", (machine,))
+    monkeypatch.setattr("flows.serve_deployment.MACHINE_FILES", (machine,))
 
     def copy(source: Path, target: str, **options: Any) -> Path:
         return Path(shutil.copytree(source, tmp_path / target, **options))
@@ -389,9 +388,7 @@ def test_checkouts_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_checkout_keeps_its_name_under_another_hostname(tmp_path: Path) -> None:
-    script = (
-        "import socket; from pathlib import Path; from flows.checkout import name_checkout as n; print(n(Path('.')))"
-    )
+    script = "import socket, pathlib, flows.serve_deployment as s; print(s.name_checkout(pathlib.Path()))"
     renamed = f"import platform, os; platform.node = socket.gethostname = lambda: 'other'; {script}"
     names = {
         subprocess.check_output(
@@ -407,7 +404,7 @@ def test_backup_at_the_same_path_keeps_the_name_on_its_own_machine(
 ) -> None:
     machine = tmp_path / "machine-id"
     machine.write_text("here\n")
-    monkeypatch.setattr("flows.checkout.MACHINE_FILES", (machine,))
+    monkeypatch.setattr("flows.serve_deployment.MACHINE_FILES", (machine,))
     one = tmp_path / "one"
     name = name_checkout(one)
 
@@ -423,7 +420,7 @@ def test_backup_at_the_same_path_keeps_the_name_on_its_own_machine(
     assert name_checkout(one) != name, "the disk of another machine, copied"
 
 
-@pytest.mark.parametrize("command", ["serve", "reevaluate"])
+@pytest.mark.parametrize("command", ["serve", "reevaluate", "reproduce"])
 def test_unreachable_server_names_the_way_out(project: Project, command: str) -> None:
     shutil.copy(ROOT / "prefect.yaml", project.path)
     project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
@@ -434,7 +431,7 @@ def test_unreachable_server_names_the_way_out(project: Project, command: str) ->
         code, output = project.run(command, *flags, PREFECT_API_URL=url)
     assert (code, len(output.splitlines())) == (1, 1)
     assert output.startswith(f"error: PREFECT_API_URL: nothing answers at {url} (")
-    assert output.endswith("or run without Prefect: dvc repro\n")
+    assert output.endswith("unset the variable to use a temporary one, or run without Prefect: dvc repro\n")
     assert "up to date" not in output
     assert "Running stage 'a'" in project.dvc("repro"), "the way out works"
 

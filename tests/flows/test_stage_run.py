@@ -1,20 +1,22 @@
-"""One stage through the real DVC: what counts as done, and what does not although DVC exits with 0."""
+"""One stage through the real DVC: what it is called, what of DVC's lines is told, and what it leaves when it breaks."""
 
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.children import Children
+from flows.console import is_hint
 from flows.dag import read_all_changes
 from flows.environment import prepare_environment
 from flows.outcome import Outcome, StageRun
-from flows.stage_run import run_stage
+from flows.stage_run import find_error, run_stage
 from tests.flows.conftest import ROOT, Project, wait_until
 
 
@@ -70,10 +72,10 @@ def test_failure_is_told_in_one_line(toy: Project, command: str, error: str) -> 
 
 def test_output_that_changes_meanwhile_is_no_success(toy: Project) -> None:
     class Meddler(Children):
-        def stream(self, command: list[str], on_line: Callable[[str], None]) -> int:
-            code = super().stream(command, on_line)
+        def stream(self, *arguments: Any, **options: Any) -> tuple[int, list[str]]:
+            ended = super().stream(*arguments, **options)
             Path("out").write_text("somebody else's\n")
-            return code
+            return ended
 
     toy.write_stages(a={"cmd": "echo one > out", "outs": ["out"]})
     ended, _ = run("a", children=Meddler())
@@ -122,7 +124,7 @@ def test_full_disk_fails_though_dvc_exits_with_zero(toy: Project, small_cache: P
 
     subprocess.run(["mount", "-o", "remount,size=20m", small_cache], check=True)
     assert [run(stage)[0].outcome for stage in "ab"] == [Outcome.DONE, Outcome.DONE]
-    assert read_all_changes() == {}
+    assert read_all_changes()[1] == {}
 
 
 @pytest.mark.parametrize(
@@ -156,3 +158,54 @@ def test_killed_dvc_or_stage_is_a_failure_leaves_nothing_and_is_mended(toy: Proj
     Path("fast").touch()
     assert run("a")[0].outcome is Outcome.DONE
     assert Path("out").read_text() == "whole\n"
+
+
+STAGE_SPOKE = [
+    "Running stage 'train':",
+    "> python -m stages.train",
+    "training: 5/10 img",
+    "error: params.yaml: train.lr: got -1; allowed: greater than 0",
+    "ERROR: failed to reproduce 'train': failed to run: python -m stages.train, exited with 1",
+]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (STAGE_SPOKE, "params.yaml: train.lr: got -1; allowed: greater than 0"),
+        (
+            [
+                "Running stage 'a':",
+                "> x",
+                "Traceback",
+                "ValueError: bad",
+                "ERROR: failed to reproduce 'a': failed to run: x, exited with 1",
+            ],
+            "ValueError: bad (exit code 1)",
+        ),
+        (
+            ["Running stage 'a':", "> x", "ERROR: failed to reproduce 'a': failed to run: x, exited with -9"],
+            "failed to reproduce 'a': failed to run: x, exited with -9",
+        ),
+        (
+            ["", "ERROR: failed to reproduce 'a': missing data 'source': raw"],
+            "failed to reproduce 'a': missing data 'source': raw",
+        ),
+        (["ERROR: unexpected error - no space left"], "unexpected error - no space left"),
+        ([], "dvc ended with exit code 255 and no message"),
+    ],
+)
+def test_error_is_the_last_word_of_the_stage(lines: list[str], expected: str) -> None:
+    assert find_error(lines, 255) == expected
+
+
+def test_hints_are_not_for_the_terminal() -> None:
+    hints = [
+        "",
+        "\tgit add dvc.lock",
+        "To track the changes with git, run:",
+        "Updating lock file 'dvc.lock'",
+        "> python x",
+    ]
+    assert all(map(is_hint, hints))
+    assert not any(map(is_hint, STAGE_SPOKE[2:]))

@@ -7,9 +7,8 @@ import pytest
 from rich.console import Console
 
 from flows.findings import tell_findings
-from flows.metrics import Metric, read_metrics
+from flows.metrics import Metric, markdown_table, metric_rows, metric_table, read_metrics, stage_rows
 from flows.outcome import Outcome, StageRun
-from flows.summary import markdown_table, metric_rows, metric_table, stage_rows
 from tests.flows.conftest import ROOT, Project
 
 CONTENT = {

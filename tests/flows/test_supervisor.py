@@ -31,17 +31,17 @@ def is_alive(number: int) -> bool:
 
 def test_output_and_exit_code_pass_through() -> None:
     lines: list[str] = []
-    assert Children().stream(["sh", "-c", "echo out; echo err >&2; exit 7"], lines.append) == 7
+    assert Children().stream(["sh", "-c", "echo out; echo err >&2; exit 7"], lines.append)[0] == 7
     assert lines == ["out", "err"]
 
 
 def test_signal_becomes_an_exit_code() -> None:
-    assert Children().stream(["sh", "-c", "kill -9 $$"], print) == 128 + 9
+    assert Children().stream(["sh", "-c", "kill -9 $$"], print)[0] == 128 + 9
 
 
 def test_unknown_command_is_told() -> None:
     lines: list[str] = []
-    assert Children().stream(["no-such-command"], lines.append) == 127
+    assert Children().stream(["no-such-command"], lines.append)[0] == 127
     assert lines == ["error: cannot start no-such-command: No such file or directory"]
 
 
@@ -56,7 +56,7 @@ def test_stop_ends_the_whole_group_and_lets_no_other_start(tmp_path: Path) -> No
     children = Children()
     script = f"sleep 300 & echo $! > {tmp_path}/inner; echo $$ > {tmp_path}/outer; wait"
     codes: list[int] = []
-    thread = threading.Thread(target=lambda: codes.append(children.stream(["sh", "-c", script], print)))
+    thread = threading.Thread(target=lambda: codes.append(children.stream(["sh", "-c", script], print)[0]))
     thread.start()
     wait_until((tmp_path / "outer").exists, 20, "start")
     started = time.monotonic()
@@ -65,7 +65,7 @@ def test_stop_ends_the_whole_group_and_lets_no_other_start(tmp_path: Path) -> No
     assert codes == [128 + signal.SIGTERM]
     assert time.monotonic() - started < GRACE_SECONDS, "ended by SIGTERM, not by SIGKILL"
     assert not any(is_alive(int((tmp_path / name).read_text())) for name in ("inner", "outer"))
-    assert children.stream(["true"], print) != 0
+    assert children.stream(["true"], print)[0] != 0
 
 
 def test_who_ignores_sigterm_is_killed(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_who_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 def test_what_a_killed_command_leaves_behind_is_ended(tmp_path: Path) -> None:
     script = f"sleep 300 & echo $! > {tmp_path}/orphan; kill -9 $$"
-    assert Children().stream(["sh", "-c", script], print) == 128 + 9
+    assert Children().stream(["sh", "-c", script], print)[0] == 128 + 9
     assert not is_alive(int((tmp_path / "orphan").read_text()))
 
 
@@ -98,7 +98,7 @@ def test_killing_who_watches_ends_the_command_and_what_it_has_started(tmp_path: 
     codes: list[int] = []
     children = Children()
     script = f"cd {tmp_path}; {FAMILY}"
-    thread = threading.Thread(target=lambda: codes.append(children.stream(["sh", "-c", script], print)))
+    thread = threading.Thread(target=lambda: codes.append(children.stream(["sh", "-c", script], print)[0]))
     thread.start()
     numbers = read_family(tmp_path)
     guard = os.getpgid(numbers[0])

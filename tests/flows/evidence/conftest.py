@@ -17,10 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from dvc.repo import Repo
 
+from flows.evidence.attestation import make_keys, read_private_key, seal
 from flows.evidence.bundle import make_bundle
-from flows.evidence.envelope import seal
 from flows.evidence.folder import ENVELOPE
-from flows.evidence.keys import make_keys, read_private_key
 
 ROOT = Path(__file__).parents[3]
 
@@ -102,12 +101,12 @@ def judged(metrics: str) -> dict[str, Any]:
             "deps": ["work/accept.py", metrics],
             "outs": [{"data/acceptance/gates.json": {"cache": False}}],
             "metrics": [{"data/acceptance/metrics.json": {"cache": False}}],
-            "plots": [{"data/acceptance/gates.csv": {"cache": False}}],
+            "plots": ["data/acceptance/gates.csv"],
         },
         "report": {
             "cmd": f"python work/report.py {metrics.removeprefix('data/')} acceptance/metrics.json",
             "deps": ["work/report.py", metrics, "data/acceptance/gates.json", "data/acceptance/metrics.json"],
-            "outs": [{"data/report/report.html": {"cache": False}}],
+            "outs": ["data/report/report.html"],
         },
     }
 
@@ -130,7 +129,7 @@ STAGES = {
         "cmd": "python work/measure.py",
         "deps": ["work/measure.py", "data/draw/numbers"],
         "metrics": [{"data/measure/metrics.json": {"cache": False}}],
-        "plots": [{"data/measure/figures": {"cache": False}}],
+        "plots": ["data/measure/figures"],
     },
     **judged("data/measure/metrics.json"),
 }

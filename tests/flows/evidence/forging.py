@@ -7,7 +7,7 @@ import random
 import re
 import resource
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -18,9 +18,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from flows.cli import main
 from flows.evidence.folder import ENVELOPE
 from flows.evidence.verification import verify
-from tests.flows.evidence.conftest import ROOT, list_all, sign_again
+from tests.flows.evidence.conftest import list_all, sign_again
 
 SECONDS = 10.0  # of the processor, for one verification
 BYTES = 1 << 30
@@ -38,56 +39,64 @@ class Outcome:
 
 
 def run_verify(folder: Path, *arguments: str, command: str = "verify") -> Outcome:
-    """The command line in a process of its own, under limits; code -9 and the like where a limit ended it."""
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", command, *arguments],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            preexec_fn=_limit,
-        )
-        return _wait(process.pid, said, process)
+    """The command line in a copy of this process, under limits: as by itself, without seconds of imports."""
+
+    def act() -> int:
+        os.chdir(folder)
+        sys.argv = ["failure-atlas", command, *arguments]
+        main()
+        return 0
+
+    return _run_limited(act)
 
 
 def call_verify(bundle: Path, key: Ed25519PrivateKey) -> Outcome:
-    """The library in a copy of this process, under limits: the same, without seconds of imports."""
+    """The library in a copy of this process, under limits."""
+
+    def act() -> int:
+        verdict = verify(bundle, [key.public_key()])
+        print("\n".join(map(str, verdict.problems)))
+        return 0 if verdict.accepted else 1
+
+    return _run_limited(act)
+
+
+def _run_limited(act: Callable[[], int]) -> Outcome:
     with tempfile.TemporaryFile() as said:
         number = os.fork()
         if number == 0:
-            code = 3
+            code: Any = 3
             try:
-                _limit()
-                verdict = verify(bundle, [key.public_key()])
-                os.write(said.fileno(), "\n".join(map(str, verdict.problems)).encode())
-                code = 0 if verdict.accepted else 1
+                resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+                resource.setrlimit(resource.RLIMIT_AS, (4 * BYTES, 4 * BYTES))
+                for stream in (1, 2):
+                    os.dup2(said.fileno(), stream)
+                sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
+                code = act()
+            except SystemExit as ended:
+                code = ended.code or 0
             except BaseException as error:  # noqa: BLE001  whatever it is, the caller is to see it
-                os.write(said.fileno(), f"Traceback {error!r}".encode())
+                print(f"Traceback {error!r}")
             finally:
+                sys.stdout.flush()
                 os._exit(code)
         return _wait(number, said)
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
-    resource.setrlimit(resource.RLIMIT_AS, (4 * BYTES, 4 * BYTES))
-
-
-def _wait(number: int, said: Any, process: "subprocess.Popen[bytes] | None" = None) -> Outcome:
+def _wait(number: int, said: Any) -> Outcome:
+    """How a child ended; code -9 and the like where a limit ended it."""
     deadline = time.monotonic() + 120
     while True:
         ended, status, used = os.wait4(number, os.WNOHANG)
         if ended:
             break
         if time.monotonic() > deadline:
-            os.kill(number, 9)
+            os.kill(number, signal.SIGKILL)
         time.sleep(0.005)
-    code = os.waitstatus_to_exitcode(status)
-    if process:
-        process.returncode = code  # waited for here
     said.seek(0)
-    return Outcome(code, said.read().decode(), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+    return Outcome(
+        os.waitstatus_to_exitcode(status), said.read().decode(), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+    )
 
 
 def edit_json(bundle: Path, name: str, edit: Edit) -> None:

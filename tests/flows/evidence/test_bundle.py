@@ -10,26 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 from dvc.repo import Repo
 from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.errors import FlowError
+from flows.evidence.attestation import key_id, make_keys, read_private_key, read_public_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.chain import find_last
-from flows.evidence.keys import key_id, make_keys, read_private_key, read_public_key
+from flows.evidence.folder import find_last
 from flows.evidence.verification import verify
-from flows.evidence_command import EVIDENCE_HELP, KEY_HELP
-from flows.evidence_command import evidence as evidence_command
-from flows.evidence_command import key as key_command
-from flows.verify_command import VERIFY_HELP
-from flows.verify_command import verify as verify_command
 from tests.flows.evidence.conftest import ROOT, Made, list_all, read_payload, write_params
-
-app = typer.Typer()
-app.command("key", help=KEY_HELP)(key_command)
-app.command("evidence", help=EVIDENCE_HELP)(evidence_command)
-app.command("verify", help=VERIFY_HELP)(verify_command)
 
 
 def call(*arguments: str) -> tuple[int, str]:
@@ -48,7 +38,7 @@ def test_what_a_bundle_holds(lasting: Made) -> None:
         "data/acceptance/gates.csv",
         "data/acceptance/gates.json",
         "data/acceptance/metrics.json",
-        "data/measure/figures/numbers.csv",  # not the PNG, not the cached numbers
+        "data/measure/figures/numbers.csv",  # not the PNG, not the numbers; whether DVC caches it or not
         "data/measure/metrics.json",
         "data/report/report.html",
         "dvc.lock",
@@ -249,6 +239,6 @@ def test_help_shows_examples_and_loads_nothing_heavy() -> None:
         assert code == 0
         assert "Examples:" in output
         assert f"failure-atlas {command}" in output
-    code = "import sys, flows.evidence_command, flows.verify_command; print({n.split('.')[0] for n in sys.modules})"
+    code = "import sys, flows.evidence_commands; print({n.split('.')[0] for n in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"dvc", "prefect", "cryptography", "stages", "torch"} & set(re.findall(r"\w+", done.stdout))

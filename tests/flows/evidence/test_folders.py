@@ -1,19 +1,27 @@
-"""A stage that reads a whole folder, with outputs of other stages, small tracked and ignored files in it."""
+"""Stages that read whole folders: outputs of other stages, tracked and ignored files, code that was brought."""
 
 import json
-import subprocess
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
 
+from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.hashing import dvc_md5, hash_path, keep_outermost, list_files, select_below
-from flows.evidence.inventory import Inventory, compare_data, take_inventory
-from flows.evidence.keys import make_keys, read_private_key
-from flows.evidence.locked import LockedStage, compare_files, read_lock
-from flows.evidence.problem import Verdict
-from flows.evidence.rerun import rerun
+from flows.evidence.inventory import (
+    Inventory,
+    compare_data,
+    dvc_md5,
+    hash_bytes,
+    hash_path,
+    keep_outermost,
+    list_files,
+    select_below,
+    take_inventory,
+)
+from flows.evidence.pipeline import LockedStage, compare_files, read_lock
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro, stand_in
 
@@ -29,10 +37,16 @@ STAGES = {
     },
     "collect": {
         "cmd": "mkdir -p data/collect && cat data/rank/*/scores > data/collect/all",
-        "deps": ["data/rank"],
+        "deps": ["data/rank", "data/brought/x"],
         "outs": ["data/collect/all"],
     },
     **judged("data/rank/clean/metrics.json"),
+}
+# A classifier that a person brought: its folder is no stage's, and its bytes are evidence like any other input.
+BROUGHT = {
+    "data/brought/x/my_model.py": b"WEIGHTS = 'weights.bin'\n",
+    "data/brought/x/weights.bin": bytes(range(256)),
+    "data/brought/x/layers/norm.py": b"EPSILON = 1e-5\n",
 }
 IGNORED = ("data/rank/clean/__pycache__/x.pyc", "data/rank/logs/run.log")
 
@@ -44,9 +58,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (project / ".gitignore").write_text("logs/\n*.pyc\n/evidence/\n.dvc-site-cache/\n.keys/\n")
     (project / "params.yaml").write_text(json.dumps({"acceptance": criterion("rank/clean: n")}))
     (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
-    for name in ("data/rank/README.md", "data/rank/.hidden", *IGNORED):
+    texts = {name: name.encode() for name in ("data/rank/README.md", "data/rank/.hidden", *IGNORED)}
+    for name, content in (texts | BROUGHT).items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(name)
+        (project / name).write_bytes(content)
     repro(project)
     commit(project, "first")
     return project
@@ -118,17 +133,58 @@ def test_outermost_paths() -> None:
     assert keep_outermost(["a/b", "a", "a/b/c", "ab", "c/d", "c/d"]) == ["a", "ab", "c/d"]
 
 
-@pytest.mark.slow
-def test_bundle_verifies_and_a_fresh_run_makes_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def check(project: Path) -> Callable[[], list[str]]:
+    """The problems of the project's bundle, held against its data."""
     private, _, _ = make_keys(project / ".keys")
     key = read_private_key(private)
     with stand_in(project):
         bundle = project / make_bundle(key)
-    verdict = verify(bundle, [key.public_key()], data=project)
-    assert verdict.accepted, verdict.problems
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    verdict = Verdict()
-    lines: list[str] = []
-    rerun(bundle, project, lines.append, verdict)
-    assert verdict.accepted, verdict.problems
-    subprocess.run(["git", "diff", "--quiet"], cwd=project, check=True)
+    return lambda: [str(problem) for problem in verify(bundle, [key.public_key()], data=project).problems]
+
+
+def test_what_was_brought_is_listed_with_its_hashes(project: Path, check: Callable[[], list[str]]) -> None:
+    assert check() == []
+    inventory = take(project)
+    assert {name: held for name, held in inventory.files.items() if name.startswith("data/brought/")} == {
+        name: hash_bytes(content) for name, content in BROUGHT.items()
+    }
+    assert "data/brought/x" in inventory.stages["collect"].deps
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_one_flipped_bit_of_what_was_brought_is_noticed(
+    project: Path, check: Callable[[], list[str]], name: str
+) -> None:
+    """With the time of the file as it was: DVC itself then looks no further."""
+    path, good = project / name, BROUGHT[name]
+    times, spoilt = path.stat(), good[:-1] + bytes([good[-1] ^ 1])
+    try:
+        path.write_bytes(spoilt)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        with stand_in(project), Repo() as repo:
+            assert repo.status() == {}
+        told = check()
+    finally:
+        path.write_bytes(good)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    held, found = (hash_bytes(content).sha256[:16] for content in (good, spoilt))
+    assert told == [f"{name}: the bundle says sha256 {held}, the data hold {found}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("torch_patch.py", b"", "extra in the data; the bundle does not list it"),
+        ("weights.bin", None, "missing in the data; the bundle lists it"),
+    ],
+)
+def test_a_file_more_or_less_is_noticed(
+    project: Path, check: Callable[[], list[str]], name: str, content: bytes | None, told: str
+) -> None:
+    path = project / "data/brought/x" / name
+    path.unlink(missing_ok=True) if content is None else path.write_bytes(content)
+    try:
+        assert check() == [f"data/brought/x/{name}: {told}"]
+    finally:
+        path.unlink() if content is not None else path.write_bytes(BROUGHT[f"data/brought/x/{name}"])

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from flows.errors import FlowError
-from flows.evidence.hashing import FileHash, dvc_md5, hash_bytes, hash_path, select_below, tree_sha256
-from flows.evidence.keys import make_keys, read_private_key, read_public_key
-from flows.evidence.locked import read_lock
-from flows.evidence.report_metrics import compare_shown, read_shown
+from flows.evidence.attestation import make_keys, read_private_key, read_public_key
+from flows.evidence.inventory import FileHash, dvc_md5, hash_bytes, hash_path, select_below, tree_sha256
+from flows.evidence.pipeline import read_lock
+from flows.evidence.recomputed import compare_shown, read_shown
 from flows.git import _without_password
 
 
@@ -106,7 +106,7 @@ def test_page_with_metrics() -> None:
     assert read_shown(b"<p>no metrics</p><script id='metrics'>1</script>") is None
     with pytest.raises(ValueError, match="2 scripts with the id metrics"):
         read_shown(b"<script id='metrics' type='application/json'>{}</script>" * 2)
-    with pytest.raises(ValueError, match="no JSON object"):
+    with pytest.raises(ValueError, match="the script metrics: a list, no dict"):
         read_shown(b"<script id='metrics' type='application/json'>[1]</script>")
 
 

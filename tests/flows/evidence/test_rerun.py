@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,12 @@ import pytest
 
 from failure_atlas.core.computing import count_cores
 from flows.environment import prepare_environment
+from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.keys import make_keys, read_private_key
 from flows.evidence.machine import compare_machines, compare_runs, describe_machine, environment_for
-from flows.evidence.problem import Verdict
+from flows.evidence.reading import Verdict
 from flows.evidence.rerun import rerun
-from tests.flows.evidence.conftest import (
-    ROOT,
-    commit,
-    criterion,
-    judged,
-    make_project,
-    run,
-    stand_in,
-)
+from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, run, stand_in
 
 # Its sum depends on what is recorded: a variable and the number of cores, as kernels and threads do.
 MEASURE = """
@@ -87,11 +79,25 @@ class Toy:
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+def toy(made: Toy, tmp_path: Path) -> Toy:
+    """The project of all tests, which no rerun changes, and a copy of its bundle that a test may spoil."""
+    return Toy(made.project, Path(shutil.copytree(made.bundle, tmp_path / made.bundle.name)))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
+    before = dict(os.environ)
     for name in KERNEL:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-    project = make_project(tmp_path)
+        os.environ.pop(name, None)
+    try:
+        yield make_toy(tmp_path_factory.mktemp("rerun"))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def make_toy(folder: Path) -> Toy:
+    project = make_project(folder)
     (project / "stages").mkdir()
     (project / "stages/__init__.py").write_bytes((ROOT / "stages/__init__.py").read_bytes())
     for name in ("stages/common", "failure_atlas", "flows"):
@@ -105,7 +111,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     )
     (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
     # The project becomes a folder of a larger repository.
-    top = tmp_path / "larger"
+    top = folder / "larger"
     top.mkdir()
     (project / ".git").rename(top / ".git")
     project = project.rename(top / "sub folder")

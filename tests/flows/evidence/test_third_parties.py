@@ -1,6 +1,5 @@
 """Programs that did not write the bundle read and accept it: the signature, the statement, the crate."""
 
-import base64
 import json
 import shutil
 from io import BytesIO
@@ -20,11 +19,10 @@ from requests_cache import CachedSession
 from rocrate.rocrate import ROCrate
 from rocrate_validator import models, services
 from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
+from flows.evidence.attestation import PUBLIC, key_id
 from flows.evidence.folder import ENVELOPE
-from flows.evidence.keys import PUBLIC, key_id
 from tests.flows.evidence.conftest import Made, read_payload
 
 # The context of RO-Crate 1.1 (CC0), as https://w3id.org/ro/crate/1.1/context serves it. The one that rocrate 0.16
@@ -45,14 +43,6 @@ def test_securesystemslib_accepts_the_signature(lasting: Made) -> None:
     key = trusted(lasting)
     assert list(envelope.verify([key], threshold=1)) == [key.keyid]
     assert envelope.payload_type == "application/vnd.in-toto+json"
-
-
-def test_securesystemslib_refuses_a_changed_payload(lasting: Made) -> None:
-    held = json.loads((lasting.newest / ENVELOPE).read_bytes())
-    payload = base64.b64decode(held["payload"]).replace(b'"place":1', b'"place":0')
-    held["payload"] = base64.b64encode(payload).decode()
-    with pytest.raises(VerificationError):
-        Envelope.from_dict(held).verify([trusted(lasting)], threshold=1)
 
 
 def test_in_toto_accepts_the_statement(lasting: Made) -> None:

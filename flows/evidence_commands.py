@@ -1,0 +1,187 @@
+"""The commands about evidence: `failure-atlas key`, `evidence` and `verify`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.console import require_project, say
+from flows.errors import FlowError
+
+
+def key(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the key pair.")] = Path(".keys"),
+) -> None:
+    """Make the Ed25519 key pair that signs evidence bundles.
+
+    The private part (evidence.pem) can be read by you alone and lies in a folder that git ignores; it has no password,
+    so keep the folder safe. Give the public part (evidence.pub.pem) to whoever is to check your bundles, by another way
+    than the bundles. A key that is there is never overwritten.
+
+    Examples:
+      failure-atlas key                     in .keys/
+      failure-atlas key --out ~/atlas-keys  in another folder
+
+    Exit code: 0 made, 1 not made (named in the last line), 2 wrong command line.
+    """
+    from flows.evidence.attestation import make_keys
+
+    try:
+        private, public, identity = make_keys(out)
+    except OSError as error:
+        raise FlowError(
+            f"{out}: cannot write a key there ({error.strerror}); name another folder with --out"
+        ) from error
+    print(f"{private}  private: never leaves this machine")
+    print(f"{public}  public: for whoever checks your bundles")
+    print(f"key {identity}")
+
+
+def evidence(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the bundle; by default evidence/COMMIT-LOCK.")
+    ] = None,
+    key_file: Annotated[Path, typer.Option("--key", "-k", help="Private key in PEM.")] = Path(".keys/evidence.pem"),
+    previous: Annotated[
+        Path | None, typer.Option("--previous", help="Bundle to follow; by default the newest beside the new one.")
+    ] = None,
+    trust: Annotated[
+        list[Path] | None, typer.Option("--trust", help="Public key of earlier bundles, if yours has changed since.")
+    ] = None,
+) -> None:
+    """Make a signed bundle of the results as they stand: evidence for who need not trust its maker.
+
+    It holds the report, metrics, tables, params, dvc.yaml, dvc.lock, gates and claims, the environment, the stages, and
+    the SHA-256 of every file that a stage read or wrote, computed from the bytes. Signed is an in-toto statement with
+    SLSA provenance, in a DSSE envelope; the folder is an RO-Crate (Provenance Run Crate). Each bundle names the one
+    before by its digest. Results that are not those of dvc.lock get no bundle. Check it with `failure-atlas verify`.
+
+    Examples:
+      failure-atlas evidence                                   evidence/COMMIT-LOCK/, after the newest bundle there
+      failure-atlas evidence --out evidence/release-1          under a name of your own
+      failure-atlas evidence --key ~/atlas-keys/evidence.pem   signed with another key
+      failure-atlas evidence --previous evidence/1a2b3c4d-...  after this bundle
+
+    Exit code: 0 made, 1 not made (named in the last line; nothing is left behind), 2 wrong command line.
+    """
+    require_project()
+    from flows.evidence.attestation import read_private_key, read_public_key
+    from flows.evidence.bundle import make_bundle  # late: not for --help
+    from flows.evidence.folder import ENVELOPE
+    from flows.evidence.inventory import hash_file
+    from flows.project import hold_lock
+
+    with hold_lock():
+        trusted = [read_public_key(path) for path in trust or []]
+        try:
+            made = make_bundle(read_private_key(key_file), out, previous, trusted)
+        except OSError as error:
+            raise FlowError(f"{error.filename}: cannot be read ({error.strerror}); run `dvc repro` first") from error
+    print(made)
+    say(f"sha256 of {ENVELOPE}: {hash_file(made, ENVELOPE).sha256}")
+
+
+SHOWN_PROBLEMS = 40
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Project whose files are checked; by default the current folder if it is one."),
+    ] = None,
+    no_data: Annotated[bool, typer.Option("--no-data", help="Check the bundle without the data.")] = False,
+    keys: Annotated[
+        list[Path] | None,
+        typer.Option("--key", "-k", help="Public key that is trusted; several if it has changed along the chain."),
+    ] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Leave the bundles before this one out.")] = False,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Clone the recorded commit, run it afresh and compare.")
+    ] = False,
+) -> None:
+    """Check an evidence bundle: is all of it as it was signed, and does it agree with itself and the data?
+
+    Checked are the signature, the name, every file of the bundle (none changed, missing or extra), that all is there
+    which dvc.yaml and params.yaml ask for, dvc.lock against the bytes (MD5 of files and folders, params, commands), the
+    verdicts on acceptance criteria and claims, decided again from the metrics, the metrics and verdicts in the report,
+    the data against the recorded SHA-256, and the bundles before this one, back to the first. What does not hold is
+    named, with the file. The last line says what was not computed again. A public key that lies in the bundle is never
+    taken.
+
+    --rerun executes the code of that commit, so look at whose it is; it takes as long as the run took, and takes over
+    the threads, kernels and variables that the bundle records. On a machine of the same kind (processor, GPUs, system,
+    Python, packages, threads) all outputs must have the same bytes; on another kind the metrics must agree within the
+    spread that was measured over five seeds (flows/evidence/spread.csv).
+
+    The chain cannot show that a bundle newer than this one is missing: note the digest that `failure-atlas evidence`
+    tells.
+
+    Examples:
+      failure-atlas verify evidence/1a2b3c4d-5e6f7a8b                    in the project that made it
+      failure-atlas verify bundle --key maker.pub.pem --no-data --alone  a bundle that was handed over by itself
+      failure-atlas verify bundle --key maker.pub.pem --data ~/clone     against another copy of the data
+      failure-atlas verify evidence/1a2b3c4d-5e6f7a8b --rerun            and run its commit afresh
+
+    Exit code: 0 accepted, 1 not accepted (what does not hold is named), 2 wrong command line.
+    """
+    from flows.evidence.attestation import key_id, read_public_key
+    from flows.evidence.reading import show
+    from flows.evidence.verification import RERUN
+    from flows.evidence.verification import verify as check
+
+    project, repository = _choose_project(bundle, data, no_data)
+    if rerun and repository is None:
+        raise FlowError("--rerun: no project here; stand in a clone that has the commit, or name it with --data")
+    paths = _choose_keys(bundle, keys)
+    trusted = [read_public_key(path) for path in paths]
+    verdict = check(bundle, trusted, project, None if alone else bundle.resolve().parent)
+    if rerun and repository is not None and verdict.accepted:
+        from flows.evidence.rerun import rerun as run_again
+
+        say(f"running the commit of {show(bundle)} afresh; this takes as long as the run took")
+        run_again(bundle, repository.resolve(), say, verdict)
+        verdict.unchecked.remove(RERUN)
+    files = {key_id(key): path for key, path in zip(trusted, paths, strict=True)}
+    for name, text, good in verdict.lines:
+        source = f", from {files[verdict.key]}" if name == "signature" and good else ""
+        print(f"{'ok ' if good else 'BAD'}  {name:<10} {show(f'{text}{source}')}")
+    for problem in verdict.problems[:SHOWN_PROBLEMS]:
+        print(f"     {problem}")
+    if len(verdict.problems) > SHOWN_PROBLEMS:
+        print(f"     and {len(verdict.problems) - SHOWN_PROBLEMS} more")
+    print(f"{'accepted' if verdict.accepted else 'NOT ACCEPTED'}: {show(bundle)}")
+    if not verdict.accepted:
+        raise typer.Exit(1)
+    print(f"not computed again: {'; '.join(verdict.unchecked)}")
+
+
+def _choose_project(bundle: Path, data: Path | None, no_data: bool) -> tuple[Path | None, Path | None]:
+    """The project whose files are checked, and the one whose git may have the commit; FlowError for what is none."""
+    if not bundle.is_dir():
+        raise FlowError(f"{bundle}: no such folder; `ls evidence` shows the bundles of a project")
+    if no_data and data is not None:
+        raise FlowError("--data and --no-data: allowed is one of them")
+    if data is not None and not (data / "dvc.yaml").is_file():
+        raise FlowError(f"--data {data}: no dvc.yaml there; name the root of a project")
+    own = (data or Path()).resolve().is_relative_to(bundle.resolve())
+    if own and data is not None:
+        raise FlowError(f"--data {data}: lies in the bundle; name the project")
+    repository = data or (Path() if Path("dvc.yaml").is_file() and not own else None)
+    return None if no_data else repository, repository
+
+
+def _choose_keys(bundle: Path, keys: list[Path] | None) -> list[Path]:
+    """The files of the public keys that are trusted; FlowError for one that lies in a bundle."""
+    from flows.evidence.attestation import KEY_FOLDER, PUBLIC
+    from flows.evidence.folder import ENVELOPE
+
+    paths = keys or [KEY_FOLDER / PUBLIC]
+    for path in paths:
+        places = {*path.absolute().parents, *path.resolve().parents}
+        if bundle.resolve() in places or any(os.path.lexists(place / ENVELOPE) for place in places):
+            raise FlowError(f"{path}: a key that lies in a bundle is its maker's word; get it by another way (--key)")
+    if not keys and not paths[0].exists():
+        raise FlowError(f"no public key at {paths[0]}; name the maker's with --key")
+    return paths
