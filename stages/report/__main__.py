@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +12,10 @@ import typer
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.files import replacing
 from failure_atlas.core.progress import Progress
-from failure_atlas.judges.ensemble import ask, load_judge
-from failure_atlas.walks.probe import Probe
+from failure_atlas.judges.ensemble import load_judge
+from failure_atlas.walks.crossing import space_grid
 from failure_atlas.walks.starts import choose_starts
-from failure_atlas.walks.walks import space_grid
+from failure_atlas.world.show import JUDGE, World
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import read_samples
@@ -33,8 +32,7 @@ from stages.report.comparison import show_comparison
 from stages.report.distance import show_distances
 from stages.report.explorer import describe_explorer
 from stages.report.failures import show_failures
-from stages.report.frames import trace_moves
-from stages.report.moves import choose_moves, locate_crossings
+from stages.report.moves import choose_moves, locate_crossings, trace_moves
 from stages.report.page import render_page
 from stages.report.params import ReportParams
 from stages.report.quality import show_quality
@@ -106,25 +104,16 @@ def _explore(
         words[name] = read_names(read.locate(f"name_directions/{name}/directions.csv").parent)
     # Two classifiers may share a direction: its pictures are made and kept once.
     shared = list(dict.fromkeys(move for by_class in moves.values() for own in by_class for move in own))
+    networks = {name: classifier for name, (_, classifier) in loaded.items()} | {JUDGE: ensemble}
+    world = World(network.synthesize, networks, section.batch_size, device, len(samples.class_names))
     with Progress("drawing directions", len(shared) * len(shifts_std), "img") as progress:
-        frames = trace_moves(
-            network.synthesize,
-            {name: classifier for name, (_, classifier) in loaded.items()},
-            partial(ask, ensemble),
-            means,
-            shared,
-            shifts_std,
-            batch_size=section.batch_size,
-            device=device,
-            on_done=progress.advance,
-        )
+        frames = trace_moves(world, means, shared, shifts_std, advance=progress.advance)
     traced = dict(zip(shared, frames, strict=True))
     for name, by_class in moves.items():
         own = [move for of_class in by_class for move in of_class]
         softmax = np.array([traced[move].softmax[name][:, move.true_class] for move in own])
         softmax = softmax.reshape(len(own), len(shifts_std))  # of no moves, too
-        probe = Probe(network.synthesize, loaded[name][1], section.batch_size, device)
-        crossings[name] = locate_crossings(probe, means, own, shifts_std, softmax)
+        crossings[name] = locate_crossings(world, name, means, own, shifts_std, softmax)
     return describe_explorer(
         shifts_std,
         samples.class_names,

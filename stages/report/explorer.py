@@ -8,10 +8,9 @@ import numpy as np
 from PIL import Image
 
 from failure_atlas.judges.verdicts import VERDICTS, give_verdicts
-from failure_atlas.walks.walks import LEVEL
+from failure_atlas.walks.crossing import LEVEL
 from stages.common.artefacts.names import Names
-from stages.report.frames import Frames
-from stages.report.moves import Move
+from stages.report.moves import Frames, Move
 from stages.report.results import embed
 
 DIGITS = 4  # of probabilities

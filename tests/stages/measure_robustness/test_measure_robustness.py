@@ -1,7 +1,6 @@
 """The whole stage on real networks."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,6 @@ from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, rea
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
 from stages.measure_robustness.__main__ import main
-from stages.measure_robustness.slopes import difference_starts
-from stages.measure_robustness.std_space import StdSpace
 from tests import yaml12 as yaml
 
 SECTION = {
@@ -275,34 +272,6 @@ def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, co
         np.testing.assert_allclose(both["distance_std"], exact.loc[both.index, "distance_std"], rtol=0.05, atol=0.02)
     else:
         assert 0.9 < (both["distance_std"] / exact.loc[both.index, "distance_std"]).median() < 2
-
-
-def test_slopes_are_taken_anew_where_asked_and_kept_elsewhere():
-    """Log-odds s0^2 + 3 s1 of class 0 over class 1: only the first slope changes, and only if it is taken anew."""
-
-    def classify(images):
-        values = images.flatten(1)
-        return torch.stack([values[:, 0] ** 2 + 3 * values[:, 1], torch.zeros(len(values))], dim=1)
-
-    std = np.array([2.0, 1.0, 0.0])
-    styles = np.array([[1, 0, 0], [2, 0, 0]], np.float32)
-    space = StdSpace(
-        lambda s: s[:, None, None, :], classify, styles, np.zeros(2, np.int64), std, 4, torch.device("cpu")
-    )
-    found = difference_starts(space, np.array([True, True]), 1, 0.1)
-    np.testing.assert_allclose(found.at_start, [[4, 3, 0], [8, 3, 0]], rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(found.dimensions, [[0], [0]])
-    assert space.passes.images == 2 * 2 * 2
-    moved, offset = np.array([1]), np.array([[0.5, 0.0, 0.0]])
-    values, slopes = replace(space, differences=found).select(np.array([1, 0])).differentiate(np.array([0]), offset)
-    np.testing.assert_allclose(values, [9], rtol=1e-6)
-    np.testing.assert_allclose(slopes, [[12, 3, 0]], rtol=1e-5, atol=1e-6)
-    kept = replace(found, dimensions=np.array([[1], [1]]))
-    np.testing.assert_allclose(
-        replace(space, differences=kept).differentiate(moved, offset)[1], [[8, 3, 0]], rtol=1e-5, atol=1e-6
-    )
-    none = difference_starts(space, np.array([False, True]), 2, 0.1)
-    assert not none.at_start[0].any()
 
 
 def test_a_draw_without_walks_for_sets_is_fine(run):

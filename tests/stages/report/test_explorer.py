@@ -9,14 +9,12 @@ import torch
 from PIL import Image
 
 from failure_atlas.decisions.estimates import Estimate
-from failure_atlas.walks.probe import Probe
+from failure_atlas.world.show import JUDGE, World
 from stages.common.artefacts.names import Names
 from stages.report.explorer import describe_explorer, lay_out
-from stages.report.frames import Frames, trace_moves
-from stages.report.moves import Move, choose_moves, locate_crossings
+from stages.report.moves import Frames, Move, choose_moves, locate_crossings, trace_moves
 from stages.report.wording import TIED, read_estimate, tell_estimate, tell_number
 
-CPU = torch.device("cpu")
 NAMES = ["a", "b"]
 
 
@@ -34,7 +32,10 @@ def classify(images):
 def judge(images):
     """Sure of class a while the second pixel is below 0.5."""
     sure = torch.where(images[:, 0, 0, 1] < 0.5, 0.95, 0.1).double()
-    return torch.stack([sure, 1 - sure], dim=1)
+    return torch.stack([sure, 1 - sure], dim=1).log()
+
+
+WORLD = World(synthesize, {"one": classify, JUDGE: judge}, 100)
 
 
 def rank(scope, dimensions, directions, std):
@@ -54,15 +55,14 @@ SHIFTS = np.arange(21.0)
 
 def trace_own(means, moves):
     """The true class's softmax along each move."""
-    frames = trace_moves(synthesize, {"one": classify}, judge, means, moves, SHIFTS, batch_size=100, device=CPU)
+    frames = trace_moves(WORLD, means, moves, SHIFTS)
     return np.array([each.softmax["one"][:, move.true_class] for move, each in zip(moves, frames, strict=True)])
 
 
 def test_crossings_lie_where_the_logit_is_0():
     means = np.array([[0.9, 0.2, 0], [0.1, 0.2, 0]], np.float32)
-    probe = Probe(synthesize, classify, 3, CPU)
     moves = [Move(0, 0, -0.1), Move(0, 0, -0.05), Move(0, 1, 0.1), Move(0, 0, -0.01), Move(1, 0, 0.1)]
-    found = locate_crossings(probe, means, moves, SHIFTS, trace_own(means, moves))
+    found = locate_crossings(WORLD, "one", means, moves, SHIFTS, trace_own(means, moves))
     # From 0.9, the first pixel meets 0.5 after 4 and 8 steps; class b's probability is 0.5 there, too.
     expected = {moves[0]: 4, moves[1]: 8, moves[4]: 4}
     assert found.keys() == expected.keys()
@@ -73,21 +73,15 @@ def test_crossings_lie_where_the_logit_is_0():
 def test_a_class_in_doubt_at_its_mean_has_no_crossing():
     means = np.array([[0.4, 0, 0], [0.4, 0, 0]], np.float32)
     moves = [Move(0, 0, -0.1)]
-    probe = Probe(synthesize, classify, 3, CPU)
-    assert locate_crossings(probe, means, moves, SHIFTS, trace_own(means, moves)) == {}
-    assert locate_crossings(probe, means, [], SHIFTS, np.empty((0, len(SHIFTS)))) == {}
+    assert locate_crossings(WORLD, "one", means, moves, SHIFTS, trace_own(means, moves)) == {}
+    assert locate_crossings(WORLD, "one", means, [], SHIFTS, np.empty((0, len(SHIFTS)))) == {}
 
 
 def test_frames_agree_with_one_image_at_a_time():
     means = np.array([[0.9, 0.2, 0], [0.1, 0.6, 0]], np.float32)
     moves, shifts = [Move(0, 0, -0.1), Move(1, 1, 0.05), Move(0, 2, 1.0)], np.array([0, 0.5, 2.0])
-    other = lambda images: -classify(images)  # noqa: E731 - a second classifier
-    traced = [
-        trace_moves(
-            synthesize, {"one": classify, "two": other}, judge, means, moves, shifts, batch_size=size, device=CPU
-        )
-        for size in (2, 100)
-    ]
+    networks = {"one": classify, "two": lambda images: -classify(images), JUDGE: judge}
+    traced = [trace_moves(World(synthesize, networks, size), means, moves, shifts) for size in (2, 100)]
     for frames in traced:
         assert len(frames) == 3
         for move, each in zip(moves, frames, strict=True):
@@ -99,14 +93,11 @@ def test_frames_agree_with_one_image_at_a_time():
                 softmax = classify(image).double().softmax(dim=1)[0].numpy()
                 assert np.allclose(each.softmax["one"][index], softmax, atol=1e-7)
                 assert np.allclose(each.softmax["two"][index], softmax[::-1], atol=1e-7)
-                assert np.array_equal(each.judge[index], judge(image)[0].numpy())
+                assert np.allclose(each.judge[index], judge(image)[0].exp().numpy(), atol=1e-12)
 
 
 def test_no_moves_make_no_frames():
-    nothing = trace_moves(
-        synthesize, {"one": classify}, judge, np.zeros((2, 3), np.float32), [], np.zeros(1), batch_size=2, device=CPU
-    )
-    assert nothing == []
+    assert trace_moves(WORLD, np.zeros((2, 3), np.float32), [], np.zeros(1)) == []
 
 
 def test_verdicts_are_right_true_failure_label_changed_or_unreadable():

@@ -43,18 +43,24 @@ def test_it_starts_at_zero_and_stays_at_one_before_the_first_fall():
 
 
 def test_nothing_reached_and_nothing_at_all():
-    survival = estimate_survival(np.full(9, 10.0), np.zeros(9, bool))
-    assert find_median(survival) == {"value": np.inf, "low": np.inf, "high": np.inf, "n": 9}
-    nothing = find_median(estimate_survival(np.zeros(0), np.zeros(0, bool)))
+    assert find_median(np.full(9, 10.0), np.zeros(9, bool)) == {"value": np.inf, "low": np.inf, "high": np.inf, "n": 9}
+    nothing = find_median(np.zeros(0), np.zeros(0, bool))
     assert nothing["n"] == 0
     assert np.isnan([nothing["value"], nothing["low"], nothing["high"]]).all()
 
 
 def test_the_median_counts_censored_distances_as_longer():
     distance = np.array([1.0, 2, 3, 20, 20])
-    assert find_median(estimate_survival(distance, np.array([1, 1, 1, 0, 0], bool)))["value"] == 3
-    assert find_median(estimate_survival(distance, np.array([1, 1, 0, 0, 0], bool)))["value"] == np.inf
-    assert find_median(estimate_survival(np.zeros(7), np.ones(7, bool)))["value"] == 0
+    assert find_median(distance, np.array([1, 1, 1, 0, 0], bool))["value"] == 3
+    assert find_median(distance, np.array([1, 1, 0, 0, 0], bool))["value"] == np.inf
+    assert find_median(np.zeros(7), np.ones(7, bool))["value"] == 0
+
+
+@pytest.mark.parametrize("n", range(2, 60))
+def test_the_median_of_what_all_reached_is_the_lower_middle_one(n):
+    distance = np.random.default_rng(n).permutation(np.arange(1.0, n + 1))
+    assert find_median(distance, np.ones(n, bool))["value"] == (n + 1) // 2
+    assert find_median(np.minimum(distance, n // 2 + 1), distance <= n // 2 + 1)["value"] == (n + 1) // 2
 
 
 def test_the_interval_of_the_median_covers_at_its_level():
@@ -62,6 +68,6 @@ def test_the_interval_of_the_median_covers_at_its_level():
     hits = 0
     for _ in range(300):
         values, limit = random.exponential(size=40), 3 * random.random(40)  # about a third are cut off
-        median = find_median(estimate_survival(np.minimum(values, limit), values <= limit))
+        median = find_median(np.minimum(values, limit), values <= limit)
         hits += median["low"] <= np.log(2) <= median["high"]
     assert 0.92 <= hits / 300 <= 0.99
