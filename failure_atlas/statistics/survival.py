@@ -57,17 +57,17 @@ def estimate_survival(distance: np.ndarray, reached: np.ndarray) -> Survival:
 def find_median(distance: np.ndarray, reached: np.ndarray) -> dict[str, Any]:
     """Distance beyond which half lie, `{value, low, high, n}`; infinite where it is beyond what was followed.
 
-    distance, reached: as in `estimate_survival`. Of an even number, all of them reached, it is the lower of the middle
-    two. The interval holds the distances at which one half lies inside the band (Brookmeyer, Crowley 1982).  NaN of
-    none.
+    distance, reached: as in `estimate_survival`. Where the share is one half between two distances it is their mean,
+    as the median of an even number is. The interval holds the distances at which one half lies inside the band
+    (Brookmeyer, Crowley 1982).  NaN of none.
     """
     survival = estimate_survival(distance, reached)
     bands = {"value": survival.share, "low": survival.low, "high": survival.high}
-    return {name: _first_at_half(survival.distance, band) for name, band in bands.items()} | {"n": survival.n}
+    return {name: _fall_to_half(survival.distance, band) for name, band in bands.items()} | {"n": survival.n}
 
 
-def _first_at_half(distance: np.ndarray, share: np.ndarray) -> float:
+def _fall_to_half(distance: np.ndarray, share: np.ndarray) -> float:
     if not len(distance):
         return float("nan")
-    at = np.flatnonzero(share <= 0.5 + ROUNDING)
-    return float(distance[at[0]]) if at.size else float("inf")
+    at, below = (np.append(distance[fallen], np.inf)[0] for fallen in (share <= 0.5 + ROUNDING, share < 0.5 - ROUNDING))
+    return float((at + below) / 2)

@@ -1,7 +1,7 @@
 """The first true failure on a walk: the classifier is wrong while a judge still sees the class that was meant."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,10 +28,6 @@ class TrueFailures:
     found: np.ndarray
     shift_std: np.ndarray
     judge_probability: np.ndarray
-
-    def select(self, rows: np.ndarray) -> "TrueFailures":
-        """Those of the walks at the given indices, or where a mask is true."""
-        return TrueFailures(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 def tell_wrong(softmax: np.ndarray, true_class: np.ndarray) -> np.ndarray:

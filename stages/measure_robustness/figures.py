@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,13 +108,13 @@ def draw_joint_walks(shown: Mapping[str, Shown], table: pd.DataFrame, note: str 
 
     shown: of the same starts as the rows of the table, by place.  note: as in `draw_robustness`.
     """
-    entries = list(table.itertuples())
+    entries = table.to_dict("records")
     width, height = len(COLUMNS) * CELL_WIDTH, len(entries) * CELL_HEIGHT
     figure, axes = new_figure(1, 1, width=width * INCHES_PER_IMAGE + 0.4, height=height * INCHES_PER_IMAGE + 0.8)
     ax = axes[0, 0]
     for row, entry in enumerate(entries):
         top = row * CELL_HEIGHT
-        ax.text(-0.12, top + 0.5, shorten(str(entry[1])), ha="right", va="center", fontsize=10)
+        ax.text(-0.12, top + 0.5, shorten(entry["class"]), ha="right", va="center", fontsize=10)
         images = [shown[place].images[row] for place in (START, JOINT, JOINT, BEYOND, SINGLE)]
         for column, (image, text) in enumerate(zip(images, _caption(entry), strict=True)):
             left = column * CELL_WIDTH
@@ -140,28 +141,15 @@ def draw_joint_walks(shown: Mapping[str, Shown], table: pd.DataFrame, note: str 
     return figure
 
 
-def _caption(entry: "tuple[object, ...]") -> list[str]:
+def _caption(row: Mapping[Any, Any]) -> list[str]:
     """Text above each cell of a row, in the order of COLUMNS."""
-    row = entry._asdict()  # type: ignore[attr-defined]  # a named tuple of pandas
 
-    def short(column: str) -> str:
-        return shorten(str(row[column]), 6)
+    def tell(place: str, reached: str, digits: int = 1) -> str:
+        distance = f"{row[f'{place}distance_std']:.{digits if not row[reached] else 1}f} std"
+        if not row[reached]:
+            return f"not by {distance}"
+        said, judged = (shorten(row[f"{place}{column}"], 6) for column in ("predicted_class", "judge_class"))
+        return f"{distance}, C {said}, J {judged}\n{row[f'{place}verdict']}"
 
-    farthest = f"not by {row['distance_std']:.1f} std"
-    single_farthest = f"not by {row['single_distance_std']:.0f} std"
-    joint = f"{row['distance_std']:.1f} std, C {short('predicted_class')}, J {short('judge_class')}\n{row['verdict']}"
-    beyond = (
-        f"{row['beyond_distance_std']:.1f} std, C {short('beyond_predicted_class')}, J {short('beyond_judge_class')}\n"
-        f"{row['beyond_verdict']}"
-    )
-    single = (
-        f"{row['single_distance_std']:.1f} std, C {short('single_predicted_class')}, J {short('single_judge_class')}\n"
-        f"{row['single_verdict']}"
-    )
-    return [
-        f"C {row['start_probability']:.2f}, J {row['start_judge_probability']:.2f}",
-        joint if row["reached"] else farthest,
-        "",
-        beyond if row["reached"] else farthest,
-        single if row["single_reached"] else single_farthest,
-    ]
+    begin = f"C {row['start_probability']:.2f}, J {row['start_judge_probability']:.2f}"
+    return [begin, tell("", "reached"), "", tell("beyond_", "reached"), tell("single_", "single_reached", digits=0)]

@@ -99,7 +99,7 @@ def main(
         for each in (walks, stop_at_true_failures(walks, failures))
     )
     corner_cases = add_readings(ends, failures, ensemble.confidence)
-    true_failures = add_failures(failed, failures.select(failures.found))
+    true_failures = add_failures(failed, failures)
     start_table = tabulate_starts(starts, begun, walks, skipped, class_names)
     metrics = summarize(corner_cases, start_table, section.max_shift_std)
     logging.info(tell_walks(metrics))

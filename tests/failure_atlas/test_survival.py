@@ -56,11 +56,17 @@ def test_the_median_counts_censored_distances_as_longer():
     assert find_median(np.zeros(7), np.ones(7, bool))["value"] == 0
 
 
-@pytest.mark.parametrize("n", range(2, 60))
-def test_the_median_of_what_all_reached_is_the_lower_middle_one(n):
-    distance = np.random.default_rng(n).permutation(np.arange(1.0, n + 1))
-    assert find_median(distance, np.ones(n, bool))["value"] == (n + 1) // 2
-    assert find_median(np.minimum(distance, n // 2 + 1), distance <= n // 2 + 1)["value"] == (n + 1) // 2
+@pytest.mark.parametrize("n", range(1, 60))
+def test_of_what_all_were_followed_equally_far_it_is_the_sample_median(n):
+    distance = np.random.default_rng(n).exponential(size=n)
+    assert find_median(distance, np.ones(n, bool))["value"] == pytest.approx(np.median(distance))
+    farthest = np.sort(distance)[n // 2]
+    assert find_median(np.minimum(distance, farthest), distance <= farthest)["value"] == pytest.approx(
+        np.median(distance)
+    )
+    if n % 2 == 0:
+        farthest = np.sort(distance)[n // 2 - 1]
+        assert find_median(np.minimum(distance, farthest), distance <= farthest)["value"] == np.inf
 
 
 def test_the_interval_of_the_median_covers_at_its_level():

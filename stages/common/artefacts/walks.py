@@ -119,22 +119,25 @@ def add_readings(ends: Ends, failures: TrueFailures, confidence: float) -> pd.Da
     """
     readings = np.array(READINGS, object)[read_labels(ends.shown.softmax(JUDGE), ends.true_class, confidence)]
     readings[~ends.table["reached"].to_numpy(bool)] = None
-    sure = ends.shown.score(ends.true_class, JUDGE)
-    return ends.table.assign(judge_probability=sure, reading=readings, **_describe_failures(failures))
+    return ends.table.assign(
+        judge_probability=ends.shown.score(ends.true_class, JUDGE),
+        reading=readings,
+        true_failure=failures.found,
+        true_failure_shift_std=failures.shift_std,
+        true_failure_judge_probability=failures.judge_probability,
+    )
 
 
 def add_failures(ends: Ends, failures: TrueFailures) -> pd.DataFrame:
-    """The table of walks that end at their first true failure with the same columns; failures: of these walks."""
-    sure = failures.judge_probability
-    return ends.table.assign(judge_probability=sure, reading=LABEL_KEPT, **_describe_failures(failures))
-
-
-def _describe_failures(failures: TrueFailures) -> dict[str, np.ndarray]:
-    return {
-        "true_failure": failures.found,
-        "true_failure_shift_std": failures.shift_std,
-        "true_failure_judge_probability": failures.judge_probability,
-    }
+    """The table of those walks that end at their first true failure with the same columns."""
+    sure = failures.judge_probability[failures.found]
+    return ends.table.assign(
+        judge_probability=sure,
+        reading=LABEL_KEPT,
+        true_failure=True,
+        true_failure_shift_std=failures.shift_std[failures.found],
+        true_failure_judge_probability=sure,
+    )
 
 
 def tabulate_starts(

@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from matplotlib import pyplot as plt
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.drawing.walk import MOST_IMAGES, draw_walk
 from failure_atlas.walks.crossing import TOLERANCE, space_grid
 from failure_atlas.walks.single import Candidates, find_shortest, trace_walk, walk_dimensions
 from failure_atlas.walks.starts import choose_for_sets, choose_starts, draw_samples, share_equally
@@ -180,16 +178,3 @@ def test_in_a_notebook_one_dimension_is_moved_and_the_logistic_softmax_comes_bac
     torch.testing.assert_close(softmax[:, 1], torch.sigmoid(2 + AMOUNTS))
     assert not softmax.requires_grad
     torch.testing.assert_close(start.detach(), torch.tensor([5.0, 2.0, 7.0]))
-
-
-@pytest.mark.parametrize(("count", "shown"), [(33, MOST_IMAGES), (4, 4)])
-def test_images_stand_over_their_shifts(count: int, shown: int) -> None:
-    images, softmax = trace_walk(paint, read, torch.tensor([0.0, 1.0]), 1, AMOUNTS[:count])
-    shift_std = torch.linspace(0, 4, count)
-    figure = draw_walk(shift_std, images.clamp(0, 1), softmax[:, 1], "title")
-    above, below = figure.axes
-    centres = [(drawn.get_extent()[0] + drawn.get_extent()[1]) / 2 for drawn in above.images]
-    assert len(centres) == shown
-    assert (centres[0], centres[-1]) == (0.0, 4.0)
-    assert below.lines[0].get_xydata() == pytest.approx(torch.stack([shift_std, softmax[:, 1]], dim=1).numpy())
-    plt.close(figure)
