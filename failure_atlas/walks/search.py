@@ -1,4 +1,4 @@
-"""How far from failing a set of starts is: walks from all of them jointly, along single dimensions, in greedy sets."""
+"""How far from failing a set of starts is: by all kinds of walk, and along single dimensions up to true failures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,48 @@ import numpy as np
 from failure_atlas.core.progress import Progress
 from failure_atlas.walks.crossing import LEVEL, space_grid
 from failure_atlas.walks.descent import Moves, find_sets, walk_jointly, walk_on
-from failure_atlas.walks.single import Candidates, find_shortest, walk_dimensions
+from failure_atlas.walks.single import Candidates, Walks, find_shortest, walk_dimensions
 from failure_atlas.walks.space import StdSpace
+from failure_atlas.walks.true_failures import TrueFailures, find_true_failures
 
 BEYOND_STD = 1.0  # how far a joint walk goes on past 0.50
 JOINT, BEYOND, SINGLE, SET = "joint", "beyond", "single", "set"  # where one start leads by each rule
+
+
+def search_along_dimensions(
+    space: StdSpace,
+    start_probability: np.ndarray,
+    candidates: Candidates,
+    *,
+    wanted: int,
+    min_effect: float,
+    grid_std: np.ndarray,
+    confidence: float,
+) -> tuple[Walks, np.ndarray, TrueFailures]:
+    """Walk along single dimensions to 0.50, and on to the first true failure of each walk.
+
+    The arguments, and the dimensions passed over, [S] int64, are those of `walk_dimensions` and `find_true_failures`.
+    """
+    with Progress("walking", int((start_probability > LEVEL).sum()) * wanted, "walks") as progress:
+        walks, skipped = walk_dimensions(
+            space.score,
+            start_probability,
+            candidates,
+            wanted=wanted,
+            grid_std=grid_std,
+            min_effect=min_effect,
+            on_end=progress.advance,
+        )
+    with Progress("looking for true failures", int(walks.reached.sum()), "walks") as progress:
+        failures = find_true_failures(
+            lambda rows, shift_std: space.weigh(walks.select(rows), shift_std),
+            walks.shift_std,
+            walks.reached,
+            grid_std,
+            confidence=confidence,
+            on_end=progress.advance,
+        )
+    return walks, skipped, failures
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from stages.report.wording import list_metrics, tell_number
 
 STATISTICS = (
     "Intervals are for 95 %. Shares carry Wilson score intervals; means over independent repeats Student intervals; "
-    "areas and medians bootstrap or order-statistic intervals as their stage says. An interval tells what chance in "
-    "drawing samples does, given this generator, this training and these seeds; it does not tell how another training "
-    "would come out."
+    "areas and medians bootstrap intervals, or those of Brookmeyer and Crowley where some walks never arrive, as their "
+    "stage says. An interval tells what chance in drawing samples does, given this generator, this training and these "
+    "seeds; it does not tell how another training would come out."
 )
 ORIGINS = (
     "Probabilities of the judge are calibrated on real test images. Generated samples are drawn with fixed seeds, with "

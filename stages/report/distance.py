@@ -14,7 +14,7 @@ from stages.report.results import Results
 from stages.report.wording import compare, tell_estimate
 
 WALKS = (
-    ("median shift to 0.50, in std", "walk_corner_cases", "median_shift_std"),
+    ("median shift to 0.50 of all walks, in std", "walk_corner_cases", "median_shift_std"),
     ("share of walks that end in a true failure", "walk_corner_cases", "true_failure_walks"),
 )
 WITHIN = ("reached_within_5_std", "reached_within_10_std", "reached_within_20_std")

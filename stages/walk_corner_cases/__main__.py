@@ -10,13 +10,12 @@ import typer
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv, write_json
-from failure_atlas.core.progress import Progress
 from failure_atlas.judges.ensemble import load_judge
-from failure_atlas.walks.crossing import LEVEL, space_grid
-from failure_atlas.walks.single import walk_dimensions
+from failure_atlas.walks.crossing import space_grid
+from failure_atlas.walks.search import search_along_dimensions
 from failure_atlas.walks.space import StdSpace
 from failure_atlas.walks.starts import choose_starts
-from failure_atlas.walks.true_failures import find_true_failures, stop_at_true_failures
+from failure_atlas.walks.true_failures import stop_at_true_failures
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
@@ -73,27 +72,15 @@ def main(
     space = StdSpace(world, starts.styles, starts.true_class, samples.std)
     begun = world.show(starts.styles, [CLASSIFIER])
     start_probability = begun.score(starts.true_class)
-    grid_std = space_grid(section.max_shift_std, section.grid_step_std)
-
-    with Progress("walking", int((start_probability > LEVEL).sum()) * section.dimensions, "walks") as progress:
-        walks, skipped = walk_dimensions(
-            space.score,
-            start_probability,
-            candidates,
-            wanted=section.dimensions,
-            grid_std=grid_std,
-            min_effect=section.min_effect,
-            on_end=progress.advance,
-        )
-    with Progress("looking for true failures", int(walks.reached.sum()), "walks") as progress:
-        failures = find_true_failures(
-            lambda rows, shift_std: space.weigh(walks.select(rows), shift_std),
-            walks.shift_std,
-            walks.reached,
-            grid_std,
-            confidence=ensemble.confidence,
-            on_end=progress.advance,
-        )
+    walks, skipped, failures = search_along_dimensions(
+        space,
+        start_probability,
+        candidates,
+        wanted=section.dimensions,
+        min_effect=section.min_effect,
+        grid_std=space_grid(section.max_shift_std, section.grid_step_std),
+        confidence=ensemble.confidence,
+    )
     ends, failed = (
         look_at_ends(space, each, starts, start_probability, network.style_layout(), words, class_names)
         for each in (walks, stop_at_true_failures(walks, failures))
