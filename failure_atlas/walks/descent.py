@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from failure_atlas.walks.crossing import LEVEL, halve_brackets, space_grid
+from failure_atlas.walks.crossing import LEVEL, TOLERANCE, halve_brackets, space_grid
 
 HALF = float(logit(LEVEL))  # the level in log-odds
+FINE_TOLERANCE = TOLERANCE / 2  # of the softmax: the farther below 0.50 a walk ends, the more often another class leads
 ROUNDING = 1e-9  # of a path length that many steps add up to
 
 # Which starts [K] int64, their offsets [K, D] in std -> log-odds of the true class [K].
@@ -148,6 +149,7 @@ def _cross(measure: Measure, rows: np.ndarray, near: np.ndarray, step: np.ndarra
         np.zeros(len(rows)),
         share,
         value,
+        tolerance=FINE_TOLERANCE,
     )
     return share
 

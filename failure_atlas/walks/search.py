@@ -7,7 +7,7 @@ import numpy as np
 
 from failure_atlas.core.progress import Progress
 from failure_atlas.walks.crossing import LEVEL, space_grid
-from failure_atlas.walks.descent import Moves, find_sets, walk_jointly, walk_on
+from failure_atlas.walks.descent import FINE_TOLERANCE, Moves, find_sets, walk_jointly, walk_on
 from failure_atlas.walks.single import Candidates, Walks, find_shortest, walk_dimensions
 from failure_atlas.walks.space import StdSpace
 from failure_atlas.walks.true_failures import TrueFailures, find_true_failures
@@ -113,6 +113,7 @@ def search_failures(
             candidates,
             wanted=candidates.dimension.shape[1],
             grid_std=space_grid(single_max_shift_std, single_step_std),
+            tolerance=FINE_TOLERANCE,
             shortest=True,
             on_end=progress.advance,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from failure_atlas.walks.crossing import LEVEL, find_crossings
+from failure_atlas.walks.crossing import LEVEL, TOLERANCE, find_crossings
 from failure_atlas.world.show import CLASSIFIER, Classify, Synthesize, World, move_styles
 
 # Starts [K] int64, dimensions [K] int64, signed moves [K] in raw style units -> true-class softmax [K].
@@ -59,15 +59,16 @@ def walk_dimensions(
     wanted: int,
     grid_std: np.ndarray,
     min_effect: float = 0.0,
+    tolerance: float = TOLERANCE,
     shortest: bool = False,
     on_end: Callable[[int], None] = lambda _: None,
 ) -> tuple[Walks, np.ndarray]:
     """From each start, walk along its first `wanted` dimensions that have an effect, all starts at once.
 
     start_probability: [S]; a start at 0.5 or less is in doubt already and gets no walk.  grid_std: [G], rising; its end
-    is the farthest shift.  shortest: walks of a start stop where another has arrived, for none of them can be the
-    shortest; only that along its first candidate goes on.  on_end: told how many of the walks that will be returned
-    have just ended.
+    is the farthest shift.  tolerance: how far below 0.50 a walk may end.  shortest: walks of a start stop where another
+    has arrived, for none of them can be the shortest; only that along its first candidate goes on.  on_end: told how
+    many of the walks that will be returned have just ended.
     A dimension along which the probability never changes by min_effect has no effect: it is counted, and the next one
     in the ranking takes its place.
     Returns the walks and the number of dimensions that each start passed over, [S] int64.
@@ -79,7 +80,8 @@ def walk_dimensions(
     while not rounds or ((found < wanted) & (cursor < limits)).any():
         ends = np.minimum(cursor + wanted - found, limits)
         tried = (every >= cursor[:, None]) & (every < ends[:, None]) & (candidates.step != 0)
-        rounds.append(_walk(measure, start_probability, candidates, tried, grid_std, min_effect, shortest, on_end))
+        options = (grid_std, min_effect, tolerance, shortest, on_end)
+        rounds.append(_walk(measure, start_probability, candidates, tried, *options))
         cursor, found = ends, found + np.bincount(rounds[-1].start, minlength=starts)
     joined = Walks(*(np.concatenate([getattr(part, field.name) for part in rounds]) for field in fields(Walks)))
     return joined.select(np.lexsort((joined.place, joined.start))), cursor - found
@@ -92,6 +94,7 @@ def _walk(
     tried: np.ndarray,
     grid_std: np.ndarray,
     min_effect: float,
+    tolerance: float,
     shortest: bool,
     on_end: Callable[[int], None],
 ) -> Walks:
@@ -102,6 +105,7 @@ def _walk(
         lambda walks, shift_std: measure(start[walks], dimension[walks], step[walks] * shift_std),
         start_probability[start],
         grid_std,
+        tolerance=tolerance,
         follow=lambda reached: (place == 0) | ~np.isin(start, start[reached]) if shortest else True,
         on_arrival=on_end,
     )

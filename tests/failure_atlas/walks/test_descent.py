@@ -226,7 +226,7 @@ def test_greedy_moves_stop_at_the_lowest_point_and_skip_what_only_raises():
 
 
 def test_a_search_walks_by_every_rule_from_where_the_classifier_is_sure():
-    """Log-odds s . (3, 4, 0) of class 0: 5 and 10 std away jointly, a fourth more along the second dimension alone."""
+    """Log-odds s . (3, 4, 0) of class 0: from 10, 2 std away jointly and 2.5 along the second dimension alone."""
 
     def classify(images):
         values = images.flatten(1)
