@@ -131,16 +131,10 @@ def search_failures(
         )
     best, top = walks.select(find_shortest(walks)), walks.select((walks.place == 0) & walks.reached)
     farthest = np.where(walked, single_max_shift_std, 0.0)
-    single = Moves(
-        np.zeros((len(walked), dimensions)),
-        _fill(farthest, best.start, best.shift_std),
-        _fill(~walked, best.start, True),
-    )
-    single.offset[best.start, best.dimension] = np.sign(best.step) * best.shift_std
     moves = {
         JOINT: _spread(walked, rows, joint),
         BEYOND: _spread(walked, rows, beyond),
-        SINGLE: single,
+        SINGLE: _move_singly(walked, dimensions, farthest, best),
         SET: _spread(walked, set_rows, sets),
     }
     nothing = np.zeros(len(walked), np.int64)
@@ -153,6 +147,13 @@ def search_failures(
         searched=searched,
         pruned=_fill(nothing, set_rows, pruned),
     )
+
+
+def _move_singly(walked: np.ndarray, dimensions: int, farthest: np.ndarray, best: Walks) -> Moves:
+    """The shortest walk of each start as moves of all N; farthest: [N], the length where there is none."""
+    offset = np.zeros((len(walked), dimensions))
+    offset[best.start, best.dimension] = np.sign(best.step) * best.shift_std
+    return Moves(offset, _fill(farthest, best.start, best.shift_std), _fill(~walked, best.start, True))
 
 
 def _spread(walked: np.ndarray, rows: np.ndarray, moves: Moves) -> Moves:
