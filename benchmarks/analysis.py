@@ -26,7 +26,7 @@ from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import torch_stream
 from failure_atlas.ranking.scores import Classify, differentiate_scores
 from failure_atlas.stylegan2.generator import Generator
-from failure_atlas.walks.probe import Probe
+from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.classifier_params import TrainClassifierParams
 from stages.common.params import load_section
 from stages.rank_dimensions.params import RankDimensionsParams
@@ -52,7 +52,7 @@ class Analysis:
         self._z, self._labels = z.to(device), torch.arange(batch_size, device=device) % CLASSES
         with torch.no_grad():
             self._s = generator.map_styles(generator.map_latents(self._z, self._labels))
-        self._probe = Probe(generator.synthesize, classifier, batch_size, device)
+        self._world = World(generator.synthesize, {CLASSIFIER: classifier}, batch_size, device)
         self._arrays = self._s.cpu().numpy(), self._labels.cpu().numpy()
 
     def map_styles(self) -> float:
@@ -74,7 +74,8 @@ class Analysis:
 
     def walk(self) -> float:
         """True-class scores of moved styles, as walk_corner_cases asks for them."""
-        self._probe.measure(*self._arrays)
+        styles, labels = self._arrays
+        self._world.show(styles, keep_images=False).score(labels)
         return len(self._s)
 
     def difference(self) -> float:

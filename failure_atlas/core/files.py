@@ -78,11 +78,13 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def read_table(path: Path, made_by: str, columns: Sequence[str], **options: Any) -> pd.DataFrame:
+def read_table(path: Path, made_by: str, columns: Sequence[str], **options: Any) -> "pd.DataFrame":
     """Read a table that a stage wrote; StageError that names the stage to run if it is missing or lacks a column.
 
     options: of pandas.read_csv.
     """
+    import pandas as pd  # late: what flows import need not wait for it
+
     table: pd.DataFrame = pd.read_csv(require(path, made_by), **options)
     missing = [column for column in columns if column not in table]
     if missing:

@@ -96,22 +96,6 @@ def mean(values: np.ndarray, n: int | None = None) -> dict[str, Any]:
     return Estimate(centre, centre - half, centre + half, values.size if n is None else n).as_dict()
 
 
-def find_median(distance: np.ndarray, reached: np.ndarray) -> tuple[float, float, float]:
-    """Median with its 95 % order-statistic interval; inf where it lies beyond what was tried.
-
-    distance: [N].  reached: [N] bool; an unreached distance counts as larger than every reached one.
-    Returns (median, low, high), NaN for N = 0; low is -inf where N is too small for a bound (under 6).
-    """
-    n = len(distance)
-    if n == 0:
-        return NAN, NAN, NAN
-    ordered = np.sort(np.where(reached, distance, np.inf))
-    # The k-th smallest and k-th largest enclose the median unless fewer than k values fall on one side of it.
-    k = int(np.searchsorted(special.bdtr(np.arange(n + 1), n, 0.5), TAIL))
-    low, high = (ordered[k - 1], ordered[n - k]) if k > 0 else (-np.inf, np.inf)
-    return float(np.median(ordered)), float(low), float(high)
-
-
 def percentile(values: np.ndarray) -> tuple[float, float]:
     """95 % percentile interval of bootstrap replicates."""
     low, high = np.quantile(values, [TAIL, 1 - TAIL])

@@ -9,6 +9,8 @@ from scipy import stats
 
 from failure_atlas.statistics.estimates import CONFIDENCE
 
+ROUNDING = 1e-9  # of a share that is a product of many
+
 
 @dataclass(frozen=True)
 class Survival:
@@ -52,19 +54,20 @@ def estimate_survival(distance: np.ndarray, reached: np.ndarray) -> Survival:
     return Survival(at, share, low, high, at_risk, len(distance))
 
 
-def find_median(survival: Survival) -> dict[str, Any]:
+def find_median(distance: np.ndarray, reached: np.ndarray) -> dict[str, Any]:
     """Distance beyond which half lie, `{value, low, high, n}`; infinite where it is beyond what was followed.
 
-    The interval holds the distances at which one half lies inside the band (Brookmeyer, Crowley 1982).  NaN for n = 0.
+    distance, reached: as in `estimate_survival`. Where the share is one half between two distances it is their mean,
+    as the median of an even number is. The interval holds the distances at which one half lies inside the band
+    (Brookmeyer, Crowley 1982).  NaN of none.
     """
-    if survival.n == 0:
-        return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
-    value, low, high = (
-        _first_at_half(survival.distance, band) for band in (survival.share, survival.low, survival.high)
-    )
-    return {"value": value, "low": low, "high": high, "n": survival.n}
+    survival = estimate_survival(distance, reached)
+    bands = {"value": survival.share, "low": survival.low, "high": survival.high}
+    return {name: _fall_to_half(survival.distance, band) for name, band in bands.items()} | {"n": survival.n}
 
 
-def _first_at_half(distance: np.ndarray, share: np.ndarray) -> float:
-    at = np.flatnonzero(share <= 0.5)
-    return float(distance[at[0]]) if at.size else float("inf")
+def _fall_to_half(distance: np.ndarray, share: np.ndarray) -> float:
+    if not len(distance):
+        return float("nan")
+    at, below = (np.append(distance[fallen], np.inf)[0] for fallen in (share <= 0.5 + ROUNDING, share < 0.5 - ROUNDING))
+    return float((at + below) / 2)

@@ -1,6 +1,6 @@
-"""Where walks start: the mean style of each class, and population samples on request."""
+"""Where walks start: the mean style of each class, population samples on request, and random draws of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,15 @@ class Starts:
     true_class: np.ndarray
     names: list[str]
 
+    @property
+    def is_mean(self) -> np.ndarray:
+        """[S] bool."""
+        return np.array([name == MEAN for name in self.names], bool)
 
-def choose_starts(styles: np.ndarray, true_class: np.ndarray, classes: int, samples: Sequence[int]) -> Starts:
+
+def choose_starts(
+    styles: np.ndarray, true_class: np.ndarray, classes: int, samples: Sequence[int] | np.ndarray
+) -> Starts:
     """The mean style of each class, then the named samples; styles: [N, D] float32, true_class: [N] int64."""
     means = [styles[true_class == index].mean(axis=0, dtype=np.float64) for index in range(classes)]
     chosen = np.array(samples, np.int64)
@@ -26,3 +33,31 @@ def choose_starts(styles: np.ndarray, true_class: np.ndarray, classes: int, samp
         np.concatenate([np.arange(classes), true_class[chosen]]),
         [MEAN] * classes + [str(index) for index in samples],
     )
+
+
+def share_equally(count: int, classes: int) -> np.ndarray:
+    """How many of `count` each class gets, [classes] int64; the first classes get one more where it does not divide."""
+    return np.asarray(count // classes + (np.arange(classes) < count % classes), np.int64)
+
+
+def draw_samples(
+    true_class: np.ndarray, shares: np.ndarray, stream: Callable[[int], np.random.Generator]
+) -> np.ndarray:
+    """Indices of a random draw, class by class; one with larger shares holds every smaller one.
+
+    true_class: [N] int64.  shares: [C] int64, how many of each class, at most what there are.  stream: the random
+    generator of a class.
+    """
+    drawn = [stream(label).permutation(np.flatnonzero(true_class == label)) for label in range(len(shares))]
+    return np.concatenate([own[:share] for own, share in zip(drawn, shares, strict=True)])
+
+
+def choose_for_sets(starts: Starts, walked: np.ndarray, samples: int) -> np.ndarray:
+    """Which starts get a greedy set, [S] bool: the means and, class by class, the first samples drawn that are walked.
+
+    walked: [S] bool.  samples: how many in all; a class with too few walked samples gives fewer.
+    """
+    chosen: np.ndarray = starts.is_mean & walked
+    for label, share in enumerate(share_equally(samples, int(starts.is_mean.sum()))):
+        chosen[np.flatnonzero(~starts.is_mean & walked & (starts.true_class == label))[:share]] = True
+    return chosen

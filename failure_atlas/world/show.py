@@ -34,6 +34,12 @@ class Shown:
         """The class that it sees, [N] int64."""
         return np.asarray(self.logits[network].argmax(axis=1))
 
+    def rival(self, true_class: np.ndarray, network: str = CLASSIFIER) -> np.ndarray:
+        """The class that it sees most in the image apart from the true one, [N] int64; true_class: [N]."""
+        others = self.logits[network].copy()
+        others[np.arange(len(others)), true_class] = -np.inf
+        return np.asarray(others.argmax(axis=1))
+
     def score(self, true_class: np.ndarray, network: str = CLASSIFIER) -> np.ndarray:
         """Its softmax of the true class [N] float64; true_class: [N]."""
         return np.asarray(self.softmax(network)[np.arange(len(true_class)), true_class])

@@ -14,7 +14,7 @@ from flows.evidence.folder import Contents, compare_bundle, follow_chain, open_s
 from flows.evidence.inventory import Inventory, compare_data, hash_file, is_below
 from flows.evidence.pipeline import (
     LOCK_FILE,
-    PAGES,
+    PAGE,
     PARAMS,
     WORKFLOW,
     LockedStage,
@@ -193,9 +193,9 @@ def _verify_verdicts(
 
 
 def _compare_report(contents: Contents, decided: list[Decision]) -> Iterator[Problem]:
-    pages = [name for name in contents.files if name.startswith(PAGES) and name.endswith(".html")]
+    pages = [name for name in contents.files if name == PAGE]
     if not pages:
-        yield Problem(PAGES, "no page; a run without a report is no evidence of anything")
+        yield Problem(PAGE, "no page; a run without a report is no evidence of anything")
     # Any JSON file may be shown, not metrics alone.
     held = {name for name in contents.files if name.endswith(".json") and name not in OWN}
     for name in pages:

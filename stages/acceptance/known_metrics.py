@@ -101,7 +101,7 @@ KNOWN: Tree = {
     ),
     "walk_corner_cases": _tree(
         "largest_end_error max_shift_std median_shift_std misclassified_at_end reached skipped_no_effect starts "
-        f"starts_in_doubt true_failure_median_shift_std true_failure_share true_failure_walks walks "
+        "starts_in_doubt true_failure_median_shift_std true_failure_walks walks "
         f"{_within('reached', '5 10 20')}",
         readings=_any(),
         readings_by_class=_any(_any()),

@@ -1,17 +1,29 @@
 """The share still well classified against distance, and the joint walks of the class means as images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from failure_atlas.drawing.style import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten
+from failure_atlas.drawing.style import (
+    CLASS_COLORS,
+    MIS_COLOR,
+    RANDOM_COLOR,
+    WELL_COLOR,
+    new_figure,
+    save_figure,
+    shorten,
+)
 from failure_atlas.statistics.survival import estimate_survival
-from stages.measure_robustness.search import BEYOND_STD
-from stages.measure_robustness.table import BEYOND, JOINT, SINGLE, START
-from stages.measure_robustness.view import View
+from failure_atlas.walks.search import BEYOND, BEYOND_STD, JOINT, SINGLE
+from failure_atlas.walks.space import KeptSlopes
+from failure_atlas.walks.starts import MEAN
+from failure_atlas.world.show import Shown
+from stages.measure_robustness.summary import tell_slopes
+from stages.measure_robustness.table import START
 
 ALL = "all"
 CLASSES, RULES = "classes", "rules"  # the panels of the robustness figure
@@ -25,6 +37,18 @@ COLUMNS = ("start", "softmax 0.50", "change", f"{BEYOND_STD:g} std farther", "be
 CELL_WIDTH, CELL_HEIGHT = 1.5, 1.32  # in image widths: room for the text
 INCHES_PER_IMAGE = 0.95
 BAND, CLASS_BAND = 0.18, 0.05  # opacity; the bands of few samples each lie over one another
+
+
+def write_figures(
+    folder: Path, table: pd.DataFrame, shown: Mapping[str, Shown], class_names: Sequence[str], kept: KeptSlopes | None
+) -> None:
+    """Both figures; table: of starts.  shown: of the same starts, by place.  kept: where slopes are no gradients."""
+    is_mean, note = table["start"] == MEAN, tell_slopes(kept)
+    curves = tabulate_curves(table[~is_mean], class_names)
+    save_figure(draw_robustness(curves, class_names, note), folder / "robustness.png", curves)
+    # The means come first, so their rows are those of what is shown.
+    means = table[is_mean]
+    save_figure(draw_joint_walks(shown, means, note), folder / "joint_walks.png", means)
 
 
 def tabulate_curves(samples: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
@@ -42,10 +66,8 @@ def tabulate_curves(samples: pd.DataFrame, class_names: Sequence[str]) -> pd.Dat
     blocks = []
     for panel, scope, own, distance, reached in parts:
         curve = estimate_survival(own[distance].to_numpy(float), own[reached].to_numpy(bool))
-        block: dict[str, Any] = {"panel": panel, "scope": scope, "distance_std": curve.distance, "share": curve.share}
-        block |= {"low": curve.low, "high": curve.high, "at_risk": curve.at_risk, "n": curve.n}
-        blocks.append(pd.DataFrame(block))
-    return pd.concat(blocks, ignore_index=True)
+        blocks.append(pd.DataFrame({"panel": panel, "scope": scope, **vars(curve)}))
+    return pd.concat(blocks, ignore_index=True).rename(columns={"distance": "distance_std"})
 
 
 def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str = "") -> Figure:
@@ -81,19 +103,19 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str 
     return figure
 
 
-def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, note: str = "") -> Figure:
+def draw_joint_walks(shown: Mapping[str, Shown], table: pd.DataFrame, note: str = "") -> Figure:
     """A row per start: start, end of its joint walk, the change, 1 std farther, and its best single-dimension case.
 
-    views: of the same starts as the rows of the table, by place.  note: as in `draw_robustness`.
+    shown: of the same starts as the rows of the table, by place.  note: as in `draw_robustness`.
     """
-    entries = list(table.itertuples())
+    entries = table.to_dict("records")
     width, height = len(COLUMNS) * CELL_WIDTH, len(entries) * CELL_HEIGHT
     figure, axes = new_figure(1, 1, width=width * INCHES_PER_IMAGE + 0.4, height=height * INCHES_PER_IMAGE + 0.8)
     ax = axes[0, 0]
     for row, entry in enumerate(entries):
         top = row * CELL_HEIGHT
-        ax.text(-0.12, top + 0.5, shorten(str(entry[1])), ha="right", va="center", fontsize=10)
-        images = [views[place].images[row] for place in (START, JOINT, JOINT, BEYOND, SINGLE)]
+        ax.text(-0.12, top + 0.5, shorten(entry["class"]), ha="right", va="center", fontsize=10)
+        images = [shown[place].images[row] for place in (START, JOINT, JOINT, BEYOND, SINGLE)]
         for column, (image, text) in enumerate(zip(images, _caption(entry), strict=True)):
             left = column * CELL_WIDTH
             extent = (left, left + 1, top + 1, top)
@@ -119,28 +141,15 @@ def draw_joint_walks(views: dict[str, View], table: pd.DataFrame, note: str = ""
     return figure
 
 
-def _caption(entry: "tuple[object, ...]") -> list[str]:
+def _caption(row: Mapping[Any, Any]) -> list[str]:
     """Text above each cell of a row, in the order of COLUMNS."""
-    row = entry._asdict()  # type: ignore[attr-defined]  # a named tuple of pandas
 
-    def short(column: str) -> str:
-        return shorten(str(row[column]), 6)
+    def tell(place: str, reached: str, digits: int = 1) -> str:
+        distance = f"{row[f'{place}distance_std']:.{digits if not row[reached] else 1}f} std"
+        if not row[reached]:
+            return f"not by {distance}"
+        said, judged = (shorten(row[f"{place}{column}"], 6) for column in ("predicted_class", "judge_class"))
+        return f"{distance}, C {said}, J {judged}\n{row[f'{place}verdict']}"
 
-    farthest = f"not by {row['distance_std']:.1f} std"
-    single_farthest = f"not by {row['single_distance_std']:.0f} std"
-    joint = f"{row['distance_std']:.1f} std, C {short('predicted_class')}, J {short('judge_class')}\n{row['verdict']}"
-    beyond = (
-        f"{row['beyond_distance_std']:.1f} std, C {short('beyond_predicted_class')}, J {short('beyond_judge_class')}\n"
-        f"{row['beyond_verdict']}"
-    )
-    single = (
-        f"{row['single_distance_std']:.1f} std, C {short('single_predicted_class')}, J {short('single_judge_class')}\n"
-        f"{row['single_verdict']}"
-    )
-    return [
-        f"C {row['start_probability']:.2f}, J {row['start_judge_probability']:.2f}",
-        joint if row["reached"] else farthest,
-        "",
-        beyond if row["reached"] else farthest,
-        single if row["single_reached"] else single_farthest,
-    ]
+    begin = f"C {row['start_probability']:.2f}, J {row['start_judge_probability']:.2f}"
+    return [begin, tell("", "reached"), "", tell("beyond_", "reached"), tell("single_", "single_reached", digits=0)]

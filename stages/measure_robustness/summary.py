@@ -7,30 +7,32 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import LABEL_KEPT, VERDICTS
+from failure_atlas.ranking.scores import FINITE_DIFFERENCE
 from failure_atlas.statistics.estimates import proportion
-from failure_atlas.statistics.survival import estimate_survival, find_median
-from stages.measure_robustness.search import BEYOND_STD
-from stages.measure_robustness.starts import MEAN
+from failure_atlas.statistics.survival import find_median
+from failure_atlas.walks.search import BEYOND_STD
+from failure_atlas.walks.space import KeptSlopes, StdSpace
+from failure_atlas.walks.starts import MEAN
 
 LIMITS_STD = (1, 2, 3, 5, 10)
+UNKNOWN = {"value": float("nan"), "low": float("nan"), "high": float("nan")}
 
 
 def summarize(
-    table: pd.DataFrame, class_names: Sequence[str], max_shift_std: float, single_max_shift_std: float
+    table: pd.DataFrame, class_names: Sequence[str], max_shift_std: float, single_max_shift_std: float, space: StdSpace
 ) -> dict[str, Any]:
-    """Figures of the table of starts.
+    """Figures of the table of starts, and what the walks through a space cost.
 
     population: the draw of samples as a whole, those in doubt from the start at distance 0.  from_samples, from_means:
     the walks alone.  joint, single, set: where 0.50 was reached, which the classifier mostly still gets right, so that
     label_kept_share tells how many images the judge still reads there; beyond: 1 std farther, where true_failure_share
-    says what the walks lead to.
+    says what the walks lead to: like all shares of verdicts, of the ends that were reached.
+    slope, slope_dimensions, slope_step_std: only where slopes are no gradients.
     Walks share networks, so the intervals, made for independent walks, are on the narrow side.
     """
     is_mean = table["start"] == MEAN
-    samples, means = table[~is_mean], table[is_mean]
-    walked = [part[part["walked"]] for part in (samples, means)]
-    from_samples, from_means = (_summarize_walks(part, max_shift_std, single_max_shift_std) for part in walked)
-    return {
+    samples, walked = table[~is_mean], table["walked"]
+    summary: dict[str, Any] = {
         "max_shift_std": max_shift_std,
         "single_max_shift_std": single_max_shift_std,
         "population": _summarize_population(samples, max_shift_std),
@@ -41,9 +43,22 @@ def summarize(
             }
             for name in class_names
         },
-        "from_samples": from_samples,
-        "from_means": from_means,
+        "from_samples": _summarize_walks(table[walked & ~is_mean], max_shift_std, single_max_shift_std),
+        "from_means": _summarize_walks(table[walked & is_mean], max_shift_std, single_max_shift_std),
+        "images": space.passes.images,
+        "gradients": space.passes.gradients,
     }
+    if space.kept:
+        count, step_std = space.kept.dimensions.shape[1], space.kept.step_std
+        summary |= {"slope": FINITE_DIFFERENCE, "slope_dimensions": count, "slope_step_std": step_std}
+    return summary
+
+
+def tell_slopes(kept: KeptSlopes | None) -> str:
+    """What figures say of the slopes that joint walks and sets follow; empty for gradients."""
+    if kept is None:
+        return ""
+    return f"slopes by finite differences, anew along the {kept.dimensions.shape[1]} steepest dimensions only"
 
 
 def tell(metrics: dict[str, Any]) -> str:
@@ -68,7 +83,7 @@ def _summarize_population(samples: pd.DataFrame, max_shift_std: float) -> dict[s
     return {
         "in_doubt_at_start": proportion(~samples["walked"].to_numpy(bool)),
         "misclassified_at_start": proportion((samples["start_predicted_class"] != samples["class"]).to_numpy(bool)),
-        "median_distance_std": find_median(estimate_survival(distance, reached)),
+        "median_distance_std": find_median(distance, reached),
         **_count_within("failed", distance, reached, max_shift_std),
     }
 
@@ -76,48 +91,44 @@ def _summarize_population(samples: pd.DataFrame, max_shift_std: float) -> dict[s
 def _summarize_walks(walks: pd.DataFrame, max_shift_std: float, single_max_shift_std: float) -> dict[str, Any]:
     distance, reached = _read(walks, "distance_std", "reached")
     single, single_reached = _read(walks, "single_distance_std", "single_reached")
-    top, top_reached = _read(walks, "top_distance_std", "top_reached")
     sets = walks[walks["set_searched"]]
-    set_reached = sets["set_reached"].to_numpy(bool)
     moved = reached & (distance > 0)
-    ratio = single[moved] / distance[moved]
+    wrong = (walks["beyond_predicted_class"] != walks["class"]).to_numpy(bool)
     return {
         "walks": len(walks),
         "confirmed_at_start": proportion(walks["start_confirmed"].to_numpy(bool)),
         "joint": {
-            "reached": proportion(reached),
-            "median_std": find_median(estimate_survival(distance, reached)),
-            "median_path_std": find_median(estimate_survival(walks["path_std"].to_numpy(float), reached)),
-            **_count_within("reached", distance, reached, max_shift_std),
+            **_summarize_rule(walks, "", max_shift_std),
+            "median_path_std": find_median(walks["path_std"].to_numpy(float), reached),
             **_count_verdicts(walks, "", reached),
         },
-        "beyond": {
-            "misclassified": proportion((walks["beyond_predicted_class"] != walks["class"]).to_numpy(bool)[reached]),
-            **_count_verdicts(walks, "beyond_", reached),
-        },
+        "beyond": {"misclassified": proportion(wrong[reached]), **_count_verdicts(walks, "beyond_", reached)},
         "single": {
-            "reached": proportion(single_reached),
-            "median_std": find_median(estimate_survival(single, single_reached)),
-            **_count_within("reached", single, single_reached, single_max_shift_std),
+            **_summarize_rule(walks, "single_", single_max_shift_std),
             **_count_verdicts(walks, "single_", single_reached),
         },
-        "top": {
-            "reached": proportion(top_reached),
-            "median_std": find_median(estimate_survival(top, top_reached)),
-            **_count_within("reached", top, top_reached, single_max_shift_std),
-        },
-        "single_over_joint": find_median(estimate_survival(ratio, single_reached[moved])),
+        "top": _summarize_rule(walks, "top_", single_max_shift_std),
+        "single_over_joint": find_median(single[moved] / distance[moved], single_reached[moved]),
         "joint_is_shorter": proportion((distance < np.where(single_reached, single, np.inf))[reached]),
         "only_joint_reaches": proportion(reached & ~single_reached),
         "only_single_reaches": proportion(single_reached & ~reached),
         "set": {
             "searched": len(sets),
-            "reached": proportion(set_reached),
+            "reached": proportion(sets["set_reached"].to_numpy(bool)),
             "median_size": _find_set_median(walks, "set_size"),
             "median_std": _find_set_median(walks, "set_distance_std"),
             "pruned": int(sets["set_pruned"].sum()),
-            **_count_verdicts(sets, "set_", set_reached),
+            **_count_verdicts(sets, "set_", sets["set_reached"].to_numpy(bool)),
         },
+    }
+
+
+def _summarize_rule(walks: pd.DataFrame, prefix: str, farthest_std: float) -> dict[str, Any]:
+    distance, reached = _read(walks, f"{prefix}distance_std", f"{prefix}reached")
+    return {
+        "reached": proportion(reached),
+        "median_std": find_median(distance, reached),
+        **_count_within("reached", distance, reached, farthest_std),
     }
 
 
@@ -127,14 +138,14 @@ def _read(table: pd.DataFrame, distance: str, reached: str) -> tuple[np.ndarray,
 
 def _find_set_median(table: pd.DataFrame, column: str) -> dict[str, Any]:
     """Median over the greedy sets; one that did not reach 0.50 would have to be larger."""
-    return find_median(estimate_survival(*_read(table[table["set_searched"]], column, "set_reached")))
+    return find_median(*_read(table[table["set_searched"]], column, "set_reached"))
 
 
 def _count_within(name: str, distance: np.ndarray, reached: np.ndarray, farthest_std: float) -> dict[str, Any]:
     """Shares of all that reached 0.50 within each limit; unknown (NaN) farther out than was tried."""
-    unknown = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": len(distance)}
     return {
-        f"{name}_within_{limit}_std": proportion(reached & (distance <= limit)) if limit <= farthest_std else unknown
+        f"{name}_within_{limit}_std": proportion(reached & (distance <= limit))
+        | (UNKNOWN if limit > farthest_std else {})
         for limit in LIMITS_STD
     }
 

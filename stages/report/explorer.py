@@ -13,9 +13,8 @@ from PIL import Image
 from failure_atlas.core.progress import Progress
 from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.judges.verdicts import VERDICTS, give_verdicts
-from failure_atlas.walks.bisection import find_crossings
+from failure_atlas.walks.crossing import LEVEL, TOLERANCE, find_crossings, space_grid
 from failure_atlas.walks.starts import choose_starts
-from failure_atlas.walks.walks import LEVEL, TOLERANCE, space_grid
 from failure_atlas.world.show import World, move_styles
 from stages.common.artefacts.names import Names, read_names
 from stages.common.artefacts.networks import load_networks
@@ -96,10 +95,11 @@ def choose_moves(ranking: pd.DataFrame, class_names: Sequence[str], dimensions: 
     ranking: as rank_dimensions leaves it.  dimensions: D of the generator.
     Raises StageError if the ranking lacks a class or ranks another number of dimensions.
     """
-    candidates = choose_candidates(ranking, "class", np.arange(len(class_names)), class_names, dimensions)
+    classes = np.arange(len(class_names))
+    chosen = choose_candidates(ranking, "class", classes, class_names, dimensions).first_movable(wanted)
     return [
-        [Move(label, int(own.dimension[row]), float(own.step[row])) for row in np.flatnonzero(own.step)[:wanted]]
-        for label, own in enumerate(candidates)
+        [Move(label, int(own), float(by)) for own, by in zip(*each, strict=True) if by]
+        for label, each in enumerate(zip(chosen.dimension, chosen.step, strict=True))
     ]
 
 

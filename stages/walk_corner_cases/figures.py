@@ -1,17 +1,25 @@
 """Figures 5 and 7 and the true failures: sheets of images, each with text above it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
+from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, save_figure, shorten, show_image, tile
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, UNREADABLE
+from failure_atlas.walks.space import StdSpace
+from failure_atlas.walks.starts import MEAN
+from failure_atlas.world.show import CLASSIFIER, World, move_styles
 from stages.common.artefacts.names import shorten_name
+from stages.walk_corner_cases.params import WalkCornerCasesParams
 
+Pictured = tuple[np.ndarray, pd.DataFrame]  # images [N, channels, H, W] uint8, and a row of a table for each
+PROGRESS = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of the shift at which a walk ended
 MOST_ROWS = 60
 LETTERS = 8  # of a class name above an image
 GAP_PX = 12  # room for one line of text, in image pixels
@@ -30,6 +38,76 @@ MEANINGS = {
     LABEL_CHANGED: "the judge sees another",
     UNREADABLE: "the judge is sure of none",
 }
+
+
+def write_figures(
+    folder: Path,
+    space: StdSpace,
+    start_images: np.ndarray,
+    starts: pd.DataFrame,
+    ends: Pictured,
+    failed: Pictured,
+    class_names: Sequence[str],
+    confidence: float,
+    section: WalkCornerCasesParams,
+) -> None:
+    """Figures 5 and 7, of the walks from class means, and the nearest true failures, if there are any.
+
+    space, start_images, starts: of the starts, class means first.  ends, failed: of the walks that are kept, and of
+    those that meet a true failure.
+    """
+    (images, corner_cases), (failure_images, true_failures) = ends, failed
+    shown = corner_cases[corner_cases["start"] == MEAN]  # these come first
+    figure = draw_corner_cases(
+        start_images[: len(class_names)],
+        starts[: len(class_names)],
+        images[: len(shown)],
+        shown,
+        "the first true failure of its walks" if section.only_true_failures else "its corner cases",
+        confidence,
+    )
+    save_figure(figure, folder / "fig7_corner_cases.png", shown)
+    for index in section.figure_classes:
+        if index >= len(class_names):  # the classes of another data set: no reason to stop after all the work before
+            allowed = f"0 to {len(class_names) - 1}"
+            logging.info("walk_corner_cases.figure_classes: %d: classes are %s; no figure 5", index, allowed)
+            continue
+        own = shown[shown["class"] == class_names[index]]
+        if not len(own):
+            logging.info("class %s: no walk from its mean style to show; no figure 5", class_names[index])
+            continue
+        sheet, table = trace_walks(space.world, space.styles[index], own, index, class_names)
+        figure = draw_degradation(sheet, table, class_names[index])
+        save_figure(figure, folder / f"fig5_degradation_class{index}.png", table)
+    nearest = choose_nearest(true_failures, class_names)
+    if len(nearest):
+        table = true_failures.iloc[nearest]
+        figure = draw_true_failures(failure_images[nearest], table, class_names, len(true_failures))
+        save_figure(figure, folder / "true_failures.png", table)
+
+
+def trace_walks(
+    world: World, start: np.ndarray, corner_cases: pd.DataFrame, true_class: int, class_names: Sequence[str]
+) -> Pictured:
+    """Images and outputs on the way of M walks from one start, at each fraction of PROGRESS, walk by walk.
+
+    start: [D] float32.  Returns images [P * M, channels, H, W] uint8 and a table of as many rows.
+    """
+    count = len(corner_cases)
+    move = (corner_cases["direction"] * corner_cases["shift"]).to_numpy(float)
+    styles = move_styles(
+        np.tile(start, (len(PROGRESS) * count, 1)),
+        np.tile(corner_cases["dimension"].to_numpy(), len(PROGRESS)),
+        np.outer(PROGRESS, move).ravel(),
+    )
+    shown = world.show(styles, [CLASSIFIER])
+    copied = corner_cases[["class", "rank", "dimension", "layer", "kind", "direction", "name", "reached"]]
+    table = pd.concat([copied] * len(PROGRESS), ignore_index=True)
+    table["progress"] = np.repeat(PROGRESS, count)
+    table["shift_std"] = np.outer(PROGRESS, corner_cases["shift_std"]).ravel()
+    table["probability"] = shown.score(np.full(len(styles), true_class))
+    table["predicted_class"] = np.array(class_names)[shown.predicted()]
+    return shown.images, table
 
 
 @dataclass(frozen=True)
@@ -75,26 +153,27 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str
     return figure
 
 
-def draw_degradation(images: np.ndarray, table: pd.DataFrame, progress: Sequence[float], class_name: str) -> Figure:
+def draw_degradation(images: np.ndarray, table: pd.DataFrame, class_name: str) -> Figure:
     """Figure 5 of the paper: rows are fractions of the shift, columns the walks of one class's mean style.
 
-    images: [P, M, channels, H, W] uint8.  table: P * M rows in that order (see `tabulate_degradation`).
+    images, table: see `trace_walks`.
     """
-    entries = list(table.itertuples())
-    rows = []
-    for row in range(len(images)):
-        cells = []
-        for column, image in enumerate(images[row]):
-            entry = entries[row * images.shape[1] + column]
-            text = f"{entry.dimension}{ARROWS[entry.direction]} {entry.probability:.2f}\n{_caption(entry.name)}"
-            cells.append(Cell(image, text, BLACK if entry.reached else MIS_COLOR))
-        rows.append(cells)
+    cells = [
+        Cell(
+            image,
+            f"{entry.dimension}{ARROWS[int(str(entry.direction))]} {entry.probability:.2f}\n{_caption(entry.name)}",
+            BLACK if entry.reached else MIS_COLOR,
+        )
+        for image, entry in zip(images, table.itertuples(), strict=True)
+    ]
+    count = len(cells) // len(PROGRESS)
+    rows = [cells[first : first + count] for first in range(0, len(cells), count)]
     title = (
         f"class {class_name}: from the mean style to the end of each walk\n"
         "titles: dimension, direction, true-class softmax, what the move does\n"
         "red: never fell to 0.50"
     )
-    return draw_sheet(rows, [f"{share:.0%}" for share in progress], title, lines=2)
+    return draw_sheet(rows, [f"{share:.0%}" for share in PROGRESS], title, lines=2)
 
 
 def draw_corner_cases(

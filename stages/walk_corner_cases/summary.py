@@ -6,10 +6,22 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS
-from failure_atlas.statistics.estimates import find_median, proportion
-from failure_atlas.walks.walks import LEVEL
+from failure_atlas.statistics.estimates import flatten, proportion
+from failure_atlas.statistics.survival import find_median
+from failure_atlas.walks.crossing import LEVEL
+from failure_atlas.walks.starts import MEAN
 
 LIMITS_STD = (5, 10, 20)
+UNKNOWN = {"value": float("nan"), "low": float("nan"), "high": float("nan")}
+
+
+def summarize(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: float) -> dict[str, Any]:
+    """Figures of the walks from class means, and under `from_samples` of those from samples where there are any."""
+    mean, begun = corner_cases["start"] == MEAN, starts["start"] == MEAN
+    summary = summarize_walks(corner_cases[mean], starts[begun], max_shift_std)
+    if begun.all():
+        return summary
+    return summary | {"from_samples": summarize_walks(corner_cases[~mean], starts[~begun], max_shift_std)}
 
 
 def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: float) -> dict[str, Any]:
@@ -17,14 +29,18 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
 
     corner_cases: as `add_readings` leaves it.
     Shares are of all walks; a share within more stds than were tried is unknown (NaN). Unreached walks count as longer
-    than all others in the median, which is infinite if they are the majority; so do walks without a true failure in
-    the median shift of true failures.
-    true_failure_walks: share of walks that meet a true failure.  true_failure_share: share of the walks at 0.50 for
-    which that very point is one, as in judge_failures (where images in bytes are not asked about).  readings: of the
-    walks at 0.50, shares by what the judge reads there, whether or not the classifier is wrong already.
+    than they were followed in the median, which is infinite if they are the majority; so do walks without a true
+    failure in the median shift of true failures.
+    true_failure_walks: share of all walks that meet a true failure, at 0.50 or beyond. How many of the crossings
+    themselves are true failures is judge_failures' `corner_cases.true_failure_share`: shares of that name are of the
+    images that were judged.  readings: of the walks at 0.50, shares by what the judge reads there, whether or not the
+    classifier is wrong already.
     Walks share starts and networks, so the intervals, made for independent walks, are on the narrow side.
     """
     reached, distance = corner_cases["reached"].to_numpy(bool), corner_cases["shift_std"].to_numpy(float)
+    failed = corner_cases["true_failure"].to_numpy(bool)
+    # A walk without a true failure was followed to the end.
+    failed_at = corner_cases["true_failure_shift_std"].fillna(max_shift_std).to_numpy(float)
     misclassified = (corner_cases["predicted_class"] != corner_cases["class"]).to_numpy(bool)
     summary: dict[str, Any] = {
         "walks": len(corner_cases),
@@ -35,23 +51,13 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
         "max_shift_std": max_shift_std,
         "misclassified_at_end": proportion(misclassified[reached]),
         "largest_end_error": float((corner_cases["end_probability"] - LEVEL)[reached].abs().max()),
+        **flatten("median_shift_std", find_median(distance, reached)),
+        **flatten("true_failure_median_shift_std", find_median(failed_at, failed)),
+        "true_failure_walks": proportion(failed),
     }
     for limit in LIMITS_STD:
-        share = proportion(reached & (distance <= limit))
-        known = limit <= max_shift_std
-        summary[f"reached_within_{limit}_std"] = share["value"] if known else float("nan")
-        summary[f"reached_within_{limit}_std_interval"] = {
-            "low": share["low"] if known else float("nan"),
-            "high": share["high"] if known else float("nan"),
-            "n": share["n"],
-        }
-    failed = corner_cases["true_failure"].to_numpy(bool)
-    failure_distance = corner_cases["true_failure_shift_std"].to_numpy(float)
-    summary |= _estimate_median("median_shift_std", distance, reached)
-    summary |= _estimate_median("true_failure_median_shift_std", failure_distance, failed)
-    summary["true_failure_walks"] = proportion(failed)
-    # The crossing is the first point tried: where it is a true failure, the two shifts are the same number.
-    summary["true_failure_share"] = proportion((failure_distance == distance)[reached])
+        within = proportion(reached & (distance <= limit))
+        summary |= flatten(f"reached_within_{limit}_std", within | (UNKNOWN if limit > max_shift_std else {}))
     at_level = corner_cases[reached]
     summary["readings"] = _share_readings(at_level["reading"])
     summary["readings_by_class"] = {
@@ -60,27 +66,18 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
     return summary
 
 
-def _estimate_median(name: str, distance: np.ndarray, reached: np.ndarray) -> dict[str, Any]:
-    median, low, high = find_median(distance, reached)
-    return {name: median, f"{name}_interval": {"low": low, "high": high, "n": len(distance)}}
-
-
 def _share_readings(readings: pd.Series) -> dict[str, Any]:
     return {reading.replace(" ", "_"): proportion((readings == reading).to_numpy(bool)) for reading in READINGS}
 
 
 def tell_walks(summary: dict[str, Any]) -> str:
     """The main figures in one line for the log."""
-    median = summary["median_shift_std"]
-    known = np.isfinite(median)
+    median = f"{summary['median_shift_std']:.1f} std"
+    if not np.isfinite(summary["median_shift_std"]):
+        median = f"beyond the {summary['max_shift_std']:g} std tried (fewer than half reached)"
     return (
-        f"{summary['walks']} walks, {summary['reached']} reached 0.50; median shift "
-        + (
-            f"{median:.1f} std"
-            if known
-            else f"beyond the {summary['max_shift_std']:g} std tried (fewer than half reached)"
-        )
-        + f"; {summary['skipped_no_effect']} dimensions without effect skipped, {summary['starts_in_doubt']} of "
+        f"{summary['walks']} walks, {summary['reached']} reached 0.50; median shift {median}; "
+        f"{summary['skipped_no_effect']} dimensions without effect skipped, {summary['starts_in_doubt']} of "
         f"{summary['starts']} starts at 0.50 or less and not walked; "
         f"{summary['true_failure_walks']['value']:.0%} of the walks meet a true failure"
     )

@@ -1,70 +1,94 @@
-"""Walks and their starts as tables."""
+"""Walks and their starts as tables, and what lies at the ends of walks as a store."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.judges.verdicts import LABEL_KEPT, READINGS, read_labels
-from failure_atlas.statistics.estimates import find_median
+from failure_atlas.statistics.survival import find_median
 from failure_atlas.stylegan2.generator import StyleLayer
+from failure_atlas.walks.crossing import LEVEL
+from failure_atlas.walks.single import Candidates, Walks
+from failure_atlas.walks.space import StdSpace
 from failure_atlas.walks.starts import Starts
-from failure_atlas.walks.walks import LEVEL, Candidates, TrueFailures, Walks
+from failure_atlas.walks.true_failures import TrueFailures
+from failure_atlas.world.show import JUDGE, Shown
 from stages.common.artefacts.names import Names
 from stages.common.artefacts.ranking import GLOBAL
 
 
 def choose_candidates(
     ranking: pd.DataFrame, scope: str, true_class: np.ndarray, class_names: Sequence[str], dimensions: int
-) -> list[Candidates]:
+) -> Candidates:
     """The ranked dimensions of each start: those of its own class (scope `class`) or those of all (`global`).
 
-    ranking: as rank_dimensions leaves it.  true_class: [S].  dimensions: D of the generator.
+    ranking: as rank_dimensions leaves it.  true_class: [S].  dimensions: D of the generator. Arrays are [S, D].
     Raises StageError if the ranking lacks a scope or ranks another number of dimensions.
     """
-    names = [GLOBAL] if scope == GLOBAL else list(class_names)
-    blocks = {name: ranking[ranking["scope"] == name] for name in names}
-    for name, block in blocks.items():
+    names = [GLOBAL] * len(class_names) if scope == GLOBAL else class_names
+    blocks = [ranking[ranking["scope"] == name] for name in names]
+    for name, block in zip(names, blocks, strict=True):
         if len(block) != dimensions:
             raise StageError(
                 f"ranking.csv: ranks {len(block)} dimensions in scope '{name}', the generator has {dimensions}; "
                 "make it with: dvc repro rank_dimensions"
             )
-    by_scope = {
-        name: Candidates(
-            block["dimension"].to_numpy(np.int64), (block["direction"] * block["std"]).to_numpy(np.float64)
-        )
-        for name, block in blocks.items()
-    }
-    return [by_scope[GLOBAL if scope == GLOBAL else class_names[index]] for index in true_class]
+    dimension = np.array([block["dimension"] for block in blocks], np.int64)
+    step = np.array([block["direction"] * block["std"] for block in blocks], np.float64)
+    return Candidates(dimension[true_class], step[true_class])
 
 
-def tabulate_walks(
+@dataclass(frozen=True)
+class Ends:
+    """Of M walks, in their order.
+
+    styles: [M, D] float32.  shown: their images, and what classifier and judge say.  true_class: [M] int64.
+    table: one row each, see `look_at_ends`.
+    """
+
+    styles: np.ndarray
+    shown: Shown
+    true_class: np.ndarray
+    table: pd.DataFrame
+
+    def write(self, path: Path, row: str, class_names: Sequence[str], **column: np.ndarray) -> None:
+        """Write styles, images, labels and one more array of their length; row: what a row is called."""
+        arrays = {
+            "s": (self.styles, (row, "style")),
+            "images": (self.shown.images, (row, "channel", "y", "x")),
+            "labels": (self.true_class, (row,)),
+        }
+        more = {name: (array, (row,)) for name, array in column.items()}
+        write_arrays(path, arrays | more, {"class_names": list(class_names)})
+
+
+def look_at_ends(
+    space: StdSpace,
     walks: Walks,
     starts: Starts,
-    start_softmax: np.ndarray,
-    end_softmax: np.ndarray,
+    start_probability: np.ndarray,
     layout: Sequence[StyleLayer],
     words: Names,
     class_names: Sequence[str],
-) -> pd.DataFrame:
-    """One row per walk, in the order of `walks`.
+) -> Ends:
+    """Make the image at each walk's end, ask the networks about it, and put it into a table.
 
-    start_softmax: [S, C].  end_softmax: [M, C].  layout: the layers of S, in order.
+    start_probability: [S], of the true class.  layout: the layers of S, in order.
     words: for what the move does to the image, `not named` where nobody measured it.
     shift, shift_std: how far the walk went, in raw style units and in stds, never negative; the farthest tried where
     the walk did not reach 0.50.  predicted_class, rival_class: the most probable at the end, and the most
     probable apart from the true one.
     """
-    names = np.array(class_names)
+    names, true_class, styles = np.array(class_names), starts.true_class[walks.start], space.move(walks)
+    shown = space.world.show(styles)
+    rival, direction = shown.rival(true_class), np.sign(walks.step).astype(np.int64)
     layers = [layer for layer in layout for _ in range(layer.channels)]
-    true_class = starts.true_class[walks.start]
-    others = end_softmax.copy()
-    others[np.arange(len(others)), true_class] = -1
-    rival = others.argmax(axis=1)
-    direction = np.sign(walks.step).astype(np.int64)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "class": names[true_class],
             "start": np.array(starts.names)[walks.start],
@@ -76,70 +100,66 @@ def tabulate_walks(
             "name": words.name_rows(list(names[true_class]), list(walks.dimension), list(direction)),
             "shift": np.abs(walks.step) * walks.shift_std,
             "shift_std": walks.shift_std,
-            "start_probability": start_softmax[walks.start, true_class],
-            "end_probability": walks.probability,
-            "predicted_class": names[end_softmax.argmax(axis=1)],
+            "start_probability": start_probability[walks.start],
+            "end_probability": shown.score(true_class),
+            "predicted_class": names[shown.predicted()],
             "rival_class": names[rival],
-            "rival_probability": end_softmax[np.arange(len(rival)), rival],
+            "rival_probability": shown.score(rival),
             "reached": walks.reached,
         }
     )
+    return Ends(styles, shown, true_class, table)
 
 
-def add_readings(
-    table: pd.DataFrame, opinion: np.ndarray, true_class: np.ndarray, failures: TrueFailures, confidence: float
-) -> pd.DataFrame:
+def add_readings(ends: Ends, failures: TrueFailures, confidence: float) -> pd.DataFrame:
     """The table of walks that end at 0.50 with what the judge says there and with their first true failures.
 
-    opinion: [M, C], the judge's probabilities at the ends.  true_class: [M].  confidence: see `read_labels`.
-    reading: of the image alone, missing where a walk did not reach 0.50; no verdict, for at 0.50 the classifier is
-    mostly still right.  true_failure_*: missing where there is none.
+    confidence: see `read_labels`.  reading: of the image alone, missing where a walk did not reach 0.50; no verdict,
+    for at 0.50 the classifier is mostly still right.  true_failure_*: missing where there is none.
     """
-    readings = np.array(READINGS, object)[read_labels(opinion, true_class, confidence)]
-    readings[~table["reached"].to_numpy(bool)] = None
-    return table.assign(
-        judge_probability=opinion[np.arange(len(opinion)), true_class],
+    readings = np.array(READINGS, object)[read_labels(ends.shown.softmax(JUDGE), ends.true_class, confidence)]
+    readings[~ends.table["reached"].to_numpy(bool)] = None
+    return ends.table.assign(
+        judge_probability=ends.shown.score(ends.true_class, JUDGE),
         reading=readings,
-        **_describe_failures(failures),
+        true_failure=failures.found,
+        true_failure_shift_std=failures.shift_std,
+        true_failure_judge_probability=failures.judge_probability,
     )
 
 
-def add_failures(table: pd.DataFrame, failures: TrueFailures) -> pd.DataFrame:
-    """The table of walks that end at their first true failure with the same columns; failures: of these walks."""
-    return table.assign(
-        judge_probability=failures.judge_probability, reading=LABEL_KEPT, **_describe_failures(failures)
+def add_failures(ends: Ends, failures: TrueFailures) -> pd.DataFrame:
+    """The table of those walks that end at their first true failure with the same columns."""
+    sure = failures.judge_probability[failures.found]
+    return ends.table.assign(
+        judge_probability=sure,
+        reading=LABEL_KEPT,
+        true_failure=True,
+        true_failure_shift_std=failures.shift_std[failures.found],
+        true_failure_judge_probability=sure,
     )
-
-
-def _describe_failures(failures: TrueFailures) -> dict[str, np.ndarray]:
-    return {
-        "true_failure": failures.found,
-        "true_failure_shift_std": failures.shift_std,
-        "true_failure_judge_probability": failures.judge_probability,
-    }
 
 
 def tabulate_starts(
-    starts: Starts, softmax: np.ndarray, walks: Walks, skipped: np.ndarray, class_names: Sequence[str]
+    starts: Starts, shown: Shown, walks: Walks, skipped: np.ndarray, class_names: Sequence[str]
 ) -> pd.DataFrame:
     """One row per start; `walked` is false where the true-class softmax is 0.50 or less already.
 
-    softmax: [S, C].  skipped: [S], dimensions without effect.  median_shift_std is missing where most walks did not
-    reach 0.50.
+    shown: the images of the starts.  skipped: [S], dimensions without effect.  median_shift_std is missing where most
+    walks did not reach 0.50.
     """
-    own = [walks.start == index for index in range(len(softmax))]
-    medians = np.array([find_median(walks.shift_std[chosen], walks.reached[chosen])[0] for chosen in own])
-    names = np.array(class_names)
-    probability = softmax[np.arange(len(softmax)), starts.true_class]
+    own = [walks.select(walks.start == index) for index in range(len(starts.names))]
+    medians = np.array([find_median(each.shift_std, each.reached)["value"] for each in own])
+    names, probability = np.array(class_names), shown.score(starts.true_class)
     return pd.DataFrame(
         {
             "class": names[starts.true_class],
             "start": starts.names,
             "start_probability": probability,
-            "predicted_class": names[softmax.argmax(axis=1)],
+            "predicted_class": names[shown.predicted()],
             "walked": probability > LEVEL,
-            "walks": [int(chosen.sum()) for chosen in own],
-            "reached": [int(walks.reached[chosen].sum()) for chosen in own],
+            "walks": [len(each.start) for each in own],
+            "reached": [int(each.reached.sum()) for each in own],
             "median_shift_std": np.where(np.isfinite(medians), medians, np.nan),
             "skipped_no_effect": skipped,
         }

@@ -18,7 +18,8 @@ from failure_atlas.core.arrays import read_array
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import load_tensors, save_tensors
 from failure_atlas.images.image_set import to_unit
-from failure_atlas.walks.probe import JudgedProbe, Probe
+from failure_atlas.walks.true_failures import weigh_failures
+from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.bring_classifiers.__main__ import main as bring_classifiers
 from stages.bring_classifiers.checks import spread
 from stages.common.artefacts.images import read_images
@@ -182,10 +183,13 @@ def test_a_network_with_the_commonest_flatten_goes_through_the_generator_and_is_
     test = read_images(tiny_images, "test")
     shown = to_unit(test.images)
     assert classifier(shown[:0]).shape == (0, 10)
-    probe = Probe(lambda styles: shown[: len(styles)], classifier.network, 16, CPU)  # bare, without its adapter
-    judged = JudgedProbe(probe, lambda images: torch.full((len(images), 10), 0.1).div(len(images)))
+    networks = {
+        CLASSIFIER: classifier.network,  # bare, without its adapter
+        JUDGE: lambda images: torch.full((len(images), 10), 0.1).div(len(images)),
+    }
+    world = World(lambda styles: shown[: len(styles)], networks, 16, classes=10)
     right = classifier(shown).argmax(1).numpy()
-    assert not judged.weigh(np.zeros((16, 4), np.float32), right[:16]).any()
+    assert not weigh_failures(world, np.zeros((16, 4), np.float32), right[:16]).any()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The whole stage on real networks."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,13 +9,11 @@ import torch
 
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.errors import StageError
-from failure_atlas.judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
+from failure_atlas.judges.ensemble import ask, load_ensemble
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
 from stages.measure_robustness.__main__ import main
-from stages.measure_robustness.slopes import difference_starts
-from stages.measure_robustness.std_space import StdSpace
 from tests import yaml12 as yaml
 
 SECTION = {
@@ -155,32 +152,6 @@ def test_each_kind_of_walk_moves_what_it_may(out, population, tiny_names):
     np.testing.assert_allclose(beyond, table["beyond_distance_std"], rtol=2e-3, atol=1e-4)
 
 
-def test_the_best_single_dimension_is_the_shortest_of_the_class(out, look, population, tiny_ranking):
-    """Slow twin: every candidate on its own, at fine steps."""
-    table, (styles, labels) = read_table(out), population
-    ranking = pd.read_csv(tiny_ranking / "ranking.csv", dtype={"scope": str})
-    start = list_start_styles(table, styles, labels)
-    checked = 0
-    for row in np.flatnonzero(table["walked"])[:4]:
-        own = ranking[ranking["scope"] == table["class"][row]].head(10)
-        first = []
-        for entry in own.itertuples():
-            shifts = np.linspace(0.04, 4, 100)
-            line = np.tile(start[row], (len(shifts), 1))
-            line[:, entry.dimension] += (shifts * entry.direction * entry.std).astype(np.float32)
-            below = look(line)[0][:, int(table["class"][row])] <= 0.5
-            first.append(shifts[below.argmax()] if below.any() else np.inf)
-        if np.isfinite(min(first)):
-            assert table["single_distance_std"][row] == pytest.approx(min(first), abs=0.05)
-            assert table["single_best_dimension"][row] == own["dimension"].iloc[int(np.argmin(first))]
-            checked += 1
-        else:
-            assert not table["single_reached"][row]
-            assert table["single_distance_std"][row] == 4
-        assert table["top_reached"][row] == np.isfinite(first[0])
-    assert checked
-
-
 def test_metrics_equal_a_recount_of_the_table(out):
     table, metrics = read_table(out), json.loads((out / "metrics.json").read_text())
     samples, means = table[table["start"] != "mean"], table[table["start"] == "mean"]
@@ -208,8 +179,7 @@ def test_metrics_equal_a_recount_of_the_table(out):
                 assert walks[key][f"{verdict.replace(' ', '_')}_share"]["value"] == pytest.approx(share)
             assert sum(shares.values()) == pytest.approx(1)
         if part["reached"].all():
-            ordered = np.sort(part["distance_std"])
-            assert walks["joint"]["median_std"]["value"] == pytest.approx(ordered[(len(ordered) - 1) // 2], rel=1e-4)
+            assert walks["joint"]["median_std"]["value"] == pytest.approx(part["distance_std"].median(), rel=1e-4)
         assert walks["set"]["searched"] == part["set_searched"].sum()
     assert metrics["images"] > metrics["gradients"] > 0
     assert set(metrics["per_class"]) == {str(label) for label in range(10)}
@@ -277,34 +247,6 @@ def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, co
         assert 0.9 < (both["distance_std"] / exact.loc[both.index, "distance_std"]).median() < 2
 
 
-def test_slopes_are_taken_anew_where_asked_and_kept_elsewhere():
-    """Log-odds s0^2 + 3 s1 of class 0 over class 1: only the first slope changes, and only if it is taken anew."""
-
-    def classify(images):
-        values = images.flatten(1)
-        return torch.stack([values[:, 0] ** 2 + 3 * values[:, 1], torch.zeros(len(values))], dim=1)
-
-    std = np.array([2.0, 1.0, 0.0])
-    styles = np.array([[1, 0, 0], [2, 0, 0]], np.float32)
-    space = StdSpace(
-        lambda s: s[:, None, None, :], classify, styles, np.zeros(2, np.int64), std, 4, torch.device("cpu")
-    )
-    found = difference_starts(space, np.array([True, True]), 1, 0.1)
-    np.testing.assert_allclose(found.at_start, [[4, 3, 0], [8, 3, 0]], rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(found.dimensions, [[0], [0]])
-    assert space.passes.images == 2 * 2 * 2
-    moved, offset = np.array([1]), np.array([[0.5, 0.0, 0.0]])
-    values, slopes = replace(space, differences=found).select(np.array([1, 0])).differentiate(np.array([0]), offset)
-    np.testing.assert_allclose(values, [9], rtol=1e-6)
-    np.testing.assert_allclose(slopes, [[12, 3, 0]], rtol=1e-5, atol=1e-6)
-    kept = replace(found, dimensions=np.array([[1], [1]]))
-    np.testing.assert_allclose(
-        replace(space, differences=kept).differentiate(moved, offset)[1], [[8, 3, 0]], rtol=1e-5, atol=1e-6
-    )
-    none = difference_starts(space, np.array([False, True]), 2, 0.1)
-    assert not none.at_start[0].any()
-
-
 def test_a_draw_without_walks_for_sets_is_fine(run):
     metrics = json.loads((run(greedy_samples=0, samples=10) / "metrics.json").read_text())
     assert metrics["from_samples"]["set"]["searched"] == 0
@@ -325,23 +267,3 @@ def test_wrong_params_are_named(run, tmp_path, changes, message):
     with pytest.raises(StageError, match=message):
         run(**changes)
     assert not (tmp_path / "out").exists()
-
-
-def test_missing_and_foreign_inputs_are_named(run, tmp_path, tiny_judge, tiny_classifier):
-    with pytest.raises(StageError, match=r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"):
-        run(ranking=tmp_path)
-    with pytest.raises(StageError, match="no such weights file"):
-        run(judge=tmp_path / "judge.safetensors")
-    with pytest.raises(StageError, match="holds a classifier, needed: a ensemble"):
-        run(judge=tiny_classifier)
-    judge = load_ensemble(tiny_judge, torch.device("cpu"))
-    save_ensemble(tmp_path / "other.safetensors", Ensemble(list(judge.members), [*"abcdefghij"]))
-    with pytest.raises(StageError, match="judges the classes a, b, c, d, e, f, g, h, i, j; the population has 0, 1, 2"):
-        run(judge=tmp_path / "other.safetensors")
-
-
-def test_a_ranking_of_another_generator_is_refused(run, tmp_path, tiny_ranking):
-    table = pd.read_csv(tiny_ranking / "ranking.csv")
-    table[table["dimension"] < 70].to_csv(tmp_path / "ranking.csv", index=False)
-    with pytest.raises(StageError, match="ranks 70 dimensions in scope '0', the generator has 80"):
-        run(ranking=tmp_path)

@@ -1,28 +1,12 @@
-"""One walk, followed and drawn with a line each: for use from a notebook."""
+"""One walk, drawn with a line: for use from a notebook."""
 
 import torch
 from matplotlib import pyplot as plt  # not failure_atlas.drawing.style, which would take the notebook's own look
 from matplotlib.figure import Figure
 
-from failure_atlas.ranking.scores import Classify, Synthesize
-from failure_atlas.walks.walks import LEVEL
+from failure_atlas.walks.crossing import LEVEL
 
 MOST_IMAGES = 11
-
-
-def trace_walk(
-    synthesize: Synthesize, classify: Classify, start: torch.Tensor, dimension: int, amounts: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is seen along one style dimension, without gradients.
-
-    start: [D], in raw style units.  dimension: which of the D is moved.  amounts: [K], what is added to it.
-    Returns the images [K, channels, H, W] in [0, 1] and the softmax [K, classes], both on the CPU.
-    """
-    styles = start.repeat(len(amounts), 1)
-    styles[:, dimension] += amounts
-    with torch.no_grad():
-        images = synthesize(styles)
-        return images.cpu(), classify(images).softmax(dim=1).cpu()
 
 
 def draw_walk(shift_std: torch.Tensor, images: torch.Tensor, probability: torch.Tensor, title: str = "") -> Figure:

@@ -43,18 +43,30 @@ def test_it_starts_at_zero_and_stays_at_one_before_the_first_fall():
 
 
 def test_nothing_reached_and_nothing_at_all():
-    survival = estimate_survival(np.full(9, 10.0), np.zeros(9, bool))
-    assert find_median(survival) == {"value": np.inf, "low": np.inf, "high": np.inf, "n": 9}
-    nothing = find_median(estimate_survival(np.zeros(0), np.zeros(0, bool)))
+    assert find_median(np.full(9, 10.0), np.zeros(9, bool)) == {"value": np.inf, "low": np.inf, "high": np.inf, "n": 9}
+    nothing = find_median(np.zeros(0), np.zeros(0, bool))
     assert nothing["n"] == 0
     assert np.isnan([nothing["value"], nothing["low"], nothing["high"]]).all()
 
 
 def test_the_median_counts_censored_distances_as_longer():
     distance = np.array([1.0, 2, 3, 20, 20])
-    assert find_median(estimate_survival(distance, np.array([1, 1, 1, 0, 0], bool)))["value"] == 3
-    assert find_median(estimate_survival(distance, np.array([1, 1, 0, 0, 0], bool)))["value"] == np.inf
-    assert find_median(estimate_survival(np.zeros(7), np.ones(7, bool)))["value"] == 0
+    assert find_median(distance, np.array([1, 1, 1, 0, 0], bool))["value"] == 3
+    assert find_median(distance, np.array([1, 1, 0, 0, 0], bool))["value"] == np.inf
+    assert find_median(np.zeros(7), np.ones(7, bool))["value"] == 0
+
+
+@pytest.mark.parametrize("n", range(1, 60))
+def test_of_what_all_were_followed_equally_far_it_is_the_sample_median(n):
+    distance = np.random.default_rng(n).exponential(size=n)
+    assert find_median(distance, np.ones(n, bool))["value"] == pytest.approx(np.median(distance))
+    farthest = np.sort(distance)[n // 2]
+    assert find_median(np.minimum(distance, farthest), distance <= farthest)["value"] == pytest.approx(
+        np.median(distance)
+    )
+    if n % 2 == 0:
+        farthest = np.sort(distance)[n // 2 - 1]
+        assert find_median(np.minimum(distance, farthest), distance <= farthest)["value"] == np.inf
 
 
 def test_the_interval_of_the_median_covers_at_its_level():
@@ -62,6 +74,6 @@ def test_the_interval_of_the_median_covers_at_its_level():
     hits = 0
     for _ in range(300):
         values, limit = random.exponential(size=40), 3 * random.random(40)  # about a third are cut off
-        median = find_median(estimate_survival(np.minimum(values, limit), values <= limit))
+        median = find_median(np.minimum(values, limit), values <= limit)
         hits += median["low"] <= np.log(2) <= median["high"]
     assert 0.92 <= hits / 300 <= 0.99

@@ -1,22 +1,20 @@
 """The search for true failures on functions whose answer is known."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from failure_atlas.judges.verdicts import READINGS
-from failure_atlas.walks.probe import JudgedProbe, Probe
-from failure_atlas.walks.walks import (
+from failure_atlas.walks.crossing import space_grid
+from failure_atlas.walks.single import Walks
+from failure_atlas.walks.true_failures import (
     TOLERANCE_STD,
     TrueFailures,
-    Walks,
     find_true_failures,
-    space_grid,
     stop_at_true_failures,
     tell_wrong,
+    weigh_failures,
 )
-from stages.walk_corner_cases.figures import FRAMES, LETTERS, MOST_SHOWN, choose_nearest, tell_seen
+from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 
 GRID = space_grid(20.0, 0.5)
 
@@ -91,7 +89,7 @@ def test_a_crossing_that_is_a_true_failure_is_taken_as_it_is():
     assert list(found.shift_std) == [1.23, 20]
     assert list(found.judge_probability) == [0.9, 0.9]
     assert len(asked) == 1
-    assert ended == [2]
+    assert sum(ended) == 2
 
 
 def test_a_walk_stops_as_soon_as_it_found_one_and_is_told_once():
@@ -156,16 +154,12 @@ def test_a_classifier_in_doubt_is_not_wrong():
 
 
 def test_walks_that_met_a_failure_end_there():
-    walks = Walks(
-        np.array([0, 0, 1]), np.arange(3), np.array([4, 5, 6]), np.array([0.5, -2.0, 3.0]), np.array([1.0, 2, 3]),
-        np.full(3, 0.5), np.ones(3, bool),
-    )  # fmt: skip
+    three = np.arange(3)
+    walks = Walks(three, three, 4 + three, np.array([0.5, -2.0, 3.0]), np.array([1.0, 2, 3]), np.ones(3, bool))
     failures = TrueFailures(np.array([False, True, True]), np.array([np.nan, 2.5, 4]), np.array([np.nan, 0.9, 0.8]))
-    ended = stop_at_true_failures(lambda start, dimension, amount: start + dimension + amount, walks, failures)
+    ended = stop_at_true_failures(walks, failures)
     assert list(ended.dimension) == [5, 6]
     assert list(ended.shift_std) == [2.5, 4]
-    assert list(ended.probability) == [0 + 5 - 2 * 2.5, 1 + 6 + 3 * 4.0]
-    assert list(failures.select(failures.found).judge_probability) == [0.9, 0.8]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
@@ -174,7 +168,7 @@ def test_the_judge_counts_only_where_the_classifier_is_wrong(batch_size):
 
     def judge(images):
         asked.append(len(images))
-        return (2 * images.flatten(1)).double().softmax(dim=1)
+        return (2 * images.flatten(1)).double().log_softmax(dim=1)
 
     def classify(images):
         return images.flatten(1) @ matrix
@@ -183,20 +177,20 @@ def test_the_judge_counts_only_where_the_classifier_is_wrong(batch_size):
     matrix = torch.randn(3, 3, generator=random)
     styles = torch.rand(11, 3, generator=random).numpy()
     true_class = np.arange(11) % 3
-    probe = Probe(lambda s: s.reshape(-1, 1, 1, 3), classify, batch_size, torch.device("cpu"))
-    weight = JudgedProbe(probe, judge).weigh(styles, true_class)
-    expected, opinions = np.full(11, np.inf), []
+    networks = {CLASSIFIER: classify, JUDGE: judge}
+    world = World(lambda s: s.reshape(-1, 1, 1, 3), networks, batch_size, classes=3)
+    weight = weigh_failures(world, styles, true_class)
+    expected = np.full(11, np.inf)
     for images in (styles.astype(float), np.round(styles.astype(float) * 255) / 255):
         logits = images @ matrix.double().numpy()
         softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        opinions.append(np.exp(2 * images) / np.exp(2 * images).sum(1, keepdims=True))
+        opinion = np.exp(2 * images) / np.exp(2 * images).sum(1, keepdims=True)
         wrong = (softmax.argmax(1) != true_class) & (softmax[np.arange(11), true_class] <= 0.5)
-        expected = np.minimum(expected, np.where(wrong, opinions[-1][np.arange(11), true_class], 0))
+        expected = np.minimum(expected, np.where(wrong, opinion[np.arange(11), true_class], 0))
     assert 0 < (expected > 0).sum() < 11
     np.testing.assert_allclose(weight, expected, rtol=1e-5)
     assert sum(asked) == 2 * (expected > 0).sum()
     assert max(asked) <= batch_size
-    np.testing.assert_allclose(JudgedProbe(probe, judge).consult(styles), opinions[0], rtol=1e-5)
 
 
 def test_a_failure_that_rounding_to_bytes_undoes_does_not_count():
@@ -206,30 +200,8 @@ def test_a_failure_that_rounding_to_bytes_undoes_does_not_count():
         return torch.stack([0 * shown, (shown - 100.2 / 255) * 1e4], dim=1).flatten(1)
 
     def judge(shown):
-        return torch.tensor([[0.9, 0.1]]).repeat(len(shown), 1).double()
+        return torch.tensor([[0.9, 0.1]]).log().repeat(len(shown), 1).double()
 
-    probe = Probe(lambda styles: images[styles[:, 0].long()], classify, 2, torch.device("cpu"))
-    weight = JudgedProbe(probe, judge).weigh(np.array([[0.0], [1.0]], np.float32), np.zeros(2, int))
+    world = World(lambda styles: images[styles[:, 0].long()], {CLASSIFIER: classify, JUDGE: judge}, 2, classes=2)
+    weight = weigh_failures(world, np.array([[0.0], [1.0]], np.float32), np.zeros(2, int))
     np.testing.assert_allclose(weight, [0, 0.9], rtol=1e-6)
-
-
-def test_the_nearest_of_each_class_are_shown_in_the_order_of_classes():
-    table = pd.DataFrame(
-        {"class": list("baab" + "c" * 12), "true_failure_shift_std": [3.0, 2, 1, 3, *range(12, 0, -1)]}
-    )
-    rows = choose_nearest(table, ["a", "b", "c", "d"])
-    assert list(rows) == [2, 1, 0, 3, *range(15, 15 - MOST_SHOWN, -1)]
-    assert len(choose_nearest(table[:0], ["a", "b"])) == 0
-
-
-def test_each_reading_has_a_frame_of_its_own():
-    assert set(FRAMES) == set(READINGS)
-    assert len({color for color, _ in FRAMES.values()}) == len({line for _, line in FRAMES.values()}) == len(READINGS)
-
-
-def test_titles_name_the_class_that_is_seen_or_the_next_one_in_few_letters():
-    assert tell_seen("8", "3", "3") == "8"
-    assert tell_seen("3", "8", "3") == "3 (8)"
-    assert tell_seen("Coat", "Shirt", "Coat") == "(Shirt)"
-    assert len(tell_seen("Ankle boot", "T-shirt/top", "Ankle boot")) <= LETTERS
-    assert len(tell_seen("T-shirt/top", "Bag", "Ankle boot")) <= LETTERS
