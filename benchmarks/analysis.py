@@ -16,9 +16,9 @@ from benchmarks._turns import Contender, measure_in_turns, median_ratio, print_t
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import torch_stream
-from failure_atlas.ranking.scores import Classify, differentiate_scores
 from failure_atlas.stylegan2.generator import Generator
-from failure_atlas.walks.probe import Probe
+from failure_atlas.world.gradients import differentiate, softmax
+from failure_atlas.world.show import CLASSIFIER, Classify, World
 from stages.common.params import load_section
 from stages.rank_dimensions.params import RankDimensionsParams
 from stages.train_classifiers.params import TrainClassifierParams
@@ -45,7 +45,7 @@ class Analysis:
         self._z, self._labels = z.to(device), torch.arange(batch_size, device=device) % CLASSES
         with torch.no_grad():
             self._s = generator.map_styles(generator.map_latents(self._z, self._labels))
-        self._probe = Probe(generator.synthesize, classifier, batch_size, device)
+        self._world = World(generator.synthesize, {CLASSIFIER: classifier}, batch_size, device)
         self._arrays = self._s.cpu().numpy(), self._labels.cpu().numpy()
 
     def map_styles(self) -> float:
@@ -62,12 +62,12 @@ class Analysis:
 
     def differentiate(self) -> float:
         """Gradients of the true-class score with respect to the styles, as rank_dimensions does it."""
-        differentiate_scores(self._generator.synthesize, self._classifier, self._s, self._labels)
+        list(differentiate(self._world, {"softmax": softmax}, *self._arrays))
         return len(self._s)
 
     def walk(self) -> float:
         """True-class scores of moved styles, as walk_corner_cases asks for them."""
-        self._probe.measure(*self._arrays)
+        self._world.show(self._arrays[0], keep_images=False).score(self._arrays[1])
         return len(self._s)
 
     def difference(self) -> float:

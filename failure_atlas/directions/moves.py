@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from failure_atlas.ranking.scores import Synthesize
+from failure_atlas.world.show import Synthesize
 
 Measure = Callable[[np.ndarray], np.ndarray]  # images uint8 [N, C, H, W] -> measurements [N, M]
 

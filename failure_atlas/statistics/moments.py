@@ -67,7 +67,7 @@ class HalfMeans:
     """
 
     def __init__(self, members: np.ndarray, classes: int, dimensions: int) -> None:
-        self.members = members
+        self.members, self.classes, self.dimensions = members, classes, dimensions
         self._sums = np.zeros((2, len(members), classes, dimensions))
         self._count = np.zeros((2, len(members), classes))
 

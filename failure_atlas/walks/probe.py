@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from failure_atlas.ranking.scores import Classify, Synthesize
 from failure_atlas.walks.walks import tell_wrong
+from failure_atlas.world.show import Classify, Synthesize
 
 Judge = Callable[[torch.Tensor], torch.Tensor]  # images -> calibrated probabilities [N, classes]
 

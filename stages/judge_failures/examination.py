@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 
 from failure_atlas.images.image_set import ImageSet
-from failure_atlas.ranking.scores import Classify, Synthesize
 from failure_atlas.stylegan2.discriminator import Discriminator
+from failure_atlas.world.show import Classify, Synthesize
 from stages.judge_failures.claims import POPULATION, Claims
 from stages.judge_failures.opinions import ask_about_images, ask_about_styles
 from stages.judge_failures.realism import score_realism

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from failure_atlas.images.image_set import to_unit
-from failure_atlas.ranking.scores import Classify, Synthesize
+from failure_atlas.world.show import Classify, Synthesize
 
 
 def ask_about_styles(

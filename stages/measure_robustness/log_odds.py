@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from failure_atlas.ranking.scores import Classify, Synthesize
+from failure_atlas.world.show import Classify, Synthesize
 
 LEVEL = 0.0  # the log-odds where the true-class softmax is 0.50
 TOLERANCE = math.log(0.5 / 0.499)  # in log-odds: below LEVEL by less, the softmax is within 0.001 of 0.50

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from failure_atlas.ranking.scores import Classify, Synthesize, difference_outputs
+from failure_atlas.world.gradients import Differences as Along
+from failure_atlas.world.gradients import differentiate
+from failure_atlas.world.show import CLASSIFIER, Classify, Synthesize, World
 from stages.measure_robustness.log_odds import differentiate_log_odds, measure_log_odds
 
 # Which starts [K] int64, their offsets [K, D] in std -> log-odds of the true class [K].
@@ -93,19 +95,17 @@ class StdSpace:
 
     def difference(self, rows: np.ndarray, offset: np.ndarray, dimensions: np.ndarray, step_std: float) -> np.ndarray:
         """Slopes per std along some dimensions, by central differences; dimensions: [K, M] int64. Returns [K, M]."""
-        true_class = torch.from_numpy(self.true_class[rows]).to(self.device)
-        found = difference_outputs(
-            self.synthesize,
-            self.classify,
-            lambda logits, row: measure_log_odds(logits, true_class[row])[:, None],
+        world = World(self.synthesize, {CLASSIFIER: self.classify}, self.batch_size, self.device)
+        along = Along(np.broadcast_to(dimensions, (len(rows), dimensions.shape[1])), step_std * self.std[dimensions])
+        parts = differentiate(
+            world,
+            {"log_odds": measure_log_odds},
             self.place(rows, offset),
-            dimensions,
-            step_std * self.std[dimensions],
-            batch_size=self.batch_size,
-            device=self.device,
-            on_batch=self._count,
-        )[:, :, 0]
-        return np.asarray(found * self.std[dimensions])
+            self.true_class[rows],
+            differences=along,
+            advance=self._count,
+        )
+        return np.asarray(np.concatenate([part.gradients["log_odds"] for part in parts]) * self.std[dimensions])
 
     def _count(self, images: int) -> None:
         self.passes.images += images

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from failure_atlas.judges.ensemble import Ensemble, ask
-from failure_atlas.ranking.scores import Classify, Synthesize
+from failure_atlas.world.show import Classify, Synthesize
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,17 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.ranking.histograms import Columns, choose_dimensions, tabulate_histograms
-from failure_atlas.ranking.passes import count_passes, difference_population, score_population
-from failure_atlas.ranking.scores import GRADIENT, check_samples, choose_score
+from failure_atlas.ranking.scores import (
+    GRADIENT,
+    check_samples,
+    choose_score,
+    count_passes,
+    difference_population,
+    score_population,
+)
 from failure_atlas.statistics.agreement import draw_halves
 from failure_atlas.statistics.moments import measure_std
+from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import open_samples
 from stages.common.artefacts.ranking import GLOBAL, tabulate_ranking
@@ -63,28 +70,25 @@ def main(
     samples = open_samples(population, network)
     styles, true_class, names = samples.styles, samples.true_class, samples.class_names
 
+    world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device, len(names))
     std = measure_std(styles)
     how: dict[str, Any] = {}
     if choose_score(section.score, under_test, params, classifier) == GRADIENT:
         with Progress("gradients", len(styles), "samples") as progress:
             scores = score_population(
-                network.synthesize,
-                under_test,
+                world,
                 styles,
                 true_class,
                 draw_halves(true_class, section.split_halves, numpy_stream(section.seed, "halves")),
                 classes=len(names),
-                batch_size=section.batch_size,
-                device=device,
-                on_batch=progress.advance,
+                advance=progress.advance,
             )
     else:
         wanted = section.finite_difference_samples
         check_samples(params, "rank_dimensions.finite_difference_samples", wanted, len(names), len(styles))
         with Progress("finite differences", count_passes(len(styles), wanted, std), "img") as progress:
             differences = difference_population(
-                network.synthesize,
-                under_test,
+                world,
                 styles,
                 true_class,
                 std,
@@ -94,9 +98,7 @@ def main(
                 draw=numpy_stream(section.seed, "finite differences"),
                 halve=numpy_stream(section.seed, "halves"),
                 classes=len(names),
-                batch_size=section.batch_size,
-                device=device,
-                on_batch=progress.advance,
+                advance=progress.advance,
             )
         scores = differences.scores
         how = describe_differences(

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.ranking.histograms import Columns, Shown, bootstrap_share, bound_null_ks, measure_ks, share_top_tenth
-from failure_atlas.ranking.passes import DifferenceScores
-from failure_atlas.ranking.scores import FINITE_DIFFERENCE
+from failure_atlas.ranking.scores import FINITE_DIFFERENCE, DifferenceScores
 from failure_atlas.statistics.agreement import correlate_ranks, share_direction, share_top
 from failure_atlas.statistics.intervals import percentile, proportion
 from failure_atlas.statistics.moments import HalfMeans

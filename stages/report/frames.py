@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from failure_atlas.ranking.scores import Classify, Synthesize
 from failure_atlas.walks.probe import Judge
+from failure_atlas.world.show import Classify, Synthesize
 from stages.report.moves import Move
 
 

@@ -23,10 +23,11 @@ from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.judges.ensemble import Ensemble, load_judge
 from failure_atlas.populations.sampling import LEAST_PER_CLASS
-from failure_atlas.ranking.passes import score_population
+from failure_atlas.ranking.scores import score_population
 from failure_atlas.statistics.agreement import draw_halves, order_dimensions, share_top
 from failure_atlas.statistics.rank_correlation import LEAST_CLASSIFIERS
 from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.world import show
 from stages.common.artefacts.images import read_images
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import Samples, read_samples
@@ -176,15 +177,12 @@ def _measure(
     """One classifier on generated images, along its own ranking, and how far the ranking of two halves agree."""
     styles, true_class, classes = world.samples.styles, world.samples.true_class, network.num_classes
     scores = score_population(
-        network.synthesize,
-        under_test,
+        show.World(network.synthesize, {show.CLASSIFIER: under_test}, section.batch_size, device),
         styles,
         true_class,
         world.halves,
         classes=classes,
-        batch_size=section.batch_size,
-        device=device,
-        on_batch=progress.advance,
+        advance=progress.advance,
     )
     well = scores.logits.argmax(axis=1) == true_class
     gradient = scores.gradients.global_mean()

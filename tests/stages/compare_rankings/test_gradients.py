@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
-
-from failure_atlas.brought.black_box import BlackBox
-from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.populations.sampling import draw_latents
 from failure_atlas.ranking.passes import score_population
-from failure_atlas.stylegan2.generator import load_generator
 from stages.compare_rankings.gradients import average_gradients, differentiate_outputs, score_gradients
 from stages.compare_rankings.ranking_pass import pass_gradients
 from stages.compare_rankings.samples import draw_styles, resample_classes, take_balanced, weigh_classes
 from stages.compare_rankings.slopes import Differences
+
+from failure_atlas.brought.black_box import BlackBox
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.populations.sampling import draw_latents
+from failure_atlas.stylegan2.generator import load_generator
 
 
 def run_pass(pair, batch_size=9, **changes):

@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.ranking.scores import differentiate_scores
+from failure_atlas.world.gradients import differentiate, softmax
+from failure_atlas.world.show import CLASSIFIER, World
 from stages.measure_robustness.crossing import bisect_pieces
 from stages.measure_robustness.greedy_set import find_sets
 from stages.measure_robustness.joint_walk import walk_jointly, walk_on
@@ -42,7 +43,9 @@ def test_the_gradient_points_as_the_softmax_does_and_stays_where_that_vanishes()
     values, gradients = differentiate_log_odds(lambda s: s, classify, styles, labels)
     for row in gradients:  # of two classes the log-odds are the difference of the logits
         torch.testing.assert_close(row, slopes[0] - slopes[1])
-    softmax_gradients, _ = differentiate_scores(lambda s: s, classify, styles, labels)
+    world = World(lambda s: s, {CLASSIFIER: classify})
+    (found,) = differentiate(world, {"softmax": softmax}, styles.numpy(), labels.numpy())
+    softmax_gradients = torch.from_numpy(found.gradients["softmax"])
     p = values.sigmoid().float()
     torch.testing.assert_close(softmax_gradients[0], (p * (1 - p))[0] * gradients[0])
     assert not softmax_gradients[1].any()

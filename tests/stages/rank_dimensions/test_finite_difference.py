@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from failure_atlas.ranking.passes import count_passes, difference_population, score_population
 from hypothesis import given
 from hypothesis import strategies as st
 
 from failure_atlas.brought.black_box import BlackBox
 from failure_atlas.core.errors import StageError
 from failure_atlas.ranking.doubt import draw_doubtful
-from failure_atlas.ranking.passes import count_passes, difference_population, score_population
 from failure_atlas.ranking.scores import choose_score, difference_outputs
 from failure_atlas.statistics.agreement import correlate_ranks
 
