@@ -47,19 +47,9 @@ def compare_with_zero(mean: np.ndarray, standard_error: np.ndarray, freedom: int
     return np.asarray(2 * stats.t.sf(ratio, freedom))
 
 
-def control_discoveries(p_value: np.ndarray) -> np.ndarray:
-    """q-values of Benjamini and Hochberg (1995) along the last axis; p_value: [..., D]."""
-    return np.asarray(stats.false_discovery_control(p_value, axis=-1))
-
-
 def mark_significant(mean: np.ndarray, fdr: float) -> np.ndarray:
     """Whether each dimension exceeds random directions at a false discovery rate; mean: [..., D]. Returns bool."""
-    return np.asarray(control_discoveries(compare_with_directions(mean)) <= fdr)
-
-
-def measure_sign_stability(mean: np.ndarray, halves: np.ndarray) -> np.ndarray:
-    """Share of halves in which the mean has the sign that it has in the whole; mean: [D], halves: [H, D]."""
-    return np.asarray((np.sign(halves) == np.sign(mean)).mean(axis=0))
+    return np.asarray(_control(compare_with_directions(mean)) <= fdr)
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -95,11 +85,11 @@ def judge_influence(
     whole; resampled means scatter more than the mean, so it may lie a little off the number. Overlaps (Jaccard) are
     means over halvings, or over halves against the second population, with the range of 95 % of them.
     """
-    steadiness = measure_sign_stability(whole, np.concatenate(halves))
+    steadiness = (np.sign(np.concatenate(halves)) == np.sign(whole)).mean(axis=0)
     steady = steadiness >= STEADY
     p_value = compare_with_directions(whole)
-    q_value, zero_p = control_discoveries(p_value), compare_with_zero(whole, standard_error, samples - 1)
-    zero_q = control_discoveries(zero_p)
+    q_value, zero_p = _control(p_value), compare_with_zero(whole, standard_error, samples - 1)
+    zero_q = _control(zero_p)
     influential = (q_value <= fdr) & steady
     numbers = (mark_significant(replicates, fdr) & steady).sum(axis=1)
     first_set, other_set = (mark_significant(half, fdr) for half in halves)
@@ -132,3 +122,8 @@ def judge_influence(
 def _range(values: np.ndarray, samples: int) -> dict[str, Any]:
     low, high = percentile(values)
     return {"value": float(values.mean()), "low": low, "high": high, "n": samples}
+
+
+def _control(p_value: np.ndarray) -> np.ndarray:
+    """q-values of Benjamini and Hochberg (1995) along the last axis."""
+    return np.asarray(stats.false_discovery_control(p_value, axis=-1))

@@ -14,8 +14,8 @@ from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.errors import StageError
 from failure_atlas.populations.sampling import LEAST_PER_CLASS
 from failure_atlas.ranking.doubt import draw_doubtful
-from failure_atlas.statistics.agreement import draw_halves
-from failure_atlas.statistics.moments import ClassMoments, HalfMeans, Rows
+from failure_atlas.statistics.agreement import HalfMeans, draw_halves
+from failure_atlas.statistics.moments import ClassMoments, Rows
 from failure_atlas.world.gradients import Differences, Slopes, differentiate, softmax
 from failure_atlas.world.show import CLASSIFIER, Classify, World
 
@@ -27,7 +27,7 @@ class PopulationScores:
     """What one pass leaves.
 
     gradients: moments of the true-class gradient.  halves: its class means in random halves.
-    gradient_mass: [N] float64, sum over dimensions of |gradient| of each sample.  logits: [N, C] float32.
+    gradient_mass: [N] float64, sum over dimensions of |gradient| of each sample.  logits: [N, classes] float32.
     """
 
     gradients: ClassMoments
@@ -40,30 +40,21 @@ def score_population(
     world: World,
     styles: np.ndarray | Rows,
     true_class: np.ndarray,
-    halves: np.ndarray,
+    halves: np.ndarray | None = None,
     *,
-    classes: int,
     advance: Callable[[int], object] = lambda _: None,
 ) -> PopulationScores:
     """Differentiate the true-class softmax of every sample and sum up per class.
 
-    styles: [N, D] float32.  true_class: [N] int64.  halves: [R, N] bool.  advance: told the number of samples after
-    each batch.
+    styles: [N, D] float32.  true_class: [N] int64.  halves: [R, N] bool, of which the agreement is to be told.
+    advance: told the number of samples after each batch.
     The result depends on the batch size by float rounding only.  Raises ValueError if N is 0 or the lengths differ.
     """
+    halves = np.zeros((0, len(styles)), bool) if halves is None else halves
     if not 0 < len(styles) == len(true_class) == halves.shape[1]:
         raise ValueError(f"{len(styles)} styles, {len(true_class)} classes, halves of {halves.shape[1]}")
     parts = differentiate(world, {SCORE: softmax}, styles, true_class, advance=advance)
-    return _sum_up(parts, np.ones(len(styles)), true_class, HalfMeans(halves, classes, styles.shape[1]))
-
-
-@dataclass(frozen=True)
-class DifferenceScores:
-    """What the pass leaves: the scores, how many samples they rest on, and what it cost in forward passes."""
-
-    scores: PopulationScores
-    samples: int
-    forward_passes: int
+    return _sum_up(world, parts, np.ones(len(styles)), true_class, halves, styles.shape[1])
 
 
 def difference_population(
@@ -77,24 +68,22 @@ def difference_population(
     split_halves: int,
     draw: np.random.Generator,
     halve: np.random.Generator,
-    classes: int,
     advance: Callable[[int], object] = lambda _: None,
-) -> DifferenceScores:
+) -> PopulationScores:
     """Classify every sample, draw some in proportion to doubt, and difference their true-class softmax.
 
     styles: [N, D] float32.  true_class: [N] int64.  std: [D]; the step along a dimension is step_std of it, and a
     dimension that does not vary scores 0.  samples: how many are drawn.  draw, halve: random streams.
     advance: told the number of forward passes after each batch; `count_passes` tells how many there will be.
     The moments are of weighted slopes, whose mean in a class estimates that of the whole population's slopes (see
-    `draw_doubtful`). The mass is that of the weighted slopes, too.
+    `draw_doubtful`). Mass is that of the weighted slopes, too, of the drawn samples; logits are of all.
     """
     seen = world.show(styles, [CLASSIFIER], keep_images=False, advance=advance)
     rows, weights = draw_doubtful(seen.score(true_class), true_class, samples, draw)
     own_class, along = true_class[rows], Differences.along_all(len(rows), step_std * std)
     slopes = differentiate(world, {SCORE: softmax}, styles[rows], own_class, differences=along, advance=advance)
-    halves = HalfMeans(draw_halves(own_class, split_halves, halve), classes, len(std))
-    scores = replace(_sum_up(slopes, weights, own_class, halves), logits=seen.logits[CLASSIFIER].astype(np.float32))
-    return DifferenceScores(scores, len(rows), count_passes(len(styles), len(rows), std))
+    scores = _sum_up(world, slopes, weights, own_class, draw_halves(own_class, split_halves, halve), len(std))
+    return replace(scores, logits=seen.logits[CLASSIFIER].astype(np.float32))
 
 
 def count_passes(population: int, samples: int, std: np.ndarray) -> int:
@@ -103,9 +92,15 @@ def count_passes(population: int, samples: int, std: np.ndarray) -> int:
 
 
 def _sum_up(
-    parts: Iterable[Slopes], weights: np.ndarray, true_class: np.ndarray, halves: HalfMeans
+    world: World,
+    parts: Iterable[Slopes],
+    weights: np.ndarray,
+    true_class: np.ndarray,
+    members: np.ndarray,
+    dimensions: int,
 ) -> PopulationScores:
-    moments, mass, logits = ClassMoments(halves.classes, halves.dimensions), np.empty(len(true_class)), []
+    classes, mass, logits = max(world.classes, int(true_class.max()) + 1), np.empty(len(true_class)), []
+    moments, halves = ClassMoments(classes, dimensions), HalfMeans(members, true_class, classes, dimensions)
     for slopes in parts:
         gradients = slopes.gradients[SCORE] * weights[slopes.rows, None]
         moments.add(gradients, true_class[slopes.rows])

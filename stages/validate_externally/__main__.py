@@ -177,11 +177,10 @@ def _measure(
     """One classifier on generated images, along its own ranking, and how far the ranking of two halves agree."""
     styles, true_class, classes = world.samples.styles, world.samples.true_class, network.num_classes
     scores = score_population(
-        show.World(network.synthesize, {show.CLASSIFIER: under_test}, section.batch_size, device),
+        show.World(network.synthesize, {show.CLASSIFIER: under_test}, section.batch_size, device, classes),
         styles,
         true_class,
         world.halves,
-        classes=classes,
         advance=progress.advance,
     )
     well = scores.logits.argmax(axis=1) == true_class

@@ -136,9 +136,8 @@ def test_differences_of_a_black_box_are_autograds_gradients(pair, batch_size):
 
 @pytest.mark.parametrize("step", [0.01, 3.0])
 def test_differences_along_a_straight_line_are_exact_at_any_step(pair, step):
-    parts = differentiate(
-        pair.world(), {"logit": logit}, pair.styles, pair.true_class, differences=Differences.along_all(N, np.full(D, step))
-    )  # fmt: skip
+    along = Differences.along_all(N, np.full(D, step))
+    parts = differentiate(pair.world(), {"logit": logit}, pair.styles, pair.true_class, differences=along)
     np.testing.assert_allclose(gather(parts)[0]["logit"], pair.exact()["logit"], rtol=1e-8, atol=1e-8)
 
 

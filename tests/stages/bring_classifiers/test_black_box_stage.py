@@ -95,8 +95,8 @@ def test_a_function_is_brought_and_loaded_again(bands, bring, tiny_images, tiny_
     styles = torch.ones(2, network.style_dimensions)
     with torch.no_grad():
         np.testing.assert_allclose(again(network.synthesize(styles)), classifier(network.synthesize(styles)), rtol=1e-4)
+    world = World(network.synthesize, {CLASSIFIER: again})
     with pytest.raises(StageError, match=r"bring_classifiers\.mine\.predict: is a black box and gives no gradients"):
-        world = World(network.synthesize, {CLASSIFIER: again})
         list(differentiate(world, {"softmax": softmax}, styles.numpy(), np.zeros(2, np.int64)))
 
     (bands / "bands.py").write_text(SOURCE + "\n", encoding="utf-8")

@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pydantic import ValidationError
 
 from failure_atlas.core.errors import StageError
+from failure_atlas.judges.ensemble import load_ensemble, save_ensemble
+from failure_atlas.ranking.held_out import judge_no_worse
 from stages.common.artefacts.ranking import read_ranking
 from stages.compare_rankings.__main__ import main
-from stages.compare_rankings.paired import judge_no_worse
 from stages.compare_rankings.params import CompareRankingsParams
 
 SECTION = {
@@ -162,7 +164,7 @@ def test_a_black_box_is_compared_by_differences(run, tiny_black_box, tiny_black_
     assert set(table["budget"]) == {"full"}
     assert len(table) == METHODS - 5
     cost = table.set_index("method")["forward_passes"]
-    assert (cost["paper"], cost["random"], cost["attfind"]) == (40 * 160, 40 * 160, 10 * 161)
+    assert (cost["paper"], cost["random"], cost["attfind"]) == (40 * 161, 40 * 161, 10 * 161)
     assert metrics["best_gradient_score"] == metrics["best_gradient_score_full"]
     assert metrics["paper_spearman_with_rank_dimensions"] > 0
     probability = table.set_index("method")["probability"]
@@ -229,9 +231,12 @@ def test_missing_inputs_are_named(run, tmp_path):
         run(ranking=tmp_path)
 
 
-def test_a_judge_of_other_classes_is_refused(run, make_judge):
+def test_a_judge_of_other_classes_is_refused(run, tmp_path, tiny_judge):
+    judge = load_ensemble(tiny_judge, torch.device("cpu"))
+    judge.class_names.pop()
+    save_ensemble(tmp_path / "judge.safetensors", judge)
     with pytest.raises(StageError, match=r"judges the classes .*; the population has 0, 1, .*; use a judge"):
-        run(judge=make_judge(9))
+        run(judge=tmp_path / "judge.safetensors")
 
 
 def test_a_ranking_of_another_classifier_is_refused(run, tmp_path, tiny_ranking):
