@@ -23,7 +23,7 @@ from failure_atlas.ranking.attfind import count_trials, find_effects
 from failure_atlas.ranking.gradient_scores import BACKWARD_PASSES
 from failure_atlas.ranking.methods import find_principal, map_directions
 from failure_atlas.ranking.scores import count_passes
-from failure_atlas.stylegan2.state import load_released
+from failure_atlas.stylegan2.state import load_released_generator
 from failure_atlas.world.gradients import Differences, differentiate, softmax
 from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.params import load_section
@@ -38,7 +38,7 @@ def main(params: Annotated[Path, typer.Option(help="The params file.")] = Path("
     """Time each way to rank the style dimensions once, on as many samples as the params give it."""
     section = load_section(params, CompareRankingsParams, "compare_rankings")
     device = choose_device()
-    generator = load_released().to(device)
+    generator = load_released_generator().to(device)
     tested = load_section(params, TrainClassifierParams, "train_classifiers", "corrupted")
     classifier = Classifier(tested.network, generator.num_classes, tested.width).to(device).eval().requires_grad_(False)
     labels = np.arange(section.samples) % generator.num_classes

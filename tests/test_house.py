@@ -123,6 +123,8 @@ def test_deps_are_the_import_closure(file: str, room: str) -> None:
 def test_package_files_hold_a_docstring_only(package: Path) -> None:
     body = ast.parse((ROOT / package).read_text(encoding="utf-8")).body
     assert isinstance(body[0], ast.Expr)
+    if package == Path("failure_atlas", "__init__.py"):
+        return  # names for notebooks, each loaded when it is asked for; no module of the project imports them
     # DVC does not watch package files. That of the stages imports what has to come before any library.
     assert [ast.unparse(node) for node in body[1:]] == ["import stages.common.settings"] * (
         package.parent.name == "stages"

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from failure_atlas.classifiers.networks import load_classifier
 from failure_atlas.core.errors import StageError
-from failure_atlas.populations.outcomes import classify_styles
 from failure_atlas.populations.sampling import (
     SHARD_SAMPLES,
     Population,
@@ -105,13 +103,6 @@ def test_parts_are_the_population(generator, monkeypatch):
 def test_lengths_must_agree(generator):
     with pytest.raises(ValueError, match="0 latent vectors and 0 labels"):
         sample_population(generator, np.empty((0, 8), np.float32), np.empty(0, np.int64), batch_size=5)
-
-
-def test_classes_are_those_of_the_unrounded_image(generator, population, tiny_classifier):
-    classifier = load_classifier(tiny_classifier, CPU)
-    wanted = classifier(generator.synthesize(torch.from_numpy(population.s))).argmax(1)
-    for batch_size in (4, 100):
-        assert classify_styles(generator, classifier, population.s, batch_size=batch_size).tolist() == wanted.tolist()
 
 
 def test_table_has_one_row_per_style_dimension(generator):

@@ -7,7 +7,7 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.discriminator import DiscriminatorArchitecture
 from failure_atlas.stylegan2.generator import GeneratorArchitecture, load_generator, save_generator
-from failure_atlas.stylegan2.state import load_released, new_state, save_state
+from failure_atlas.stylegan2.state import load_released_generator, new_state, save_state
 
 CPU = torch.device("cpu")
 
@@ -28,7 +28,7 @@ def test_it_is_the_average_and_not_what_was_trained_last(tmp_path):
             parameter.add_(0.1)
     save_state(tmp_path / "snapshot.safetensors", state)
     save_generator(tmp_path / "generator.safetensors", state.average)
-    released = load_released(tmp_path / "snapshot.safetensors")
+    released = load_released_generator(tmp_path / "snapshot.safetensors")
     expected = load_generator(tmp_path / "generator.safetensors", CPU)
     styles = torch.ones(3, expected.style_dimensions)
     torch.testing.assert_close(released.synthesize(styles), expected.synthesize(styles))
@@ -38,6 +38,6 @@ def test_it_is_the_average_and_not_what_was_trained_last(tmp_path):
 
 def test_what_holds_no_generator_is_named(tmp_path, tiny_generator):
     with pytest.raises(StageError, match=r"gone\.safetensors: no such weights file"):
-        load_released(tmp_path / "gone.safetensors")
+        load_released_generator(tmp_path / "gone.safetensors")
     with pytest.raises(StageError, match="holds a stylegan2-generator, needed: a stylegan2-snapshot"):
-        load_released(tiny_generator)
+        load_released_generator(tiny_generator)
