@@ -30,7 +30,7 @@ TURN_SECONDS = 0.5
 POPULATION = 10_000
 STYLES, IMAGES, GRADIENTS, WALKS, DIFFERENCES = (
     "styles, z -> w -> s", "images, s -> image", "gradients, by backpropagation", "forwards of a walk",
-    "gradients, by finite differences",
+    "gradients, by finite differences"
 )  # fmt: skip
 STEP = 1e-2  # in raw style units
 

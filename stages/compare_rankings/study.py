@@ -1,9 +1,5 @@
 """The comparison step by step: rank in every way, move held-out samples, walk from class means, test for influence."""
 
-import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,38 +7,7 @@ import numpy as np
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.populations.sampling import draw_styles
-from failure_atlas.ranking.attfind import count_trials, find_effects
-from failure_atlas.ranking.gradient_scores import (
-    SOFTMAX,
-    RankingPass,
-    average_gradients,
-    pass_gradients,
-    take_balanced,
-    weigh_classes,
-)
-from failure_atlas.ranking.held_out import (
-    LEVEL,
-    Cell,
-    CoarseWalks,
-    Outcome,
-    choose_best,
-    collect_directions,
-    judge_outcome,
-    measure_shifts,
-    select_cell,
-    walk_coarsely,
-)
-from failure_atlas.ranking.influence import Influence, judge_influence
-from failure_atlas.ranking.methods import (
-    ATTFIND,
-    FULL,
-    GRADIENTS,
-    SMALL,
-    Method,
-    build_methods,
-    find_principal,
-    map_directions,
-)
+from failure_atlas.ranking import attfind, gradient_scores, held_out, influence, methods
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.population import Samples
@@ -56,8 +21,8 @@ class Moved:
     best, best_full: of the gradient scores, at the smallest and at the full budget.  attfind: of AttFind's variants.
     """
 
-    outcomes: dict[Cell, Outcome]
-    unmoved: Outcome
+    outcomes: dict[held_out.Cell, held_out.Outcome]
+    unmoved: held_out.Outcome
     best: str
     best_full: str
     attfind: str
@@ -78,14 +43,14 @@ class Study:
         """The random stream of one purpose."""
         return numpy_stream(self.section.seed, "compare_rankings", name)
 
-    def rank(self, w: np.ndarray) -> tuple[RankingPass, list[Method]]:
+    def rank(self, w: np.ndarray) -> tuple[gradient_scores.RankingPass, list[methods.Method]]:
         """Rank in every way, on one set of samples of which the cheaper ways take the first of every class; w: all."""
         section, budget, std = self.section, self.budget, self.whole.std
-        rows = take_balanced(self.whole.true_class, section.samples)
+        rows = gradient_scores.take_balanced(self.whole.true_class, section.samples)
         styles, true_class = self.whole.styles[rows], self.whole.true_class[rows]
-        ranked = take_balanced(true_class, budget.samples)
-        with _timed("gradients", len(ranked)), self._progress("gradients", len(ranked)) as progress:
-            gradients = pass_gradients(
+        ranked = gradient_scores.take_balanced(true_class, budget.samples)
+        with self._progress("gradients", len(ranked)) as progress:
+            gradients = gradient_scores.pass_gradients(
                 self.world,
                 styles[ranked],
                 true_class[ranked],
@@ -97,25 +62,25 @@ class Study:
                 steps=budget.steps,
                 advance=progress.advance,
             )
-        tried = take_balanced(true_class, section.attfind_samples)
-        trials = count_trials(len(tried), len(std))
-        with _timed("AttFind", len(tried)), Progress("AttFind", trials, "img") as progress:
-            effects = find_effects(
+        tried = gradient_scores.take_balanced(true_class, section.attfind_samples)
+        trials = attfind.count_trials(len(tried), len(std))
+        with Progress("AttFind", trials, "img") as progress:
+            effects = attfind.find_effects(
                 self.generator,
                 self.world.networks[CLASSIFIER],
                 styles[tried],
                 true_class[tried],
-                weigh_classes(true_class[tried], np.ones((1, len(tried))))[0],
+                gradient_scores.weigh_classes(true_class[tried], np.ones((1, len(tried))))[0],
                 np.stack([self.whole.styles.min(axis=0), self.whole.styles.max(axis=0)]),
                 batch_size=section.batch_size,
                 advance=progress.advance,
             )
         count, varying = max(*section.top_k, section.walk_dimensions), np.where(std > 0, std, 1)
         principal = {
-            "pca_w": map_directions(self.generator, find_principal(w[rows], count)) / varying,
-            "pca_s": find_principal(styles / varying, count),
+            "pca_w": methods.map_directions(self.generator, methods.find_principal(w[rows], count)) / varying,
+            "pca_s": methods.find_principal(styles / varying, count),
         }
-        return gradients, build_methods(
+        return gradients, methods.build_methods(
             gradients,
             effects,
             principal,
@@ -128,24 +93,24 @@ class Study:
             random=self.stream("random dimensions"),
         )
 
-    def move(self, methods: list[Method]) -> Moved:
+    def move(self, ways: list[methods.Method]) -> Moved:
         """Choose the best of each kind on samples of their own (on those compared, luck would choose), and compare."""
-        section, std, held_out = self.section, self.whole.std, self.section.held_out_samples
+        section, std, count = self.section, self.whole.std, self.section.held_out_samples
         headline = (section.headline_k, section.headline_shift_std)
-        rivals = [method for method in methods if method.name in (*GRADIENTS, *ATTFIND)]
+        rivals = [method for method in ways if method.name in (*methods.GRADIENTS, *methods.ATTFIND)]
         every = [(k, shift) for k in section.top_k for shift in section.shifts_std]
-        grid = {method.label: every if method.is_measured_everywhere else [headline] for method in methods}
+        grid = {method.label: every if method.is_measured_everywhere else [headline] for method in ways}
         alone = {method.label: [headline] for method in rivals}
-        total = held_out * (len(rivals) + sum(map(len, grid.values())))
-        fresh, true_class = draw_styles(self.generator, held_out, self.stream("held out"))
+        total = count * (len(rivals) + sum(map(len, grid.values())))
+        fresh, true_class = draw_styles(self.generator, count, self.stream("held out"))
         with Progress("moving held-out samples", total, "img") as progress:
-            seen = draw_styles(self.generator, held_out, self.stream("choice"))
-            choice = select_cell(
-                measure_shifts(self.world, rivals, alone, *seen, std, advance=progress.advance), headline
+            seen = draw_styles(self.generator, count, self.stream("choice"))
+            choice = held_out.select_cell(
+                held_out.measure_shifts(self.world, rivals, alone, *seen, std, advance=progress.advance), headline
             )
-            outcomes = measure_shifts(
+            outcomes = held_out.measure_shifts(
                 self.world,
-                methods,
+                ways,
                 grid,
                 fresh,
                 true_class,
@@ -154,22 +119,25 @@ class Study:
                 confidence=self.confidence,
                 advance=progress.advance,
             )
-        unmoved = judge_outcome(self.world.show(fresh, [CLASSIFIER], keep_images=False), true_class)
-        cheapest = FULL if self.budget.few is None else SMALL
-        best, best_full, attfind = (
-            choose_best([rival.label for rival in rivals if rival.name in names and rival.budget == budget], choice)
-            for names, budget in ((GRADIENTS, cheapest), (GRADIENTS, FULL), (ATTFIND, FULL))
-        )
+        unmoved = held_out.judge_outcome(self.world.show(fresh, [CLASSIFIER], keep_images=False), true_class)
+        cheapest = methods.FULL if self.budget.few is None else methods.SMALL
+
+        def choose(names: tuple[str, ...], budget: str) -> str:
+            labels = [rival.label for rival in rivals if rival.name in names and rival.budget == budget]
+            return held_out.choose_best(labels, choice)
+
+        best, best_full = (choose(methods.GRADIENTS, budget) for budget in (cheapest, methods.FULL))
+        attfind = choose(methods.ATTFIND, methods.FULL)
         return Moved(outcomes, unmoved, best, best_full, attfind)
 
-    def walk(self, methods: list[Method]) -> tuple[dict[str, CoarseWalks], np.ndarray]:
+    def walk(self, ways: list[methods.Method]) -> tuple[dict[str, held_out.CoarseWalks], np.ndarray]:
         """Walks from the class means of which the classifier is sure, by method; and of which it is, [classes] bool."""
         classes, styles = np.arange(self.generator.num_classes), self.whole.styles
         starts = np.stack([styles[self.whole.true_class == index].mean(axis=0) for index in classes])
-        sure = self.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > LEVEL
-        steps, columns = collect_directions(methods, self.section.walk_dimensions)
+        sure = self.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > held_out.LEVEL
+        steps, columns = held_out.collect_directions(ways, self.section.walk_dimensions)
         with Progress("walking from class means", int(sure.sum()) * len(steps), "walks") as progress:
-            walks = walk_coarsely(
+            walks = held_out.walk_coarsely(
                 self.world,
                 starts[sure],
                 classes[sure],
@@ -180,20 +148,20 @@ class Study:
             )
         return {label: walks.select(places) for label, places in columns.items()}, sure
 
-    def test_influence(self, gradients: RankingPass) -> Influence:
+    def test_influence(self, gradients: gradient_scores.RankingPass) -> influence.Influence:
         """Which dimensions are influential, and whether a second population of half the size would name the same."""
         samples, std = self.budget.samples, self.whole.std
         styles, true_class = draw_styles(self.generator, samples // 2, self.stream("second population"))
-        weights = {SOFTMAX: weigh_classes(true_class, np.ones((1, len(styles))))}
+        weights = {gradient_scores.SOFTMAX: gradient_scores.weigh_classes(true_class, np.ones((1, len(styles))))}
         with self._progress("gradients of a second population", len(styles)) as progress:
-            second = average_gradients(
+            second = gradient_scores.average_gradients(
                 self.world, styles, true_class, weights, steps=self.budget.steps, advance=progress.advance
             )
-        return judge_influence(
+        return influence.judge_influence(
             gradients.mean * std,
             (gradients.halves[0] * std, gradients.halves[1] * std),
             gradients.replicates * std,
-            second[SOFTMAX][0] * std,
+            second[gradient_scores.SOFTMAX][0] * std,
             gradients.moments.global_standard_error() * std,
             fdr=self.section.fdr,
             samples=samples,
@@ -202,10 +170,3 @@ class Study:
     def _progress(self, what: str, samples: int) -> Progress:
         each = 1 if self.budget.steps is None else self.budget.passes
         return Progress(what, samples * each, "img")
-
-
-@contextmanager
-def _timed(what: str, samples: int) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    logging.info("%s of %d samples: %.1f s", what, samples, time.monotonic() - started)

@@ -80,10 +80,7 @@ def tabulate_methods(
             ("accuracy", own.correct, other.correct),
         ):
             row |= _spread(f"{measure}_minus_attfind", compare_paired(first, second, resamples, method.draws))
-        row |= {
-            "walks": reached.size,
-            "walks_reached": int(reached.sum()),
-        }
+        row |= {"walks": reached.size, "walks_reached": int(reached.sum())}
         for limit in LIMITS_STD:
             share = proportion(walk.reached_std <= limit) if limit <= max_shift_std else UNKNOWN
             row |= _spread(f"reached_within_{limit}_std", share)

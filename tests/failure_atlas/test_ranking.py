@@ -97,7 +97,7 @@ def difference(pair, classify=None, samples=N, std=None, batch_size=16, step_std
     return difference_population(
         pair.world(batch_size, classify or pair.black_box), pair.styles.astype(np.float32), pair.true_class,
         pair.std if std is None else std, samples=samples, step_std=step_std, split_halves=3,
-        draw=np.random.default_rng(seed), halve=np.random.default_rng(1),
+        draw=np.random.default_rng(seed), halve=np.random.default_rng(1)
     )  # fmt: skip
 
 

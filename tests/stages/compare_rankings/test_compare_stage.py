@@ -40,7 +40,7 @@ METHODS = 15
 def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
     def run_main(
         name="out", judge=tiny_judge, population=tiny_population, ranking=tiny_ranking, classifier=tiny_classifier,
-        **changes,
+        **changes
     ):  # fmt: skip
         params = write_params({"compare_rankings": SECTION | changes})
         main(tiny_generator, classifier, judge, population, tiny_names, tmp_path / name, ranking, params)
@@ -55,7 +55,7 @@ def out(tmp_path_factory, tiny_generator, tiny_classifier, tiny_judge, tiny_popu
     (folder / "params.yaml").write_text(json.dumps({"compare_rankings": SECTION}), encoding="utf-8")
     main(
         tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_names, folder / "out", tiny_ranking,
-        folder / "params.yaml",
+        folder / "params.yaml"
     )  # fmt: skip
     return folder / "out"
 

@@ -77,7 +77,7 @@ def test_a_changed_layer_gives_the_image_of_the_changed_styles(resampling):
     generator = Generator(
         GeneratorArchitecture(
             z_dim=4, w_dim=4, num_classes=2, mapping_layers=1, channels=(6, 5, 4), image_channels=3,
-            resampling=resampling,
+            resampling=resampling
         )
     ).requires_grad_(False)  # fmt: skip
     s, others = torch.rand(4, generator.style_dimensions) + 0.5, torch.rand(3, generator.style_dimensions) + 0.5
@@ -322,7 +322,7 @@ def test_shifts_follow_the_closed_form_and_the_judge_gives_verdicts():
     methods = [method([3.0, 1, 0]), method([0.0, 5, 1], "useless")]
     outcomes = measure_shifts(
         world, methods, {"paper": [(1, 1.0), (1, 2.0), (1, 3.0)], "useless": [(2, 1.0)]}, styles, np.zeros(4, int),
-        std, judged=(1, 2.0), advance=seen.append,
+        std, judged=(1, 2.0), advance=seen.append
     )  # fmt: skip
     for shift in (1, 2, 3):
         expected = 1 / (1 + np.exp(-(2.5 - 2 * shift)))
@@ -353,7 +353,7 @@ def test_walks_end_at_the_first_whole_std_beyond_the_crossing():
     ended = []
     walks = walk_coarsely(
         make_world(judge_weights=(1.0, 0, 0), judge_offset=4.0), starts, np.zeros(2, int), moves, max_shift_std=10,
-        confidence=0.8, on_end=ended.append,
+        confidence=0.8, on_end=ended.append
     )  # fmt: skip
     np.testing.assert_array_equal(walks.reached_std, [[3, np.inf, 10], [4, np.inf, np.inf]])
     # The judge's log-odds at s = -3 are 1, p = 0.73: neither class with 0.8. At s = -2.5 they are 1.5, p = 0.82, but
@@ -492,11 +492,11 @@ def test_methods_say_what_they_cost():
     effect = np.array([[-1.0, 0], [0, -2], [0, 0], [0, 0]])
     methods = build_methods(
         gradients, Effects(effect, -effect), {"pca_s": np.eye(4)}, samples=90, passes=3, few=8, attfind_samples=50,
-        count=2, random_draws=3, random=np.random.default_rng(0),
+        count=2, random_draws=3, random=np.random.default_rng(0)
     )  # fmt: skip
     assert {method.label: (method.samples, method.forward_passes) for method in methods} == {
         "paper": (90, 270), "gradient_std": (90, 270), "paper (1/50)": (8, 24), "gradient_std (1/50)": (8, 24),
-        "attfind": (50, 450), "attfind_probability": (50, 450), "random": (90, 270), "pca_s": (90, 270),
+        "attfind": (50, 450), "attfind_probability": (50, 450), "random": (90, 270), "pca_s": (90, 270)
     }  # fmt: skip
     by_label = {method.label: method.steps for method in methods}
     np.testing.assert_array_equal(by_label["attfind"], [[[0, 1, 0, 0], [-1, 0, 0, 0]]])

@@ -147,7 +147,7 @@ def test_a_black_box_is_ranked_by_finite_differences_and_says_so(
     told = {key: metrics[key] for key in metrics if key.startswith(("score", "classifier_gives"))}
     assert told == {
         "score": "finite_difference", "score_samples": 40, "score_step_std": 0.05,
-        "score_forward_passes": 200 + 40 * 161, "classifier_gives_gradients": False,
+        "score_forward_passes": 200 + 40 * 161, "classifier_gives_gradients": False
     }  # fmt: skip
     assert metrics["split_half_spearman_interval"]["n"] == metrics["gradient_mass_top_tenth_interval"]["n"] == 40
     assert metrics["samples"] == metrics["population_accuracy"]["n"] == 200

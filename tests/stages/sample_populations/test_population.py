@@ -92,7 +92,7 @@ def test_written_and_read_back(population, tmp_path):
 
 
 def test_parts_are_the_population(generator, monkeypatch):
-    monkeypatch.setattr("stages.common.artefacts.population.SHARD_ROWS", SHARD_SAMPLES)
+    monkeypatch.setattr("failure_atlas.populations.sampling.SHARD_ROWS", SHARD_SAMPLES)
     parts = list(sample_in_parts(generator, 1, 2 * SHARD_SAMPLES + 7, batch_size=500))
     assert [len(part.labels) for part in parts] == [SHARD_SAMPLES, SHARD_SAMPLES, 7]
     z, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "labels"))
