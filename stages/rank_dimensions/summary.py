@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from failure_atlas.ranking.histograms import Columns, Shown, bootstrap_share, bound_null_ks, measure_ks, share_top_tenth
+from failure_atlas.ranking.histograms import Columns, bootstrap_share, bound_null_ks, measure_ks, share_top_tenth
 from failure_atlas.statistics.agreement import HalfMeans, correlate_ranks, share_direction, share_top
 from failure_atlas.statistics.intervals import flatten, proportion
 from stages.rank_dimensions.figures import GRADIENT_SCORE
@@ -80,14 +80,15 @@ def summarize_mass(mass: np.ndarray, random: np.random.Generator) -> dict[str, A
 
 
 def summarize_separation(
-    values: dict[str, Columns], well: np.ndarray, shown: Sequence[Shown], dimensions: int
+    values: dict[str, Columns], well: np.ndarray, chosen: pd.DataFrame, dimensions: int
 ) -> dict[str, Any]:
     """Kolmogorov-Smirnov statistic of well against mis: mean over the top dimensions, median over all of them.
 
-    values: how the styles are seen -> their columns, taken a few at a time.  dimensions: D.
+    values: how the styles are seen -> their columns, taken a few at a time.  chosen: of `choose_dimensions`.
+    dimensions: D.
     null_95: what equal distributions would stay below.
     """
-    top = [dimension.dimension for dimension in shown if dimension.group == "top"]
+    top = chosen.loc[chosen["group"] == "top", "dimension"].to_numpy()
     n, m = int(well.sum()), int((~well).sum())
     summary: dict[str, Any] = {"n_well": n, "n_mis": m, "null_95": bound_null_ks(n, m)}
     for name, columns in values.items():

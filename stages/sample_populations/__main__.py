@@ -13,7 +13,9 @@ from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
 from failure_atlas.populations.sampling import sample_in_parts
+from failure_atlas.populations.spaces import embed_spaces, measure_class_separation, measure_outcome_separation
 from failure_atlas.statistics.intervals import proportion
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.world.show import CLASSIFIER, World
@@ -22,11 +24,8 @@ from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.command import ClassifierOption, GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
-from stages.sample_populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
-from stages.sample_populations.embedding import embed_spaces
 from stages.sample_populations.figures import draw_spaces
 from stages.sample_populations.params import SamplePopulationsParams
-from stages.sample_populations.probes import measure_class_separation, measure_outcome_separation
 
 
 def main(

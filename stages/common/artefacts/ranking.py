@@ -1,7 +1,4 @@
-"""The ranking as a table: one block of all dimensions per scope, the most influential first.
-
-The order and direction of the dimensions in each scope of a ranking, and sets drawn at random for comparison.
-"""
+"""The ranking as a table, one block of all dimensions per scope; its orders; and sets drawn at random beside it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
