@@ -210,7 +210,7 @@ def _check_ranking(sources: Sources, params: Bars) -> Iterator[Claim]:
         "Gradients averaged over a population rank the style dimensions.",
         "2.2",
         "holds if two halves of the population agree on more than a share of "
-        f"{params.ranking_overlap:g} of the top 10 in 95 % of halvings{EACH}",
+        f"{params.ranking_overlap:g} of the top 10, by the whole 95 % interval{EACH}",
     )
     for name in _names(params):
         overlap = claim.take(sources.ranked[name], "split_half_top10_overlap")
