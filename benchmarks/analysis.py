@@ -24,9 +24,9 @@ from benchmarks._turns import (
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import torch_stream
-from failure_atlas.ranking.scores import Classify, differentiate_scores
 from failure_atlas.stylegan2.generator import Generator
-from failure_atlas.world.show import CLASSIFIER, World
+from failure_atlas.world.gradients import differentiate, softmax
+from failure_atlas.world.show import CLASSIFIER, Classify, World
 from stages.common.classifier_params import TrainClassifierParams
 from stages.common.params import load_section
 from stages.rank_dimensions.params import RankDimensionsParams
@@ -69,13 +69,12 @@ class Analysis:
 
     def differentiate(self) -> float:
         """Gradients of the true-class score with respect to the styles, as rank_dimensions does it."""
-        differentiate_scores(self._generator.synthesize, self._classifier, self._s, self._labels)
+        list(differentiate(self._world, {"softmax": softmax}, *self._arrays))
         return len(self._s)
 
     def walk(self) -> float:
         """True-class scores of moved styles, as walk_corner_cases asks for them."""
-        styles, labels = self._arrays
-        self._world.show(styles, keep_images=False).score(labels)
+        self._world.show(self._arrays[0], keep_images=False).score(self._arrays[1])
         return len(self._s)
 
     def difference(self) -> float:

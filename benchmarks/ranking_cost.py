@@ -18,15 +18,16 @@ from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.populations.sampling import draw_latents
-from failure_atlas.ranking.scores import differentiate_scores
-from failure_atlas.stylegan2.state import load_released
+from failure_atlas.ranking.attfind import count_trials, find_effects
+from failure_atlas.ranking.gradient_scores import BACKWARD_PASSES
+from failure_atlas.ranking.methods import find_principal, map_directions
+from failure_atlas.ranking.scores import count_passes
+from failure_atlas.stylegan2.state import load_released_generator
+from failure_atlas.world.gradients import Differences, differentiate, softmax
+from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.classifier_params import TrainClassifierParams
 from stages.common.params import load_section
-from stages.compare_rankings.attfind import count_passes, find_effects
-from stages.compare_rankings.gradients import BACKWARD_PASSES
-from stages.compare_rankings.params import CompareRankingsParams
-from stages.compare_rankings.principal import find_principal, map_directions
-from stages.compare_rankings.sizes import count_small_budget
+from stages.compare_rankings.params import CompareRankingsParams, count_small_budget
 
 RUNS = 5
 GRADIENT_SAMPLES, TRIED_SAMPLES = 100, 2  # that are timed; a sample is tried 2 D times
@@ -36,7 +37,7 @@ def main(params: Annotated[Path, typer.Option(help="The params file.")] = Path("
     """Time each way to rank the style dimensions once, on as many samples as the params give it."""
     section = load_section(params, CompareRankingsParams, "compare_rankings")
     device = choose_device()
-    generator = load_released().to(device)
+    generator = load_released_generator().to(device)
     tested = load_section(params, TrainClassifierParams, "train_classifiers", "corrupted")
     classifier = Classifier(tested.network, generator.num_classes, tested.width).to(device).eval().requires_grad_(False)
     labels = np.arange(section.samples) % generator.num_classes
@@ -49,11 +50,11 @@ def main(params: Annotated[Path, typer.Option(help="The params file.")] = Path("
     few = count_small_budget(section.attfind_samples, dimensions)
     passes = 1 + BACKWARD_PASSES
 
-    def differentiate() -> None:
-        for first in range(0, GRADIENT_SAMPLES, section.batch_size):
-            block = slice(first, min(first + section.batch_size, GRADIENT_SAMPLES))
-            true_class = torch.from_numpy(labels[block]).to(device)
-            differentiate_scores(generator.synthesize, classifier, styles[block], true_class)
+    world = World(generator.synthesize, {CLASSIFIER: classifier}, section.batch_size, device)
+
+    def slopes(samples: int, steps: np.ndarray | None = None) -> None:
+        along = None if steps is None else Differences.along_all(samples, steps)
+        list(differentiate(world, {"softmax": softmax}, s[:samples], labels[:samples], differences=along))
 
     def search() -> None:
         n = TRIED_SAMPLES
@@ -61,24 +62,16 @@ def main(params: Annotated[Path, typer.Option(help="The params file.")] = Path("
         weights = np.full(n, 1 / n)
         find_effects(generator, classifier, s[:n], labels[:n], weights, bounds, batch_size=section.batch_size)
 
-    def difference() -> None:
-        step = torch.diag(torch.from_numpy(section.finite_difference_step_std * std).to(device))
-        with torch.no_grad():
-            for sample in styles[:TRIED_SAMPLES]:
-                for part in torch.split(step, section.batch_size):
-                    for moved in (sample + part, sample - part):
-                        classifier(generator.synthesize(moved)).softmax(dim=1)
-
     count = max(*section.top_k, section.walk_dimensions)
     varying = np.where(std > 0, std, 1)
-    slope, trial = _time(differentiate) / GRADIENT_SAMPLES, _time(search) / TRIED_SAMPLES
-    step = _time(difference) / TRIED_SAMPLES
+    slope, trial = _time(lambda: slopes(GRADIENT_SAMPLES)) / GRADIENT_SAMPLES, _time(search) / TRIED_SAMPLES
+    step = _time(lambda: slopes(TRIED_SAMPLES, section.finite_difference_step_std * std)) / TRIED_SAMPLES
     tried, differenced = section.attfind_samples, section.finite_difference_samples
     rows = [
         _tell("a gradient score", section.samples, section.samples * passes, section.samples * slope),
         _tell("a gradient score, 1/50 of AttFind", few, few * passes, few * slope),
-        _tell("AttFind", tried, count_passes(tried, dimensions), tried * trial),
-        _tell("finite differences", differenced, 2 * differenced * dimensions, differenced * step),
+        _tell("AttFind", tried, count_trials(tried, dimensions), tried * trial),
+        _tell("finite differences", differenced, count_passes(0, differenced, std), differenced * step),
     ]
     w_styles = w.cpu().numpy()
     for name, work in (

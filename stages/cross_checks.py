@@ -13,7 +13,7 @@ from failure_atlas.ranking.scores import FINITE_DIFFERENCE, check_samples
 from failure_atlas.stylegan2.state import check_architecture
 from stages.acceptance.known_metrics import check_metric
 from stages.common.image_params import PUBLISHED
-from stages.compare_rankings.sizes import check_sizes
+from stages.compare_rankings.params import check_sizes
 from stages.train_stylegan2.session import check_resumed, choose_snapshot
 
 CLASSES = dict(zip(PUBLISHED, (DIGITS, DIGITS, GARMENTS), strict=True))

@@ -1,4 +1,4 @@
-"""The example that docs/notebook.md gives; `python -m tests.notebook` draws its picture in docs anew."""
+"""The examples that docs/notebook.md gives; `python -m tests.notebook` draws the first one's picture anew."""
 
 import re
 import shutil
@@ -15,13 +15,14 @@ PICTURE = "walk.png"  # as the example calls it
 IN_DOCS = ROOT / "docs" / "notebook.png"
 
 
-def read_example() -> tuple[str, str]:
-    """The code, and what the page says that it prints."""
+def read_examples() -> tuple[str, str, str]:
+    """The code, what the page says that it prints, and the code that brings networks of one's own."""
     text = (ROOT / "docs/notebook.md").read_text(encoding="utf-8")
-    found = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", text, re.DOTALL)
-    if found is None:
-        raise ValueError("docs/notebook.md: no example")
-    return found[1], found[2]
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    printed = re.search(r"```text\n(.*?)```", text, re.DOTALL)
+    if len(code) != 2 or printed is None:
+        raise ValueError("docs/notebook.md: not two examples and what the first one prints")
+    return code[0], printed[1], code[1]
 
 
 def run_example(code: str, folder: Path) -> dict[str, Any]:
@@ -35,5 +36,5 @@ def run_example(code: str, folder: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with TemporaryDirectory() as made:
-        run_example(read_example()[0], Path(made))
+        run_example(read_examples()[0], Path(made))
         shutil.copyfile(Path(made, PICTURE), IN_DOCS)

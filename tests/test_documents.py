@@ -16,7 +16,7 @@ from stages.__main__ import check_params
 from stages.report.documents import CLAIMS, FIGURES, PAGES, SHOWN, TABLES, copy_pictures, render_cell, render_page
 from tests import yaml12 as yaml
 from tests.house import ROOT, read_dag, read_study, read_unused
-from tests.notebook import IN_DOCS, PICTURE, read_example, run_example
+from tests.notebook import IN_DOCS, PICTURE, read_examples, run_example
 
 DOCUMENTS = [
     "README.md",
@@ -44,11 +44,12 @@ def test_every_link_leads_to_a_file_in_git(document: str) -> None:
 def test_the_notebook_example_runs_anywhere_and_gives_what_the_readme_shows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, shown = read_example()
+    code, shown, _ = read_examples()
+    assert re.findall("from failure_atlas(\\S*) import", code) == [""]
     assert len([line for line in code.splitlines() if line.strip()]) < 20
     names = run_example(code, tmp_path)
     assert capsys.readouterr().out == shown
-    softmax = names["softmax"][:, 9]
+    softmax = names["softmax"]
     assert len(softmax) == 41
     assert softmax[0] > 0.9  # the mean nine is seen as one
     assert softmax[-1] < 0.5
@@ -56,6 +57,15 @@ def test_the_notebook_example_runs_anywhere_and_gives_what_the_readme_shows(
     assert drawn.shape == kept.shape
     # Letters may be drawn otherwise elsewhere; another curve or other images are farther off.
     assert np.abs(drawn - kept).mean() < 1, "draw docs/notebook.png anew: python -m tests.notebook"
+
+
+def test_two_networks_of_ones_own_take_fifteen_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = read_examples()[2]
+    assert re.findall("from failure_atlas(\\S*) import", code) == [""]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+    softmax = run_example(code, tmp_path)["softmax"]
+    assert abs(softmax[0] - softmax[-1]) > 0.05
+    assert capsys.readouterr().out.startswith("dimension ")
 
 
 def test_readme_names_every_stage_in_the_order_of_the_dag() -> None:

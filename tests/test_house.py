@@ -131,6 +131,8 @@ def test_package_files_hold_a_docstring_only() -> None:
         first, *others = ast.parse((ROOT / package).read_text(encoding="utf-8")).body
         assert isinstance(first, ast.Expr), package
         # DVC does not watch package files. That of the stages imports what has to come before any library.
+        if package == Path("failure_atlas", "__init__.py"):
+            continue  # names for notebooks, each loaded when it is asked for; no module of the project imports them
         allowed = ["import stages.common.settings"] if package.parent.name == "stages" else []
         assert [ast.unparse(node) for node in others] == allowed, package
 

@@ -280,8 +280,8 @@ RULES: tuple[tuple[str, str, str, str, str, Check], ...] = (
      HISTOGRAMS, check_histograms("median")),
     ("ranking_is_stable",
      "Gradients averaged over a population rank the style dimensions.", "2.2",
-     ("holds if two halves of the population agree on more than a share of {ranking_overlap:g} of the top 10 in "
-      f"95 % of halvings{EACH}"),
+     ("holds if two halves of the population agree on more than a share of {ranking_overlap:g} of the top 10, by the "
+      f"whole 95 % interval{EACH}"),
      RANKING, exceed("rank_dimensions/{name}: split_half_top10_overlap", "ranking_overlap")),
     ("ranking_tells_influence",
      "Moved along the top dimensions, samples fail sooner than along random ones.", "2.2, 2.4; control added here",

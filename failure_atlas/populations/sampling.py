@@ -1,9 +1,4 @@
-"""What a population starts from: latent vectors and labels that depend on the seed and the sample's index alone.
-
-sample_populations/sampling.
-
-rank_dimensions/least.
-"""
+"""Populations z -> w -> s -> image, from latent vectors that depend on the seed and the sample's index alone."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +8,11 @@ import torch
 
 from failure_atlas.core.arrays import SHARD_ROWS
 from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.images.image_set import to_bytes
 from failure_atlas.stylegan2.generator import Generator
 
 SHARD_SAMPLES = 1_000
+LEAST_PER_CLASS = 4  # two samples in each half of a class
 
 
 def draw_latents(seed: int, samples: int, z_dim: int, first: int = 0) -> np.ndarray:
@@ -35,6 +32,16 @@ def draw_latents(seed: int, samples: int, z_dim: int, first: int = 0) -> np.ndar
 def balance_labels(samples: int, classes: int) -> np.ndarray:
     """Labels [samples] int64 with the classes in turn, so that every run of samples is balanced: i mod classes."""
     return np.arange(samples, dtype=np.int64) % classes
+
+
+def draw_styles(generator: Generator, samples: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Fresh samples z -> w -> s with the classes in turn: styles [N, D] float32 and true class [N] int64."""
+    true_class = balance_labels(samples, generator.num_classes)
+    z = random.standard_normal((samples, generator.z_dim), np.float32)
+    device = next(generator.parameters()).device
+    with torch.no_grad():
+        w = generator.map_latents(torch.from_numpy(z).to(device), torch.from_numpy(true_class).to(device))
+        return generator.map_styles(w).cpu().numpy(), true_class
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def sample_population(
             rows = slice(start, start + batch_size)
             w = generator.map_latents(torch.from_numpy(z[rows]).to(device), torch.from_numpy(labels[rows]).to(device))
             s = generator.map_styles(w)
-            images = generator.synthesize(s).mul(255).round().to(torch.uint8)
+            images = to_bytes(generator.synthesize(s))
             parts.append((w.cpu().numpy(), s.cpu().numpy(), images.cpu().numpy()))
             advance(len(w))
     w_all, s_all, images_all = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -86,6 +93,3 @@ def sample_in_parts(
         z = draw_latents(seed, count, generator.z_dim, first)
         labels = balance_labels(first + count, generator.num_classes)[first:]
         yield sample_population(generator, z, labels, batch_size=batch_size, advance=advance)
-
-
-LEAST_PER_CLASS = 4  # two samples in each half of a class

@@ -1,12 +1,9 @@
-"""How few samples carry the gradients that the ranking rests on.
+"""How differently style dimensions are distributed in well and in misclassified samples, and figure 4's numbers.
 
-How differently a style dimension is distributed in well and in misclassified samples.
-
-The numbers of figure 4: histograms of well- against misclassified samples along a few dimensions.
+Also how few samples carry the gradients that the ranking rests on.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -51,49 +48,34 @@ def bound_null_ks(n: int, m: int) -> float:
 Columns = Callable[[slice | np.ndarray], np.ndarray]  # which dimensions -> their values [N, K]
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A dimension of figure 4. group: `top` or `random`; rank: its place in the global ranking."""
-
-    dimension: int
-    group: str
-    rank: int
-    layer: str
-
-
-def choose_dimensions(ranking: pd.DataFrame, count: int, random: np.random.Generator) -> list[Shown]:
+def choose_dimensions(ranking: pd.DataFrame, count: int, random: np.random.Generator) -> pd.DataFrame:
     """The first `count` dimensions of a ranking and as many random others, which vary in the population.
 
-    ranking: one scope of the table, in order.
+    ranking: one scope of the table, in order. Returns its rows, with a column `group`: `top` or `random`.
     """
     varying = ranking[ranking["std"] > 0].reset_index(drop=True)
     others = np.arange(min(count, len(varying)), len(varying))
     drawn = np.sort(random.choice(others, min(count, len(others)), replace=False))
-    places = [(place, "top") for place in range(min(count, len(varying)))] + [(int(place), "random") for place in drawn]
-    dimensions, ranks, layers = varying["dimension"].tolist(), varying["rank"].tolist(), varying["layer"].tolist()
-    return [Shown(dimensions[place], group, ranks[place], layers[place]) for place, group in places]
+    top = varying.iloc[:count].assign(group="top")
+    return pd.concat([top, varying.iloc[drawn].assign(group="random")], ignore_index=True)
 
 
-def tabulate_histograms(
-    values: dict[str, Columns], well: np.ndarray, shown: Sequence[Shown], bins: int
-) -> pd.DataFrame:
+def tabulate_histograms(values: dict[str, Columns], well: np.ndarray, chosen: pd.DataFrame, bins: int) -> pd.DataFrame:
     """Histograms of well- and misclassified samples with their Kolmogorov-Smirnov statistic, one row per bin.
 
-    values: name of a row of the figure -> its columns.  well: [N] bool.  Shares add up to 1 in each histogram.
+    values: name of a row of the figure -> its columns.  well: [N] bool.  chosen: of `choose_dimensions`.  Shares add up
+    to 1 in each histogram.
     """
     blocks = []
     for name, columns in values.items():
-        chosen_columns = columns(np.array([dimension.dimension for dimension in shown], np.int64))
-        for place, dimension in enumerate(shown):
-            column = chosen_columns[:, [place]].astype(np.float64)
+        own = columns(chosen["dimension"].to_numpy(np.int64))
+        for place, row in enumerate(chosen[["group", "dimension", "rank", "layer"]].to_dict("records")):
+            column = own[:, [place]].astype(np.float64)
             edges = np.histogram_bin_edges(column, bins)
-            counts = [np.histogram(column[chosen, 0], edges)[0] for chosen in (well, ~well)]
+            counts = [np.histogram(column[kind, 0], edges)[0] for kind in (well, ~well)]
             block = {
                 "values": name,
-                "group": dimension.group,
-                "dimension": dimension.dimension,
-                "rank": dimension.rank,
-                "layer": dimension.layer,
+                **row,
                 "ks": measure_ks(column[well], column[~well])[0],
                 "ks_null_95": bound_null_ks(int(well.sum()), int((~well).sum())),
                 "n_well": int(well.sum()),

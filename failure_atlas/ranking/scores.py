@@ -1,86 +1,113 @@
-"""Gradient of the true-class score along each style dimension (Le Coz et al. 2022, 2.2).
+"""How much each style dimension moves the true-class softmax, over a population (Le Coz et al. 2022, 2.2).
 
-Central differences along style dimensions: what stands in for a gradient where a classifier gives none.
-
-How the score of a dimension is made: by gradients, or by finite differences where there are none.
+By gradients in one pass; or by central differences on part of the population, where a classifier gives no gradients.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 
 from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.errors import StageError
 from failure_atlas.populations.sampling import LEAST_PER_CLASS
+from failure_atlas.ranking.doubt import draw_doubtful
+from failure_atlas.statistics.agreement import HalfMeans, draw_halves
+from failure_atlas.statistics.moments import ClassMoments, Rows
+from failure_atlas.world.gradients import Differences, Slopes, differentiate, softmax
+from failure_atlas.world.show import CLASSIFIER, Classify, World
 
-Synthesize = Callable[[torch.Tensor], torch.Tensor]  # styles [N, D] -> images [N, channels, H, W] in [0, 1]
-Classify = Callable[[torch.Tensor], torch.Tensor]  # images -> logits [N, classes]
+SCORE = "softmax"
 
 
-def differentiate_scores(
-    synthesize: Synthesize, classify: Classify, styles: torch.Tensor, true_class: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """d softmax(classify(synthesize(s)))[true class] / d s, for each sample on its own.
+@dataclass(frozen=True)
+class PopulationScores:
+    """What one pass leaves.
 
-    styles: [N, D] in raw style units.  true_class: [N] int64.
-    Returns the gradients [N, D] and the logits [N, classes]; both networks must treat samples independently.
+    gradients: moments of the true-class gradient.  halves: its class means in random halves.
+    gradient_mass: [N] float64, sum over dimensions of |gradient| of each sample.  logits: [N, classes] float32.
     """
-    with torch.enable_grad():
-        leaf = styles.detach().requires_grad_(True)
-        logits = classify(synthesize(leaf))
-        score = logits.softmax(dim=1).gather(1, true_class[:, None])
-        # A sample's score depends on its own styles only, so the gradient of the sum holds each sample's gradient.
-        (gradients,) = torch.autograd.grad(score.sum(), leaf)
-    return gradients, logits.detach()
+
+    gradients: ClassMoments
+    halves: HalfMeans
+    gradient_mass: np.ndarray
+    logits: np.ndarray
 
 
-# Logits [M, classes], and which of the styles each is of [M] int64 -> values [M, V].
-Read = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-def difference_outputs(
-    synthesize: Synthesize,
-    classify: Classify,
-    read: Read,
-    styles: np.ndarray,
-    dimensions: np.ndarray,
-    steps: np.ndarray,
+def score_population(
+    world: World,
+    styles: np.ndarray | Rows,
+    true_class: np.ndarray,
+    halves: np.ndarray | None = None,
     *,
-    batch_size: int,
-    device: torch.device,
-    on_batch: Callable[[int], None] = lambda _: None,
-) -> np.ndarray:
-    """(read(s + h e_j) - read(s - h e_j)) / 2h for chosen dimensions j of each style vector: [N, K, V] float64.
+    advance: Callable[[int], object] = lambda _: None,
+) -> PopulationScores:
+    """Differentiate the true-class softmax of every sample and sum up per class.
 
-    styles: [N, D] float32.  dimensions: [N, K] int64.  steps: [N, K], h in raw style units; where it is 0 nothing is
-    asked and the difference is 0.  on_batch: told the number of images after each batch.
-    Exact where the output is linear or quadratic in s_j; else off by h^2 / 6 times its third derivative.
-    Two images per dimension and style vector, at most batch_size (or 2) of them at once.
+    styles: [N, D] float32.  true_class: [N] int64.  halves: [R, N] bool, of which the agreement is to be told.
+    advance: told the number of samples after each batch.
+    The result depends on the batch size by float rounding only.  Raises ValueError if N is 0 or the lengths differ.
     """
-    rows, places = np.nonzero(steps)
-    at_once = max(1, batch_size // 2)
-    slopes: np.ndarray | None = None
-    with torch.no_grad():
-        for first in range(0, len(rows), at_once):
-            row, place = rows[first : first + at_once], places[first : first + at_once]
-            dimension, step = dimensions[row, place], steps[row, place]
-            moved = np.repeat(styles[row][None], 2, axis=0)  # up, then down
-            index = np.arange(len(row))
-            moved[0, index, dimension] += step
-            moved[1, index, dimension] -= step
-            # The step as float32 holds it, so that rounding of s + h makes no error of the slope.
-            width = moved[0, index, dimension].astype(np.float64) - moved[1, index, dimension]
-            logits = classify(synthesize(torch.from_numpy(moved.reshape(-1, styles.shape[1])).to(device)))
-            values = read(logits, torch.from_numpy(np.tile(row, 2)).to(device)).double().cpu().numpy()
-            up, down = values.reshape(2, len(row), -1)
-            if slopes is None:
-                slopes = np.zeros((*dimensions.shape, up.shape[1]))
-            slopes[row, place] = (up - down) / width[:, None]
-            on_batch(2 * len(row))
-    return slopes if slopes is not None else np.zeros((*dimensions.shape, 1))
+    halves = np.zeros((0, len(styles)), bool) if halves is None else halves
+    if not 0 < len(styles) == len(true_class) == halves.shape[1]:
+        raise ValueError(f"{len(styles)} styles, {len(true_class)} classes, halves of {halves.shape[1]}")
+    parts = differentiate(world, {SCORE: softmax}, styles, true_class, advance=advance)
+    return _sum_up(world, parts, np.ones(len(styles)), true_class, halves, styles.shape[1])
+
+
+def difference_population(
+    world: World,
+    styles: np.ndarray | Rows,
+    true_class: np.ndarray,
+    std: np.ndarray,
+    *,
+    samples: int,
+    step_std: float,
+    split_halves: int,
+    draw: np.random.Generator,
+    halve: np.random.Generator,
+    advance: Callable[[int], object] = lambda _: None,
+) -> PopulationScores:
+    """Classify every sample, draw some in proportion to doubt, and difference their true-class softmax.
+
+    styles: [N, D] float32.  true_class: [N] int64.  std: [D]; the step along a dimension is step_std of it, and a
+    dimension that does not vary scores 0.  samples: how many are drawn.  draw, halve: random streams.
+    advance: told the number of forward passes after each batch; `count_passes` tells how many there will be.
+    The moments are of weighted slopes, whose mean in a class estimates that of the whole population's slopes (see
+    `draw_doubtful`). Mass is that of the weighted slopes, too, of the drawn samples; logits are of all.
+    """
+    seen = world.show(styles, [CLASSIFIER], keep_images=False, advance=advance)
+    rows, weights = draw_doubtful(seen.score(true_class), true_class, samples, draw)
+    own_class, along = true_class[rows], Differences.along_all(len(rows), step_std * std)
+    slopes = differentiate(world, {SCORE: softmax}, styles[rows], own_class, differences=along, advance=advance)
+    scores = _sum_up(world, slopes, weights, own_class, draw_halves(own_class, split_halves, halve), len(std))
+    return replace(scores, logits=seen.logits[CLASSIFIER].astype(np.float32))
+
+
+def count_passes(population: int, samples: int, std: np.ndarray) -> int:
+    """Forward passes: every sample once, and each of some again, once as it is and twice for each varying dimension."""
+    return population + samples * (2 * int(np.count_nonzero(std)) + 1)
+
+
+def _sum_up(
+    world: World,
+    parts: Iterable[Slopes],
+    weights: np.ndarray,
+    true_class: np.ndarray,
+    members: np.ndarray,
+    dimensions: int,
+) -> PopulationScores:
+    classes, mass, logits = max(world.classes, int(true_class.max()) + 1), np.empty(len(true_class)), []
+    moments, halves = ClassMoments(classes, dimensions), HalfMeans(members, true_class, classes, dimensions)
+    for slopes in parts:
+        gradients = slopes.gradients[SCORE] * weights[slopes.rows, None]
+        moments.add(gradients, true_class[slopes.rows])
+        halves.add(gradients, true_class[slopes.rows], slopes.rows.start)
+        mass[slopes.rows] = np.abs(gradients).sum(axis=1, dtype=np.float64)
+        logits.append(slopes.logits.astype(np.float32))
+    return PopulationScores(moments, halves, mass, np.concatenate(logits))
 
 
 Score = Literal["auto", "gradient", "finite_difference"]

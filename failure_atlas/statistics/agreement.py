@@ -1,9 +1,15 @@
 """Do two halves of the population give the same ranking?"""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from scipy import stats
 
+from failure_atlas.statistics.estimates import CONFIDENCE
+
 TOP = 10
+PARTS = 20  # of the population, for the jackknife
 
 
 def draw_halves(true_class: np.ndarray, repeats: int, random: np.random.Generator) -> np.ndarray:
@@ -17,6 +23,71 @@ def draw_halves(true_class: np.ndarray, repeats: int, random: np.random.Generato
         for half in halves:
             half[random.permutation(members)[: len(members) // 2]] = True
     return halves
+
+
+class HalfMeans:
+    """Class means of many random halvings at once, and of their complements, in one pass over batches.
+
+    members: [R, N] bool, the first half of each of R halvings of N samples.  true_class: [N] int64.
+    Memory grows with R, classes and dimensions, not with N (but for `members`).
+    """
+
+    def __init__(self, members: np.ndarray, true_class: np.ndarray, classes: int, dimensions: int) -> None:
+        self.members, self.classes, self.dimensions = members, classes, dimensions
+        self._part = np.empty(len(true_class), np.int64)
+        self._part[np.argsort(true_class, kind="stable")] = np.arange(len(true_class)) % PARTS
+        cell = true_class * PARTS + self._part
+        counts = [
+            [np.bincount(cell, half, classes * PARTS).reshape(classes, PARTS) for half in (own, ~own)]
+            for own in members
+        ]
+        count = np.array(counts).reshape(-1, 2, classes, PARTS).swapaxes(0, 1)  # [2, R, C, parts]
+        self._count = count.sum(axis=-1)
+        rest = (self._count[..., None] - count) * classes
+        # Weight of a sample in the mean over classes without one part.
+        self._share = np.divide(1, rest, out=np.zeros_like(rest), where=rest > 0)
+        self._sums = np.zeros((2, len(members), classes, dimensions))
+        # What each part adds to the mean over classes of all other parts: [2, R, parts, D].
+        self._own = np.zeros((2, len(members), PARTS, dimensions))
+
+    def add(self, vectors: np.ndarray, true_class: np.ndarray, first: int) -> None:
+        """Take in the samples first, first + 1, ...; vectors: [n, D], true_class: [n] int64."""
+        rows = slice(first, first + len(vectors))
+        chosen, part = self.members[:, rows], self._part[rows]
+        for index in np.unique(true_class):
+            own = true_class == index
+            values, parts = vectors[own].astype(np.float64), part[own]
+            for half, members in enumerate((chosen[:, own], ~chosen[:, own])):
+                weights = members.astype(np.float64)
+                self._sums[half, :, index] += weights @ values
+                for place in np.unique(parts):
+                    mine = parts == place
+                    scale = self._share[half, :, index, place, None]
+                    self._own[half, :, place] += scale * (weights[:, mine] @ values[mine])
+
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Class means of the first and of the second halves, [R, C, D] each."""
+        first, second = self._sums / self._count[..., None]
+        return first, second
+
+    def estimate(self, measure: Callable[[np.ndarray, np.ndarray], np.ndarray], low: float) -> dict[str, Any]:
+        """Agreement of the two halves' means over classes, averaged over the halvings: {value, low, high, n}.
+
+        measure: two sets of scores [..., D] -> their agreement [...], at most 1 and at least `low`.
+        The interval is the delete-a-part jackknife's: the same halvings without each of 20 equal parts of the samples
+        in turn, Student's with 19 degrees of freedom. Repeated halvings of one population do not tell it: they share
+        all samples, and their spread says how much single halvings differ. A bootstrap would put one sample into both
+        halves. A part holds many samples, as a measure needs that jumps where two dimensions change places (Shao and Wu
+        1989). The jackknife's variance is too large rather than too small (Efron and Stein 1981): in trials the
+        interval was up to twice as wide as need be and covered in 97 to 99 % of cases.
+        """
+        first, second = (half.mean(axis=1) for half in self.means())
+        value = float(measure(first, second).mean())
+        one, other = np.einsum("hrcp,hrcd->hrpd", self._share, self._sums) - self._own
+        parts = measure(one, other).mean(axis=0)
+        error = np.sqrt((PARTS - 1) / PARTS * np.square(parts - parts.mean()).sum())
+        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, PARTS - 1) * error)
+        return {"value": value, "low": max(value - half, low), "high": min(value + half, 1.0), "n": len(self._part)}
 
 
 def order_dimensions(scores: np.ndarray) -> np.ndarray:

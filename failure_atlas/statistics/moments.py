@@ -52,42 +52,16 @@ class ClassMoments:
             return np.asarray(np.sqrt(self.squares / (count - 1) / count))
 
     def global_mean(self) -> np.ndarray:
-        """Mean over the classes, each with equal weight, [D]."""
-        return np.asarray(self.mean.mean(axis=0))
+        """Mean over the classes that there are samples of, each with equal weight, [D]."""
+        return np.asarray(self.mean[self.count > 0].mean(axis=0))
 
     def global_standard_error(self) -> np.ndarray:
         """Standard error of `global_mean`, [D]: the classes are independent strata."""
-        return np.asarray(np.sqrt(np.square(self.class_standard_error()).sum(axis=0)) / len(self.count))
+        present = self.count > 0
+        return np.asarray(np.sqrt(np.square(self.class_standard_error()[present]).sum(axis=0)) / present.sum())
 
 
-class HalfMeans:
-    """Class means of many random halvings at once, and of their complements.
-
-    members: [R, N] bool, the first half of each of R halvings of N samples.
-    """
-
-    def __init__(self, members: np.ndarray, classes: int, dimensions: int) -> None:
-        self.members = members
-        self._sums = np.zeros((2, len(members), classes, dimensions))
-        self._count = np.zeros((2, len(members), classes))
-
-    def add(self, vectors: np.ndarray, true_class: np.ndarray, first: int) -> None:
-        """Take in the samples first, first + 1, ...; vectors: [n, D], true_class: [n] int64."""
-        chosen = self.members[:, first : first + len(vectors)]
-        for index in np.unique(true_class):
-            own = true_class == index
-            values = vectors[own].astype(np.float64)
-            for half, weights in enumerate((chosen[:, own], ~chosen[:, own])):
-                self._sums[half, :, index] += weights.astype(np.float64) @ values
-                self._count[half, :, index] += weights.sum(axis=1)
-
-    def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """Class means of the first and of the second halves, [R, C, D] each."""
-        first, second = self._sums / self._count[..., None]
-        return first, second
-
-
-def measure_std(vectors: "np.ndarray | Rows", rows: int = 10_000) -> np.ndarray:
+def measure_std(vectors: np.ndarray | Rows, rows: int = 10_000) -> np.ndarray:
     """Standard deviation of each column, with n - 1: [N, D] to [D] float64, in parts of some rows."""
     moments = ClassMoments(1, vectors.shape[1])
     for first in range(0, len(vectors), rows):

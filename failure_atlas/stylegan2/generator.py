@@ -40,13 +40,27 @@ class GeneratorArchitecture:
 
 @dataclass(frozen=True)
 class StyleLayer:
-    """Where the styles of one layer stand in s: `s[:, offset:offset + channels]`."""
+    """Where the styles of one layer stand in s; place: its number among the layers of its kind."""
 
     name: str
     kind: Literal["conv", "torgb"]
     resolution_px: int
     offset: int
     channels: int
+    place: int = 0
+
+    @property
+    def columns(self) -> slice:
+        """Of s: `s[:, offset:offset + channels]`."""
+        return slice(self.offset, self.offset + self.channels)
+
+
+@dataclass(frozen=True)
+class State:
+    """What enters one layer: features [N, channels, H, W], and image, the sum of coarser ones, or None."""
+
+    features: torch.Tensor
+    image: torch.Tensor | None
 
 
 class Generator(nn.Module):
@@ -93,27 +107,38 @@ class Generator(nn.Module):
         s: [N, style_dimensions]. Returns [N, image_channels, size, size] float32 in [0, 1]: raw output clamped, as a
         classifier would receive it. The gradient is that of the clamped image: none where a pixel is saturated.
         """
-        return ((self.synthesize_raw(s) + 1) / 2).clamp(0, 1)
+        return to_unit(self.synthesize_raw(s))
 
     def synthesize_raw(self, s: torch.Tensor, noise: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
         """The unclamped image, nominally in [-1, 1], that the discriminator sees.
 
         noise: one [N, 1, H, W] per convolution (see `noise_resolutions`), or None for the constant noise.
         """
-        styles = iter(torch.split(s, [layer.channels for layer in self._layout], dim=1))
         noises = iter(noise if noise is not None else [None] * len(self.convs))
-        convs = iter(self.convs)
-        image: torch.Tensor | None = None
-        x = self.constant.expand(s.shape[0], -1, -1, -1)
-        for level, to_image in enumerate(self.to_images):
-            for _ in range(2 if level else 1):
-                x = next(convs)(x, next(styles), next(noises))
-            # The 1 x 1 layer to the image reads what the block made; coarser images are doubled and added.
-            layer_image = to_image(x, next(styles))
-            image = layer_image if image is None else upsample(image, self.architecture.resampling) + layer_image
-        if image is None:
+        state = self.begin(len(s))
+        for layer in self._layout:
+            state = self.run_layer(layer, state, s[:, layer.columns], next(noises) if layer.kind == "conv" else None)
+        if state.image is None:
             raise ValueError("the generator has no layers")
-        return image
+        return state.image
+
+    def begin(self, samples: int) -> State:
+        """What enters the first layer."""
+        return State(self.constant.expand(samples, -1, -1, -1), None)
+
+    def run_layer(
+        self, layer: StyleLayer, state: State, style: torch.Tensor, noise: torch.Tensor | None = None
+    ) -> State:
+        """What leaves one of `style_layout()`'s layers; style: [N, its channels]."""
+        if layer.kind == "conv":
+            return State(self.convs[layer.place](state.features, style, noise), state.image)
+        # The 1 x 1 layer to the image reads what the block made; coarser images are doubled and added.
+        own: torch.Tensor = self.to_images[layer.place](state.features, style)
+        return State(state.features, own if state.image is None else self.upsample(state.image) + own)
+
+    def upsample(self, image: torch.Tensor) -> torch.Tensor:
+        """An image of twice the size, as the next block adds to it."""
+        return upsample(image, self.architecture.resampling)
 
     def noise_resolutions(self) -> list[int]:
         """Width and height in pixels of the noise of each convolution, in order."""
@@ -125,8 +150,14 @@ class Generator(nn.Module):
 
     def _add_affine(self, name: str, kind: Literal["conv", "torgb"], channels: int, resolution_px: int) -> None:
         offset = sum(layer.channels for layer in self._layout)
-        self._layout.append(StyleLayer(name, kind, resolution_px, offset, channels))
+        place = sum(layer.kind == kind for layer in self._layout)
+        self._layout.append(StyleLayer(name, kind, resolution_px, offset, channels, place))
         self.affines.append(EqualizedLinear(self.w_dim, channels, bias=1.0))
+
+
+def to_unit(raw: torch.Tensor) -> torch.Tensor:
+    """A raw image, nominally in [-1, 1], as one in [0, 1] that a classifier would receive."""
+    return ((raw + 1) / 2).clamp(0, 1)
 
 
 KIND = "stylegan2-generator"

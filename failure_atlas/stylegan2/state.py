@@ -185,7 +185,7 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 SNAPSHOT = Path(__file__).parents[2] / "data" / "released" / "snapshot.safetensors"
 
 
-def load_released(path: Path = SNAPSHOT, device: torch.device | None = None) -> Generator:
+def load_released_generator(path: Path = SNAPSHOT, device: torch.device | None = None) -> Generator:
     """The averaged generator of a snapshot, in evaluation mode, its weights frozen; by default the released one.
 
     Raises StageError if the file is missing, cut, or holds no generator that this version can build.
@@ -194,7 +194,7 @@ def load_released(path: Path = SNAPSHOT, device: torch.device | None = None) -> 
 
 
 def load_discriminator(path: Path, device: torch.device) -> Discriminator:
-    """The discriminator of a snapshot, in evaluation mode, its weights frozen; StageError as `load_released`."""
+    """The discriminator of a snapshot, in evaluation mode, its weights frozen; errors as `load_released_generator`."""
     discriminator = _load_network(path, "discriminator", "discriminator", _build_discriminator, device)
     # Channels last: the same numbers but for rounding, faster on a CPU.
     return discriminator.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]  # missing in its stub

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
-import torch
 
 from failure_atlas.walks.crossing import LEVEL, TOLERANCE, find_crossings
-from failure_atlas.world.show import CLASSIFIER, Classify, Synthesize, World, move_styles
+from failure_atlas.world.show import Shown, World
 
 # Starts [K] int64, dimensions [K] int64, signed moves [K] in raw style units -> true-class softmax [K].
 MeasureProbability = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -121,16 +120,11 @@ def find_shortest(walks: Walks) -> np.ndarray:
     return np.asarray(order[np.unique(walks.start[order], return_index=True)[1]])
 
 
-def trace_walk(
-    synthesize: Synthesize, classify: Classify, start: torch.Tensor, dimension: int, amounts: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is seen along one style dimension: for use from a notebook; `drawing.walk` draws it.
+def trace_walk(world: World, start: np.ndarray, dimension: int, amounts: np.ndarray) -> Shown:
+    """What is seen along one style dimension: an image for each amount, and what every network says of it.
 
     start: [D], in raw style units.  dimension: which of the D is moved.  amounts: [K], what is added to it.
-    Returns the images [K, channels, H, W] in [0, 1] and the softmax [K, classes], both on the CPU, without gradients.
     """
-    world = World(synthesize, {CLASSIFIER: classify}, len(amounts), start.device)
-    tiled = np.tile(start.detach().cpu().numpy(), (len(amounts), 1))
-    styles = move_styles(tiled, np.full(len(amounts), dimension), amounts.detach().cpu().numpy())
-    ((_, images),) = world.make_images(styles)
-    return images.cpu(), world.ask(CLASSIFIER, images).softmax(dim=1).cpu()
+    styles = np.repeat(np.asarray(start, np.float32)[None], len(amounts), axis=0)
+    styles[:, dimension] += np.asarray(amounts, np.float32)
+    return world.show(styles)

@@ -53,6 +53,12 @@ class Differences:
     dimensions: np.ndarray
     steps: np.ndarray
 
+    @classmethod
+    def along_all(cls, samples: int, steps: np.ndarray) -> "Differences":
+        """Along every dimension of every sample, with the same steps [D]; one of 0 skips its dimension."""
+        shape = (samples, len(steps))
+        return cls(np.broadcast_to(np.arange(len(steps)), shape), np.broadcast_to(steps, shape))
+
 
 @dataclass(frozen=True)
 class Slopes:
@@ -83,7 +89,13 @@ def differentiate(
     styles: [N, D] float32 in raw style units.  true_class: [N] int64.  Generator and network must treat samples
     independently.  differences: in place of autograd, which takes one forward pass and a backward pass for each target.
     advance: told the number of images after each batch: of differences two for each step that is not 0, and one.
+    Differences are of targets of float64 logits, so that rounding does not swamp small ones.
     """
+    if not len(styles):
+        width = styles.shape[1] if differences is None else differences.dimensions.shape[1]
+        nothing = {name: np.zeros((0, width)) for name in targets}
+        yield Slopes(slice(0, 0), dict.fromkeys(targets, np.zeros(0)), nothing, np.zeros((0, world.classes)))
+        return
     for rows in world.split(len(styles)):
         batch, labels = styles[rows], torch.from_numpy(true_class[rows]).to(world.device)
         if differences is None:
@@ -124,7 +136,7 @@ def _by_differences(
     along: Differences,
     advance: Callable[[int], object],
 ) -> Slopes:
-    logits = world.ask(network, next(iter(world.make_images(styles)))[1])
+    logits = world.ask(network, next(iter(world.make_images(styles)))[1]).double()
     slopes = {name: np.zeros(along.dimensions.shape) for name in targets}
     row, place = np.nonzero(along.steps)
     at_once = max(1, world.batch_size // 2)
@@ -137,7 +149,9 @@ def _by_differences(
         width = up[index, dimension].astype(np.float64) - down[index, dimension]
         ends = [world.ask(network, images) for _, images in world.make_images(np.concatenate([up, down]))]
         own = labels[torch.from_numpy(np.tile(some, 2)).to(labels.device)]
-        for name, value in _numpy({name: target(torch.cat(ends), own) for name, target in targets.items()}).items():
+        for name, value in _numpy(
+            {name: target(torch.cat(ends).double(), own) for name, target in targets.items()}
+        ).items():
             high, low = value.astype(np.float64).reshape(2, -1)
             slopes[name][some, where] = (high - low) / width
         advance(2 * len(some))

@@ -8,9 +8,9 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
 from failure_atlas.drawing.style import CLASS_COLORS, MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure
+from failure_atlas.ranking.methods import FULL
 from failure_atlas.statistics.estimates import CONFIDENCE, Z
 from stages.common.artefacts.names import shorten_name
-from stages.compare_rankings.methods import FULL
 from stages.compare_rankings.tables import UNMOVED
 
 BARS = 20

@@ -1,23 +1,33 @@
-"""The comparison as tables: one row per cell, one row per method, one row per dimension."""
+"""The comparison as tables: a row per cell, per method, per dimension; and as metrics: the best against AttFind."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from failure_atlas.core.errors import StageError
 from failure_atlas.judges.verdicts import TRUE_FAILURE, VERDICTS
-from failure_atlas.statistics.estimates import proportion
+from failure_atlas.ranking.held_out import (
+    Cell,
+    CoarseWalks,
+    Outcome,
+    choose_best,
+    compare_paired,
+    estimate,
+    judge_no_worse,
+)
+from failure_atlas.ranking.methods import ATTFIND, GRADIENTS, Method
+from failure_atlas.statistics.agreement import correlate_ranks, share_top
+from failure_atlas.statistics.estimates import mean, proportion
 from failure_atlas.stylegan2.generator import StyleLayer
 from stages.common.artefacts.names import Names
-from stages.common.artefacts.ranking import GLOBAL
-from stages.compare_rankings.draws import estimate
-from stages.compare_rankings.methods import Method
-from stages.compare_rankings.paired import compare_paired
-from stages.compare_rankings.shifts import Cell, Outcome
-from stages.compare_rankings.walks import CoarseWalks
+from stages.common.artefacts.ranking import GLOBAL, SCORE_BY
+from stages.compare_rankings.study import Moved
 
 LIMITS_STD = (5, 10, 20)
+TOLERANCE = 0.01  # of the largest score: two ways to the same gradient differ by rounding only
 UNMOVED = "unmoved"
 UNKNOWN = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
 
@@ -70,10 +80,7 @@ def tabulate_methods(
             ("accuracy", own.correct, other.correct),
         ):
             row |= _spread(f"{measure}_minus_attfind", compare_paired(first, second, resamples, method.draws))
-        row |= {
-            "walks": reached.size,
-            "walks_reached": int(reached.sum()),
-        }
+        row |= {"walks": reached.size, "walks_reached": int(reached.sum())}
         for limit in LIMITS_STD:
             share = proportion(walk.reached_std <= limit) if limit <= max_shift_std else UNKNOWN
             row |= _spread(f"reached_within_{limit}_std", share)
@@ -95,6 +102,111 @@ def tabulate_influence(layout: Sequence[StyleLayer], words: Names, columns: Mapp
         "name": words.name_rows([GLOBAL] * len(layers), range(len(layers)), list(-np.sign(columns["effect"]))),
     }
     return pd.DataFrame(named | dict(columns))
+
+
+def summarize_comparison(
+    methods: Sequence[Method], headline: Mapping[str, Outcome], moved: Moved, resamples: np.ndarray, margin: float
+) -> dict[str, Any]:
+    """Figures of the headline cell, and where AttFind leads.
+
+    margin: accuracy by which the best gradient score may lag behind AttFind and still be no worse; the verdict is
+    `judge_no_worse`'s. `at_least_equals` compares the two accuracies as they stand; `beats` is 1 if the whole 95 %
+    interval of the difference in mean true-class probability lies below 0.
+    """
+    own, full, other = (headline[label] for label in (moved.best, moved.best_full, moved.attfind))
+    difference = compare_paired(own.probability, other.probability, resamples)
+    accuracy = compare_paired(own.correct, other.correct, resamples)
+    cost = {method.label: method.forward_passes for method in methods}
+    passes, attfind_passes = cost[moved.best], cost[moved.attfind]
+    return {
+        "held_out_samples": len(moved.unmoved.correct),
+        "unmoved_accuracy": proportion(moved.unmoved.correct),
+        "unmoved_probability": mean(moved.unmoved.probability),
+        "best_gradient_score": moved.best,
+        "best_gradient_score_full": moved.best_full,
+        "attfind_variant": moved.attfind,
+        "best_gradient_no_worse_than_attfind": judge_no_worse(accuracy, margin),
+        "attfind_margin": margin,
+        "best_gradient_at_least_equals_attfind": int(accuracy["value"] <= 0),
+        "best_gradient_beats_attfind": int(difference["high"] < 0),
+        "best_gradient_minus_attfind_probability": difference,
+        "best_gradient_minus_attfind_accuracy": accuracy,
+        "best_gradient_full_minus_attfind_probability": compare_paired(full.probability, other.probability, resamples),
+        "best_gradient_full_minus_attfind_accuracy": compare_paired(full.correct, other.correct, resamples),
+        "best_gradient_forward_passes": passes,
+        "attfind_forward_passes": attfind_passes,
+        "forward_pass_ratio": attfind_passes / passes,
+        "headline_probability": {m.label: estimate(headline[m.label].probability, m.draws) for m in methods},
+        "headline_accuracy": {m.label: estimate(headline[m.label].correct, m.draws) for m in methods},
+        "attfind_leads": list_attfind_leads(moved.outcomes, GRADIENTS, ATTFIND[0], resamples),
+    }
+
+
+def list_attfind_leads(
+    outcomes: Mapping[Cell, Outcome], gradients: Sequence[str], reference: str, resamples: np.ndarray
+) -> list[dict[str, Any]]:
+    """The cells in which AttFind leaves a lower mean true-class probability than every gradient score does.
+
+    gradients, reference: labels of the gradient scores and of AttFind; cells that lack one of them are passed over.
+    Each entry: k, shift_std, the best gradient score there, and its probability minus AttFind's {value, low, high, n}.
+    """
+    leads = []
+    for cell in dict.fromkeys((k, shift) for _, k, shift in outcomes):
+        if not all((label, *cell) in outcomes for label in (*gradients, reference)):
+            continue
+        own = {label: outcomes[label, *cell] for label in (*gradients, reference)}
+        best = choose_best(gradients, own)
+        difference = compare_paired(own[best].probability, own[reference].probability, resamples)
+        if difference["value"] > 0:
+            k, shift = cell
+            lead = {"k": k, "shift_std": shift, "best_gradient_score": best}
+            leads.append(lead | {"probability_minus_attfind": difference})
+    return leads
+
+
+def tell_slopes(told: Mapping[str, Any]) -> str:
+    """What figures say of the slopes where they are no gradients; told: of `Slopes`, empty for gradients."""
+    if not told:
+        return ""
+    return f"gradients by finite differences: h = {told['score_step_std']:g} std, {told['score_samples']} samples"
+
+
+def tell_comparison(metrics: Mapping[str, Any]) -> str:
+    """The main figures in one line for the log."""
+    difference = metrics["best_gradient_minus_attfind_probability"]
+    return (
+        f"{metrics['best_gradient_score']} against {metrics['attfind_variant']}, {metrics['forward_pass_ratio']:.0f} "
+        f"times as many forward passes: difference of mean true-class softmax {difference['value']:+.3f} "
+        f"[{difference['low']:+.3f}, {difference['high']:+.3f}] on {difference['n']} held-out samples; "
+        f"no worse by more than {metrics['attfind_margin']:g} in accuracy: "
+        f"{metrics['best_gradient_no_worse_than_attfind']}; "
+        f"{metrics['influential_dimensions']['value']} of {metrics['style_dimensions']} dimensions are influential"
+    )
+
+
+def check_agreement(path: Path, ranking: pd.DataFrame, score: np.ndarray, *, whole: bool) -> dict[str, Any]:
+    """Agreement of the paper's score [D] with the ranking of rank_dimensions: overlap of the top 10, Spearman.
+
+    whole: whether both should rest on the same gradients; the scores must then be equal but for rounding.
+    Raises StageError if they are not, or rank another number of dimensions.
+    """
+    block = ranking[ranking["scope"] == GLOBAL].sort_values("dimension")
+    if not np.array_equal(block["dimension"], np.arange(len(score))):
+        raise StageError(
+            f"{path}: ranks {len(block)} dimensions, the generator has {len(score)}; make it with: dvc repro "
+            "rank_dimensions"
+        )
+    other = block["score"].to_numpy(np.float64)
+    gap, largest = float(np.abs(other - score).max()), float(np.abs(score).max())
+    if whole and SCORE_BY not in ranking and gap > TOLERANCE * largest:
+        raise StageError(
+            f"{path}: its scores are up to {gap:.3g} off this classifier's, the largest of which is {largest:.3g}; "
+            "make it again with: dvc repro rank_dimensions"
+        )
+    return {
+        "paper_top10_shared_with_rank_dimensions": float(share_top(score, other)),
+        "paper_spearman_with_rank_dimensions": float(correlate_ranks(score, other)),
+    }
 
 
 def _describe(outcome: Outcome, draws: int) -> dict[str, Any]:

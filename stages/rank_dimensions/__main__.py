@@ -15,12 +15,21 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.ranking.histograms import Columns, choose_dimensions, tabulate_histograms
-from failure_atlas.ranking.passes import count_passes, difference_population, score_population
-from failure_atlas.ranking.scores import GRADIENT, check_samples, choose_score
+from failure_atlas.ranking.scores import (
+    FINITE_DIFFERENCE,
+    GRADIENT,
+    PopulationScores,
+    check_samples,
+    choose_score,
+    count_passes,
+    difference_population,
+    score_population,
+)
 from failure_atlas.statistics.agreement import draw_halves
 from failure_atlas.statistics.moments import measure_std
+from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.networks import load_networks
-from stages.common.artefacts.population import open_samples
+from stages.common.artefacts.population import StoredSamples, open_samples
 from stages.common.artefacts.ranking import GLOBAL, tabulate_ranking
 from stages.common.command import (
     ClassifierOption,
@@ -34,7 +43,6 @@ from stages.common.params import load_section
 from stages.rank_dimensions.figures import draw_scores, tabulate_scores
 from stages.rank_dimensions.params import RankDimensionsParams
 from stages.rank_dimensions.summary import (
-    describe_differences,
     summarize_agreement,
     summarize_mass,
     summarize_outputs,
@@ -63,45 +71,15 @@ def main(
     samples = open_samples(population, network)
     styles, true_class, names = samples.styles, samples.true_class, samples.class_names
 
+    world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device, len(names))
     std = measure_std(styles)
     how: dict[str, Any] = {}
     if choose_score(section.score, under_test, params, classifier) == GRADIENT:
-        with Progress("gradients", len(styles), "samples") as progress:
-            scores = score_population(
-                network.synthesize,
-                under_test,
-                styles,
-                true_class,
-                draw_halves(true_class, section.split_halves, numpy_stream(section.seed, "halves")),
-                classes=len(names),
-                batch_size=section.batch_size,
-                device=device,
-                on_batch=progress.advance,
-            )
+        scores = _differentiate(section, world, samples)
     else:
         wanted = section.finite_difference_samples
         check_samples(params, "rank_dimensions.finite_difference_samples", wanted, len(names), len(styles))
-        with Progress("finite differences", count_passes(len(styles), wanted, std), "img") as progress:
-            differences = difference_population(
-                network.synthesize,
-                under_test,
-                styles,
-                true_class,
-                std,
-                samples=wanted,
-                step_std=section.finite_difference_step_std,
-                split_halves=section.split_halves,
-                draw=numpy_stream(section.seed, "finite differences"),
-                halve=numpy_stream(section.seed, "halves"),
-                classes=len(names),
-                batch_size=section.batch_size,
-                device=device,
-                on_batch=progress.advance,
-            )
-        scores = differences.scores
-        how = describe_differences(
-            differences, section.finite_difference_step_std, differentiable=is_differentiable(under_test)
-        )
+        scores, how = _difference(section, world, samples, std)
     ranking = tabulate_ranking(scores.gradients, std, network.style_layout(), names, score_by=how.get("score"))
     predicted = scores.logits.argmax(axis=1)
     well = predicted == true_class
@@ -142,6 +120,39 @@ def main(
     table = tabulate_scores(ranking)
     save_figure(draw_scores(table, tell_score(how)), out / "figures" / "scores.png", table)
     write_json(out / "metrics.json", metrics)
+
+
+def _differentiate(section: RankDimensionsParams, world: World, samples: StoredSamples) -> PopulationScores:
+    halves = draw_halves(samples.true_class, section.split_halves, numpy_stream(section.seed, "halves"))
+    with Progress("gradients", len(samples.styles), "samples") as progress:
+        return score_population(world, samples.styles, samples.true_class, halves, advance=progress.advance)
+
+
+def _difference(
+    section: RankDimensionsParams, world: World, samples: StoredSamples, std: np.ndarray
+) -> tuple[PopulationScores, dict[str, Any]]:
+    """The scores and how they were made, for metrics; those without these keys are of gradients."""
+    passes = count_passes(len(samples.styles), section.finite_difference_samples, std)
+    with Progress("finite differences", passes, "img") as progress:
+        scores = difference_population(
+            world,
+            samples.styles,
+            samples.true_class,
+            std,
+            samples=section.finite_difference_samples,
+            step_std=section.finite_difference_step_std,
+            split_halves=section.split_halves,
+            draw=numpy_stream(section.seed, "finite differences"),
+            halve=numpy_stream(section.seed, "halves"),
+            advance=progress.advance,
+        )
+    return scores, {
+        "score": FINITE_DIFFERENCE,
+        "score_samples": len(scores.gradient_mass),
+        "score_step_std": section.finite_difference_step_std,
+        "score_forward_passes": passes,
+        "classifier_gives_gradients": is_differentiable(world.networks[CLASSIFIER]),
+    }
 
 
 if __name__ == "__main__":

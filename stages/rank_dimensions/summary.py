@@ -6,32 +6,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from failure_atlas.ranking.histograms import Columns, Shown, bootstrap_share, bound_null_ks, measure_ks, share_top_tenth
-from failure_atlas.ranking.passes import DifferenceScores
-from failure_atlas.ranking.scores import FINITE_DIFFERENCE
-from failure_atlas.statistics.agreement import correlate_ranks, share_direction, share_top
-from failure_atlas.statistics.estimates import percentile, proportion
-from failure_atlas.statistics.moments import HalfMeans
+from failure_atlas.ranking.histograms import Columns, bootstrap_share, bound_null_ks, measure_ks, share_top_tenth
+from failure_atlas.statistics.agreement import HalfMeans, correlate_ranks, share_direction, share_top
+from failure_atlas.statistics.estimates import flatten, proportion
 from stages.rank_dimensions.figures import GRADIENT_SCORE
 
 SATURATED = 0.99
 COLUMNS_AT_ONCE = 16
 AGREEMENT = {
-    "split_half_top10_overlap": share_top,
-    "split_half_spearman": correlate_ranks,
-    "split_half_direction_agreement": share_direction,
-}
-
-
-def describe_differences(differences: DifferenceScores, step_std: float, *, differentiable: bool) -> dict[str, Any]:
-    """How the scores were made, where they are no gradients; metrics without these keys are of gradients."""
-    return {
-        "score": FINITE_DIFFERENCE,
-        "score_samples": differences.samples,
-        "score_step_std": step_std,
-        "score_forward_passes": differences.forward_passes,
-        "classifier_gives_gradients": differentiable,
-    }
+    "split_half_top10_overlap": (share_top, 0.0),
+    "split_half_spearman": (correlate_ranks, -1.0),
+    "split_half_direction_agreement": (share_direction, 0.0),
+}  # how two rankings agree, and the least that there can be
 
 
 def tell_score(how: Mapping[str, Any]) -> str:
@@ -45,19 +31,15 @@ def tell_score(how: Mapping[str, Any]) -> str:
 
 
 def summarize_agreement(halves: HalfMeans) -> dict[str, Any]:
-    """Agreement of the rankings of two halves: mean over all halvings, and the range of 95 % of them.
+    """Agreement of the rankings of two halves, with its 95 % interval (see `HalfMeans.estimate`).
 
     `_class_mean`: the same for the rankings of single classes, averaged over the classes. Every half holds half the
     samples, so the ranking of the whole population is steadier than these figures say.
     """
-    first, second = halves.means()
     summary: dict[str, Any] = {}
-    for name, measure in AGREEMENT.items():
-        repeats = measure(first.mean(axis=1), second.mean(axis=1))
-        low, high = percentile(repeats)
-        summary[name] = repeats.mean()
-        summary[f"{name}_interval"] = {"low": low, "high": high, "n": halves.members.shape[1]}
-        summary[f"{name}_class_mean"] = measure(first, second).mean()
+    for name, (measure, least) in AGREEMENT.items():
+        summary |= flatten(name, halves.estimate(measure, least))
+        summary[f"{name}_class_mean"] = measure(*halves.means()).mean()
     return summary
 
 
@@ -78,7 +60,6 @@ def tabulate_classes(
 
     well: [N] bool.  true_class: [N] int64.
     """
-    first, second = halves.means()
     accuracy = [proportion(well[true_class == index]) for index in range(len(class_names))]
     columns = {
         "class": list(class_names),
@@ -87,27 +68,27 @@ def tabulate_classes(
         "accuracy_low": [entry["low"] for entry in accuracy],
         "accuracy_high": [entry["high"] for entry in accuracy],
     }
-    return pd.DataFrame(columns | {name: measure(first, second).mean(axis=0) for name, measure in AGREEMENT.items()})
+    agreement = {name: measure(*halves.means()).mean(axis=0) for name, (measure, _) in AGREEMENT.items()}
+    return pd.DataFrame(columns | agreement)
 
 
 def summarize_mass(mass: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
     """Share of all |gradient| that the heaviest tenth of the samples carries."""
     low, high = bootstrap_share(mass, random)
-    return {
-        "gradient_mass_top_tenth": share_top_tenth(mass),
-        "gradient_mass_top_tenth_interval": {"low": low, "high": high, "n": len(mass)},
-    }
+    share = {"value": share_top_tenth(mass), "low": low, "high": high, "n": len(mass)}
+    return flatten("gradient_mass_top_tenth", share)
 
 
 def summarize_separation(
-    values: dict[str, Columns], well: np.ndarray, shown: Sequence[Shown], dimensions: int
+    values: dict[str, Columns], well: np.ndarray, chosen: pd.DataFrame, dimensions: int
 ) -> dict[str, Any]:
     """Kolmogorov-Smirnov statistic of well against mis: mean over the top dimensions, median over all of them.
 
-    values: how the styles are seen -> their columns, taken a few at a time.  dimensions: D.
+    values: how the styles are seen -> their columns, taken a few at a time.  chosen: of `choose_dimensions`.
+    dimensions: D.
     null_95: what equal distributions would stay below.
     """
-    top = [dimension.dimension for dimension in shown if dimension.group == "top"]
+    top = chosen.loc[chosen["group"] == "top", "dimension"].to_numpy()
     n, m = int(well.sum()), int((~well).sum())
     summary: dict[str, Any] = {"n_well": n, "n_mis": m, "null_95": bound_null_ks(n, m)}
     for name, columns in values.items():

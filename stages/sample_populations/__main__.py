@@ -7,27 +7,25 @@ import numpy as np
 import pandas as pd
 import typer
 
-from failure_atlas.brought.checkpoint import load_classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
-from failure_atlas.populations.outcomes import classify_styles, count_classes
+from failure_atlas.populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
 from failure_atlas.populations.sampling import sample_in_parts
+from failure_atlas.populations.spaces import embed_spaces, measure_class_separation, measure_outcome_separation
 from failure_atlas.statistics.estimates import proportion
 from failure_atlas.statistics.moments import ClassMoments
-from failure_atlas.stylegan2.generator import load_generator
+from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.images import read_class_names
+from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.command import ClassifierOption, GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
-from stages.sample_populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
-from stages.sample_populations.embedding import embed_spaces
 from stages.sample_populations.figures import draw_spaces
 from stages.sample_populations.params import SamplePopulationsParams
-from stages.sample_populations.probes import measure_class_separation, measure_outcome_separation
 
 
 def main(
@@ -44,14 +42,9 @@ def main(
     """
     section = load_section(params, SamplePopulationsParams, "sample_populations")
     device = choose_device()
-    network = load_generator(require(generator, "train_stylegan2"), device)
-    under_test = load_classifier(require(classifier, "train_classifiers"), device)
-    classes = count_classes(network, under_test)
-    if classes != network.num_classes:
-        raise StageError(
-            f"{classifier}: tells {classes} classes apart, the generator makes {network.num_classes}; use a classifier "
-            "of the same data set"
-        )
+    network, under_test = load_networks(
+        require(generator, "train_stylegan2"), require(classifier, "train_classifiers"), device, channels_last=False
+    )
     names = read_class_names(require(images, "corrupt_images"))
     if len(names) != network.num_classes:
         raise StageError(
@@ -80,7 +73,8 @@ def main(
     first = {name: np.concatenate(rows) for name, rows in kept.items()}
     labels = first["labels"][:shown]
     spaces = {name: first[name][:shown] for name in ("z", "w", "s")}
-    predicted = classify_styles(network, under_test, spaces["s"], batch_size=section.batch_size)
+    world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device)
+    predicted = world.show(spaces["s"], keep_images=False).predicted()
     planes = embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
     figure, table = draw_spaces(planes, labels, predicted == labels, names)
 

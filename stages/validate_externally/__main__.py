@@ -19,7 +19,7 @@ from failure_atlas.curves.shift import ask_shifted, build_move, space_shifts
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.populations.sampling import LEAST_PER_CLASS
-from failure_atlas.ranking.passes import score_population
+from failure_atlas.ranking.scores import score_population
 from failure_atlas.statistics.agreement import draw_halves, order_dimensions, share_top
 from failure_atlas.statistics.rank_correlation import LEAST_CLASSIFIERS
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
@@ -135,10 +135,7 @@ def _measure(
     """One classifier on generated images, along its own ranking, and how far the rankings of two halves agree."""
     styles, true_class = whole.styles[: section.samples], whole.true_class[: section.samples]
     halves = draw_halves(true_class, HALVINGS, numpy_stream(section.seed, "halves"))
-    scores = score_population(
-        world.synthesize, world.networks[CLASSIFIER], styles, true_class, halves, classes=world.classes,
-        batch_size=world.batch_size, device=world.device, on_batch=progress.advance,
-    )  # fmt: skip
+    scores = score_population(world, styles, true_class, halves, advance=progress.advance)
     well = scores.logits.argmax(axis=1) == true_class
     gradient = scores.gradients.global_mean()
     order, direction = order_dimensions(gradient), -np.sign(gradient).astype(np.int64)

@@ -1,9 +1,4 @@
-"""The population of one analysis, read and checked before any work.
-
-A population: the same samples as z, w, s, image and label, in memory and in Zarr.
-
-What each style dimension is: its layer, channel, resolution and kind.
-"""
+"""A population in Zarr, z, w, s, image and label, its writer and its reader; and what each style dimension is."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -107,11 +102,6 @@ def store_population(
                 target[first : first + len(part.labels)] = getattr(part, name)
             first += len(part.labels)
             yield part
-
-
-def read_population(path: Path) -> Population:
-    """Read a whole population; StageError if it or one of its arrays is missing."""
-    return Population(**{name: read_array(path, name) for name in DIMENSIONS})
 
 
 COLUMNS = ("dimension", "layer", "channel", "resolution_px", "kind")

@@ -7,7 +7,7 @@ import torch
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.walks.crossing import TOLERANCE, space_grid
-from failure_atlas.walks.single import Candidates, find_shortest, trace_walk, walk_dimensions
+from failure_atlas.walks.single import Candidates, find_shortest, walk_dimensions
 from failure_atlas.walks.starts import choose_for_sets, choose_starts, draw_samples, share_equally
 from stages.common.artefacts.walks import choose_candidates
 
@@ -160,21 +160,3 @@ def test_sets_are_sought_from_the_walked_means_and_the_first_walked_samples():
 
 
 AMOUNTS = torch.linspace(0, -4, 33)
-
-
-def paint(styles: torch.Tensor) -> torch.Tensor:
-    return styles[:, 1, None, None, None].expand(-1, 3, 8, 8)
-
-
-def read(images: torch.Tensor) -> torch.Tensor:
-    level = images[:, 0, 0, 0]
-    return torch.stack([torch.zeros_like(level), level], dim=1)
-
-
-def test_in_a_notebook_one_dimension_is_moved_and_the_logistic_softmax_comes_back() -> None:
-    start = torch.tensor([5.0, 2.0, 7.0], requires_grad=True)
-    images, softmax = trace_walk(paint, read, start, 1, AMOUNTS)
-    torch.testing.assert_close(images[:, 0, 0, 0], 2 + AMOUNTS)
-    torch.testing.assert_close(softmax[:, 1], torch.sigmoid(2 + AMOUNTS))
-    assert not softmax.requires_grad
-    torch.testing.assert_close(start.detach(), torch.tensor([5.0, 2.0, 7.0]))

@@ -16,7 +16,8 @@ from failure_atlas.brought.params import BringClassifierParams
 from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.errors import StageError
 from failure_atlas.images.image_set import to_unit
-from failure_atlas.ranking.scores import differentiate_scores
+from failure_atlas.world.gradients import differentiate, softmax
+from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.images import read_images
 from stages.common.artefacts.networks import load_networks
 from tests.stages.bring_classifiers.serving import serving
@@ -95,8 +96,9 @@ def test_a_function_is_brought_and_loaded_again(bands, bring, tiny_images, tiny_
     styles = torch.ones(2, network.style_dimensions)
     with torch.no_grad():
         np.testing.assert_allclose(again(network.synthesize(styles)), classifier(network.synthesize(styles)), rtol=1e-4)
+    world = World(network.synthesize, {CLASSIFIER: again})
     with pytest.raises(StageError, match=r"bring_classifiers\.mine\.predict: is a black box and gives no gradients"):
-        differentiate_scores(network.synthesize, again, styles, torch.zeros(2, dtype=torch.int64))
+        list(differentiate(world, {"softmax": softmax}, styles.numpy(), np.zeros(2, np.int64)))
 
     (bands / "bands.py").write_text(SOURCE + "\n", encoding="utf-8")
     with pytest.raises(StageError, match=r"bands\.py: expected SHA-256 [0-9a-f]{64}, found SHA-256"):

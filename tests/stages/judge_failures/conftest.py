@@ -11,12 +11,12 @@ import torch
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.files import write_csv
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.populations.effects import measure_effects
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
 from failure_atlas.stylegan2.generator import load_generator
 from failure_atlas.stylegan2.state import load_discriminator, new_state, save_state
 from stages.common.artefacts.population import tabulate_styles
-from stages.sample_populations.effects import measure_effects
 from stages.walk_corner_cases.__main__ import main as walk_corner_cases
 from tests import yaml12 as yaml
 from tests.stages.tiny_networks import teach_population

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from failure_atlas.populations.effects import measure_effects, summarize_effects
 from failure_atlas.stylegan2.generator import Generator, load_generator
 from stages.common.artefacts.population import tabulate_styles
-from stages.sample_populations.effects import measure_effects, summarize_effects
 
 
 @pytest.fixture

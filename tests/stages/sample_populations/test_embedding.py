@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.sample_populations.embedding import embed, embed_spaces
+from failure_atlas.populations.spaces import embed, embed_spaces
 
 
 def draw_clusters(samples):

@@ -7,11 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from failure_atlas.images.image_set import subtract_class_means
-from stages.sample_populations.probes import (
-    measure_class_separation,
-    measure_outcome_separation,
-    roc_auc,
-)
+from failure_atlas.populations.spaces import measure_class_separation, measure_outcome_separation, roc_auc
 
 
 def test_classes_far_apart_are_told_apart():

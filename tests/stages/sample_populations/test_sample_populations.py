@@ -8,15 +8,20 @@ import pytest
 import zarr
 
 from failure_atlas.classifiers.networks import Classifier, save_classifier
-from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.arrays import read_array, write_arrays
 from failure_atlas.core.errors import StageError
+from failure_atlas.populations.sampling import Population
 from stages.common.artefacts.images import read_class_names
-from stages.common.artefacts.population import read_population
+from stages.common.artefacts.population import DIMENSIONS
 from stages.sample_populations.__main__ import main
 
 SECTION = {
     "seed": 1, "samples": 60, "batch_size": 25, "tsne_samples": 50, "perplexity": 10.0, "probe_folds": 3
 }  # fmt: skip
+
+
+def read_population(path):
+    return Population(**{name: read_array(path, name) for name in DIMENSIONS})
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from failure_atlas.core.weights import load_tensors, save_tensors
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.discriminator import DiscriminatorArchitecture
 from failure_atlas.stylegan2.generator import GeneratorArchitecture, load_generator, save_generator
-from failure_atlas.stylegan2.state import KIND, load_discriminator, load_released, new_state, save_state
+from failure_atlas.stylegan2.state import KIND, load_discriminator, load_released_generator, new_state, save_state
 
 CPU = torch.device("cpu")
 
@@ -64,11 +64,11 @@ def test_what_is_released_is_the_average_and_not_what_was_trained_last(tmp_path,
             parameter.add_(0.1)
     save_state(tmp_path / "snapshot.safetensors", state)
     save_generator(tmp_path / "generator.safetensors", state.average)
-    released = load_released(tmp_path / "snapshot.safetensors")
+    released = load_released_generator(tmp_path / "snapshot.safetensors")
     expected = load_generator(tmp_path / "generator.safetensors", CPU)
     styles = torch.ones(3, expected.style_dimensions)
     torch.testing.assert_close(released.synthesize(styles), expected.synthesize(styles))
     assert not released.training
     assert not any(parameter.requires_grad for parameter in released.parameters())
     with pytest.raises(StageError, match="holds a stylegan2-generator, needed: a stylegan2-snapshot"):
-        load_released(tmp_path / "generator.safetensors")
+        load_released_generator(tmp_path / "generator.safetensors")

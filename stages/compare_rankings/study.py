@@ -1,0 +1,172 @@
+"""The comparison step by step: rank in every way, move held-out samples, walk from class means, test for influence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.populations.sampling import draw_styles
+from failure_atlas.ranking import attfind, gradient_scores, held_out, influence, methods
+from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.world.show import CLASSIFIER, World
+from stages.common.artefacts.population import Samples
+from stages.compare_rankings.params import Budget, CompareRankingsParams
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What the moves did to held-out samples, and the labels of the best methods, chosen on other samples.
+
+    best, best_full: of the gradient scores, at the smallest and at the full budget.  attfind: of AttFind's variants.
+    """
+
+    outcomes: dict[held_out.Cell, held_out.Outcome]
+    unmoved: held_out.Outcome
+    best: str
+    best_full: str
+    attfind: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all steps of the comparison need."""
+
+    section: CompareRankingsParams
+    generator: Generator
+    world: World
+    whole: Samples
+    budget: Budget
+    confidence: float
+
+    def stream(self, name: str) -> np.random.Generator:
+        """The random stream of one purpose."""
+        return numpy_stream(self.section.seed, "compare_rankings", name)
+
+    def rank(self, w: np.ndarray) -> tuple[gradient_scores.RankingPass, list[methods.Method]]:
+        """Rank in every way, on one set of samples of which the cheaper ways take the first of every class; w: all."""
+        section, budget, std = self.section, self.budget, self.whole.std
+        rows = gradient_scores.take_balanced(self.whole.true_class, section.samples)
+        styles, true_class = self.whole.styles[rows], self.whole.true_class[rows]
+        ranked = gradient_scores.take_balanced(true_class, budget.samples)
+        with self._progress("gradients", len(ranked)) as progress:
+            gradients = gradient_scores.pass_gradients(
+                self.world,
+                styles[ranked],
+                true_class[ranked],
+                std,
+                few=budget.few or len(ranked),
+                split_halves=section.split_halves,
+                replicates=section.bootstrap_replicates,
+                random=self.stream("halves"),
+                steps=budget.steps,
+                advance=progress.advance,
+            )
+        tried = gradient_scores.take_balanced(true_class, section.attfind_samples)
+        trials = attfind.count_trials(len(tried), len(std))
+        with Progress("AttFind", trials, "img") as progress:
+            effects = attfind.find_effects(
+                self.generator,
+                self.world.networks[CLASSIFIER],
+                styles[tried],
+                true_class[tried],
+                gradient_scores.weigh_classes(true_class[tried], np.ones((1, len(tried))))[0],
+                np.stack([self.whole.styles.min(axis=0), self.whole.styles.max(axis=0)]),
+                batch_size=section.batch_size,
+                advance=progress.advance,
+            )
+        count, varying = max(*section.top_k, section.walk_dimensions), np.where(std > 0, std, 1)
+        principal = {
+            "pca_w": methods.map_directions(self.generator, methods.find_principal(w[rows], count)) / varying,
+            "pca_s": methods.find_principal(styles / varying, count),
+        }
+        return gradients, methods.build_methods(
+            gradients,
+            effects,
+            principal,
+            samples=len(ranked),
+            passes=budget.passes,
+            few=budget.few,
+            attfind_samples=len(tried),
+            count=count,
+            random_draws=section.random_draws,
+            random=self.stream("random dimensions"),
+        )
+
+    def move(self, ways: list[methods.Method]) -> Moved:
+        """Choose the best of each kind on samples of their own (on those compared, luck would choose), and compare."""
+        section, std, count = self.section, self.whole.std, self.section.held_out_samples
+        headline = (section.headline_k, section.headline_shift_std)
+        rivals = [method for method in ways if method.name in (*methods.GRADIENTS, *methods.ATTFIND)]
+        every = [(k, shift) for k in section.top_k for shift in section.shifts_std]
+        grid = {method.label: every if method.is_measured_everywhere else [headline] for method in ways}
+        alone = {method.label: [headline] for method in rivals}
+        total = count * (len(rivals) + sum(map(len, grid.values())))
+        fresh, true_class = draw_styles(self.generator, count, self.stream("held out"))
+        with Progress("moving held-out samples", total, "img") as progress:
+            seen = draw_styles(self.generator, count, self.stream("choice"))
+            choice = held_out.select_cell(
+                held_out.measure_shifts(self.world, rivals, alone, *seen, std, advance=progress.advance), headline
+            )
+            outcomes = held_out.measure_shifts(
+                self.world,
+                ways,
+                grid,
+                fresh,
+                true_class,
+                std,
+                judged=headline,
+                confidence=self.confidence,
+                advance=progress.advance,
+            )
+        unmoved = held_out.judge_outcome(self.world.show(fresh, [CLASSIFIER], keep_images=False), true_class)
+        cheapest = methods.FULL if self.budget.few is None else methods.SMALL
+
+        def choose(names: tuple[str, ...], budget: str) -> str:
+            labels = [rival.label for rival in rivals if rival.name in names and rival.budget == budget]
+            return held_out.choose_best(labels, choice)
+
+        best, best_full = (choose(methods.GRADIENTS, budget) for budget in (cheapest, methods.FULL))
+        attfind = choose(methods.ATTFIND, methods.FULL)
+        return Moved(outcomes, unmoved, best, best_full, attfind)
+
+    def walk(self, ways: list[methods.Method]) -> tuple[dict[str, held_out.CoarseWalks], np.ndarray]:
+        """Walks from the class means of which the classifier is sure, by method; and of which it is, [classes] bool."""
+        classes, styles = np.arange(self.generator.num_classes), self.whole.styles
+        starts = np.stack([styles[self.whole.true_class == index].mean(axis=0) for index in classes])
+        sure = self.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > held_out.LEVEL
+        steps, columns = held_out.collect_directions(ways, self.section.walk_dimensions)
+        with Progress("walking from class means", int(sure.sum()) * len(steps), "walks") as progress:
+            walks = held_out.walk_coarsely(
+                self.world,
+                starts[sure],
+                classes[sure],
+                steps * self.whole.std,
+                max_shift_std=self.section.max_shift_std,
+                confidence=self.confidence,
+                on_end=progress.advance,
+            )
+        return {label: walks.select(places) for label, places in columns.items()}, sure
+
+    def test_influence(self, gradients: gradient_scores.RankingPass) -> influence.Influence:
+        """Which dimensions are influential, and whether a second population of half the size would name the same."""
+        samples, std = self.budget.samples, self.whole.std
+        styles, true_class = draw_styles(self.generator, samples // 2, self.stream("second population"))
+        weights = {gradient_scores.SOFTMAX: gradient_scores.weigh_classes(true_class, np.ones((1, len(styles))))}
+        with self._progress("gradients of a second population", len(styles)) as progress:
+            second = gradient_scores.average_gradients(
+                self.world, styles, true_class, weights, steps=self.budget.steps, advance=progress.advance
+            )
+        return influence.judge_influence(
+            gradients.mean * std,
+            (gradients.halves[0] * std, gradients.halves[1] * std),
+            gradients.replicates * std,
+            second[gradient_scores.SOFTMAX][0] * std,
+            gradients.moments.global_standard_error() * std,
+            fdr=self.section.fdr,
+            samples=samples,
+        )
+
+    def _progress(self, what: str, samples: int) -> Progress:
+        each = 1 if self.budget.steps is None else self.budget.passes
+        return Progress(what, samples * each, "img")
