@@ -66,16 +66,7 @@ def main(
     """
     section = load_section(params, ValidateExternallyParams, "validate_externally")
     corruption = load_section(recipe, CorruptImagesParams, "corrupt_images")
-    files = parse_named_paths(classifier, "--classifier")
-    if trained is not None:
-        names = dict.fromkeys(read_params(params).get("train_classifiers") or {}, "")
-        if twice := files.keys() & names.keys():
-            raise StageError(f"--classifier: '{min(twice)}' is given by --trained, too; name each classifier once")
-        files |= expand_paths(trained, names, "--trained")
-    if len(files) < LEAST_CLASSIFIERS:
-        raise StageError(
-            f"--classifier: got {len(files)} of them; allowed: at least {LEAST_CLASSIFIERS}, for fewer cannot be ranked"
-        )
+    files = _list_files(classifier, trained, params)
     device = choose_device()
     networks = {name: load_networks(generator, path, device) for name, path in files.items()}
     painter = next(iter(networks.values()))[0]
@@ -127,6 +118,21 @@ def main(
     save_figure(draw_scatter(estimates, correlations), out / "figures" / "external_validity.png", estimates)
     save_figure(draw_correlations(correlations), out / "figures" / "correlations.png", correlations)
     write_json(out / "metrics.json", metrics)
+
+
+def _list_files(classifier: list[str], trained: str | None, params: Path) -> dict[str, Path]:
+    """The weights of each classifier: those named, then those that the section train_classifiers of the params names."""
+    files = parse_named_paths(classifier, "--classifier")
+    if trained is not None:
+        names = dict.fromkeys(read_params(params).get("train_classifiers") or {}, "")
+        if twice := files.keys() & names.keys():
+            raise StageError(f"--classifier: '{min(twice)}' is given by --trained, too; name each classifier once")
+        files |= expand_paths(trained, names, "--trained")
+    if len(files) < LEAST_CLASSIFIERS:
+        raise StageError(
+            f"--classifier: got {len(files)} of them; allowed: at least {LEAST_CLASSIFIERS}, for fewer cannot be ranked"
+        )
+    return files
 
 
 def _measure(
