@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -172,11 +172,24 @@ def follow_chain(folder: Path, newest: Claims, keys: Sequence[Ed25519PublicKey])
     folder: where the earlier ones lie.
     """
     budget = Budget(CHAIN_BYTES)
-    find = _Finder(folder, budget)
+
+    def hash_envelope(bundle: Path) -> str | None:
+        try:
+            return hashlib.sha256(read_plain(bundle, ENVELOPE, budget=budget)).hexdigest()
+        except UnreadableError:
+            return None  # whatever it is, it is no bundle that anything follows
+
+    @cache
+    def list_digests() -> dict[str | None, Path]:
+        """Of all, read only once one lies under another name than it should."""
+        return {hash_envelope(path): path for path in list_bundles(folder)}
+
     claims = newest
     while claims.previous is not None:
         before = claims.previous
-        path = find(before)
+        path: Path | None = folder / before.name
+        if hash_envelope(folder / before.name) != before.sha256 or (folder / before.name).is_symlink():
+            path = list_digests().get(before.sha256)
         if path is None:
             lies = os.path.lexists(folder / before.name / ENVELOPE)
             what = "its envelope is another" if lies else "missing"
@@ -203,31 +216,6 @@ def follow_chain(folder: Path, newest: Claims, keys: Sequence[Ed25519PublicKey])
         yield claims
     if claims.place != 0:
         yield Problem(claims.name, f"says place {claims.place} in the chain but follows no bundle")
-
-
-class _Finder:
-    """Looks for bundles by the digest of their envelopes, under the name that they should have first."""
-
-    def __init__(self, folder: Path, budget: Budget) -> None:
-        self.folder, self.budget = folder, budget
-
-    def __call__(self, before: Previous) -> Path | None:
-        """The folder of a bundle; None if there is none."""
-        named = self.folder / before.name
-        if self._hash(named) == before.sha256 and not named.is_symlink():
-            return named
-        return self._digests.get(before.sha256)
-
-    @cached_property
-    def _digests(self) -> dict[str | None, Path]:
-        """Of all, read only once one lies under another name."""
-        return {self._hash(path): path for path in list_bundles(self.folder)}
-
-    def _hash(self, bundle: Path) -> str | None:
-        try:
-            return hashlib.sha256(read_plain(bundle, ENVELOPE, budget=self.budget)).hexdigest()
-        except UnreadableError:
-            return None  # whatever it is, it is no bundle that anything follows
 
 
 def _require_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed:

@@ -245,6 +245,11 @@ def edit_statement(bundle: Path, key: Ed25519PrivateKey, change: Callable[[dict[
     (bundle / ENVELOPE).write_bytes(seal(json.dumps(statement).encode(), key))
 
 
+def redefine(bundle: Path, key: Ed25519PrivateKey, part: str, **values: Any) -> None:
+    """Change a part of the build definition in the statement."""
+    edit_statement(bundle, key, lambda read: read["predicate"]["buildDefinition"][part].update(values))
+
+
 def sign_again(bundle: Path, key: Ed25519PrivateKey) -> None:
     """Give crate and statement of a bundle the hashes of its files as they are now, and sign it."""
     hashes = {path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()) for path in list_all(bundle)}
