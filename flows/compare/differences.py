@@ -93,10 +93,8 @@ class Locked:
 def flatten(value: Any, prefix: str = "") -> Flat:
     """Nested mappings as one, names joined by dots; lists of named entries by the name, other lists as they are."""
     entries = _name_entries(value) if isinstance(value, list) else value
-    if not isinstance(entries, Mapping) or (isinstance(value, list) and not entries):
-        return {prefix: value}
-    if not entries:
-        return {prefix: {}} if prefix else {}
+    if not entries or not isinstance(entries, Mapping):
+        return {prefix: value} if prefix else {}
     found: Flat = {}
     for key, inner in entries.items():
         found |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))

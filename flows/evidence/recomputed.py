@@ -50,7 +50,13 @@ def read_criteria(params: Mapping[str, Any]) -> list[Criterion]:
     read = expect(section.get("criteria"), list, "acceptance.criteria")
     if not 0 < len(read) <= MOST_CRITERIA:
         raise ValueError(f"acceptance.criteria: {len(read)} entries; allowed: 1 to {MOST_CRITERIA}")
-    criteria = [_read_criterion(entry, f"acceptance.criteria.{place}") for place, entry in enumerate(read)]
+    criteria = []
+    for number, entry in enumerate(read):
+        place = f"acceptance.criteria.{number}"
+        try:
+            criteria.append(Criterion.model_validate(expect(entry, dict, place)))
+        except ValueError as error:
+            raise ValueError(f"{place}: {tell(' '.join(str(error).split()))}") from error
     check_together(criteria)
     return criteria
 
@@ -136,13 +142,6 @@ def round_number(value: Any) -> Any:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _read_criterion(entry: Any, place: str) -> Criterion:
-    try:
-        return Criterion.model_validate(expect(entry, dict, place))
-    except ValueError as error:
-        raise ValueError(f"{place}: {tell(' '.join(str(error).split()))}") from error
-
-
 def _describe(claim: Claim) -> dict[str, Any]:
     return {
         **{key: getattr(claim, key) for key in ("id", "claim", "source", "verdict", "rule")},
@@ -204,10 +203,10 @@ def _open_table(data: bytes) -> io.StringIO:
 def _same_cell(value: Any, held: Any) -> bool:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return bool(held == "")
+    if not isinstance(value, float):
+        return bool(held == str(value))
     try:
-        return bool(
-            round_number(float(held)) == round_number(value) if isinstance(value, float) else held == str(value)
-        )
+        return bool(round_number(float(held)) == round_number(value))
     except (TypeError, ValueError):
         return False
 

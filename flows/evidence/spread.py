@@ -198,10 +198,11 @@ def find_faults(metrics: Any) -> Iterator[str]:
             yield f"{key}: two numbers of one name"
         flat[key] = held
     for key, held in flat.items():
-        base, end = _split(key)
-        if _is_number(held) and not math.isfinite(held):
+        if not _is_number(held):
+            continue
+        if not math.isfinite(held):
             yield f"{key}: {held}; a number that is not finite"
-        elif end == "low" and _is_number(held):
+        elif key.endswith(".low") and (base := _split(key)[0]):
             value = flat.get(f"{base}.value", flat.get(base))
             ends = [
                 number for number in (held, value, flat.get(f"{key.removesuffix('low')}high")) if _is_number(number)
