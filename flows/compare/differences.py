@@ -110,12 +110,15 @@ def diff_flat(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     ]
 
 
-def read_lock(lock: Mapping[str, Any]) -> Locked:
+def read_lock(lock: Mapping[str, Any], workflow: Mapping[str, Any]) -> Locked:
     """Sort what a dvc.lock records into inputs from outside, code, results and commands.
 
+    workflow: what dvc.yaml holds; stages that it no longer has do not count. Empty: all do.
     Where stages were last run with different states of one file, its hashes stand side by side.
     """
-    stages: Mapping[str, Any] = lock.get("stages") or {}
+    planned = workflow.get("stages")
+    recorded: Mapping[str, Any] = lock.get("stages") or {}
+    stages = {name: held for name, held in recorded.items() if not planned or name.partition("@")[0] in planned}
     needed, results = (_collect(stages, kind) for kind in ("deps", "outs"))
     outside = {path: held for path, held in needed.items() if not any(_overlap(path, result) for result in results)}
     code = {path for path in outside if path.endswith(".py") or path.partition("/")[0] in CODE}

@@ -8,6 +8,7 @@ from flows.compare import differences
 from flows.compare.differences import TOP, Flat, Leading, Move, Number, tell_hash, tell_value
 from flows.compare.document import Section
 from flows.compare.sources import LOCK, PARAMS, Source
+from flows.dag import DAG_FILE
 from flows.errors import FlowError
 from flows.gates_command import GATES, parse_gates, tell_found
 
@@ -23,7 +24,7 @@ class Run:
 
     def __init__(self, source: Source) -> None:
         self.source, self.name = source, source.name
-        self.lock = differences.read_lock(source.read_mapping(LOCK))
+        self.lock = differences.read_lock(source.read_mapping(LOCK), source.read_mapping(DAG_FILE))
         self.numbers, self.leading = _read_numbers(source), _read_leading(source)
         self.params = differences.flatten(source.read_mapping(PARAMS))
 

@@ -126,13 +126,16 @@ def test_a_lock_sorts_inputs_code_and_results() -> None:
             },
         }
     }  # fmt: skip
-    found = read_lock(lock)
+    found = read_lock(lock, {})
     assert found.inputs == {"in": "2"}
     assert found.code == {"a.py": "1 and 9", "stages/a": "6"}, "different states; a part in place of the whole"
     assert found.results == {"d/a": "3.dir", "b": "5"}
     assert found.commands == {"a": "python a.py", "b": "one; two"}
     assert found.params == {"a.x": 1}
-    assert read_lock({}).results == {}
+    assert read_lock(lock, {"stages": {"b": {}}}).params == {}, "of a stage that is gone nothing counts"
+    twin = {"stages": {"a@x": lock["stages"]["a"]}}
+    assert read_lock(twin, {"stages": {"a": {"foreach": ["x"]}}}).params == {"a.x": 1}
+    assert read_lock({}, {}).results == {}
 
 
 def make(project: Path, said: dict[str, Any], tag: str) -> None:

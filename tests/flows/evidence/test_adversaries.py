@@ -263,9 +263,10 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         edit("params.yaml", lambda read: read["acceptance"]["criteria"][1].update(bar=0.9)), "dvc.lock says"
     ),
     "older under this name": (older_in_its_place, "signed under the name "),
-    "alias bomb in params": (write("params.yaml", BOMB), "more than 60,000 values, aliases counted"),
-    "alias bomb in dvc.yaml": (write("dvc.yaml", BOMB), "more than 60,000 values"),
-    "alias bomb in dvc.lock": (write("dvc.lock", BOMB), "more than 60,000 values"),
+    **{
+        f"alias bomb in {name}": (write(name, BOMB), "more than 60,000 values, aliases counted")
+        for name in ("params.yaml", "dvc.yaml", "dvc.lock")
+    },
     "template bomb": (edit("dvc.yaml", lambda read: read["stages"].update(x=FOREACH)), "DVC cannot read it"),
     "matrix": (edit("dvc.yaml", lambda read: read["stages"]["draw"].update(matrix={})), "draw has matrix"),
     "variables elsewhere": (edit("dvc.yaml", lambda read: read.update(vars=["/etc/passwd"])), "the file has vars"),
