@@ -399,7 +399,7 @@ AT_THE_COMMAND_LINE: dict[str, tuple[Attack, str]] = {
     "large data": (lambda made, _: sparse(PAGE)(made, made.project), f"the data hold {SIZE}"),
     "data that lead outside": (lead_outside, f"{TABLE}: no plain file"),
     "a FIFO for the one before": (
-        lambda made, _: replace(ENVELOPE, os.mkfifo)(made, made.bundles[0]), ": missing; the bundle "
+        lambda made, _: replace(ENVELOPE, os.mkfifo)(made, made.bundles[0]), ": its envelope is another; the bundle "
     ),
 }  # fmt: skip
 

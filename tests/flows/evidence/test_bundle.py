@@ -71,9 +71,10 @@ def change_unseen(project: Path) -> None:
     path = project / "data/draw/numbers/a"
     with stand_in(project), Repo() as repo:
         assert repo.status() == {}
-        times = path.stat()
-        path.write_bytes(b"9" + path.read_bytes()[1:])
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    times = path.stat()
+    path.write_bytes(b"9" + path.read_bytes()[1:])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with stand_in(project), Repo() as repo:
         assert repo.status() == {}
 
 
