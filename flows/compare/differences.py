@@ -93,10 +93,8 @@ class Locked:
 def flatten(value: Any, prefix: str = "") -> Flat:
     """Nested mappings as one, names joined by dots; lists of named entries by the name, other lists as they are."""
     entries = _name_entries(value) if isinstance(value, list) else value
-    if not isinstance(entries, Mapping) or (isinstance(value, list) and not entries):
-        return {prefix: value}
-    if not entries:
-        return {prefix: {}} if prefix else {}
+    if not entries or not isinstance(entries, Mapping):
+        return {prefix: value} if prefix else {}
     found: Flat = {}
     for key, inner in entries.items():
         found |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))
@@ -112,12 +110,15 @@ def diff_flat(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     ]
 
 
-def read_lock(lock: Mapping[str, Any]) -> Locked:
+def read_lock(lock: Mapping[str, Any], workflow: Mapping[str, Any]) -> Locked:
     """Sort what a dvc.lock records into inputs from outside, code, results and commands.
 
+    workflow: what dvc.yaml holds; stages that it no longer has do not count. Empty: all do.
     Where stages were last run with different states of one file, its hashes stand side by side.
     """
-    stages: Mapping[str, Any] = lock.get("stages") or {}
+    planned = workflow.get("stages")
+    recorded: Mapping[str, Any] = lock.get("stages") or {}
+    stages = {name: held for name, held in recorded.items() if not planned or name.partition("@")[0] in planned}
     needed, results = (_collect(stages, kind) for kind in ("deps", "outs"))
     outside = {path: held for path, held in needed.items() if not any(_overlap(path, result) for result in results)}
     code = {path for path in outside if path.endswith(".py") or path.partition("/")[0] in CODE}

@@ -80,9 +80,8 @@ def write_document(path: Path, title: str, sections: Sequence[Section]) -> None:
     try:
         write_atomically(path, text)
     except OSError as error:
-        raise FlowError(
-            f"--out: cannot write {path} ({error.strerror}); free the disk or choose another place"
-        ) from error
+        told = f"cannot write {path} ({error.strerror}); free the disk or choose another place"
+        raise FlowError(f"--out: {told}") from error
 
 
 def _break_names(text: str) -> Markup:

@@ -1,14 +1,14 @@
 """What is said of two runs, section by section: verdicts, metrics, directions, and what lies behind the differences."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
 from flows.compare import differences
-from flows.compare.differences import TOP, Flat, Leading, Locked, Move, Number, tell_hash, tell_value
+from flows.compare.differences import TOP, Flat, Leading, Move, Number, tell_hash, tell_value
 from flows.compare.document import Section
 from flows.compare.sources import LOCK, PARAMS, Source
+from flows.dag import DAG_FILE
 from flows.errors import FlowError
 from flows.gates_command import GATES, parse_gates, tell_found
 
@@ -19,34 +19,19 @@ NO_CRITERION = ("no criterion", "", "")
 PAIRED = "paired"  # the group of metrics that holds differences on the same samples
 
 
-@dataclass(frozen=True)
 class Run:
-    """One side: where it is read, its name, and what is compared of it; leading: by classifier."""
+    """One side: where it is read, its name as the user calls it, and what is compared of it; leading: by classifier."""
 
-    source: Source
-    lock: Locked
-    numbers: dict[str, Number]
-    leading: dict[str, Leading]
-    params: Flat
-
-    @property
-    def name(self) -> str:
-        """As the user calls it."""
-        return self.source.name
+    def __init__(self, source: Source) -> None:
+        self.source, self.name = source, source.name
+        self.lock = differences.read_lock(source.read_mapping(LOCK), source.read_mapping(DAG_FILE))
+        self.numbers, self.leading = _read_numbers(source), _read_leading(source)
+        self.params = differences.flatten(source.read_mapping(PARAMS))
 
 
 def compare(old: Source, new: Source, *, show_all: bool = False) -> list[Section]:
     """The sections of the comparison; show_all: list the metrics that moved within their intervals, too."""
-    before, after = (
-        Run(
-            side,
-            differences.read_lock(side.read_mapping(LOCK)),
-            _read_numbers(side),
-            _read_leading(side),
-            differences.flatten(side.read_mapping(PARAMS)),
-        )
-        for side in (old, new)
-    )
+    before, after = Run(old), Run(new)
     return [
         _compare_verdicts(old, new),
         _compare_metrics(before, after, show_all=show_all),
@@ -63,9 +48,8 @@ def _compare_verdicts(old: Source, new: Source) -> Section:
     """Which acceptance criteria flipped, or ask for something else."""
     section = Section("Acceptance criteria")
     before, after = _read_verdicts(old), _read_verdicts(new)
-    for side, held in ((old, before), (new, after)):
-        if not held:
-            section.say(f"{side.name} holds no verdicts ({GATES}).")
+    empty = [side.name for side, held in ((old, before), (new, after)) if not held]
+    section.say(*(f"{name} holds no verdicts ({GATES})." for name in empty))
     pairs = {name: (before.get(name, NO_CRITERION), after.get(name, NO_CRITERION)) for name in {**after, **before}}
     if before and after:
         flipped = sum(one[0] != other[0] for one, other in pairs.values())
@@ -91,9 +75,7 @@ def _read_verdicts(side: Source) -> dict[str, tuple[str, str, str]]:
 def _compare_metrics(old: Run, new: Run, *, show_all: bool) -> Section:
     """Which metrics moved, and whether beyond their intervals."""
     section = Section("Metrics")
-    for side in (old, new):
-        if not side.numbers:
-            section.say(f"{side.name} holds no metrics.")
+    section.say(*(f"{side.name} holds no metrics." for side in (old, new) if not side.numbers))
     before, after = old.numbers, new.numbers
     shared = [key for key in after if key in before]
     moved = {key: differences.tell_move(before[key], after[key]) for key in shared if before[key] != after[key]}
@@ -142,13 +124,12 @@ def _compare_pairs(old: Run, new: Run) -> Section:
     one, other = (side.lock.find_result(POPULATION) for side in (old, new))
     told = f"{tell_hash(one)} and {tell_hash(other)}"
     if one is None or other is None:
-        section.say("At least one side records no population.")
+        said = "At least one side records no population."
     elif one == other:
-        section.say(
-            f"Both rest on the same population ({tell_hash(one)}): what moved is the classifiers', not the sample's."
-        )
+        said = f"Both rest on the same population ({tell_hash(one)}): what moved is the classifiers', not the sample's."
     else:
-        section.say(f"The populations differ ({told}): what moved may be the sample's as well as the classifiers'.")
+        said = f"The populations differ ({told}): what moved may be the sample's as well as the classifiers'."
+    section.say(said)
     rows = [
         (name, *number.tell(), number.tell_zero())
         for name, number in new.numbers.items()
@@ -195,26 +176,19 @@ def _read_leading(side: Source) -> dict[str, Leading]:
 
 def _tell_directions(before: Leading, after: Leading) -> Iterable[tuple[str, ...]]:
     """Directions that entered the leading ones, that left them, and that stayed but turned round."""
-    entered = [dimension for dimension in after if dimension not in before]
-    left = [dimension for dimension in before if dimension not in after]
-    turned = [each for each in after if each in before and before[each].sign != after[each].sign]
-    for what, dimensions, side in (
-        ("entered", entered, after),
-        ("left", left, before),
-        ("turned round", turned, after),
-    ):
-        for dimension in dimensions:
-            ranks = [str(held[dimension].rank) if dimension in held else f"beyond {TOP}" for held in (before, after)]
-            sign = "+" if side[dimension].sign > 0 else "-"
-            yield what, f"{dimension}{sign}", side[dimension].name, *ranks
+    entered = [("entered", each) for each in after if each not in before]
+    left = [("left", each) for each in before if each not in after]
+    turned = [("turned round", each) for each in after if each in before and before[each].sign != after[each].sign]
+    for what, dimension in (*entered, *left, *turned):
+        held = after.get(dimension) or before[dimension]
+        ranks = [str(side[dimension].rank) if dimension in side else f"beyond {TOP}" for side in (before, after)]
+        yield what, f"{dimension}{'+' if held.sign > 0 else '-'}", held.name, *ranks
 
 
 def _compare_inputs(old: Run, new: Run) -> Section:
     """Which data from outside changed, and which results with it."""
     section = Section("Inputs and results")
-    for side in (old, new):
-        if not side.lock.results:
-            section.say(f"{side.name} holds no {LOCK}, or an empty one.")
+    section.say(*(f"{side.name} holds no {LOCK}, or an empty one." for side in (old, new) if not side.lock.results))
     before, after = old.lock, new.lock
     none = f"No input from outside changed, of {len(after.inputs)} that {LOCK} records; files that params pin by their "
     none += "hash stand under Params."
@@ -257,26 +231,19 @@ def _compare_environments(old: Source, new: Source) -> Section:
     """What differs between machines and packages; only bundles record them."""
     section = Section("Environment")
     without = [side.name for side in (old, new) if not side.has_environment]
-    paths = [] if without else [(side, path) for side in (old, new) for path in side.find(ENVIRONMENT)[:1]]
-    held = [differences.flatten(side.read_mapping(path)) for side, path in paths]
     if without:
         section.say(f"Not compared, since only evidence bundles record it; no bundle: {', '.join(without)}.")
-    elif len(held) < 2:
+        return section
+    before, after = (differences.flatten(side.read_mapping(ENVIRONMENT)) for side in (old, new))
+    if not (before and after):
         section.say(f"Not compared: a bundle without {ENVIRONMENT}.")
     else:
-        same = f"The same, in all {len(held[1])} entries."
-        _show_changes(section, "entry", held[0], held[1], "Entries", same)
+        _show_changes(section, "entry", before, after, "Entries", f"The same, in all {len(after)} entries.")
     return section
 
 
 def _show_changes(
-    section: Section,
-    what: str,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    changed: str,
-    none: str,
-    tell: Callable[[Any], str] = tell_value,
+    section: Section, what: str, old: Flat, new: Flat, changed: str, none: str, tell: Callable[[Any], str] = tell_value
 ) -> None:
     """How many entries of two flat mappings differ, and a table of them; none: the sentence if none does."""
     changes = differences.diff_flat(old, new)

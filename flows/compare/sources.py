@@ -146,9 +146,8 @@ def open_source(name: str) -> Source:
     folder = Path(name)
     if folder.is_dir():
         if (folder / ".dvc").is_dir():
-            raise FlowError(
-                f"{name}: a project, not a bundle; call this one '{WORKSPACE}', go to another one for its own"
-            )
+            told = f"a project, not a bundle; call this one '{WORKSPACE}', go to another one for its own"
+            raise FlowError(f"{name}: {told}")
         if not (folder / LOCK).is_file():
             raise FlowError(f"{name}: a folder without {LOCK}, so no evidence bundle; {ALLOWED}")
         return Bundle(name, folder)

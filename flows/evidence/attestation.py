@@ -14,9 +14,10 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:failure-atlas:dvc-repro:v1"
 BUILDER = "urn:failure-atlas:builder:local"
 IN_BUNDLE, IN_PROJECT = "bundle", "project"  # where the path of a subject starts
+VERSIONS = ("failure-atlas", "dvc")  # that the statement tells; a checkout that is not installed has none of its own
 
 
 def make_keys(folder: Path) -> tuple[Path, Path, str]:
@@ -74,32 +76,21 @@ def make_keys(folder: Path) -> tuple[Path, Path, str]:
 
 def read_private_key(path: Path) -> Ed25519PrivateKey:
     """Read a private key; FlowError if it is missing, open to others, or no Ed25519 key."""
-    data = _read(path, "make one with `failure-atlas key`, or name yours with --key")
+    advice = "make one with `failure-atlas key`, or name yours with --key"
+    key: Ed25519PrivateKey = _read_key(
+        path, Ed25519PrivateKey, partial(load_pem_private_key, password=None), "private key", advice
+    )
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        raise FlowError(
-            f"{path}: mode {mode:04o}, so others may read the private key; allowed: 0600 (chmod 600 {path})"
-        )
-    try:
-        key = load_pem_private_key(data, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise FlowError(
-            f"{path}: no private key in PEM without a password; make one with `failure-atlas key`"
-        ) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise FlowError(f"{path}: a private key of another kind; allowed: Ed25519 (`failure-atlas key` makes one)")
+        told = f"mode {mode:04o}, so others may read the private key; allowed: 0600 (chmod 600 {path})"
+        raise FlowError(f"{path}: {told}")
     return key
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
     """Read a public key; FlowError if it is missing or no Ed25519 key."""
-    data = _read(path, "get it from whoever signed the bundle, and name it with --key")
-    try:
-        key = load_pem_public_key(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise FlowError(f"{path}: no public key in PEM; `failure-atlas key` writes it as {PUBLIC}") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise FlowError(f"{path}: a public key of another kind; allowed: Ed25519")
+    advice = f"get it ({PUBLIC}) from whoever signed the bundle, and name it with --key"
+    key: Ed25519PublicKey = _read_key(path, Ed25519PublicKey, load_pem_public_key, "public key", advice)
     return key
 
 
@@ -109,13 +100,17 @@ def key_id(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def _read(path: Path, advice: str) -> bytes:
-    # Links are followed: whoever names a key chose it.
-    real = Path(os.path.realpath(path))
+def _read_key(path: Path, kind: Any, load: Callable[[bytes], object], what: str, advice: str) -> Any:
+    real = Path(os.path.realpath(path))  # links are followed: whoever names a key chose it
     try:
-        return read_plain(real.parent, real.name, KEY_BYTES)
+        key = load(read_plain(real.parent, real.name, KEY_BYTES))
     except UnreadableError as error:
         raise FlowError(f"{path}: cannot read the key ({error.what}); {advice}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise FlowError(f"{path}: no {what} in PEM without a password; {advice}") from error
+    if not isinstance(key, kind):
+        raise FlowError(f"{path}: a {what} of another kind; allowed: Ed25519; {advice}")
+    return key
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
@@ -241,7 +236,10 @@ def write_statement(
                 ],
             },
             "runDetails": {
-                "builder": {"id": BUILDER, "version": _versions()},
+                "builder": {
+                    "id": BUILDER,
+                    "version": {each.name: each.version for each in distributions() if each.name in VERSIONS},
+                },
                 "metadata": {"invocationId": name, **({"finishedOn": finished[-1]} if finished else {})},
             },
         },
@@ -304,13 +302,3 @@ def _read_folder(name: Any) -> str:
     if "/" in check_name(name):
         raise ValueError(f"{tell(name)}: no name of a folder")
     return str(name)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in ("failure-atlas", "dvc"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue  # run from a checkout that is not installed
-    return found

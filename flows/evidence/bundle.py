@@ -7,29 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from flows.errors import FlowError
+from flows.evidence import pipeline
 from flows.evidence.attestation import seal, write_statement
 from flows.evidence.crate import README, Run, describe_crate
 from flows.evidence.folder import ENVELOPE, as_previous, find_last
-from flows.evidence.inventory import Inventory, hash_bytes, take_inventory, write_json
+from flows.evidence.inventory import hash_bytes, take_inventory, write_json
 from flows.evidence.machine import describe_machine, describe_runs, read_stage_table
-from flows.evidence.pipeline import (
-    LOCK_FILE,
-    PARAMS,
-    WORKFLOW,
-    LockedStage,
-    PlannedStage,
-    choose_files,
-    compare_files,
-    compare_params,
-    list_metrics,
-    read_lock,
-    read_pipeline,
-)
+from flows.evidence.pipeline import LOCK_FILE, PARAMS, WORKFLOW
 from flows.evidence.reading import UnreadableError, check_name
 from flows.evidence.verification import CRATE, ENVIRONMENT, INVENTORY, OWN, STAGES, verify
 from flows.git import Revision, read_revision
@@ -74,19 +62,31 @@ def make_bundle(
     keys = [key.public_key(), *trusted]
     last = as_previous(previous, keys) if previous else find_last(out.parent, keys)
     table = read_stage_table()
-    lock = _require_current(lock_text, table)
+    for row in table:
+        if row["state"] != "up to date":
+            raise FlowError(f"{row['stage']}: {row['state'][:200]}; run `failure-atlas reproduce` first")
     try:
-        plan = read_pipeline((project / WORKFLOW).read_bytes(), (project / PARAMS).read_bytes())
-        inventory = take_inventory(project, lock, list_metrics(plan))
+        locked = pipeline.read_lock(lock_text)
+        lock = {row["stage"]: locked[row["stage"]] for row in table}
+    except (ValueError, KeyError) as error:
+        raise FlowError(f"{LOCK_FILE}: {error}; run `failure-atlas reproduce` first") from error
+    try:
+        plan = pipeline.read_pipeline((project / WORKFLOW).read_bytes(), (project / PARAMS).read_bytes())
+        inventory = take_inventory(project, lock, pipeline.list_metrics(plan))
         for path in inventory.files:
             check_name(path)
     except UnreadableError as error:
         raise FlowError(f"{error}; rename it, or leave it out") from error
     except ValueError as error:
         raise FlowError(f"{WORKFLOW}: {error}") from error
-    _require_agreement(project, lock, inventory)
-    contents = _read_files(project, inventory, plan)
-    contents |= {
+    for problem in pipeline.compare_lock(lock, inventory.files, lambda path: (project / path).read_bytes()):
+        raise FlowError(f"{problem}; no evidence of a result that dvc.lock does not hold: run `dvc repro`")
+    chosen = pipeline.choose_files(plan, inventory.files)
+    if taken := OWN & {*inventory.outs, *chosen}:
+        told = "the bundle has a file of this name of its own; let the stage write to another path"
+        raise FlowError(f"{min(taken)}: {told}")
+    # Should one of them change now, `verify` is to see it.
+    contents = {path: (project / path).read_bytes() for path in sorted(chosen)} | {
         INVENTORY: write_json(inventory.to_json()),
         STAGES: write_json(table),
         README: _write_readme(out.name, revision),
@@ -108,71 +108,20 @@ def make_bundle(
     return out
 
 
-def _require_current(text: bytes, table: list[dict[str, Any]]) -> dict[str, LockedStage]:
-    """The stages of dvc.lock that are in dvc.yaml; FlowError if one has not run or would run again."""
-    for row in table:
-        if row["state"] != "up to date":
-            raise FlowError(f"{row['stage']}: {row['state'][:200]}; run `failure-atlas reproduce` first")
-    try:
-        lock = read_lock(text)
-    except ValueError as error:
-        raise FlowError(f"{LOCK_FILE}: {error}; run `failure-atlas reproduce` first") from error
-    for row in table:
-        if row["stage"] not in lock:
-            raise FlowError(f"{LOCK_FILE}: no stage {row['stage']}; run `failure-atlas reproduce` first")
-        if lock[row["stage"]].command != row["command"]:
-            raise FlowError(f"{LOCK_FILE}: {row['stage']}: another command than in dvc.yaml; run it again")
-    return {row["stage"]: lock[row["stage"]] for row in table}
-
-
-def _require_agreement(project: Path, lock: dict[str, LockedStage], inventory: Inventory) -> None:
-    params = {path for stage in lock.values() for path in stage.params}
-    texts = {path: (project / path).read_bytes() for path in params if (project / path).is_file()}
-    for problem in (*compare_files(lock, inventory.files), *compare_params(lock, texts)):
-        raise FlowError(f"{problem}; no evidence of a result that dvc.lock does not hold: run `dvc repro`")
-
-
-def _read_files(project: Path, inventory: Inventory, plan: dict[str, PlannedStage]) -> dict[str, bytes]:
-    """The files of the project that go into the bundle, as they were hashed."""
-    if taken := OWN & {*inventory.outs, *choose_files(plan, inventory.files)}:
-        raise FlowError(
-            f"{min(taken)}: the bundle has a file of this name of its own; let the stage write to another path"
-        )
-    contents = {}
-    for path in sorted(choose_files(plan, inventory.files)):
-        try:
-            contents[path] = (project / path).read_bytes()
-        except OSError as error:
-            raise FlowError(f"{path}: cannot be read ({error.strerror}); run `dvc repro`") from error
-        if hash_bytes(contents[path]) != inventory.files.get(path, hash_bytes(contents[path])):
-            raise FlowError(f"{path}: changed while the bundle was made; does something else write there? try again")
-    return contents
-
-
 def _write_readme(name: str, revision: Revision) -> bytes:
     rows = "\n".join(f"| `{path}` | {title} |" for path, title in sorted((TITLES | {CRATE: CRATE_TITLE}).items()))
     count = len(revision.changed)
     changed = f"{count} paths differed from it (environment.json lists them)." if count else "Nothing differed from it."
-    return (
-        README_TEMPLATE.read_text(encoding="utf-8")
-        .format(name=name, commit=revision.commit, changed=changed, rows=rows)
-        .encode()
-    )
+    text = README_TEMPLATE.read_text(encoding="utf-8")
+    return text.format(name=name, commit=revision.commit, changed=changed, rows=rows).encode()
 
 
 def _tell_run(project: Path, name: str, revision: Revision) -> Run:
-    described: dict[str, Any] = {}
-    if (project / "pyproject.toml").is_file():
-        described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-    license_name = described.get("license")
-    return Run(
-        name,
-        str(described.get("name", project.name)),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        license_name if isinstance(license_name, str) else "",
-        revision.commit,
-        version("dvc"),
-    )
+    about = project / "pyproject.toml"
+    described = tomllib.loads(about.read_text(encoding="utf-8")).get("project", {}) if about.is_file() else {}
+    terms, made = described.get("license"), datetime.now(UTC).isoformat(timespec="seconds")
+    title, terms = str(described.get("name", project.name)), terms if isinstance(terms, str) else ""
+    return Run(name, title, made, terms, revision.commit, version("dvc"))
 
 
 def _write_folder(out: Path, contents: dict[str, bytes], project: Path, keys: Sequence[Ed25519PublicKey]) -> None:

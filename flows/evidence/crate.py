@@ -122,27 +122,13 @@ class _Workflow(ComputationalWorkflow):  # type: ignore[misc]
 
 def _add_whole_run(crate: ROCrate, run: Run, names: list[str], metrics: list[str], end: dict[str, str]) -> None:
     """The run of all stages, and the engine that brought them up to date."""
-    whole = _add(
-        crate,
-        _id("run", "all"),
-        "CreateAction",
-        name=f"Run {run.name}",
-        description=f"All stages of {WORKFLOW}, with the params of {PARAMS}",
-        instrument=crate.mainEntity,
-        object=crate.get(PARAMS),
-        result=_compact([_ref(quote(path)) for path in metrics]),
-        actionStatus=COMPLETED,
-        **end,
-    )
-    _add(
-        crate,
-        _id("engine", "all"),
-        "OrganizeAction",
-        name=f"DVC brings the stages of {WORKFLOW} up to date",
-        instrument=_add(crate, ENGINE, "SoftwareApplication", name="DVC", url=ENGINE, softwareVersion=run.dvc_version),
-        object=_refs("control", names),
-        result=whole,
-    )
+    about = f"All stages of {WORKFLOW}, with the params of {PARAMS}"
+    made = {"object": crate.get(PARAMS), "result": _compact([_ref(quote(path)) for path in metrics]), **end}
+    told = {"name": f"Run {run.name}", "description": about, "instrument": crate.mainEntity, "actionStatus": COMPLETED}
+    whole = _add(crate, _id("run", "all"), "CreateAction", **told, **made)
+    engine = _add(crate, ENGINE, "SoftwareApplication", name="DVC", url=ENGINE, softwareVersion=run.dvc_version)
+    told = {"name": f"DVC brings the stages of {WORKFLOW} up to date", "instrument": engine}
+    _add(crate, _id("engine", "all"), "OrganizeAction", **told, object=_refs("control", names), result=whole)
 
 
 def _describe_root(crate: ROCrate, run: Run, envelope: str, names: list[str]) -> None:
@@ -164,12 +150,7 @@ def _describe_root(crate: ROCrate, run: Run, envelope: str, names: list[str]) ->
 
 
 def _add_stage(
-    crate: ROCrate,
-    row: Mapping[str, Any],
-    place: int,
-    run: Run,
-    inventory: Inventory,
-    files: Mapping[str, FileHash],
+    crate: ROCrate, row: Mapping[str, Any], place: int, run: Run, inventory: Inventory, files: Mapping[str, FileHash]
 ) -> None:
     """A stage as a step, a tool, a run of the tool, and the engine's control of it; and what it read and wrote."""
     name, command, paths = row["stage"], row["command"], inventory.stages[row["stage"]]
@@ -180,18 +161,12 @@ def _add_stage(
     told = {"name": f"stage {name}", "description": command, "url": ENGINE, "softwareVersion": run.commit}
     tool = _add(crate, _id("tool", name), "SoftwareApplication", **told)
     step = _add(crate, _id("step", name), "HowToStep", name=name, position=str(place), workExample=tool)
-    action = _add(
-        crate,
-        _id("run", name),
-        "CreateAction",
-        name=f"stage {name}",
-        description=f"{command} ({row['state']}{seconds})",
-        instrument=tool,
-        object=_compact([_add_data(crate, path, inventory, files) for path in read]),
-        result=_compact([_add_data(crate, path, inventory, files) for path in paths.outs]),
-        actionStatus=COMPLETED,
-        **_end([row["finished"]]),
+    told = {"name": f"stage {name}", "description": f"{command} ({row['state']}{seconds})", "actionStatus": COMPLETED}
+    used, made = (
+        _compact([_add_data(crate, path, inventory, files) for path in below]) for below in (read, paths.outs)
     )
+    told |= {"instrument": tool, "object": used, "result": made, **_end([row["finished"]])}
+    action = _add(crate, _id("run", name), "CreateAction", **told)
     control = f"DVC runs stage {name}, or finds it up to date"
     _add(crate, _id("control", name), "ControlAction", name=control, instrument=step, object=action)
 
@@ -203,17 +178,13 @@ def _add_data(crate: ROCrate, path: str, inventory: Inventory, files: Mapping[st
     identity = _id("data", path)
     if identity not in crate:
         below = select_below(inventory.files, path, sorted(inventory.files))
-        single = path in below
-        told = f"{len(below)} files; sha256 is that of the lines of `sha256sum`, sorted by path"
-        _add(
-            crate,
-            identity,
-            "CreativeWork",
-            name=path,
-            sha256=below[path].sha256 if single else tree_sha256(below),
-            contentSize=str(sum(held.size for held in below.values())),
-            **({} if single else {"description": told}),
-        )
+        told = {"name": path, "contentSize": str(sum(held.size for held in below.values()))}
+        if path in below:
+            told |= {"sha256": below[path].sha256}
+        else:
+            about = f"{len(below)} files; sha256 is that of the lines of `sha256sum`, sorted by path"
+            told |= {"sha256": tree_sha256(below), "description": about}
+        _add(crate, identity, "CreativeWork", **told)
     return _ref(identity)
 
 

@@ -9,27 +9,17 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from flows.errors import FlowError
+from flows.evidence import reading
 from flows.evidence.attestation import Claims, EnvelopeError, Previous, open_envelope, read_statement
-from flows.evidence.reading import (
-    BUNDLE_BYTES,
-    FILE_BYTES,
-    PARSED_BYTES,
-    Budget,
-    Problem,
-    UnreadableError,
-    Verdict,
-    list_plain,
-    parse_json,
-    read_plain,
-    stream_plain,
-)
+from flows.evidence.inventory import hash_chunks
+from flows.evidence.reading import FILE_BYTES, Budget, Problem, UnreadableError, read_plain
 
 ENVELOPE = "attestation.dsse.json"
 ENVELOPE_BYTES = 16 << 20
@@ -68,9 +58,9 @@ def compare_bundle(bundle: Path, claims: Claims, budget: Budget | None = None) -
 
     budget: what may be read of it; by default BUNDLE_BYTES.  Raises UnreadableError if it holds more than anyone reads.
     """
-    budget = budget or Budget(BUNDLE_BYTES)
+    budget = budget or Budget(reading.BUNDLE_BYTES)
     wanted = claims.files
-    found, folders = list_plain(bundle)
+    found, folders = reading.list_plain(bundle)
     found.pop(ENVELOPE, None)
     known = {parent.as_posix() for name in wanted for parent in Path(name).parents}
     for name in sorted(folders - known):
@@ -84,12 +74,9 @@ def compare_bundle(bundle: Path, claims: Claims, budget: Budget | None = None) -
         if found[name] < 0:
             yield Problem(name, "no plain file")
             continue
-        sha256 = hashlib.sha256()
-        for chunk in stream_plain(bundle, name, FILE_BYTES, budget):
-            sha256.update(chunk)
-        if sha256.hexdigest() != wanted[name]:
-            what = f"the statement says sha256 {wanted[name][:16]}, the bytes give {sha256.hexdigest()[:16]}"
-            yield Problem(name, what)
+        held = hash_chunks(reading.stream_plain(bundle, name, FILE_BYTES, budget)).sha256
+        if held != wanted[name]:
+            yield Problem(name, f"the statement says sha256 {wanted[name][:16]}, the bytes give {held[:16]}")
 
 
 class Contents:
@@ -103,7 +90,7 @@ class Contents:
         """The bytes of a file; UnreadableError if the statement lists none, or others, or more than are parsed."""
         if name not in self.files:
             raise UnreadableError(name, "missing in the bundle")
-        most = FILE_BYTES if name.endswith(".html") else PARSED_BYTES  # of a page a small part is parsed
+        most = FILE_BYTES if name.endswith(".html") else reading.PARSED_BYTES  # of a page a small part is parsed
         data = read_plain(self.bundle, name, most, budget)
         if hashlib.sha256(data).hexdigest() != self.files[name]:
             raise UnreadableError(name, "changed while it was checked")
@@ -111,7 +98,7 @@ class Contents:
 
     def json(self, data: bytes) -> Any:
         """Parse JSON that one of the files holds; all of it together may hold so many values and no more."""
-        return parse_json(data, self.values)
+        return reading.parse_json(data, self.values)
 
     def parse(self, name: str, parser: Callable[[bytes], T]) -> T:
         """A file as a parser reads it; UnreadableError with what the parser says."""
@@ -143,7 +130,7 @@ def find_last(folder: Path, keys: Sequence[Ed25519PublicKey]) -> tuple[Previous,
 def as_previous(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> tuple[Previous, Claims]:
     """A bundle as the next one names it, and what its statement says; FlowError if it is not as it was signed."""
     signed = _require_signed(bundle, keys)
-    verdict = Verdict()
+    verdict = reading.Verdict()
     if not verdict.note("files", compare_bundle(bundle, signed.claims), ""):
         problem = verdict.problems[0]
         raise FlowError(f"{bundle}: no bundle can follow this one: {problem}; see `failure-atlas verify {bundle}`")
@@ -172,11 +159,24 @@ def follow_chain(folder: Path, newest: Claims, keys: Sequence[Ed25519PublicKey])
     folder: where the earlier ones lie.
     """
     budget = Budget(CHAIN_BYTES)
-    find = _Finder(folder, budget)
+
+    def hash_envelope(bundle: Path) -> str | None:
+        try:
+            return hashlib.sha256(read_plain(bundle, ENVELOPE, budget=budget)).hexdigest()
+        except UnreadableError:
+            return None  # whatever it is, it is no bundle that anything follows
+
+    @cache
+    def list_digests() -> dict[str | None, Path]:
+        """Of all, read only once one lies under another name than it should."""
+        return {hash_envelope(path): path for path in list_bundles(folder)}
+
     claims = newest
     while claims.previous is not None:
         before = claims.previous
-        path = find(before)
+        path: Path | None = folder / before.name
+        if hash_envelope(folder / before.name) != before.sha256 or (folder / before.name).is_symlink():
+            path = list_digests().get(before.sha256)
         if path is None:
             lies = os.path.lexists(folder / before.name / ENVELOPE)
             what = "its envelope is another" if lies else "missing"
@@ -203,31 +203,6 @@ def follow_chain(folder: Path, newest: Claims, keys: Sequence[Ed25519PublicKey])
         yield claims
     if claims.place != 0:
         yield Problem(claims.name, f"says place {claims.place} in the chain but follows no bundle")
-
-
-class _Finder:
-    """Looks for bundles by the digest of their envelopes, under the name that they should have first."""
-
-    def __init__(self, folder: Path, budget: Budget) -> None:
-        self.folder, self.budget = folder, budget
-
-    def __call__(self, before: Previous) -> Path | None:
-        """The folder of a bundle; None if there is none."""
-        named = self.folder / before.name
-        if self._hash(named) == before.sha256 and not named.is_symlink():
-            return named
-        return self._digests.get(before.sha256)
-
-    @cached_property
-    def _digests(self) -> dict[str | None, Path]:
-        """Of all, read only once one lies under another name."""
-        return {self._hash(path): path for path in list_bundles(self.folder)}
-
-    def _hash(self, bundle: Path) -> str | None:
-        try:
-            return hashlib.sha256(read_plain(bundle, ENVELOPE, budget=self.budget)).hexdigest()
-        except UnreadableError:
-            return None  # whatever it is, it is no bundle that anything follows
 
 
 def _require_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed:

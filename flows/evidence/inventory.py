@@ -24,19 +24,24 @@ class FileHash:
     size: int  # bytes
 
 
-def hash_bytes(data: bytes) -> FileHash:
-    """The hashes of bytes in memory."""
-    return FileHash(hashlib.sha256(data).hexdigest(), hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data))
-
-
-def hash_file(project: Path, path: str) -> FileHash:
-    """The hashes of a file of a project, read once; UnreadableError if it is none, or leads out of it."""
+def hash_chunks(chunks: Iterable[bytes]) -> FileHash:
+    """The hashes of bytes that come in parts."""
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    for chunk in stream_inside(project, path):
+    for chunk in chunks:
         sha256.update(chunk)
         md5.update(chunk)
         size += len(chunk)
     return FileHash(sha256.hexdigest(), md5.hexdigest(), size)
+
+
+def hash_bytes(data: bytes) -> FileHash:
+    """The hashes of bytes in memory."""
+    return hash_chunks([data])
+
+
+def hash_file(project: Path, path: str) -> FileHash:
+    """The hashes of a file of a project, read once; UnreadableError if it is none, or leads out of it."""
+    return hash_chunks(stream_inside(project, path))
 
 
 def list_files(project: Path, path: str) -> list[str]:

@@ -43,22 +43,12 @@ def read_stage_table() -> list[dict[str, Any]]:
     changes = {name: [str(entry) for entry in status.get(name, ()) if entry != ALWAYS_CHANGED] for name in order}
     runs = {entry["stage"]: entry for entry in read_lines(RUN_LOG) if "stage" in entry}
     times = read_stage_log()
-    table = []
-    for name in order:
-        run = runs.get(name, {})
-        took = times.get(tuple(shlex.split(commands[name])), {})
-        table.append(
-            {
-                "stage": name,
-                "command": commands[name],
-                "state": "; ".join(changes[name]) or "up to date",
-                "outcome": run.get("outcome"),
-                "reason": run.get("reason"),
-                "seconds": took.get("seconds"),
-                "finished": took.get("finished"),
-            }
-        )
-    return table
+    return [
+        {"stage": name, "command": commands[name], "state": "; ".join(changes[name]) or "up to date"}
+        | {key: runs.get(name, {}).get(key) for key in ("outcome", "reason")}
+        | {key: times.get(tuple(shlex.split(commands[name])), {}).get(key) for key in ("seconds", "finished")}
+        for name in order
+    ]
 
 
 def read_stage_log(project: Path = Path()) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -97,11 +87,11 @@ def describe_runs(commands: Mapping[str, str], project: Path = Path()) -> dict[s
         if not isinstance(computing, dict):
             unknown.append(stage)
             continue
-        alike = next((run for run in runs if all(run[key] == computing.get(key) for key in COMPUTING)), None)
+        held = {key: computing.get(key) for key in COMPUTING}
+        alike = next((run for run in runs if run.items() >= held.items()), None)
         if alike is None:
-            runs.append({"stages": [stage], **{key: computing.get(key) for key in COMPUTING}})
-        else:
-            alike["stages"].append(stage)
+            runs.append(alike := {"stages": [], **held})
+        alike["stages"].append(stage)
     return {"runs": sorted(runs, key=lambda run: -len(run["stages"])), "unknown": unknown}
 
 
@@ -163,13 +153,12 @@ def _kernels(value: Any) -> Any:
 
 
 def _packages() -> dict[str, dict[str, str | None]]:
-    def hash_record(text: str | None) -> str | None:
-        return hashlib.sha256(text.encode()).hexdigest() if text else None
-
-    found = {each.name: (each.version, hash_record(each.read_text("RECORD"))) for each in distributions()}
-    return {
-        name: dict(zip(("version", "record_sha256"), found[name], strict=True)) for name in sorted(found, key=str.lower)
-    }
+    found = {}
+    for each in distributions():
+        record = each.read_text("RECORD")
+        digest = hashlib.sha256(record.encode()).hexdigest() if record else None
+        found[each.name] = {"version": each.version, "record_sha256": digest}
+    return {name: found[name] for name in sorted(found, key=str.lower)}
 
 
 def _distribution() -> str:

@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from flows.evidence.inventory import FileHash, Inventory, dvc_md5, is_below, select_below
+from flows.evidence.inventory import FileHash, Inventory, StagePaths, dvc_md5, is_below, select_below
 from flows.evidence.reading import Problem, UnreadableError, check_name, expect, parse_json, parse_yaml, tell
 
 WORKFLOW, PARAMS, LOCK_FILE = "dvc.yaml", "params.yaml", "dvc.lock"
@@ -63,8 +63,20 @@ def join_command(command: Any) -> str:
     return " && ".join(expect(line, str, "cmd") for line in lines)
 
 
+def compare_lock(
+    stages: Mapping[str, LockedStage], files: Mapping[str, FileHash], read: Callable[[str], bytes | None]
+) -> Iterator[Problem]:
+    """Where dvc.lock and the bytes disagree.
+
+    files: the hashes of all that the stages read and write.  read: the bytes of a params file, None if it is not there.
+    """
+    yield from compare_files(stages, files)
+    texts = {path: read(path) for path in sorted({path for stage in stages.values() for path in stage.params})}
+    yield from compare_params(stages, {path: text for path, text in texts.items() if text is not None})
+
+
 def compare_files(stages: Mapping[str, LockedStage], files: Mapping[str, FileHash]) -> Iterator[Problem]:
-    """Where dvc.lock and the bytes disagree; files: the hashes of all that the stages read and write."""
+    """Where its hashes and the bytes disagree."""
     seen: dict[str, str] = {}
     names = sorted(files)
     listed = 0
@@ -89,21 +101,18 @@ def compare_params(stages: Mapping[str, LockedStage], files: Mapping[str, bytes]
 
     A value of dvc.lock that is itself written as `a.b` stands for the key b in section a.
     """
-    parsed: dict[str, Any] = {}
     for name, stage in stages.items():
         for path, values in stage.params.items():
             if path not in files:
                 yield Problem(path, f"not there, but dvc.lock names it ({name})")
                 continue
-            if path not in parsed:
-                try:
-                    parsed[path] = parse_yaml(files[path])
-                except ValueError as error:
-                    yield Problem(path, str(error))
-                    return
+            try:
+                params = parse_yaml(files[path])  # once: what was parsed last is kept
+            except ValueError as error:
+                yield Problem(path, str(error))
+                return
             for key, value in values.items():
-                found = _look_up(parsed[path], key)
-                if found != value:
+                if (found := _look_up(params, key)) != value:
                     yield Problem(path, f"{key}: dvc.lock says {tell(value)} ({name}), the file {tell(found)}")
 
 
@@ -144,15 +153,9 @@ def read_pipeline(workflow: bytes, params: bytes) -> dict[str, PlannedStage]:
         # -P: modules beside dvc.yaml must not pass for others of their name.
         command = [sys.executable, "-P", "-m", "flows.evidence.pipeline"]
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        bounds: dict[str, Any] = {"cwd": folder, "env": os.environ | {"PYTHONPATH": path}, "timeout": SECONDS}
         try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=os.environ | {"PYTHONPATH": path},
-                capture_output=True,
-                check=False,
-                timeout=SECONDS,
-            )
+            done = subprocess.run(command, capture_output=True, check=False, **bounds)
         except subprocess.TimeoutExpired as error:
             raise ValueError("takes DVC more time to read than it may") from error
     if done.returncode:
@@ -186,21 +189,19 @@ def compare_plan(
 
     lock: stages of dvc.lock; those that dvc.yaml no longer has are left alone, for nothing rests on them.
     """
-    told = [str(row.get("stage")) if isinstance(row, dict) else "" for row in rows]
-    for what, names in (("stages.json", told), ("inventory.json", list(inventory.stages))):
+    told = [(str(row.get("stage")), row) if isinstance(row, dict) else ("", {}) for row in rows]
+    for what, names in (("stages.json", [name for name, _ in told]), ("inventory.json", list(inventory.stages))):
         for name in sorted(plan.keys() - set(names)):
             yield Problem(what, f"no stage {name}, which {WORKFLOW} has")
         if extra := [name for name in names if name not in plan] or len(names) > len(plan):
             yield Problem(what, f"stages that {WORKFLOW} does not have, or one twice: {tell(extra)}")
     if not told or sorted(inventory.metrics) != list_metrics(plan):
         yield Problem("inventory.json", f"other metrics files than those of {WORKFLOW}")
-    for row in rows:
-        named = str(row.get("stage")) if isinstance(row, dict) else ""
-        if named in plan:
-            if row.get("state") != "up to date":
-                yield Problem("stages.json", f"{named}: {tell(row.get('state'))}, no result of dvc.lock")
-            if row.get("command") != plan[named].command:
-                yield Problem("stages.json", f"{named}: another command than in {WORKFLOW}")
+    for name, row in told:
+        if name in plan and row.get("state") != "up to date":
+            yield Problem("stages.json", f"{name}: {tell(row.get('state'))}, no result of dvc.lock")
+        if name in plan and row.get("command") != plan[name].command:
+            yield Problem("stages.json", f"{name}: another command than in {WORKFLOW}")
     for name, stage in plan.items():
         held = lock.get(name)
         if held is None:
@@ -210,11 +211,11 @@ def compare_plan(
             yield Problem(LOCK_FILE, f"{name}: another command than in {WORKFLOW}")
         kept = {path: {str(key) for key in values} for path, values in held.params.items()}
         whole = {path: keys or kept.get(path, set()) for path, keys in stage.params.items()}
-        paths = inventory.stages.get(name)
+        paths = inventory.stages.get(name, StagePaths([], []))
         for what, planned, locked, listed in (
-            ("deps", stage.deps, set(held.deps), paths and set(paths.deps) - set(held.params)),
-            ("outs", stage.outs, set(held.outs), paths and set(paths.outs)),
-            ("params", whole, kept, whole if paths and set(held.params) <= set(paths.deps) else None),
+            ("deps", stage.deps, set(held.deps), set(paths.deps) - set(held.params)),
+            ("outs", stage.outs, set(held.outs), set(paths.outs)),
+            ("params", whole, kept, whole if set(held.params) <= set(paths.deps) else None),
         ):
             if locked != planned:
                 yield Problem(LOCK_FILE, f"{name}: other {what} than in {WORKFLOW}")
@@ -254,22 +255,20 @@ def _look_up(params: Any, key: str) -> Any:
 
 
 def _read_locked(name: str, stage: Any) -> LockedStage:
+    def read_md5(entry: dict[str, Any]) -> str:
+        if "md5" not in entry:
+            raise KeyError(f"{entry['path']} has no md5; only files of the project can be checked")
+        return str(entry["md5"])
+
     try:
         params = expect(stage.get("params", {}), dict, "params")
-        return LockedStage(
-            join_command(stage["cmd"]),
-            {check_name(entry["path"]): _md5(entry) for entry in stage.get("deps", ())},
-            {check_name(entry["path"]): _md5(entry) for entry in stage.get("outs", ())},
-            {check_name(path): expect(values, dict, path) for path, values in params.items()},
+        deps, outs = (
+            {check_name(entry["path"]): read_md5(entry) for entry in stage.get(kind, ())} for kind in ("deps", "outs")
         )
+        held = {check_name(path): expect(values, dict, path) for path, values in params.items()}
+        return LockedStage(join_command(stage["cmd"]), deps, outs, held)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"stage {name}: {error}") from error
-
-
-def _md5(entry: dict[str, Any]) -> str:
-    if "md5" not in entry:
-        raise KeyError(f"{entry['path']} has no md5; only files of the project can be checked")
-    return str(entry["md5"])
 
 
 def main() -> None:

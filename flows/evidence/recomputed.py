@@ -22,12 +22,15 @@ from failure_atlas.decisions.claims import count_verdicts as count_claims
 from failure_atlas.decisions.metrics import Metrics, find_estimate
 from failure_atlas.statistics.estimates import VERDICTS, Estimate
 from flows.evidence.folder import Contents
+from flows.evidence.inventory import is_below
+from flows.evidence.pipeline import PAGE, PARAMS, PlannedStage, list_metrics
 from flows.evidence.reading import Problem, UnreadableError, expect, parse_json, tell
 
 ACCEPTANCE = "data/acceptance"
 GATES = f"{ACCEPTANCE}/gates.json"
 COUNTS = f"{ACCEPTANCE}/metrics.json"
-CLAIMS = "data/check_claims"
+CLAIMS_STAGE = "check_claims"
+CLAIMS = f"data/{CLAIMS_STAGE}"
 MOST_CRITERIA = 1000
 TABLE_BYTES = 4 << 20
 LEVELS = 4  # of a metrics file that a difference is looked for in
@@ -47,9 +50,33 @@ def read_criteria(params: Mapping[str, Any]) -> list[Criterion]:
     read = expect(section.get("criteria"), list, "acceptance.criteria")
     if not 0 < len(read) <= MOST_CRITERIA:
         raise ValueError(f"acceptance.criteria: {len(read)} entries; allowed: 1 to {MOST_CRITERIA}")
-    criteria = [_read_criterion(entry, f"acceptance.criteria.{place}") for place, entry in enumerate(read)]
+    criteria = []
+    for number, entry in enumerate(read):
+        place = f"acceptance.criteria.{number}"
+        try:
+            criteria.append(Criterion.model_validate(expect(entry, dict, place)))
+        except ValueError as error:
+            raise ValueError(f"{place}: {tell(' '.join(str(error).split()))}") from error
     check_together(criteria)
     return criteria
+
+
+def compare_verdicts(
+    params: Mapping[str, Any], plan: Mapping[str, PlannedStage], contents: Contents, decided: list[Verdict]
+) -> Iterator[Problem]:
+    """Decide all again from the metrics that the stages may ask; where files tell otherwise.
+
+    decided: takes the verdicts up.  UnreadableError where nothing can be decided.
+    """
+    try:
+        criteria = read_criteria(params)
+    except ValueError as error:
+        raise UnreadableError(PARAMS, str(error)) from error
+    read = plan["acceptance"].deps
+    decided += decide_again(criteria, contents, {path for path in list_metrics(plan) if is_below(path, read)})
+    yield from compare_gates(decided, contents)
+    if CLAIMS_STAGE in plan:
+        yield from compare_claims(params, contents)
 
 
 def decide_again(criteria: Sequence[Criterion], contents: Contents, metrics: set[str]) -> list[Verdict]:
@@ -73,10 +100,9 @@ def decide_again(criteria: Sequence[Criterion], contents: Contents, metrics: set
 
 def compare_gates(verdicts: Sequence[Verdict], contents: Contents) -> Iterator[Problem]:
     """Where the files of acceptance tell otherwise than the verdicts computed here."""
-    wanted = {"criteria": [verdict.as_dict() for verdict in verdicts]}
-    yield from _compare(GATES, wanted, contents.parse(GATES, contents.json))
-    yield from _compare(COUNTS, count_verdicts(verdicts), contents.parse(COUNTS, contents.json))
     gates = [verdict.as_dict() for verdict in verdicts]
+    yield from _compare(GATES, {"criteria": gates}, contents.parse(GATES, contents.json))
+    yield from _compare(COUNTS, count_verdicts(verdicts), contents.parse(COUNTS, contents.json))
     rows = [{key: gate[key] for key in gate if key != "found"} | gate["found"] for gate in gates]
     yield from _compare_tables(f"{ACCEPTANCE}/", "/gates.csv", rows, contents)
 
@@ -114,13 +140,6 @@ def round_number(value: Any) -> Any:
     if not isinstance(value, float):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def _read_criterion(entry: Any, place: str) -> Criterion:
-    try:
-        return Criterion.model_validate(expect(entry, dict, place))
-    except ValueError as error:
-        raise ValueError(f"{place}: {tell(' '.join(str(error).split()))}") from error
 
 
 def _describe(claim: Claim) -> dict[str, Any]:
@@ -184,10 +203,10 @@ def _open_table(data: bytes) -> io.StringIO:
 def _same_cell(value: Any, held: Any) -> bool:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return bool(held == "")
+    if not isinstance(value, float):
+        return bool(held == str(value))
     try:
-        return bool(
-            round_number(float(held)) == round_number(value) if isinstance(value, float) else held == str(value)
-        )
+        return bool(round_number(float(held)) == round_number(value))
     except (TypeError, ValueError):
         return False
 
@@ -213,7 +232,22 @@ def read_shown(page: bytes, parse: Callable[[bytes], Any] = parse_json) -> dict[
     return expect(parse(found[0]), dict, "the script metrics")
 
 
-def compare_verdicts(name: str, page: bytes, verdicts: Sequence[Verdict]) -> Iterator[Problem]:
+def compare_report(contents: Contents, decided: Sequence[Verdict]) -> Iterator[Problem]:
+    """Where the page shows other metrics than the files hold, or other verdicts than these."""
+    if PAGE not in contents.files:
+        yield Problem(PAGE, "no page; a run without a report is no evidence of anything")
+        return
+    # Any JSON file may be shown, not metrics alone; those at the root tell of the bundle.
+    held = {name for name in contents.files if name.endswith(".json") and "/" in name}
+    shown = contents.parse(PAGE, lambda page: read_shown(page, contents.json)) or {}
+    asked = held.intersection(path for key in shown for path in name_files(key))
+    yield from compare_shown(PAGE, shown, {path: contents.parse(path, contents.json) for path in asked})
+    if COUNTS not in asked:
+        yield Problem(PAGE, f"embeds no metrics of {COUNTS}, which count the verdicts")
+    yield from _compare_badges(PAGE, contents.read(PAGE), decided)
+
+
+def _compare_badges(name: str, page: bytes, verdicts: Sequence[Verdict]) -> Iterator[Problem]:
     """Where the row that a page shows of a criterion tells another verdict than the metrics give, or is not there."""
     heads = [f"{verdict.criterion.id} ({verdict.criterion.metric})" for verdict in verdicts]
     rows: dict[str, set[str]] = {head: set() for head in heads}

@@ -7,16 +7,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from dvc.repo import Repo
-
 from flows.children import Children
-from flows.dag import DAG_FILE
 from flows.errors import FlowError
-from flows.evidence.inventory import FileHash, Inventory, hash_path, tell_difference
+from flows.evidence.inventory import FileHash, Inventory, hash_path, select_below, tell_difference
 from flows.evidence.machine import compare_machines, compare_runs, describe_machine, describe_runs, environment_for
+from flows.evidence.pipeline import PARAMS, WORKFLOW, PlannedStage, list_metrics, read_pipeline
 from flows.evidence.reading import Problem, Verdict
 from flows.evidence.spread import Tolerances, tell_largest
 from flows.git import clone_commit
@@ -24,18 +21,6 @@ from flows.git import clone_commit
 INVENTORY = "inventory.json"
 ENVIRONMENT = "environment.json"
 SHOWN_DIFFERENCES = 3
-
-
-@dataclass(frozen=True)
-class Made:
-    """What the fresh run made, as dvc.yaml of the commit has it.
-
-    commands: by stage.  roots: outputs, files or folders.  metrics: the metrics files among them.
-    """
-
-    commands: dict[str, str]
-    roots: list[str]
-    metrics: list[str]
 
 
 def rerun(bundle: Path, repository: Path, on_line: Callable[[str], None], verdict: Verdict) -> None:
@@ -56,24 +41,19 @@ def rerun(bundle: Path, repository: Path, on_line: Callable[[str], None], verdic
         clone = clone_commit(repository, folder / "project", recorded["git"]["commit"])
         environment, cores = environment_for(recorded, here, os.environ)
         brought = _bring_inputs(inventory, repository, clone)
-        unequal = [
-            Problem(path, f"{tell_difference(inventory.files[path], found, 'the bundle says', 'the commit holds')}")
-            for path, found in _hash_inputs(inventory, clone)
-        ]
-        if (clone / DAG_FILE).read_bytes() != (bundle / DAG_FILE).read_bytes():
-            unequal.append(Problem(DAG_FILE, "another one in the commit than in the bundle"))
+        unequal = _compare_inputs(bundle, clone, inventory)
         outside = f", {brought} of them not in git and taken from {repository}" if brought else ""
         if not verdict.note("commit", unequal, f"{len(inventory.inputs)} inputs are those of the commit{outside}"):
             return
         _remove_outs(inventory, clone)
         _run(clone, environment, cores, on_line)
-        made = _read_made(clone)
-        differences = compare_machines(recorded, here)
-        differences += compare_runs(recorded["computing"], describe_runs(made.commands, clone))
+        plan = read_pipeline((clone / WORKFLOW).read_bytes(), (clone / PARAMS).read_bytes())
+        ran = describe_runs({name: stage.command for name, stage in plan.items()}, clone)
+        differences = compare_machines(recorded, here) + compare_runs(recorded["computing"], ran)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         verdict.note("rerun", [Problem(ENVIRONMENT, f"not what a bundle of this kind holds ({error!r:.200})")], "")
     else:
-        _compare(bundle, clone, inventory, made, differences, verdict)
+        _compare(bundle, clone, inventory, plan, differences, verdict)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -92,12 +72,14 @@ def _bring_inputs(inventory: Inventory, repository: Path, clone: Path) -> int:
     return count
 
 
-def _hash_inputs(inventory: Inventory, clone: Path) -> Iterator[tuple[str, FileHash]]:
-    """The inputs that the commit holds otherwise than the bundle says; of missing ones the hash of nothing."""
+def _compare_inputs(bundle: Path, clone: Path, inventory: Inventory) -> Iterator[Problem]:
+    """The inputs that the commit holds otherwise than the bundle says."""
     for path in inventory.inputs:
         found = hash_path(clone, path).get(path, FileHash("", "", 0))
         if found != inventory.files[path]:
-            yield path, found
+            yield Problem(path, tell_difference(inventory.files[path], found, "the bundle says", "the commit holds"))
+    if (clone / WORKFLOW).read_bytes() != (bundle / WORKFLOW).read_bytes():
+        yield Problem(WORKFLOW, "another one in the commit than in the bundle")
 
 
 def _remove_outs(inventory: Inventory, clone: Path) -> None:
@@ -145,20 +127,17 @@ def _using(cores: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _read_made(clone: Path) -> Made:
-    with Repo(str(clone)) as repo:
-        stages = {stage.addressing: stage for stage in repo.index.stages if stage.path_in_repo == DAG_FILE}
-        outs = [out for stage in stages.values() for out in stage.outs]
-        names = {out: Path(out.fs_path).relative_to(repo.root_dir).as_posix() for out in outs}
-    metrics = sorted(name for out, name in names.items() if out.metric)
-    return Made({name: str(stage.cmd) for name, stage in stages.items()}, sorted(names.values()), metrics)
-
-
 def _compare(
-    bundle: Path, clone: Path, inventory: Inventory, made: Made, differences: list[str], verdict: Verdict
+    bundle: Path,
+    clone: Path,
+    inventory: Inventory,
+    plan: Mapping[str, PlannedStage],
+    differences: list[str],
+    verdict: Verdict,
 ) -> None:
     """Note in the verdict how what the fresh run made compares with the bundle."""
-    found = {name: held for path in made.roots for name, held in hash_path(clone, path).items()}
+    roots, metrics = sorted(path for stage in plan.values() for path in stage.outs), list_metrics(plan)
+    found = {name: held for path in roots for name, held in hash_path(clone, path).items()}
     unequal = list(_compare_outs(bundle, clone, inventory, found))
     told = "; ".join(differences[:SHOWN_DIFFERENCES])
     if not differences or not unequal:
@@ -166,8 +145,10 @@ def _compare(
         verdict.note("rerun", unequal, f"{len(found)} outputs have the same bytes, on {kind}")
         return
     tolerances = Tolerances.read()
-    problems = [Problem(root, "not listed by the bundle") for root in made.roots if not _has(inventory, root)]
-    for path in made.metrics:
+    listed = sorted(inventory.files)
+    unknown = [root for root in roots if not select_below(inventory.files, root, listed)]
+    problems = [Problem(root, "not listed by the bundle") for root in unknown]
+    for path in metrics:
         old, new = ((place / path) for place in (bundle, clone))
         if not (old.is_file() and new.is_file()):
             problems.append(Problem(path, "not made by the fresh run" if old.is_file() else "not in the bundle"))
@@ -178,7 +159,7 @@ def _compare(
     verdict.note(
         "rerun",
         problems,
-        f"metrics of {len(made.metrics)} files agree within the spread over {tolerances.seeds} seeds, on what the "
+        f"metrics of {len(metrics)} files agree within the spread over {tolerances.seeds} seeds, on what the "
         f"bundle says is another kind of machine ({told}); {len(unequal)} of {len(found)} outputs have other bytes, "
         f"and what they hold beside the metrics was not judged ({shown})",
     )
@@ -193,7 +174,3 @@ def _compare_outs(bundle: Path, clone: Path, inventory: Inventory, found: Mappin
         elif found[name] != inventory.files[name]:
             told = tell_difference(inventory.files[name], found[name], "the bundle says", "the run made")
             yield Problem(name, told + tell_largest(bundle / name, clone / name))
-
-
-def _has(inventory: Inventory, root: str) -> bool:
-    return any(name == root or name.startswith(f"{root}/") for name in inventory.files)

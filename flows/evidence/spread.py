@@ -31,12 +31,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from scipy import stats
+
 from flows.errors import FlowError
 
 TABLE = Path(__file__).with_name("spread.csv")
 FIELDS = ("file", "key", "std", "numbers", "seeds", "optional")
 LEVEL = 0.01
-QUANTILES = {2: 9.925, 3: 5.841, 4: 4.604}  # of Student's t at 1 - LEVEL / 2, by degrees of freedom
 RULES = "all"  # in the column `file`, for what holds for all of them
 ROUNDING = 1e-6  # metrics have six digits
 MARGIN = 1.5
@@ -71,13 +72,14 @@ class Tolerances:
     @staticmethod
     def read(path: Path = TABLE) -> "Tolerances":
         """Read the table that `write` wrote."""
-        rows: dict[tuple[str, str], Row] = {}
         with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                seeds = int(row["seeds"])
-                rows[row["file"], row["key"]] = Row(float(row["std"]), int(row["numbers"]), row["optional"] == "1")
+            read = list(csv.DictReader(file))
+        rows = {
+            (row["file"], row["key"]): Row(float(row["std"]), int(row["numbers"]), row["optional"] == "1")
+            for row in read
+        }
         rules = [rows.pop((RULES, name)).std for name in ("per_half_width", "per_size", "width_factor")]
-        return Tolerances(rows, seeds, *rules)
+        return Tolerances(rows, int(read[0]["seeds"]), *rules)
 
     def write(self, path: Path = TABLE) -> None:
         """Write the table."""
@@ -141,7 +143,7 @@ class Tolerances:
         else:
             size = abs(float(number or 0))
             least = self.per_half_width * Z * math.sqrt(size + 1) if isinstance(number, int) else self.per_size * size
-        factor = math.sqrt(2) * QUANTILES[min(self.seeds - 1, max(QUANTILES))]
+        factor = math.sqrt(2) * float(stats.t.ppf(1 - LEVEL / 2, self.seeds - 1))
         rounding = 1.0 if isinstance(number, int) else ROUNDING * max(1.0, abs(float(number or 0)))
         return max(factor * max(row.std if row else 0.0, least), rounding)
 
@@ -196,10 +198,11 @@ def find_faults(metrics: Any) -> Iterator[str]:
             yield f"{key}: two numbers of one name"
         flat[key] = held
     for key, held in flat.items():
-        base, end = _split(key)
-        if _is_number(held) and not math.isfinite(held):
+        if not _is_number(held):
+            continue
+        if not math.isfinite(held):
             yield f"{key}: {held}; a number that is not finite"
-        elif end == "low" and _is_number(held):
+        elif key.endswith(".low") and (base := _split(key)[0]):
             value = flat.get(f"{base}.value", flat.get(base))
             ends = [
                 number for number in (held, value, flat.get(f"{key.removesuffix('low')}high")) if _is_number(number)

@@ -3,43 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain as chained
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from failure_atlas.decisions.acceptance import Verdict as Decision
+from flows.evidence import pipeline, recomputed
 from flows.evidence.attestation import Claims
 from flows.evidence.crate import README, compare_crate
 from flows.evidence.folder import Contents, compare_bundle, follow_chain, open_signed
-from flows.evidence.inventory import Inventory, compare_data, hash_file, is_below
-from flows.evidence.pipeline import (
-    LOCK_FILE,
-    PAGE,
-    PARAMS,
-    WORKFLOW,
-    LockedStage,
-    PlannedStage,
-    choose_files,
-    compare_files,
-    compare_params,
-    compare_plan,
-    list_metrics,
-    read_lock,
-    read_pipeline,
-)
+from flows.evidence.inventory import Inventory, compare_data, hash_file
+from flows.evidence.pipeline import LOCK_FILE, PARAMS, WORKFLOW, PlannedStage
 from flows.evidence.reading import YAML_BYTES, Budget, Problem, UnreadableError, Verdict, expect, parse_yaml
-from flows.evidence.recomputed import (
-    COUNTS,
-    GATES,
-    compare_claims,
-    compare_gates,
-    compare_shown,
-    compare_verdicts,
-    decide_again,
-    name_files,
-    read_criteria,
-    read_shown,
-)
+from flows.evidence.recomputed import COUNTS, GATES
 from flows.evidence.spread import find_faults
 
 INVENTORY, ENVIRONMENT, STAGES = "inventory.json", "environment.json", "stages.json"
@@ -104,26 +79,37 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
     try:
         inventory = contents.parse(INVENTORY, lambda text: Inventory.from_json(contents.json(text)))
         rows = contents.parse(STAGES, lambda text: expect(contents.json(text), list, "stages"))
-        lock = contents.parse(LOCK_FILE, read_lock)
+        lock = contents.parse(LOCK_FILE, pipeline.read_lock)
         params = contents.parse(PARAMS, lambda text: expect(parse_yaml(text), dict, "params"))
-        plan = contents.parse(WORKFLOW, lambda text: read_pipeline(text, contents.read(PARAMS)))
+        plan = contents.parse(WORKFLOW, lambda text: pipeline.read_pipeline(text, contents.read(PARAMS)))
     except UnreadableError as error:
         verdict.note("contents", [Problem(error.path, error.what)], "")
         return
     count = f"{len(plan)} stages of {WORKFLOW}, with its deps, outs and params in {LOCK_FILE}, {STAGES} and {INVENTORY}"
-    whole = verdict.note("stages", chained(compare_plan(plan, lock, rows, inventory), _require_stages(plan)), count)
+    whole = verdict.note(
+        "stages", chained(pipeline.compare_plan(plan, lock, rows, inventory), _require_stages(plan)), count
+    )
     # Of stages that dvc.yaml no longer has, dvc.lock may keep entries; nothing rests on them.
     used = {name: lock[name] for name in plan if name in lock}
-    told = f"md5 and params agree with the bytes of {len(inventory.files)} files"
-    verdict.note("dvc.lock", _compare_lock(contents, used, inventory), told)
+    told, budget = f"md5 and params agree with the bytes of {len(inventory.files)} files", Budget(YAML_BYTES)
+
+    def read(path: str) -> bytes | None:
+        return contents.read(path, budget) if path in contents.files else None
+
+    verdict.note("dvc.lock", pipeline.compare_lock(used, inventory.files, read), told)
     verdict.note("copies", _compare_copies(claims, inventory, plan), "all that belongs here, and nothing else")
     crate = compare_crate(CRATE, contents, inventory)
     verdict.note("crate", crate, "its sha256 are those of the statement and the inventory")
-    metrics = [path for path in list_metrics(plan) if path in contents.files]
+    metrics = [path for path in pipeline.list_metrics(plan) if path in contents.files]
     faults = _find_faults(contents, metrics)
     verdict.note("metrics", faults, f"the intervals of {len(metrics)} files hold their values, and are finite")
     if whole:
-        _verify_verdicts(contents, params, plan, verdict)
+        decided: list[Decision] = []
+        claims_too = " and claims" if recomputed.CLAIMS_STAGE in plan else ""
+        told = f"acceptance criteria{claims_too}, decided again from the metrics"
+        verdict.note("verdicts", recomputed.compare_verdicts(params, plan, contents, decided), told)
+        shown = recomputed.compare_report(contents, decided)
+        verdict.note("report", shown, "shows these verdicts, and the metrics as they are")
     if data is None:
         verdict.lines.append(("data", "not checked", True))
         return
@@ -140,16 +126,8 @@ def _require_stages(plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
         yield Problem(WORKFLOW, "stage acceptance does not read the section acceptance of params.yaml")
 
 
-def _compare_lock(contents: Contents, lock: dict[str, LockedStage], inventory: Inventory) -> Iterator[Problem]:
-    yield from compare_files(lock, inventory.files)
-    params = {path for stage in lock.values() for path in stage.params}
-    budget = Budget(YAML_BYTES)
-    held = {path: contents.read(path, budget) for path in sorted(params) if path in contents.files}
-    yield from compare_params(lock, held)
-
-
 def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
-    wanted = choose_files(plan, inventory.files)
+    wanted = pipeline.choose_files(plan, inventory.files)
     for name in sorted({*wanted, *OWN} - claims.files.keys()):
         yield Problem(name, f"missing in the bundle, where {WORKFLOW} wants it")
     for name in sorted(claims.files.keys() - wanted - OWN):
@@ -167,44 +145,6 @@ def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, Pla
 def _find_faults(contents: Contents, metrics: Iterable[str]) -> Iterator[Problem]:
     for path in metrics:
         yield from (Problem(path, fault) for fault in find_faults(contents.parse(path, contents.json)))
-
-
-def _verify_verdicts(
-    contents: Contents, params: dict[str, Any], plan: Mapping[str, PlannedStage], verdict: Verdict
-) -> None:
-    """Decide all again from the metrics, and compare with the files and the page that tell the verdicts."""
-    decided: list[Decision] = []
-    metrics = list_metrics(plan)
-
-    def compare_all() -> Iterator[Problem]:
-        try:
-            criteria = read_criteria(params)
-        except ValueError as error:
-            raise UnreadableError(PARAMS, str(error)) from error
-        read = plan["acceptance"].deps
-        decided.extend(decide_again(criteria, contents, {path for path in metrics if is_below(path, read)}))
-        yield from compare_gates(decided, contents)
-        if "check_claims" in plan:
-            yield from compare_claims(params, contents)
-
-    claims = " and claims" if "check_claims" in plan else ""
-    verdict.note("verdicts", compare_all(), f"acceptance criteria{claims}, decided again from the metrics")
-    verdict.note("report", _compare_report(contents, decided), "shows these verdicts, and the metrics as they are")
-
-
-def _compare_report(contents: Contents, decided: list[Decision]) -> Iterator[Problem]:
-    pages = [name for name in contents.files if name == PAGE]
-    if not pages:
-        yield Problem(PAGE, "no page; a run without a report is no evidence of anything")
-    # Any JSON file may be shown, not metrics alone.
-    held = {name for name in contents.files if name.endswith(".json") and name not in OWN}
-    for name in pages:
-        shown = contents.parse(name, lambda page: read_shown(page, contents.json)) or {}
-        asked = held.intersection(path for key in shown for path in name_files(key))
-        yield from compare_shown(name, shown, {path: contents.parse(path, contents.json) for path in asked})
-        if COUNTS not in asked:
-            yield Problem(name, f"embeds no metrics of {COUNTS}, which count the verdicts")
-        yield from compare_verdicts(name, contents.read(name), decided)
 
 
 def _compare_project(project: Path, claims: Claims, inventory: Inventory) -> Iterator[Problem]:

@@ -24,7 +24,7 @@ from flows.evidence.folder import ENVELOPE
 ROOT = Path(__file__).parents[3]
 
 DRAW = """
-import json, os, pathlib, random
+import json, pathlib, random
 params = json.loads(pathlib.Path("params.yaml").read_text())["draw"]
 out = pathlib.Path("data/draw/numbers")
 out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,8 @@ out.mkdir(parents=True, exist_ok=True)
 """
 
 ACCEPT = """
-import csv, json, math, pathlib
+import csv, json, pathlib
+from failure_atlas.core.files import write_json
 from failure_atlas.decisions.acceptance import Criterion, count_verdicts, decide_all
 from failure_atlas.decisions.metrics import find_estimate
 params = json.loads(pathlib.Path("params.yaml").read_text())
@@ -58,17 +59,11 @@ found = {}
 for criterion in criteria:
     metrics = json.loads(pathlib.Path(f"data/{criterion.folder}/metrics.json").read_text())
     found[criterion.id] = find_estimate(metrics, criterion.key)
-def rounded(value):
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
 out = pathlib.Path("data/acceptance")
 out.mkdir(parents=True, exist_ok=True)
 verdicts = decide_all(criteria, found)
-gates = [rounded(verdict.as_dict()) for verdict in verdicts]
-(out / "gates.json").write_text(json.dumps({"criteria": gates}))
+write_json(out / "gates.json", {"criteria": [verdict.as_dict() for verdict in verdicts]})
+gates = json.loads((out / "gates.json").read_text())["criteria"]
 (out / "metrics.json").write_text(json.dumps(count_verdicts(verdicts)))
 with (out / "gates.csv").open("w", newline="") as file:
     rows = [{key: entry[key] for key in entry if key != "found"} | entry["found"] for entry in gates]
@@ -243,6 +238,11 @@ def edit_statement(bundle: Path, key: Ed25519PrivateKey, change: Callable[[dict[
     statement = read_payload(bundle)
     change(statement)
     (bundle / ENVELOPE).write_bytes(seal(json.dumps(statement).encode(), key))
+
+
+def redefine(bundle: Path, key: Ed25519PrivateKey, part: str, **values: Any) -> None:
+    """Change a part of the build definition in the statement."""
+    edit_statement(bundle, key, lambda read: read["predicate"]["buildDefinition"][part].update(values))
 
 
 def sign_again(bundle: Path, key: Ed25519PrivateKey) -> None:

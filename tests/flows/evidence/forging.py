@@ -185,38 +185,30 @@ def _spoil_copy(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> st
 def _spoil_record(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
     """What tells of the run, signed by the maker."""
     kind = draw.choice(["inventory", "stages", "lock", "workflow", "params", "drop"])
-    told = ""
-    if kind == "inventory":
-
-        def change(read: Any) -> None:
-            nonlocal told
-            files = read["files"]
-            name = draw.choice(sorted(files))
-            told = draw.choice(["md5", "sha256", "remove", "stages", "metrics"])
-            if told in ("md5", "sha256"):
-                files[name][told] = "0" * len(files[name][told])
-            elif told == "remove":
-                del files[name]
-            else:
-                told += _spoil_value(read[told], draw)
-
-        edit_json(bundle, "inventory.json", change)
-    elif kind == "stages":
-
-        def change_row(read: Any) -> None:
-            nonlocal told
+    if kind == "drop":
+        path = draw.choice([path for path in list_all(bundle) if path.name != ENVELOPE])
+        path.unlink()
+        told = path.relative_to(bundle).as_posix()
+    elif kind in ("inventory", "stages"):
+        path = bundle / f"{kind}.json"
+        read = json.loads(path.read_bytes())
+        if kind == "stages":
             row = draw.choice(read)
             told = draw.choice(["stage", "command", "state", "remove"])
             if told == "remove":
                 read.remove(row)
             else:
                 row[told] = draw.choice(["", None, 7, [], {}, row[told] + "x"])
-
-        edit_json(bundle, "stages.json", change_row)
-    elif kind == "drop":
-        name = draw.choice([path.relative_to(bundle).as_posix() for path in list_all(bundle) if path.name != ENVELOPE])
-        (bundle / name).unlink()
-        told = name
+        else:
+            name = draw.choice(sorted(read["files"]))
+            told = draw.choice(["md5", "sha256", "remove", "stages", "metrics"])
+            if told in ("md5", "sha256"):
+                read["files"][name][told] = "0" * len(read["files"][name][told])
+            elif told == "remove":
+                del read["files"][name]
+            else:
+                told += _spoil_value(read[told], draw)
+        path.write_text(json.dumps(read))
     else:
         path = bundle / {"lock": "dvc.lock", "workflow": "dvc.yaml", "params": "params.yaml"}[kind]
         text = path.read_text()

@@ -191,32 +191,23 @@ def test_another_machine_by_the_bundles_word_gets_no_more_than_the_measured_spre
     assert "data/measure/metrics.json" in {problem.path for problem in verdict.problems}
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"PATH": "x"},
-        {"OMP_PLACES": "/x.so"},
-        {"OMP_NUM_THREADS": 1},
-        {"OMP_NUM_THREADS": "1\0"},
-        {"OMP_TOOL_LIBRARIES": "x"},
-    ],
-)
-def test_a_bundle_sets_no_other_variables(variables: dict[str, Any]) -> None:
-    here = describe_machine()
-    recorded = here | {"computing": {"runs": [{"stages": ["a"], "variables": variables, "cores": 1}], "unknown": []}}
-    with pytest.raises(ValueError, match="no variable that changes how libraries compute"):
-        environment_for(recorded, here, {})
+def record(here: dict[str, Any], cores: int, **variables: Any) -> dict[str, Any]:
+    return here | {"computing": {"runs": [{"stages": ["a"], "variables": variables, "cores": cores}], "unknown": []}}
 
 
 def test_variables_of_the_rerun() -> None:
     here = describe_machine()
     then = {"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "1", "FAILURE_ATLAS_DEVICE": "cuda:3"}
-    recorded = here | {"computing": {"runs": [{"stages": ["a"], "variables": then, "cores": 3}], "unknown": []}}
     now = {"HOME": "/", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "1"}
     kept = {"HOME": "/", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "1"}
+    recorded = record(here, 3, **then)
     assert environment_for(recorded, here, now) == (kept | {"OPENBLAS_CORETYPE": "Haswell"}, 3)
     other = here | {"cpu": here["cpu"] | {"model": "abacus"}}
     assert environment_for(recorded, other, now) == (kept, 3), "no kernel that this processor might not have"
+    others = [("PATH", "x"), ("OMP_PLACES", "/x.so"), ("OMP_NUM_THREADS", 1), ("OMP_NUM_THREADS", "1\0")]
+    for name, text in (*others, ("OMP_TOOL_LIBRARIES", "x")):
+        with pytest.raises(ValueError, match="no variable that changes how libraries compute"):
+            environment_for(record(here, 1, **{name: text}), here, {})
 
 
 def test_machines() -> None:
@@ -236,12 +227,8 @@ def test_machines() -> None:
 
 
 def test_runs_differ_where_both_know_a_stage() -> None:
-    alike = {
-        "variables": {},
-        "cores": 2,
-        "libraries": [{"prefix": "blas", "version": None, "num_threads": 2}],
-        "torch": None,
-    }
+    library = {"prefix": "blas", "version": None, "num_threads": 2}
+    alike = {"variables": {}, "cores": 2, "libraries": [library], "torch": None}
     old = {"runs": [{"stages": ["a", "b", "c"], **alike}], "unknown": ["d"]}
     new = {"runs": [{"stages": ["a", "d"], **alike}, {"stages": ["b", "c"], **alike, "cores": 4}], "unknown": []}
     assert compare_runs(old, new) == ["cores: 2 then, 4 now (b and 1 more)"]

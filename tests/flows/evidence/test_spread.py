@@ -141,12 +141,7 @@ def test_how_much_two_files_differ(tmp_path: Path, name: str, old: str, new: str
 
 
 def test_command(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.evidence.spread", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "flows.evidence.spread", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "error: 1 folders; allowed: 3 or more runs, each with another seed\n"
