@@ -36,7 +36,7 @@ def changed(results, tmp_path) -> Path:
 def name_classifiers(names: tuple[str, ...]) -> dict[str, Any]:
     """The sections of params that say which classifiers are under test."""
     made = "train_classifiers"
-    return {"classifiers": dict.fromkeys(names, made), made: {name: {} for name in names}}
+    return {"classifiers": dict.fromkeys(names, made), made: {name: {"train_on": "clean"} for name in names}}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from failure_atlas.statistics.estimates import Estimate
+from failure_atlas.statistics.estimates import Estimate, read_estimate
 from failure_atlas.world.show import World
 from stages.common.artefacts.names import Names
 from stages.report.explorer import (
@@ -22,7 +22,7 @@ from stages.report.explorer import (
     locate_crossings,
     trace_moves,
 )
-from stages.report.wording import TIED, read_estimate, tell_estimate, tell_number
+from stages.report.wording import TIED, tell_estimate, tell_number
 
 NAMES = ["a", "b"]
 
