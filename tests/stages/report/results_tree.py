@@ -143,11 +143,14 @@ def build_gates() -> dict[str, Any]:
 
 def build_claims() -> dict[str, Any]:
     """Three claims, one of each verdict."""
-    evidence = {"a metric": {"value": 0.5, "low": None, "high": None, "n": None}}
+    evidence = {
+        "train_classifiers/first: corrupted_half_test_accuracy": {"value": 0.5, "low": None, "high": None, "n": None}
+    }
+    figures = [f"report/figures/train_classifiers/{name}/reliability.png" for name in NAMES]
     return {
         "claims": [
             {"id": verdict, "claim": f"A claim that {verdict}.", "source": "2.2", "verdict": verdict, "rule": "a rule",
-             "figure": ["one.png"], "evidence": evidence}
+             "figure": figures, "evidence": evidence}
             for verdict in ("holds", "fails", "not decided")
         ]
     }  # fmt: skip
