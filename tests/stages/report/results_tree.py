@@ -15,6 +15,7 @@ from scipy.special import softmax
 from failure_atlas.classifiers.evaluation import tabulate_outputs, tabulate_severities
 from failure_atlas.core.files import write_csv
 from failure_atlas.images.image_set import Severities
+from failure_atlas.statistics.estimates import flatten
 
 NAMES = ("first", "second")
 TRAININGS = {"train_judges": ("ensemble", ("judge", "auditor"))} | {
@@ -55,11 +56,7 @@ class Numbers:
 
     def flat(self, *keys: str) -> dict[str, Any]:
         """Estimates kept as `key` and `key_interval`."""
-        held: dict[str, Any] = {}
-        for key in keys:
-            estimate = self.estimate()
-            held |= {key: estimate.pop("value"), f"{key}_interval": estimate}
-        return held
+        return {kept: held for key in keys for kept, held in flatten(key, self.estimate()).items()}
 
 
 def build_metrics() -> dict[str, dict[str, Any]]:

@@ -262,17 +262,12 @@ def unlink(path):
     path.unlink()
 
 
-def edit(change):
-    return lambda path: edit_json(path, change)
-
-
 def explore_all(results):
     explore(results, ReportParams(**SECTION), torch.device("cpu"))
 
 
-def lose_ratio(held):
-    for key in ("frechet_ratio", "frechet_ratio_interval"):
-        del held[key]
+def lose_ratio(path):
+    edit_json(path, lambda held: [held.pop(key) for key in ("frechet_ratio", "frechet_ratio_interval")])
 
 
 MISSING = r"missing; make it with: dvc repro {}$"
@@ -288,7 +283,7 @@ FAULTS = [
     (show_quality, "train_judges/tables/confusion.csv", unlink, MISSING),
     (show_quality, "qualify_generator/metrics.json", lambda path: path.write_text("{"), r"no JSON .*dvc repro {}"),
     (show_quality, "qualify_generator/metrics.json", lambda path: path.write_text("[1]"), "holds a list, no mapping"),
-    (show_quality, "qualify_generator/metrics.json", edit(lose_ratio), "holds no 'frechet_ratio'"),
+    (show_quality, "qualify_generator/metrics.json", lose_ratio, "holds no 'frechet_ratio'"),
     (
         show_failures, "rank_dimensions/second/classes.csv",
         lambda path: path.write_text(path.read_text().replace("accuracy_low", "other")),
@@ -298,24 +293,6 @@ FAULTS = [
         show_comparison, "compute_curves/figures/shift.png", lambda path: path.write_bytes(b"nothing"),
         "no PNG; make it again with: dvc repro {}",
     ),
-    (
-        show_verdicts, "acceptance/gates.json", edit(lambda held: held["criteria"][1].update(verdict="maybe")),
-        "entry 2 of 'criteria' has the verdict 'maybe'; allowed: fail, not",
-    ),
-    (
-        show_verdicts, "acceptance/gates.json", edit(lambda held: held["criteria"][0].pop("bar")),
-        "entry 1 of 'criteria' has no bar",
-    ),
-    (show_verdicts, "acceptance/gates.json", edit(lambda held: held.pop("criteria")), "holds no list 'criteria'"),
-    (
-        show_claims, "check_claims/claims.json", edit(lambda held: held["claims"][0].update(verdict="maybe")),
-        "entry 1 of 'claims' has the verdict 'maybe'; allowed: holds",
-    ),
-    (
-        show_claims, "check_claims/claims.json", edit(lambda held: held["claims"][0].pop("rule")),
-        "entry 1 of 'claims' has no rule",
-    ),
-    (show_claims, "check_claims/claims.json", edit(lambda held: held.pop("claims")), "holds no list 'claims'"),
 ]  # fmt: skip
 
 
@@ -327,6 +304,27 @@ def test_missing_and_damaged_results_are_named_with_the_stage_that_makes_them(
     show = partial(show, out=tmp_path) if show is show_quality else show
     with pytest.raises(StageError, match=f"{re.escape(name)}: {message.format(name.split('/')[0])}"):
         show(Results(changed, dict.fromkeys(NAMES, "train_classifiers")))
+
+
+@pytest.mark.parametrize(
+    ("show", "name", "key", "lost", "allowed"),
+    [
+        (show_verdicts, "acceptance/gates.json", "criteria", "bar", "fail, not"),
+        (show_claims, "check_claims/claims.json", "claims", "rule", "holds"),
+    ],
+)
+def test_entries_of_another_form_are_refused(changed, show, name, key, lost, allowed):
+    for change, message in (
+        (
+            lambda held: held[key][1].update(verdict="maybe"),
+            f"entry 2 of '{key}' has the verdict 'maybe'; .*: {allowed}",
+        ),
+        (lambda held: held[key][0].pop(lost), f"entry 1 of '{key}' has no {lost}"),
+        (lambda held: held.pop(key), f"holds no list '{key}'"),
+    ):
+        edit_json(changed / name, change)
+        with pytest.raises(StageError, match=f"{re.escape(name)}: {message}"):
+            show(Results(changed, dict.fromkeys(NAMES, "train_classifiers")))
 
 
 def test_a_missing_result_leaves_no_page(run, changed, tmp_path):
