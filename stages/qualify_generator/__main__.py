@@ -15,13 +15,13 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.decisions.metrics import Metrics
 from failure_atlas.images.image_set import to_unit
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.quality.comparison import compare_features
 from failure_atlas.quality.copies import compare_nearness, find_nearest
 from failure_atlas.quality.labels import compare_severities, measure_labels
 from failure_atlas.quality.manifold import count_classes, draw_matched
+from failure_atlas.statistics.estimates import Estimate
 from failure_atlas.stylegan2.generator import Generator, load_generator
 from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
@@ -98,7 +98,7 @@ def main(
         nearest_real = find_nearest(to_unit(test.images), train.images, device, progress.advance)
     metrics |= compare_nearness(nearest.distance, nearest_real.distance)
     for key in ("frechet_ratio", "label_consistency", "judge_accuracy_real"):
-        logging.info("%s %s", key, Metrics("qualify_generator", metrics).estimate(key).tell())
+        logging.info("%s %s", key, Estimate(metrics[key], **metrics[f"{key}_interval"]).tell())
 
     figures, shown = out / "figures", pictures.cpu().numpy()
     sides = (test.images, test.labels, real), (shown, labels, predicted[0])
