@@ -150,7 +150,7 @@ def members_of(session: int) -> list[str]:
         ),
         ({"resume": [{"path": "gone.safetensors", "sha256": "0" * 64}]}, "resume.0.path: no file gone.safetensors"),
         ({"total_kimg": "resumed"}, "a number for total_kimg where resume is null"),
-        (None, "images.zarr: missing; make it with: dvc repro"),
+        (None, "images.zarr: missing; make it with dvc repro"),
     ],
 )
 def test_mistakes_are_named_before_any_work(project: Path, changes: dict[str, object] | None, message: str) -> None:
