@@ -24,7 +24,7 @@ def compare_features(
     all of these numbers is the same on both sides.  Intervals: Student's over the sets, for the one test set; n is M.
     advance: called after each set.
     """
-    n = len(test)
+    n, names = len(test), ("frechet_distance", "precision", "recall")
     moments, manifold = fit_gaussian(test), fit_manifold(test, neighbours)
 
     def compare(features: np.ndarray) -> tuple[float, float, float]:
@@ -34,26 +34,14 @@ def compare_features(
         advance()
         return distance, float(precision), float(recall)
 
-    distances, precision, recall = np.array([compare(features) for features in generated]).T
-    floors, precision_real, recall_real = np.array([compare(features) for features in train]).T
-    return {
-        "frechet_samples": n,
-        "frechet_populations": len(generated),
-        "frechet_train_subsets": len(train),
-        **flatten("frechet_ratio", divide_means(distances, floors) | {"n": n}),
-        **{
-            key: value
-            for name, repeats in {
-                "frechet_distance": distances,
-                "frechet_floor": floors,
-                "precision": precision,
-                "recall": recall,
-                "precision_real": precision_real,
-                "recall_real": recall_real,
-            }.items()
-            for key, value in flatten(name, mean(repeats, n)).items()
-        },
-    }
+    made, real = (np.array([compare(features) for features in sets]).T for sets in (generated, train))
+    repeats = dict(zip((*names, "frechet_floor", "precision_real", "recall_real"), (*made, *real), strict=True))
+    counts = {"frechet_samples": n, "frechet_populations": len(generated), "frechet_train_subsets": len(train)}
+    ratio = divide_means(repeats["frechet_distance"], repeats["frechet_floor"]) | {"n": n}
+    metrics = counts | flatten("frechet_ratio", ratio)
+    for name, values in repeats.items():
+        metrics |= flatten(name, mean(values, n))
+    return metrics
 
 
 def divide_means(numerators: np.ndarray, denominators: np.ndarray) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from failure_atlas.classifiers.evaluation import measure_accuracy
 from failure_atlas.images.image_set import Severities
-from failure_atlas.statistics.estimates import flatten, proportion
+from failure_atlas.statistics.estimates import Estimate, flatten, proportion, subtract
 
 MAX_ITERATIONS = 300
 
@@ -45,19 +45,11 @@ def measure_labels(
 
 
 def subtract_proportions(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Difference of two independent proportions with Newcombe's 95 % interval (1998, method 10): {value, low, high, n}.
+    """Difference of two independent proportions with Newcombe's 95 % interval (1998, method 10), as `subtract` has it.
 
-    first, second: {value, low, high, n} with Wilson bounds.  n is the smaller of the two counts.
+    first, second: {value, low, high, n} with Wilson bounds.
     """
-    difference = first["value"] - second["value"]
-    below = np.hypot(first["value"] - first["low"], second["high"] - second["value"])
-    above = np.hypot(first["high"] - first["value"], second["value"] - second["low"])
-    return {
-        "value": difference,
-        "low": float(difference - below),
-        "high": float(difference + above),
-        "n": min(first["n"], second["n"]),
-    }
+    return subtract(Estimate(**first), Estimate(**second)).as_dict()
 
 
 def compare_severities(

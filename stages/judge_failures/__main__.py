@@ -43,12 +43,7 @@ from stages.judge_failures.inputs import (
 )
 from stages.judge_failures.params import JudgeFailuresParams
 from stages.judge_failures.sheet import REVIEW_ID, choose_shown, number_reviews, tabulate_review
-from stages.judge_failures.summary import (
-    summarize_failures,
-    summarize_real,
-    tabulate_directions,
-    tell_failures,
-)
+from stages.judge_failures.summary import summarize_failures, summarize_real, tabulate_directions, tell_failures
 
 
 def main(
@@ -104,14 +99,9 @@ def main(
     shown = choose_shown(failures, section.contact_sheet_samples, numpy_stream(section.seed, "contact sheet"))
     failures[REVIEW_ID] = number_reviews(len(failures), shown, numpy_stream(section.seed, "review sheet"))
     verdicts = tabulate_verdicts({ALL: failures, **by_source, REAL: real_failures}, names)
-    metrics = {
-        **summarize_failures(failures, true_failures, names, confidence),
-        **summarize_real(real_failures, wrong),
-        "confidence": confidence,
-        "far_out_percentile": far_out,
-        "covariance_shrinkage": spread.shrinkage,
-        "style_dimensions_used": int(spread.used.sum()),
-    }
+    metrics = summarize_failures(failures, true_failures, names, confidence) | summarize_real(real_failures, wrong)
+    metrics |= {"confidence": confidence, "far_out_percentile": far_out, "covariance_shrinkage": spread.shrinkage}
+    metrics["style_dimensions_used"] = int(spread.used.sum())
     logging.info(tell_failures(metrics))
 
     write_csv(out / "failures.csv", failures)

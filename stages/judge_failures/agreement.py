@@ -72,20 +72,16 @@ def _compare(
     """Kappa, plain agreement and counts over the images of which both say something."""
     both = first.index.intersection(second.index)
     one, other = first[both].to_numpy(str), second[both].to_numpy(str)
-    counts = pd.crosstab(one, other)
+    every = pd.crosstab(one, other).reindex(index=READINGS, columns=READINGS, fill_value=0)
     kappa = measure_kappa(one, other, numpy_stream(seed, "agreement", *names))
-    every = counts.reindex(index=READINGS, columns=READINGS, fill_value=0)
     return {"kappa": kappa, "agreement": proportion(one == other)}, (*names, every)
 
 
 def _check_judge(readings: pd.Series, judged: pd.Series) -> dict[str, Any]:
     """Of the images with each reading of the judge, the share that a reviewer reads alike."""
     own = judged[readings.index]
-    agrees = own == readings
-    return {
-        f"judge_right_on_{reading.replace(' ', '_')}": proportion(agrees[own == reading].to_numpy(bool))
-        for reading in READINGS
-    }
+    right = {reading: (own == readings)[own == reading] for reading in READINGS}
+    return {f"judge_right_on_{name.replace(' ', '_')}": proportion(each) for name, each in right.items()}
 
 
 if __name__ == "__main__":

@@ -44,8 +44,15 @@ class Examiner:
         shown = self.world.show(claims.styles, asked, keep_images=False, advance=advance)
         shown = replace(shown, logits={**shown.logits, **known})
         opinions = self._tabulate(claims.source, claims.index, shown, claims.true_class)
-        measured = self._measure(claims)
-        remoteness = self.yardstick.tabulate(claims.styles, claims.true_class, *measured, self.far_out_percentile)
+        stick, size = self.yardstick, self.world.batch_size
+        if claims.source == POPULATION:
+            # Measured once: a sample that is measured again may, by rounding, come out below itself.
+            measured = stick.mahalanobis[claims.index], stick.realism[claims.index]
+        else:
+            distance = measure_mahalanobis(stick.spread, claims.styles, claims.true_class)
+            realism = score_realism(self.critic, claims.images, claims.true_class, self.deviation, batch_size=size)
+            measured = distance, realism
+        remoteness = stick.tabulate(claims.styles, claims.true_class, *measured, self.far_out_percentile)
         return pd.concat([opinions, claims.walks, remoteness], axis=1)
 
     def examine_real(self, real: ImageSet) -> tuple[pd.DataFrame, np.ndarray]:
@@ -59,14 +66,3 @@ class Examiner:
     def _tabulate(self, source: str, index: np.ndarray, shown: Shown, true_class: np.ndarray) -> pd.DataFrame:
         opinions = tabulate_opinions(shown, true_class, self.class_names, self.confidence)
         return pd.concat([pd.DataFrame({"source": [source] * len(index), "index": index}), opinions], axis=1)
-
-    def _measure(self, claims: Claims) -> tuple[np.ndarray, np.ndarray]:
-        """Mahalanobis distance and realism of each claim, [M] each."""
-        if claims.source == POPULATION:
-            # Measured once: a sample that is measured again may, by rounding, come out below itself.
-            return self.yardstick.mahalanobis[claims.index], self.yardstick.realism[claims.index]
-        size = self.world.batch_size
-        return (
-            measure_mahalanobis(self.yardstick.spread, claims.styles, claims.true_class),
-            score_realism(self.critic, claims.images, claims.true_class, self.deviation, batch_size=size),
-        )

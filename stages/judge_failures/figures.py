@@ -68,9 +68,7 @@ def draw_verdicts(table: pd.DataFrame) -> Figure:
     _stack(axes[0, 0], [(label, sources[sources["source"] == name]) for name, label in BARS.items()])
     axes[0, 0].set_title("by source")
     claims = table[(table["source"] == ALL) & (table["class"] != ALL)]
-    _stack(
-        axes[0, 1], [(shorten(str(name)), claims[claims["class"] == name]) for name in dict.fromkeys(claims["class"])]
-    )
+    _stack(axes[0, 1], [(shorten(str(name)), own) for name, own in claims.groupby("class", sort=False)])
     axes[0, 1].set(title="all claimed failures, by meant class", ylabel="meant class")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
@@ -87,13 +85,11 @@ def draw_contact_sheet(images: Sequence[np.ndarray], table: pd.DataFrame) -> Fig
     inches = ((height + GAP_PX) * rows * INCHES_PER_PX + 1.2, (width + GAP_PX) * BLOCK_COLUMNS * INCHES_PER_PX + 0.4)
     sheet_rows = -(-len(COLORS) // SHEET_COLUMNS)
     figure, axes = new_figure(sheet_rows, SHEET_COLUMNS, width=SHEET_COLUMNS * inches[1], height=sheet_rows * inches[0])
-    engine = figure.get_layout_engine()
-    if engine is not None:
+    if engine := figure.get_layout_engine():
         engine.set(wspace=0.07)  # type: ignore[call-arg]  # of the constrained layout: blocks stand apart
     for axis, verdict, block in zip(axes.flat, COLORS, images, strict=True):
         own = table[table["verdict"] == verdict]
-        said = zip(own["class"], own["predicted_class"], own["rival_class"], own["far_out"], strict=True)
-        texts = [_tell_claim(*words) for words in said]
+        texts = [*map(_tell_claim, own["class"], own["predicted_class"], own["rival_class"], own["far_out"])]
         colors = [WELL_COLOR if source == CORNER_CASE else "black" for source in own["source"]]
         _show_block(axis, block, texts, colors, BLOCK_COLUMNS, rows)
         axis.set_title(f"{PLURALS[verdict]} ({len(block)} shown)", pad=16, color="black", fontsize=10)

@@ -59,13 +59,11 @@ def read_style_use(folder: Path, dimensions: int) -> np.ndarray:
 
     Raises StageError if the table is missing, has no such column, or describes another generator.
     """
-    path = require(folder / "style_dimensions.csv", "sample_populations")
-    table = pd.read_csv(path)
+    table = pd.read_csv(path := require(folder / "style_dimensions.csv", "sample_populations"))
     if "dead" not in table or len(table) != dimensions:
         held = f"{len(table)} dimensions" + ("" if "dead" in table else " and no column 'dead'")
-        raise StageError(
-            f"{path}: holds {held}, needed: {dimensions} with it; make it again with: dvc repro sample_populations"
-        )
+        again = "make it again with: dvc repro sample_populations"
+        raise StageError(f"{path}: holds {held}, needed: {dimensions} with it; {again}")
     return np.asarray(~table["dead"].to_numpy(bool))
 
 
@@ -82,26 +80,22 @@ def read_walks(folder: Path, dimensions: int, class_names: Sequence[str]) -> tup
     if missing:
         raise StageError(f"{path}: lacks the columns {', '.join(missing)}; {AGAIN.format('it')}")
 
-    store, crossings = _read_store(folder / "corner_cases.zarr", "reached", dimensions, class_names)
-    if len(crossings["s"]) != len(walks):
-        raise StageError(f"{store}: {len(crossings['s'])} walks, {path} has {len(walks)}; {AGAIN.format('both')}")
-    reached = np.flatnonzero(crossings.pop("reached"))
+    store = folder / "corner_cases.zarr"
+    *crossed, crossing = _read_store(store, "reached", dimensions, class_names)
+    if len(crossing) != len(walks):
+        raise StageError(f"{store}: {len(crossing)} walks, {path} has {len(walks)}; {AGAIN.format('both')}")
+    reached = np.flatnonzero(crossing)
 
-    store, found = _read_store(folder / "true_failures.zarr", "corner_case", dimensions, class_names)
-    rows = found.pop("corner_case")
+    store = folder / "true_failures.zarr"
+    *found, rows = _read_store(store, "corner_case", dimensions, class_names)
     if rows.size and not 0 <= rows.min() <= rows.max() < len(walks):
-        raise StageError(
-            f"{store}: names row {rows.max()} of corner_cases.csv, which has {len(walks)}; {AGAIN.format('both')}"
-        )
+        there = f"row {rows.max()} of corner_cases.csv, which has {len(walks)}"
+        raise StageError(f"{store}: names {there}; {AGAIN.format('both')}")
     walked = _walks_of(walks.iloc[rows])
     if "true_failure_shift_std" in walks:
         walked["shift_std"] = walks["true_failure_shift_std"].iloc[rows].astype("Float64").to_numpy()
-    styles, images, labels = (crossings[name][reached] for name in ("s", "images", "labels"))
-    return (
-        walks,
-        Claims(CORNER_CASE, reached, styles, images, labels, _walks_of(walks.iloc[reached])),
-        Claims(SEARCH, np.arange(len(rows)), found["s"], found["images"], found["labels"], walked),
-    )
+    crossings = Claims(CORNER_CASE, reached, *(each[reached] for each in crossed), _walks_of(walks.iloc[reached]))
+    return walks, crossings, Claims(SEARCH, np.arange(len(rows)), *found, walked)
 
 
 def load_judges(
@@ -121,10 +115,9 @@ def load_critic(snapshot: Path, generator: Generator, device: torch.device) -> D
     held = (seen.num_classes, seen.image_channels, 2 << len(seen.channels))
     needed = (made.num_classes, made.image_channels, made.size_px)
     if held != needed:
-        raise StageError(
-            f"{snapshot}: its discriminator knows {held[0]} classes and images of {held[1]} channels and {held[2]} px, "
-            f"the generator makes {needed[0]}, {needed[1]} and {needed[2]}; use the snapshot of the same training"
-        )
+        told = "knows {} classes and images of {} channels and {} px, the generator makes {}, {} and {}"
+        remedy = "use the snapshot of the same training"
+        raise StageError(f"{snapshot}: its discriminator {told.format(*held, *needed)}; {remedy}")
     return critic
 
 
@@ -132,16 +125,12 @@ def read_test_images(path: Path, class_names: Sequence[str]) -> ImageSet:
     """The real test images; StageError if they are of other classes."""
     names = read_class_names(require(path, "corrupt_images"))
     if names != list(class_names):
-        raise StageError(
-            f"{path}: shows the classes {', '.join(names)}; the population has {', '.join(class_names)}; use the "
-            "images that the generator learned from"
-        )
+        other = f"shows the classes {', '.join(names)}; the population has {', '.join(class_names)}"
+        raise StageError(f"{path}: {other}; use the images that the generator learned from")
     return read_images(path, "test")
 
 
-def _read_store(
-    path: Path, name: str, dimensions: int, class_names: Sequence[str]
-) -> tuple[Path, dict[str, np.ndarray]]:
+def _read_store(path: Path, name: str, dimensions: int, class_names: Sequence[str]) -> list[np.ndarray]:
     """Its styles, images and labels, and one more array; StageError if it is missing or of another run."""
     styles = read_array(require(path, "walk_corner_cases"), "s")
     names = read_attributes(path).get("class_names", [])
@@ -150,7 +139,7 @@ def _read_store(
             f"{path}: {styles.shape[1]} style dimensions and the classes {', '.join(map(str, names))}, the generator "
             f"has {dimensions} and the population {', '.join(class_names)}; {AGAIN.format('it')}"
         )
-    return path, {"s": styles} | {each: read_array(path, each) for each in ("images", "labels", name)}
+    return [styles, *(read_array(path, each) for each in ("images", "labels", name))]
 
 
 def _walks_of(rows: pd.DataFrame) -> pd.DataFrame:

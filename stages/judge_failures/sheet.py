@@ -21,11 +21,9 @@ CONTACT_COLUMNS = [*SIGNED_COLUMNS[1:], "rival_class", "judge_class", "judge_con
 
 def choose_shown(failures: pd.DataFrame, count: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     """Rows of the table to show for each verdict, up to `count` each."""
-    chosen = {}
-    for verdict in VERDICTS:
-        rows = np.flatnonzero(failures["verdict"] == verdict)
-        chosen[verdict] = rows[draw_balanced(failures["source"].to_numpy(str)[rows], count, random)]
-    return chosen
+    rows = {verdict: np.flatnonzero(failures["verdict"] == verdict) for verdict in VERDICTS}
+    source = failures["source"].to_numpy(str)
+    return {verdict: own[draw_balanced(source[own], count, random)] for verdict, own in rows.items()}
 
 
 def number_reviews(rows: int, shown: dict[str, np.ndarray], random: np.random.Generator) -> np.ndarray:
@@ -38,10 +36,10 @@ def number_reviews(rows: int, shown: dict[str, np.ndarray], random: np.random.Ge
 
 def tabulate_contact_sheet(failures: pd.DataFrame, shown: dict[str, np.ndarray], columns: int) -> pd.DataFrame:
     """One row per image of the contact sheet: its block, its place there from 1, and the row that it shows."""
-    blocks = []
-    for verdict, rows in shown.items():
-        place = _place(np.arange(len(rows)), columns)
-        blocks.append(failures[CONTACT_COLUMNS].iloc[rows].assign(verdict=verdict, **place))
+    blocks = [
+        failures[CONTACT_COLUMNS].iloc[rows].assign(verdict=verdict, **_place(np.arange(len(rows)), columns))
+        for verdict, rows in shown.items()
+    ]
     return pd.concat(blocks, ignore_index=True)[["verdict", "sheet_row", "sheet_column", *CONTACT_COLUMNS]]
 
 
@@ -109,10 +107,9 @@ def read_review(path: Path, shown: pd.DataFrame) -> Review:
             raise StageError(f"{where}: id: got {identifier} a second time; allowed: each id once")
         seen.add(identifier)
         if signed != sheet:
-            raise StageError(
-                f"{where}: {SHEET_FIELD}: got '{signed}', these failures were shown on sheet {sheet}; read a review "
-                "with the failures.csv that it was drawn from"
-            )
+            shown_on = f"these failures were shown on sheet {sheet}"
+            remedy = "read a review with the failures.csv that it was drawn from"
+            raise StageError(f"{where}: {SHEET_FIELD}: got '{signed}', {shown_on}; {remedy}")
         if word.lower() == UNREADABLE:
             readings[identifier] = UNREADABLE
         elif word in classes:

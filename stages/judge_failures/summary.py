@@ -8,11 +8,12 @@ import pandas as pd
 
 from failure_atlas.judges.failures import share_verdicts
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE
-from failure_atlas.statistics.estimates import decide, proportion
+from failure_atlas.statistics.estimates import decide, proportion, read_estimate
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION
 
 GROUP_COLUMNS = ["dimension", "layer", "kind", "direction"]
 FAR_OUT = ("far_out", "far_out_in_s", "far_out_in_realism")
+ENDS = {"value": "", "low": "_low", "high": "_high"}  # of columns
 CONFIRMED_BAR = 0.9  # share of the search's true failures that the auditor is to confirm
 
 
@@ -32,9 +33,9 @@ def tabulate_directions(walks: pd.DataFrame, failures: pd.DataFrame) -> pd.DataF
         row = dict(zip(GROUP_COLUMNS, key, strict=True)) | {"name": "; ".join(map(str, words))}
         row |= {"walks": len(members), "reached": len(given)}
         for column, share in _name_shares(given).items():
-            row |= {column: share["value"], f"{column}_low": share["low"], f"{column}_high": share["high"]}
+            row |= {f"{column}{end}": share[part] for part, end in ENDS.items()}
         rows.append(row)
-    shares = [f"{name}{end}" for name in _name_shares(verdict) for end in ("", "_low", "_high")]
+    shares = [f"{name}{end}" for name in _name_shares(verdict) for end in ENDS.values()]
     return pd.DataFrame(rows, columns=[*GROUP_COLUMNS, "name", "walks", "reached", *shares])
 
 
@@ -77,7 +78,7 @@ def summarize_failures(
     so their intervals, made for independent ones, are on the narrow side.
     confirmed_true_failure_verdict: on the bar, by the whole interval; the point may meet it and decide nothing.
     """
-    by_source = {name: failures[failures["source"] == name] for name in (POPULATION, CORNER_CASE)}
+    population, corner_cases = (failures[failures["source"] == name] for name in (POPULATION, CORNER_CASE))
     confirmed = share_confirmed(found, confidence)
     share = confirmed["confirmed_true_failure_share"]
     return {
@@ -86,8 +87,8 @@ def summarize_failures(
         "confirmed_true_failure_bar": CONFIRMED_BAR,
         "confirmed_true_failure_point_meets_bar": bool(share["value"] >= CONFIRMED_BAR) if share["n"] else None,
         "confirmed_true_failure_verdict": decide(share, CONFIRMED_BAR),
-        "population": summarize_source(by_source[POPULATION], confidence),
-        "corner_cases": summarize_source(by_source[CORNER_CASE], confidence),
+        "population": summarize_source(population, confidence),
+        "corner_cases": summarize_source(corner_cases, confidence),
         "true_failure_search": {"found": len(found), **_share_far_out(found)},
         "per_class": {name: _name_shares(failures.loc[failures["class"] == name, "verdict"]) for name in class_names},
     }
@@ -107,14 +108,13 @@ def summarize_real(real: pd.DataFrame, wrong: np.ndarray) -> dict[str, Any]:
 
 def tell_failures(metrics: dict[str, Any]) -> str:
     """The main figures in one line for the log."""
-    share, alarm = metrics["true_failure_share"], metrics["judge_false_alarm_share"]
-    confirmed, found = metrics["confirmed_true_failure_share"], metrics["true_failure_search"]["found"]
-    auditor = f"the auditor confirms {confirmed['value']:.0%} of them" if found else "none for the auditor to confirm"
-    return (
-        f"{share['n']} claimed failures, {_percent(share)} of them true, "
-        f"{_percent(metrics['still_right_share'])} not misclassified yet; the search found {found} true failures, "
-        f"{auditor}; false alarms of the judge on real images {_percent(alarm)}"
-    )
+    told = {
+        "claimed failures: true": "true_failure_share",
+        "still right": "still_right_share",
+        "true failures of the search: confirmed by the auditor": "confirmed_true_failure_share",
+        "false alarms of the judge on real images": "judge_false_alarm_share",
+    }
+    return "; ".join(f"{words} {read_estimate(metrics[key]).tell()}" for words, key in told.items())
 
 
 def _name_shares(verdicts: pd.Series) -> dict[str, dict[str, Any]]:
@@ -125,7 +125,3 @@ def _name_shares(verdicts: pd.Series) -> dict[str, dict[str, Any]]:
 def _share_far_out(failures: pd.DataFrame) -> dict[str, Any]:
     """Share that lies far out, in S, in realism, or either."""
     return {f"{name}_share": proportion(failures[name].to_numpy(bool)) for name in FAR_OUT}
-
-
-def _percent(share: dict[str, Any]) -> str:
-    return f"{share['value']:.0%} ({share['low']:.0%} to {share['high']:.0%})" if share["n"] else "unknown (none)"

@@ -21,6 +21,7 @@ from failure_atlas.quality.comparison import compare_features
 from failure_atlas.quality.copies import compare_nearness, find_nearest
 from failure_atlas.quality.labels import compare_severities, measure_labels
 from failure_atlas.quality.manifold import count_classes, draw_matched
+from failure_atlas.statistics.estimates import Estimate
 from failure_atlas.stylegan2.generator import Generator, load_generator
 from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
@@ -96,15 +97,12 @@ def main(
         nearest = find_nearest(pictures, train.images, device, progress.advance)
         nearest_real = find_nearest(to_unit(test.images), train.images, device, progress.advance)
     metrics |= compare_nearness(nearest.distance, nearest_real.distance)
-    _tell(metrics)
+    for key in ("frechet_ratio", "label_consistency", "judge_accuracy_real"):
+        logging.info("%s %s", key, Estimate(metrics[key], **metrics[f"{key}_interval"]).tell())
 
     figures, shown = out / "figures", pictures.cpu().numpy()
-    draw_real_above_generated(
-        figures / "fig2_real_above_generated.png",
-        names,
-        (test.images, test.labels, real),
-        (shown, labels, predicted[0]),
-    )
+    sides = (test.images, test.labels, real), (shown, labels, predicted[0])
+    draw_real_above_generated(figures / "fig2_real_above_generated.png", names, *sides)
     draw_nearest(figures / "nearest_training_images.png", shown, train.images, nearest)
     _draw_shares(figures, metrics)
     rows = np.arange(len(names)).repeat(SHEET_COLUMNS)
@@ -141,23 +139,9 @@ def _draw_shares(figures: Path, metrics: dict[str, Any]) -> None:
         for source, key in (("real", "judge_accuracy_real"), ("generated", "label_consistency"))
     }
     draw_shares(figures / "label_consistency.png", agreements, "class", "judge agrees with the label")
-    if "severity_shares" in metrics:
-        read = {
-            source: {kind: share[source] for kind, share in metrics["severity_shares"].items()}
-            for source in ("real", "generated")
-        }
+    if kinds := metrics.get("severity_shares"):
+        read = {source: {kind: share[source] for kind, share in kinds.items()} for source in ("real", "generated")}
         draw_shares(figures / "severities.png", read, "severity", "share of images")
-
-
-def _tell(metrics: dict[str, Any]) -> None:
-    logging.info(
-        "Frechet distance %.3g, %.2f times its floor; the judge agrees with %.1f %% of the generated labels "
-        "and %.1f %% of the real ones",
-        metrics["frechet_distance"],
-        metrics["frechet_ratio"],
-        100 * metrics["label_consistency"],
-        100 * metrics["judge_accuracy_real"],
-    )
 
 
 def _check_counts(params: Path, section: QualifyGeneratorParams, counts: np.ndarray) -> None:

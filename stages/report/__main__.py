@@ -52,11 +52,8 @@ def main(
         ]
         explorer = explore(read, section, choose_device())  # the only long work: after all else is known good
         sections.append(show_basis(read, complete_entries(read_params(params), params)))
-        summary = (
-            f"Classifiers under test: {', '.join(read.classifiers)}. Images come from a generator of their world, so "
-            "that they can be moved, one property at a time, until a classifier fails. Numbers in brackets are 95 % "
-            f"intervals; n counts the samples.{tell_black_boxes(read)}{tell_images(read)}"
-        )
+        summary = TEXTS["summary"].format(classifiers=", ".join(read.classifiers))
+        summary += tell_black_boxes(read) + tell_images(read)
         page = render_page(TITLE, summary, sections, read.metrics, explorer)
         with replacing(out / "report.html") as temporary:
             temporary.write_text(page, encoding="utf-8")

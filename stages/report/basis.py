@@ -9,39 +9,27 @@ from stages.report.page import Block, Group, Listing, PageSection, Table, Text
 from stages.report.results import Results
 from stages.report.wording import TEXTS, list_metrics
 
+COUNTS = {"images": "Images", "corruption": "Corruption", "training": "Generator and population", "samples": "Samples"}
+
 
 def show_basis(results: Results, params: Mapping[str, Any]) -> PageSection:
     """Counts, seeds, params, digests; call it last, when all files have been read."""
-    captions = {
-        "images": "Images",
-        "corruption": "Corruption",
-        "training": "Generator and population",
-        "samples": "Samples",
-    }
-    counts: list[Block] = [list_metrics(words, key, results.read_metrics) for key, words in captions.items()]
+    counts: list[Block] = [list_metrics(words, key, results.read_metrics) for key, words in COUNTS.items()]
     counts.append(show_figure(results, "corrupt_images", "severities"))
-    seeds = Table(
-        "Seeds",
-        ["param", "seed"],
-        [[key, str(seed)] for section, held in params.items() for key, seed in _find_seeds(section, held)],
-    )
+    seeds = [[key, str(seed)] for section, held in params.items() for key, seed in _find_seeds(section, held)]
     listings = [Listing(str(section), format_params(held).rstrip()) for section, held in params.items()]
-    digests = Table(
-        "SHA-256 of every file that this page was made from",
-        ["file below the folder of results", "SHA-256"],
-        [[name, digest] for name, digest in sorted(results.digests.items())],
-    )
-    return PageSection(
-        "basis",
-        "What the numbers rest on",
-        [Text(TEXTS["statistics"]), Text(TEXTS["origins"])],
-        [
-            Group("Data", counts, folded=False),
-            Group("Seeds of all stages", [seeds]),
-            Group("Params of all stages", listings),
-            Group(f"Files and their hashes ({len(results.digests)})", [digests]),
-        ],
-    )
+    digests, columns = sorted(results.digests.items()), ["file below the folder of results", "SHA-256"]
+    groups = [
+        Group("Data", counts, folded=False),
+        Group("Seeds of all stages", [Table("Seeds", ["param", "seed"], seeds)]),
+        Group("Params of all stages", listings),
+        Group(
+            f"Files and their hashes ({len(digests)})",
+            [Table("SHA-256 of every file that this page was made from", columns, digests)],
+        ),
+    ]
+    texts = [Text(TEXTS["statistics"]), Text(TEXTS["origins"])]
+    return PageSection("basis", "What the numbers rest on", texts, groups)
 
 
 def tell_black_boxes(results: Results) -> str:

@@ -103,12 +103,11 @@ def choose_moves(ranking: pd.DataFrame, class_names: Sequence[str], dimensions: 
     ]
 
 
+Advance = Callable[[int], object]
+
+
 def trace_moves(
-    world: World,
-    means: np.ndarray,
-    moves: Sequence[Move],
-    shifts_std: np.ndarray,
-    advance: Callable[[int], object] = lambda _: None,
+    world: World, means: np.ndarray, moves: Sequence[Move], shifts_std: np.ndarray, advance: Advance = lambda _: None
 ) -> list[Frames]:
     """Frames of each move, in order, from all networks; they see the unrounded image, the page shows it in bytes.
 
@@ -117,9 +116,8 @@ def trace_moves(
     if not moves:
         return []
     count = len(shifts_std)
-    shown = world.show(
-        _shift(means, moves, np.arange(len(moves)).repeat(count), np.tile(shifts_std, len(moves))), advance=advance
-    )
+    rows, shift_std = np.arange(len(moves)).repeat(count), np.tile(shifts_std, len(moves))
+    shown = world.show(_shift(means, moves, rows, shift_std), advance=advance)
     softmax = {name: shown.softmax(name) for name in world.networks}
     spans = [slice(first, first + count) for first in range(0, len(shown.images), count)]
     return [Frames(shown.images[span], {name: each[span] for name, each in softmax.items()}) for span in spans]

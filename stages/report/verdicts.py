@@ -9,7 +9,7 @@ from failure_atlas.decisions.claims import tell_multiplicity
 from failure_atlas.statistics.estimates import FAILS, HOLDS, NOT_DECIDED, read_estimate
 from stages.report.page import Badge, Block, PageSection, Table, Text
 from stages.report.results import MADE, Results
-from stages.report.wording import TIED, tell_estimate
+from stages.report.wording import TEXTS, TIED, tell_estimate
 
 GATES, CLAIMS = "acceptance/gates.json", "check_claims/claims.json"
 GATE_KEYS = ("id", "verdict", "metric", "found", "comparison", "bar", "reason", "supports")
@@ -30,25 +30,16 @@ def show_verdicts(results: Results) -> PageSection:
         criteria = results.read_entries(GATES, "criteria", GATE_KEYS, list(TONES))
         count = Counter(criterion["verdict"] for criterion in criteria)
         told = ", ".join(f"{count[verdict]} {verdict}" for verdict in ("pass", "fail", "not assessable"))
+        columns = ["criterion", "verdict", "asked", "found", "why", "supports"]
         order = list(TONES)
+        rows = [_tell_criterion(each) for each in sorted(criteria, key=lambda each: order.index(each["verdict"]))]
         blocks = [
-            Text(
-                f"{len(criteria)} criteria: {told}. A criterion passes when the whole 95 % interval lies on the good "
-                "side of its bar and fails when the whole interval lies on the bad side; an interval over the bar, too "
-                "few samples, or a generator that did not pass leave it not assessable. A criterion supports the "
-                "clause beside it; it never shows compliance by itself."
-            ),
-            Table(
-                "Acceptance criteria",
-                ["criterion", "verdict", "asked", "found", "why", "supports"],
-                [_tell_criterion(each) for each in sorted(criteria, key=lambda each: order.index(each["verdict"]))],
-                wide=("criterion", "found", "why", "supports"),
-            ),
+            Text(TEXTS["criteria"].format(n=len(criteria), told=told)),
+            Table("Acceptance criteria", columns, rows, wide=("criterion", "found", "why", "supports")),
         ]
         results.read_metrics("acceptance")
-    return PageSection(
-        "verdicts", "Verdicts against the acceptance criteria", [*blocks, *_tell_brought(results, criteria)]
-    )
+    blocks += _tell_brought(results, criteria)
+    return PageSection("verdicts", "Verdicts against the acceptance criteria", blocks)
 
 
 def _tell_criterion(criterion: Mapping[str, Any]) -> list[str | Badge]:
@@ -82,20 +73,12 @@ def show_claims(results: Results) -> PageSection:
     claims = results.read_entries(CLAIMS, "claims", CLAIM_KEYS, list(CLAIM_TONES))
     results.read_metrics("check_claims")
     count = Counter(claim["verdict"] for claim in claims)
-    text = Text(
-        f"{len(claims)} claims of Le Coz, Herbin and Adjed (AISafety 2022): "
-        + ", ".join(f"{count[verdict]} {words}" for verdict, words in CLAIMED.items())
-        + ". A verdict follows from the rule beside it, by the intervals of what this run measured. "
-        + tell_multiplicity(len(claims))
-    )
-    table = Table(
-        "Claims of the paper",
-        ["claim", "verdict", "place in the paper", "figure here", "rule", "evidence"],
-        [_tell_claim(claim) for claim in claims],
-        results.offer("check_claims/claims.csv"),
-        wide=("claim", "rule", "evidence"),
-    )
-    return PageSection("claims", "The paper's claims", [text, table])
+    told = ", ".join(f"{count[verdict]} {words}" for verdict, words in CLAIMED.items())
+    text = TEXTS["claims"].format(n=len(claims), told=told, multiplicity=tell_multiplicity(len(claims)))
+    columns = ["claim", "verdict", "place in the paper", "figure here", "rule", "evidence"]
+    rows, csv = [_tell_claim(claim) for claim in claims], results.offer("check_claims/claims.csv")
+    table = Table("Claims of the paper", columns, rows, csv, wide=("claim", "rule", "evidence"))
+    return PageSection("claims", "The paper's claims", [Text(text), table])
 
 
 def _tell_claim(claim: Mapping[str, Any]) -> list[str | Badge]:

@@ -3,6 +3,7 @@
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from failure_atlas.decisions.metrics import Metrics, find_group
 from failure_atlas.statistics.estimates import Estimate
@@ -35,6 +36,16 @@ def tell_estimate(estimate: Estimate) -> str:
         return f"{tell_number(estimate.value)}{count}"
     told = [_tell_with(number, _choose_decimals(finite)) for number in numbers]
     return f"{told[0]} [{told[1]},{TIED}{told[2]}]{count}"
+
+
+def tell_row(row: Mapping[str, Any], column: str, n: int) -> str:
+    """The estimate in a row of a table, with the columns of `name_bounds`."""
+    return tell_estimate(Estimate(*(row[name] for name in name_bounds(column)), n))
+
+
+def name_bounds(*columns: str) -> list[str]:
+    """The columns of estimates in a table: of each its value and its bounds."""
+    return [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
 
 
 def _choose_decimals(numbers: Sequence[float]) -> int:

@@ -79,15 +79,7 @@ def test_a_gate_must_pass_for_what_depends_on_it(gate, verdict, passed):
     if not passed:
         assert by_id["leans"].because == "the generator did not pass: wide"
     assert count_verdicts(verdicts)["generator_passed"] is passed
-
-
-def test_counts():
-    criteria = [build_criterion(name, needs_generator=False) for name in ("one", "two", "three", "four")]
-    bounds = {"one": (0.95, 1), "two": (0.1, 0.2), "three": (0.1, 0.2), "four": (0.1, 1)}
-    found = {name: build_estimate(*interval) for name, interval in bounds.items()}
-    assert count_verdicts(decide_all(criteria, found)) == {
-        "criteria": 4, "pass": 1, "fail": 2, "not_assessable": 1, "generator_passed": None,
-    }  # fmt: skip
+    assert count_verdicts(verdicts[:2])["generator_passed"] is None, "no gate was asked for"
 
 
 METRICS = {

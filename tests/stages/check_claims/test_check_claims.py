@@ -198,16 +198,10 @@ def test_missing_and_damaged_inputs_name_file_and_stage(run, results, tmp_path, 
             lambda m: m["curves"]["clean"].pop("headline_k"),
             r"curves/metrics.json: holds no 'clean.headline_k'; there: ",
         ),
-        (
-            lambda m: m["curves"].pop("paired"),
-            r"holds no 'paired.corrupted_minus_clean.area'; there: clean, ",
-        ),
+        (lambda m: m["curves"].pop("paired"), r"holds no 'paired.corrupted_minus_clean.area'; there: clean, "),
         (lambda m: m["curves"]["clean"].pop("area_interval"), r"'clean.area' has no interval; make it again"),
         (lambda m: m["populations"]["outcome_separation"]["s"].pop("n"), r"'outcome_separation.s' has no n; make"),
-        (
-            lambda m: m["walks/clean"].update(reached="many"),
-            r"walks/clean/metrics.json: 'reached' is no number but str",
-        ),
+        (change("walks/clean:reached", "many"), r"walks/clean/metrics.json: 'reached' is no number but str"),
     ],
 )
 def test_metrics_of_another_form_are_named(run, results, edit, message):

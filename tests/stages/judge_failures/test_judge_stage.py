@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.judges.ensemble import load_ensemble
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
+from stages.common.artefacts.images import named_arrays, read_images
 from stages.common.artefacts.networks import load_networks
 from stages.judge_failures.__main__ import main
 from stages.judge_failures.agreement import main as agreement
@@ -52,11 +54,6 @@ def out(tmp_path_factory, inputs):
     return folder / "out"
 
 
-def test_a_black_box_is_judged_as_the_network_behind_it(run, out, tiny_black_box):
-    tables = [read_table(folder / "failures.csv") for folder in (run(classifier=tiny_black_box), out)]
-    pd.testing.assert_frame_equal(*tables, rtol=1e-3, atol=1e-5)
-
-
 def read_table(path):
     return pd.read_csv(path, dtype=TEXT)
 
@@ -74,13 +71,10 @@ def test_every_claimed_failure_has_the_verdict_that_a_slow_twin_gives(
     assert table["index"].tolist() == [*wrong, *reached]
     assert table["source"].tolist() == ["population"] * len(wrong) + ["corner case"] * len(reached)
 
-    styles = np.concatenate(
-        [
-            read_array(population / "population.zarr", "s")[wrong],
-            read_array(corner_cases / "corner_cases.zarr", "s")[reached],
-        ]
+    stores = ((population / "population.zarr", wrong), (corner_cases / "corner_cases.zarr", reached))
+    styles, meant = (
+        np.concatenate([read_array(store, name)[rows] for store, rows in stores]) for name in ("s", "labels")
     )
-    meant = np.concatenate([labels[wrong], read_array(corner_cases / "corner_cases.zarr", "labels")[reached]])
     assert table["class"].tolist() == [str(label) for label in meant]
     generator, classifier = load_networks(tiny_generator, tiny_classifier, CPU)
     ensembles = {"judge": load_ensemble(judge, CPU), "auditor": load_ensemble(auditor, CPU)}
@@ -171,12 +165,8 @@ def test_metrics_equal_a_recount_of_the_tables(out, population):
 
 
 def test_without_true_failures_the_stage_goes_on(run, tmp_path, corner_cases):
-    folder = tmp_path / "walks"
-    shutil.copytree(corner_cases, folder)
-    store = folder / "true_failures.zarr"
-    names = {"s": ("row", "style"), "images": ("row", "channel", "y", "x"), "labels": ("row",), "corner_case": ("row",)}
-    arrays = {name: (read_array(store, name)[:0], dimensions) for name, dimensions in names.items()}
-    write_arrays(store, arrays, read_attributes(store))
+    folder = Path(shutil.copytree(corner_cases, tmp_path / "walks"))
+    rewrite(folder / "true_failures.zarr", lambda _, array: array[:0])
     out = run(corner_cases=folder)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["confirmed_true_failure_share"] == {"value": None, "low": None, "high": None, "n": 0}
@@ -199,11 +189,14 @@ def test_sheets_and_form_fit_together_and_a_review_that_repeats_the_judge_agrees
     assert result["kappa"]["value"] == 1
 
 
-def test_the_batch_size_moves_numbers_by_rounding_only(out, run):
-    one, other = out, run("other", {"batch_size": 7})
-    for name in ("failures.csv", "true_failures.csv"):
-        first, second = read_table(one / name), read_table(other / name)
-        pd.testing.assert_frame_equal(first, second, rtol=1e-3, atol=1e-4)
+def test_batches_and_black_boxes_move_numbers_by_rounding_only(out, run, tiny_black_box):
+    for name, other in {
+        "batches": run("small", {"batch_size": 7}),
+        "box": run("box", classifier=tiny_black_box),
+    }.items():
+        for file in ("failures.csv", "true_failures.csv"):
+            first, second = read_table(out / file), read_table(other / file)
+            pd.testing.assert_frame_equal(first, second, rtol=1e-3, atol=1e-4, obj=f"{name}: {file}")
 
 
 def test_the_same_inputs_give_the_same_bytes(out, run, hash_folder):
@@ -232,67 +225,86 @@ def test_wrong_params_are_named(run, tmp_path, section, message):
     assert not (tmp_path / "out").exists()
 
 
+def rewrite(store, change):
+    """Write a store anew; change: name and array -> the array in its place."""
+    names = {"images": ("row", "channel", "y", "x"), "s": ("row", "style"), "logits": ("row", "class")}
+    held = [name for name in (*names, "labels", "predicted", "corner_case") if (store / name).exists()]
+    arrays = {name: (change(name, read_array(store, name)), names.get(name, ("row",))) for name in held}
+    write_arrays(store, arrays, read_attributes(store))
+
+
+def rename_classes(folder):
+    part = read_images(folder, "test")
+    write_arrays(folder, named_arrays("test", part), {"class_names": ["a", "b"]})
+
+
+def edit_table(name, change):
+    def edit(folder):
+        change(pd.read_csv(folder / name)).to_csv(folder / name, index=False)
+
+    return edit
+
+
+def edit_store(name, change):
+    return lambda folder: rewrite(folder / name, change)
+
+
+REFUSED = [
+    ("images", rename_classes, "shows the classes a, b; the population has 0, 1"),
+    (
+        "ranking", edit_store("predictions.zarr", lambda _, array: array[:9]),
+        "outputs for 9 samples and 10 classes, the population has 200 and 10",
+    ),
+    (
+        "corner_cases", edit_table("corner_cases.csv", lambda table: table.drop(columns="direction")),
+        r"corner_cases\.csv: lacks the columns direction; make it again",
+    ),
+    (
+        "corner_cases", edit_table("corner_cases.csv", lambda table: table[:-1]),
+        r"corner_cases\.zarr: 24 walks, .* has 23",
+    ),
+    (
+        "corner_cases",
+        edit_store("true_failures.zarr", lambda name, array: array + 99 if name == "corner_case" else array),
+        r"true_failures\.zarr: names row 1?[0-9]{2} of corner_cases\.csv",
+    ),
+    (
+        "corner_cases", edit_store("true_failures.zarr", lambda name, array: array[:, :5] if name == "s" else array),
+        r"true_failures\.zarr: 5 style dimensions .* the generator has 80",
+    ),
+    (
+        "population", edit_table("style_dimensions.csv", lambda table: table.drop(columns="dead")),
+        "holds 80 dimensions and no column 'dead', needed: 80 with it",
+    ),
+    *(
+        (
+            "corner_cases", lambda folder, name=name: (folder / name).rename(folder / "gone"),
+            rf"{name}: missing; make it with: dvc repro walk_corner_cases",
+        )
+        for name in ("corner_cases.csv", "corner_cases.zarr", "true_failures.zarr")
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "spoil", "message"), REFUSED)
+def test_results_of_another_run_and_missing_ones_are_refused(run, tmp_path, inputs, key, spoil, message):
+    spoil(folder := Path(shutil.copytree(inputs[key], tmp_path / "spoilt" / inputs[key].name)))
+    with pytest.raises(StageError, match=message):
+        run(**{key: folder})
+    assert not (tmp_path / "out").exists()
+
+
 def test_unfit_networks_are_refused(run, judge, make_ensemble, make_snapshot):
-    with pytest.raises(StageError, match="the auditor is the judge itself"):
-        run(auditor=judge)
-    other = make_ensemble(5, [f"class {index}" for index in range(10)])
-    with pytest.raises(StageError, match=r"judges the classes class 0, class 1, .* use a judge of the same"):
-        run(judge=other)
-
-    with pytest.raises(StageError, match=r"its discriminator knows 4 classes and images of 1 channels and 32 px"):
-        run(snapshot=make_snapshot(num_classes=4))
-
-
-def test_real_images_of_other_classes_are_refused(run, tmp_path, tiny_images):
-    path = tmp_path / "images.zarr"
-    shutil.copytree(tiny_images, path)
-    arrays = {name: (read_array(path, name), dimensions) for name, dimensions in
-              {"test_images": ("sample", "channel", "y", "x"), "test_labels": ("sample",)}.items()}  # fmt: skip
-    write_arrays(path, arrays, {"class_names": ["a", "b"]})
-    with pytest.raises(StageError, match="shows the classes a, b; the population has 0, 1"):
-        run(images=path)
-
-
-def test_results_of_another_run_are_refused(run, tmp_path, tiny_ranking, corner_cases, population):
-    for name, source in (("ranking", tiny_ranking), ("walks", corner_cases), ("people", population)):
-        shutil.copytree(source, tmp_path / name)
-    logits = read_array(tiny_ranking / "predictions.zarr", "logits")
-    predicted = read_array(tiny_ranking / "predictions.zarr", "predicted")
-    write_arrays(
-        tmp_path / "ranking" / "predictions.zarr",
-        {"logits": (logits[:9], ("sample", "class")), "predicted": (predicted[:9], ("sample",))},
-    )
-    with pytest.raises(StageError, match="outputs for 9 samples and 10 classes, the population has 200 and 10"):
-        run(ranking=tmp_path / "ranking")
-
-    path = tmp_path / "walks" / "corner_cases.csv"
-    walks = pd.read_csv(path)
-    walks.drop(columns="direction").to_csv(path, index=False)
-    with pytest.raises(StageError, match=r"corner_cases\.csv: lacks the columns direction; make it again"):
-        run(corner_cases=tmp_path / "walks")
-    walks[:-1].to_csv(path, index=False)
-    with pytest.raises(StageError, match=rf"corner_cases\.zarr: {len(walks)} walks, .* has {len(walks) - 1}"):
-        run(corner_cases=tmp_path / "walks")
-    walks.to_csv(path, index=False)
-    store = tmp_path / "walks" / "true_failures.zarr"
-    names = {"s": ("row", "style"), "images": ("row", "channel", "y", "x"), "labels": ("row",)}
-    arrays = {name: (read_array(store, name)[:1], dimensions) for name, dimensions in names.items()}
-    write_arrays(store, arrays | {"corner_case": (np.array([len(walks)]), ("row",))}, read_attributes(store))
-    with pytest.raises(StageError, match=rf"true_failures\.zarr: names row {len(walks)} of corner_cases\.csv"):
-        run(corner_cases=tmp_path / "walks")
-    arrays["s"] = (arrays["s"][0][:, :5], ("row", "style"))
-    write_arrays(store, arrays | {"corner_case": (np.array([0]), ("row",))}, read_attributes(store))
-    with pytest.raises(StageError, match=r"true_failures\.zarr: 5 style dimensions .* the generator has 80"):
-        run(corner_cases=tmp_path / "walks")
-
-    path = tmp_path / "people" / "style_dimensions.csv"
-    pd.read_csv(path).drop(columns="dead").to_csv(path, index=False)
-    with pytest.raises(StageError, match="holds 80 dimensions and no column 'dead', needed: 80 with it"):
-        run(population=tmp_path / "people")
-
-
-@pytest.mark.parametrize("missing", ["corner_cases.csv", "corner_cases.zarr", "true_failures.zarr"])
-def test_a_missing_result_names_the_stage_that_makes_it(run, tmp_path, corner_cases, missing):
-    shutil.copytree(corner_cases, tmp_path / "walks", ignore=shutil.ignore_patterns(missing))
-    with pytest.raises(StageError, match=rf"{missing}: missing; make it with: dvc repro walk_corner_cases"):
-        run(corner_cases=tmp_path / "walks")
+    for changes, message in (
+        ({"auditor": judge}, "the auditor is the judge itself"),
+        (
+            {"judge": make_ensemble(5, [f"class {index}" for index in range(10)])},
+            r"judges the classes class 0, class 1, .* use a judge of the same",
+        ),
+        (
+            {"snapshot": make_snapshot(num_classes=4)},
+            r"its discriminator knows 4 classes and images of 1 channels and 32 px",
+        ),
+    ):
+        with pytest.raises(StageError, match=message):
+            run(**changes)

@@ -6,7 +6,7 @@ import pytest
 
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION, claim_population
 from stages.judge_failures.sheet import choose_shown, number_reviews, tabulate_review
-from stages.judge_failures.summary import share_confirmed, summarize_failures, tabulate_directions, tell_failures
+from stages.judge_failures.summary import summarize_failures, tabulate_directions, tell_failures
 
 NAMES = ["cat", "dog", "owl"]
 TRUE, CHANGED, NEITHER, RIGHT = "true failure", "label changed", "unreadable", "still right"
@@ -22,24 +22,11 @@ def test_misclassified_samples_are_claimed_and_no_others():
 
 
 def test_directions_count_their_own_walks_and_give_shares_of_those_that_arrived():
-    walks = pd.DataFrame(
-        {
-            "dimension": [3, 3, 3, 1],
-            "layer": "b4",
-            "kind": "conv",
-            "direction": [1, 1, -1, 1],
-            "reached": True,
-            "name": ["wider", "larger", "", "noise +"],
-        }
-    )
-    failures = pd.DataFrame(
-        {
-            "source": [POPULATION, CORNER_CASE, CORNER_CASE, CORNER_CASE],
-            "index": [0, 0, 1, 2],
-            "verdict": [CHANGED, TRUE, NEITHER, TRUE],
-        }
-    )
-    table = tabulate_directions(walks, failures)
+    walks = {"dimension": [3, 3, 3, 1], "layer": "b4", "kind": "conv", "direction": [1, 1, -1, 1], "reached": True}
+    walks |= {"name": ["wider", "larger", "", "noise +"]}
+    failures = {"source": [POPULATION, *[CORNER_CASE] * 3], "index": [0, 0, 1, 2]}
+    failures |= {"verdict": [CHANGED, TRUE, NEITHER, TRUE]}
+    table = tabulate_directions(pd.DataFrame(walks), pd.DataFrame(failures))
     assert table[["dimension", "direction"]].to_numpy().tolist() == [[1, 1], [3, -1], [3, 1]]
     assert table["walks"].tolist() == [1, 1, 2]
     assert table["name"].tolist() == ["noise +", "", "wider; larger"]
@@ -76,15 +63,14 @@ def make_failures():
 def test_without_true_failures_nothing_is_confirmed_and_nothing_breaks():
     failures = make_failures()
     summary = summarize_failures(failures, failures[:0], NAMES, 0.8)
-    assert summary["confirmed_true_failure_share"]["n"] == 0
+    assert summary["confirmed_true_failure_share"]["n"] == summary["strictly_confirmed_true_failure_share"]["n"] == 0
     assert np.isnan(summary["confirmed_true_failure_share"]["value"])
     assert summary["confirmed_true_failure_point_meets_bar"] is None
     assert summary["confirmed_true_failure_verdict"] == "not decided"
     alarm = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
     text = tell_failures(summary | {"judge_false_alarm_share": alarm})
-    assert "found 0 true failures, none for the auditor to confirm" in text
-    assert "unknown" in text
-    assert share_confirmed(failures[:0], 0.8)["strictly_confirmed_true_failure_share"]["n"] == 0
+    assert text.startswith("claimed failures: true 0.")
+    assert "; true failures of the search: confirmed by the auditor unknown, n=0; false alarms" in text
 
 
 @pytest.mark.parametrize(

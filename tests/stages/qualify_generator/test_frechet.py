@@ -14,12 +14,6 @@ def draw_covariance(stream, size):
     return factor @ factor.T
 
 
-def test_isotropic_gaussians_have_a_closed_form():
-    mean = np.array([3.0, 4.0, 0.0])
-    first, second = Gaussian(np.zeros(3), 4 * np.eye(3)), Gaussian(mean, 9 * np.eye(3))
-    assert frechet_distance(first, second) == pytest.approx(25 + 3 * (3 - 2) ** 2)
-
-
 def test_commuting_covariances_have_a_closed_form():
     # With a common basis the distance is the sum of the squared differences of the standard deviations.
     stream = np.random.default_rng(1)
@@ -68,9 +62,3 @@ def test_moments_of_samples():
     np.testing.assert_allclose(gaussian.covariance, np.cov(features.T), rtol=1e-6)
     with pytest.raises(ValueError, match="at least 2 samples, got 1"):
         fit_gaussian(features[:1])
-
-
-def test_distance_of_samples_nears_that_of_their_gaussians():
-    stream = np.random.default_rng(5)
-    first, second = stream.standard_normal((20_000, 2)), 2 * stream.standard_normal((20_000, 2)) + 1
-    assert frechet_distance(fit_gaussian(first), fit_gaussian(second)) == pytest.approx(2 + 2, rel=0.05)

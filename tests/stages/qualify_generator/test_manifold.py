@@ -1,4 +1,4 @@
-"""Precision and recall on points whose manifold is known, and a slow twin."""
+"""Precision and recall on points whose manifold is known, and a slow twin; sets with equal counts of each class."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failure_atlas.quality import manifold
-from failure_atlas.quality.manifold import find_covered, fit_manifold
+from failure_atlas.quality.manifold import count_classes, draw_matched, find_covered, fit_manifold
 
 
 def cover_slowly(points, centres, neighbours):
@@ -44,21 +44,38 @@ def test_chunks_change_nothing(monkeypatch):
     assert find_covered(points, whole).tolist() == covered.tolist()
 
 
-def test_equal_distributions_cover_each_other_and_distant_ones_do_not():
-    stream = np.random.default_rng(2)
-    first, second = stream.standard_normal((400, 2)), stream.standard_normal((400, 2))
-    assert find_covered(first, fit_manifold(second, 3)).mean() > 0.9
-    assert not find_covered(first + 20, fit_manifold(second, 3)).any()
-
-
-def test_one_mode_is_precise_but_has_little_recall():
-    stream = np.random.default_rng(3)
-    real = np.concatenate([stream.standard_normal((300, 2)), stream.standard_normal((300, 2)) + 20])
-    generated = stream.standard_normal((300, 2))
-    assert find_covered(generated, fit_manifold(real, 3)).mean() > 0.9
-    assert find_covered(real, fit_manifold(generated, 3)).mean() == pytest.approx(0.5, abs=0.05)
-
-
 def test_too_many_neighbours():
     with pytest.raises(ValueError, match="3 neighbours among 3 samples"):
         fit_manifold(np.zeros((3, 2)), 3)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "samples", "counts"),
+    [
+        ([3, 2, 1], [2, 3, 2], 100, [2, 2, 1]),  # as many as both have
+        ([60, 30, 10], [60, 30, 10], 10, [6, 3, 1]),  # fewer in the same shares
+        ([60, 30, 10], [60, 30, 10], 15, [9, 5, 1]),  # 9, 4.5 and 1.5: the first remainder wins
+        ([1, 1], [2, 0], 10, [1, 0]),  # a class that one source lacks is left out
+    ],
+)
+def test_matched_sets_have_equally_many_of_each_class(first, second, samples, counts):
+    labels = (np.repeat(range(len(counts)), of_class) for of_class in (first, second))
+    assert count_classes(*labels, samples, len(counts)).tolist() == counts
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, 1000), train=st.integers(20, 200), test=st.integers(20, 100), samples=st.integers(1, 120),
+    most=st.integers(1, 5)
+)  # fmt: skip
+def test_sets_are_matched_disjoint_and_no_larger_than_asked(seed, train, test, samples, most):
+    stream = np.random.default_rng(seed)
+    first, second = stream.integers(0, 4, test), stream.integers(0, 4, train)
+    counts = count_classes(first, second, samples, 4)
+    assert counts.sum() <= samples
+    sets, again = (draw_matched(second, counts, most, np.random.default_rng(seed)) for _ in range(2))
+    assert all(np.array_equal(*pair) for pair in zip(sets, again, strict=True))
+    assert 1 <= len(sets) <= most
+    assert all(np.bincount(second[rows], minlength=4).tolist() == counts.tolist() for rows in sets)
+    together = np.concatenate(sets)
+    assert len(np.unique(together)) == len(together)

@@ -9,11 +9,12 @@ import pytest
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.errors import StageError
-from failure_atlas.images.image_set import Severities
+from failure_atlas.images.image_set import ImageSet, Severities
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from stages.common.artefacts.images import named_arrays, named_severities, read_images
 from stages.qualify_generator.__main__ import main
 from stages.qualify_generator.figures import choose_examples
+from tests import yaml12 as yaml
 
 SECTION = {
     "seed": 1, "samples": 40, "repeats": 3, "neighbours": 3, "batch_size": 25,
@@ -26,21 +27,39 @@ LOG = """kimg,discriminator_loss,generator_loss,real_logit,fake_logit,real_sign,
 """
 
 
-@pytest.fixture
-def run(tmp_path, tiny_generator, tiny_judge, tiny_images, write_params):
-    def start(name, judge=tiny_judge, images=tiny_images, **changes):
-        params, log = write_params({"qualify_generator": SECTION | changes}), tmp_path / "training_log.csv"
+@pytest.fixture(scope="module")
+def stage(tiny_generator, tiny_judge, tiny_images):
+    def start(out, judge=tiny_judge, images=tiny_images, **changes):
+        params, log = out.parent / "params.yaml", out.parent / "training_log.csv"
+        params.write_text(yaml.safe_dump({"qualify_generator": SECTION | changes}), encoding="utf-8")
         log.write_text(LOG, encoding="utf-8")
-        main(tiny_generator, log, judge, images, tmp_path / name, params)
-        return json.loads((tmp_path / name / "metrics.json").read_text())
+        main(tiny_generator, log, judge, images, out, params)
+        return json.loads((out / "metrics.json").read_text())
 
     return start
 
 
-def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
-    metrics = run("one")
-    assert run("two") == metrics
-    assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+@pytest.fixture
+def run(stage, tmp_path):
+    return lambda name, **changes: stage(tmp_path / name, **changes)
+
+
+@pytest.fixture(scope="module")
+def out(stage, tmp_path_factory):
+    """Folder of one run, to be read only."""
+    stage(folder := tmp_path_factory.mktemp("qualify_generator") / "out", frechet_ratio_ceiling=1e6)
+    return folder
+
+
+@pytest.fixture
+def one(out):
+    return json.loads((out / "metrics.json").read_text())
+
+
+def test_twice_gives_equal_bytes_and_every_key(run, out, one, tmp_path, hash_folder):
+    metrics = one
+    run("two", frechet_ratio_ceiling=None)
+    assert hash_folder(out) == hash_folder(tmp_path / "two")
     for key in (
         "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "precision_real", "recall_real",
         "label_consistency", "judge_accuracy_real", "label_gap"
@@ -68,20 +87,20 @@ def test_twice_gives_equal_bytes_and_every_key(run, tmp_path, hash_folder):
     assert metrics["label_gap_widest_class"] in gaps.values()
     assert all(abs(gap["value"]) <= abs(metrics["label_gap_widest_class"]["value"]) for gap in gaps.values())
 
-    table = pd.read_csv(tmp_path / "one" / "figures" / "fig2_real_above_generated.csv")
+    table = pd.read_csv(out / "figures" / "fig2_real_above_generated.csv")
     assert table.groupby("source").size().to_dict() == {"real": 40, "generated": 40}
     assert (table["class"] == table["column"]).all()
-    bars = pd.read_csv(tmp_path / "one" / "figures" / "label_consistency.csv")
+    bars = pd.read_csv(out / "figures" / "label_consistency.csv")
     assert set(bars["class"]) == {*"0123456789", "all"}
-    assert len(pd.read_csv(tmp_path / "one" / "figures" / "nearest_training_images.csv")) == 16
-    assert len(pd.read_csv(tmp_path / "one" / "figures" / "severities.csv")) == 2 * 8
-    sheet = pd.read_csv(tmp_path / "one" / "figures" / "sample_sheet.csv")
+    assert len(pd.read_csv(out / "figures" / "nearest_training_images.csv")) == 16
+    assert len(pd.read_csv(out / "figures" / "severities.csv")) == 2 * 8
+    sheet = pd.read_csv(out / "figures" / "sample_sheet.csv")
     assert (sheet["class"].tolist(), set(sheet["kimg"])) == (list(range(10)), {2.0})
-    assert pd.read_csv(tmp_path / "one" / "figures" / "training_log.csv")["kimg"].tolist() == [1, 2]
+    assert pd.read_csv(out / "figures" / "training_log.csv")["kimg"].tolist() == [1, 2]
 
 
-def test_a_generator_of_other_images_stops_the_run(run, tmp_path):
-    ratio = run("one", frechet_ratio_ceiling=1e6)["frechet_ratio"]
+def test_a_generator_of_other_images_stops_the_run(run, one, tmp_path):
+    ratio = one["frechet_ratio"]
     assert ratio > 2
     with pytest.raises(
         StageError, match=rf"ceiling: got {ratio - 1:g}, but .* lie {ratio:.0f} times .*resume: null and a .*total_kimg"
@@ -90,8 +109,8 @@ def test_a_generator_of_other_images_stops_the_run(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_batch_size_changes_nothing_beyond_rounding(run):
-    one, other = run("one", batch_size=7), run("other", batch_size=1000)
+def test_batch_size_changes_nothing_beyond_rounding(run, one):
+    other = run("other", batch_size=7)
     for key in ("frechet_distance", "frechet_floor", "precision", "recall", "label_consistency"):
         assert one[key] == pytest.approx(other[key], rel=1e-3), key
 
@@ -127,27 +146,18 @@ def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes,
     assert not (tmp_path / "out").exists()
 
 
-def test_judge_of_another_data_set(run, tmp_path):
-    few = Ensemble([Classifier("plain", classes=3, width=8)], ["a", "b", "c"])
-    save_ensemble(tmp_path / "judge.safetensors", few)
-    with pytest.raises(StageError, match=r"judge\.safetensors: knows 3 classes, the images have 10"):
-        run("out", judge=tmp_path / "judge.safetensors")
-
-
-def test_class_without_test_images(run, tmp_path, tiny_images):
-    arrays = {}
-    for split in ("train", "test"):
-        part = read_images(tiny_images, split)
-        kept = part.labels != 3 if split == "test" else np.ones(len(part.labels), bool)
-        arrays[f"{split}_images"] = (part.images[kept], ("sample", "channel", "y", "x"))
-        arrays[f"{split}_labels"] = (part.labels[kept], ("sample",))
-    write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
-    with pytest.raises(StageError, match=r"samples: got 40, which .* leaves 0 of class 3"):
-        run("out", images=tmp_path / "images.zarr")
-
-
-def test_missing_inputs_are_named_with_the_stage_that_makes_them(run, tmp_path):
+def test_inputs_that_do_not_fit_are_refused(run, tmp_path, tiny_images):
+    judge, images = tmp_path / "judge.safetensors", tmp_path / "images.zarr"
     with pytest.raises(StageError, match=r"images\.zarr: missing; make it with: dvc repro corrupt_images"):
-        run("out", images=tmp_path / "images.zarr")
+        run("out", images=images)
     with pytest.raises(StageError, match=r"judge\.safetensors: no such weights file"):
-        run("out", judge=tmp_path / "judge.safetensors")
+        run("out", judge=judge)
+    save_ensemble(judge, Ensemble([Classifier("plain", classes=3, width=8)], ["a", "b", "c"]))
+    with pytest.raises(StageError, match=r"judge\.safetensors: knows 3 classes, the images have 10"):
+        run("out", judge=judge)
+    train, test = (read_images(tiny_images, split) for split in ("train", "test"))
+    test = ImageSet(test.images[test.labels != 3], test.labels[test.labels != 3])
+    arrays = named_arrays("train", train) | named_arrays("test", test)
+    write_arrays(images, arrays, {"class_names": list("0123456789")})
+    with pytest.raises(StageError, match=r"samples: got 40, which .* leaves 0 of class 3"):
+        run("out", images=images)

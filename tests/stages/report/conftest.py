@@ -11,7 +11,7 @@ from stages.report.__main__ import main
 from tests import yaml12 as yaml
 from tests.stages.report.results_tree import NAMES, write_tree
 
-SECTION = {"dimensions": 2, "max_shift_std": 6.0, "step_std": 1.0, "batch_size": 64}
+SECTION = {"dimensions": 2, "max_shift_std": 6.0, "step_std": 1.0, "batch_size": 50}
 
 
 @pytest.fixture(scope="session")
@@ -33,34 +33,22 @@ def changed(results, tmp_path) -> Path:
     return tmp_path / "data"
 
 
-def name_classifiers(names: tuple[str, ...]) -> dict[str, Any]:
-    """The sections of params that say which classifiers are under test."""
-    made = "train_classifiers"
-    return {"classifiers": dict.fromkeys(names, made), made: {name: {} for name in names}}
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Path]:
+    """A function that makes the page in a folder and returns its path; changes: of the section `report`."""
 
-
-@pytest.fixture
-def run(tmp_path) -> Callable[..., Path]:
-    """A function that makes the page and returns its path."""
-
-    def start(results: Path, out: str = "out", names: tuple[str, ...] = NAMES, **changes: Any) -> Path:
-        params = tmp_path / "params.yaml"
-        sections = name_classifiers(names) | {
-            "rank_dimensions": {"seed": 17, "top_k": 3}, "report": SECTION | changes
-        }  # fmt: skip
+    def start(results: Path, out: Path, **changes: Any) -> Path:
+        made, params = "train_classifiers", out.parent / "params.yaml"
+        sections = {"classifiers": dict.fromkeys(NAMES, made), made: {name: {"train_on": "clean"} for name in NAMES}}
+        sections |= {"rank_dimensions": {"seed": 17, "top_k": 3}, "report": SECTION | changes}
         params.write_text(yaml.safe_dump(sections), encoding="utf-8")
-        main(results, tmp_path / out, params)
-        return tmp_path / out / "report.html"
+        main(results, out, params)
+        return out / "report.html"
 
     return start
 
 
 @pytest.fixture(scope="session")
-def page_file(results, tmp_path_factory) -> Path:
+def page_file(results, run, tmp_path_factory) -> Path:
     """The page of `results`, made once."""
-    folder = tmp_path_factory.mktemp("page")
-    params = folder / "params.yaml"
-    sections = name_classifiers(NAMES) | {"rank_dimensions": {"seed": 17}, "report": SECTION}
-    params.write_text(yaml.safe_dump(sections), encoding="utf-8")
-    main(results, folder, params)
-    return folder / "report.html"
+    return run(results, tmp_path_factory.mktemp("page") / "out")

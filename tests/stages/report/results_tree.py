@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from scipy.special import softmax
 from failure_atlas.classifiers.evaluation import tabulate_outputs, tabulate_severities
 from failure_atlas.core.files import write_csv
 from failure_atlas.images.image_set import Severities
+from failure_atlas.statistics.estimates import flatten
 
 NAMES = ("first", "second")
 TRAININGS = {"train_judges": ("ensemble", ("judge", "auditor"))} | {
@@ -55,11 +56,7 @@ class Numbers:
 
     def flat(self, *keys: str) -> dict[str, Any]:
         """Estimates kept as `key` and `key_interval`."""
-        held: dict[str, Any] = {}
-        for key in keys:
-            estimate = self.estimate()
-            held |= {key: estimate.pop("value"), f"{key}_interval": estimate}
-        return held
+        return {kept: held for key in keys for kept, held in flatten(key, self.estimate()).items()}
 
 
 def build_metrics() -> dict[str, dict[str, Any]]:
@@ -143,11 +140,14 @@ def build_gates() -> dict[str, Any]:
 
 def build_claims() -> dict[str, Any]:
     """Three claims, one of each verdict."""
-    evidence = {"a metric": {"value": 0.5, "low": None, "high": None, "n": None}}
+    evidence = {
+        "train_classifiers/first: corrupted_half_test_accuracy": {"value": 0.5, "low": None, "high": None, "n": None}
+    }
+    figures = [f"report/figures/train_classifiers/{name}/reliability.png" for name in NAMES]
     return {
         "claims": [
             {"id": verdict, "claim": f"A claim that {verdict}.", "source": "2.2", "verdict": verdict, "rule": "a rule",
-             "figure": ["one.png"], "evidence": evidence}
+             "figure": figures, "evidence": evidence}
             for verdict in ("holds", "fails", "not decided")
         ]
     }  # fmt: skip
@@ -227,3 +227,10 @@ def write_json(path: Path, content: Any) -> None:
 def copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target)
+
+
+def edit_json(path: Path, change: Callable[[Any], object]) -> None:
+    """Change the content of a JSON file in place."""
+    held = json.loads(path.read_text(encoding="utf-8"))
+    change(held)
+    write_json(path, held)

@@ -22,7 +22,7 @@ from stages.report.explorer import (
     locate_crossings,
     trace_moves,
 )
-from stages.report.wording import TIED, read_estimate, tell_estimate, tell_number
+from stages.report.wording import TIED, tell_estimate, tell_number
 
 NAMES = ["a", "b"]
 
@@ -161,14 +161,3 @@ def test_estimates_have_equally_many_decimals(estimate, text):
 )
 def test_numbers_have_three_digits(value, text):
     assert tell_number(value) == text
-
-
-def test_null_and_plain_numbers_are_estimates_too():
-    assert read_estimate(0.5) == Estimate(0.5, *read_nan())
-    unknown = read_estimate({"value": None, "low": None, "high": None, "n": 0})
-    assert np.isnan([unknown.value, unknown.low, unknown.high]).all()
-    assert unknown.n == 0
-
-
-def read_nan():
-    return (pytest.approx(float("nan"), nan_ok=True),) * 2

@@ -57,18 +57,6 @@ def test_slow_twin():
     assert (filled["high"] > filled["accuracy"] - 1e-9).all()
 
 
-def test_interval_covers_the_error_of_an_overconfident_classifier():
-    probabilities, labels = draw(2000, 2)
-    sure = probabilities**3 / (probabilities**3).sum(1, keepdims=True)
-    truth = calibration_error(*((lambda p, y: (p**3 / (p**3).sum(1, keepdims=True), y))(*draw(100_000, 3))))
-    interval = calibration_interval(sure, labels, np.random.default_rng(4))
-    assert interval["low"] < truth < interval["high"]
-    assert interval["high"] - interval["low"] < 0.1
-    assert interval["n"] == 2000
-    calibrated = calibration_interval(probabilities, labels, np.random.default_rng(4))
-    assert 0 <= calibrated["low"] <= calibration_error(probabilities, labels) < calibrated["high"]
-
-
 @pytest.mark.parametrize("overconfidence", [0.0, 0.01, 0.1])
 def test_interval_covers_the_error_as_often_as_it_says_also_near_0(overconfidence):
     """Two classes; the first has probability c, and is right with c - overconfidence: the error is known."""

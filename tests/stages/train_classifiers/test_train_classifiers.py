@@ -83,36 +83,30 @@ def test_both_sets_are_joined_and_entries_of_one_seed_differ(tmp_path, tiny_imag
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("name", "changes", "message"),
     [
-        ({"train_on": "dirty"}, r"train_classifiers\.small\.train_on: got 'dirty'; allowed: 'clean', 'corrupted' or"),
+        ("small", {"train_on": "dirty"}, r"\.small\.train_on: got 'dirty'; allowed: 'clean', 'corrupted' or"),
+        ("small", {"epochs": 3}, r"\.small\.epochs: unknown key; allowed here: training_images, batch_size, precision"),
         (
-            {"epochs": 3},
-            r"train_classifiers\.small\.epochs: unknown key; allowed here: training_images, batch_size, precision",
+            "small", {"augmentation": AUGMENTATION | {"rotation_degrees": 180.0}},
+            r"\.small\.augmentation\.rotation_degrees: got 180\.0; allowed: less than or equal to 45",
         ),
-        (
-            {"augmentation": AUGMENTATION | {"rotation_degrees": 180.0}},
-            r"train_classifiers\.small\.augmentation\.rotation_degrees: got 180\.0; allowed: less than or equal to 45",
-        ),
+        ("dirty", {}, r"\.dirty' is missing; sections here: small, judge"),
     ],
-)
-def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, write_params, tiny_images, changes, message):
-    params = write_params({"train_classifiers": {"small": ENTRY | changes}})
-    with pytest.raises(StageError, match=message):
-        main(entry="small", images=tiny_images, corrupted=tiny_images, out=tmp_path / "out", params=params)
+)  # fmt: skip
+def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, write_params, tiny_images, name, changes, message):
+    params = write_params({"train_classifiers": {"small": ENTRY | changes, "judge": ENTRY}})
+    with pytest.raises(StageError, match=rf"train_classifiers{message}"):
+        main(entry=name, images=tiny_images, corrupted=tiny_images, out=tmp_path / "out", params=params)
     assert not (tmp_path / "out").exists()
-
-
-def test_unknown_entry_lists_those_there_are(tmp_path, write_params, tiny_images):
-    params = write_params({"train_classifiers": {"clean": ENTRY, "judge": ENTRY}})
-    with pytest.raises(StageError, match=r"section 'train_classifiers\.dirty' is missing; sections here: clean, judge"):
-        main(entry="dirty", images=tiny_images, corrupted=tiny_images, out=tmp_path / "out", params=params)
 
 
 @pytest.mark.parametrize("missing", ["prepare_images", "corrupt_images"])
 def test_missing_images_name_the_stage_that_makes_them(tmp_path, write_params, tiny_images, missing):
     params = write_params({"train_classifiers": {"small": ENTRY}})
-    stores = {"prepare_images": tiny_images, "corrupt_images": tiny_images} | {missing: tmp_path / "images.zarr"}
+    stores = [
+        tmp_path / "images.zarr" if stage == missing else tiny_images for stage in ("prepare_images", "corrupt_images")
+    ]
     with pytest.raises(StageError, match=rf"images\.zarr: missing; make it with: dvc repro {missing}"):
-        main("small", stores["prepare_images"], stores["corrupt_images"], tmp_path / "out", params)
+        main("small", *stores, tmp_path / "out", params)
     assert not (tmp_path / "out").exists()

@@ -27,9 +27,9 @@ SECTION = {
 def run(tmp_path, tiny_images, write_params):
     """A function that runs the stage with changed params and returns its folder."""
 
-    def stage(name="out", **changes):
+    def stage(name="out", corrupted=tiny_images, **changes):
         params = write_params({"train_judges": SECTION | changes})
-        main(images=tiny_images, corrupted=tiny_images, out=tmp_path / name, params=params)
+        main(images=tiny_images, corrupted=corrupted, out=tmp_path / name, params=params)
         return tmp_path / name
 
     return stage
@@ -93,12 +93,10 @@ def test_judges_that_know_other_images_of_the_same_names_stop_the_run(run, tmp_p
         member.head.weight.data, member.head.bias.data = (each.data.roll(1, 0) for each in member.head.parameters())
     save_ensemble(tmp_path / "strange.safetensors", strange)
     pins = {name: pin(made / f"{name}.safetensors") for name in ("judge", "auditor")}
+    told = r"accuracy_floor: got 0\.4, of 10 classes an accuracy of 0\.460 \(.*: 0\.100\), but the {} is right on "
+    told += r"0\.0.* of 50 real test images; .*released: null.*train_stylegan2\.resume: null .*total_kimg"
     for name in pins:
-        with pytest.raises(
-            StageError,
-            match=rf"accuracy_floor: got 0\.4, of 10 classes an accuracy of 0\.460 \(.*: 0\.100\), but the {name} is "
-            r"right on 0\.0.* of 50 real test images; .*released: null.*train_stylegan2\.resume: null .*total_kimg",
-        ):
+        with pytest.raises(StageError, match=told.format(name)):
             run(released=[pins | {name: pin(tmp_path / "strange.safetensors")}])
         assert not (tmp_path / "out").exists()
     run(released=[pins | {"judge": pin(tmp_path / "strange.safetensors")}], accuracy_floor=0.0)
@@ -109,6 +107,11 @@ def test_judges_that_learned_nothing_here_are_told_to_learn_longer(run):
         StageError, match=r"the judge .* and the auditor is right on .*; train longer \(train_judges\.train"
     ):
         run(training_images=50)
+
+
+def test_a_missing_store_is_named(run, tmp_path):
+    with pytest.raises(StageError, match=r"missing; make it with: dvc repro corrupt_images"):
+        run(corrupted=tmp_path / "no.zarr")
 
 
 def test_a_released_file_that_is_altered_or_of_other_classes_is_named(run, tmp_path):
@@ -155,9 +158,3 @@ def test_a_diverging_member_is_named(run, tmp_path, monkeypatch):
     with pytest.raises(StageError, match=r"train_judges\.judge\[0\]: .*learning_rate.*it is 0\.01"):
         run()
     assert not (tmp_path / "out" / "judge.safetensors").exists()
-
-
-def test_missing_stores_are_named(tmp_path, tiny_images, write_params):
-    params = write_params({"train_judges": SECTION})
-    with pytest.raises(StageError, match=r"missing; make it with: dvc repro corrupt_images"):
-        main(images=tiny_images, corrupted=tmp_path / "no.zarr", out=tmp_path / "out", params=params)

@@ -47,9 +47,7 @@ def test_a_snapshot_without_a_usable_discriminator_is_named(tmp_path, state):
     none = {name: value for name, value in description.items() if name != "discriminator"}
     for case in ((few, description), (tensors, other), (tensors, none)):
         save_tensors(broken, *case)
-        with pytest.raises(
-            StageError, match=r"broken\.safetensors: holds no discriminator that this version can build"
-        ):
+        with pytest.raises(StageError, match=r"broken\.safetensors: holds no discriminator that this version can"):
             load_discriminator(broken, CPU)
     save_tensors(broken, tensors, description | {"kind": "classifier"})
     with pytest.raises(StageError, match="holds a classifier, needed: a stylegan2-snapshot"):

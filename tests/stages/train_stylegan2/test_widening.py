@@ -30,6 +30,16 @@ def make_state(channels):
     return new_state(GENERATOR, describe(channels), augmentation, list("abc"), learning_rate=0.01, seed=3, device=CPU)
 
 
+def make_narrow(stem="space_to_depth"):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        narrow = Discriminator(describe(NARROW, stem))
+        for name, parameter in narrow.named_parameters():
+            if name.endswith("bias"):
+                torch.nn.init.normal_(parameter)
+    return narrow
+
+
 def draw(count=8):
     random = torch.Generator().manual_seed(1)
     return torch.rand(count, 1, 32, 32, generator=random) * 2 - 1, torch.arange(count) % 3
@@ -38,12 +48,7 @@ def draw(count=8):
 @pytest.mark.parametrize("stem", ["space_to_depth", "pixels"])
 @pytest.mark.parametrize("channels", [WIDE, NARROW, (8, 9, 10, 11)])
 def test_scores_stay_the_same(channels, stem):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        narrow = Discriminator(describe(NARROW, stem))
-        for name, parameter in narrow.named_parameters():
-            if name.endswith("bias"):
-                torch.nn.init.normal_(parameter)
+    narrow = make_narrow(stem)
     wide = widen_discriminator(narrow, channels, torch.Generator().manual_seed(4))
     with torch.no_grad():
         torch.testing.assert_close(wide(*draw()), narrow(*draw()), rtol=1e-4, atol=1e-5)
@@ -51,9 +56,7 @@ def test_scores_stay_the_same(channels, stem):
 
 
 def test_more_features_change_nothing_but_the_minibatch_statistic():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        narrow = Discriminator(describe(NARROW))
+    narrow = make_narrow()
     wide = widen_discriminator(narrow, (12, 8, 6, 4), torch.Generator().manual_seed(4))
     images = draw(2)[0].repeat_interleave(4, dim=0)  # groups of equal images, in which nothing varies
     labels = torch.arange(8) % 3
@@ -62,9 +65,7 @@ def test_more_features_change_nothing_but_the_minibatch_statistic():
 
 
 def test_new_channels_learn():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        wide = widen_discriminator(Discriminator(describe(NARROW)), (12, 8, 6, 4), torch.Generator().manual_seed(4))
+    wide = widen_discriminator(make_narrow(), (12, 8, 6, 4), torch.Generator().manual_seed(4))
     wide.requires_grad_(True)(*draw()).sum().backward()
     assert wide.embedding.weight.grad[8:].abs().max() > 0
     assert wide.dense.weight.grad[:8, 8 * 16 :].abs().max() > 0
@@ -72,13 +73,10 @@ def test_new_channels_learn():
 
 def test_a_widened_snapshot_is_restored_with_all_that_training_knew(tmp_path):
     state = make_state(NARROW)
-    for network, optimizer in (
-        (state.generator, state.generator_optimizer),
-        (state.discriminator, state.discriminator_optimizer),
-    ):
-        for parameter in network.parameters():
+    for network in ("generator", "discriminator"):
+        for parameter in getattr(state, network).parameters():
             parameter.grad = torch.ones_like(parameter)
-        optimizer.step()
+        getattr(state, f"{network}_optimizer").step()
     state.images_seen, state.log = 640, [{"kimg": 0.6}]
     save_state(tmp_path / "narrow.safetensors", state)
     main(tmp_path / "narrow.safetensors", tmp_path / "wide.safetensors", list(WIDE))
