@@ -144,15 +144,12 @@ def _read_status(repo: Repo, target: str) -> dict[str, list[str]]:
 
 def _tell_change(entry: Any) -> list[str]:
     """One entry of DVC's status: a word, or kind -> (path -> what), possibly nested once more for params."""
-    if isinstance(entry, dict):
-        return [f"{kind}: {_compact(what)}" for kind, what in entry.items()]
-    return [str(entry)]
 
+    def compact(what: Any) -> str:
+        held = what.items() if isinstance(what, dict) else ()
+        return ", ".join(f"{key} ({compact(inner)})" for key, inner in held) or str(what)
 
-def _compact(what: Any) -> str:
-    if isinstance(what, dict):
-        return ", ".join(f"{key} ({_compact(inner)})" for key, inner in what.items())
-    return str(what)
+    return [f"{kind}: {compact(what)}" for kind, what in entry.items()] if isinstance(entry, dict) else [str(entry)]
 
 
 def read_order() -> list[str]:

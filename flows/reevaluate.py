@@ -21,7 +21,7 @@ from flows.children import Children
 from flows.console import log_line
 from flows.dag import read_dag
 from flows.errors import FlowError
-from flows.gates_command import FAIL, GATES, PASS
+from flows.gates_command import FAIL, GATES, NOT_ASSESSABLE, PASS, Criteria, conclude, read_gates, tell_verdicts
 from flows.metrics import STAGE_HEADER, markdown_table, stage_rows
 from flows.notify import Notice, notify
 from flows.outcome import Outcome, StageRun
@@ -30,7 +30,6 @@ from flows.reevaluate_population import POPULATION, WHY, find_thawed, read_hashe
 from flows.reevaluate_steps import (
     ACCEPTED,
     HISTORY,
-    Gates,
     Step,
     StepState,
     compare_bundles,
@@ -38,15 +37,15 @@ from flows.reevaluate_steps import (
     make_bundle,
     pull_data,
     read_accepted,
-    read_gates,
     require_evidence,
     write_accepted,
 )
 from flows.reproduce import reproduce
 
 STEP_HEADER = ("step", "state", "what")
-# Names of the flow's states.
-SKIPPED, ACCEPTED_STATE, REJECTED_STATE, OPEN_STATE = "Skipped", "Accepted", "NotAccepted", "NotAssessable"
+# Names of the flow's states, by the verdict over all criteria.
+STATES = {PASS: "Accepted", FAIL: "NotAccepted", NOT_ASSESSABLE: "NotAssessable"}
+SKIPPED = "Skipped"
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -61,7 +60,7 @@ class Evaluation:
 
     runs: list[StageRun] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    gates: Gates | None = None
+    gates: Criteria | None = None
     bundle: Path | None = None
     comparison: str = ""
 
@@ -131,7 +130,7 @@ def _evaluate(
 
     def add(state: StepState, text: str) -> None:
         evaluation.steps.append(Step(name, state, text))
-        on_line(f"{state.value}: {text}")
+        on_line(f"{state}: {text}")
 
     try:
         if evidence:
@@ -142,11 +141,11 @@ def _evaluate(
         name = "reproduce"
         add(StepState.DONE, _reproduce(evaluation, frozen, max_workers))
         name = "gates"
-        evaluation.gates = read_gates()
-        if evaluation.gates is None:
-            add(StepState.SKIPPED, f"no {GATES}: nothing says what is good enough, so nothing is accepted")
+        if GATES.exists():
+            evaluation.gates = read_gates(GATES)
+            add(StepState.DONE, tell_verdicts(evaluation.gates))
         else:
-            add(StepState.DONE, evaluation.gates.tell())
+            add(StepState.SKIPPED, f"no {GATES}: nothing says what is good enough, so nothing is accepted")
         name = "evidence"
         if not evidence:
             add(StepState.SKIPPED, "not asked for, so nothing is accepted")
@@ -164,8 +163,8 @@ def _evaluate(
             evaluation.comparison = compare_bundles(before, evaluation.bundle, children, on_line)
             add(StepState.DONE, f"with {before.name}, the last accepted one")
         name = "accept"
-        bundled = read_gates(evaluation.bundle / GATES)  # what counts is what is signed
-        if bundled is not None and bundled.verdict == PASS:
+        bundled = evaluation.bundle / GATES  # what counts is what is signed
+        if bundled.exists() and conclude(read_gates(bundled)) == PASS:
             write_accepted(evaluation.bundle)
             add(StepState.DONE, f"{evaluation.bundle.name} is the accepted one now ({ACCEPTED})")
         else:
@@ -223,13 +222,12 @@ def _conclude(evaluation: Evaluation) -> State[Any]:
     """The state that the flow ends in; its message is one line."""
     if evaluation.error:
         return Failed(message=evaluation.error, data=evaluation)
-    if evaluation.gates is None:
-        return Completed(name=OPEN_STATE, message=f"no {GATES}", data=evaluation)
-    verdict, told = evaluation.gates.verdict, evaluation.gates.tell()
-    if verdict == FAIL:
-        # Failed, so that Prefect shows it in red and its automations can act on it.
-        return Failed(name=REJECTED_STATE, message=told, data=evaluation)
-    return Completed(name=ACCEPTED_STATE if verdict == PASS else OPEN_STATE, message=told, data=evaluation)
+    verdict, told = NOT_ASSESSABLE, f"no {GATES}"
+    if evaluation.gates is not None:
+        verdict, told = conclude(evaluation.gates), tell_verdicts(evaluation.gates)
+    # Failed, so that Prefect shows it in red and its automations can act on it.
+    state = Failed if verdict == FAIL else Completed
+    return state(name=STATES[verdict], message=told, data=evaluation)
 
 
 def _skip(logger: Logger, reason: str) -> State[Any]:
@@ -239,8 +237,7 @@ def _skip(logger: Logger, reason: str) -> State[Any]:
 
 def _publish(evaluation: Evaluation) -> None:
     """Put the tables of the run into Prefect, as artifacts whose history it keeps."""
-    steps = [(step.name, step.state.value, step.text) for step in evaluation.steps]
-    text = markdown_table(STEP_HEADER, steps)
+    text = markdown_table(STEP_HEADER, [(step.name, step.state, step.text) for step in evaluation.steps])
     if evaluation.runs:
         text += "\n" + markdown_table(STAGE_HEADER, stage_rows(evaluation.runs))
     create_markdown_artifact(text, key="reevaluation", description="How the re-evaluation went")
@@ -252,11 +249,9 @@ def _publish(evaluation: Evaluation) -> None:
 
 def _tell(evaluation: Evaluation, state: State[Any], logger: Logger) -> None:
     """Tell who is to be told; a notice that fails is reported, and changes nothing else."""
-    project = Path.cwd().name
-    lines = [f"{step.name}: {step.state.value}: {step.text}" for step in evaluation.steps]
-    subject = f"{project}: {state.name}: {state.message}"
+    subject = f"{Path.cwd().name}: {state.name}: {state.message}"
     log_line(logger, "notify", subject)
-    told, faults = notify(Notice(str(state.name), subject, "\n".join([subject, "", *lines])))
+    told, faults = notify(Notice(str(state.name), subject, "\n".join([subject, "", *map(str, evaluation.steps)])))
     for target in told:
         log_line(logger, "notify", f"told {target}")
     for fault in faults:

@@ -16,6 +16,7 @@ from rich.text import Text
 from flows.console import open_console, require_project, say
 from flows.errors import FlowError
 from flows.findings import tell_findings
+from flows.gates_command import PASS
 from flows.outcome import Outcome, StageRun
 from flows.project import AT_ONCE
 
@@ -148,7 +149,7 @@ def reevaluate(
             check_params()
     wait_for_api = use_api(say)
     from flows.console import show_stage_lines
-    from flows.reevaluate import ACCEPTED_STATE, SKIPPED, Evaluation
+    from flows.reevaluate import SKIPPED, STATES, Evaluation
     from flows.reevaluate import reevaluate as flow
 
     wait_for_api()
@@ -162,11 +163,11 @@ def reevaluate(
     if evaluation.runs:
         print("", *tell_findings(evaluation.runs), sep="\n")
     for step in evaluation.steps:
-        say(f"{step.name}: {step.state.value}: {step.text}")
+        say(str(step))
     if state.is_failed():
         say(f"error: {state.message}")
         raise typer.Exit(1)
-    if state.name != ACCEPTED_STATE:
+    if state.name != STATES[PASS]:
         raise typer.Exit(3)
 
 

@@ -278,12 +278,12 @@ def ask(server: str) -> Callable[[str, dict[str, Any]], Any]:
 
 @pytest.fixture
 def invoke(project: Project, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Call a command's function in the project: `invoke(function, help, arguments...)` is exit code and output."""
+    """Call a command's function in the project: `invoke(function, arguments...)` is exit code and output."""
     monkeypatch.chdir(project.path)
 
-    def run(function: Callable[..., None], help_text: str, *arguments: str) -> tuple[int, str]:
+    def run(function: Callable[..., None], *arguments: str) -> tuple[int, str]:
         app = typer.Typer()
-        app.command(help=help_text)(function)
+        app.command()(function)
         result = CliRunner().invoke(app, [*arguments])
         if isinstance(result.exception, FlowError):
             raise result.exception

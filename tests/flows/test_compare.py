@@ -28,7 +28,7 @@ from flows.compare.differences import (
     tell_move,
 )
 from flows.compare.sources import open_source
-from flows.compare_command import COMPARE_HELP, compare
+from flows.compare_command import compare
 from flows.errors import FlowError
 from tests.flows.conftest import ROOT, Project
 
@@ -186,7 +186,7 @@ def run(history: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Co
     shutil.copytree(history.path, tmp_path / "copy", symlinks=True)
     monkeypatch.chdir(tmp_path / "copy")
     app = typer.Typer()
-    app.command(help=COMPARE_HELP)(compare)
+    app.command()(compare)
 
     def start(*arguments: str) -> str:
         result = CliRunner().invoke(app, [*arguments])

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from flows.cli import describe_command
 from flows.doctor.examination import (
     KNOWN_BOUNDS,
     check_disk,
@@ -53,7 +52,7 @@ def project(made: Path, tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def examine(invoke: Invoke) -> Examine:
     """The command, run in the project."""
-    return partial(invoke, doctor, describe_command(doctor))
+    return partial(invoke, doctor)
 
 
 def objects(project: Project) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.errors import FlowError
-from flows.gates_command import GATES_HELP, gates, tell_found
+from flows.gates_command import gates, tell_found
 from tests.flows.conftest import Invoke, Project
 
 Show = Callable[..., tuple[int, str]]
@@ -18,7 +18,7 @@ Show = Callable[..., tuple[int, str]]
 @pytest.fixture
 def show(invoke: Invoke) -> Show:
     """The command, run in a project."""
-    return partial(invoke, gates, GATES_HELP)
+    return partial(invoke, gates)
 
 
 def write_gates(path: Path, *verdicts: str) -> None:
