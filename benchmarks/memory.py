@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from benchmarks._turns import print_table, run_benchmark
+from benchmarks._turns import PARAMS, ParamsOption, print_table, run_benchmark
 from failure_atlas.core.files import require
 
 GENERATOR = Path("data/train_stylegan2/generator.safetensors")
@@ -24,15 +24,10 @@ SIZES = [10_000, 50_000]
 
 def main(
     samples: Annotated[list[int] | None, typer.Option(help="Size of a population; once for each.")] = None,
-    params: Annotated[Path, typer.Option(help="The params file.")] = Path("params.yaml"),
+    params: ParamsOption = PARAMS,
 ) -> None:
     """Run sample_populations and rank_dimensions on populations of some sizes and tell what each took."""
-    networks = [
-        "--generator",
-        require(GENERATOR, "train_stylegan2"),
-        "--classifier",
-        require(CLASSIFIER, "train_classifiers"),
-    ]
+    generator, classifier = require(GENERATOR, "train_stylegan2"), require(CLASSIFIER, "train_classifiers")
     rows = []
     for size in samples or SIZES:
         with tempfile.TemporaryDirectory() as made:
@@ -40,15 +35,13 @@ def main(
             content = yaml.safe_load(params.read_text(encoding="utf-8"))
             content["sample_populations"]["samples"] = size
             (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-            common = [*networks, "--params", folder / "params.yaml"]
+            common = ["--generator", generator, "--classifier", classifier, "--params", folder / "params.yaml"]
             sampled = folder / "population"
-            rows += [
-                [f"{size:,}", name, *_run(name, [*common, *own])]
-                for name, own in (
-                    ("sample_populations", ["--images", IMAGES, "--out", sampled]),
-                    ("rank_dimensions", ["--population", sampled, "--out", folder / "ranking"]),
-                )
-            ]
+            own: dict[str, list[object]] = {
+                "sample_populations": ["--images", IMAGES, "--out", sampled],
+                "rank_dimensions": ["--population", sampled, "--out", folder / "ranking"],
+            }
+            rows += [[f"{size:,}", name, *_run(name, [*common, *more])] for name, more in own.items()]
     print_table("Peak memory of a stage", ["samples", "stage", "peak MB", "seconds"], rows, [])
 
 
