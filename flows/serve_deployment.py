@@ -187,7 +187,7 @@ def _require_due(key: str, config: dict[str, Any], allowed: str) -> None:
     except (ValueError, OverflowError, TypeError) as error:
         details: Any = error  # pydantic's tell each fault by itself
         why = details.errors()[0]["msg"] if hasattr(error, "errors") else str(error)
-        got = ", ".join(f"{name}: {value}" for name, value in config.items())
+        got = " ".join(", ".join(f"{name}: {value}" for name, value in config.items()).split())
         raise FlowError(f"{key}: got {got} ({' '.join(why.split())}); allowed: {allowed}") from error
 
 

@@ -27,10 +27,13 @@ from typer.testing import CliRunner
 
 from flows.children import end_supervised, start_supervised
 from flows.errors import FlowError
+from flows.project import read_lines
 from flows.server import wait_for_api
 
 ROOT = Path(__file__).parents[2]
 Invoke = Callable[..., tuple[int, str]]
+Ask = Callable[..., Any]
+SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"  # until `fast` is there
 MARK = "FLOW_TEST_MARK"
 DATABASE, EMPTY = "prefect.db", "empty.db"
 SERVER_SECONDS = 90  # a Prefect server on SQLite may keep one waiting for a minute while another writes
@@ -107,13 +110,21 @@ class Project:
             return process.returncode, output
 
     def log(self) -> list[dict[str, Any]]:
-        file = self.path / "logs/flows.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        """The entries of stages."""
+        return list(read_lines(self.path / "logs/flows.jsonl"))
 
     def dvc(self, *arguments: str) -> str:
-        return subprocess.check_output(
-            [sys.executable, "-m", "dvc", *arguments], cwd=self.path, env=self.environment, text=True
-        )
+        command = [sys.executable, "-m", "dvc", *arguments]
+        return subprocess.check_output(command, cwd=self.path, env=self.environment, text=True)
+
+    def python(self, code: str) -> "subprocess.CompletedProcess[str]":
+        """Run some Python in the project."""
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=self.path, env=self.environment, capture_output=True, text=True)
+
+    def history(self) -> list[dict[str, Any]]:
+        """The entries of re-evaluations."""
+        return list(read_lines(self.path / "logs/reevaluate.jsonl"))
 
     def processes(self) -> dict[int, str]:
         """All living processes that descend from this project's commands: number -> command line."""
@@ -261,17 +272,17 @@ def project_with_database(project: Project, server: str, prefect_home: Path) -> 
     return project
 
 
-@pytest.fixture
-def ask(server: str) -> Callable[[str, dict[str, Any]], Any]:
+@pytest.fixture(scope="session")
+def ask(server: str) -> Ask:
     """Ask the session's server: `ask("task_runs/filter", {...})`."""
 
-    def send(path: str, body: dict[str, Any]) -> Any:
-        connection = HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)
-        try:
-            connection.request("POST", f"/api/{path}", json.dumps(body), {"Content-Type": "application/json"})
-            return json.load(connection.getresponse())
-        finally:
-            connection.close()
+    def send(path: str, body: dict[str, Any], method: str = "POST") -> Any:
+        with closing(HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)) as connection:
+            connection.request(method, f"/api/{path}", json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            said = response.read()
+            assert response.status < 300, said
+            return json.loads(said or "null")
 
     return send
 

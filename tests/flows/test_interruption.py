@@ -5,11 +5,9 @@ import time
 
 import pytest
 
-from tests.flows.conftest import Project
+from tests.flows.conftest import SLOW, Project
 
 pytestmark = pytest.mark.slow
-
-SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"
 
 
 @pytest.fixture
