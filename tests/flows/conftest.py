@@ -176,6 +176,19 @@ def serving(server: BaseServer) -> Iterator[None]:
     server.server_close()
 
 
+@contextmanager
+def mount_small_disk(place: Path, size: str) -> Iterator[Path]:
+    """A file system of so many bytes in memory; the test is skipped where this user may not mount one."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a tmpfs")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
     mailbox = Mailbox()

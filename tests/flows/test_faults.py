@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import Project, wait_until
+from tests.flows.conftest import Project, mount_small_disk, open_project, wait_until
 
 PYTHON = "import pathlib, time, hashlib; p = pathlib.Path; p('begun').touch();"
 WAIT = "[time.sleep(.1) for n in range(3000) if not p('fast').exists()];"
@@ -42,20 +42,11 @@ def pipeline(served_project: Project) -> Project:
 @pytest.fixture(scope="module")
 def undisturbed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The results of the same pipeline where nothing went wrong."""
-    from tests.flows.conftest import open_project
-
     with open_project(template, tmp_path_factory.mktemp("undisturbed"), None) as project:
         write_pipeline(project)
         (project.path / "fast").touch()
         project.dvc("repro", "-q")
         return read_results(project)
-
-
-def find_process(project: Project, part: str) -> int:
-    """The number of the one process whose command line holds a text."""
-    found = [number for number, command in project.processes().items() if part in command]
-    assert len(found) == 1, project.processes()
-    return found[0]
 
 
 @pytest.mark.slow
@@ -66,17 +57,10 @@ def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
     """The processes above DVC; DVC and the stage themselves are killed in test_stage_run."""
     with pipeline.running("reproduce") as run:
         pipeline.wait_for_file("begun")
-        number = (
-            run.pid
-            if victim == "flow"
-            else find_process(pipeline, {"supervisor": "flows.supervisor -- ", "guard": "--guard -- "}[victim])
-        )
+        called = {"flow": "flows.cli reproduce", "supervisor": "flows.supervisor -- ", "guard": "--guard -- "}[victim]
+        (number,) = (number for number, command in pipeline.processes().items() if called in command)
         os.kill(number, signal.SIGKILL)
-        wait_until(
-            lambda: not any("pathlib, time" in command for command in pipeline.processes().values()),
-            5,
-            lambda: f"still alive: {pipeline.processes()}",
-        )
+        wait_until(lambda: "pathlib, time" not in str(pipeline.processes()), 5, pipeline.processes)
         output, _ = run.communicate(timeout=60)
     pipeline.wait_for_silence()
     assert run.returncode != 0
@@ -105,18 +89,8 @@ def test_manual_runs_beside_each_other(pipeline: Project, undisturbed: dict[str,
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB in memory; skipped where this user may not mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("may not mount a tmpfs")
-    try:
+    with mount_small_disk(tmp_path / "disk", "1m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.mark.slow
@@ -208,17 +182,16 @@ def test_cut_lock_file_is_named_and_comes_back(project: Project) -> None:
     before = read_results(project)
     lock = project.path / "dvc.lock"
     whole = lock.read_bytes()
-    lock.write_bytes(whole[: whole.index(b"md5: ", whole.index(b"  second:")) + 2])  # in the middle of a word
+    second = whole.index(b"  second:")
+    lock.write_bytes(whole[: whole.index(b"md5: ", second) + 2])  # in the middle of a word
     code, output = project.run("reproduce")
     assert (code, len(output.splitlines())) == (1, 1)
     assert output.startswith("error: DVC cannot read this project: ")
     assert "dvc.lock" in output
-    lock.write_bytes(whole[: whole.index(b"  second:")])  # between two stages, where it is still YAML
-    project.dvc("repro", "-q")
-    assert read_results(project) == before
-    lock.unlink()
-    project.dvc("repro", "-q")
-    assert read_results(project) == before
+    for rest in (whole[:second], b""):  # between two stages, where it is still YAML; all of it
+        lock.write_bytes(rest)
+        project.dvc("repro", "-q")
+        assert read_results(project) == before
 
 
 def test_cut_database_of_the_temporary_server_names_the_way_out(project: Project) -> None:
