@@ -31,9 +31,7 @@ LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_leads_to_a_file_in_git(document: str) -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
-        "\n"
-    )
+    listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
     for target in LINK.findall((ROOT / document).read_text(encoding="utf-8")):
         if not target.startswith("https://"):
             place = os.path.normpath(Path(document).parent / target)
@@ -91,10 +89,10 @@ def test_every_param_has_a_comment_with_its_range() -> None:
     assert not bare, f"params without a comment: {sorted(bare)}"
 
 
-def read_block(line: str) -> str:
-    """The one indented block of docs/classifiers.md that holds a line."""
+def read_block(words: str) -> str:
+    """The one indented block of docs/classifiers.md with a line that begins so."""
     blocks = re.findall(r"(?:^    .*\n)+", CLASSIFIERS.read_text(encoding="utf-8"), re.MULTILINE)
-    (block,) = [textwrap.dedent(block) for block in blocks if f"    {line}\n" in block]
+    (block,) = [textwrap.dedent(block) for block in blocks if f"    {words}" in block]
     return block
 
 

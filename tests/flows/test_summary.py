@@ -61,6 +61,7 @@ def test_tables_in_markdown_and_in_a_narrow_terminal() -> None:
 
 
 ENDS = "[0.125, 0.75]"
+CORRUPTED, TRUE = "corrupted test images", "300 claimed failures are true ones"
 ROOMS = ("train_classifiers", "measure_robustness", "name_directions", "judge_failures")
 
 
@@ -104,10 +105,9 @@ def test_a_run_ends_on_verdicts_and_three_sentences(folder: Path) -> None:
         "acceptance criteria: 1 pass, 1 fail, 1 not assessable",
         "  fail: c: 0.4 [0.125, 0.75], n=9: that is why",
         "  not assessable: a: 0.4 [0.125, 0.75], n=9: that is why",
-        f"mine: how accurate: right on 0.5 {ENDS} of 1,000 real clean and 0.25 {ENDS} of 2,000 real corrupted test images",
+        f"mine: how accurate: right on 0.5 {ENDS} of 1,000 real clean and 0.25 {ENDS} of 2,000 real {CORRUPTED}",
         f"mine: how far from failing: ? {ENDS} std, the median over 40 generated images; 0.3 {ENDS} fail within 1 std",
-        f"mine: fails on: of its 10 leading directions fainter 0.6 {ENDS}, wider 0.2 {ENDS}; 0.7 {ENDS} of 300 claimed "
-        "failures are true ones",
+        f"mine: fails on: of its 10 leading directions fainter 0.6 {ENDS}, wider 0.2 {ENDS}; 0.7 {ENDS} of {TRUE}",
         "report: data/report/report.html",
         "all metrics: failure-atlas metrics",
     ]

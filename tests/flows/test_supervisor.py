@@ -35,7 +35,7 @@ SLEEPER = "sleep 300 & echo $! > {0}/inner; echo $$ > {0}/outer; wait"
 
 
 def run(*command: str) -> tuple[int, list[str]]:
-    return Children().stream([*command], lambda line: None)
+    return Children().stream([*command], print)
 
 
 def test_output_and_exit_code_pass_through() -> None:
