@@ -184,9 +184,9 @@ def read_entry(stage: str) -> str:
 def restore_entry(stage: str, entry: str) -> None:
     """Put back the lines that one stage had, none if `entry` is empty; the caller holds DVC's lock."""
     head, parts = _split()
-    if parts.get(stage, "") == entry:
+    before, parts[stage] = parts.get(stage, ""), entry
+    if before == entry:
         return
-    parts[stage] = entry
     if any(parts.values()):
         write_atomically(LOCK_FILE, head + "".join(parts.values()))
     else:

@@ -30,9 +30,8 @@ def key(
     try:
         private, public, identity = make_keys(out)
     except OSError as error:
-        raise FlowError(
-            f"{out}: cannot write a key there ({error.strerror}); name another folder with --out"
-        ) from error
+        told = f"{out}: cannot write a key there ({error.strerror}); name another folder with --out"
+        raise FlowError(told) from error
     print(f"{private}  private: never leaves this machine")
     print(f"{public}  public: for whoever checks your bundles")
     print(f"key {identity}")
@@ -97,9 +96,7 @@ def verify(
         typer.Option("--key", "-k", help="Public key that is trusted; several if it has changed along the chain."),
     ] = None,
     alone: Annotated[bool, typer.Option("--alone", help="Leave the bundles before this one out.")] = False,
-    rerun: Annotated[
-        bool, typer.Option("--rerun", help="Clone the recorded commit, run it afresh and compare.")
-    ] = False,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Run the recorded commit afresh, and compare.")] = False,
 ) -> None:
     """Check an evidence bundle: is all of it as it was signed, and does it agree with itself and the data?
 

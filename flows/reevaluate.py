@@ -85,7 +85,7 @@ def reevaluate(
     """
     parameters = {"pull": pull, "frozen_population": frozen_population, "evidence": evidence}
     logger = get_run_logger()
-    began = datetime.now(UTC)
+    began = _tell_now()
     with ExitStack() as stack:
         try:
             stack.enter_context(hold_lock())
@@ -96,27 +96,25 @@ def reevaluate(
             told = "{flow_run}, which began at {began}, has seen all that this run would see".format_map(covering)
             return _skip(logger, f"was due at {due.isoformat(timespec='seconds')}; {told}")
         evaluation = Evaluation()
-        _evaluate(evaluation, pull, frozen_population, evidence, max_workers, logger, stack.close)
+        _evaluate(evaluation, **parameters, max_workers=max_workers, logger=logger, release_lock=stack.close)
     state = _conclude(evaluation)
     _publish(evaluation)
     _tell(evaluation, state, logger)
-    entry = {
-        "flow_run": str(runtime.flow_run.name),
-        "began": began.isoformat(timespec="seconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "state": str(state.name),
-        "parameters": parameters,
-        "message": str(state.message),
-        "bundle": evaluation.bundle.name if evaluation.bundle else "",
-    }
-    append_line(HISTORY, entry)
+    entry = {"flow_run": str(runtime.flow_run.name), "began": began, "ended": _tell_now(), "parameters": parameters}
+    entry |= {"state": str(state.name), "message": str(state.message)}
+    append_line(HISTORY, {**entry, "bundle": evaluation.bundle.name if evaluation.bundle else ""})
     return state
+
+
+def _tell_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _evaluate(
     evaluation: Evaluation,
+    *,
     pull: bool,
-    frozen: bool,
+    frozen_population: bool,
     evidence: bool,
     max_workers: int,
     logger: Logger,
@@ -139,7 +137,7 @@ def _evaluate(
         if pull:
             add(*pull_data(children, on_line))
         name = "reproduce"
-        add(StepState.DONE, _reproduce(evaluation, frozen, max_workers))
+        add(StepState.DONE, _reproduce(evaluation, frozen_population, max_workers))
         name = "gates"
         if GATES.exists():
             evaluation.gates = read_gates(GATES)
@@ -184,8 +182,7 @@ def _reproduce(evaluation: Evaluation, frozen: bool, max_workers: int) -> str:
     if not frozen:
         evaluation.runs = _run_reproduce(None, max_workers)
         return _count(evaluation.runs)
-    before = require_frozen(read_dag())
-    accepted = read_accepted()
+    before, accepted = require_frozen(read_dag()), read_accepted()
     measured = read_hashes(accepted) if accepted else {}
     changed = find_thawed({path: measured[path] for path in before if path in measured}, before) if measured else []
     if accepted and changed:
@@ -242,9 +239,8 @@ def _publish(evaluation: Evaluation) -> None:
         text += "\n" + markdown_table(STAGE_HEADER, stage_rows(evaluation.runs))
     create_markdown_artifact(text, key="reevaluation", description="How the re-evaluation went")
     if evaluation.comparison:
-        create_markdown_artifact(
-            evaluation.comparison, key="comparison", description="Against the last accepted evidence"
-        )
+        told = "Against the last accepted evidence"
+        create_markdown_artifact(evaluation.comparison, key="comparison", description=told)
 
 
 def _tell(evaluation: Evaluation, state: State[Any], logger: Logger) -> None:

@@ -213,24 +213,15 @@ def serve(
     from flows.project import hold_lock
     from flows.server import probe_api, require_api
 
-    url = os.environ.get("PREFECT_API_URL", "")
-    given = bool(url)
-    url = url or f"http://127.0.0.1:{port}/api"
+    given = os.environ.get("PREFECT_API_URL", "")
+    url = given or f"http://127.0.0.1:{port}/api"
     os.environ["PREFECT_API_URL"] = url  # before Prefect is imported, which reads it then
-    from flows.serve import (
-        SERVE_LOCK,
-        SERVER_LOG,
-        WORKER_LOG,
-        mend_runs,
-        read_next_run,
-        start_lasting_server,
-        start_worker,
-    )
+    from flows import serve as service
     from flows.serve_deployment import deploy, deployment_name, read_deployment
 
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold_lock(SERVE_LOCK))
+            stack.enter_context(hold_lock(service.SERVE_LOCK))
         except FlowError as error:
             holder = str(error).partition("(")[2].partition(")")[0]
             raise FlowError(f"failure-atlas serve is at work in this project ({holder}); end it first") from error
@@ -242,14 +233,14 @@ def serve(
             require_api(url)
         elif probe_api(url) is not None:
             say("starting a Prefect server, which takes some seconds")
-            running[f"server (see {SERVER_LOG})"] = start_lasting_server(port)
-        for line in [*deploy(asked), *mend_runs()]:
+            running[f"server (see {service.SERVER_LOG})"] = service.start_lasting_server(port)
+        for line in [*deploy(asked), *service.mend_runs()]:
             say(line)
-        running[f"worker (see {WORKER_LOG})"] = start_worker()
-        say(f"serving at {url.removesuffix('/api')}, log in {WORKER_LOG}; Ctrl-C ends it")
+        running[f"worker (see {service.WORKER_LOG})"] = service.start_worker()
+        say(f"serving at {url.removesuffix('/api')}, log in {service.WORKER_LOG}; Ctrl-C ends it")
         say(f"for other commands: export PREFECT_API_URL={url}")
         say(f"to start a run now: prefect deployment run {deployment_name()}")
-        say(f"next run: {read_next_run()}")
+        say(f"next run: {service.read_next_run()}")
         while True:
             time.sleep(POLL_SECONDS)
             for name, process in running.items():
@@ -296,13 +287,10 @@ def doctor(
     if repair and any(finding.movable for finding in findings):
         with hold_lock():
             moved = move_aside(root, findings)
-        for source, target in moved:
-            console.print(f"moved {_short(source, root)} to {_short(target, root)}")
+        for pair in moved:
+            shown = [path.relative_to(root) if path.is_relative_to(root) else path for path in pair]
+            console.print(f"moved {shown[0]} to {shown[1]}")
     wrong = sum(finding.level is Level.WRONG for finding in findings)
     console.print(f"{wrong} wrong" if wrong else "nothing is wrong")
     if wrong:
         raise typer.Exit(1)
-
-
-def _short(path: Path, root: Path) -> Path:
-    return path.relative_to(root) if path.is_relative_to(root) else path

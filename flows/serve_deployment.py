@@ -64,7 +64,7 @@ def read_deployment(cron: str | None, every: int | None) -> dict[str, Any]:
     if cron is None and every is None:
         for each in schedules:
             _require_due(
-                f"{DEPLOYMENTS}: schedules", each, "cron, interval or rrule, and perhaps timezone; see " + DOCS
+                f"{DEPLOYMENTS}: schedules", each, f"cron, interval or rrule, and perhaps timezone; see {DOCS}"
             )
         return asked
     replaced = {"interval": every} if cron is None else {"cron": cron, "timezone": "UTC"}
@@ -78,18 +78,14 @@ def deploy(asked: dict[str, Any]) -> list[str]:
     What the server then holds is compared with what was asked for: FlowError that says both if they differ. FlowError
     with Prefect's last lines if it refuses.
     """
-    from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
-    with get_client(sync_client=True) as client:
+    with open_client() as client:
         with suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=pool_name(), type="process"))
-        try:
+        with suppress(ObjectNotFound):
             before = client.read_deployment_by_name(deployment_name())
-        except ObjectNotFound:
-            pass
-        else:
             # Prefect adds to schedules that have a slug, and lets an empty list change nothing.
             if not asked["schedules"] or any(each.slug for each in before.schedules):
                 for each in before.schedules:
@@ -112,10 +108,9 @@ def _run_deploy(asked: dict[str, Any]) -> None:
     # JSON is YAML; a date in it is a text.
     SERVED_DEPLOYMENTS.write_text(json.dumps(read | {"deployments": [asked]}, indent=1, default=str), encoding="utf-8")
     command = [*PREFECT, "--no-prompt", "deploy", "--prefect-file", str(SERVED_DEPLOYMENTS), "--name", asked["name"]]
+    quiet: Any = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": DEPLOY_SECONDS}
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEPLOY_SECONDS, check=False
-        )
+        done = subprocess.run(command, **quiet, check=False)
     except subprocess.TimeoutExpired as error:
         raise FlowError(f"prefect deploy: no answer within {DEPLOY_SECONDS} s; is the server overloaded?") from error
     if done.returncode:
@@ -203,7 +198,14 @@ def _tell(config: dict[str, Any], schedule: Any) -> str:
 
 
 def _own_name() -> str:
-    return f"{DEPLOYMENT}-{name_checkout(Path.cwd())}"
+    return f"{DEPLOYMENT}-{pool_name()}"
+
+
+def open_client() -> Any:
+    """A client of the server of PREFECT_API_URL."""
+    from prefect.client.orchestration import get_client  # takes seconds to import
+
+    return get_client(sync_client=True)
 
 
 NAME_FILE = Path("logs/checkout.json")  # git ignores it; a copy of the whole folder takes it along

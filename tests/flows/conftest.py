@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from typer.testing import CliRunner
 from flows.children import end_supervised, start_supervised
 from flows.errors import FlowError
 from flows.project import read_lines
-from flows.server import wait_for_api
+from flows.server import PREFECT, find_free_port, wait_for_api
 
 ROOT = Path(__file__).parents[2]
 Invoke = Callable[..., tuple[int, str]]
@@ -239,12 +238,6 @@ def open_project(template: Path, folder: Path, api: str | None) -> Iterator[Proj
         project.clear()
 
 
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the session's server keeps its database, and a copy of the empty one."""
@@ -264,7 +257,7 @@ def server(prefect_home: Path) -> Iterator[str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+    command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", port]
     with (home / "server.log").open("w") as log:
         process = start_supervised(command, log, environment)
     try:

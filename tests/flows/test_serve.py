@@ -21,7 +21,8 @@ from ruamel.yaml import YAML
 from flows.errors import FlowError
 from flows.project import hold_lock
 from flows.serve_deployment import DEPLOYMENT, NAME_FILE, name_checkout, next_date, read_deployment
-from tests.flows.conftest import ROOT, SERVER_SECONDS, SLOW, Ask, Project, find_free_port, open_project, wait_until
+from flows.server import find_free_port
+from tests.flows.conftest import ROOT, SERVER_SECONDS, SLOW, Ask, Project, open_project, wait_until
 
 EAGER = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 LATE = ["2026-01-01T03:00:00Z", "2026-01-02T03:00:00Z", "2026-01-03T03:00:00Z"]
