@@ -22,7 +22,10 @@ SERVED_DEPLOYMENTS = Path("logs/serve-prefect.yaml")  # the same, under the name
 FLOW, DEPLOYMENT = "reevaluate", "scheduled"
 DEPLOY_SECONDS = 180
 CRON = 'minute hour day month weekday, e.g. "0 3 * * *" for 03:00 UTC every night'
-DOCS = "https://docs.prefect.io/v3/how-to-guides/deployments/create-schedules"
+KINDS = (
+    "cron, interval or rrule, and perhaps timezone; see "
+    "https://docs.prefect.io/v3/how-to-guides/deployments/create-schedules"
+)
 
 
 def deployment_name() -> str:
@@ -63,9 +66,7 @@ def read_deployment(cron: str | None, every: int | None) -> dict[str, Any]:
         ) from error
     if cron is None and every is None:
         for each in schedules:
-            _require_due(
-                f"{DEPLOYMENTS}: schedules", each, f"cron, interval or rrule, and perhaps timezone; see {DOCS}"
-            )
+            _require_due(f"{DEPLOYMENTS}: schedules", each, KINDS)
         return asked
     replaced = {"interval": every} if cron is None else {"cron": cron, "timezone": "UTC"}
     _require_due("--every" if cron is None else "--cron", replaced, CRON)

@@ -100,13 +100,9 @@ class Project:
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Exit code and all output of one command."""
-        with self.start(*arguments, **environment) as process:
-            try:
-                output, _ = process.communicate(timeout=120)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-            return process.returncode, output
+        with self.running(*arguments, **environment) as process:
+            output, _ = process.communicate(timeout=120)
+        return process.returncode, output
 
     def log(self) -> list[dict[str, Any]]:
         """The entries of stages."""
@@ -173,19 +169,6 @@ def serving(server: BaseServer) -> Iterator[None]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@contextmanager
-def mount_small_disk(place: Path, size: str) -> Iterator[Path]:
-    """A file system of so many bytes in memory; the test is skipped where this user may not mount one."""
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a tmpfs")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.fixture

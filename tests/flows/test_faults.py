@@ -4,13 +4,12 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import Project, mount_small_disk, open_project, wait_until
+from tests.flows.conftest import SLOW, Project, open_project, wait_until
 
 PYTHON = "import pathlib, time, hashlib; p = pathlib.Path; p('begun').touch();"
 WAIT = "[time.sleep(.1) for n in range(3000) if not p('fast').exists()];"
@@ -54,9 +53,13 @@ def undisturbed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
 def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
     pipeline: Project, undisturbed: dict[str, str], victim: str
 ) -> None:
-    """The processes above DVC; DVC and the stage themselves are killed in test_stage_run."""
+    """The processes above DVC; DVC and the stage themselves are killed in test_stage_run, a disk is full there, too."""
     with pipeline.running("reproduce") as run:
         pipeline.wait_for_file("begun")
+        for command in ("reproduce", "reevaluate") if victim == "flow" else ():  # beside it, nothing else may start
+            code, told = pipeline.run(command)
+            assert (code, len(told.splitlines())) == (1, 1)
+            assert told.startswith(f"error: another run is at work in this project (pid {run.pid}, since ")
         called = {"flow": "flows.cli reproduce", "supervisor": "flows.supervisor -- ", "guard": "--guard -- "}[victim]
         (number,) = (number for number, command in pipeline.processes().items() if called in command)
         os.kill(number, signal.SIGKILL)
@@ -70,62 +73,6 @@ def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
     (pipeline.path / "fast").touch()
     pipeline.dvc("repro", "-q")
     assert read_results(pipeline) == undisturbed
-
-
-@pytest.mark.slow
-def test_manual_runs_beside_each_other(pipeline: Project, undisturbed: dict[str, str]) -> None:
-    """While one is at work, neither command starts; after it, nothing is left to do."""
-    with pipeline.running("reproduce") as first:
-        pipeline.wait_for_file("begun")
-        for command in ("reproduce", "reevaluate"):
-            code, output = pipeline.run(command)
-            assert (code, len(output.splitlines())) == (1, 1)
-            assert output.startswith(f"error: another run is at work in this project (pid {first.pid}, since ")
-        (pipeline.path / "fast").touch()
-        first.communicate(timeout=60)
-    assert first.returncode == 0
-    assert read_results(pipeline) == undisturbed
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    with mount_small_disk(tmp_path / "disk", "1m") as place:
-        yield place
-
-
-@pytest.mark.slow
-def test_full_disk_under_the_cache(served_project: Project, small_disk: Path) -> None:
-    """DVC calls it a success; the run does not, and is mended once there is room."""
-    project = served_project
-    project.dvc("config", "cache.dir", str(small_disk / "cache"))
-    project.write_stages(
-        big={"cmd": "yes | head -c 3000000 > out", "outs": ["out"]},
-        after={"cmd": "cksum out > sum", "deps": ["out"], "outs": ["sum"]},
-    )
-    code, output = project.run("reproduce")
-    assert code == 1
-    assert "error: big: an output was not stored, and dvc.lock is as before: the disk of DVC's cache, " in output
-    assert "is full (" in output
-    assert "; make room there and run again (" in output
-    assert not (project.path / "dvc.lock").exists()
-    assert not list(small_disk.rglob("*.tmp"))
-    assert [entry["outcome"] for entry in project.log()] == ["Failed", "NotRun"]
-    assert not (project.path / "sum").exists()
-    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
-    project.dvc("repro", "-q")
-    assert (project.path / "out").stat().st_size == 3_000_000
-    assert project.dvc("status").strip() == "Data and pipelines are up to date."
-
-
-@pytest.mark.slow
-def test_full_disk_under_a_stage(served_project: Project, small_disk: Path) -> None:
-    """The stage's own words are the error, and its half output does not count."""
-    project = served_project
-    project.write_stages(a={"cmd": f"yes | head -c 3000000 > {small_disk}/x && cp {small_disk}/x out", "outs": ["out"]})
-    code, output = project.run("reproduce")
-    assert code == 1
-    assert "No space left on device" in output.splitlines()[-1]
-    assert not (project.path / "dvc.lock").exists()
 
 
 @pytest.mark.slow
@@ -143,7 +90,7 @@ def test_flipped_byte_in_the_cache(pipeline: Project, undisturbed: dict[str, str
     held.chmod(0o644)
     held.write_bytes(flipped)
     held.chmod(0o444)
-    code, _ = pipeline.run("reproduce")
+    code, _ = pipeline.run("reproduce", PREFECT_API_URL="")
     assert code == 0
     assert read_results(pipeline) == undisturbed, "outputs in place are not touched"
     (pipeline.path / "raw").unlink()
@@ -198,8 +145,36 @@ def test_cut_database_of_the_temporary_server_names_the_way_out(project: Project
     write_pipeline(project)
     (project.path / ".prefect").mkdir()
     (project.path / ".prefect/prefect.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    started = time.monotonic()
     code, output = project.run("reproduce")
     assert code == 1
     assert "error: the temporary Prefect server did not start (" in output
-    assert output.rstrip().endswith("or run without Prefect: dvc repro")
+    assert output.endswith("; see logs/prefect-server.log, or run without Prefect: dvc repro\n")
+    assert time.monotonic() - started < 60, "told at once, not when its time is up"
     project.wait_for_silence()
+
+
+@pytest.mark.slow
+def test_kill_with_a_temporary_server_leaves_no_server(project_with_database: Project) -> None:
+    project = project_with_database
+    project.write_stages(a={"cmd": SLOW, "outs": ["out"]})
+    with project.running("reproduce") as process:
+        project.wait_for_file("begun", 90)
+        assert "prefect server start" in str(project.processes())
+        process.kill()
+        project.wait_for_silence()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_ended_by_signal(pipeline: Project, number: int, expected: int) -> None:
+    """Cancelling from Prefect is tested in test_serve."""
+    with pipeline.running("reproduce", "--max-workers", "2") as process:
+        pipeline.wait_for_file("begun")
+        started = time.monotonic()
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=90)
+    assert time.monotonic() - started < 30
+    assert process.returncode == expected, output
+    assert "Traceback" not in output
+    pipeline.wait_for_silence()
