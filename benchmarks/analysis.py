@@ -10,17 +10,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from benchmarks._turns import (
-    BUSY,
-    PARAMS,
-    ParamsOption,
-    SecondsOption,
-    measure_in_turns,
-    print_table,
-    rate_cells,
-    repeat_for,
-    run_benchmark,
-)
+from benchmarks import _turns as turns
+from benchmarks._turns import PARAMS, ParamsOption, SecondsOption
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.populations.sampling import draw_latents
@@ -59,20 +50,20 @@ def main(seconds: SecondsOption = 30.0, params: ParamsOption = PARAMS) -> None:
             torch.cuda.synchronize()
         return done
 
-    measures = {name: partial(repeat_for, TURN_SECONDS, partial(finish, batch)) for name, batch in work.items()}
-    rates = measure_in_turns(measures, seconds, "analysis")
+    measures = {name: partial(turns.repeat_for, TURN_SECONDS, partial(finish, batch)) for name, batch in work.items()}
+    rates = turns.measure_in_turns(measures, seconds, "analysis")
     forwards = 2 * generator.style_dimensions  # of a gradient by central differences
     rates[DIFFERENCES] = [rate / forwards for rate in rates[WALKS]]
-    rows = [[name, *rate_cells(own, rates[IMAGES], rates[DIFFERENCES])] for name, own in rates.items()]
+    rows = [[name, *turns.rate_cells(own, rates[IMAGES], rates[DIFFERENCES])] for name, own in rates.items()]
     whole = sum(POPULATION / statistics.median(rates[name]) for name in (STYLES, IMAGES, GRADIENTS))
     sizes = f"{generator.style_dimensions} style dimensions, batch {n}"
     notes = [
         f"Sampling {POPULATION:,} images and one gradient pass over them: {whole:.0f} s.",
         f"A gradient by finite differences: {forwards} forwards of generator and classifier.",
         f"{device}, torch threads {torch.get_num_threads()}, {sizes}; rounds in turns: {len(rates[IMAGES])}.",
-        BUSY,
+        turns.BUSY,
     ]
-    print_table("Analysis", COLUMNS, rows, notes)
+    turns.print_table("Analysis", COLUMNS, rows, notes)
 
 
 def _list_work(generator: Generator, world: World) -> dict[str, Callable[[], float]]:
@@ -95,4 +86,4 @@ def _list_work(generator: Generator, world: World) -> dict[str, Callable[[], flo
 
 
 if __name__ == "__main__":
-    run_benchmark(main)
+    turns.run_benchmark(main)

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 import yaml
 
-from benchmarks._turns import PARAMS, ParamsOption, print_table, run_benchmark
+from benchmarks import _turns as turns
+from benchmarks._turns import PARAMS, ParamsOption
 from failure_atlas.core.files import require
 
 GENERATOR = Path("data/train_stylegan2/generator.safetensors")
@@ -42,7 +43,7 @@ def main(
                 "rank_dimensions": ["--population", sampled, "--out", folder / "ranking"],
             }
             rows += [[f"{size:,}", name, *_run(name, [*common, *more])] for name, more in own.items()]
-    print_table("Peak memory of a stage", ["samples", "stage", "peak MB", "seconds"], rows, [])
+    turns.print_table("Peak memory of a stage", ["samples", "stage", "peak MB", "seconds"], rows, [])
 
 
 def _run(stage: str, options: list[object]) -> list[str]:
@@ -57,4 +58,4 @@ def _run(stage: str, options: list[object]) -> list[str]:
 
 
 if __name__ == "__main__":
-    run_benchmark(main)
+    turns.run_benchmark(main)

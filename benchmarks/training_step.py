@@ -13,18 +13,10 @@ import numpy as np
 import torch
 from torch import distributed
 
+from benchmarks import _turns as turns
 from benchmarks._published_step import start_training
 from benchmarks._published_step import train_step as published_step
-from benchmarks._turns import (
-    BUSY,
-    PARAMS,
-    ParamsOption,
-    SecondsOption,
-    measure_in_turns,
-    print_table,
-    rate_cells,
-    run_benchmark,
-)
+from benchmarks._turns import PARAMS, ParamsOption, SecondsOption
 from failure_atlas.core.computing import count_cores
 from failure_atlas.core.device import choose_device, choose_dtype, fix_kernels
 from failure_atlas.core.seeds import numpy_stream
@@ -67,14 +59,14 @@ def main(seconds: SecondsOption = 60.0, params: ParamsOption = PARAMS) -> None:
         for used in groups:
             group = {key: measure for key, measure in contenders.items() if key[1] == used}
             title = f"training step on {used} of {cores} cores"
-            rates |= measure_in_turns(group, seconds / len(groups), title)
+            rates |= turns.measure_in_turns(group, seconds / len(groups), title)
         _tell(worker, END)
     best = {
         title: max(statistics.median(rates[key]) for key in rates if key[0].startswith(title))
         for title in (TWIN, SHARED, OWN)
     }
     rows = [
-        [title, str(used), *rate_cells(rates[title, used], rates.get((TWIN, used), rates[title, used])),
+        [title, str(used), *turns.rate_cells(rates[title, used], rates.get((TWIN, used), rates[title, used])),
          f"{statistics.median(rates[title, used]) / best[TWIN]:.2f}"]
         for title, used in contenders
     ]  # fmt: skip
@@ -86,9 +78,9 @@ def main(seconds: SecondsOption = 60.0, params: ParamsOption = PARAMS) -> None:
         f"{device}, {widths}, R1 every {section.r1_interval_steps} steps, no augmentation.",
         f"Rounds in turns: {' to '.join(map(str, rounds))}; same cores: median of the ratios within a round.",
         "benchmarks/_published_step.py says what the twin leaves out.",
-        BUSY,
+        turns.BUSY,
     ]
-    print_table("Training step", COLUMNS, rows, notes)
+    turns.print_table("Training step", COLUMNS, rows, notes)
 
 
 def _contenders(
@@ -228,4 +220,4 @@ def _start(section: TrainStylegan2Params, device: torch.device, worker: Worker) 
 
 
 if __name__ == "__main__":
-    run_benchmark(main)
+    turns.run_benchmark(main)

@@ -11,10 +11,8 @@ from failure_atlas.core.text import escape
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="The old run: revision, experiment, bundle or workspace.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The new run.")] = "workspace",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write here instead: FILE.md or FILE.html.")] = None,
-    show_all: Annotated[
-        bool, typer.Option("--all", help="List the metrics that moved within their intervals, too.")
-    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write FILE.md or FILE.html instead.")] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Also what moved within its interval.")] = False,
 ) -> None:
     """Compare two runs: what changed, what moved beyond its interval, which verdicts flipped.
 

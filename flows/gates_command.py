@@ -24,10 +24,8 @@ COLUMNS = 140  # where there is no terminal
 
 
 def gates(
-    file: Annotated[Path | None, typer.Option("--file", help="A gates.json to show instead of this project's.")] = None,
-    stale_ok: Annotated[
-        bool, typer.Option("--stale-ok", help="Show them even if what they rest on has changed since.")
-    ] = False,
+    file: Annotated[Path | None, typer.Option("--file", help="Another gates.json to show.")] = None,
+    stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Show them even if out of date.")] = False,
 ) -> None:
     """Show the verdicts on the acceptance criteria, and end with an exit code for CI.
 

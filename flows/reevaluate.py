@@ -17,6 +17,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
+from flows import reevaluate_steps as steps
 from flows.children import Children
 from flows.console import log_line
 from flows.dag import read_dag
@@ -27,19 +28,7 @@ from flows.notify import Notice, notify
 from flows.outcome import Outcome, StageRun
 from flows.project import AT_ONCE, append_line, hold_lock
 from flows.reevaluate_population import POPULATION, WHY, find_thawed, read_hashes, require_frozen
-from flows.reevaluate_steps import (
-    ACCEPTED,
-    HISTORY,
-    Step,
-    StepState,
-    compare_bundles,
-    find_covering,
-    make_bundle,
-    pull_data,
-    read_accepted,
-    require_evidence,
-    write_accepted,
-)
+from flows.reevaluate_steps import Step, StepState
 from flows.reproduce import reproduce
 
 STEP_HEADER = ("step", "state", "what")
@@ -92,7 +81,7 @@ def reevaluate(
         except FlowError as error:
             return _skip(logger, str(error))
         due = runtime.flow_run.scheduled_start_time
-        if runtime.deployment.id and due and (covering := find_covering(due, parameters)):
+        if runtime.deployment.id and due and (covering := steps.find_covering(due, parameters)):
             told = "{flow_run}, which began at {began}, has seen all that this run would see".format_map(covering)
             return _skip(logger, f"was due at {due.isoformat(timespec='seconds')}; {told}")
         evaluation = Evaluation()
@@ -102,7 +91,7 @@ def reevaluate(
     _tell(evaluation, state, logger)
     entry = {"flow_run": str(runtime.flow_run.name), "began": began, "ended": _tell_now(), "parameters": parameters}
     entry |= {"state": str(state.name), "message": str(state.message)}
-    append_line(HISTORY, {**entry, "bundle": evaluation.bundle.name if evaluation.bundle else ""})
+    append_line(steps.HISTORY, {**entry, "bundle": evaluation.bundle.name if evaluation.bundle else ""})
     return state
 
 
@@ -132,10 +121,10 @@ def _evaluate(
 
     try:
         if evidence:
-            require_evidence()
+            steps.require_evidence()
         name = "pull"
         if pull:
-            add(*pull_data(children, on_line))
+            add(*steps.pull_data(children, on_line))
         name = "reproduce"
         add(StepState.DONE, _reproduce(evaluation, frozen_population, max_workers))
         name = "gates"
@@ -148,9 +137,9 @@ def _evaluate(
         if not evidence:
             add(StepState.SKIPPED, "not asked for, so nothing is accepted")
             return
-        before = read_accepted()
+        before = steps.read_accepted()
         release_lock()  # the command takes it itself, and bundles nothing that has changed since
-        evaluation.bundle = make_bundle(children, on_line)
+        evaluation.bundle = steps.make_bundle(children, on_line)
         add(StepState.DONE, str(evaluation.bundle))
         name = "compare"
         if before is None:
@@ -158,13 +147,13 @@ def _evaluate(
         elif before.name == evaluation.bundle.name:
             add(StepState.SKIPPED, f"nothing has changed since {before.name} was accepted")
         else:
-            evaluation.comparison = compare_bundles(before, evaluation.bundle, children, on_line)
+            evaluation.comparison = steps.compare_bundles(before, evaluation.bundle, children, on_line)
             add(StepState.DONE, f"with {before.name}, the last accepted one")
         name = "accept"
         bundled = evaluation.bundle / GATES  # what counts is what is signed
         if bundled.exists() and conclude(read_gates(bundled)) == PASS:
-            write_accepted(evaluation.bundle)
-            add(StepState.DONE, f"{evaluation.bundle.name} is the accepted one now ({ACCEPTED})")
+            steps.write_accepted(evaluation.bundle)
+            add(StepState.DONE, f"{evaluation.bundle.name} is the accepted one now ({steps.ACCEPTED})")
         else:
             add(StepState.SKIPPED, "not all criteria pass")
     except FlowError as error:
@@ -182,7 +171,7 @@ def _reproduce(evaluation: Evaluation, frozen: bool, max_workers: int) -> str:
     if not frozen:
         evaluation.runs = _run_reproduce(None, max_workers)
         return _count(evaluation.runs)
-    before, accepted = require_frozen(read_dag()), read_accepted()
+    before, accepted = require_frozen(read_dag()), steps.read_accepted()
     measured = read_hashes(accepted) if accepted else {}
     changed = find_thawed({path: measured[path] for path in before if path in measured}, before) if measured else []
     if accepted and changed:

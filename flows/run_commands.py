@@ -29,9 +29,7 @@ StudyOption = Annotated[
 
 
 def reproduce(
-    targets: Annotated[
-        list[str] | None, typer.Argument(help="Stages to bring up to date; all if none is named.")
-    ] = None,
+    targets: Annotated[list[str] | None, typer.Argument(help="Stages to bring up to date; default: all.")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Run stages even if nothing has changed.")] = False,
     max_workers: MaxWorkersOption = AT_ONCE,
     study: StudyOption = False,
@@ -103,13 +101,8 @@ def metrics(study: StudyOption = False) -> None:
 
 def reevaluate(
     pull: Annotated[bool, typer.Option("--pull", help="First run `dvc pull`, if a remote is configured.")] = False,
-    frozen_population: Annotated[
-        bool,
-        typer.Option("--frozen-population", help="Refuse to make the generator or the population anew."),
-    ] = False,
-    evidence: Annotated[
-        bool, typer.Option("--evidence/--no-evidence", help="Make the signed bundle; nothing is accepted without.")
-    ] = True,
+    frozen_population: Annotated[bool, typer.Option("--frozen-population", help="Refuse a new population.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence/--no-evidence", help="Make the signed bundle.")] = True,
     max_workers: MaxWorkersOption = AT_ONCE,
 ) -> None:
     """Evaluate again after a change of data, weights or code, and judge the result.
@@ -175,18 +168,13 @@ if TYPE_CHECKING:
     import subprocess
 
 POLL_SECONDS = 0.5
-MAX_EVERY_SECONDS = 366 * 24 * 3600
+YEAR = 366 * 24 * 3600  # seconds
 
 
 def serve(
-    cron: Annotated[
-        str | None, typer.Option("--cron", help='When, as a cron line in UTC: "0 3 * * *"; default: as prefect.yaml.')
-    ] = None,
-    every: Annotated[
-        int | None,
-        typer.Option("--every", min=1, max=MAX_EVERY_SECONDS, help="Seconds between runs, instead of --cron."),
-    ] = None,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server on this machine.")] = 4200,
+    cron: Annotated[str | None, typer.Option("--cron", help="When, as a cron line in UTC.")] = None,
+    every: Annotated[int | None, typer.Option("--every", min=1, max=YEAR, help="Seconds between runs.")] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the server on this machine.")] = 4200,
 ) -> None:
     """Re-evaluate on a schedule, as prefect.yaml says: start a Prefect server, a worker and the schedule.
 
@@ -249,12 +237,8 @@ def serve(
 
 
 def doctor(
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Move damaged, half-written and left-over files into .dvc/quarantine/.")
-    ] = False,
-    free_gib: Annotated[
-        float, typer.Option("--free-gib", min=0.0, help="Disk, in GiB, that must be free for a run.")
-    ] = 2.0,
+    repair: Annotated[bool, typer.Option("--repair", help="Move what is damaged to .dvc/quarantine/.")] = False,
+    free_gib: Annotated[float, typer.Option("--free-gib", min=0.0, help="GiB of disk that a run needs.")] = 2.0,
 ) -> None:
     """Look for what is known to go wrong: versions, free disk, locks, cut files, leftovers, damaged cache.
 
