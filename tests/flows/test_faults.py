@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,9 @@ def write_pipeline(project: Project) -> None:
     )
 
 
-def read_results(project: Project) -> dict[str, str]:
+def read_results(folder: Path) -> dict[str, str]:
     """SHA-256 of each output and of dvc.lock."""
-    return {name: hashlib.sha256((project.path / name).read_bytes()).hexdigest() for name in (*OUTS, "dvc.lock")}
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (*OUTS, "dvc.lock")}
 
 
 @pytest.fixture
@@ -39,13 +40,24 @@ def pipeline(served_project: Project) -> Project:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The results of the same pipeline where nothing went wrong."""
-    with open_project(template, tmp_path_factory.mktemp("undisturbed"), None) as project:
+def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same pipeline after a run in which nothing went wrong."""
+    with open_project(template, tmp_path_factory.mktemp("made"), None) as project:
         write_pipeline(project)
         (project.path / "fast").touch()
         project.dvc("repro", "-q")
-        return read_results(project)
+        return project.path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(made: Path) -> dict[str, str]:
+    return read_results(made)
+
+
+@pytest.fixture
+def finished(made: Path, tmp_path: Path, server: str) -> Iterator[Project]:
+    with open_project(made, tmp_path, server) as project:
+        yield project
 
 
 @pytest.mark.slow
@@ -72,73 +84,67 @@ def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
         assert [entry["outcome"] for entry in pipeline.log()] == ["Failed", "NotRun", "NotRun"]
     (pipeline.path / "fast").touch()
     pipeline.dvc("repro", "-q")
-    assert read_results(pipeline) == undisturbed
+    assert read_results(pipeline.path) == undisturbed
 
 
 @pytest.mark.slow
-def test_flipped_byte_in_the_cache(pipeline: Project, undisturbed: dict[str, str]) -> None:
+def test_flipped_byte_in_the_cache(finished: Project, undisturbed: dict[str, str]) -> None:
     """DVC trusts a read-only object, so the run does not see it, and a lost output comes back wrong.
 
     That is why evidence is made of hashes of the bytes, and why `doctor` looks into the cache.
     """
-    (pipeline.path / "fast").touch()
-    pipeline.dvc("repro", "-q")
-    digest = hashlib.md5((pipeline.path / "raw").read_bytes(), usedforsecurity=False).hexdigest()
-    held = pipeline.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    digest = hashlib.md5((finished.path / "raw").read_bytes(), usedforsecurity=False).hexdigest()
+    held = finished.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     flipped = bytearray(held.read_bytes())
     flipped[100] ^= 1
     held.chmod(0o644)
     held.write_bytes(flipped)
     held.chmod(0o444)
-    code, _ = pipeline.run("reproduce", PREFECT_API_URL="")
+    code, _ = finished.run("reproduce", PREFECT_API_URL="")
     assert code == 0
-    assert read_results(pipeline) == undisturbed, "outputs in place are not touched"
-    (pipeline.path / "raw").unlink()
-    pipeline.dvc("repro", "-q")
-    assert (pipeline.path / "raw").read_bytes() == flipped, "if this fails, DVC has learnt to look: say so in the docs"
+    assert read_results(finished.path) == undisturbed, "outputs in place are not touched"
+    (finished.path / "raw").unlink()
+    finished.dvc("repro", "-q")
+    assert (finished.path / "raw").read_bytes() == flipped, "if this fails, DVC has learnt to look: say so in the docs"
     # A byte that is flipped in an object that may be written is seen, and the stage runs again.
-    (pipeline.path / "raw").unlink()
+    (finished.path / "raw").unlink()
     held.chmod(0o644)
-    pipeline.dvc("repro", "-q")
-    assert read_results(pipeline) == undisturbed
+    finished.dvc("repro", "-q")
+    assert read_results(finished.path) == undisturbed
 
 
 @pytest.mark.slow
-def test_cut_files_of_the_flows(pipeline: Project, undisturbed: dict[str, str]) -> None:
+def test_cut_files_of_the_flows(finished: Project, undisturbed: dict[str, str]) -> None:
     """What a power cut may leave of the files that runs write: each is mended by the next run, or named."""
-    (pipeline.path / "fast").touch()
-    pipeline.dvc("repro", "-q")
-    assert pipeline.run("reevaluate", "--no-evidence")[0] == 3
+    assert finished.run("reevaluate", "--no-evidence")[0] == 3
     for name in ("logs/flows.jsonl", "logs/reevaluate.jsonl"):
-        file = pipeline.path / name
+        file = finished.path / name
         file.write_bytes(file.read_bytes()[:-20])
-    (pipeline.path / "logs/flow.lock").write_text("pid 1")
-    (pipeline.path / "evidence").mkdir(exist_ok=True)
-    assert pipeline.run("reevaluate", "--no-evidence")[0] == 3
-    assert len((pipeline.path / "logs/reevaluate.jsonl").read_text().splitlines()) == 2
-    last = (pipeline.path / "logs/flows.jsonl").read_text().splitlines()[-1]
+    (finished.path / "logs/flow.lock").write_text("pid 1")
+    (finished.path / "evidence").mkdir(exist_ok=True)
+    assert finished.run("reevaluate", "--no-evidence")[0] == 3
+    assert len((finished.path / "logs/reevaluate.jsonl").read_text().splitlines()) == 2
+    last = (finished.path / "logs/flows.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["outcome"] == "Cached"
-    assert read_results(pipeline) == undisturbed
+    assert read_results(finished.path) == undisturbed
 
 
-def test_cut_lock_file_is_named_and_comes_back(project: Project) -> None:
+def test_cut_lock_file_is_named_and_comes_back(finished: Project, undisturbed: dict[str, str]) -> None:
     """dvc.lock cut short: an error that names it; without it, they are made again."""
-    write_pipeline(project)
-    (project.path / "fast").touch()
-    project.dvc("repro", "-q")
-    before = read_results(project)
-    lock = project.path / "dvc.lock"
+    project, lock = finished, finished.path / "dvc.lock"
     whole = lock.read_bytes()
     second = whole.index(b"  second:")
     lock.write_bytes(whole[: whole.index(b"md5: ", second) + 2])  # in the middle of a word
-    code, output = project.run("reproduce")
+    code, output = project.run("reproduce", PREFECT_API_URL="")
     assert (code, len(output.splitlines())) == (1, 1)
     assert output.startswith("error: DVC cannot read this project: ")
     assert "dvc.lock" in output
-    for rest in (whole[:second], b""):  # between two stages, where it is still YAML; all of it
-        lock.write_bytes(rest)
-        project.dvc("repro", "-q")
-        assert read_results(project) == before
+    lock.write_bytes(whole[:second])  # between two stages, where it is still YAML
+    project.dvc("repro", "-q")
+    assert read_results(project.path) == undisturbed
+    lock.unlink()
+    project.dvc("repro", "-q")
+    assert read_results(project.path) == undisturbed
 
 
 def test_cut_database_of_the_temporary_server_names_the_way_out(project: Project) -> None:

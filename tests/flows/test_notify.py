@@ -63,34 +63,27 @@ class MailServer:
         if greet:
             say("220 here")
         while line := read().decode().rstrip("\r\n"):
-            word = line.split(" ")[0].upper()
+            word, address = line.split(" ")[0].upper(), line.partition("<")[2].partition(">")[0]
+            answer = "221 bye" if word == "QUIT" else "250 yes"
             if word == "EHLO":
-                say("250-here")
-                if offer:
-                    say("250-STARTTLS")
-                say("250 AUTH PLAIN")
+                answer = "\r\n".join(["250-here", *["250-STARTTLS"] * offer, "250 AUTH PLAIN"])
             elif word == "STARTTLS":
                 say("220 go on")
                 return True
             elif word == "AUTH":
                 self.logins.append(line.split(" ")[2])
-                say("535 no such user" if self.wrong_password else "235 welcome")
+                answer = "535 no such user" if self.wrong_password else "235 welcome"
             elif word == "MAIL":
-                sender = line.partition("<")[2].partition(">")[0]
-                say("250 yes")
+                sender = address
             elif word == "RCPT":
-                receivers.append(line.partition("<")[2].partition(">")[0])
-                say("550 no such mailbox" if receivers[-1] in self.unknown else "250 yes")
+                receivers.append(address)
+                answer = "550 no such mailbox" if address in self.unknown else answer
             elif word == "DATA":
                 say("354 go on")
-                text = ""
-                while (part := read().decode()) != ".\r\n":
-                    text += part.removeprefix(".")
+                text = "".join(part.removeprefix(".") for part in iter(lambda: read().decode(), ".\r\n"))
                 self.mails.append((sender, receivers, message_from_string(text, policy=default)))
                 self.encrypted.append(isinstance(connection, ssl.SSLSocket))
-                say("250 taken")
-            else:
-                say("221 bye" if word == "QUIT" else "250 yes")
+            say(answer)
         return False
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from flows.reevaluate_steps import (
     read_accepted,
     write_accepted,
 )
-from tests.flows.conftest import Mailbox, Project
+from tests.flows.conftest import Mailbox, Project, open_project
 from tests.flows.evidence.conftest import ACCEPT, REPORT, criterion, judged
 
 METRICS = "data/measure/metrics.json"
@@ -95,25 +96,32 @@ def write_world(project: Project, classifier: str = "one", seed: str = "7", popu
     )
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"seed": "8"}, "train_stylegan2 has to run again (changed command)"),
-        ({"population": "wc -c gan"}, "sample_populations has to run again (changed command)"),
-    ],
-)
-def test_new_population_is_refused_before_anything_runs(project: Project, change: dict[str, str], named: str) -> None:
-    write_world(project)
-    write_verdicts(project, a="pass")
-    project.dvc("repro", "-q")
-    lock = (project.path / "dvc.lock").read_bytes()
-    write_world(project, classifier="two", **change)
-    code, output = project.run(*FROZEN)
-    assert (code, len(output.splitlines())) == (1, 1)
-    assert output.startswith(f"error: --frozen-population: {named}, and would make the population anew: ")
-    assert output.endswith("put that back, or run without --frozen-population\n")
-    assert (project.path / "dvc.lock").read_bytes() == lock
-    assert (project.path / "net").read_text() == "one\n"
+@pytest.fixture(scope="module")
+def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy after a run, made once."""
+    with open_project(template, tmp_path_factory.mktemp("made"), None) as project:
+        write_world(project)
+        write_verdicts(project, accuracy="pass", gap="pass")
+        project.dvc("repro", "-q")
+        return project.path
+
+
+@pytest.fixture
+def world(made: Path, tmp_path: Path, server: str) -> Iterator[Project]:
+    with open_project(made, tmp_path, server) as project:
+        yield project
+
+
+def test_new_population_is_refused_before_anything_runs(world: Project) -> None:
+    lock = (world.path / "dvc.lock").read_bytes()
+    for change, stage in (({"seed": "8"}, "train_stylegan2"), ({"population": "wc -c gan"}, "sample_populations")):
+        write_world(world, classifier="two", **change)
+        code, output = world.run(*FROZEN)
+        assert (code, len(output.splitlines())) == (1, 1)
+        assert output.startswith(f"error: --frozen-population: {stage} has to run again (changed command), and would ")
+        assert output.endswith("put that back, or run without --frozen-population\n")
+    assert (world.path / "dvc.lock").read_bytes() == lock
+    assert (world.path / "net").read_text() == "one\n"
 
 
 def test_frozen_population_needs_one(project: Project) -> None:
@@ -148,13 +156,9 @@ def test_population_that_reads_the_folder_of_all_classifiers(project: Project, m
 
 
 @pytest.mark.slow
-def test_new_classifier_on_the_same_population(served_project: Project, mailbox: Mailbox) -> None:
+def test_new_classifier_on_the_same_population(world: Project, mailbox: Mailbox) -> None:
     """A classifier changes, its criterion fails; then it changes so that the samples change with it."""
-    project = served_project
-    write_world(project)
-    write_verdicts(project, accuracy="pass", gap="pass")
-    project.dvc("repro", "-q")
-
+    project = world
     write_world(project, classifier="two")
     write_verdicts(project, accuracy="fail", gap="not assessable")
     code, output = project.run(*FROZEN, FAILURE_ATLAS_WEBHOOK=mailbox.url)
