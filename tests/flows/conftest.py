@@ -24,10 +24,10 @@ import typer
 from dvc.repo import Repo
 from typer.testing import CliRunner
 
-from flows.children import end_supervised, start_supervised
+from flows.children import end_supervised
 from flows.errors import FlowError
 from flows.project import read_lines
-from flows.server import PREFECT, find_free_port, wait_for_api
+from flows.server import find_free_port, start_server, wait_for_api
 
 ROOT = Path(__file__).parents[2]
 Invoke = Callable[..., tuple[int, str]]
@@ -139,7 +139,7 @@ class Project:
         """Kill whatever of this project is alive, and what that starts while it is being killed."""
 
         def is_clear() -> bool:
-            numbers = [number for number in self.processes() if number != os.getpid()]
+            numbers = self.processes().keys() - {os.getpid()}
             for number in numbers:
                 with suppress(ProcessLookupError):  # ended meanwhile, as after a kill of its parent
                     os.kill(number, signal.SIGKILL)
@@ -230,21 +230,11 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(prefect_home: Path) -> Iterator[str]:
     """The API address of one Prefect server for all tests; starting one takes 9 to 20 s."""
-    home = prefect_home
-    port = str(find_free_port())
-    url = f"http://127.0.0.1:{port}/api"
-    environment = {
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": url,
-        "PREFECT_SERVER_UI_ENABLED": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", port]
-    with (home / "server.log").open("w") as log:
-        process = start_supervised(command, log, environment)
+    home, log = prefect_home, prefect_home / "server.log"
+    quiet = {"PREFECT_SERVER_UI_ENABLED": "false", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    url, process = start_server(find_free_port(), log, {"PREFECT_HOME": str(home), **quiet})
     try:
-        wait_for_api(url, process, "the server", str(home / "server.log"))
+        wait_for_api(url, process, "the server", str(log))
         # More than half of a server's start is the making of an empty database: others get a copy of this one.
         with closing(sqlite3.connect(home / DATABASE)) as made, closing(sqlite3.connect(home / EMPTY)) as copy:
             made.backup(copy)
