@@ -54,7 +54,7 @@ def name_of(project: Project) -> str:
 def deploy(project: Project, cron: str | None = None, every: int | None = None, before: str = "") -> str:
     """Deploy as `serve` does; cron, every: what it was given.  before: code.  Returns what is said."""
     script = "from flows.environment import prepare_environment as p; p(); import flows.serve_deployment as s"
-    done = project.python(f"{script}; {before}; print(*s.deploy(s.read_deployment({cron!r}, {every!r})))")
+    done = project.python(f"{script}\n{before}\nprint(*s.deploy(s.read_deployment({cron!r}, {every!r})))")
     return done.stdout.strip() if done.returncode == 0 else done.stderr.splitlines()[-1]
 
 
