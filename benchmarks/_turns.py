@@ -51,7 +51,7 @@ def measure_in_turns(
     with Progress(title, max(round(seconds), 1), "s") as progress:
         while rounds == 0 or time.monotonic() - started + longest < seconds:
             began = time.monotonic()
-            for name in contenders if rounds % 2 == 0 else reversed(list(contenders)):
+            for name in list(contenders)[:: 1 if rounds % 2 == 0 else -1]:
                 rates[name].append(contenders[name]())
                 progress.advance(min(round(time.monotonic() - started), progress.total) - progress.done)
             rounds += 1

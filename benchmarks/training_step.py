@@ -96,7 +96,7 @@ def _contenders(
         OWN: own_step(section, device),
     }
     measure = partial(_measure, section, device)
-    contenders = {
+    contenders: dict[tuple[str, int], Callable[[], float]] = {
         (title, threads): partial(measure, step, threads)
         for threads in sorted({1, cores})
         for title, step in steps.items()
