@@ -55,7 +55,7 @@ def _read_group(stage: str, group: dict[str, Any], entries: frozenset[str], pref
                 continue
             held = {"value": held, **(interval if isinstance(interval, dict) else {})}
         if isinstance(held, dict) and isinstance(held.get("value"), NUMBER):
-            yield Metric(stage, prefix + key, *map(held.get, ("value", "low", "high", "n")))
+            yield Metric(stage, prefix + key, held["value"], held.get("low"), held.get("high"), held.get("n"))
         elif isinstance(held, dict) and key in entries and not prefix:
             yield from _read_group(stage, held, frozenset(), f"{key}.")
 
