@@ -6,8 +6,9 @@ In turns, so that whatever else the machine does strikes all of them alike.
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,6 +18,13 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.progress import Progress
 
 SHEET_WIDTH = 120  # columns, where the output is no terminal
+BUSY = (
+    "On a busy machine rates mean little and ratios more: see low - high; several threads in one process suffer most."
+)
+SecondsOption = Annotated[float, typer.Option(help="Time to spend on measuring; one round is always run.")]
+ParamsOption = Annotated[Path, typer.Option(help="The params file, which says how large networks and samples are.")]
+PARAMS = Path("params.yaml")
+Name = TypeVar("Name")
 
 
 def run_benchmark(main: Callable[..., None]) -> None:
@@ -30,26 +38,21 @@ def run_benchmark(main: Callable[..., None]) -> None:
         sys.exit(1)
 
 
-@dataclass(frozen=True)
-class Contender:
-    """One thing to measure; measure: one turn, which returns a rate per second."""
-
-    name: str
-    measure: Callable[[], float]
-
-
-def measure_in_turns(contenders: Sequence[Contender], seconds: float, title: str) -> dict[str, list[float]]:
+def measure_in_turns(
+    contenders: Mapping[Name, Callable[[], float]], seconds: float, title: str
+) -> dict[Name, list[float]]:
     """Rates of each contender, one per round; every round runs all of them, forwards and backwards by turns.
 
+    contenders: what measures one turn and returns a rate per second, by name.
     Rounds are run while another one fits into `seconds`; one at least, which takes longer on a busy machine.
     """
-    rates: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    rates: dict[Name, list[float]] = {name: [] for name in contenders}
     started, longest, rounds = time.monotonic(), 0.0, 0
     with Progress(title, max(round(seconds), 1), "s") as progress:
         while rounds == 0 or time.monotonic() - started + longest < seconds:
             began = time.monotonic()
-            for contender in contenders if rounds % 2 == 0 else reversed(contenders):
-                rates[contender.name].append(contender.measure())
+            for name in list(contenders)[:: 1 if rounds % 2 == 0 else -1]:
+                rates[name].append(contenders[name]())
                 progress.advance(min(round(time.monotonic() - started), progress.total) - progress.done)
             rounds += 1
             longest = max(longest, time.monotonic() - began)
@@ -66,19 +69,16 @@ def repeat_for(seconds: float, work: Callable[[], float]) -> float:
     return done / passed
 
 
-def median_ratio(rates: Sequence[float], reference: Sequence[float]) -> float:
-    """Median over the rounds of one rate over another of the same round."""
-    return statistics.median(one / other for one, other in zip(rates, reference, strict=True))
-
-
-def spread(rates: Sequence[float], digits: int = 0) -> str:
-    """Lowest and highest rate, as text."""
-    return f"{min(rates):,.{digits}f} - {max(rates):,.{digits}f}"
-
-
-def show_ratio(ratio: float) -> str:
-    """A ratio as text, with the digits that say something."""
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
+def rate_cells(rates: Sequence[float], *references: Sequence[float]) -> list[str]:
+    """Median, lowest and highest rate, and the median ratio to others of the same round each, as text."""
+    middle = statistics.median(rates)
+    digits = 0 if middle > 100 else 2
+    ratios = [statistics.median(a / b for a, b in zip(rates, other, strict=True)) for other in references]
+    return [
+        f"{middle:,.{digits}f}",
+        f"{min(rates):,.{digits}f} - {max(rates):,.{digits}f}",
+        *(f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}" for ratio in ratios),
+    ]
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> None:

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 import yaml
 
-from benchmarks._turns import print_table, run_benchmark
+from benchmarks import _turns as turns
+from benchmarks._turns import PARAMS, ParamsOption
 from failure_atlas.core.files import require
 
 GENERATOR = Path("data/train_stylegan2/generator.safetensors")
@@ -24,15 +25,10 @@ SIZES = [10_000, 50_000]
 
 def main(
     samples: Annotated[list[int] | None, typer.Option(help="Size of a population; once for each.")] = None,
-    params: Annotated[Path, typer.Option(help="The params file.")] = Path("params.yaml"),
+    params: ParamsOption = PARAMS,
 ) -> None:
     """Run sample_populations and rank_dimensions on populations of some sizes and tell what each took."""
-    networks = [
-        "--generator",
-        require(GENERATOR, "train_stylegan2"),
-        "--classifier",
-        require(CLASSIFIER, "train_classifiers"),
-    ]
+    generator, classifier = require(GENERATOR, "train_stylegan2"), require(CLASSIFIER, "train_classifiers")
     rows = []
     for size in samples or SIZES:
         with tempfile.TemporaryDirectory() as made:
@@ -40,16 +36,14 @@ def main(
             content = yaml.safe_load(params.read_text(encoding="utf-8"))
             content["sample_populations"]["samples"] = size
             (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-            common = [*networks, "--params", folder / "params.yaml"]
+            common = ["--generator", generator, "--classifier", classifier, "--params", folder / "params.yaml"]
             sampled = folder / "population"
-            rows += [
-                [f"{size:,}", name, *_run(name, [*common, *own])]
-                for name, own in (
-                    ("sample_populations", ["--images", IMAGES, "--out", sampled]),
-                    ("rank_dimensions", ["--population", sampled, "--out", folder / "ranking"]),
-                )
-            ]
-    print_table("Peak memory of a stage", ["samples", "stage", "peak MB", "seconds"], rows, [])
+            own: dict[str, list[object]] = {
+                "sample_populations": ["--images", IMAGES, "--out", sampled],
+                "rank_dimensions": ["--population", sampled, "--out", folder / "ranking"],
+            }
+            rows += [[f"{size:,}", name, *_run(name, [*common, *more])] for name, more in own.items()]
+    turns.print_table("Peak memory of a stage", ["samples", "stage", "peak MB", "seconds"], rows, [])
 
 
 def _run(stage: str, options: list[object]) -> list[str]:
@@ -64,4 +58,4 @@ def _run(stage: str, options: list[object]) -> list[str]:
 
 
 if __name__ == "__main__":
-    run_benchmark(main)
+    turns.run_benchmark(main)

@@ -6,14 +6,12 @@ score grows linearly with its samples, so a few are timed and the budget of para
 
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
-import typer
 
-from benchmarks._turns import print_table, run_benchmark
+from benchmarks import _turns as turns
+from benchmarks._turns import PARAMS, ParamsOption
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import numpy_stream
@@ -33,7 +31,7 @@ RUNS = 5
 GRADIENT_SAMPLES, TRIED_SAMPLES = 100, 2  # that are timed; a sample is tried 2 D times
 
 
-def main(params: Annotated[Path, typer.Option(help="The params file.")] = Path("params.yaml")) -> None:
+def main(params: ParamsOption = PARAMS) -> None:
     """Time each way to rank the style dimensions once, on as many samples as the params give it."""
     section = load_section(params, CompareRankingsParams, "compare_rankings")
     device = choose_device()
@@ -56,11 +54,12 @@ def main(params: Annotated[Path, typer.Option(help="The params file.")] = Path("
         along = None if steps is None else Differences.along_all(samples, steps)
         list(differentiate(world, {"softmax": softmax}, s[:samples], labels[:samples], differences=along))
 
-    def search() -> None:
-        n = TRIED_SAMPLES
-        bounds = np.stack([s.min(axis=0), s.max(axis=0)])
-        weights = np.full(n, 1 / n)
+    def search(n: int = TRIED_SAMPLES) -> None:
+        bounds, weights = np.stack([s.min(axis=0), s.max(axis=0)]), np.full(n, 1 / n)
         find_effects(generator, classifier, s[:n], labels[:n], weights, bounds, batch_size=section.batch_size)
+
+    def mapped() -> object:
+        return map_directions(generator, find_principal(w.cpu().numpy(), count))
 
     count = max(*section.top_k, section.walk_dimensions)
     varying = np.where(std > 0, std, 1)
@@ -72,20 +71,16 @@ def main(params: Annotated[Path, typer.Option(help="The params file.")] = Path("
         _tell("a gradient score, 1/50 of AttFind", few, few * passes, few * slope),
         _tell("AttFind", tried, count_trials(tried, dimensions), tried * trial),
         _tell("finite differences", differenced, count_passes(0, differenced, std), differenced * step),
+        _tell("PCA of W, mapped to S", section.samples, 0, _time(mapped)),
+        _tell("PCA of S", section.samples, 0, _time(lambda: find_principal(s / varying, count))),
+        _tell("random dimensions", 0, 0, _time(lambda: numpy_stream(1, "benchmark").permutation(dimensions))),
     ]
-    w_styles = w.cpu().numpy()
-    for name, work in (
-        ("PCA of W, mapped to S", lambda: map_directions(generator, find_principal(w_styles, count))),
-        ("PCA of S", lambda: find_principal(s / varying, count)),
-    ):
-        rows.append(_tell(name, section.samples, 0, _time(work)))
-    rows.append(_tell("random dimensions", 0, 0, _time(lambda: numpy_stream(1, "benchmark").permutation(dimensions))))
     notes = [
         "PCA and random directions get their sign from the gradient, for which compare_rankings charges them as well.",
         f"Timed: {GRADIENT_SAMPLES} gradients, {TRIED_SAMPLES} samples tried, the fastest of {RUNS} runs.",
         f"{device}, torch threads {torch.get_num_threads()}, {dimensions} style dimensions, batch {section.batch_size}",
     ]
-    print_table("Cost of the rankings", ["ranking", "samples", "passes", "seconds"], rows, notes)
+    turns.print_table("Cost of the rankings", ["ranking", "samples", "passes", "seconds"], rows, notes)
 
 
 def _time(work: Callable[[], object]) -> float:
@@ -105,4 +100,4 @@ def _tell(name: str, samples: int, passes: int, seconds: float) -> list[str]:
 
 
 if __name__ == "__main__":
-    run_benchmark(main)
+    turns.run_benchmark(main)

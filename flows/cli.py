@@ -9,13 +9,13 @@ from types import FrameType
 
 import typer
 
-from flows.compare_command import COMPARE_HELP, compare
+from flows.compare_command import compare
 from flows.console import say
 from flows.environment import prepare_environment
 from flows.errors import FlowError
 from flows.evidence.reading import show
 from flows.evidence_commands import evidence, key, verify
-from flows.gates_command import GATES_HELP, gates
+from flows.gates_command import gates
 from flows.run_commands import doctor, metrics, reevaluate, reproduce, serve
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def describe_command(command: Callable[..., None]) -> str:
 
 
 for each in (reproduce, metrics, gates, compare, evidence, verify, key, reevaluate, serve, doctor):
-    app.command(help={gates: GATES_HELP, compare: COMPARE_HELP}.get(each) or describe_command(each))(each)
+    app.command(help=describe_command(each))(each)
 
 
 def main() -> None:

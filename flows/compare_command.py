@@ -7,32 +7,27 @@ import typer
 
 from failure_atlas.core.text import escape
 
-COMPARE_HELP = """Compare two runs: what changed, what moved beyond its interval, which verdicts flipped.
-
-A (old) and B (new) are git revisions, DVC experiments, folders of evidence bundles, or the word `workspace`. All are
-read where they are: nothing is checked out. Tells changed inputs, params, code and (of bundles) environment, the
-metrics with their intervals, flipped acceptance criteria, and directions that entered or left the top ten.
-
-\b
-Examples:
-  failure-atlas compare HEAD workspace             what the last run changed
-  failure-atlas compare v1.0 HEAD --out diff.html  two commits, as a page
-  failure-atlas compare HEAD my-experiment         an experiment of dvc exp run
-  failure-atlas compare evidence/A evidence/B --all
-
-Exit code: 0 compared, whatever differs; 1 one side cannot be read; 2 wrong command line.
-"""
-
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="The old run: revision, experiment, bundle or workspace.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The new run.")] = "workspace",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write here instead: FILE.md or FILE.html.")] = None,
-    show_all: Annotated[
-        bool, typer.Option("--all", help="List the metrics that moved within their intervals, too.")
-    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write FILE.md or FILE.html instead.")] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Also what moved within its interval.")] = False,
 ) -> None:
-    """Compare and print or write the result."""
+    """Compare two runs: what changed, what moved beyond its interval, which verdicts flipped.
+
+    A (old) and B (new) are git revisions, DVC experiments, folders of evidence bundles, or the word `workspace`. All
+    are read where they are: nothing is checked out. Tells changed inputs, params, code and (of bundles) environment,
+    the metrics with their intervals, flipped acceptance criteria, and directions that entered or left the top ten.
+
+    Examples:
+      failure-atlas compare HEAD workspace             what the last run changed
+      failure-atlas compare v1.0 HEAD --out diff.html  two commits, as a page
+      failure-atlas compare HEAD my-experiment         an experiment of dvc exp run
+      failure-atlas compare evidence/A evidence/B --all
+
+    Exit code: 0 compared, whatever differs; 1 one side cannot be read; 2 wrong command line.
+    """
     from flows.compare.document import require_suffix, to_markdown, write_document
     from flows.compare.sections import compare as compare_sources  # DVC takes a second to import: not for --help
     from flows.compare.sources import open_source

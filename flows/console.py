@@ -48,8 +48,7 @@ def say(line: str) -> None:
 
 def is_hint(line: str) -> bool:
     """Whether a line is DVC's advice or bookkeeping, of no use to who watches a run."""
-    text = line.strip()
-    return not text or text.startswith(_HINTS)
+    return not line.strip() or line.strip().startswith(_HINTS)
 
 
 def log_line(logger: "logging.Logger | logging.LoggerAdapter[Any]", stage: str, line: str) -> None:
@@ -79,7 +78,5 @@ def show_stage_lines(width: int) -> None:
     from prefect.logging.handlers import PrefectConsoleHandler  # takes seconds to import: not for --help
 
     root = logging.getLogger()
-    for handler in list(root.handlers):
-        if isinstance(handler, PrefectConsoleHandler):
-            root.removeHandler(handler)
+    root.handlers = [each for each in root.handlers if not isinstance(each, PrefectConsoleHandler)]
     root.addHandler(StageLines(width))

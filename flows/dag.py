@@ -144,15 +144,12 @@ def _read_status(repo: Repo, target: str) -> dict[str, list[str]]:
 
 def _tell_change(entry: Any) -> list[str]:
     """One entry of DVC's status: a word, or kind -> (path -> what), possibly nested once more for params."""
-    if isinstance(entry, dict):
-        return [f"{kind}: {_compact(what)}" for kind, what in entry.items()]
-    return [str(entry)]
 
+    def compact(what: Any) -> str:
+        held = what.items() if isinstance(what, dict) else ()
+        return ", ".join(f"{key} ({compact(inner)})" for key, inner in held) or str(what)
 
-def _compact(what: Any) -> str:
-    if isinstance(what, dict):
-        return ", ".join(f"{key} ({_compact(inner)})" for key, inner in what.items())
-    return str(what)
+    return [f"{kind}: {compact(what)}" for kind, what in entry.items()] if isinstance(entry, dict) else [str(entry)]
 
 
 def read_order() -> list[str]:
@@ -187,9 +184,9 @@ def read_entry(stage: str) -> str:
 def restore_entry(stage: str, entry: str) -> None:
     """Put back the lines that one stage had, none if `entry` is empty; the caller holds DVC's lock."""
     head, parts = _split()
-    if parts.get(stage, "") == entry:
+    before, parts[stage] = parts.get(stage, ""), entry
+    if before == entry:
         return
-    parts[stage] = entry
     if any(parts.values()):
         write_atomically(LOCK_FILE, head + "".join(parts.values()))
     else:

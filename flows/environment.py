@@ -27,7 +27,9 @@ def prepare_environment(root: Path | None = None) -> None:
     for name, value in _defaults(root).items():
         os.environ.setdefault(name, value)
     # `python` in dvc.yaml must be the interpreter that runs the flow, whether its environment is activated or not.
-    _put_first("PATH", str(Path(sys.executable).parent))
+    own = str(Path(sys.executable).parent)
+    others = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry not in ("", own)]
+    os.environ["PATH"] = os.pathsep.join([own, *others])
     _mend_proxies()
 
 
@@ -48,8 +50,8 @@ def _mend_proxies() -> None:
 
     The client refuses to start if a variable names a proxy of a kind that it does not know, used or not.
     """
-    for name in [name for name in os.environ if name.lower() in PROXIES]:
-        if not _is_proxy(os.environ[name]):
+    for name, address in list(os.environ.items()):
+        if name.lower() in PROXIES and not _is_proxy(address):
             del os.environ[name]
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host.strip().strip("[]") for host in os.environ.get(name, "").split(",")]
@@ -84,8 +86,3 @@ def _defaults(root: Path) -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**31),
     }
-
-
-def _put_first(name: str, folder: str) -> None:
-    folders = [entry for entry in os.environ.get(name, "").split(os.pathsep) if entry and entry != folder]
-    os.environ[name] = os.pathsep.join([folder, *folders])

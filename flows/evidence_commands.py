@@ -30,25 +30,18 @@ def key(
     try:
         private, public, identity = make_keys(out)
     except OSError as error:
-        raise FlowError(
-            f"{out}: cannot write a key there ({error.strerror}); name another folder with --out"
-        ) from error
+        told = f"{out}: cannot write a key there ({error.strerror}); name another folder with --out"
+        raise FlowError(told) from error
     print(f"{private}  private: never leaves this machine")
     print(f"{public}  public: for whoever checks your bundles")
     print(f"key {identity}")
 
 
 def evidence(
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the bundle; by default evidence/COMMIT-LOCK.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder; default: evidence/COMMIT-LOCK.")] = None,
     key_file: Annotated[Path, typer.Option("--key", "-k", help="Private key in PEM.")] = Path(".keys/evidence.pem"),
-    previous: Annotated[
-        Path | None, typer.Option("--previous", help="Bundle to follow; by default the newest beside the new one.")
-    ] = None,
-    trust: Annotated[
-        list[Path] | None, typer.Option("--trust", help="Public key of earlier bundles, if yours has changed since.")
-    ] = None,
+    previous: Annotated[Path | None, typer.Option("--previous", help="Bundle to follow; default: the newest.")] = None,
+    trust: Annotated[list[Path] | None, typer.Option("--trust", help="Public key of earlier bundles.")] = None,
 ) -> None:
     """Make a signed bundle of the results as they stand: evidence for who need not trust its maker.
 
@@ -87,19 +80,11 @@ SHOWN_PROBLEMS = 40
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Project whose files are checked; by default the current folder if it is one."),
-    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Project with the data; default: this one.")] = None,
     no_data: Annotated[bool, typer.Option("--no-data", help="Check the bundle without the data.")] = False,
-    keys: Annotated[
-        list[Path] | None,
-        typer.Option("--key", "-k", help="Public key that is trusted; several if it has changed along the chain."),
-    ] = None,
+    keys: Annotated[list[Path] | None, typer.Option("--key", "-k", help="Public key to trust; or several.")] = None,
     alone: Annotated[bool, typer.Option("--alone", help="Leave the bundles before this one out.")] = False,
-    rerun: Annotated[
-        bool, typer.Option("--rerun", help="Clone the recorded commit, run it afresh and compare.")
-    ] = False,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Run the recorded commit afresh, and compare.")] = False,
 ) -> None:
     """Check an evidence bundle: is all of it as it was signed, and does it agree with itself and the data?
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import FlowError
-from flows.gates_command import FAIL, GATES, NOT_ASSESSABLE, PASS, STAGE, read_gates, tell_found
+from flows.gates_command import FAIL, GATES, PASS, STAGE, count_verdicts, read_gates, tell_found
 from flows.outcome import WORDS, Outcome, StageRun
 
 DATA, REPORT = Path("data"), Path("data/report/report.html")
@@ -46,8 +46,7 @@ def _tell_verdicts() -> Iterator[str]:
     except FlowError as error:
         yield str(error)
         return
-    counts = {verdict: sum(each["verdict"] == verdict for each in criteria) for verdict in (PASS, FAIL, NOT_ASSESSABLE)}
-    yield "acceptance criteria: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    yield f"acceptance criteria: {count_verdicts(criteria)}"
     open_ones = sorted((each for each in criteria if each["verdict"] != PASS), key=lambda each: each["verdict"] != FAIL)
     for each in open_ones[:VERDICTS]:
         yield f"  {each['verdict']}: {each['id']}: {tell_found(each)}: {each.get('because', '')}"

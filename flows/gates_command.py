@@ -12,50 +12,45 @@ from flows.console import open_console, require_project
 from flows.errors import FlowError
 from flows.evidence.reading import UnreadableError, read_plain
 
-GATES_HELP = """Show the verdicts on the acceptance criteria, and end with an exit code for CI.
-
-The stage `acceptance` decides them; this command reads what it left. It refuses to show verdicts that are older than
-what they rest on, unless --stale-ok is given.
-
-\b
-Examples:
-  failure-atlas gates                              this project's verdicts
-  failure-atlas gates --file BUNDLE/gates.json     those of a bundle, or in a clone without data
-  failure-atlas reproduce acceptance && failure-atlas gates
-
-Exit code: 0 all criteria pass, 1 one fails (or there are no verdicts to show), 2 wrong command line, 3 none fails but
-some are not assessable.
-"""
-
 GATES = Path("data/acceptance/gates.json")
 STAGE = "acceptance"
 PASS, FAIL, NOT_ASSESSABLE = "pass", "fail", "not assessable"
 STYLES = {PASS: "green", FAIL: "bold red", NOT_ASSESSABLE: "yellow"}
-EXIT_FAIL, EXIT_NOT_ASSESSABLE = 1, 3
+EXIT_CODES = {PASS: 0, FAIL: 1, NOT_ASSESSABLE: 3}
+Criteria = list[dict[str, Any]]
 HEADER = ("criterion", "verdict", "found", "asked for", "why", "supports")
+UNKNOWN = "unknown"
 COLUMNS = 140  # where there is no terminal
 
 
 def gates(
-    file: Annotated[Path | None, typer.Option("--file", help="A gates.json to show instead of this project's.")] = None,
-    stale_ok: Annotated[
-        bool, typer.Option("--stale-ok", help="Show them even if what they rest on has changed since.")
-    ] = False,
+    file: Annotated[Path | None, typer.Option("--file", help="Another gates.json to show.")] = None,
+    stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Show them even if out of date.")] = False,
 ) -> None:
-    """Print the verdicts and exit by them."""
+    """Show the verdicts on the acceptance criteria, and end with an exit code for CI.
+
+    The stage `acceptance` decides them; this command reads what it left. It refuses to show verdicts that are older
+    than what they rest on, unless --stale-ok is given.
+
+    Examples:
+      failure-atlas gates                              this project's verdicts
+      failure-atlas gates --file BUNDLE/gates.json     those of a bundle, or in a clone without data
+      failure-atlas reproduce acceptance && failure-atlas gates
+
+    Exit code: 0 all criteria pass, 1 one fails (or there are no verdicts to show), 2 wrong command line, 3 none fails
+    but some are not assessable.
+    """
     if file is None and not stale_ok:
         require_current()
     criteria = read_gates(file or GATES)
     console = open_console(COLUMNS)
     console.print(gate_table(criteria))
-    counts = {verdict: sum(each["verdict"] == verdict for each in criteria) for verdict in STYLES}
-    console.print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()), highlight=False)
-    code = exit_code(criteria)
-    if code:
+    console.print(count_verdicts(criteria), highlight=False)
+    if code := EXIT_CODES[conclude(criteria)]:
         raise typer.Exit(code)
 
 
-def read_gates(path: Path) -> list[dict[str, Any]]:
+def read_gates(path: Path) -> Criteria:
     """The criteria of a gates.json; FlowError if it is missing, cut or of another form."""
     if not path.exists():
         raise FlowError(f"{path}: missing; make it with: failure-atlas reproduce {STAGE}")
@@ -67,7 +62,7 @@ def read_gates(path: Path) -> list[dict[str, Any]]:
         raise FlowError(f"{path}: {told}; make it again with: failure-atlas reproduce {STAGE}") from error
 
 
-def parse_gates(data: bytes) -> list[dict[str, Any]]:
+def parse_gates(data: bytes) -> Criteria:
     """The criteria in the bytes of a gates.json; ValueError if it is of another form, or holds none."""
     from flows.evidence.reading import parse_json  # with a YAML parser, which takes its time: not for --help
 
@@ -83,15 +78,30 @@ def parse_gates(data: bytes) -> list[dict[str, Any]]:
     return list(criteria)
 
 
-def exit_code(criteria: list[dict[str, Any]]) -> int:
-    """0 all pass, 1 one fails, 3 none fails but some are not assessable."""
+def conclude(criteria: Criteria) -> str:
+    """The verdict over all criteria: fail if one failed, else not assessable if one is, else pass."""
     verdicts = {each["verdict"] for each in criteria}
-    if FAIL in verdicts:
-        return EXIT_FAIL
-    return EXIT_NOT_ASSESSABLE if NOT_ASSESSABLE in verdicts else 0
+    return next((verdict for verdict in (FAIL, NOT_ASSESSABLE) if verdict in verdicts), PASS)
 
 
-def gate_table(criteria: list[dict[str, Any]]) -> Table:
+def count_verdicts(criteria: Criteria) -> str:
+    """How many criteria got each verdict, in one line."""
+    return ", ".join(f"{len(ids)} {verdict}" for verdict, ids in _sort(criteria).items())
+
+
+def tell_verdicts(criteria: Criteria) -> str:
+    """All verdicts in one line, naming what did not pass."""
+    ids = _sort(criteria)
+    open_ones = [f"; {verdict}: {', '.join(ids[verdict])}" for verdict in (FAIL, NOT_ASSESSABLE) if ids[verdict]]
+    return f"{len(ids[PASS])} of {len(criteria)} criteria pass{''.join(open_ones)}"
+
+
+def _sort(criteria: Criteria) -> dict[str, list[str]]:
+    """Verdict -> the ids of the criteria that got it."""
+    return {verdict: [str(each["id"]) for each in criteria if each["verdict"] == verdict] for verdict in STYLES}
+
+
+def gate_table(criteria: Criteria) -> Table:
     """The criteria for the terminal, colours by verdict."""
     table = Table(title="Acceptance criteria", title_justify="left", title_style="bold")
     for name in HEADER:
@@ -105,12 +115,9 @@ def gate_table(criteria: list[dict[str, Any]]) -> Table:
 
 def tell_found(criterion: dict[str, Any]) -> str:
     """Value, interval and sample count in one line."""
-    held = criterion.get("found")
-    found = held if isinstance(held, dict) else {}
-    text = _number(found.get("value"))
-    low, high = found.get("low"), found.get("high")
-    if low is not None or high is not None:
-        text += f" [{_number(low)}, {_number(high)}]"
+    found = held if isinstance(held := criterion.get("found"), dict) else {}
+    value, low, high = (_number(found.get(key)) for key in ("value", "low", "high"))
+    text = value if low == high == UNKNOWN else f"{value} [{low}, {high}]"
     return text + (f", n={found['n']:,}" if isinstance(found.get("n"), int) else "")
 
 
@@ -135,4 +142,4 @@ def require_current() -> None:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, (int, float)) else "unknown"
+    return f"{value:.4g}" if isinstance(value, (int, float)) else UNKNOWN

@@ -51,18 +51,13 @@ def _read_group(stage: str, group: dict[str, Any], entries: frozenset[str], pref
     for key, held in group.items():
         if isinstance(held, NUMBER) and not isinstance(held, bool):
             interval = group.get(f"{key}_interval")
-            if isinstance(interval, dict):
-                yield _read_number(stage, prefix + key, held, interval)
-            elif not isinstance(held, int):
-                yield _read_number(stage, prefix + key, held, {})
-        elif isinstance(held, dict) and isinstance(held.get("value"), NUMBER):
-            yield _read_number(stage, prefix + key, held["value"], held)
+            if not isinstance(interval, dict) and isinstance(held, int):
+                continue
+            held = {"value": held, **(interval if isinstance(interval, dict) else {})}
+        if isinstance(held, dict) and isinstance(held.get("value"), NUMBER):
+            yield Metric(stage, prefix + key, held["value"], held.get("low"), held.get("high"), held.get("n"))
         elif isinstance(held, dict) and key in entries and not prefix:
             yield from _read_group(stage, held, frozenset(), f"{key}.")
-
-
-def _read_number(stage: str, key: str, value: float, interval: dict[str, Any]) -> Metric:
-    return Metric(stage, key, value, interval.get("low"), interval.get("high"), interval.get("n"))
 
 
 def _find_maker(path: Path, makers: dict[str, Any]) -> Any:
@@ -86,14 +81,10 @@ def metric_rows(metrics: Iterable[Metric]) -> list[tuple[str, ...]]:
     """Stage, key, value, interval and sample count as text; the stage only where it changes."""
     rows, before = list[tuple[str, ...]](), ""
     for metric in metrics:
-        interval = (
-            "" if metric.low is None or metric.high is None else f"{_number(metric.low)} to {_number(metric.high)}"
-        )
-        count = f"{metric.n:,}" if metric.n is not None else ""
-        rows.append(
-            (metric.stage if metric.stage != before else "", metric.key, _number(metric.value), interval, count)
-        )
-        before = metric.stage
+        known = metric.low is not None and metric.high is not None
+        interval = f"{_number(metric.low)} to {_number(metric.high)}" if known else ""
+        stage, before = metric.stage if metric.stage != before else "", metric.stage
+        rows.append((stage, metric.key, _number(metric.value), interval, _number(metric.n)))
     return rows
 
 
@@ -116,5 +107,5 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

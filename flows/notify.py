@@ -29,6 +29,15 @@ TIMEOUT_SECONDS = 10.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+@dataclass(frozen=True)
+class Notice:
+    """What is told. state: one word, e.g. `Accepted`.  subject: one line.  text: all lines."""
+
+    state: str
+    subject: str
+    text: str
+
+
 def read_route(address: str) -> tuple[SplitResult, int, str, list[str]]:
     """Take an address like EXAMPLE apart: server and user, port, sender, receivers.
 
@@ -52,7 +61,7 @@ def read_route(address: str) -> tuple[SplitResult, int, str, list[str]]:
     return parts, port, senders[0], receivers
 
 
-def send_mail(address: str, subject: str, text: str, timeout_seconds: float) -> None:
+def _send_mail(address: str, notice: Notice) -> None:
     """Send one e-mail to all receivers that an address like EXAMPLE names.
 
     Raises ValueError if the address is of another form or a password would go unencrypted over a network, OSError
@@ -60,14 +69,14 @@ def send_mail(address: str, subject: str, text: str, timeout_seconds: float) -> 
     """
     server, port, sender, receivers = read_route(address)
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = sender, ", ".join(receivers), " ".join(subject.split())
+    message["From"], message["To"], message["Subject"] = sender, ", ".join(receivers), " ".join(notice.subject.split())
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
-    message.set_content(text)
+    message.set_content(notice.text)
     host, context = server.hostname or "", ssl.create_default_context()
     if server.scheme == "smtps":
-        connection: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=timeout_seconds, context=context)
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=context)
     else:
-        connection = smtplib.SMTP(host, port, timeout=timeout_seconds)
+        connection = smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
     with connection:
         connection.ehlo()
         if server.scheme == "smtp" and connection.has_extn("starttls"):
@@ -81,15 +90,6 @@ def send_mail(address: str, subject: str, text: str, timeout_seconds: float) -> 
         raise smtplib.SMTPRecipientsRefused(refused)
 
 
-@dataclass(frozen=True)
-class Notice:
-    """What is told. state: one word, e.g. `Accepted`.  subject: one line.  text: all lines."""
-
-    state: str
-    subject: str
-    text: str
-
-
 def notify(notice: Notice) -> tuple[list[str], list[str]]:
     """Send a notice to all that are configured; returns who got it, and what went wrong, one line each.
 
@@ -97,17 +97,14 @@ def notify(notice: Notice) -> tuple[list[str], list[str]]:
     """
     told: list[str] = []
     faults: list[str] = []
-    senders: Mapping[str, Callable[[str, Notice], None]] = {WEBHOOK: _call_webhook, EMAIL: _write_email}
+    senders: Mapping[str, Callable[[str, Notice], None]] = {WEBHOOK: _call_webhook, EMAIL: _send_mail}
     for variable, send in senders.items():
-        target = os.environ.get(variable, "").strip()
-        if not target:
-            continue
-        try:
-            send(target, notice)
-        except Exception as error:  # noqa: BLE001 - blocks are other people's code, and raise what they like
-            faults.append(f"{variable}: {_describe(variable, target)} was not told ({_tell(error)})")
-        else:
-            told.append(_describe(variable, target))
+        if target := os.environ.get(variable, "").strip():
+            try:
+                send(target, notice)
+                told.append(_describe(variable, target))
+            except Exception as error:  # noqa: BLE001 - blocks are other people's code, and raise what they like
+                faults.append(f"{variable}: {_describe(variable, target)} was not told ({_tell(error)})")
     return told, faults
 
 
@@ -116,15 +113,9 @@ def _call_webhook(target: str, notice: Notice) -> None:
     if not target.startswith(("http://", "https://")):
         _call_block(target, notice, payload)
         return
-    request = urllib.request.Request(  # noqa: S310 - the scheme is known
-        target, json.dumps(payload).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above
-        pass
-
-
-def _write_email(target: str, notice: Notice) -> None:
-    send_mail(target, notice.subject, notice.text, TIMEOUT_SECONDS)
+    header = {"Content-Type": "application/json"}
+    request = urllib.request.Request(target, json.dumps(payload).encode(), header)  # noqa: S310 - the scheme is known
+    urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310 - as above
 
 
 def _describe(variable: str, target: str) -> str:

@@ -1,6 +1,6 @@
 """How a stage of a run ended, and the log of how long it took, which DVC does not track: results hold no times."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -44,12 +44,5 @@ class StageRun:
 
 def log_run(run: StageRun, flow_run: str) -> None:
     """Append one stage of a flow run as a line of JSON."""
-    entry = {
-        "flow_run": flow_run,
-        "stage": run.stage,
-        "outcome": run.outcome.value,
-        "seconds": run.seconds,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    entry |= {key: text for key, text in (("reason", run.reason), ("error", run.error)) if text}
-    append_line(RUN_LOG, entry)
+    held = {key: value for key, value in asdict(run).items() if value or key == "seconds"}
+    append_line(RUN_LOG, {"flow_run": flow_run, **held, "finished": datetime.now(UTC).isoformat(timespec="seconds")})

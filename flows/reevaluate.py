@@ -17,36 +17,24 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
+from flows import reevaluate_steps as steps
 from flows.children import Children
 from flows.console import log_line
 from flows.dag import read_dag
 from flows.errors import FlowError
-from flows.gates_command import FAIL, GATES, PASS
+from flows.gates_command import FAIL, GATES, NOT_ASSESSABLE, PASS, Criteria, conclude, read_gates, tell_verdicts
 from flows.metrics import STAGE_HEADER, markdown_table, stage_rows
 from flows.notify import Notice, notify
 from flows.outcome import Outcome, StageRun
 from flows.project import AT_ONCE, append_line, hold_lock
 from flows.reevaluate_population import POPULATION, WHY, find_thawed, read_hashes, require_frozen
-from flows.reevaluate_steps import (
-    ACCEPTED,
-    HISTORY,
-    Gates,
-    Step,
-    StepState,
-    compare_bundles,
-    find_covering,
-    make_bundle,
-    pull_data,
-    read_accepted,
-    read_gates,
-    require_evidence,
-    write_accepted,
-)
+from flows.reevaluate_steps import Step, StepState
 from flows.reproduce import reproduce
 
 STEP_HEADER = ("step", "state", "what")
-# Names of the flow's states.
-SKIPPED, ACCEPTED_STATE, REJECTED_STATE, OPEN_STATE = "Skipped", "Accepted", "NotAccepted", "NotAssessable"
+# Names of the flow's states, by the verdict over all criteria.
+STATES = {PASS: "Accepted", FAIL: "NotAccepted", NOT_ASSESSABLE: "NotAssessable"}
+SKIPPED = "Skipped"
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -61,7 +49,7 @@ class Evaluation:
 
     runs: list[StageRun] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    gates: Gates | None = None
+    gates: Criteria | None = None
     bundle: Path | None = None
     comparison: str = ""
 
@@ -86,38 +74,36 @@ def reevaluate(
     """
     parameters = {"pull": pull, "frozen_population": frozen_population, "evidence": evidence}
     logger = get_run_logger()
-    began = datetime.now(UTC)
+    began = _tell_now()
     with ExitStack() as stack:
         try:
             stack.enter_context(hold_lock())
         except FlowError as error:
             return _skip(logger, str(error))
         due = runtime.flow_run.scheduled_start_time
-        if runtime.deployment.id and due and (covering := find_covering(due, parameters)):
+        if runtime.deployment.id and due and (covering := steps.find_covering(due, parameters)):
             told = "{flow_run}, which began at {began}, has seen all that this run would see".format_map(covering)
             return _skip(logger, f"was due at {due.isoformat(timespec='seconds')}; {told}")
         evaluation = Evaluation()
-        _evaluate(evaluation, pull, frozen_population, evidence, max_workers, logger, stack.close)
+        _evaluate(evaluation, **parameters, max_workers=max_workers, logger=logger, release_lock=stack.close)
     state = _conclude(evaluation)
     _publish(evaluation)
     _tell(evaluation, state, logger)
-    entry = {
-        "flow_run": str(runtime.flow_run.name),
-        "began": began.isoformat(timespec="seconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "state": str(state.name),
-        "parameters": parameters,
-        "message": str(state.message),
-        "bundle": evaluation.bundle.name if evaluation.bundle else "",
-    }
-    append_line(HISTORY, entry)
+    entry = {"flow_run": str(runtime.flow_run.name), "began": began, "ended": _tell_now(), "parameters": parameters}
+    entry |= {"state": str(state.name), "message": str(state.message)}
+    append_line(steps.HISTORY, {**entry, "bundle": evaluation.bundle.name if evaluation.bundle else ""})
     return state
+
+
+def _tell_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _evaluate(
     evaluation: Evaluation,
+    *,
     pull: bool,
-    frozen: bool,
+    frozen_population: bool,
     evidence: bool,
     max_workers: int,
     logger: Logger,
@@ -131,29 +117,29 @@ def _evaluate(
 
     def add(state: StepState, text: str) -> None:
         evaluation.steps.append(Step(name, state, text))
-        on_line(f"{state.value}: {text}")
+        on_line(f"{state}: {text}")
 
     try:
         if evidence:
-            require_evidence()
+            steps.require_evidence()
         name = "pull"
         if pull:
-            add(*pull_data(children, on_line))
+            add(*steps.pull_data(children, on_line))
         name = "reproduce"
-        add(StepState.DONE, _reproduce(evaluation, frozen, max_workers))
+        add(StepState.DONE, _reproduce(evaluation, frozen_population, max_workers))
         name = "gates"
-        evaluation.gates = read_gates()
-        if evaluation.gates is None:
-            add(StepState.SKIPPED, f"no {GATES}: nothing says what is good enough, so nothing is accepted")
+        if GATES.exists():
+            evaluation.gates = read_gates(GATES)
+            add(StepState.DONE, tell_verdicts(evaluation.gates))
         else:
-            add(StepState.DONE, evaluation.gates.tell())
+            add(StepState.SKIPPED, f"no {GATES}: nothing says what is good enough, so nothing is accepted")
         name = "evidence"
         if not evidence:
             add(StepState.SKIPPED, "not asked for, so nothing is accepted")
             return
-        before = read_accepted()
+        before = steps.read_accepted()
         release_lock()  # the command takes it itself, and bundles nothing that has changed since
-        evaluation.bundle = make_bundle(children, on_line)
+        evaluation.bundle = steps.make_bundle(children, on_line)
         add(StepState.DONE, str(evaluation.bundle))
         name = "compare"
         if before is None:
@@ -161,13 +147,13 @@ def _evaluate(
         elif before.name == evaluation.bundle.name:
             add(StepState.SKIPPED, f"nothing has changed since {before.name} was accepted")
         else:
-            evaluation.comparison = compare_bundles(before, evaluation.bundle, children, on_line)
+            evaluation.comparison = steps.compare_bundles(before, evaluation.bundle, children, on_line)
             add(StepState.DONE, f"with {before.name}, the last accepted one")
         name = "accept"
-        bundled = read_gates(evaluation.bundle / GATES)  # what counts is what is signed
-        if bundled is not None and bundled.verdict == PASS:
-            write_accepted(evaluation.bundle)
-            add(StepState.DONE, f"{evaluation.bundle.name} is the accepted one now ({ACCEPTED})")
+        bundled = evaluation.bundle / GATES  # what counts is what is signed
+        if bundled.exists() and conclude(read_gates(bundled)) == PASS:
+            steps.write_accepted(evaluation.bundle)
+            add(StepState.DONE, f"{evaluation.bundle.name} is the accepted one now ({steps.ACCEPTED})")
         else:
             add(StepState.SKIPPED, "not all criteria pass")
     except FlowError as error:
@@ -185,8 +171,7 @@ def _reproduce(evaluation: Evaluation, frozen: bool, max_workers: int) -> str:
     if not frozen:
         evaluation.runs = _run_reproduce(None, max_workers)
         return _count(evaluation.runs)
-    before = require_frozen(read_dag())
-    accepted = read_accepted()
+    before, accepted = require_frozen(read_dag()), steps.read_accepted()
     measured = read_hashes(accepted) if accepted else {}
     changed = find_thawed({path: measured[path] for path in before if path in measured}, before) if measured else []
     if accepted and changed:
@@ -223,13 +208,12 @@ def _conclude(evaluation: Evaluation) -> State[Any]:
     """The state that the flow ends in; its message is one line."""
     if evaluation.error:
         return Failed(message=evaluation.error, data=evaluation)
-    if evaluation.gates is None:
-        return Completed(name=OPEN_STATE, message=f"no {GATES}", data=evaluation)
-    verdict, told = evaluation.gates.verdict, evaluation.gates.tell()
-    if verdict == FAIL:
-        # Failed, so that Prefect shows it in red and its automations can act on it.
-        return Failed(name=REJECTED_STATE, message=told, data=evaluation)
-    return Completed(name=ACCEPTED_STATE if verdict == PASS else OPEN_STATE, message=told, data=evaluation)
+    verdict, told = NOT_ASSESSABLE, f"no {GATES}"
+    if evaluation.gates is not None:
+        verdict, told = conclude(evaluation.gates), tell_verdicts(evaluation.gates)
+    # Failed, so that Prefect shows it in red and its automations can act on it.
+    state = Failed if verdict == FAIL else Completed
+    return state(name=STATES[verdict], message=told, data=evaluation)
 
 
 def _skip(logger: Logger, reason: str) -> State[Any]:
@@ -239,24 +223,20 @@ def _skip(logger: Logger, reason: str) -> State[Any]:
 
 def _publish(evaluation: Evaluation) -> None:
     """Put the tables of the run into Prefect, as artifacts whose history it keeps."""
-    steps = [(step.name, step.state.value, step.text) for step in evaluation.steps]
-    text = markdown_table(STEP_HEADER, steps)
+    text = markdown_table(STEP_HEADER, [(step.name, step.state, step.text) for step in evaluation.steps])
     if evaluation.runs:
         text += "\n" + markdown_table(STAGE_HEADER, stage_rows(evaluation.runs))
     create_markdown_artifact(text, key="reevaluation", description="How the re-evaluation went")
     if evaluation.comparison:
-        create_markdown_artifact(
-            evaluation.comparison, key="comparison", description="Against the last accepted evidence"
-        )
+        told = "Against the last accepted evidence"
+        create_markdown_artifact(evaluation.comparison, key="comparison", description=told)
 
 
 def _tell(evaluation: Evaluation, state: State[Any], logger: Logger) -> None:
     """Tell who is to be told; a notice that fails is reported, and changes nothing else."""
-    project = Path.cwd().name
-    lines = [f"{step.name}: {step.state.value}: {step.text}" for step in evaluation.steps]
-    subject = f"{project}: {state.name}: {state.message}"
+    subject = f"{Path.cwd().name}: {state.name}: {state.message}"
     log_line(logger, "notify", subject)
-    told, faults = notify(Notice(str(state.name), subject, "\n".join([subject, "", *lines])))
+    told, faults = notify(Notice(str(state.name), subject, "\n".join([subject, "", *map(str, evaluation.steps)])))
     for target in told:
         log_line(logger, "notify", f"told {target}")
     for fault in faults:

@@ -4,6 +4,7 @@ A figure measured on another sample, or on images of another generator, differs 
 population, a difference is the classifier's alone.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ def read_hashes(folder: Path | None = None) -> dict[str, str]:
     folder: a bundle that holds a dvc.lock; by default the project in the current folder.
     """
     if folder is not None:
-        return _read_lock(folder / "dvc.lock")
+        with suppress(OSError, ValueError):
+            stages = read_lock((folder / "dvc.lock").read_bytes())
+            return {out: md5 for stage in KEPT if stage in stages for out, md5 in stages[stage].outs.items()}
+        return {}
     with Repo() as repo:
         return {
             str(out.def_path): str(out.hash_info.value or "")
@@ -95,12 +99,4 @@ def _find_changes(status: dict[str, list[Any]], kept: set[str], makers: dict[str
 
 def _find_makers(path: Path, makers: dict[str, str]) -> set[str]:
     """The stages that write a path, a part of it, or what it is a part of."""
-    return {stage for out, stage in makers.items() if Path(out).is_relative_to(path) or path.is_relative_to(Path(out))}
-
-
-def _read_lock(path: Path) -> dict[str, str]:
-    try:
-        stages = read_lock(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {out: md5 for stage in KEPT if stage in stages for out, md5 in stages[stage].outs.items()}
+    return {stage for out, stage in makers.items() if Path(out).is_relative_to(path) or path.is_relative_to(out)}

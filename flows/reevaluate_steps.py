@@ -13,8 +13,6 @@ from typing import Any
 from flows.children import Children
 from flows.dag import open_repo
 from flows.errors import FlowError
-from flows.gates_command import FAIL, GATES, NOT_ASSESSABLE, PASS
-from flows.gates_command import read_gates as read_criteria
 from flows.project import read_lines, write_atomically
 
 BUNDLES, HISTORY = Path("evidence"), Path("logs/reevaluate.jsonl")
@@ -40,36 +38,8 @@ class Step:
     state: StepState
     text: str
 
-
-@dataclass(frozen=True)
-class Gates:
-    """Verdict -> the ids of the criteria that got it."""
-
-    ids: dict[str, list[str]]
-
-    @property
-    def verdict(self) -> str:
-        """Fail if any criterion failed; else not assessable if any is, or if there is none; else pass."""
-        if self.ids[FAIL]:
-            return FAIL
-        return NOT_ASSESSABLE if self.ids[NOT_ASSESSABLE] or not self.ids[PASS] else PASS
-
-    def tell(self) -> str:
-        """All verdicts in one line, naming what did not pass."""
-        total = sum(map(len, self.ids.values()))
-        parts = [f"{len(self.ids[PASS])} of {total} criteria pass"]
-        parts += [f"{word}: {', '.join(ids)}" for word, ids in self.ids.items() if word != PASS and ids]
-        return "; ".join(parts)
-
-
-def read_gates(path: Path = GATES) -> Gates | None:
-    """Read the verdicts on the acceptance criteria; None if the project has none, FlowError if they cannot be read."""
-    if not path.exists():
-        return None
-    ids: dict[str, list[str]] = {PASS: [], FAIL: [], NOT_ASSESSABLE: []}
-    for criterion in read_criteria(path):
-        ids[criterion["verdict"]].append(str(criterion["id"]))
-    return Gates(ids)
+    def __str__(self) -> str:
+        return f"{self.name}: {self.state}: {self.text}"
 
 
 def require_evidence() -> None:
@@ -90,9 +60,7 @@ def make_bundle(children: Children, on_line: Callable[[str], None]) -> Path:
     Raises FlowError with the last line of the command if it fails, or if it leaves no bundle.
     """
     began = time.time()
-    code, lines = children.stream([*COMMAND, "evidence"], on_line)
-    if code and not any(SAME_STATE in line for line in lines):
-        raise _tell_failure("evidence", code, lines)
+    lines = _run_command(["evidence"], children, on_line, SAME_STATE)
     named = [folder for folder in _bundles() if any(folder.name in line for line in lines)]
     made = named or [folder for folder in _bundles() if folder.stat().st_mtime >= began]
     if not made:
@@ -105,10 +73,7 @@ def compare_bundles(old: Path, new: Path, children: Children, on_line: Callable[
 
     Raises FlowError with the last line of the command if it fails.
     """
-    code, lines = children.stream([*COMMAND, "compare", str(old), str(new)], on_line)
-    if code:
-        raise _tell_failure("compare", code, lines)
-    return "\n".join(lines)
+    return "\n".join(_run_command(["compare", str(old), str(new)], children, on_line))
 
 
 def read_accepted(path: Path = ACCEPTED) -> Path | None:
@@ -138,10 +103,18 @@ def _bundles(folder: Path = BUNDLES) -> list[Path]:
     return [path for path in folder.glob("[!.]*") if path.is_dir()]
 
 
-def _tell_failure(command: str, code: int, lines: list[str]) -> FlowError:
-    spoken = [line.strip() for line in lines if line.strip()]
-    last = spoken[-1].removeprefix("error: ") if spoken else f"no message, exit code {code}"
-    return FlowError(f"failure-atlas {command}: {last}")
+def _run_command(
+    command: list[str], children: Children, on_line: Callable[[str], None], harmless: str = ""
+) -> list[str]:
+    """All lines of one of the project's commands; FlowError with the last if it fails without a word that is harmless.
+
+    harmless: none if it is empty.
+    """
+    code, lines = children.stream([*COMMAND, *command], on_line)
+    if code and not (harmless and any(harmless in line for line in lines)):
+        spoken = [line.strip() for line in lines if line.strip()] or [f"no message, exit code {code}"]
+        raise FlowError(f"failure-atlas {command[0]}: {spoken[-1].removeprefix('error: ')}")
+    return lines
 
 
 def pull_data(children: Children, on_line: Callable[[str], None]) -> tuple[StepState, str]:
@@ -156,10 +129,9 @@ def pull_data(children: Children, on_line: Callable[[str], None]) -> tuple[StepS
         return StepState.SKIPPED, f"no remote to pull from ({which})"
     code, lines = children.stream([sys.executable, "-m", "dvc", "--wait-for-lock", "pull", "--allow-missing"], on_line)
     if code:
-        spoken = [line.strip() for line in lines if line.strip()]
-        errors = [line for line in spoken if line.startswith("ERROR")]
-        last = (errors or spoken or ["no message"])[-1].removeprefix("ERROR: ")
-        raise FlowError(f"dvc pull from remote '{remote}': {last}")
+        spoken = [line.strip() for line in lines if line.strip()] or ["no message"]
+        last = ([line for line in spoken if line.startswith("ERROR")] or spoken)[-1]
+        raise FlowError(f"dvc pull from remote '{remote}': {last.removeprefix('ERROR: ')}")
     lacking = sum(line.strip().startswith("md5: ") for line in lines)
     if lacking:  # DVC does not tell an object that is not there from a remote that is not there
         return StepState.DONE, f"remote '{remote}' lacks {lacking} objects, or is not reached; they are made here"

@@ -73,7 +73,8 @@ class Shared:
     def run(self, stage: str, on_line: Callable[[str], None]) -> StageRun:
         """Bring a stage up to date, unless something that it needs has failed."""
         needed = self.dag.upstream([stage]) - {stage}
-        failed = [name for name in self.dag.stages if name in needed and _has_failed(self.runs.get(name))]
+        good = {name for name, run in self.runs.items() if run.outcome is not Outcome.FAILED}  # a task may break, too
+        failed = [name for name in self.dag.stages if name in needed - good]
         if failed:
             return StageRun(stage, Outcome.NOT_RUN, error=f"needs {', '.join(failed)}, which failed")
         with self.slots:
@@ -114,10 +115,6 @@ def _run_stages(dag: Dag, before: Mapping[str, list[str]], force: bool, max_work
         raise
 
 
-def _has_failed(run: StageRun | None) -> bool:
-    return run is None or run.outcome is Outcome.FAILED  # None: its task broke
-
-
 def _collect(stage: str, future: PrefectFuture[Any]) -> StageRun:
     result = future.result(raise_on_failure=False)
     if isinstance(result, StageRun):
@@ -127,10 +124,8 @@ def _collect(stage: str, future: PrefectFuture[Any]) -> StageRun:
 
 def _publish(runs: Sequence[StageRun], metrics: Sequence[Metric]) -> None:
     """Put the tables of the run into Prefect, as artifacts whose history it keeps."""
-    create_markdown_artifact(
-        markdown_table(STAGE_HEADER, stage_rows(runs)), key="stages", description="How each stage ended"
-    )
+    table = markdown_table(STAGE_HEADER, stage_rows(runs))
+    create_markdown_artifact(table, key="stages", description="How each stage ended")
     if metrics:
-        create_markdown_artifact(
-            markdown_table(METRIC_HEADER, metric_rows(metrics)), key="metrics", description="Headline metrics"
-        )
+        table = markdown_table(METRIC_HEADER, metric_rows(metrics))
+        create_markdown_artifact(table, key="metrics", description="Headline metrics")

@@ -16,6 +16,7 @@ from rich.text import Text
 from flows.console import open_console, require_project, say
 from flows.errors import FlowError
 from flows.findings import tell_findings
+from flows.gates_command import PASS
 from flows.outcome import Outcome, StageRun
 from flows.project import AT_ONCE
 
@@ -28,9 +29,7 @@ StudyOption = Annotated[
 
 
 def reproduce(
-    targets: Annotated[
-        list[str] | None, typer.Argument(help="Stages to bring up to date; all if none is named.")
-    ] = None,
+    targets: Annotated[list[str] | None, typer.Argument(help="Stages to bring up to date; default: all.")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Run stages even if nothing has changed.")] = False,
     max_workers: MaxWorkersOption = AT_ONCE,
     study: StudyOption = False,
@@ -102,13 +101,8 @@ def metrics(study: StudyOption = False) -> None:
 
 def reevaluate(
     pull: Annotated[bool, typer.Option("--pull", help="First run `dvc pull`, if a remote is configured.")] = False,
-    frozen_population: Annotated[
-        bool,
-        typer.Option("--frozen-population", help="Refuse to make the generator or the population anew."),
-    ] = False,
-    evidence: Annotated[
-        bool, typer.Option("--evidence/--no-evidence", help="Make the signed bundle; nothing is accepted without.")
-    ] = True,
+    frozen_population: Annotated[bool, typer.Option("--frozen-population", help="Refuse a new population.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence/--no-evidence", help="Make the signed bundle.")] = True,
     max_workers: MaxWorkersOption = AT_ONCE,
 ) -> None:
     """Evaluate again after a change of data, weights or code, and judge the result.
@@ -148,7 +142,7 @@ def reevaluate(
             check_params()
     wait_for_api = use_api(say)
     from flows.console import show_stage_lines
-    from flows.reevaluate import ACCEPTED_STATE, SKIPPED, Evaluation
+    from flows.reevaluate import SKIPPED, STATES, Evaluation
     from flows.reevaluate import reevaluate as flow
 
     wait_for_api()
@@ -162,11 +156,11 @@ def reevaluate(
     if evaluation.runs:
         print("", *tell_findings(evaluation.runs), sep="\n")
     for step in evaluation.steps:
-        say(f"{step.name}: {step.state.value}: {step.text}")
+        say(str(step))
     if state.is_failed():
         say(f"error: {state.message}")
         raise typer.Exit(1)
-    if state.name != ACCEPTED_STATE:
+    if state.name != STATES[PASS]:
         raise typer.Exit(3)
 
 
@@ -174,18 +168,13 @@ if TYPE_CHECKING:
     import subprocess
 
 POLL_SECONDS = 0.5
-MAX_EVERY_SECONDS = 366 * 24 * 3600
+YEAR = 366 * 24 * 3600  # seconds
 
 
 def serve(
-    cron: Annotated[
-        str | None, typer.Option("--cron", help='When, as a cron line in UTC: "0 3 * * *"; default: as prefect.yaml.')
-    ] = None,
-    every: Annotated[
-        int | None,
-        typer.Option("--every", min=1, max=MAX_EVERY_SECONDS, help="Seconds between runs, instead of --cron."),
-    ] = None,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server on this machine.")] = 4200,
+    cron: Annotated[str | None, typer.Option("--cron", help="When, as a cron line in UTC.")] = None,
+    every: Annotated[int | None, typer.Option("--every", min=1, max=YEAR, help="Seconds between runs.")] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the server on this machine.")] = 4200,
 ) -> None:
     """Re-evaluate on a schedule, as prefect.yaml says: start a Prefect server, a worker and the schedule.
 
@@ -212,24 +201,15 @@ def serve(
     from flows.project import hold_lock
     from flows.server import probe_api, require_api
 
-    url = os.environ.get("PREFECT_API_URL", "")
-    given = bool(url)
-    url = url or f"http://127.0.0.1:{port}/api"
+    given = os.environ.get("PREFECT_API_URL", "")
+    url = given or f"http://127.0.0.1:{port}/api"
     os.environ["PREFECT_API_URL"] = url  # before Prefect is imported, which reads it then
-    from flows.serve import (
-        SERVE_LOCK,
-        SERVER_LOG,
-        WORKER_LOG,
-        mend_runs,
-        read_next_run,
-        start_lasting_server,
-        start_worker,
-    )
+    from flows import serve as service
     from flows.serve_deployment import deploy, deployment_name, read_deployment
 
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold_lock(SERVE_LOCK))
+            stack.enter_context(hold_lock(service.SERVE_LOCK))
         except FlowError as error:
             holder = str(error).partition("(")[2].partition(")")[0]
             raise FlowError(f"failure-atlas serve is at work in this project ({holder}); end it first") from error
@@ -241,14 +221,14 @@ def serve(
             require_api(url)
         elif probe_api(url) is not None:
             say("starting a Prefect server, which takes some seconds")
-            running[f"server (see {SERVER_LOG})"] = start_lasting_server(port)
-        for line in [*deploy(asked), *mend_runs()]:
+            running[f"server (see {service.SERVER_LOG})"] = service.start_lasting_server(port)
+        for line in [*deploy(asked), *service.mend_runs()]:
             say(line)
-        running[f"worker (see {WORKER_LOG})"] = start_worker()
-        say(f"serving at {url.removesuffix('/api')}, log in {WORKER_LOG}; Ctrl-C ends it")
+        running[f"worker (see {service.WORKER_LOG})"] = service.start_worker()
+        say(f"serving at {url.removesuffix('/api')}, log in {service.WORKER_LOG}; Ctrl-C ends it")
         say(f"for other commands: export PREFECT_API_URL={url}")
         say(f"to start a run now: prefect deployment run {deployment_name()}")
-        say(f"next run: {read_next_run()}")
+        say(f"next run: {service.read_next_run()}")
         while True:
             time.sleep(POLL_SECONDS)
             for name, process in running.items():
@@ -257,12 +237,8 @@ def serve(
 
 
 def doctor(
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Move damaged, half-written and left-over files into .dvc/quarantine/.")
-    ] = False,
-    free_gib: Annotated[
-        float, typer.Option("--free-gib", min=0.0, help="Disk, in GiB, that must be free for a run.")
-    ] = 2.0,
+    repair: Annotated[bool, typer.Option("--repair", help="Move what is damaged to .dvc/quarantine/.")] = False,
+    free_gib: Annotated[float, typer.Option("--free-gib", min=0.0, help="GiB of disk that a run needs.")] = 2.0,
 ) -> None:
     """Look for what is known to go wrong: versions, free disk, locks, cut files, leftovers, damaged cache.
 
@@ -295,13 +271,10 @@ def doctor(
     if repair and any(finding.movable for finding in findings):
         with hold_lock():
             moved = move_aside(root, findings)
-        for source, target in moved:
-            console.print(f"moved {_short(source, root)} to {_short(target, root)}")
+        for pair in moved:
+            shown = [path.relative_to(root) if path.is_relative_to(root) else path for path in pair]
+            console.print(f"moved {shown[0]} to {shown[1]}")
     wrong = sum(finding.level is Level.WRONG for finding in findings)
     console.print(f"{wrong} wrong" if wrong else "nothing is wrong")
     if wrong:
         raise typer.Exit(1)
-
-
-def _short(path: Path, root: Path) -> Path:
-    return path.relative_to(root) if path.is_relative_to(root) else path

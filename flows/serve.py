@@ -8,7 +8,7 @@ from typing import Any
 from flows.children import end_supervised, start_supervised
 from flows.errors import FlowError
 from flows.project import hold_lock
-from flows.serve_deployment import deployment_name, next_date, pool_name
+from flows.serve_deployment import deployment_name, next_date, open_client, pool_name
 from flows.server import PREFECT, start_server, wait_for_api
 
 SERVE_LOCK = Path("logs/serve.lock")
@@ -45,26 +45,20 @@ def mend_runs() -> list[str]:
 def start_worker() -> "subprocess.Popen[str]":
     """Start the worker that runs what is due; it ends when the returned process's stdin is closed."""
     WORKER_LOG.parent.mkdir(exist_ok=True)
+    own = ["--pool", pool_name(), "--type", "process", "--install-policy", "never"]
     with WORKER_LOG.open("a", encoding="utf-8") as log:
-        return start_supervised(
-            [*PREFECT, "worker", "start", "--pool", pool_name(), "--type", "process", "--install-policy", "never"], log
-        )
+        return start_supervised([*PREFECT, "worker", "start", *own], log)
 
 
 def read_next_run() -> str:
     """When the next run is due, in words."""
     from prefect.client.schemas.sorting import FlowRunSort
 
-    with _open_client() as client:
+    with open_client() as client:
         deployment = client.read_deployment_by_name(deployment_name())
         if deployment.paused or not any(each.active for each in deployment.schedules):
             return "none: prefect.yaml has no schedule, or has paused it"
-        runs = client.read_flow_runs(
-            deployment_filter=_filter_deployment(client),
-            flow_run_filter=_filter_states(["SCHEDULED"]),
-            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
-            limit=1,
-        )
+        runs = _find_runs(client, deployment, ["SCHEDULED"], sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=1)
     # A new deployment's runs are there some seconds later, and those of more than 100 days ahead never.
     due = runs[0].expected_start_time if runs else next_date(deployment.schedules)
     if due is None:
@@ -75,21 +69,18 @@ def read_next_run() -> str:
 
 def _mend() -> list[str]:
     from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+    from prefect.client.schemas.filters import FlowRunFilter
     from prefect.exceptions import ObjectNotFound
     from prefect.states import Cancelled, Crashed
 
     message = "was cut short: the machine or the service stopped while it ran"
     told = []
-    with _open_client() as client:
+    with open_client() as client:
         deployment = client.read_deployment_by_name(deployment_name())
-        todo = client.read_flow_runs(
-            deployment_filter=_filter_deployment(client),
-            flow_run_filter=_filter_states(["RUNNING", "PENDING", "CANCELLING"]),
-        )
+        todo = _find_runs(client, deployment, ["RUNNING", "PENDING", "CANCELLING"])
         while todo:
             run = todo.pop()
-            inside = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id]))
+            inside = FlowRunFilter.model_validate({"parent_flow_run_id": {"any_": [run.id]}})
             todo += [each for each in client.read_flow_runs(flow_run_filter=inside) if not each.state.is_final()]
             state: Any = Cancelled if run.state.is_cancelling() else Crashed
             client.set_flow_run_state(run.id, state(message=message))
@@ -103,20 +94,10 @@ def _mend() -> list[str]:
     return told
 
 
-def _open_client() -> Any:
-    from prefect.client.orchestration import get_client
+def _find_runs(client: Any, deployment: Any, types: list[str], **options: Any) -> list[Any]:
+    """The runs of a deployment whose states have one of some types."""
+    from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
 
-    return get_client(sync_client=True)
-
-
-def _filter_deployment(client: Any) -> Any:
-    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
-
-    deployment = client.read_deployment_by_name(deployment_name())
-    return DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
-
-
-def _filter_states(types: list[str]) -> Any:
-    from prefect.client.schemas.filters import FlowRunFilter
-
-    return FlowRunFilter.model_validate({"state": {"type": {"any_": types}}})
+    among = DeploymentFilter.model_validate({"id": {"any_": [deployment.id]}})
+    states = FlowRunFilter.model_validate({"state": {"type": {"any_": types}}})
+    return list(client.read_flow_runs(deployment_filter=among, flow_run_filter=states, **options))

@@ -22,7 +22,10 @@ SERVED_DEPLOYMENTS = Path("logs/serve-prefect.yaml")  # the same, under the name
 FLOW, DEPLOYMENT = "reevaluate", "scheduled"
 DEPLOY_SECONDS = 180
 CRON = 'minute hour day month weekday, e.g. "0 3 * * *" for 03:00 UTC every night'
-DOCS = "https://docs.prefect.io/v3/how-to-guides/deployments/create-schedules"
+KINDS = (
+    "cron, interval or rrule, and perhaps timezone; see "
+    "https://docs.prefect.io/v3/how-to-guides/deployments/create-schedules"
+)
 
 
 def deployment_name() -> str:
@@ -63,9 +66,7 @@ def read_deployment(cron: str | None, every: int | None) -> dict[str, Any]:
         ) from error
     if cron is None and every is None:
         for each in schedules:
-            _require_due(
-                f"{DEPLOYMENTS}: schedules", each, "cron, interval or rrule, and perhaps timezone; see " + DOCS
-            )
+            _require_due(f"{DEPLOYMENTS}: schedules", each, KINDS)
         return asked
     replaced = {"interval": every} if cron is None else {"cron": cron, "timezone": "UTC"}
     _require_due("--every" if cron is None else "--cron", replaced, CRON)
@@ -78,18 +79,14 @@ def deploy(asked: dict[str, Any]) -> list[str]:
     What the server then holds is compared with what was asked for: FlowError that says both if they differ. FlowError
     with Prefect's last lines if it refuses.
     """
-    from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
-    with get_client(sync_client=True) as client:
+    with open_client() as client:
         with suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=pool_name(), type="process"))
-        try:
+        with suppress(ObjectNotFound):
             before = client.read_deployment_by_name(deployment_name())
-        except ObjectNotFound:
-            pass
-        else:
             # Prefect adds to schedules that have a slug, and lets an empty list change nothing.
             if not asked["schedules"] or any(each.slug for each in before.schedules):
                 for each in before.schedules:
@@ -112,10 +109,9 @@ def _run_deploy(asked: dict[str, Any]) -> None:
     # JSON is YAML; a date in it is a text.
     SERVED_DEPLOYMENTS.write_text(json.dumps(read | {"deployments": [asked]}, indent=1, default=str), encoding="utf-8")
     command = [*PREFECT, "--no-prompt", "deploy", "--prefect-file", str(SERVED_DEPLOYMENTS), "--name", asked["name"]]
+    quiet: Any = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": DEPLOY_SECONDS}
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEPLOY_SECONDS, check=False
-        )
+        done = subprocess.run(command, **quiet, check=False)
     except subprocess.TimeoutExpired as error:
         raise FlowError(f"prefect deploy: no answer within {DEPLOY_SECONDS} s; is the server overloaded?") from error
     if done.returncode:
@@ -187,7 +183,7 @@ def _require_due(key: str, config: dict[str, Any], allowed: str) -> None:
     except (ValueError, OverflowError, TypeError) as error:
         details: Any = error  # pydantic's tell each fault by itself
         why = details.errors()[0]["msg"] if hasattr(error, "errors") else str(error)
-        got = ", ".join(f"{name}: {value}" for name, value in config.items())
+        got = " ".join(", ".join(f"{name}: {value}" for name, value in config.items()).split())
         raise FlowError(f"{key}: got {got} ({' '.join(why.split())}); allowed: {allowed}") from error
 
 
@@ -203,7 +199,14 @@ def _tell(config: dict[str, Any], schedule: Any) -> str:
 
 
 def _own_name() -> str:
-    return f"{DEPLOYMENT}-{name_checkout(Path.cwd())}"
+    return f"{DEPLOYMENT}-{pool_name()}"
+
+
+def open_client() -> Any:
+    """A client of the server of PREFECT_API_URL."""
+    from prefect.client.orchestration import get_client  # takes seconds to import
+
+    return get_client(sync_client=True)
 
 
 NAME_FILE = Path("logs/checkout.json")  # git ignores it; a copy of the whole folder takes it along

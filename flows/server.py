@@ -39,12 +39,16 @@ def start_temporary_server() -> tuple[str, "subprocess.Popen[str]"]:
     Call it before Prefect is imported: what was registered first is ended last, and Prefect delivers its last logs
     when the process exits. Call `wait_for_api` before the first use.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    url, process = start_server(port, SERVER_LOG, {"PREFECT_SERVER_UI_ENABLED": "false"})
+    url, process = start_server(find_free_port(), SERVER_LOG, {"PREFECT_SERVER_UI_ENABLED": "false"})
     atexit.register(end_supervised, process)
     return url, process
+
+
+def find_free_port() -> int:
+    """A port of this machine on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def start_server(port: int, log: Path, environment: Mapping[str, str]) -> tuple[str, "subprocess.Popen[str]"]:

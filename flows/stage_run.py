@@ -66,9 +66,8 @@ def run_stage(
         error = find_error(lines, code) if code else _find_left(stage)
     except (DvcException, OSError) as fault:
         return end(Outcome.FAILED, tell(fault))
-    if error:
-        return end(Outcome.FAILED, error)
-    return end(Outcome.RESTORED if any(RESTORED in line for line in lines) else Outcome.DONE)
+    restored = any(RESTORED in line for line in lines)
+    return end(Outcome.FAILED if error else Outcome.RESTORED if restored else Outcome.DONE, error)
 
 
 def _find_left(stage: str) -> str:

@@ -31,14 +31,11 @@ LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_leads_to_a_file_in_git(document: str) -> None:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
-        "\n"
-    )
-    for target in LINK.findall(text):
+    listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    for target in LINK.findall((ROOT / document).read_text(encoding="utf-8")):
         if not target.startswith("https://"):
-            place = Path(os.path.normpath(Path(document).parent / target))
-            assert any(name == str(place) or name.startswith(f"{place}/") for name in tracked), f"{document}: {target}"
+            place = os.path.normpath(Path(document).parent / target)
+            assert any(name == place or name.startswith(f"{place}/") for name in listed), f"{document}: {target}"
 
 
 def test_the_notebook_example_runs_anywhere_and_gives_what_the_readme_shows(
@@ -92,24 +89,25 @@ def test_every_param_has_a_comment_with_its_range() -> None:
     assert not bare, f"params without a comment: {sorted(bare)}"
 
 
-def test_the_lines_that_bring_a_classifier_are_good_params(tmp_path: Path) -> None:
+def read_block(words: str) -> str:
+    """The one indented block of docs/classifiers.md with a line that begins so."""
     blocks = re.findall(r"(?:^    .*\n)+", CLASSIFIERS.read_text(encoding="utf-8"), re.MULTILINE)
-    (block,) = [textwrap.dedent(block) for block in blocks if "    bring_classifiers:\n" in block]
-    (tmp_path / "params.yaml").write_text(block, encoding="utf-8")
-    check_params(tmp_path / "params.yaml", partial=True)
+    (block,) = [textwrap.dedent(block) for block in blocks if f"    {words}" in block]
+    return block
+
+
+def test_the_lines_that_bring_and_judge_a_classifier_are_good_params(tmp_path: Path) -> None:
+    path, block = tmp_path / "params.yaml", read_block("bring_classifiers:")
+    path.write_text(block, encoding="utf-8")
+    check_params(path, partial=True)
     added = [line for line in block.splitlines() if line not in ("classifiers:", "bring_classifiers:")]
     assert len(added) <= 5, "a classifier is brought with at most five lines"
-
-
-def test_the_criteria_for_a_brought_classifier_are_good_params(tmp_path: Path) -> None:
-    blocks = re.findall(r"(?:^    .*\n)+", CLASSIFIERS.read_text(encoding="utf-8"), re.MULTILINE)
-    (block,) = [textwrap.dedent(block) for block in blocks if "    - id: mine" in block]
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["acceptance"]["criteria"] += yaml.safe_load(block)
+    params["acceptance"]["criteria"] += yaml.safe_load(read_block("- id: mine"))
     params["classifiers"]["mine"] = "bring_classifiers"
     params["bring_classifiers"] = {"mine": {"load": "my_model:Net"}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    check_params(tmp_path / "params.yaml")
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    check_params(path)
 
 
 def test_the_default_run_is_in_git() -> None:

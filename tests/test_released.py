@@ -109,14 +109,11 @@ def test_the_release_is_small_and_holds_no_pickle() -> None:
         assert list(file.metadata()) == ["failure-atlas"]
 
 
-@pytest.mark.parametrize(
-    "said", ["data", "params", "commit", "versions", "hardware", "hours", "metrics", "limits", "licence"]
-)
-def test_the_card_says_what_an_assessor_asks(said: str) -> None:
-    headings = re.findall(
-        r"^\| \*\*(.+?)\*\*|^## (.+)$", (RELEASED / "README.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    assert any(said in "".join(pair).lower() for pair in headings), said
+def test_the_card_says_what_an_assessor_asks() -> None:
+    card = (RELEASED / "README.md").read_text(encoding="utf-8")
+    headings = ["".join(pair).lower() for pair in re.findall(r"^\| \*\*(.+?)\*\*|^## (.+)$", card, re.MULTILINE)]
+    for said in ("data", "params", "commit", "versions", "hardware", "hours", "metrics", "limits", "licence"):
+        assert any(said in heading for heading in headings), said
 
 
 def test_the_log_ends_where_training_ended_and_the_tries_are_kept() -> None:

@@ -13,7 +13,7 @@ from dvc.utils.serialize import ParseError, parse_yaml
 from packaging.specifiers import SpecifierSet
 
 from flows.dag import tell
-from flows.doctor.locks import GIB, Finding, Level, check_cache, check_locks, is_at_work
+from flows.doctor.locks import GIB, Finding, Level, check_cache, check_locks, find_wrong, is_at_work
 
 # The bounds of pyproject.toml that something is known to break outside of, and what; a test holds the two equal.
 KNOWN_BOUNDS = {
@@ -33,13 +33,14 @@ def installed_versions() -> dict[str, str]:
 
 def check_versions(installed: Mapping[str, str]) -> Iterator[Finding]:
     """Packages in versions that are known to break."""
+    good = []
     for name, (allowed, otherwise) in KNOWN_BOUNDS.items():
         held = installed.get(name)
-        if held is None:
-            yield Finding(Level.WRONG, f"{name}: not installed", f"pip install '{name}{allowed}'")
-        elif held not in SpecifierSet(allowed):
-            yield Finding(Level.WRONG, f"{name} {held}: {otherwise}", f"pip install '{name}{allowed}'")
-    good = [f"{name} {held}" for name, held in installed.items() if held in SpecifierSet(KNOWN_BOUNDS[name][0])]
+        if held is not None and held in SpecifierSet(allowed):
+            good.append(f"{name} {held}")
+            continue
+        what = f"{name}: not installed" if held is None else f"{name} {held}: {otherwise}"
+        yield Finding(Level.WRONG, what, f"pip install '{name}{allowed}'")
     if good:
         yield Finding(Level.GOOD, f"versions that work together: {', '.join(good)}")
 
@@ -48,11 +49,8 @@ def check_disk(root: Path, needed_bytes: int) -> Iterator[Finding]:
     """Too little room for a run: with a full disk DVC may call a stage done whose output was never kept."""
     free = shutil.disk_usage(root).free
     if free < needed_bytes:
-        yield Finding(
-            Level.WRONG,
-            f"{free / GIB:.1f} GiB free, a run may need {needed_bytes / GIB:.1f} GiB",
-            "free some room, for example with: dvc gc --workspace --all-commits",
-        )
+        what = f"{free / GIB:.1f} GiB free, a run may need {needed_bytes / GIB:.1f} GiB"
+        yield Finding(Level.WRONG, what, "free some room, for example with: dvc gc --workspace --all-commits")
     else:
         yield Finding(Level.GOOD, f"{free / GIB:.1f} GiB of disk free")
 
@@ -66,18 +64,17 @@ def check_files(root: Path) -> Iterator[Finding]:
             continue
         try:
             text = path.read_text(encoding="utf-8")
-            readable = bool(text.strip()) and isinstance(parse_yaml(text, name), dict)
-            reason = "holds no mapping"
+            reason = "" if text.strip() and isinstance(parse_yaml(text, name), dict) else "holds no mapping"
         except (ParseError, UnicodeDecodeError) as error:
-            readable, reason = False, f"is no YAML ({tell(error)})"
-        if not readable:
+            reason = f"is no YAML ({tell(error)})"
+        if reason:
             broken = True
             yield Finding(Level.WRONG, f"{name}: {reason}", f"restore it with: git checkout -- {name}")
     if not broken:
         yield Finding(Level.GOOD, "dvc.yaml, dvc.lock and params.yaml can be read")
 
 
-PARTIAL = "*.partial"
+PARTIAL = ".partial"
 # A folder of another tool, or so large that nothing of ours can be in it.
 NOT_OURS = {".git", ".venv", "venv", "node_modules", ".prefect", ".dvc-site-cache", "__pycache__"}
 
@@ -89,12 +86,7 @@ def check_partial_files(root: Path) -> Iterator[Finding]:
         return
     found = sorted(_find_partial(root))
     for path in found:
-        yield Finding(
-            Level.WRONG,
-            f"{path.relative_to(root)}: half written, by a process that was ended",
-            "failure-atlas doctor --repair moves it aside",
-            (path,),
-        )
+        yield find_wrong(f"{path.relative_to(root)}: half written, by a process that was ended", path)
     if not found:
         yield Finding(Level.GOOD, "no partial files")
 
@@ -106,7 +98,7 @@ def _find_partial(root: Path) -> Iterator[Path]:
         if here == root / ".dvc":
             folders.clear()
             continue
-        matching = [name for name in [*folders, *files] if name.endswith(PARTIAL.removeprefix("*"))]
+        matching = [name for name in [*folders, *files] if name.endswith(PARTIAL)]
         yield from (here / name for name in matching)
         folders[:] = [name for name in folders if name not in NOT_OURS and name not in matching]
 
@@ -128,12 +120,8 @@ def check_leftovers(root: Path) -> Iterator[Finding]:
     shared = sorted(path for path in needed & made - outs if path.is_dir())
     left = [child for path in shared for child in sorted(path.iterdir()) if child.is_dir() and child not in made]
     for path in left:
-        yield Finding(
-            Level.WRONG,
-            f"{path.relative_to(root)}: made by no stage now, but stages depend on {path.parent.relative_to(root)}",
-            "failure-atlas doctor --repair moves it aside",
-            (path,),
-        )
+        shown, above = path.relative_to(root), path.parent.relative_to(root)
+        yield find_wrong(f"{shown}: made by no stage now, but stages depend on {above}", path)
     if not left:
         yield Finding(Level.GOOD, "no results without a stage")
 

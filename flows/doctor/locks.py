@@ -1,14 +1,16 @@
 """Who is at work in a project, objects of DVC's cache against their names, and what is damaged, moved aside."""
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +38,19 @@ class Finding:
     level: Level
     what: str
     advice: str = ""
-    movable: tuple[Path, ...] = field(default=())
+    movable: tuple[Path, ...] = ()
+
+
+def find_wrong(what: str, path: Path, more: str = "") -> Finding:
+    """A file or folder that --repair moves aside; more: what to do after it."""
+    return Finding(Level.WRONG, what, f"failure-atlas doctor --repair moves it aside{more}", (path,))
 
 
 def check_locks(root: Path) -> Iterator[Finding]:
     """Locks that outlived their process, or cannot be read; locks of living processes are noted."""
-    folder = root / ".dvc/tmp"
-    rwlock = folder / "rwlock"
-    if rwlock.is_file():
-        yield from _check_rwlock(rwlock)
-    for path, owner in ((folder / "lock", "DVC"), (root / "logs/flow.lock", "failure-atlas")):
-        if path.is_file() and _is_held(path):
+    yield from _check_rwlock(root / ".dvc/tmp/rwlock")
+    for path, owner in ((root / ".dvc/tmp/lock", "DVC"), (root / "logs/flow.lock", "failure-atlas")):
+        if _is_held(path):
             holder = path.read_text(encoding="utf-8", errors="replace").strip() or "an unknown process"
             yield Finding(Level.NOTE, f"a run of {owner} is at work (pid {holder.removeprefix('pid ')})")
     yield Finding(Level.GOOD, "the locks of DVC and failure-atlas were looked at")
@@ -54,29 +58,18 @@ def check_locks(root: Path) -> Iterator[Finding]:
 
 def is_at_work(root: Path) -> bool:
     """Whether a living process holds a lock of this project."""
-    flow_lock = root / "logs/flow.lock"
-    return (flow_lock.is_file() and _is_held(flow_lock)) or is_dvc_at_work(root)
+    return _is_held(root / "logs/flow.lock") or is_dvc_at_work(root)
 
 
 def is_dvc_at_work(root: Path) -> bool:
     """Whether a living process holds a lock of DVC in this project."""
-    lock = root / ".dvc/tmp/lock"
-    if lock.is_file() and _is_held(lock):
-        return True
-    rwlock = root / ".dvc/tmp/rwlock"
-    holders = _read_holders(rwlock) if rwlock.is_file() else {}
-    return any(map(_is_alive, holders or {}))
+    return _is_held(root / ".dvc/tmp/lock") or any(map(_is_alive, _read_holders(root / ".dvc/tmp/rwlock") or {}))
 
 
 def _check_rwlock(path: Path) -> Iterator[Finding]:
     holders = _read_holders(path)
     if holders is None:
-        yield Finding(
-            Level.WRONG,
-            f"{path.name}: empty, cut or of another form, which stops every command of DVC",
-            "failure-atlas doctor --repair moves it aside",
-            (path,),
-        )
+        yield find_wrong(f"{path.name}: empty, cut or of another form, which stops every command of DVC", path)
         return
     alive = [f"pid {pid}: {command}" for pid, command in holders.items() if _is_alive(pid)]
     if alive:
@@ -92,10 +85,12 @@ def _check_rwlock(path: Path) -> Iterator[Finding]:
 
 
 def _read_holders(path: Path) -> dict[int, str] | None:
-    """Processes by number, with their commands, that a rwlock names; None if it cannot be read."""
+    """Processes by number, with their commands, that a rwlock names; None if the file is damaged."""
+    if not path.is_file():
+        return {}
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-        entries = [*content.get("write", {}).values(), *(each for each in content.get("read", {}).values())]
+        entries = [*content.get("write", {}).values(), *content.get("read", {}).values()]
         single = [one for entry in entries for one in (entry if isinstance(entry, list) else [entry])]
         return {int(one["pid"]): str(one["cmd"]) for one in single}
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -108,14 +103,14 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass  # another user's
     return True
 
 
 def _is_held(path: Path) -> bool:
     """Whether a process holds the lock of a file; looking takes it for an instant, in the shared mode."""
-    import fcntl
-
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -124,9 +119,11 @@ def _is_held(path: Path) -> bool:
     return False
 
 
+MADE_GOOD = (
+    "; then: dvc commit --force puts a good output of the workspace back, dvc pull or dvc repro --force STAGE makes it "
+    "anew"
+)
 OBJECT_NAME = re.compile(r"[0-9a-f]{30}(\.dir)?")
-FOLDER_NAME = re.compile(r"[0-9a-f]{2}")
-READ_BYTES = 2**20
 
 
 def check_cache(root: Path) -> Iterator[Finding]:
@@ -135,36 +132,21 @@ def check_cache(root: Path) -> Iterator[Finding]:
     if problem:
         yield problem
     at_work = is_at_work(root)
-    count, size = 0, 0
-    clean = True
-    for folder in folders:
-        for path in _list_objects(folder):
-            name = path.parent.name + path.name.removesuffix(".dir")
-            shown = path.relative_to(root) if path.is_relative_to(root) else path
-            if OBJECT_NAME.fullmatch(path.name) is None:
-                if at_work:
-                    continue  # a transfer that has not ended yet
+    sizes, clean = list[int](), True
+    for path in (each for folder in folders for each in _list_objects(folder)):
+        shown = path.relative_to(root) if path.is_relative_to(root) else path
+        if OBJECT_NAME.fullmatch(path.name) is None:
+            if not at_work:  # else a transfer that has not ended yet
                 clean = False
-                yield Finding(
-                    Level.WRONG,
-                    f"{shown}: no cache object, left by a transfer that was ended",
-                    "failure-atlas doctor --repair moves it aside",
-                    (path,),
-                )
-                continue
-            found = _hash_object(path)
-            count, size = count + 1, size + path.stat().st_size
-            if found != name:
-                clean = False
-                yield Finding(
-                    Level.WRONG,
-                    f"{shown}: its bytes have the MD5 {found}",
-                    "failure-atlas doctor --repair moves it aside; then: dvc commit --force puts a good output of the "
-                    "workspace back, dvc pull or dvc repro --force STAGE makes it anew",
-                    (path,),
-                )
+                yield find_wrong(f"{shown}: no cache object, left by a transfer that was ended", path)
+            continue
+        sizes.append(path.stat().st_size)
+        found = _hash_object(path)
+        if found != path.parent.name + path.name.removesuffix(".dir"):
+            clean = False
+            yield find_wrong(f"{shown}: its bytes have the MD5 {found}", path, MADE_GOOD)
     if clean:
-        yield Finding(Level.GOOD, f"{count:,} cache objects ({size / GIB:.2f} GiB) match their names")
+        yield Finding(Level.GOOD, f"{len(sizes):,} cache objects ({sum(sizes) / GIB:.2f} GiB) match their names")
 
 
 def _cache_folders(root: Path) -> tuple[list[Path], Finding | None]:
@@ -181,17 +163,14 @@ def _list_objects(folder: Path) -> Iterator[Path]:
     """Files two levels down, in folders named by two hexadecimal digits; and what ended transfers left beside these."""
     yield from sorted(path for path in folder.glob(".*.tmp") if path.is_file())
     for two in sorted(folder.glob("[0-9a-f][0-9a-f]")):
-        if two.is_dir() and FOLDER_NAME.fullmatch(two.name):
+        if two.is_dir():
             yield from (path for path in sorted(two.iterdir()) if path.is_file())
 
 
 def _hash_object(path: Path) -> str:
     """MD5 of the bytes: DVC's name for them, no protection against who forges them."""
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        while block := file.read(READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 QUARANTINE = Path(".dvc/quarantine")
@@ -223,9 +202,5 @@ def repair(root: Path, findings: list[Finding], now: datetime | None = None) -> 
 
 def _unused(path: Path) -> Path:
     """The path itself, or with a number if something is there."""
-    number = 0
-    target = path
-    while target.exists():
-        number += 1
-        target = path.with_name(f"{path.name}.{number}")
-    return target
+    others = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return next(each for each in chain([path], others) if not each.exists())

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,12 +24,15 @@ import typer
 from dvc.repo import Repo
 from typer.testing import CliRunner
 
-from flows.children import end_supervised, start_supervised
+from flows.children import end_supervised
 from flows.errors import FlowError
-from flows.server import wait_for_api
+from flows.project import read_lines
+from flows.server import find_free_port, start_server, wait_for_api
 
 ROOT = Path(__file__).parents[2]
 Invoke = Callable[..., tuple[int, str]]
+Ask = Callable[..., Any]
+SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"  # until `fast` is there
 MARK = "FLOW_TEST_MARK"
 DATABASE, EMPTY = "prefect.db", "empty.db"
 SERVER_SECONDS = 90  # a Prefect server on SQLite may keep one waiting for a minute while another writes
@@ -98,22 +100,26 @@ class Project:
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Exit code and all output of one command."""
-        with self.start(*arguments, **environment) as process:
-            try:
-                output, _ = process.communicate(timeout=120)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-            return process.returncode, output
+        with self.running(*arguments, **environment) as process:
+            output, _ = process.communicate(timeout=120)
+        return process.returncode, output
 
     def log(self) -> list[dict[str, Any]]:
-        file = self.path / "logs/flows.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        """The entries of stages."""
+        return list(read_lines(self.path / "logs/flows.jsonl"))
 
     def dvc(self, *arguments: str) -> str:
-        return subprocess.check_output(
-            [sys.executable, "-m", "dvc", *arguments], cwd=self.path, env=self.environment, text=True
-        )
+        command = [sys.executable, "-m", "dvc", *arguments]
+        return subprocess.check_output(command, cwd=self.path, env=self.environment, text=True)
+
+    def python(self, code: str) -> "subprocess.CompletedProcess[str]":
+        """Run some Python in the project."""
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=self.path, env=self.environment, capture_output=True, text=True)
+
+    def history(self) -> list[dict[str, Any]]:
+        """The entries of re-evaluations."""
+        return list(read_lines(self.path / "logs/reevaluate.jsonl"))
 
     def processes(self) -> dict[int, str]:
         """All living processes that descend from this project's commands: number -> command line."""
@@ -133,7 +139,7 @@ class Project:
         """Kill whatever of this project is alive, and what that starts while it is being killed."""
 
         def is_clear() -> bool:
-            numbers = [number for number in self.processes() if number != os.getpid()]
+            numbers = self.processes().keys() - {os.getpid()}
             for number in numbers:
                 with suppress(ProcessLookupError):  # ended meanwhile, as after a kill of its parent
                     os.kill(number, signal.SIGKILL)
@@ -215,12 +221,6 @@ def open_project(template: Path, folder: Path, api: str | None) -> Iterator[Proj
         project.clear()
 
 
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the session's server keeps its database, and a copy of the empty one."""
@@ -230,21 +230,11 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(prefect_home: Path) -> Iterator[str]:
     """The API address of one Prefect server for all tests; starting one takes 9 to 20 s."""
-    home = prefect_home
-    port = str(find_free_port())
-    url = f"http://127.0.0.1:{port}/api"
-    environment = {
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": url,
-        "PREFECT_SERVER_UI_ENABLED": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-    with (home / "server.log").open("w") as log:
-        process = start_supervised(command, log, environment)
+    home, log = prefect_home, prefect_home / "server.log"
+    quiet = {"PREFECT_SERVER_UI_ENABLED": "false", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    url, process = start_server(find_free_port(), log, {"PREFECT_HOME": str(home), **quiet})
     try:
-        wait_for_api(url, process, "the server", str(home / "server.log"))
+        wait_for_api(url, process, "the server", str(log))
         # More than half of a server's start is the making of an empty database: others get a copy of this one.
         with closing(sqlite3.connect(home / DATABASE)) as made, closing(sqlite3.connect(home / EMPTY)) as copy:
             made.backup(copy)
@@ -261,29 +251,29 @@ def project_with_database(project: Project, server: str, prefect_home: Path) -> 
     return project
 
 
-@pytest.fixture
-def ask(server: str) -> Callable[[str, dict[str, Any]], Any]:
+@pytest.fixture(scope="session")
+def ask(server: str) -> Ask:
     """Ask the session's server: `ask("task_runs/filter", {...})`."""
 
-    def send(path: str, body: dict[str, Any]) -> Any:
-        connection = HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)
-        try:
-            connection.request("POST", f"/api/{path}", json.dumps(body), {"Content-Type": "application/json"})
-            return json.load(connection.getresponse())
-        finally:
-            connection.close()
+    def send(path: str, body: dict[str, Any], method: str = "POST") -> Any:
+        with closing(HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)) as connection:
+            connection.request(method, f"/api/{path}", json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            said = response.read()
+            assert response.status < 300, said
+            return json.loads(said or "null")
 
     return send
 
 
 @pytest.fixture
 def invoke(project: Project, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Call a command's function in the project: `invoke(function, help, arguments...)` is exit code and output."""
+    """Call a command's function in the project: `invoke(function, arguments...)` is exit code and output."""
     monkeypatch.chdir(project.path)
 
-    def run(function: Callable[..., None], help_text: str, *arguments: str) -> tuple[int, str]:
+    def run(function: Callable[..., None], *arguments: str) -> tuple[int, str]:
         app = typer.Typer()
-        app.command(help=help_text)(function)
+        app.command()(function)
         result = CliRunner().invoke(app, [*arguments])
         if isinstance(result.exception, FlowError):
             raise result.exception

@@ -2,49 +2,52 @@
 
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from tests.flows.conftest import ROOT, Project
 
 METRICS = '{"accuracy": {"value": 0.91, "low": 0.9, "high": 0.92, "n": 1000}}'
 
 
-def test_help_shows_examples_quickly(project: Project) -> None:
-    code, output = project.run("reproduce", "--help")
-    assert code == 0
-    assert "failure-atlas reproduce train_classifiers@clean" in output
-    assert "--max-workers" in output
+HEAVY = ("dvc", "prefect", "pandas", "numpy", "networkx", "torch")
 
 
-def test_command_line_imports_nothing_heavy() -> None:
-    code = "import sys, flows.cli; print({name.split('.')[0] for name in sys.modules})"
+@pytest.mark.parametrize(
+    ("modules", "here", "absent"),
+    [("flows.cli", [], HEAVY), ("flows.cli, flows.reproduce", ["prefect"], ("stages", "torch"))],
+    ids=["the command line loads nothing heavy", "no flow loads a stage"],
+)
+def test_what_an_import_brings(modules: str, here: list[str], absent: tuple[str, ...]) -> None:
+    code = f"import sys, {modules}; print(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert not any(f"'{name}'" in done.stdout for name in ("dvc", "prefect", "pandas", "numpy", "networkx", "torch"))
+    loaded = done.stdout.split()
+    assert {*here} <= {*loaded}
+    assert not {*absent} & {*loaded}
 
 
-def test_no_command_shows_the_commands(project: Project) -> None:
-    _, output = project.run()
-    assert "reproduce" in output
+COMMANDS = ("reproduce", "metrics", "gates", "compare", "evidence", "verify", "key", "reevaluate", "serve", "doctor")
 
 
-def test_wrong_option_is_two(project: Project) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_tells_exit_codes_and_shows_examples_line_by_line(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"]).output
+    lines = [line.strip() for line in shown.splitlines()]
+    assert any("Exit code: " in line for line in lines)
+    assert command == "metrics" or sum(line.startswith(f"failure-atlas {command}") for line in lines) >= 2
+
+
+def test_mistakes_end_with_a_line_and_a_code(project: Project) -> None:
+    shown = CliRunner().invoke(app, []).output
+    assert all(command in shown for command in COMMANDS)
     code, output = project.run("reproduce", "--max-workers", "0")
-    assert code == 2
-    assert "--max-workers" in output
-
-
-def test_outside_of_a_project(project: Project) -> None:
-    code, output = project.run("reproduce")
-    assert (code, output) == (1, f"error: {project.path}: no dvc.yaml here; go to the project's root and try again\n")
-
-
-def test_unknown_target_lists_the_known(project: Project) -> None:
+    assert (code, "--max-workers" in output) == (2, True)
+    absent = f"error: {project.path}: no dvc.yaml here; go to the project's root and try again\n"
+    assert project.run("reproduce") == (1, absent)
     project.write_stages(a={"cmd": "echo > out", "outs": ["out"]}, b={"cmd": "echo > copy", "outs": ["copy"]})
-    code, output = project.run("reproduce", "c")
-    assert (code, output) == (1, "error: unknown target 'c'; stages of dvc.yaml: a, b\n")
+    assert project.run("reproduce", "c") == (1, "error: unknown target 'c'; stages of dvc.yaml: a, b\n")
 
 
 @pytest.mark.slow
@@ -75,36 +78,12 @@ def test_with_nothing_to_do_dvc_is_asked_and_no_server_started(project: Project)
     assert not (project.path / ".prefect").exists()
 
 
-def test_server_that_cannot_start_is_told_at_once(project: Project) -> None:
-    project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
-    started = time.monotonic()
-    database = "sqlite+aiosqlite:////no/such/folder/prefect.db"
-    code, output = project.run("reproduce", PREFECT_API_DATABASE_CONNECTION_URL=database)
-    assert code == 1
-    assert "error: the temporary Prefect server did not start (" in output
-    assert "see logs/prefect-server.log, or run without Prefect: dvc repro" in output
-    assert time.monotonic() - started < 60
-    project.wait_for_silence()
-
-
-def test_flows_import_no_stage() -> None:
-    code = "import sys, flows.cli, flows.reproduce; print({name.split('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "'prefect'" in done.stdout
-    assert "'stages'" not in done.stdout
-    assert "'torch'" not in done.stdout
-
-
 def test_called_in_a_subfolder_dvc_still_finds_the_project(project: Project) -> None:
     """A relative site cache inside `.dvc` would have made the subfolder a project of its own."""
     project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
     below = project.path / "below"
     below.mkdir()
-    for _ in range(2):
-        shown = subprocess.check_output(
-            [sys.executable, "-m", "dvc", "root"], cwd=below, env=project.environment, text=True
-        )
-        subprocess.run(
-            [sys.executable, "-m", "dvc", "status"], cwd=below, env=project.environment, check=True, capture_output=True
-        )
-        assert Path(shown.strip()) == Path("..")
+    for command, told in (("root", ".."), ("status", ""), ("root", "..")):
+        arguments = [sys.executable, "-m", "dvc", command]
+        shown = subprocess.check_output(arguments, cwd=below, env=project.environment, text=True)
+        assert shown.strip() == told or not told

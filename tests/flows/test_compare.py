@@ -27,7 +27,7 @@ from flows.compare.differences import (
     tell_move,
 )
 from flows.compare.sources import open_source
-from flows.compare_command import COMPARE_HELP, compare
+from flows.compare_command import compare
 from flows.errors import FlowError
 from tests.flows.evidence.conftest import commit, make_project, repro
 from tests.flows.evidence.conftest import run as shell
@@ -176,7 +176,7 @@ def run(history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compa
     shutil.copytree(history, tmp_path / "copy", symlinks=True)
     monkeypatch.chdir(tmp_path / "copy")
     app = typer.Typer()
-    app.command(help=COMPARE_HELP)(compare)
+    app.command()(compare)
 
     def start(*arguments: str) -> str:
         result = CliRunner().invoke(app, [*arguments])

@@ -1,5 +1,6 @@
 """The DAG as DVC reads it, what has changed, and dvc.lock in its order, however stages overtake each other."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -37,23 +38,16 @@ def toy(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def test_edges_are_those_that_dvc_draws(toy: Project) -> None:
+def test_edges_are_those_that_dvc_draws_and_each_stage_stands_after_what_it_needs(toy: Project) -> None:
     drawn = set(re.findall(r'"(.+)" -> "(.+)"', toy.dvc("dag", "--dot")))
     dag = read_dag()
     assert {(needed, stage) for stage, needs in dag.needs.items() for needed in needs} == drawn
     assert len(drawn) == 4
-
-
-def test_each_stage_stands_after_what_it_needs(toy: Project) -> None:
-    dag = read_dag()
     assert dag.stages == ["prepare", "train@clean", "train@corrupted", "report", "alone"]
     assert dag.entries == {"clean", "corrupted"}
-
-
-def test_closures() -> None:
-    assert DIAMOND.upstream(["train@clean"]) == {"train@clean", "prepare"}
-    assert DIAMOND.upstream(["rank", "other"]) == set(DIAMOND.needs)
-    assert DIAMOND.upstream(["other"]) == {"other"}
+    assert read_dag() is dag
+    toy.write_stages(alone={"cmd": "touch out", "outs": ["out"]})
+    assert read_dag().stages == ["alone"], "a DAG that has changed is read again"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +58,7 @@ def test_closures() -> None:
         (["train@clean"], ["prepare", "train@clean"]),
         (["train"], ["prepare", "train@clean", "train@corrupted"]),
         (["other", "prepare"], ["prepare", "other"]),
+        (["rank", "other"], list(DIAMOND.needs)),
     ],
 )
 def test_targets_bring_what_they_need(targets: list[str] | None, expected: list[str]) -> None:
@@ -104,31 +99,20 @@ def test_all_changes_are_those_of_each_stage(toy: Project) -> None:
         read_all_changes()
 
 
-def test_a_dag_that_has_changed_is_read_again(toy: Project) -> None:
-    before = read_dag()
-    assert read_dag() is before
-    toy.write_stages(alone={"cmd": "touch out", "outs": ["out"]})
-    assert read_dag().stages == ["alone"]
+CYCLE = {"a": {"cmd": "x", "deps": ["b"], "outs": ["a"]}, "b": {"cmd": "x", "deps": ["a"], "outs": ["b"]}}
 
 
-def test_unreadable_dvc_yaml_is_one_line(toy: Project) -> None:
-    Path("dvc.yaml").write_text("stages: [")
-    with pytest.raises(FlowError, match=r"^DVC cannot read this project: [^\n]*dvc.yaml[^\n]*$"):
-        read_dag()
-
-
-def test_cycle_is_told(toy: Project) -> None:
-    toy.write_stages(
-        a={"cmd": "cp b a", "deps": ["b"], "outs": ["a"]},
-        b={"cmd": "cp a b", "deps": ["a"], "outs": ["b"]},
-    )
-    with pytest.raises(FlowError, match="both a dependency and an output"):
-        read_dag()
-
-
-def test_no_stage_is_told(toy: Project) -> None:
-    toy.write_stages()
-    with pytest.raises(FlowError, match="no stage"):
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("stages: [", r"^DVC cannot read this project: [^\n]*dvc.yaml[^\n]*$"),
+        (json.dumps({"stages": CYCLE}), "both a dependency and an output"),
+        ("stages: {}", "no stage"),
+    ],
+)
+def test_dvc_yaml_without_a_dag_is_told_in_one_line(toy: Project, text: str, told: str) -> None:
+    Path("dvc.yaml").write_text(text)
+    with pytest.raises(FlowError, match=told):
         read_dag()
 
 
@@ -143,31 +127,27 @@ STAGES = ["slow", "quick", "a@x", "a@y"]
 
 @pytest.fixture
 def locked(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project whose stages DVC has run in another order than that of the DAG."""
+    """A project whose dvc.lock has its stages in another order than that of the DAG."""
     project.write_stages(
         slow={"cmd": "echo 1 > slow", "outs": ["slow"]},
         quick={"cmd": "echo 2 > quick", "outs": ["quick"]},
         a={"foreach": ["x", "y"], "do": {"cmd": "echo ${item} > a-${item}", "outs": ["a-${item}"]}},
     )
+    monkeypatch.chdir(project.path)
+    project.dvc("repro")
+    assert read_order() == STAGES
+    shutil.copyfile(LOCK_FILE, project.path.parent / "in_turn.lock")
+    LOCK_FILE.unlink()
     for stage in ("a@y", "quick", "a@x", "slow"):
         project.dvc("repro", "--single-item", stage)
-    monkeypatch.chdir(project.path)
     assert read_order() == ["a@y", "quick", "a@x", "slow"]
     return project
 
 
 def test_what_was_added_comes_in_the_order_of_the_dag(locked: Project) -> None:
-    in_turn = locked.path.parent / "in_turn.lock"
-    chaotic = LOCK_FILE.read_bytes()
-    LOCK_FILE.unlink()
-    for stage in STAGES:
-        locked.dvc("repro", "--single-item", stage)
-    in_turn.write_bytes(LOCK_FILE.read_bytes())
-
-    LOCK_FILE.write_bytes(chaotic)
     restore_order([], STAGES)
     assert read_order() == STAGES
-    assert LOCK_FILE.read_bytes() == in_turn.read_bytes()
+    assert LOCK_FILE.read_bytes() == (locked.path.parent / "in_turn.lock").read_bytes()
     assert "up to date" in locked.dvc("status")
 
 

@@ -14,10 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from flows.cli import describe_command
 from flows.doctor.examination import (
     KNOWN_BOUNDS,
-    check_disk,
     check_files,
     check_partial_files,
     check_versions,
@@ -53,11 +51,18 @@ def project(made: Path, tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def examine(invoke: Invoke) -> Examine:
     """The command, run in the project."""
-    return partial(invoke, doctor, describe_command(doctor))
+    return partial(invoke, doctor)
 
 
 def objects(project: Project) -> list[Path]:
     return sorted(path for path in (project.path / ".dvc/cache/files/md5").rglob("*") if path.is_file())
+
+
+def damage(path: Path, content: bytes) -> None:
+    """Change an object of the cache, which DVC keeps read-only."""
+    path.chmod(0o644)
+    path.write_bytes(content)
+    path.chmod(0o444)
 
 
 def test_a_sound_project_has_nothing_wrong(examine: Examine) -> None:
@@ -72,21 +77,18 @@ def test_every_flipped_byte_of_every_object_is_found(examine: Examine, project: 
     assert len(objects(project)) == 3, "two files and the list of the folder"
     for path in objects(project):
         good = path.read_bytes()
-        path.chmod(0o644)
         for place in {0, len(good) // 2, len(good) - 1}:
-            path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+            damage(path, good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
             wrong = [finding for finding in check_cache(project.path) if finding.level is Level.WRONG]
             assert [finding.movable for finding in wrong] == [(path,)]
             assert str(path.relative_to(project.path)) in wrong[0].what
-        path.write_bytes(good)
+        damage(path, good)
     assert [finding.level for finding in check_cache(project.path)] == [Level.GOOD]
 
 
 def test_a_damaged_object_is_moved_aside_and_dvc_makes_it_good_again(examine: Examine, project: Project) -> None:
     path = next(path for path in objects(project) if path.read_bytes() == b"x")
-    path.chmod(0o644)
-    path.write_bytes(b"y")
-    path.chmod(0o444)
+    damage(path, b"y")
     assert "up to date" in project.dvc("status"), "DVC does not see it"
     code, output = examine()
     assert code == 1
@@ -104,17 +106,12 @@ def test_a_damaged_object_is_moved_aside_and_dvc_makes_it_good_again(examine: Ex
 
     project.dvc("commit", "--force")
     assert path.read_bytes() == b"x"
-    assert examine()[0] == 0
-
-
-def test_a_lost_output_is_made_anew_after_the_repair(examine: Examine, project: Project) -> None:
-    path = next(path for path in objects(project) if path.read_bytes() == b"f")
-    path.chmod(0o644)
-    path.write_bytes(b"")
+    lost = next(path for path in objects(project) if path.read_bytes() == b"f")
+    damage(lost, b"")
     (project.path / "f").unlink()
     examine("--repair")
     project.dvc("repro", "--force", "a")
-    assert (project.path / "f").read_bytes() == path.read_bytes() == b"f"
+    assert (project.path / "f").read_bytes() == lost.read_bytes() == b"f"
     assert examine()[0] == 0
 
 
@@ -193,8 +190,7 @@ def test_locks_of_the_dead_are_noted_and_those_of_the_living_are_left(examine: E
 
 def test_nothing_is_moved_while_dvc_is_at_work(examine: Examine, project: Project) -> None:
     path = objects(project)[0]
-    path.chmod(0o644)
-    path.write_bytes(b"")
+    damage(path, b"")
     command = [sys.executable, "-c", HOLD_DVC_LOCK]
     with subprocess.Popen(command, cwd=project.path, env=project.environment, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
@@ -218,20 +214,13 @@ def test_two_repairs_in_one_second_keep_both(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "held", "known"),
-    [
-        ("fastapi", "0.155.0", "from 0.155 on the Prefect 3.8 server does not start"),
-        ("sqlalchemy", "2.1.0b1", "scheduled runs never appear"),
-        ("zarr", "3.1.5", "before 3.1.6"),
-        ("prefect", "3.9.1", "certifi"),
-        ("dvc", "4.0", "move between minor versions"),
-    ],
+    ("package", "held"),
+    [("fastapi", "0.155.0"), ("sqlalchemy", "2.1.0b1"), ("zarr", "3.1.5"), ("prefect", "3.9.1"), ("dvc", "4.0")],
 )
-def test_versions_known_to_break(package: str, held: str, known: str) -> None:
+def test_versions_known_to_break(package: str, held: str) -> None:
     findings = list(check_versions(installed_versions() | {package: held}))
     (wrong,) = [finding for finding in findings if finding.level is Level.WRONG]
-    assert wrong.what.startswith(f"{package} {held}: ")
-    assert known in wrong.what
+    assert wrong.what == f"{package} {held}: {KNOWN_BOUNDS[package][1]}"
     assert re.fullmatch(rf"pip install '{package}[<>=,.\d]+'", wrong.advice)
 
 
@@ -247,12 +236,10 @@ def test_the_bounds_are_those_of_the_project() -> None:
         assert SpecifierSet(re.sub(r"^[^<>=]*", "", line)) == SpecifierSet(allowed), name
 
 
-def test_a_full_disk(examine: Examine, project: Project) -> None:
-    (finding,) = check_disk(project.path, 2**60)
-    assert finding.level is Level.WRONG
-    assert "GiB free, a run may need 1073741824.0 GiB" in finding.what
+def test_a_full_disk(examine: Examine) -> None:
     code, output = examine("--free-gib", "1e9")
     assert (code, "1 wrong" in output) == (1, True)
+    assert "GiB free, a run may need 1000000000.0 GiB" in output
 
 
 @pytest.mark.parametrize(

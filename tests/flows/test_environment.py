@@ -11,15 +11,16 @@ import pytest
 from flows.environment import prepare_environment
 
 
-@pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("PREFECT_", "DVC_")) or name.upper().endswith("_PROXY") or name == "DO_NOT_TRACK":
-            monkeypatch.delenv(name)
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which nothing is set, and which is as before after the test."""
+    unset = ("PREFECT_", "DVC_", "DO_NOT_TRACK", "GOMP_", "MALLOC_", "GIT_")
+    held = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
     monkeypatch.setattr(os, "environ", os.environ.copy())
+    os.environ.clear()
+    os.environ |= {name: value for name, value in held.items() if not name.upper().endswith("_PROXY")}
 
 
-@pytest.mark.usefixtures("bare")
 def test_state_in_the_project_and_nobody_phoned(tmp_path: Path) -> None:
     prepare_environment(tmp_path)
     assert os.environ["PREFECT_HOME"] == str(tmp_path / ".prefect")
@@ -31,30 +32,18 @@ def test_state_in_the_project_and_nobody_phoned(tmp_path: Path) -> None:
     assert "PREFECT_API_URL" not in os.environ
 
 
-@pytest.mark.usefixtures("bare")
-def test_what_is_set_stays(tmp_path: Path) -> None:
-    os.environ |= {"PREFECT_API_URL": "http://server/api", "PREFECT_HOME": "/elsewhere", "NO_PROXY": "intranet"}
-    prepare_environment(tmp_path)
-    prepare_environment(tmp_path)
-    assert os.environ["PREFECT_API_URL"] == "http://server/api"
-    assert os.environ["PREFECT_HOME"] == "/elsewhere"
+def test_what_is_set_stays_and_git_acts_where_it_stands(tmp_path: Path) -> None:
+    kept = {"PREFECT_API_URL": "http://server/api", "PREFECT_HOME": "/elsewhere", "GIT_AUTHOR_NAME": "me"}
+    gone = {"GIT_DIR": "/elsewhere", "GIT_CONFIG_COUNT": "1", "GIT_PAGER": "x"}
+    os.environ |= {**kept, **gone, "NO_PROXY": "intranet"}
+    for _ in range(2):
+        prepare_environment(tmp_path)
+    assert kept.items() <= os.environ.items()
+    assert not gone.keys() & os.environ.keys()
     assert os.environ["NO_PROXY"] == "intranet,127.0.0.1,localhost"
-
-
-@pytest.mark.usefixtures("bare")
-def test_python_of_a_stage_is_the_python_of_the_flow(tmp_path: Path) -> None:
-    prepare_environment(tmp_path)
-    prepare_environment(tmp_path)
     folders = os.environ["PATH"].split(os.pathsep)
-    assert folders[0] == str(Path(sys.executable).parent)
+    assert folders[0] == str(Path(sys.executable).parent), "the python of a stage is that of the flow"
     assert folders.count(folders[0]) == 1
-
-
-@pytest.mark.usefixtures("bare")
-def test_git_acts_where_it_stands(tmp_path: Path) -> None:
-    os.environ |= {"GIT_DIR": "/elsewhere", "GIT_CONFIG_COUNT": "1", "GIT_PAGER": "x", "GIT_AUTHOR_NAME": "me"}
-    prepare_environment(tmp_path)
-    assert {name for name in os.environ if name.startswith("GIT_")} - {"GIT_SSL_CAINFO"} == {"GIT_AUTHOR_NAME"}
 
 
 PROXIES = {
@@ -64,7 +53,6 @@ PROXIES = {
 }  # fmt: skip
 
 
-@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("address", PROXIES)
 @pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy"])
 def test_no_proxy_keeps_the_client_from_this_machine(tmp_path: Path, name: str, address: str) -> None:
@@ -76,7 +64,6 @@ def test_no_proxy_keeps_the_client_from_this_machine(tmp_path: Path, name: str, 
     httpx.Client().close()
 
 
-@pytest.mark.usefixtures("bare")
 def test_a_user_id_without_a_name_or_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "HOME"):
         os.environ.pop(name, None)

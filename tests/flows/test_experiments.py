@@ -23,6 +23,11 @@ stages:
 USER = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
+def commit(folder: Path) -> None:
+    for command in (["add", "--all"], ["commit", "--quiet", "--message", "all"]):
+        subprocess.run(["git", *command], cwd=folder, env=os.environ | USER, check=True)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """A stage under this project's own settings, as a clone has them; nobody has run failure-atlas in it."""
@@ -32,8 +37,8 @@ def project(tmp_path: Path) -> Iterator[Path]:
         shutil.copy(ROOT / name, project)
     (project / "dvc.yaml").write_text(STAGES)
     (project / "params.yaml").write_text("x: 1.0")
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "start"]):
-        subprocess.run(["git", *command], cwd=project, env=os.environ | USER, check=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    commit(project)
     yield project
     with Repo(str(project)) as repo:
         shutil.rmtree(repo.site_cache_dir, ignore_errors=True)  # DVC's own place for what it keeps of a project
@@ -69,19 +74,16 @@ def test_another_clone_pulls_all_and_is_up_to_date(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(first)], check=True)
     dvc(first, "remote", "add", "--default", "there", str(tmp_path / "remote"))
-    listed = dvc(first, "data", "status", "--json")
-    assert "study" not in listed
-    with Repo(str(first)) as repo:
-        assert {stage.path_in_repo for stage in repo.index.stages} == {"dvc.yaml"}
-    with Repo(str(first / "study")) as repo:
-        assert {stage.path_in_repo for stage in repo.index.stages} == {"dvc.yaml"}
+    assert "study" not in dvc(first, "data", "status", "--json")
+    for folder in (first, first / "study"):
+        with Repo(str(folder)) as repo:
+            assert {stage.path_in_repo for stage in repo.index.stages} == {"dvc.yaml"}
     (first / "dvc.yaml").write_text(STAGES)
     (first / "dvc.lock").unlink()
     (first / "params.yaml").write_text("x: 1.0")
     dvc(first, "repro")
     dvc(first, "push")
-    subprocess.run(["git", "add", "--all"], cwd=first, check=True)
-    subprocess.run(["git", "commit", "--quiet", "--message", "x"], cwd=first, env=os.environ | USER, check=True)
+    commit(first)
     subprocess.run(["git", "clone", "--quiet", str(first), str(second)], check=True)
     dvc(second, "pull")
     assert (second / "out").read_text() == "2.0"

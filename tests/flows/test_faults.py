@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import Project, wait_until
+from tests.flows.conftest import SLOW, Project, open_project, wait_until
 
 PYTHON = "import pathlib, time, hashlib; p = pathlib.Path; p('begun').touch();"
 WAIT = "[time.sleep(.1) for n in range(3000) if not p('fast').exists()];"
@@ -28,9 +28,9 @@ def write_pipeline(project: Project) -> None:
     )
 
 
-def read_results(project: Project) -> dict[str, str]:
+def read_results(folder: Path) -> dict[str, str]:
     """SHA-256 of each output and of dvc.lock."""
-    return {name: hashlib.sha256((project.path / name).read_bytes()).hexdigest() for name in (*OUTS, "dvc.lock")}
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (*OUTS, "dvc.lock")}
 
 
 @pytest.fixture
@@ -40,22 +40,24 @@ def pipeline(served_project: Project) -> Project:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The results of the same pipeline where nothing went wrong."""
-    from tests.flows.conftest import open_project
-
-    with open_project(template, tmp_path_factory.mktemp("undisturbed"), None) as project:
+def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same pipeline after a run in which nothing went wrong."""
+    with open_project(template, tmp_path_factory.mktemp("made"), None) as project:
         write_pipeline(project)
         (project.path / "fast").touch()
         project.dvc("repro", "-q")
-        return read_results(project)
+        return project.path
 
 
-def find_process(project: Project, part: str) -> int:
-    """The number of the one process whose command line holds a text."""
-    found = [number for number, command in project.processes().items() if part in command]
-    assert len(found) == 1, project.processes()
-    return found[0]
+@pytest.fixture(scope="module")
+def undisturbed(made: Path) -> dict[str, str]:
+    return read_results(made)
+
+
+@pytest.fixture
+def finished(made: Path, tmp_path: Path, server: str) -> Iterator[Project]:
+    with open_project(made, tmp_path, server) as project:
+        yield project
 
 
 @pytest.mark.slow
@@ -63,20 +65,17 @@ def find_process(project: Project, part: str) -> int:
 def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
     pipeline: Project, undisturbed: dict[str, str], victim: str
 ) -> None:
-    """The processes above DVC; DVC and the stage themselves are killed in test_stage_run."""
+    """The processes above DVC; DVC and the stage themselves are killed in test_stage_run, a disk is full there, too."""
     with pipeline.running("reproduce") as run:
         pipeline.wait_for_file("begun")
-        number = (
-            run.pid
-            if victim == "flow"
-            else find_process(pipeline, {"supervisor": "flows.supervisor -- ", "guard": "--guard -- "}[victim])
-        )
+        for command in ("reproduce", "reevaluate") if victim == "flow" else ():  # beside it, nothing else may start
+            code, told = pipeline.run(command)
+            assert (code, len(told.splitlines())) == (1, 1)
+            assert told.startswith(f"error: another run is at work in this project (pid {run.pid}, since ")
+        called = {"flow": "flows.cli reproduce", "supervisor": "flows.supervisor -- ", "guard": "--guard -- "}[victim]
+        (number,) = (number for number, command in pipeline.processes().items() if called in command)
         os.kill(number, signal.SIGKILL)
-        wait_until(
-            lambda: not any("pathlib, time" in command for command in pipeline.processes().values()),
-            5,
-            lambda: f"still alive: {pipeline.processes()}",
-        )
+        wait_until(lambda: "pathlib, time" not in str(pipeline.processes()), 5, pipeline.processes)
         output, _ = run.communicate(timeout=60)
     pipeline.wait_for_silence()
     assert run.returncode != 0
@@ -85,148 +84,103 @@ def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
         assert [entry["outcome"] for entry in pipeline.log()] == ["Failed", "NotRun", "NotRun"]
     (pipeline.path / "fast").touch()
     pipeline.dvc("repro", "-q")
-    assert read_results(pipeline) == undisturbed
+    assert read_results(pipeline.path) == undisturbed
 
 
 @pytest.mark.slow
-def test_manual_runs_beside_each_other(pipeline: Project, undisturbed: dict[str, str]) -> None:
-    """While one is at work, neither command starts; after it, nothing is left to do."""
-    with pipeline.running("reproduce") as first:
-        pipeline.wait_for_file("begun")
-        for command in ("reproduce", "reevaluate"):
-            code, output = pipeline.run(command)
-            assert (code, len(output.splitlines())) == (1, 1)
-            assert output.startswith(f"error: another run is at work in this project (pid {first.pid}, since ")
-        (pipeline.path / "fast").touch()
-        first.communicate(timeout=60)
-    assert first.returncode == 0
-    assert read_results(pipeline) == undisturbed
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB in memory; skipped where this user may not mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("may not mount a tmpfs")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-@pytest.mark.slow
-def test_full_disk_under_the_cache(served_project: Project, small_disk: Path) -> None:
-    """DVC calls it a success; the run does not, and is mended once there is room."""
-    project = served_project
-    project.dvc("config", "cache.dir", str(small_disk / "cache"))
-    project.write_stages(
-        big={"cmd": "yes | head -c 3000000 > out", "outs": ["out"]},
-        after={"cmd": "cksum out > sum", "deps": ["out"], "outs": ["sum"]},
-    )
-    code, output = project.run("reproduce")
-    assert code == 1
-    assert "error: big: an output was not stored, and dvc.lock is as before: the disk of DVC's cache, " in output
-    assert "is full (" in output
-    assert "; make room there and run again (" in output
-    assert not (project.path / "dvc.lock").exists()
-    assert not list(small_disk.rglob("*.tmp"))
-    assert [entry["outcome"] for entry in project.log()] == ["Failed", "NotRun"]
-    assert not (project.path / "sum").exists()
-    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
-    project.dvc("repro", "-q")
-    assert (project.path / "out").stat().st_size == 3_000_000
-    assert project.dvc("status").strip() == "Data and pipelines are up to date."
-
-
-@pytest.mark.slow
-def test_full_disk_under_a_stage(served_project: Project, small_disk: Path) -> None:
-    """The stage's own words are the error, and its half output does not count."""
-    project = served_project
-    project.write_stages(a={"cmd": f"yes | head -c 3000000 > {small_disk}/x && cp {small_disk}/x out", "outs": ["out"]})
-    code, output = project.run("reproduce")
-    assert code == 1
-    assert "No space left on device" in output.splitlines()[-1]
-    assert not (project.path / "dvc.lock").exists()
-
-
-@pytest.mark.slow
-def test_flipped_byte_in_the_cache(pipeline: Project, undisturbed: dict[str, str]) -> None:
+def test_flipped_byte_in_the_cache(finished: Project, undisturbed: dict[str, str]) -> None:
     """DVC trusts a read-only object, so the run does not see it, and a lost output comes back wrong.
 
     That is why evidence is made of hashes of the bytes, and why `doctor` looks into the cache.
     """
-    (pipeline.path / "fast").touch()
-    pipeline.dvc("repro", "-q")
-    digest = hashlib.md5((pipeline.path / "raw").read_bytes(), usedforsecurity=False).hexdigest()
-    held = pipeline.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    digest = hashlib.md5((finished.path / "raw").read_bytes(), usedforsecurity=False).hexdigest()
+    held = finished.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     flipped = bytearray(held.read_bytes())
     flipped[100] ^= 1
     held.chmod(0o644)
     held.write_bytes(flipped)
     held.chmod(0o444)
-    code, _ = pipeline.run("reproduce")
+    code, _ = finished.run("reproduce", PREFECT_API_URL="")
     assert code == 0
-    assert read_results(pipeline) == undisturbed, "outputs in place are not touched"
-    (pipeline.path / "raw").unlink()
-    pipeline.dvc("repro", "-q")
-    assert (pipeline.path / "raw").read_bytes() == flipped, "if this fails, DVC has learnt to look: say so in the docs"
+    assert read_results(finished.path) == undisturbed, "outputs in place are not touched"
+    (finished.path / "raw").unlink()
+    finished.dvc("repro", "-q")
+    assert (finished.path / "raw").read_bytes() == flipped, "if this fails, DVC has learnt to look: say so in the docs"
     # A byte that is flipped in an object that may be written is seen, and the stage runs again.
-    (pipeline.path / "raw").unlink()
+    (finished.path / "raw").unlink()
     held.chmod(0o644)
-    pipeline.dvc("repro", "-q")
-    assert read_results(pipeline) == undisturbed
+    finished.dvc("repro", "-q")
+    assert read_results(finished.path) == undisturbed
 
 
 @pytest.mark.slow
-def test_cut_files_of_the_flows(pipeline: Project, undisturbed: dict[str, str]) -> None:
+def test_cut_files_of_the_flows(finished: Project, undisturbed: dict[str, str]) -> None:
     """What a power cut may leave of the files that runs write: each is mended by the next run, or named."""
-    (pipeline.path / "fast").touch()
-    pipeline.dvc("repro", "-q")
-    assert pipeline.run("reevaluate", "--no-evidence")[0] == 3
+    assert finished.run("reevaluate", "--no-evidence")[0] == 3
     for name in ("logs/flows.jsonl", "logs/reevaluate.jsonl"):
-        file = pipeline.path / name
+        file = finished.path / name
         file.write_bytes(file.read_bytes()[:-20])
-    (pipeline.path / "logs/flow.lock").write_text("pid 1")
-    (pipeline.path / "evidence").mkdir(exist_ok=True)
-    assert pipeline.run("reevaluate", "--no-evidence")[0] == 3
-    assert len((pipeline.path / "logs/reevaluate.jsonl").read_text().splitlines()) == 2
-    last = (pipeline.path / "logs/flows.jsonl").read_text().splitlines()[-1]
+    (finished.path / "logs/flow.lock").write_text("pid 1")
+    (finished.path / "evidence").mkdir(exist_ok=True)
+    assert finished.run("reevaluate", "--no-evidence")[0] == 3
+    assert len((finished.path / "logs/reevaluate.jsonl").read_text().splitlines()) == 2
+    last = (finished.path / "logs/flows.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["outcome"] == "Cached"
-    assert read_results(pipeline) == undisturbed
+    assert read_results(finished.path) == undisturbed
 
 
-def test_cut_lock_file_is_named_and_comes_back(project: Project) -> None:
+def test_cut_lock_file_is_named_and_comes_back(finished: Project, undisturbed: dict[str, str]) -> None:
     """dvc.lock cut short: an error that names it; without it, they are made again."""
-    write_pipeline(project)
-    (project.path / "fast").touch()
-    project.dvc("repro", "-q")
-    before = read_results(project)
-    lock = project.path / "dvc.lock"
+    project, lock = finished, finished.path / "dvc.lock"
     whole = lock.read_bytes()
-    lock.write_bytes(whole[: whole.index(b"md5: ", whole.index(b"  second:")) + 2])  # in the middle of a word
-    code, output = project.run("reproduce")
+    second = whole.index(b"  second:")
+    lock.write_bytes(whole[: whole.index(b"md5: ", second) + 2])  # in the middle of a word
+    code, output = project.run("reproduce", PREFECT_API_URL="")
     assert (code, len(output.splitlines())) == (1, 1)
     assert output.startswith("error: DVC cannot read this project: ")
     assert "dvc.lock" in output
-    lock.write_bytes(whole[: whole.index(b"  second:")])  # between two stages, where it is still YAML
+    lock.write_bytes(whole[:second])  # between two stages, where it is still YAML
     project.dvc("repro", "-q")
-    assert read_results(project) == before
+    assert read_results(project.path) == undisturbed
     lock.unlink()
     project.dvc("repro", "-q")
-    assert read_results(project) == before
+    assert read_results(project.path) == undisturbed
 
 
 def test_cut_database_of_the_temporary_server_names_the_way_out(project: Project) -> None:
     write_pipeline(project)
     (project.path / ".prefect").mkdir()
     (project.path / ".prefect/prefect.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    started = time.monotonic()
     code, output = project.run("reproduce")
     assert code == 1
     assert "error: the temporary Prefect server did not start (" in output
-    assert output.rstrip().endswith("or run without Prefect: dvc repro")
+    assert output.endswith("; see logs/prefect-server.log, or run without Prefect: dvc repro\n")
+    assert time.monotonic() - started < 60, "told at once, not when its time is up"
     project.wait_for_silence()
+
+
+@pytest.mark.slow
+def test_kill_with_a_temporary_server_leaves_no_server(project_with_database: Project) -> None:
+    project = project_with_database
+    project.write_stages(a={"cmd": SLOW, "outs": ["out"]})
+    with project.running("reproduce") as process:
+        project.wait_for_file("begun", 90)
+        assert "prefect server start" in str(project.processes())
+        process.kill()
+        project.wait_for_silence()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_ended_by_signal(pipeline: Project, number: int, expected: int) -> None:
+    """Cancelling from Prefect is tested in test_serve."""
+    with pipeline.running("reproduce", "--max-workers", "2") as process:
+        pipeline.wait_for_file("begun")
+        started = time.monotonic()
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=90)
+    assert time.monotonic() - started < 30
+    assert process.returncode == expected, output
+    assert "Traceback" not in output
+    pipeline.wait_for_silence()

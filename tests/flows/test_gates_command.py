@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.errors import FlowError
-from flows.gates_command import GATES_HELP, gates, tell_found
+from flows.gates_command import gates, read_gates, tell_found, tell_verdicts
 from tests.flows.conftest import Invoke, Project
 
 Show = Callable[..., tuple[int, str]]
@@ -18,12 +18,12 @@ Show = Callable[..., tuple[int, str]]
 @pytest.fixture
 def show(invoke: Invoke) -> Show:
     """The command, run in a project."""
-    return partial(invoke, gates, GATES_HELP)
+    return partial(invoke, gates)
 
 
 def write_gates(path: Path, *verdicts: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    criteria = [build(f"criterion_{place}", verdict) for place, verdict in enumerate(verdicts)]
+    criteria = [build(f"c{place}", verdict) for place, verdict in enumerate(verdicts)]
     path.write_text(json.dumps({"criteria": criteria}))
 
 
@@ -35,16 +35,17 @@ def build(name: str, verdict: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "code"),
+    ("verdicts", "code", "told"),
     [
-        (["pass", "pass"], 0),
-        (["pass", "fail", "not assessable"], 1),
-        (["pass", "not assessable"], 3),
-        (["fail"], 1),
+        (["pass", "pass"], 0, "2 of 2 criteria pass"),
+        (["pass", "fail", "not assessable"], 1, "1 of 3 criteria pass; fail: c1; not assessable: c2"),
+        (["pass", "not assessable"], 3, "1 of 2 criteria pass; not assessable: c1"),
+        (["fail", "fail"], 1, "0 of 2 criteria pass; fail: c0, c1"),
     ],
 )
-def test_exit_codes_for_ci(show: Show, tmp_path: Path, verdicts: list[str], code: int) -> None:
+def test_exit_codes_for_ci(show: Show, tmp_path: Path, verdicts: list[str], code: int, told: str) -> None:
     write_gates(tmp_path / "gates.json", *verdicts)
+    assert tell_verdicts(read_gates(tmp_path / "gates.json")) == told
     found, output = show("--file", str(tmp_path / "gates.json"))
     assert found == code
     assert "0.95 [0.93, unknown]" in output.replace("\n", " ")
@@ -92,6 +93,16 @@ def test_damaged_verdicts_are_named(show: Show, tmp_path: Path, text: str, reaso
     (tmp_path / "gates.json").write_text(text)
     with pytest.raises(FlowError, match=rf"gates\.json: {reason}.*; make it again with: failure-atlas reproduce"):
         show("--file", str(tmp_path / "gates.json"))
+
+
+def test_verdicts_cut_at_any_byte_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "gates.json"
+    write_gates(path, "pass", "fail")
+    whole = path.read_text()
+    for length in range(len(whole)):
+        path.write_text(whole[:length])
+        with pytest.raises(FlowError, match=r"gates\.json: no JSON .*; make it again with: failure-atlas reproduce"):
+            read_gates(path)
 
 
 def test_without_project_stage_or_file(show: Show, tmp_path: Path, project: Project) -> None:

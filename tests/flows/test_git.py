@@ -87,9 +87,8 @@ def test_a_clone_is_the_commit_wherever_the_environment_points(project: Path, el
 
 
 def test_a_clone_as_on_windows_has_the_same_bytes(project: Path, tmp_path: Path) -> None:
-    git(
-        tmp_path, "clone", "--quiet", "--config", "core.autocrlf=true", "--config", "core.eol=crlf", "larger", "windows"
-    )
+    windows = ("--config", "core.autocrlf=true", "--config", "core.eol=crlf")
+    git(tmp_path, "clone", "--quiet", *windows, "larger", "windows")
     for name, content in LINES.items():
         assert (tmp_path / "windows/below/pro ject" / name).read_bytes() == content
 

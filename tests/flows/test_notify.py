@@ -63,37 +63,27 @@ class MailServer:
         if greet:
             say("220 here")
         while line := read().decode().rstrip("\r\n"):
-            word = line.split(" ")[0].upper()
+            word, address = line.split(" ")[0].upper(), line.partition("<")[2].partition(">")[0]
+            answer = "221 bye" if word == "QUIT" else "250 yes"
             if word == "EHLO":
-                say("250-here")
-                if offer:
-                    say("250-STARTTLS")
-                say("250 AUTH PLAIN")
+                answer = "\r\n".join(["250-here", *["250-STARTTLS"] * offer, "250 AUTH PLAIN"])
             elif word == "STARTTLS":
                 say("220 go on")
                 return True
             elif word == "AUTH":
                 self.logins.append(line.split(" ")[2])
-                say("535 no such user" if self.wrong_password else "235 welcome")
+                answer = "535 no such user" if self.wrong_password else "235 welcome"
             elif word == "MAIL":
-                sender = line.partition("<")[2].partition(">")[0]
-                say("250 yes")
+                sender = address
             elif word == "RCPT":
-                receivers.append(line.partition("<")[2].partition(">")[0])
-                say("550 no such mailbox" if receivers[-1] in self.unknown else "250 yes")
+                receivers.append(address)
+                answer = "550 no such mailbox" if address in self.unknown else answer
             elif word == "DATA":
                 say("354 go on")
-                text = ""
-                while (part := read().decode()) != ".\r\n":
-                    text += part.removeprefix(".")
+                text = "".join(part.removeprefix(".") for part in iter(lambda: read().decode(), ".\r\n"))
                 self.mails.append((sender, receivers, message_from_string(text, policy=default)))
                 self.encrypted.append(isinstance(connection, ssl.SSLSocket))
-                say("250 taken")
-            elif word == "QUIT":
-                say("221 bye")
-                break
-            else:
-                say("250 yes")
+            say(answer)
         return False
 
 
@@ -123,14 +113,6 @@ def mail_server() -> Iterator[MailServer]:
         yield mail_server
 
 
-@pytest.fixture
-def remote_mail_server() -> Iterator[MailServer]:
-    """One at an address that counts as another machine's."""
-    mail_server = MailServer("127.0.0.2")
-    with serving(mail_server.server):
-        yield mail_server
-
-
 @pytest.fixture(autouse=True)
 def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(WEBHOOK, raising=False)
@@ -141,20 +123,17 @@ def test_nobody_is_told_unless_configured() -> None:
     assert notify(NOTICE) == ([], [])
 
 
-def test_webhook_is_told(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox) -> None:
+def test_webhook_is_told_and_a_failing_one_is_a_line_without_the_secret(
+    monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox
+) -> None:
     monkeypatch.setenv(WEBHOOK, mailbox.url)
     assert notify(NOTICE) == (["webhook at 127.0.0.1"], [])
     assert mailbox.received == [POSTED]
-
-
-def test_failing_notice_is_a_line_without_the_secret(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox) -> None:
     mailbox.code = 500
-    monkeypatch.setenv(WEBHOOK, mailbox.url)
     assert notify(NOTICE) == ([], [f"{WEBHOOK}: webhook at 127.0.0.1 was not told (HTTP 500)"])
     monkeypatch.setenv(WEBHOOK, "no-block")
-    _, faults = notify(NOTICE)
-    assert len(faults) == 1
-    assert faults[0].startswith(f"{WEBHOOK}: block no-block was not told (allowed: an http(s) address, or a Prefect ")
+    _, (fault,) = notify(NOTICE)
+    assert fault.startswith(f"{WEBHOOK}: block no-block was not told (allowed: an http(s) address, or a Prefect ")
 
 
 def save_blocks(mailbox: Mailbox) -> dict[str, Any]:
@@ -212,42 +191,42 @@ def test_blocks_are_told_from_a_flow_and_failures_seen(
             assert notify(NOTICE) == ([], [f"{WEBHOOK}: block {block} was not told ({reason})"])
 
 
-def test_email_is_sent(monkeypatch: pytest.MonkeyPatch, mail_server: MailServer) -> None:
-    monkeypatch.setenv(EMAIL, f"smtp://{mail_server.at}?from=atlas@example.org&to=a+b@example.org,c@example.org")
-    assert notify(NOTICE) == (["mail server at 127.0.0.1"], [])
+def send(monkeypatch: pytest.MonkeyPatch, server: MailServer, receivers: str, user: str = "") -> list[str]:
+    """Tell receivers by way of a server; what went wrong."""
+    monkeypatch.setenv(EMAIL, f"smtp://{user}{server.at}?from=atlas@example.org&to={receivers}")
+    told, faults = notify(NOTICE)
+    assert told == ([] if faults else [f"mail server at {server.at.partition(':')[0]}"])
+    return faults
+
+
+def test_email_is_sent_to_all_and_else_is_a_fault(monkeypatch: pytest.MonkeyPatch, mail_server: MailServer) -> None:
+    assert send(monkeypatch, mail_server, "a+b@example.org,c@example.org") == []
     ((sender, receivers, mail),) = mail_server.mails
     assert (sender, receivers) == ("atlas@example.org", ["a+b@example.org", "c@example.org"])
     assert (mail["From"], mail["To"], mail["Subject"]) == (sender, ", ".join(receivers), NOTICE.subject)
     assert mail["Message-ID"].endswith("@example.org>")
     assert mail.get_content().replace("\r\n", "\n") == f"{NOTICE.text}\n"
     assert mail_server.logins == []
-
-
-def test_email_to_a_server_that_asks_for_a_password(monkeypatch: pytest.MonkeyPatch, mail_server: MailServer) -> None:
-    monkeypatch.setenv(EMAIL, f"smtp://me:p%40ss@{mail_server.at}?from=a@example.org&to=b@example.org")
-    assert notify(NOTICE) == (["mail server at 127.0.0.1"], [])
-    assert mail_server.logins == ["AG1lAHBAc3M="], "base 64 of: nothing, me, p@ss"
-    mail_server.wrong_password = True
-    told, (fault,) = notify(NOTICE)
-    assert (told, len(mail_server.mails)) == ([], 1)
-    assert fault == f"{EMAIL}: mail server at 127.0.0.1 was not told ((535, b'no such user'))"
-
-
-def test_email_that_only_some_receive_is_a_fault(monkeypatch: pytest.MonkeyPatch, mail_server: MailServer) -> None:
     mail_server.unknown = {"c@example.org"}
-    monkeypatch.setenv(EMAIL, f"smtp://{mail_server.at}?from=a@example.org&to=b@example.org,c@example.org")
-    told, (fault,) = notify(NOTICE)
-    assert (told, len(mail_server.mails)) == ([], 1)
+    (fault,) = send(monkeypatch, mail_server, "b@example.org,c@example.org")
     assert "c@example.org" in fault
     assert "no such mailbox" in fault
     assert "b@example.org" not in fault
+    assert len(mail_server.mails) == 2
 
 
-def test_password_stays_where_it_could_be_read(monkeypatch: pytest.MonkeyPatch, remote_mail_server: MailServer) -> None:
-    monkeypatch.setenv(EMAIL, f"smtp://me:secret@{remote_mail_server.at}?from=a@example.org&to=b@example.org")
-    told, faults = notify(NOTICE)
-    assert (told, remote_mail_server.logins, remote_mail_server.mails) == ([], [], [])
-    (fault,) = faults
+def test_password_is_said_here_and_nowhere_else_in_the_clear(
+    monkeypatch: pytest.MonkeyPatch, mail_server: MailServer
+) -> None:
+    assert send(monkeypatch, mail_server, "b@example.org", "me:p%40ss@") == []
+    assert mail_server.logins == ["AG1lAHBAc3M="], "base 64 of: nothing, me, p@ss"
+    mail_server.wrong_password = True
+    wrong = f"{EMAIL}: mail server at 127.0.0.1 was not told ((535, b'no such user'))"
+    assert send(monkeypatch, mail_server, "b@example.org", "me:p%40ss@") == [wrong]
+    remote = MailServer("127.0.0.2")  # an address that counts as another machine's
+    with serving(remote.server):
+        (fault,) = send(monkeypatch, remote, "b@example.org", "me:secret@")
+    assert (remote.logins, remote.mails, len(mail_server.mails)) == ([], [], 1)
     assert fault.startswith(f"{EMAIL}: mail server at 127.0.0.2 was not told (the server offers no encryption, so ")
 
 

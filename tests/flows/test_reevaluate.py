@@ -5,8 +5,10 @@ import re
 import shutil
 import socket
 import subprocess
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,56 +20,23 @@ from flows.reevaluate_population import find_thawed, require_frozen
 from flows.reevaluate_steps import (
     find_covering,
     read_accepted,
-    read_gates,
     write_accepted,
 )
-from tests.flows.conftest import Mailbox, Project
+from tests.flows.conftest import Mailbox, Project, open_project
 from tests.flows.evidence.conftest import ACCEPT, REPORT, criterion, judged
 
 METRICS = "data/measure/metrics.json"
 
-ENTRY = {"flow_run": "calm-fox", "began": "2026-01-02T03:00:00+00:00", "parameters": {"pull": True}}
+ENTRY: dict[str, Any] = {"flow_run": "calm-fox", "began": "2026-01-02T03:00:00+00:00", "parameters": {"pull": True}}
 
 
-def write_gates(path: Path, **verdicts: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"criteria": [{"id": name, "verdict": verdict} for name, verdict in verdicts.items()]}))
-    return path
+LOOK = ("reevaluate", "--no-evidence")
+FROZEN = (*LOOK, "--frozen-population")
 
 
-@pytest.mark.parametrize(
-    ("verdicts", "expected", "told"),
-    [
-        ({"a": "pass", "b": "pass"}, "pass", "2 of 2 criteria pass"),
-        ({"a": "pass", "b": "not assessable"}, "not assessable", "1 of 2 criteria pass; not assessable: b"),
-        (
-            {"a": "fail", "b": "not assessable", "c": "fail"},
-            "fail",
-            "0 of 3 criteria pass; fail: a, c; not assessable: b",
-        ),
-    ],
-)
-def test_verdict_over_all_criteria(tmp_path: Path, verdicts: dict[str, str], expected: str, told: str) -> None:
-    gates = read_gates(write_gates(tmp_path / "gates.json", **verdicts))
-    assert gates is not None
-    assert (gates.verdict, gates.tell()) == (expected, told)
-
-
-def test_gates_that_cannot_be_read_are_no_pass(tmp_path: Path) -> None:
-    path = tmp_path / "gates.json"
-    assert read_gates(path) is None
-    write_gates(path, good="PASS")
-    with pytest.raises(
-        FlowError, match="a verdict other than pass, fail, not assessable; make it again with: failure-atlas reproduce"
-    ):
-        read_gates(path)
-    whole = write_gates(path, a="pass", b="fail").read_text()
-    for length in range(len(whole)):
-        path.write_text(whole[:length])
-        with pytest.raises(
-            FlowError, match=r"gates\.json: no JSON .*; make it again with: failure-atlas reproduce acceptance"
-        ):
-            read_gates(path)
+def write_verdicts(project: Project, **verdicts: str) -> None:
+    criteria = [{"id": name, "verdict": verdict} for name, verdict in verdicts.items()]
+    (project.path / "verdicts").write_text(json.dumps({"criteria": criteria}))
 
 
 def test_accepted_bundle_is_remembered(tmp_path: Path) -> None:
@@ -87,11 +56,15 @@ def test_accepted_bundle_is_remembered(tmp_path: Path) -> None:
 def test_run_is_covered_by_one_that_began_after_it_was_due(tmp_path: Path) -> None:
     path = tmp_path / "reevaluate.jsonl"
     append_line(path, ENTRY)
-    assert find_covering(datetime(2026, 1, 1, 3, tzinfo=UTC), {"pull": True}, path) == ENTRY
-    assert find_covering(datetime(2026, 1, 2, 3, tzinfo=UTC), {"pull": True}, path) == ENTRY
-    assert find_covering(datetime(2026, 1, 2, 3, 0, 1, tzinfo=UTC), {"pull": True}, path) is None
-    assert find_covering(datetime(2026, 1, 1, 3, tzinfo=UTC), {"pull": False}, path) is None
-    assert find_covering(datetime(2026, 1, 1, 3, tzinfo=UTC), {"pull": True}, tmp_path / "none") is None
+    began = datetime.fromisoformat(ENTRY["began"])
+    for due, pull, file, found in (
+        (began - timedelta(days=1), True, path, ENTRY),
+        (began, True, path, ENTRY),
+        (began + timedelta(seconds=1), True, path, None),
+        (began, False, path, None),
+        (began, True, tmp_path / "none", None),
+    ):
+        assert find_covering(due, {"pull": pull}, file) == found
 
 
 def test_outputs_that_did_not_stay_are_named() -> None:
@@ -123,35 +96,41 @@ def write_world(project: Project, classifier: str = "one", seed: str = "7", popu
     )
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"seed": "8"}, "train_stylegan2 has to run again (changed command)"),
-        ({"population": "wc -c gan"}, "sample_populations has to run again (changed command)"),
-    ],
-)
-def test_new_population_is_refused_before_anything_runs(project: Project, change: dict[str, str], named: str) -> None:
-    write_world(project)
-    write_gates(project.path / "verdicts", a="pass")
-    project.dvc("repro", "-q")
-    lock = (project.path / "dvc.lock").read_bytes()
-    write_world(project, classifier="two", **change)
-    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence")
-    assert (code, len(output.splitlines())) == (1, 1)
-    assert output.startswith(f"error: --frozen-population: {named}, and would make the population anew: ")
-    assert output.endswith("put that back, or run without --frozen-population\n")
-    assert (project.path / "dvc.lock").read_bytes() == lock
-    assert (project.path / "net").read_text() == "one\n"
+@pytest.fixture(scope="module")
+def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy after a run, made once."""
+    with open_project(template, tmp_path_factory.mktemp("made"), None) as project:
+        write_world(project)
+        write_verdicts(project, accuracy="pass", gap="pass")
+        project.dvc("repro", "-q")
+        return project.path
+
+
+@pytest.fixture
+def world(made: Path, tmp_path: Path, server: str) -> Iterator[Project]:
+    with open_project(made, tmp_path, server) as project:
+        yield project
+
+
+def test_new_population_is_refused_before_anything_runs(world: Project) -> None:
+    lock = (world.path / "dvc.lock").read_bytes()
+    for change, stage in (({"seed": "8"}, "train_stylegan2"), ({"population": "wc -c gan"}, "sample_populations")):
+        write_world(world, classifier="two", **change)
+        code, output = world.run(*FROZEN)
+        assert (code, len(output.splitlines())) == (1, 1)
+        assert output.startswith(f"error: --frozen-population: {stage} has to run again (changed command), and would ")
+        assert output.endswith("put that back, or run without --frozen-population\n")
+    assert (world.path / "dvc.lock").read_bytes() == lock
+    assert (world.path / "net").read_text() == "one\n"
 
 
 def test_frozen_population_needs_one(project: Project) -> None:
     project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
-    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence")
-    assert (code, output) == (1, "error: --frozen-population: dvc.yaml has no stage train_stylegan2; stages: a\n")
+    lacking = "error: --frozen-population: dvc.yaml has no stage train_stylegan2; stages: a\n"
+    assert project.run(*FROZEN) == (1, lacking)
     write_world(project)
-    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence")
-    assert code == 1
-    assert "train_stylegan2 has to run again" in output
+    code, output = project.run(*FROZEN)
+    assert (code, "train_stylegan2 has to run again" in output) == (1, True)
 
 
 def test_population_that_reads_the_folder_of_all_classifiers(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,16 +156,12 @@ def test_population_that_reads_the_folder_of_all_classifiers(project: Project, m
 
 
 @pytest.mark.slow
-def test_new_classifier_on_the_same_population(served_project: Project, mailbox: Mailbox) -> None:
+def test_new_classifier_on_the_same_population(world: Project, mailbox: Mailbox) -> None:
     """A classifier changes, its criterion fails; then it changes so that the samples change with it."""
-    project = served_project
-    write_world(project)
-    write_gates(project.path / "verdicts", accuracy="pass", gap="pass")
-    project.dvc("repro", "-q")
-
+    project = world
     write_world(project, classifier="two")
-    write_gates(project.path / "verdicts", accuracy="fail", gap="not assessable")
-    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence", FAILURE_ATLAS_WEBHOOK=mailbox.url)
+    write_verdicts(project, accuracy="fail", gap="not assessable")
+    code, output = project.run(*FROZEN, FAILURE_ATLAS_WEBHOOK=mailbox.url)
     assert code == 1, output
     assert output.splitlines()[-1] == "error: 0 of 2 criteria pass; fail: accuracy; not assessable: gap"
     assert "reproduce: done: 5 stages are up to date; 4 of them had changed; generator and population are the" in output
@@ -200,13 +175,12 @@ def test_new_classifier_on_the_same_population(served_project: Project, mailbox:
     project.dvc("repro", "-q")  # samples that depend on the classifier
     write_world(project, classifier="three", population="cat gan net")
     mailbox.code = 503
-    code, output = project.run("reevaluate", "--frozen-population", "--no-evidence", FAILURE_ATLAS_WEBHOOK=mailbox.url)
+    code, output = project.run(*FROZEN, FAILURE_ATLAS_WEBHOOK=mailbox.url)
     assert code == 1, output
     assert re.search(r"error: reproduce: --frozen-population: the population did not stay: samples \(was ", output)
     assert (project.path / "curves").read_text() == "7\ntwo\ntwo\n", "nothing was measured on another population"
     assert f"notify: FAILED: {WEBHOOK}: webhook at 127.0.0.1 was not told (" in output
-    states = [json.loads(line)["state"] for line in (project.path / "logs/reevaluate.jsonl").read_text().splitlines()]
-    assert states == ["NotAccepted", "Failed"]
+    assert [entry["state"] for entry in project.history()] == ["NotAccepted", "Failed"]
 
 
 def write_judged_world(project: Project, accuracy: float) -> None:
@@ -277,7 +251,7 @@ def test_outputs_are_pulled_and_no_verdict_is_three(served_project: Project) -> 
     made = (project.path / "out").read_text()
     (project.path / "out").unlink()
     shutil.rmtree(project.path / ".dvc/cache")
-    code, output = project.run("reevaluate", "--pull", "--no-evidence")
+    code, output = project.run(*LOOK, "--pull")
     assert code == 3, output
     assert "gates: skipped: no data/acceptance/gates.json: nothing says what is good enough" in output
     assert "Traceback" not in output
@@ -290,7 +264,7 @@ def test_outputs_are_pulled_and_no_verdict_is_three(served_project: Project) -> 
         project.dvc("remote", "add", "--force", "--default", "store", address)
         (project.path / "out").unlink()
         shutil.rmtree(project.path / ".dvc/cache")
-        code, output = project.run("reevaluate", "--pull", "--no-evidence")
+        code, output = project.run(*LOOK, "--pull")
     assert code == 3, output
     assert "pull: done: remote 'store' lacks 1 objects, or is not reached; they are made here" in output
     assert (project.path.parent / "runs").read_text() == "ran\nran\n"

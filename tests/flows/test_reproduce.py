@@ -2,17 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.flows.conftest import Project, open_project
+from tests.flows.conftest import Ask, Project, open_project
 
 pytestmark = pytest.mark.slow
 
-Ask = Callable[[str, dict[str, Any]], Any]
 METRICS = json.dumps({"accuracy": {"value": 0.91, "low": 0.9, "high": 0.92, "n": 1000}})
 FAILING = "echo working; echo 'error: train.lr: got -1; allowed: above 0' >&2; exit 1"
 STAGES = ("prepare", "train@clean", "train@corrupted", "report")
@@ -64,112 +63,62 @@ def history(template: Path, server: str, tmp_path_factory: pytest.TempPathFactor
         yield runs
 
 
-def test_failure_stops_what_depends_on_it_and_nothing_else(history: dict[str, Run]) -> None:
-    run = history["failed"]
-    assert run.code == 1
-    assert run.outcomes == {
-        "prepare": "Done",
-        "train@clean": "Failed",
-        "train@corrupted": "Done",
-        "report": "NotRun",
-    }
-    assert "report exists" not in run.output
+CACHED = dict.fromkeys(STAGES, "Cached")
+ENDED = {
+    "failed": (1, {"prepare": "Done", "train@clean": "Failed", "train@corrupted": "Done", "report": "NotRun"}),
+    "mended": (0, CACHED | {"train@clean": "Done", "report": "Done"}),
+    "cached": (0, CACHED),
+    "changed": (0, {"prepare": "Cached", "train@clean": "Done"}),  # a target and what it needs
+    "restored": (0, CACHED | {"train@clean": "Restored"}),
+    "forced": (0, {"prepare": "Done", "train@clean": "Done"}),
+}
 
 
-def test_failure_is_told_in_the_last_line(history: dict[str, Run]) -> None:
-    output = history["failed"].output
-    assert output.splitlines()[-1] == "error: train@clean: train.lr: got -1; allowed: above 0"
-    assert "report          | not run: needs train@clean, which failed" in output
-    assert "train@clean     | working" in output
+@pytest.mark.parametrize("name", ENDED)
+def test_each_stage_ends_as_it_should_here_and_in_prefect(history: dict[str, Run], ask: Ask, name: str) -> None:
+    run = history[name]
+    assert (run.code, run.outcomes) == ENDED[name], run.output
+    tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [run.name]}}})
+    assert {task["name"]: task["state_name"] for task in tasks} == run.outcomes
+    for noise in ("Traceback", "git add", "Prefect", "Task run", "Flow run", "Error logging"):
+        assert noise not in run.output
 
 
-def test_terminal_shows_stages_and_no_machinery(history: dict[str, Run]) -> None:
-    for run in history.values():
-        for noise in ("Traceback", "git add", "Prefect", "Task run", "Flow run", "Error logging"):
-            assert noise not in run.output
-    assert "prepare         | running (" in history["failed"].output
-
-
-def test_next_run_does_what_was_left(history: dict[str, Run]) -> None:
-    run = history["mended"]
-    assert run.code == 0, run.output
-    assert run.outcomes == {
-        "prepare": "Cached",
-        "train@clean": "Done",
-        "train@corrupted": "Cached",
-        "report": "Done",
-    }
-
-
-def test_run_without_a_change_does_nothing(history: dict[str, Run]) -> None:
-    run = history["cached"]
-    assert (run.code, run.outcomes) == (0, dict.fromkeys(STAGES, "Cached"))
-
-
-def test_target_brings_only_what_it_needs(history: dict[str, Run]) -> None:
-    run = history["changed"]
-    assert (run.code, run.outcomes) == (0, {"prepare": "Cached", "train@clean": "Done"})
-    assert run.log["train@clean"]["reason"] == "changed command"
-
-
-def test_what_was_run_before_is_restored(history: dict[str, Run]) -> None:
-    run = history["restored"]
-    assert (run.code, run.outcomes) == (0, dict.fromkeys(STAGES, "Cached") | {"train@clean": "Restored"})
-
-
-def test_force_runs_what_is_fresh(history: dict[str, Run]) -> None:
-    run = history["forced"]
-    assert (run.code, run.outcomes) == (0, {"prepare": "Done", "train@clean": "Done"})
-    assert run.log["prepare"]["reason"] == "forced"
-
-
-def test_last_lines_count_the_stages(history: dict[str, Run]) -> None:
+def test_terminal_shows_stages_reasons_and_counts(history: dict[str, Run]) -> None:
+    failed = history["failed"].output
+    assert "report exists" not in failed
+    assert "prepare         | running (" in failed
+    assert "train@clean     | working" in failed
+    assert "report          | not run: needs train@clean, which failed" in failed
+    assert "\n4 stages: 2 done, 1 FAILED, 1 not run; " in failed
+    assert failed.splitlines()[-1] == "error: train@clean: train.lr: got -1; allowed: above 0"
     assert "\n4 stages: 2 cached, 2 done; " in history["mended"].output
     assert "\n4 stages are up to date; nothing had changed\n" in history["cached"].output
-    assert "\n4 stages: 2 done, 1 FAILED, 1 not run; " in history["failed"].output
+    assert history["changed"].log["train@clean"]["reason"] == "changed command"
+    assert history["forced"].log["prepare"]["reason"] == "forced"
 
 
-def test_prefect_knows_each_outcome(history: dict[str, Run], ask: Ask) -> None:
-    for run in history.values():
-        tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [run.name]}}})
-        assert {task["name"]: task["state_name"] for task in tasks} == run.outcomes
-    tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [history["failed"].name]}}})
-    states = {task["name"]: (task["state_type"], task["state"]["message"]) for task in tasks}
+def test_prefect_knows_why_a_run_failed_and_every_line(history: dict[str, Run], ask: Ask) -> None:
+    among = {"flow_runs": {"name": {"any_": [history["failed"].name]}}}
+    states = {task["name"]: (task["state_type"], task["state"]["message"]) for task in ask("task_runs/filter", among)}
     assert states["train@clean"] == ("FAILED", "train.lr: got -1; allowed: above 0")
     assert states["report"] == ("FAILED", "not run: needs train@clean, which failed")
     assert states["train@corrupted"][0] == "COMPLETED"
-
-
-def test_prefect_knows_the_edges(history: dict[str, Run], ask: Ask) -> None:
-    tasks = ask("task_runs/filter", {"flow_runs": {"name": {"any_": [history["mended"].name]}}})
-    names = {task["id"]: task["name"] for task in tasks}
-    edges = {
-        (names[source["id"]], task["name"]) for task in tasks for source in task["task_inputs"].get("wait_for", [])
-    }
-    assert edges == {
-        ("prepare", "train@clean"),
-        ("prepare", "train@corrupted"),
-        ("train@clean", "report"),
-        ("train@corrupted", "report"),
-    }
-
-
-def test_failed_flow_names_the_stage(history: dict[str, Run], ask: Ask) -> None:
-    flow_run = ask("flow_runs/filter", {"flow_runs": {"name": {"any_": [history["failed"].name]}}})[0]
+    (flow_run,) = ask("flow_runs/filter", among)
     assert flow_run["state_type"] == "FAILED"
     assert flow_run["state"]["message"] == "train@clean failed: train.lr: got -1; allowed: above 0"
-
-
-def test_every_line_is_in_the_run_log(history: dict[str, Run], ask: Ask) -> None:
-    flow_run = ask("flow_runs/filter", {"flow_runs": {"name": {"any_": [history["failed"].name]}}})[0]
-    entries = ask("logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run["id"]]}}})
-    lines = {entry["message"] for entry in entries}
+    lines = {each["message"] for each in ask("logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run["id"]]}}})}
     assert {"working", "error: train.lr: got -1; allowed: above 0", "> cp raw corrupted"} <= lines
 
 
-def test_tables_are_artifacts(history: dict[str, Run], ask: Ask) -> None:
-    found = ask("artifacts/filter", {"flow_runs": {"name": {"any_": [history["mended"].name]}}})
-    tables = {artifact["key"]: artifact["data"] for artifact in found}
+def test_prefect_knows_edges_and_tables(history: dict[str, Run], ask: Ask) -> None:
+    among = {"flow_runs": {"name": {"any_": [history["mended"].name]}}}
+    tasks = ask("task_runs/filter", among)
+    names = {task["id"]: task["name"] for task in tasks}
+    edges = {(names[one["id"]], task["name"]) for task in tasks for one in task["task_inputs"].get("wait_for", [])}
+    trained = ("train@clean", "train@corrupted")
+    assert edges == {*(("prepare", each) for each in trained), *((each, "report") for each in trained)}
+    tables = {artifact["key"]: artifact["data"] for artifact in ask("artifacts/filter", among)}
     assert "| train@clean | done | " in tables["stages"]
     assert "| report | accuracy | 0.91 | 0.9 to 0.92 | 1,000 |" in tables["metrics"]
 

@@ -7,14 +7,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from prefect.client.schemas.objects import DeploymentSchedule
@@ -24,45 +21,20 @@ from ruamel.yaml import YAML
 from flows.errors import FlowError
 from flows.project import hold_lock
 from flows.serve_deployment import DEPLOYMENT, NAME_FILE, name_checkout, next_date, read_deployment
-from tests.flows.conftest import ROOT, SERVER_SECONDS, Project, find_free_port, open_project, wait_until
+from flows.server import find_free_port
+from tests.flows.conftest import ROOT, SERVER_SECONDS, SLOW, Ask, Project, open_project, wait_until
 
-SLOW = "echo begun > begun; test -e fast || sleep 300; echo result > out"
-Ask = Callable[[str, dict[str, Any]], Any]
+EAGER = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 LATE = ["2026-01-01T03:00:00Z", "2026-01-02T03:00:00Z", "2026-01-03T03:00:00Z"]
 
 
 @pytest.fixture
-def scheduled(served_project: Project, server: str) -> Iterator[Project]:
+def scheduled(served_project: Project, ask: Ask) -> Iterator[Project]:
     """A project with this project's own prefect.yaml; its deployment is taken off the server at the end."""
     write_deployment(served_project)
     served_project.write_stages(a={"cmd": SLOW, "outs": ["out"]})
     yield served_project
-    delete_deployments(served_project, server)
-
-
-def delete_deployments(project: Project, server: str, name: str = "") -> None:
-    connection = HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)
-    try:
-        connection.request("GET", f"/api/deployments/name/reevaluate/{name or name_of(project)}")
-        found = json.load(connection.getresponse())
-        connection.request("DELETE", f"/api/deployments/{found['id']}")
-        assert connection.getresponse().status == 204
-    finally:
-        connection.close()
-
-
-def name_of(project: Project) -> str:
-    """What the deployment of a project is called."""
-    return f"{DEPLOYMENT}-{name_checkout(project.path)}"
-
-
-def deploy(project: Project, *schedule: str | int | None) -> str:
-    """Deploy as `serve` does; schedule: the cron line and the seconds that it was given.  Returns what is said."""
-    cron, every = (*schedule, None, None)[:2]
-    script = "from flows.environment import prepare_environment as p; p(); import flows.serve_deployment as s"
-    command = [sys.executable, "-c", f"{script}; print(*s.deploy(s.read_deployment({cron!r}, {every!r})))"]
-    done = subprocess.run(command, cwd=project.path, env=project.environment, capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else done.stderr.splitlines()[-1]
+    delete_deployment(ask, name_of(served_project))
 
 
 def find_deployment(ask: Ask, name: str) -> dict[str, Any]:
@@ -70,37 +42,36 @@ def find_deployment(ask: Ask, name: str) -> dict[str, Any]:
     return dict(found)
 
 
+def delete_deployment(ask: Ask, name: str) -> None:
+    ask(f"deployments/{find_deployment(ask, name)['id']}", {}, "DELETE")
+
+
+def name_of(project: Project) -> str:
+    """What the deployment of a project is called."""
+    return f"{DEPLOYMENT}-{name_checkout(project.path)}"
+
+
+def deploy(project: Project, cron: str | None = None, every: int | None = None, before: str = "") -> str:
+    """Deploy as `serve` does; cron, every: what it was given.  before: code.  Returns what is said."""
+    script = "from flows.environment import prepare_environment as p; p(); import flows.serve_deployment as s"
+    done = project.python(f"{script}\n{before}\nprint(*s.deploy(s.read_deployment({cron!r}, {every!r})))")
+    return done.stdout.strip() if done.returncode == 0 else done.stderr.splitlines()[-1]
+
+
 def list_schedules(ask: Ask, project: Project) -> list[tuple[str, str, bool]]:
     """What the server holds: rule, time zone, whether it is active."""
-    found = find_deployment(ask, name_of(project))["schedules"]
-    rules = [(each["schedule"], each["active"]) for each in found]
+    found = [(each["schedule"], each["active"]) for each in find_deployment(ask, name_of(project))["schedules"]]
     return sorted((str(rule.get("cron") or rule.get("rrule") or rule["interval"]), rule["timezone"] or "UTC", active)
-                  for rule, active in rules)  # fmt: skip
+                  for rule, active in found)  # fmt: skip
 
 
-def write_schedules(project: Project, schedules: Any, **more: Any) -> None:
-    """This project's prefect.yaml with other schedules."""
+def write_deployment(project: Project, **more: Any) -> None:
+    """This project's own prefect.yaml, changed, and without bundles: the toy is no git repository."""
     read = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())
-    read["deployments"][0] |= {"schedules": schedules, **more}
+    assert read["deployments"][0]["parameters"]["evidence"]
+    read["deployments"][0]["parameters"]["evidence"] = False
+    read["deployments"][0] |= more
     (project.path / "prefect.yaml").write_text(json.dumps(read))
-
-
-def write_deployment(project: Project) -> None:
-    """This project's own prefect.yaml, without bundles: the toy is no git repository."""
-    text = (ROOT / "prefect.yaml").read_text()
-    assert "evidence: true" in text
-    (project.path / "prefect.yaml").write_text(text.replace("evidence: true", "evidence: false"))
-
-
-@contextmanager
-def serving(project: Project, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """The service, killed if the test fails, so that nobody waits for it."""
-    service = project.start("serve", *arguments, PREFECT_WORKER_QUERY_SECONDS="1")
-    try:
-        yield service
-    finally:
-        service.kill()
-        service.communicate()
 
 
 def find_runs(ask: Ask, project: Project) -> list[dict[str, Any]]:
@@ -113,11 +84,6 @@ def end(process: "subprocess.Popen[str]") -> str:
     output, _ = process.communicate(timeout=SERVER_SECONDS)
     assert process.returncode == 143, output
     return output
-
-
-def read_history(project: Project) -> list[dict[str, Any]]:
-    file = project.path / "logs/reevaluate.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def _appeared_by_itself(run: dict[str, Any]) -> bool:
@@ -148,10 +114,8 @@ def test_checkouts_on_one_server_keep_apart(
         deploy(scheduled, "0 3 * * *")
         deploy(other, "0 4 * * *")
         assert other.path.name == scheduled.path.name, "told apart by more than the folder's name"
-        found = {}
-        for project in (scheduled, other):
-            found[project.path] = find_deployment(ask, name_of(project))
-        delete_deployments(other, server)
+        found = {each.path: find_deployment(ask, name_of(each)) for each in (scheduled, other)}
+        delete_deployment(ask, name_of(other))
     assert [each["schedules"][0]["schedule"]["cron"] for each in found.values()] == ["0 3 * * *", "0 4 * * *"]
     assert len({each["work_pool_name"] for each in found.values()}) == 2, "no worker takes the other's runs"
     for path, each in found.items():
@@ -167,13 +131,13 @@ def test_server_holds_what_was_asked_for_last(scheduled: Project, ask: Ask) -> N
     project = scheduled
     berlin = {"cron": "0 5 * * *", "timezone": "Europe/Berlin", "slug": "early"}
     yearly = {"rrule": "FREQ=YEARLY;BYMONTH=3", "active": False, "slug": "yearly"}
-    write_schedules(project, [berlin, yearly])
+    write_deployment(project, schedules=[berlin, yearly])
     assert deploy(project) == ""
     both = [("0 5 * * *", "Europe/Berlin", True), ("DTSTART:20200101T000000\nFREQ=YEARLY;BYMONTH=3", "UTC", False)]
     assert list_schedules(ask, project) == both
     assert deploy(project, "0 15 1 1 *") == ""
     assert list_schedules(ask, project) == [("0 15 1 1 *", "UTC", True)]
-    write_schedules(project, [], paused=True)
+    write_deployment(project, schedules=[], paused=True)
     assert deploy(project) == ""
     assert (list_schedules(ask, project), find_deployment(ask, name_of(project))["paused"]) == ([], True)
     assert deploy(project, None, 7200) == ""
@@ -181,20 +145,14 @@ def test_server_holds_what_was_asked_for_last(scheduled: Project, ask: Ask) -> N
     assert not find_deployment(ask, name_of(project))["paused"], "what is asked for by hand is to run"
 
     # Where the server does not take over what was asked for, nobody is to believe that it did.
-    deaf = "import flows.serve_deployment as s; s._run_deploy = lambda asked: None"
-    script = f"{deaf}; s.deploy(s.read_deployment('1 2 * * *', None))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=project.path, env=project.environment, capture_output=True, text=True
-    )
-    assert "schedules: asked for ['1 2 * * * (UTC)'], the server holds ['every 2:00:00 (UTC)']" in done.stderr
+    told = deploy(project, "1 2 * * *", before="s._run_deploy = lambda asked: None")
+    assert "schedules: asked for ['1 2 * * * (UTC)'], the server holds ['every 2:00:00 (UTC)']" in told
 
     # An earlier name of the folder is told, with the way to be rid of it.
     before = name_of(project)
     (project.path / NAME_FILE).unlink()
-    try:
-        assert f"prefect deployment delete reevaluate/{before}" in deploy(project)
-    finally:
-        delete_deployments(project, project.environment["PREFECT_API_URL"], before)
+    assert f"prefect deployment delete reevaluate/{before}" in deploy(project)
+    delete_deployment(ask, before)
 
 
 @pytest.mark.slow
@@ -219,13 +177,13 @@ def test_scheduled_runs_appear_collapse_skip_and_can_be_cancelled(scheduled: Pro
         wait_until(lambda: len(runs(is_meant)) >= count, 180, lambda: find_runs(ask, project), every=0.5)
         return runs(is_meant)
 
-    with serving(project, "--every", "3") as service:
+    with project.running("serve", "--every", "3", **EAGER) as service:
         # Of those that were missed, at most one runs; a scheduled one appears after it by itself.
         late = wait_for(lambda run: is_late(run) and run["state_type"] in ("COMPLETED", "CANCELLED"), len(LATE))
         assert len(late) == len(LATE)
         assert sum(run["state_type"] == "COMPLETED" for run in late) <= 1
-        wait_until(lambda: bool(read_history(project)), 60, "a line in the history")
-        assert read_history(project)[0]["message"] == "no data/acceptance/gates.json"
+        wait_until(lambda: bool(project.history()), 60, "a line in the history")
+        assert project.history()[0]["message"] == "no data/acceptance/gates.json"
 
         # While another process holds the lock, what falls due is skipped, and says why.
         with holding_lock(project):
@@ -264,7 +222,7 @@ def test_service_that_was_killed_leaves_nothing_and_mends_itself(project_with_da
     write_deployment(project)
     project.write_stages(a={"cmd": SLOW, "outs": ["out"]})
     port = str(find_free_port())
-    with serving(project, "--every", "5", "--port", port) as service:
+    with project.running("serve", "--every", "5", "--port", port, **EAGER) as service:
         project.wait_for_file("begun", 120)
         code, output = project.run("serve", "--port", port)
         assert (code, output.count("\n")) == (1, 1)
@@ -273,8 +231,8 @@ def test_service_that_was_killed_leaves_nothing_and_mends_itself(project_with_da
         service.kill()
         project.wait_for_silence()
     (project.path / "fast").touch()
-    with serving(project, "--every", "5", "--port", port) as service:
-        wait_until(lambda: bool(read_history(project)), 120, lambda: project.processes())
+    with project.running("serve", "--every", "5", "--port", port, **EAGER) as service:
+        wait_until(lambda: bool(project.history()), 120, lambda: project.processes())
         output = end(service)
     assert "was cut short: the machine or the service stopped while it ran" in output
     assert (project.path / "out").read_text() == "result\n"
@@ -283,21 +241,24 @@ def test_service_that_was_killed_leaves_nothing_and_mends_itself(project_with_da
 
 def test_mistakes_are_told_before_anything_starts(project: Project) -> None:
     project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
-    code, output = project.run("serve")
-    assert code == 1
-    assert output == (
-        f"error: {project.path}/prefect.yaml: not there; it says what runs when: git checkout prefect.yaml\n"
-    )
+    absent = f"error: {project.path}/prefect.yaml: not there; it says what runs when: git checkout prefect.yaml\n"
+    assert project.run("serve") == (1, absent)
     shutil.copy(ROOT / "prefect.yaml", project.path)
-    for cron in ("every night", "", "0 0 30 2 *"):
-        code, output = project.run("serve", "--cron", cron)
-        assert code == 1
-        assert output.startswith(f"error: --cron: got cron: {cron}, timezone: UTC (")
-        assert "); allowed: minute hour day month weekday, e.g. " in output
-        assert len(output.splitlines()) == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.path)
+        for cron in ("every night", "", "0 0 30 2 *"):
+            told = re.escape(f"--cron: got cron: {cron}, timezone: UTC (") + r".*\); allowed: minute hour day month .*"
+            with pytest.raises(FlowError, match=f"^{told}$"):
+                read_deployment(cron, None)
     code, output = project.run("serve", "--cron", "0 3 * * *", "--every", "5")
     assert (code, output) == (1, "error: --cron and --every: both given; allowed: one of them\n")
     assert not (project.path / "logs/serve-server.log").exists()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -308,11 +269,8 @@ def test_mistakes_are_told_before_anything_starts(project: Project) -> None:
         ("deployments: [{name: scheduled, schedules: 3}]", "'int' object is not iterable"),
     ],
 )
-def test_prefect_yaml_without_the_deployment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("prefect.yaml").write_text(text)
+def test_prefect_yaml_without_the_deployment(folder: Path, text: str, reason: str) -> None:
+    (folder / "prefect.yaml").write_text(text)
     with pytest.raises(FlowError, match=f"no deployment named scheduled can be read from it .{reason}.*git checkout"):
         read_deployment(None, None)
 
@@ -327,17 +285,12 @@ def test_prefect_yaml_without_the_deployment(
         ({"rrule": "DTSTART:20200101T000000\nRRULE:FREQ=DAILY;COUNT=3"}, "COUNT=3 (none of its days is to come)"),
     ],
 )  # fmt: skip
-def test_schedule_that_makes_nothing_due(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any], reason: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for key, value in (("schedules", [schedule]), ("schedule", schedule)):
-        Path("prefect.yaml").write_text(json.dumps({"deployments": [{"name": "scheduled", key: value}]}))
-        with pytest.raises(FlowError) as told:
+def test_schedule_that_makes_nothing_due(folder: Path, schedule: dict[str, Any], reason: str) -> None:
+    for held in ({"schedules": [schedule]}, {"schedule": schedule}):
+        (folder / "prefect.yaml").write_text(json.dumps({"deployments": [{"name": "scheduled", **held}]}))
+        with pytest.raises(FlowError, match=r"^prefect\.yaml: schedules: got .*; allowed: cron, interval or ") as told:
             read_deployment(None, None)
-        assert str(told.value).startswith("prefect.yaml: schedules: got ")
         assert reason in str(told.value)
-        assert "; allowed: cron, interval or rrule" in str(told.value)
     assert read_deployment("0 1 * * *", None)["schedules"] == [{"cron": "0 1 * * *", "timezone": "UTC"}], "replaced"
 
 
@@ -358,18 +311,25 @@ def test_next_run_is_told_before_the_server_has_made_it(schedules: list[Any], mo
     assert (due and (due.month, due.hour)) == month_and_hour
 
 
-def test_checkouts_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that names this machine."""
     machine = tmp_path / "machine-id"
     machine.write_text("here\n")
     monkeypatch.setattr("flows.serve_deployment.MACHINE_FILES", (machine,))
+    return machine
 
+
+def test_checkouts_have_names_of_their_own(tmp_path: Path, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def copy(source: Path, target: str, **options: Any) -> Path:
         return Path(shutil.copytree(source, tmp_path / target, **options))
 
     one = tmp_path / "a/my atlas"
     name = name_checkout(one)
     assert re.fullmatch(r"my-atlas-[0-9a-f]{8}", name)
-    assert name_checkout(one) == name, "the same at each start"
+    monkeypatch.setattr("platform.node", lambda: "other")
+    monkeypatch.setattr("socket.gethostname", lambda: "other")
+    assert name_checkout(one) == name, "the same at each start, under whatever hostname"
     copies = [copy(one, "b"), copy(one, "c"), copy(one, "d", copy_function=os.link)]
     assert len({name, *map(name_checkout, copies)}) == 4
     assert name_checkout(one) == name, "a linked copy has not changed it"
@@ -387,63 +347,36 @@ def test_checkouts_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.M
     assert name_checkout(restored) != name_checkout(copy(restored, "h"))
 
 
-def test_a_checkout_keeps_its_name_under_another_hostname(tmp_path: Path) -> None:
-    script = "import socket, pathlib, flows.serve_deployment as s; print(s.name_checkout(pathlib.Path()))"
-    renamed = f"import platform, os; platform.node = socket.gethostname = lambda: 'other'; {script}"
-    names = {
-        subprocess.check_output(
-            [sys.executable, "-c", f"import socket; {code}"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
-        )
-        for code in (script, renamed)
-    }
-    assert len(names) == 1
-
-
-def test_backup_at_the_same_path_keeps_the_name_on_its_own_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = tmp_path / "machine-id"
-    machine.write_text("here\n")
-    monkeypatch.setattr("flows.serve_deployment.MACHINE_FILES", (machine,))
+def test_backup_at_the_same_path_keeps_the_name_on_its_own_machine(tmp_path: Path, machine: Path) -> None:
     one = tmp_path / "one"
     name = name_checkout(one)
-
-    def restore() -> None:
+    for place, keeps in (("here", True), ("there", False)):  # there: the disk of another machine, copied
         shutil.copytree(one, tmp_path / "backup")
         shutil.rmtree(one)
         (tmp_path / "backup").rename(one)
-
-    restore()
-    assert name_checkout(one) == name
-    restore()
-    machine.write_text("there\n")
-    assert name_checkout(one) != name, "the disk of another machine, copied"
+        machine.write_text(f"{place}\n")
+        assert (name_checkout(one) == name) is keeps
 
 
-@pytest.mark.parametrize("command", ["serve", "reevaluate", "reproduce"])
-def test_unreachable_server_names_the_way_out(project: Project, command: str) -> None:
+def test_unreachable_server_names_the_way_out(project: Project) -> None:
     shutil.copy(ROOT / "prefect.yaml", project.path)
     project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/api"
-        flags = ["--no-evidence"] if command == "reevaluate" else []
-        code, output = project.run(command, *flags, PREFECT_API_URL=url)
-    assert (code, len(output.splitlines())) == (1, 1)
-    assert output.startswith(f"error: PREFECT_API_URL: nothing answers at {url} (")
-    assert output.endswith("unset the variable to use a temporary one, or run without Prefect: dvc repro\n")
-    assert "up to date" not in output
+        for command in (["serve"], ["reevaluate", "--no-evidence"], ["reproduce"]):
+            code, output = project.run(*command, PREFECT_API_URL=url)
+            assert (code, len(output.splitlines())) == (1, 1)
+            assert output.startswith(f"error: PREFECT_API_URL: nothing answers at {url} (")
+            assert output.endswith("unset the variable to use a temporary one, or run without Prefect: dvc repro\n")
     assert "Running stage 'a'" in project.dvc("repro"), "the way out works"
 
 
 def test_prefect_yaml_names_what_is_there() -> None:
-    from dvc.utils.serialize import load_yaml
-
     from flows.reevaluate import reevaluate
 
-    deployment = load_yaml(str(ROOT / "prefect.yaml"))["deployments"][0]
+    deployment = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"][0]
     assert deployment["name"] == DEPLOYMENT
     assert deployment["entrypoint"] == f"{reevaluate.fn.__module__}.{reevaluate.fn.__name__}"
     assert set(deployment["parameters"]) == set(reevaluate.parameters.properties)
     assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
-    assert Path(ROOT / "flows/reevaluate.py").is_file()

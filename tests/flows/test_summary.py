@@ -53,19 +53,15 @@ def test_rows() -> None:
     assert stage_rows(runs) == [("a", "done", "1.3"), ("b", "FAILED", "3.0"), ("c", "not run", "")]
 
 
-def test_markdown() -> None:
+def test_tables_in_markdown_and_in_a_narrow_terminal() -> None:
+    console = Console(width=70, record=True)
+    console.print(metric_table([Metric("train_classifiers@corrupted", "test_accuracy", 0.95, 0.93, 0.96, 1000)]))
+    assert "0.93 to 0.96" in console.export_text()
     assert markdown_table(("a", "b"), [("1|2", "3")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 |\n"
 
 
-def test_table_fits_a_narrow_terminal() -> None:
-    console = Console(width=70, record=True)
-    console.print(
-        metric_table([Metric("train_classifiers@corrupted", "corrupted_test_accuracy", 0.95, 0.93, 0.96, 1000)])
-    )
-    text = console.export_text()
-    assert "0.93 to 0.96" in text
-
-
+ENDS = "[0.125, 0.75]"
+CORRUPTED, TRUE = "corrupted test images", "300 claimed failures are true ones"
 ROOMS = ("train_classifiers", "measure_robustness", "name_directions", "judge_failures")
 
 
@@ -88,42 +84,36 @@ def write_results(names: list[str], criteria: list[tuple[str, str]]) -> list[Sta
         shares = {"wider": estimate(0.2, 10), "fainter": estimate(0.6, 10)}
         write(f"data/name_directions/{name}/metrics.json", {"global": {"named": 7, "share_of_name": shares}})
         write(f"data/judge_failures/{name}/metrics.json", {"true_failure_share": estimate(0.7, 300)})
-    told = [
-        {"id": key, "verdict": verdict, "found": estimate(0.4, 9), "because": f"{key} why"} for key, verdict in criteria
-    ]
-    write("data/acceptance/gates.json", {"criteria": told})
+    told = {"found": estimate(0.4, 9), "because": "that is why"}
+    gates = [{"id": key, "verdict": verdict, **told} for key, verdict in criteria]
+    write("data/acceptance/gates.json", {"criteria": gates})
     write("data/report/report.html", "")
     stages = [f"{room}@{name}" for room in ROOMS for name in names]
     return [StageRun(stage, Outcome.DONE, 2.0) for stage in [*stages, "acceptance", "report"]]
 
 
-def test_a_run_ends_on_verdicts_and_three_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_ends_on_verdicts_and_three_sentences(folder: Path) -> None:
     runs = write_results(["mine"], [("a", "not assessable"), ("b", "pass"), ("c", "fail")])
     assert tell_findings(runs) == [
         "6 stages: 6 done; 12 s of work",
         "acceptance criteria: 1 pass, 1 fail, 1 not assessable",
-        "  fail: c: 0.4 [0.125, 0.75], n=9: c why",
-        "  not assessable: a: 0.4 [0.125, 0.75], n=9: a why",
-        (
-            "mine: how accurate: right on 0.5 [0.125, 0.75] of 1,000 real clean and 0.25 [0.125, 0.75] of 2,000 real "
-            "corrupted test images"
-        ),
-        (
-            "mine: how far from failing: ? [0.125, 0.75] std, the median over 40 generated images; "
-            "0.3 [0.125, 0.75] fail within 1 std"
-        ),
-        (
-            "mine: fails on: of its 10 leading directions fainter 0.6 [0.125, 0.75], wider 0.2 [0.125, 0.75]; "
-            "0.7 [0.125, 0.75] of 300 claimed failures are true ones"
-        ),
+        "  fail: c: 0.4 [0.125, 0.75], n=9: that is why",
+        "  not assessable: a: 0.4 [0.125, 0.75], n=9: that is why",
+        f"mine: how accurate: right on 0.5 {ENDS} of 1,000 real clean and 0.25 {ENDS} of 2,000 real {CORRUPTED}",
+        f"mine: how far from failing: ? {ENDS} std, the median over 40 generated images; 0.3 {ENDS} fail within 1 std",
+        f"mine: fails on: of its 10 leading directions fainter 0.6 {ENDS}, wider 0.2 {ENDS}; 0.7 {ENDS} of {TRUE}",
         "report: data/report/report.html",
         "all metrics: failure-atlas metrics",
     ]
 
 
-def test_what_a_run_did_not_bring_up_to_date_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_what_a_run_did_not_bring_up_to_date_is_not_told(folder: Path) -> None:
     runs = write_results(["mine"], [("a", "pass")])
     ended = {"measure_robustness@mine": Outcome.FAILED, "acceptance": Outcome.NOT_RUN, "report": Outcome.NOT_RUN}
     text = "\n".join(tell_findings([StageRun(run.stage, ended.get(run.stage, run.outcome)) for run in runs]))
@@ -136,8 +126,7 @@ def test_what_a_run_did_not_bring_up_to_date_is_not_told(tmp_path: Path, monkeyp
     ]
 
 
-def test_a_run_never_ends_on_more_than_thirty_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_run_never_ends_on_more_than_thirty_lines(folder: Path) -> None:
     lines = tell_findings(write_results([f"c{n}" for n in range(9)], [(f"g{n}", "fail") for n in range(40)]))
     assert len(lines) <= 30
     assert "  and 34 more: failure-atlas gates" in lines
