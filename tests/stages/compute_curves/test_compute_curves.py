@@ -34,9 +34,17 @@ def make_curves(folder, out, generator, population, judge, results, **changes):
     for name, (ranked, classifier) in results.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "ranked").symlink_to(ranked)
-        (folder / name / "weights").symlink_to(classifier)
+        (folder / name / "trained").symlink_to(classifier.parent)  # what was brought lies beside its file
     params.write_text(yaml.safe_dump(names | {"compute_curves": SECTION | changes}), encoding="utf-8")
-    main(generator, f"{folder}/{{name}}/weights", population, f"{folder}/{{name}}/ranked", judge, out, params)
+    main(
+        generator,
+        f"{folder}/{{name}}/trained/classifier.safetensors",
+        population,
+        f"{folder}/{{name}}/ranked",
+        judge,
+        out,
+        params,
+    )
 
 
 @pytest.fixture
