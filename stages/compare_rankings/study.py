@@ -1,6 +1,7 @@
 """The comparison step by step: rank in every way, move held-out samples, walk from class means, test for influence."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -104,21 +105,10 @@ class Study:
         total = count * (len(rivals) + sum(map(len, grid.values())))
         fresh, true_class = draw_styles(self.generator, count, self.stream("held out"))
         with Progress("moving held-out samples", total, "img") as progress:
+            measure = partial(held_out.measure_shifts, self.world, std=std, advance=progress.advance)
             seen = draw_styles(self.generator, count, self.stream("choice"))
-            choice = held_out.select_cell(
-                held_out.measure_shifts(self.world, rivals, alone, *seen, std, advance=progress.advance), headline
-            )
-            outcomes = held_out.measure_shifts(
-                self.world,
-                ways,
-                grid,
-                fresh,
-                true_class,
-                std,
-                judged=headline,
-                confidence=self.confidence,
-                advance=progress.advance,
-            )
+            choice = held_out.select_cell(measure(rivals, alone, *seen), headline)
+            outcomes = measure(ways, grid, fresh, true_class, judged=headline, confidence=self.confidence)
         unmoved = held_out.judge_outcome(self.world.show(fresh, [CLASSIFIER], keep_images=False), true_class)
         cheapest = methods.FULL if self.budget.few is None else methods.SMALL
 
@@ -127,8 +117,7 @@ class Study:
             return held_out.choose_best(labels, choice)
 
         best, best_full = (choose(methods.GRADIENTS, budget) for budget in (cheapest, methods.FULL))
-        attfind = choose(methods.ATTFIND, methods.FULL)
-        return Moved(outcomes, unmoved, best, best_full, attfind)
+        return Moved(outcomes, unmoved, best, best_full, choose(methods.ATTFIND, methods.FULL))
 
     def walk(self, ways: list[methods.Method]) -> tuple[dict[str, held_out.CoarseWalks], np.ndarray]:
         """Walks from the class means of which the classifier is sure, by method; and of which it is, [classes] bool."""

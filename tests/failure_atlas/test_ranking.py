@@ -17,14 +17,7 @@ from failure_atlas.ranking.histograms import (
     tabulate_histograms,
 )
 from failure_atlas.ranking.scores import choose_score, count_passes, difference_population, score_population
-from failure_atlas.statistics.agreement import (
-    HalfMeans,
-    correlate_ranks,
-    draw_halves,
-    order_dimensions,
-    share_direction,
-    share_top,
-)
+from failure_atlas.statistics import agreement
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.stylegan2.generator import StyleLayer
 from stages.common.artefacts.ranking import tabulate_ranking
@@ -51,7 +44,7 @@ def moments(values, true_class, classes):
 @pytest.mark.parametrize("batch_size", [1, 13, 10 * N])
 def test_population_scores_equal_the_slow_twin_in_any_batch(pair, batch_size):
     pair.true_class = np.r_[np.zeros(N - 20, np.int64), np.ones(12, np.int64), np.full(8, 2, np.int64)]
-    halves = draw_halves(pair.true_class, 4, np.random.default_rng(1))
+    halves = agreement.draw_halves(pair.true_class, 4, np.random.default_rng(1))
     scores, exact = score(pair, batch_size, halves), pair.exact()["softmax"]
     parts = [exact[pair.true_class == index] for index in range(CLASSES)]
     found = scores.gradients
@@ -112,7 +105,7 @@ def test_a_black_box_is_scored_by_the_slow_twins_differences_and_ranked_as_by_gr
     np.testing.assert_allclose(result.logits, pair.logits(), rtol=1e-4, atol=1e-4)
     exact, found = score(pair, N).gradients.global_mean(), difference(pair, step_std=0.01).gradients.global_mean()
     np.testing.assert_allclose(found, exact, rtol=0.02, atol=1e-4)
-    assert correlate_ranks(found, exact) == 1
+    assert agreement.correlate_ranks(found, exact) == 1
 
 
 def test_the_batch_size_moves_differences_by_rounding_only(pair):
@@ -200,8 +193,8 @@ def test_the_score_follows_the_classifier_unless_params_say_otherwise(pair, tmp_
 
 
 def halve(values, true_class, halvings=10, batch=10**6):
-    members = draw_halves(true_class, halvings, np.random.default_rng(0))
-    means = HalfMeans(members, true_class, int(true_class.max()) + 1, values.shape[1])
+    members = agreement.draw_halves(true_class, halvings, np.random.default_rng(0))
+    means = agreement.HalfMeans(members, true_class, int(true_class.max()) + 1, values.shape[1])
     for first in range(0, len(values), batch):
         means.add(values[first : first + batch], true_class[first : first + batch], first)
     return means, members
@@ -212,7 +205,7 @@ def test_the_interval_of_the_agreement_is_that_of_the_slow_jackknife(batch):
     random = np.random.default_rng(2)
     values, true_class = random.normal(size=(90, 6)) + np.arange(6), random.permutation(np.arange(90) % 3)
     means, members = halve(values, true_class, batch=batch)
-    found = means.estimate(correlate_ranks, -1.0)
+    found = means.estimate(agreement.correlate_ranks, -1.0)
     part = np.empty(90, int)
     part[np.argsort(true_class, kind="stable")] = np.arange(90) % 20
 
@@ -224,7 +217,7 @@ def test_the_interval_of_the_agreement_is_that_of_the_slow_jackknife(batch):
             ]
             for m in members
         ]
-        return np.mean([correlate_ranks(*pair) for pair in pairs])
+        return np.mean([agreement.correlate_ranks(*pair) for pair in pairs])
 
     parts = np.array([agree(part != place) for place in range(20)])
     half = stats.t.ppf(0.975, 19) * np.sqrt(19 / 20 * np.square(parts - parts.mean()).sum())
@@ -233,7 +226,7 @@ def test_the_interval_of_the_agreement_is_that_of_the_slow_jackknife(batch):
     assert found == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("measure", "least"), [(share_top, 0.0), (correlate_ranks, -1.0)])
+@pytest.mark.parametrize(("measure", "least"), [(agreement.share_top, 0.0), (agreement.correlate_ranks, -1.0)])
 def test_the_interval_covers_the_agreement_expected_of_other_populations(measure, least):
     true_class, mean = np.arange(200) % 2, np.linspace(0, 0.6, 30)
     random, found = np.random.default_rng(3), []
@@ -247,11 +240,11 @@ def test_the_interval_covers_the_agreement_expected_of_other_populations(measure
 
 def test_halves_are_balanced_by_class_seeded_and_different():
     true_class = np.arange(50) % 5
-    halves = draw_halves(true_class, 6, np.random.default_rng(3))
+    halves = agreement.draw_halves(true_class, 6, np.random.default_rng(3))
     assert halves.shape == (6, 50)
     for index in range(5):
         assert (halves[:, true_class == index].sum(axis=1) == 5).all()
-    np.testing.assert_array_equal(halves, draw_halves(true_class, 6, np.random.default_rng(3)))
+    np.testing.assert_array_equal(halves, agreement.draw_halves(true_class, 6, np.random.default_rng(3)))
     assert len({half.tobytes() for half in halves}) == 6
 
 
@@ -291,19 +284,21 @@ def test_moments_in_batches_equal_moments_at_once(seed, batch):
 def test_agreement_of_known_rankings():
     first = np.array([[9.0, -8, 7, 1, 0]])
     second = np.array([[9.0, 8, 0, 1, 7]])
-    assert share_top(first, second, top=2) == [1.0]
-    assert share_top(first, second, top=3) == pytest.approx([2 / 3])
-    assert share_direction(first, second, top=2) == [0.5]
-    assert share_top(first, second, top=10) == [1.0]  # there are but five
-    assert np.isnan(correlate_ranks(np.ones(4), np.arange(4.0)))  # equal scores have an order, but no correlation
-    np.testing.assert_array_equal(order_dimensions(np.zeros(4)), np.arange(4))
+    assert agreement.share_top(first, second, top=2) == [1.0]
+    assert agreement.share_top(first, second, top=3) == pytest.approx([2 / 3])
+    assert agreement.share_direction(first, second, top=2) == [0.5]
+    assert agreement.share_top(first, second, top=10) == [1.0]  # there are but five
+    assert np.isnan(
+        agreement.correlate_ranks(np.ones(4), np.arange(4.0))
+    )  # equal scores have an order, but no correlation
+    np.testing.assert_array_equal(agreement.order_dimensions(np.zeros(4)), np.arange(4))
 
 
 @given(st.integers(0, 10_000))
 def test_rank_correlation_equals_scipy_with_ties(seed):
     random = np.random.default_rng(seed)
     a, b = random.integers(-4, 5, (2, 3, 12)).astype(float)
-    for row, value in enumerate(correlate_ranks(a, b)):
+    for row, value in enumerate(agreement.correlate_ranks(a, b)):
         x, y = np.abs(a[row]), np.abs(b[row])
         if len(set(x)) > 1 and len(set(y)) > 1:
             assert value == pytest.approx(stats.spearmanr(x, y).statistic)

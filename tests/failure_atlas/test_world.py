@@ -105,9 +105,13 @@ def test_gradients_are_those_of_the_formula_in_any_batch(pair, batch_size):
     assert sum(told) == N
 
 
-def test_log_odds_stay_where_the_softmax_rounds_to_1():
-    value = float(log_odds(torch.tensor([[80.0, 0.0, 0.0]]), torch.tensor([0])))
-    assert value == pytest.approx(80 - np.log(2))
+def test_log_odds_and_their_slope_stay_where_the_softmax_rounds_to_1():
+    logits = torch.tensor([[80.0, 0.0, 0.0]], requires_grad=True)
+    for target, value, slope in ((log_odds, 80 - np.log(2), [1, -0.5, -0.5]), (softmax, 1, [0, 0, 0])):
+        found = target(logits, torch.tensor([0]))
+        (gradient,) = torch.autograd.grad(found.sum(), logits)
+        assert float(found) == pytest.approx(value)
+        np.testing.assert_allclose(gradient[0], slope, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])

@@ -6,16 +6,9 @@ from scipy import ndimage
 from skimage.measure import euler_number, label
 from skimage.morphology import skeletonize
 
+from failure_atlas.directions import outline
 from failure_atlas.directions.calibration import corrupt_known, round_grey
 from failure_atlas.directions.measurements import GREYS, NAMES, measure_images, to_grey
-from failure_atlas.directions.outline import (
-    count_holes,
-    drop_specks,
-    enlarge_matrix,
-    join_frames,
-    outline_strokes,
-    split_frames,
-)
 from failure_atlas.directions.shape import find_centreline
 
 
@@ -143,14 +136,14 @@ def test_a_whole_image_shows_its_noise_its_blur_and_its_grey(digits):
 
 
 def test_frames_are_a_reversible_strip_and_equal_the_slow_twins(digits):
-    mask = outline_strokes(digits[:12, 0] / 255).mask
-    np.testing.assert_array_equal(split_frames(join_frames(mask), 12), mask)
+    mask = outline.outline_strokes(digits[:12, 0] / 255).mask
+    np.testing.assert_array_equal(outline.split_frames(outline.join_frames(mask), 12), mask)
     np.testing.assert_array_equal(
         find_centreline(mask), np.stack([skeletonize(np.pad(m, 1))[1:-1, 1:-1] for m in mask])
     )
     pieces = np.array([label(m, connectivity=2).max() for m in mask])
     holes = pieces - [euler_number(np.pad(m, 1), connectivity=2) for m in mask]
-    np.testing.assert_array_equal(count_holes(mask, 1), holes)
+    np.testing.assert_array_equal(outline.count_holes(mask, 1), holes)
 
 
 def test_specks_are_dropped_and_pieces_kept():
@@ -159,13 +152,13 @@ def test_specks_are_dropped_and_pieces_kept():
     mask[0, 15:17, 15:17] = True  # 4 of 104 pixels
     mask[1, 2:12, 2:12] = True
     mask[1, 14:17, 14:17] = True  # 9 of 109
-    kept, pieces = drop_specks(mask)
+    kept, pieces = outline.drop_specks(mask)
     np.testing.assert_array_equal(pieces, [1, 2])
     np.testing.assert_array_equal(kept.sum(axis=(1, 2)), [100, 109])
 
 
 def test_enlarging_keeps_planes():
     plane = np.arange(8) * 2.0 + 1
-    enlarged = enlarge_matrix(8) @ plane
+    enlarged = outline.enlarge_matrix(8) @ plane
     np.testing.assert_allclose(enlarged[1:-1], ((np.arange(16) + 0.5) / 2 - 0.5)[1:-1] * 2 + 1)
     np.testing.assert_allclose(enlarged[[0, -1]], plane[[0, -1]])
