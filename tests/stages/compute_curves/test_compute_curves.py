@@ -6,11 +6,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from failure_atlas.classifiers.networks import Classifier, load_classifier
 from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.curves.shift import draw_sets
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from stages.compute_curves.__main__ import main
 from stages.compute_curves.figures import tell_p_value
 from stages.compute_curves.inputs import read_order
@@ -27,6 +30,23 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory, tiny_classifier):
+    """Ensembles of one: the classifier itself, one that sees class 0 in every image, one of other classes; no file."""
+    folder, names = tmp_path_factory.mktemp("judges"), list("0123456789")
+    blind = Classifier("residual", classes=10, width=8)
+    with torch.no_grad():
+        blind.head.weight.zero_()
+        blind.head.bias.copy_(torch.arange(10) == 0)
+    for name, member, class_names in (
+        ("same", load_classifier(tiny_classifier, torch.device("cpu")), names),
+        ("blind", blind, names),
+        ("strange", Classifier("plain", classes=3, width=8), ["zero", "one", "two"]),
+    ):
+        save_ensemble(folder / f"{name}.safetensors", Ensemble([member], class_names))
+    return {name: folder / f"{name}.safetensors" for name in ("same", "blind", "strange", "absent")}
+
+
 def make_curves(folder, out, generator, population, judge, results, **changes):
     """results: name -> (result of rank_dimensions, weights)."""
     names = {"classifiers": dict.fromkeys(results, "train_classifiers"), "train_classifiers": dict.fromkeys(results)}
@@ -41,22 +61,22 @@ def make_curves(folder, out, generator, population, judge, results, **changes):
 
 
 @pytest.fixture
-def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge):
-    def start(name, *, results=None, judge=tiny_judge, **changes):
+def run(tmp_path, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, judges):
+    def start(name, *, results=None, judge="same", **changes):
         results = results or {"one": (tiny_ranking, tiny_classifier)}
         out = tmp_path / name
-        make_curves(tmp_path / f"{name}_in", out, tiny_generator, tiny_population, judge, results, **changes)
+        make_curves(tmp_path / f"{name}_in", out, tiny_generator, tiny_population, judges[judge], results, **changes)
         return read_metrics(out)
 
     return start
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, tiny_judge):
+def both(tmp_path_factory, tiny_generator, tiny_classifier, tiny_population, tiny_ranking, judges):
     """The result folder of one classifier under two names; read only."""
     folder = tmp_path_factory.mktemp("both")
     results = dict.fromkeys(("one", "two"), (tiny_ranking, tiny_classifier))
-    make_curves(folder / "in", folder / "out", tiny_generator, tiny_population, tiny_judge, results)
+    make_curves(folder / "in", folder / "out", tiny_generator, tiny_population, judges["same"], results)
     return folder / "out"
 
 
@@ -127,7 +147,7 @@ def test_shifts_hold_every_way_shift_and_sample(both):
 
 
 def test_a_judge_that_is_the_classifier_draws_the_ceiling_onto_the_curve(both):
-    # `tiny_judge` holds the weights under test: nothing is avoidable, and both curves are one.
+    # This judge holds the weights under test: nothing is avoidable, and both curves are one.
     metrics = read_metrics(both)["one"]
     for prefix in ("", "projection_", "shift_"):
         assert metrics[f"{prefix}ceiling_area"] == pytest.approx(metrics[f"{prefix}area"], abs=0.02)
@@ -136,10 +156,8 @@ def test_a_judge_that_is_the_classifier_draws_the_ceiling_onto_the_curve(both):
     np.testing.assert_allclose(shifts["ceiling"], shifts["accuracy"])
 
 
-def test_a_judge_that_reads_nothing_lowers_the_ceiling_and_moves_no_curve_nor_does_the_batch_size(
-    run, both, blind_judge
-):
-    seeing, blind = read_metrics(both)["one"], run("blind", judge=blind_judge, batch_size=17)["one"]
+def test_a_blind_judge_lowers_the_ceiling_and_moves_no_curve_nor_does_the_batch_size(run, both):
+    seeing, blind = read_metrics(both)["one"], run("blind", judge="blind", batch_size=17)["one"]
     assert blind["ceiling"]["value"] == pytest.approx(0.1)  # one class for every image
     assert blind["shift_ceiling_area"] == pytest.approx(0.1)
     assert blind["shift_ceiling_area"] < seeing["shift_ceiling_area"]
@@ -182,13 +200,13 @@ def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes,
     assert not (tmp_path / "out").exists()
 
 
-def test_inputs_that_do_not_fit_are_named(run, tmp_path, tiny_ranking, tiny_classifier, strange_judge):
+def test_inputs_that_do_not_fit_are_named(run, tmp_path, tiny_ranking, tiny_classifier):
     few = tmp_path / "ranked"
     write_arrays(few / "predictions.zarr", {"logits": (np.zeros((7, 10)), ("sample", "class"))})
     fault = r"/ranked/predictions\.zarr: "
     for place, (given, message) in enumerate((
-        ({"judge": strange_judge}, r"judges the classes zero, .*; the population has 0, 1, .*use a judge of the"),
-        ({"judge": tmp_path / "absent.safetensors"}, r"absent\.safetensors: no such weights file"),
+        ({"judge": "strange"}, r"judges the classes zero, .*; the population has 0, 1, .*use a judge of the"),
+        ({"judge": "absent"}, r"absent\.safetensors: no such weights file"),
         ({"results": {"paired": (tiny_ranking, tiny_classifier)}}, r"classifiers\.paired: metrics\.json keeps diff"),
         ({"results": {"one": (few, tiny_classifier)}}, fault + "outputs for 7 samples and 10 classes, the pop"),
         ({"results": {"one": (tmp_path / "none", tiny_classifier)}}, fault + "missing; make it with: dvc repro rank"),

@@ -25,8 +25,8 @@ WORDS = dict.fromkeys(["class", "start", "predicted_class", "beyond_predicted_cl
 
 
 @pytest.fixture(scope="module")
-def start_stage(tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
-    def start(folder, ranking=tiny_ranking, judge=tiny_judge, classifier=tiny_classifier, **changes):
+def start_stage(tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names):
+    def start(folder, ranking=tiny_ranking, judge=robust_judge, classifier=tiny_classifier, **changes):
         params = folder.parent / f"{folder.name}.yaml"
         params.write_text(yaml.safe_dump({"measure_robustness": SECTION | changes}), encoding="utf-8")
         main(tiny_generator, classifier, judge, tiny_population, ranking, tiny_names, folder, params)
@@ -47,10 +47,10 @@ def out(start_stage, tmp_path_factory):
 
 
 @pytest.fixture
-def look(tiny_generator, tiny_classifier, tiny_judge):
+def look(tiny_generator, tiny_classifier, robust_judge):
     """Softmax of the classifier and opinion of the judge on styles [N, D], all at once."""
     generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
-    judge = load_ensemble(tiny_judge, torch.device("cpu"))
+    judge = load_ensemble(robust_judge, torch.device("cpu"))
 
     def read(styles):
         with torch.no_grad():

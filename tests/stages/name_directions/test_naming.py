@@ -24,16 +24,13 @@ ONES = np.ones(len(NAMES))
 COLOUR_WORDS = {word for m in MEASUREMENTS for word in (m.more, m.less) if m.needs == "colour"}
 
 
-def test_effects_are_scipys_t_test():
+def test_effects_are_scipys_t_test_of_pairs_with_a_stroke_and_certain_differences_are_certain():
     differences = np.random.default_rng(1).normal(0.3, 1, (40, 3))
     found, twin = naming.estimate_effects(differences), stats.ttest_1samp(differences, 0)
     np.testing.assert_allclose(found.p, twin.pvalue)
     interval = twin.confidence_interval()
     np.testing.assert_allclose([found.low, found.high], [interval.low, interval.high])
     assert found.n == 40
-
-
-def test_pairs_without_a_stroke_are_left_out_and_certain_differences_are_certain():
     found = naming.estimate_effects(np.array([[0.1, 0.0], [np.nan, 1.0], [0.1, 0.0], [0.1, 0.0]]))
     np.testing.assert_allclose(found.mean, [0.1, 0])
     np.testing.assert_array_equal(found.p, [0, 1])
@@ -101,10 +98,10 @@ def test_a_weak_effect_that_no_class_shows_alone_is_shared_unless_the_classes_di
 
 def test_reach_of_nothing_known_is_not_global():
     labels = np.repeat(np.arange(10), 2)
-    assert naming.find_reach(np.full(20, np.nan), labels, 10, 1.0, 0.05) == "class-specific"
-    assert naming.find_reach(np.zeros(20), labels, 10, 1.0, 0.05) == "class-specific"
-    assert naming.find_reach(np.ones(20), labels, 10, 1.0, 0.05) == "global"
-    assert naming.find_reach(np.ones(18), labels[:18], 10, 1.0, 0.05) == "class-specific"  # a class without a sample
+    for value, count, reach in (  # the last: a class without a sample
+        (np.nan, 20, "class-specific"), (0, 20, "class-specific"), (1, 20, "global"), (1, 18, "class-specific")
+    ):  # fmt: skip
+        assert naming.find_reach(np.full(count, float(value)), labels[:count], 10, 1.0, 0.05) == reach
 
 
 def test_the_spread_is_that_within_the_classes_and_no_less_than_the_least():
@@ -114,6 +111,10 @@ def test_the_spread_is_that_within_the_classes_and_no_less_than_the_least():
     values[0] = np.nan
     np.testing.assert_allclose(naming.measure_spread(values * 1e-6, labels), LEAST_SPREAD, atol=1e-5)
     assert np.isnan(naming.measure_spread(values[:2], labels[:2])).all()
+    # Where all are alike, their spread is no unit, and a change that nobody sees gets no name.
+    assert (LEAST_SPREAD[[NAMES.index(m.name) for m in MEASUREMENTS if m.more]] > 0).all()
+    spread = naming.measure_spread(np.zeros((10, len(NAMES))), np.zeros(10, int))
+    assert naming.name_effects(effects(slant=(0.1, 0.0)), spread, 0.05, 0.05).first == naming.SHAPE_CHANGE
 
 
 def test_samples_are_balanced_and_typical_ones_central():
@@ -244,10 +245,3 @@ def test_changes_of_colour_are_named_as_such_and_none_as_a_shape_that_is_not_the
     }  # fmt: skip
     assert not (meaningless - {""}) & ({*check["named"], *check["second_name"]} | {*check["expected"]})
     assert naming.SHAPE_CHANGE not in {*check["named"], *check["expected"]}
-
-
-def test_where_all_are_alike_a_change_that_nobody_sees_gets_no_name():
-    """Upright boxes of one size: their spread is no unit."""
-    assert (LEAST_SPREAD[[NAMES.index(m.name) for m in MEASUREMENTS if m.more]] > 0).all()
-    spread = naming.measure_spread(np.zeros((10, len(NAMES))), np.zeros(10, int))
-    assert naming.name_effects(effects(slant=(0.1, 0.0)), spread, 0.05, 0.05).first == naming.SHAPE_CHANGE
