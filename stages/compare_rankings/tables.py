@@ -16,6 +16,7 @@ from failure_atlas.statistics.agreement import correlate_ranks, share_top
 from failure_atlas.statistics.estimates import NAN, Estimate, mean, proportion
 from failure_atlas.stylegan2.generator import StyleLayer
 from stages.common.artefacts.names import Names
+from stages.common.artefacts.population import tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL, SCORE_BY
 from stages.compare_rankings.study import Moved
 
@@ -86,14 +87,9 @@ def tabulate_influence(layout: Sequence[StyleLayer], words: Names, columns: Mapp
 
     name: what a move that lowers the true-class softmax does to the image, `not named` where nobody measured it.
     """
-    layers = [layer for layer in layout for _ in range(layer.channels)]
-    named = {
-        "dimension": np.arange(len(layers)),
-        "layer": [layer.name for layer in layers],
-        "kind": [layer.kind for layer in layers],
-        "name": words.name_rows([GLOBAL] * len(layers), range(len(layers)), list(-np.sign(columns["effect"]))),
-    }
-    return pd.DataFrame(named | dict(columns))
+    table = tabulate_styles(layout)[["dimension", "layer", "kind"]]
+    directions = list(-np.sign(columns["effect"]))
+    return table.assign(name=words.name_rows([GLOBAL] * len(table), table["dimension"], directions), **columns)
 
 
 def summarize_comparison(
