@@ -110,7 +110,7 @@ def test_log_odds_and_their_slope_stay_where_the_softmax_rounds_to_1():
     for target, value, slope in ((log_odds, 80 - np.log(2), [1, -0.5, -0.5]), (softmax, 1, [0, 0, 0])):
         found = target(logits, torch.tensor([0]))
         (gradient,) = torch.autograd.grad(found.sum(), logits)
-        assert float(found) == pytest.approx(value)
+        assert found.detach().item() == pytest.approx(value)
         np.testing.assert_allclose(gradient[0], slope, atol=1e-12)
 
 

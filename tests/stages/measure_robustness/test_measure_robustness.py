@@ -195,12 +195,6 @@ def test_the_same_inputs_give_the_same_bytes(out, run, hash_folder):
     assert wanted <= set(first)
 
 
-def test_the_batch_size_moves_ends_by_rounding_only(out, run):
-    one, other = read_table(out), read_table(run(batch_size=17))
-    columns = ["class", "start", "walked", "distance_std", "path_std", "reached", "single_distance_std", "set_size"]
-    pd.testing.assert_frame_equal(one[columns], other[columns], rtol=2e-2, atol=2e-3)
-
-
 @pytest.mark.parametrize("count", [8, 80])
 def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, count):
     """Ends are at 0.50, as the network behind it says; with all slopes anew they are where gradients lead."""
@@ -226,8 +220,15 @@ def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, co
         assert 0.9 < (both["distance_std"] / exact.loc[both.index, "distance_std"]).median() < 2
 
 
-def test_a_draw_without_walks_for_sets_is_fine(run):
-    metrics = read_metrics(run(greedy_samples=0, samples=10))
+def test_fewer_samples_in_other_batches_move_by_rounding_only_and_need_no_sets(out, run):
+    folder = run(greedy_samples=0, samples=10, batch_size=17)
+    columns = ["walked", "distance_std", "path_std", "reached", "single_distance_std"]
+    every, fewer = (read_table(each).set_index(["class", "start"]) for each in (out, folder))
+    assert len(fewer) == 20
+    pd.testing.assert_frame_equal(every.loc[fewer.index, columns], fewer[columns], rtol=2e-2, atol=2e-3)
+    is_mean = fewer.index.get_level_values("start") == "mean"
+    pd.testing.assert_series_equal(every.loc[fewer.index, "set_size"][is_mean], fewer["set_size"][is_mean])
+    metrics = read_metrics(folder)
     assert metrics["from_samples"]["set"]["searched"] == 0
     assert metrics["from_samples"]["set"]["median_size"]["value"] is None
     assert metrics["from_means"]["set"]["searched"] > 0
