@@ -20,12 +20,10 @@ from failure_atlas.drawing.style import CLASS_COLORS, WELL_COLOR, new_figure, sa
 from stages.compute_curves.results import SCALING, is_headline, tabulate_curves, tabulate_differences
 
 Look = tuple[str, LineStyleType, float, float]  # the line, the judge's dots and their width, opacity of the band
-TOP, RANDOM, WHOLE, CLASS = (
-    ("-", ":", 1.2, 0.2),
-    ("--", (0, (1, 4)), 0.9, 0.1),
-    ("-", ":", 1.4, 0.2),
-    ("-", ":", 0.8, 0.06),
-)
+TOP: Look = ("-", ":", 1.2, 0.2)
+RANDOM: Look = ("--", (0, (1, 4)), 0.9, 0.1)
+WHOLE: Look = ("-", ":", 1.4, 0.2)
+CLASS: Look = ("-", ":", 0.8, 0.06)
 SHIFT_LABEL = "shift of each dimension in std"
 CENTRE_TITLES = {"own_class": "centre of the own class", "all": "centre of all"}
 DIFFERENCE_AXES = {
