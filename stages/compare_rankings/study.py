@@ -10,6 +10,7 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.populations.sampling import draw_styles
 from failure_atlas.ranking import attfind, gradient_scores, held_out, influence, methods
 from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.population import Samples
 from stages.compare_rankings.params import Budget, CompareRankingsParams
@@ -123,7 +124,7 @@ class Study:
         """Walks from the class means of which the classifier is sure, by method; and of which it is, [classes] bool."""
         classes, styles = np.arange(self.generator.num_classes), self.whole.styles
         starts = np.stack([styles[self.whole.true_class == index].mean(axis=0) for index in classes])
-        sure = self.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > held_out.LEVEL
+        sure = self.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > LEVEL
         steps, columns = held_out.collect_directions(ways, self.section.walk_dimensions)
         with Progress("walking from class means", int(sure.sum()) * len(steps), "walks") as progress:
             walks = held_out.walk_coarsely(

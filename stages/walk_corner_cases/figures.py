@@ -263,7 +263,7 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
 
 def _group(cells: Sequence[Cell], classes: pd.Series, class_names: Sequence[str]) -> list[list[Cell]]:
     """The cells of each class, in their order; classes: of each cell."""
-    return [[cells[place] for place in np.flatnonzero(classes == name)] for name in class_names]
+    return [[cells[place] for place in np.flatnonzero(classes == name).tolist()] for name in class_names]
 
 
 def _frame(reading: str, corner: tuple[float, float], width: float, height: float) -> Rectangle:
