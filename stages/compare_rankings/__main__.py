@@ -14,48 +14,31 @@ from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.ranking.held_out import draw_resamples, select_cell
 from failure_atlas.ranking.influence import bound_directions
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from stages.common import command
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import read_samples
 from stages.common.artefacts.ranking import read_ranking
-from stages.common.command import (
-    ClassifierOption,
-    GeneratorOption,
-    NamesOption,
-    OutOption,
-    ParamsOption,
-    PopulationOption,
-    run_stage,
-)
 from stages.common.params import load_section
+from stages.compare_rankings import tables
 from stages.compare_rankings.figures import draw_comparison, draw_influence
 from stages.compare_rankings.params import CompareRankingsParams, choose_budget
 from stages.compare_rankings.study import Study
-from stages.compare_rankings.tables import (
-    UNMOVED,
-    check_agreement,
-    summarize_comparison,
-    tabulate_cells,
-    tabulate_influence,
-    tabulate_methods,
-    tell_comparison,
-    tell_slopes,
-)
 
 BAND = 0.95  # share of random directions in the band of the figure
 
 
 def main(
-    generator: GeneratorOption,
-    classifier: ClassifierOption,
+    generator: command.GeneratorOption,
+    classifier: command.ClassifierOption,
     judge: Annotated[Path, typer.Option(help="The weights file of the judge ensemble.")],
-    population: PopulationOption,
-    names: NamesOption,
-    out: OutOption,
+    population: command.PopulationOption,
+    names: command.NamesOption,
+    out: command.OutOption,
     ranking: Annotated[
         Path | None, typer.Option(help="Result folder of rank_dimensions for this classifier, to check against.")
     ] = None,
-    params: ParamsOption = Path("params.yaml"),
+    params: command.ParamsOption = Path("params.yaml"),
 ) -> None:
     """Compare rankings of style dimensions on samples that none of them saw, and test which dimensions are influential.
 
@@ -70,42 +53,41 @@ def main(
     words = read_names(names)
     budget = choose_budget(params, section, under_test, whole.std, len(whole.styles), network.num_classes)
     published = read_ranking(ranking) if ranking is not None else None
-    world = World(
-        network.synthesize, {CLASSIFIER: under_test, JUDGE: ensemble}, section.batch_size, device, network.num_classes
-    )
+    networks = {CLASSIFIER: under_test, JUDGE: ensemble}
+    world = World(network.synthesize, networks, section.batch_size, device, network.num_classes)
 
     study = Study(section, network, world, whole, budget, ensemble.confidence)
     gradients, methods = study.rank(read_array(population / "population.zarr", "w"))
     agreement = {}
     if ranking is not None and published is not None:
         same = budget.samples == len(whole.styles) and budget.steps is None
-        agreement = check_agreement(ranking / "ranking.csv", published, gradients.scores["paper"], whole=same)
+        agreement = tables.check_agreement(ranking / "ranking.csv", published, gradients.scores["paper"], whole=same)
     moved = study.move(methods)
     walks, sure = study.walk(methods)
     influence = study.test_influence(gradients)
 
     resamples = draw_resamples(section.held_out_samples, study.stream("resamples"))
     own_cell = select_cell(moved.outcomes, (section.headline_k, section.headline_shift_std))
-    comparison = tabulate_methods(methods, own_cell, walks, moved.attfind, resamples, section.max_shift_std)
-    shifts = tabulate_cells(methods, moved.outcomes, moved.unmoved)
-    table = tabulate_influence(network.style_layout(), words, influence.columns)
+    comparison = tables.tabulate_methods(methods, own_cell, walks, moved.attfind, resamples, section.max_shift_std)
+    shifts = tables.tabulate_cells(methods, moved.outcomes, moved.unmoved)
+    table = tables.tabulate_influence(network.style_layout(), words, influence.columns)
     metrics = {
         "samples": budget.samples,
         **budget.told,
         "style_dimensions": network.style_dimensions,
-        **summarize_comparison(methods, own_cell, moved, resamples, section.attfind_margin),
+        **tables.summarize_comparison(methods, own_cell, moved, resamples, section.attfind_margin),
         **influence.metrics,
         **agreement,
         "starts": len(sure),
         "starts_in_doubt": int((~sure).sum()),
     }
-    logging.info(tell_comparison(metrics))
+    logging.info(tables.tell_comparison(metrics))
 
     write_csv(out / "comparison.csv", comparison)
     write_csv(out / "shifts.csv", shifts)
     write_csv(out / "influence.csv", table)
-    lines = shifts[(shifts["method"] == UNMOVED) | (shifts["k"] == section.headline_k)].reset_index(drop=True)
-    note = tell_slopes(budget.told)
+    lines = shifts[(shifts["method"] == tables.UNMOVED) | (shifts["k"] == section.headline_k)].reset_index(drop=True)
+    note = tables.tell_slopes(budget.told)
     figure = draw_comparison(lines, comparison, section.headline_k, section.headline_shift_std, note=note)
     save_figure(figure, out / "figures" / "comparison.png", lines)
     bound = bound_directions(influence.columns["effect"], BAND)
@@ -114,4 +96,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_stage(main, "compare_rankings")
+    command.run_stage(main, "compare_rankings")

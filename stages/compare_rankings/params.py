@@ -42,15 +42,12 @@ class CompareRankingsParams(Section):
     @model_validator(mode="after")
     def check_cells(self) -> Self:
         """Every cell once, and the headline cell among them."""
-        for key, values, headline in (
-            ("top_k", self.top_k, self.headline_k),
-            ("shifts_std", self.shifts_std, self.headline_shift_std),
-        ):
+        for key, headline in (("top_k", "headline_k"), ("shifts_std", "headline_shift_std")):
+            values, chosen = getattr(self, key), getattr(self, headline)
             if sorted(set(values)) != values:
                 raise ValueError(f"{key} {values} rising, each value once")
-            if headline not in values:
-                name = {"top_k": "headline_k", "shifts_std": "headline_shift_std"}[key]
-                raise ValueError(f"{name} {headline} must be one of {key} {values}")
+            if chosen not in values:
+                raise ValueError(f"{headline} {chosen} must be one of {key} {values}")
         return self
 
 

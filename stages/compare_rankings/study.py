@@ -1,6 +1,7 @@
 """The comparison step by step: rank in every way, move held-out samples, walk from class means, test for influence."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.populations.sampling import draw_styles
 from failure_atlas.ranking import attfind, gradient_scores, held_out, influence, methods
 from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.population import Samples
 from stages.compare_rankings.params import Budget, CompareRankingsParams
@@ -104,21 +106,10 @@ class Study:
         total = count * (len(rivals) + sum(map(len, grid.values())))
         fresh, true_class = draw_styles(self.generator, count, self.stream("held out"))
         with Progress("moving held-out samples", total, "img") as progress:
+            measure = partial(held_out.measure_shifts, self.world, std=std, advance=progress.advance)
             seen = draw_styles(self.generator, count, self.stream("choice"))
-            choice = held_out.select_cell(
-                held_out.measure_shifts(self.world, rivals, alone, *seen, std, advance=progress.advance), headline
-            )
-            outcomes = held_out.measure_shifts(
-                self.world,
-                ways,
-                grid,
-                fresh,
-                true_class,
-                std,
-                judged=headline,
-                confidence=self.confidence,
-                advance=progress.advance,
-            )
+            choice = held_out.select_cell(measure(rivals, alone, *seen), headline)
+            outcomes = measure(ways, grid, fresh, true_class, judged=headline, confidence=self.confidence)
         unmoved = held_out.judge_outcome(self.world.show(fresh, [CLASSIFIER], keep_images=False), true_class)
         cheapest = methods.FULL if self.budget.few is None else methods.SMALL
 
@@ -127,14 +118,13 @@ class Study:
             return held_out.choose_best(labels, choice)
 
         best, best_full = (choose(methods.GRADIENTS, budget) for budget in (cheapest, methods.FULL))
-        attfind = choose(methods.ATTFIND, methods.FULL)
-        return Moved(outcomes, unmoved, best, best_full, attfind)
+        return Moved(outcomes, unmoved, best, best_full, choose(methods.ATTFIND, methods.FULL))
 
     def walk(self, ways: list[methods.Method]) -> tuple[dict[str, held_out.CoarseWalks], np.ndarray]:
         """Walks from the class means of which the classifier is sure, by method; and of which it is, [classes] bool."""
         classes, styles = np.arange(self.generator.num_classes), self.whole.styles
         starts = np.stack([styles[self.whole.true_class == index].mean(axis=0) for index in classes])
-        sure = self.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > held_out.LEVEL
+        sure = self.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > LEVEL
         steps, columns = held_out.collect_directions(ways, self.section.walk_dimensions)
         with Progress("walking from class means", int(sure.sum()) * len(steps), "walks") as progress:
             walks = held_out.walk_coarsely(

@@ -9,27 +9,22 @@ import pandas as pd
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.judges.verdicts import TRUE_FAILURE, VERDICTS
-from failure_atlas.ranking.held_out import (
-    Cell,
-    CoarseWalks,
-    Outcome,
-    choose_best,
-    compare_paired,
-    estimate,
-    judge_no_worse,
-)
+from failure_atlas.ranking import held_out
+from failure_atlas.ranking.held_out import Cell, CoarseWalks, Outcome
 from failure_atlas.ranking.methods import ATTFIND, GRADIENTS, Method
 from failure_atlas.statistics.agreement import correlate_ranks, share_top
-from failure_atlas.statistics.estimates import mean, proportion
+from failure_atlas.statistics.estimates import NAN, Estimate, mean, proportion
 from failure_atlas.stylegan2.generator import StyleLayer
 from stages.common.artefacts.names import Names
+from stages.common.artefacts.population import tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL, SCORE_BY
 from stages.compare_rankings.study import Moved
 
 LIMITS_STD = (5, 10, 20)
 TOLERANCE = 0.01  # of the largest score: two ways to the same gradient differ by rounding only
-UNMOVED = "unmoved"
-UNKNOWN = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
+UNMOVED, FAILURE = "unmoved", VERDICTS.index(TRUE_FAILURE)
+MEASURES = {"probability": "probability", "accuracy": "correct"}  # in tables -> of an outcome
+UNKNOWN = Estimate(NAN).as_dict()
 
 
 def tabulate_cells(methods: Sequence[Method], outcomes: Mapping[Cell, Outcome], unmoved: Outcome) -> pd.DataFrame:
@@ -73,18 +68,16 @@ def tabulate_methods(
             "directions": method.steps.shape[1],
             "draws": method.draws,
             **_describe(own, method.draws),
-            **_spread("true_failure_share", estimate(own.verdict == VERDICTS.index(TRUE_FAILURE), method.draws)),
+            **_spread("true_failure_share", held_out.estimate(own.verdict == FAILURE, method.draws)),
         }
-        for measure, first, second in (
-            ("probability", own.probability, other.probability),
-            ("accuracy", own.correct, other.correct),
-        ):
-            row |= _spread(f"{measure}_minus_attfind", compare_paired(first, second, resamples, method.draws))
+        for measure, column in MEASURES.items():
+            pair = getattr(own, column), getattr(other, column)
+            row |= _spread(f"{measure}_minus_attfind", held_out.compare_paired(*pair, resamples, method.draws))
         row |= {"walks": reached.size, "walks_reached": int(reached.sum())}
         for limit in LIMITS_STD:
             share = proportion(walk.reached_std <= limit) if limit <= max_shift_std else UNKNOWN
             row |= _spread(f"reached_within_{limit}_std", share)
-        true_failures = proportion(walk.verdict[reached] == VERDICTS.index(TRUE_FAILURE))
+        true_failures = proportion(walk.verdict[reached] == FAILURE)
         rows.append(row | _spread("walk_true_failure_share", true_failures))
     return pd.DataFrame(rows)
 
@@ -94,18 +87,17 @@ def tabulate_influence(layout: Sequence[StyleLayer], words: Names, columns: Mapp
 
     name: what a move that lowers the true-class softmax does to the image, `not named` where nobody measured it.
     """
-    layers = [layer for layer in layout for _ in range(layer.channels)]
-    named = {
-        "dimension": np.arange(len(layers)),
-        "layer": [layer.name for layer in layers],
-        "kind": [layer.kind for layer in layers],
-        "name": words.name_rows([GLOBAL] * len(layers), range(len(layers)), list(-np.sign(columns["effect"]))),
-    }
-    return pd.DataFrame(named | dict(columns))
+    table = tabulate_styles(layout)[["dimension", "layer", "kind"]]
+    directions = list(-np.sign(columns["effect"]))
+    return table.assign(name=words.name_rows([GLOBAL] * len(table), table["dimension"], directions), **columns)
 
 
 def summarize_comparison(
-    methods: Sequence[Method], headline: Mapping[str, Outcome], moved: Moved, resamples: np.ndarray, margin: float
+    methods: Sequence[Method],
+    headline: Mapping[str, Outcome],
+    moved: Moved,
+    resamples: np.ndarray,
+    margin: float,
 ) -> dict[str, Any]:
     """Figures of the headline cell, and where AttFind leads.
 
@@ -113,31 +105,36 @@ def summarize_comparison(
     `judge_no_worse`'s. `at_least_equals` compares the two accuracies as they stand; `beats` is 1 if the whole 95 %
     interval of the difference in mean true-class probability lies below 0.
     """
-    own, full, other = (headline[label] for label in (moved.best, moved.best_full, moved.attfind))
-    difference = compare_paired(own.probability, other.probability, resamples)
-    accuracy = compare_paired(own.correct, other.correct, resamples)
+    measured = {
+        measure: {label: getattr(outcome, column) for label, outcome in headline.items()}
+        for measure, column in MEASURES.items()
+    }
+    minus = {
+        f"{name}_minus_attfind_{measure}": held_out.compare_paired(own[label], own[moved.attfind], resamples)
+        for name, label in (("best_gradient", moved.best), ("best_gradient_full", moved.best_full))
+        for measure, own in measured.items()
+    }
+    difference, accuracy = (minus[f"best_gradient_minus_attfind_{measure}"] for measure in MEASURES)
     cost = {method.label: method.forward_passes for method in methods}
     passes, attfind_passes = cost[moved.best], cost[moved.attfind]
-    return {
+    return minus | {
         "held_out_samples": len(moved.unmoved.correct),
         "unmoved_accuracy": proportion(moved.unmoved.correct),
         "unmoved_probability": mean(moved.unmoved.probability),
         "best_gradient_score": moved.best,
         "best_gradient_score_full": moved.best_full,
         "attfind_variant": moved.attfind,
-        "best_gradient_no_worse_than_attfind": judge_no_worse(accuracy, margin),
+        "best_gradient_no_worse_than_attfind": held_out.judge_no_worse(accuracy, margin),
         "attfind_margin": margin,
         "best_gradient_at_least_equals_attfind": int(accuracy["value"] <= 0),
         "best_gradient_beats_attfind": int(difference["high"] < 0),
-        "best_gradient_minus_attfind_probability": difference,
-        "best_gradient_minus_attfind_accuracy": accuracy,
-        "best_gradient_full_minus_attfind_probability": compare_paired(full.probability, other.probability, resamples),
-        "best_gradient_full_minus_attfind_accuracy": compare_paired(full.correct, other.correct, resamples),
         "best_gradient_forward_passes": passes,
         "attfind_forward_passes": attfind_passes,
         "forward_pass_ratio": attfind_passes / passes,
-        "headline_probability": {m.label: estimate(headline[m.label].probability, m.draws) for m in methods},
-        "headline_accuracy": {m.label: estimate(headline[m.label].correct, m.draws) for m in methods},
+        **{
+            f"headline_{measure}": {m.label: held_out.estimate(own[m.label], m.draws) for m in methods}
+            for measure, own in measured.items()
+        },
         "attfind_leads": list_attfind_leads(moved.outcomes, GRADIENTS, ATTFIND[0], resamples),
     }
 
@@ -151,14 +148,13 @@ def list_attfind_leads(
     Each entry: k, shift_std, the best gradient score there, and its probability minus AttFind's {value, low, high, n}.
     """
     leads = []
-    for cell in dict.fromkeys((k, shift) for _, k, shift in outcomes):
-        if not all((label, *cell) in outcomes for label in (*gradients, reference)):
+    for k, shift in dict.fromkeys((k, shift) for _, k, shift in outcomes):
+        own = {label: outcomes[label, k, shift] for label in (*gradients, reference) if (label, k, shift) in outcomes}
+        if len(own) <= len(gradients):
             continue
-        own = {label: outcomes[label, *cell] for label in (*gradients, reference)}
-        best = choose_best(gradients, own)
-        difference = compare_paired(own[best].probability, own[reference].probability, resamples)
+        best = held_out.choose_best(gradients, own)
+        difference = held_out.compare_paired(own[best].probability, own[reference].probability, resamples)
         if difference["value"] > 0:
-            k, shift = cell
             lead = {"k": k, "shift_std": shift, "best_gradient_score": best}
             leads.append(lead | {"probability_minus_attfind": difference})
     return leads
@@ -211,7 +207,7 @@ def check_agreement(path: Path, ranking: pd.DataFrame, score: np.ndarray, *, who
 
 def _describe(outcome: Outcome, draws: int) -> dict[str, Any]:
     """Both measures of one cell; n: the samples that each of them rests on; draws: of the method."""
-    accuracy, probability = estimate(outcome.correct, draws), estimate(outcome.probability, draws)
+    accuracy, probability = held_out.estimate(outcome.correct, draws), held_out.estimate(outcome.probability, draws)
     return _spread("accuracy", accuracy) | _spread("probability", probability) | {"n": accuracy["n"]}
 
 

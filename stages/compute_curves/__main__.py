@@ -18,17 +18,10 @@ from failure_atlas.statistics.bootstrap import Resampling, draw_counts
 from failure_atlas.world.show import JUDGE
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.params import load_section
+from stages.compute_curves import results as tables
 from stages.compute_curves.figures import save_figures
 from stages.compute_curves.inputs import PAIRED, read_inputs
 from stages.compute_curves.params import ComputeCurvesParams
-from stages.compute_curves.results import (
-    summarize_classifier,
-    summarize_differences,
-    tabulate_areas,
-    tabulate_curves,
-    tabulate_shifts,
-    tell_areas,
-)
 
 
 def main(
@@ -86,17 +79,17 @@ def main(
         *compare_by_shift(shifts_std, top, counts["shift"]),
     ]
     metrics = {
-        name: summarize_classifier(select(results, classifier=name), section.headline_k, well, judged)
+        name: tables.summarize_classifier(select(results, classifier=name), section.headline_k, well, judged)
         for name, well in inputs.well.items()
     }
     for name, own in metrics.items():
-        logging.info("%s: %s", name, tell_areas(own))
+        logging.info("%s: %s", name, tables.tell_areas(own))
 
-    write_csv(out / "curves.csv", tabulate_curves(results))
-    write_csv(out / "areas.csv", tabulate_areas(results))
-    write_csv(out / "shifts.csv", tabulate_shifts(shifted))
+    write_csv(out / "curves.csv", tables.tabulate_curves(results))
+    write_csv(out / "areas.csv", tables.tabulate_areas(results))
+    write_csv(out / "shifts.csv", tables.tabulate_shifts(shifted))
     save_figures(out / "figures", results, differences, section.top_k, section.headline_k)
-    write_json(out / "metrics.json", metrics | {PAIRED: summarize_differences(differences)})
+    write_json(out / "metrics.json", metrics | {PAIRED: tables.summarize_differences(differences)})
 
 
 if __name__ == "__main__":

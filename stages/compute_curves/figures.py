@@ -19,6 +19,11 @@ from failure_atlas.curves.study import Result, select
 from failure_atlas.drawing.style import CLASS_COLORS, WELL_COLOR, new_figure, save_figure, shorten
 from stages.compute_curves.results import SCALING, is_headline, tabulate_curves, tabulate_differences
 
+Look = tuple[str, LineStyleType, float, float]  # the line, the judge's dots and their width, opacity of the band
+TOP: Look = ("-", ":", 1.2, 0.2)
+RANDOM: Look = ("--", (0, (1, 4)), 0.9, 0.1)
+WHOLE: Look = ("-", ":", 1.4, 0.2)
+CLASS: Look = ("-", ":", 0.8, 0.06)
 SHIFT_LABEL = "shift of each dimension in std"
 CENTRE_TITLES = {"own_class": "centre of the own class", "all": "centre of all"}
 DIFFERENCE_AXES = {
@@ -137,8 +142,8 @@ def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]
     for result in results:
         name, top = result.key.classifier, result.key.dimensions == "top"
         color = CLASS_COLORS[names.index(name) % len(CLASS_COLORS)]
-        style: tuple[str, LineStyleType, float, float] = ("-", ":", 1.2, 0.2) if top else ("--", (0, (1, 4)), 0.9, 0.1)
-        _draw_line(ax, result, color, name if top else f"{name}, random", *style, bars=top)
+        look = TOP if top else RANDOM
+        _draw_line(ax, result, color, name if top else f"{name}, random", look, bars=top)
     ax.legend(fontsize=6, loc="lower left", title="p of the trend test", title_fontsize=6)
 
 
@@ -147,32 +152,21 @@ def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:
     for result in sorted(results, key=lambda result: result.key.scope == ALL):  # black last, on top
         scope = result.key.scope
         color = "black" if scope == ALL else CLASS_COLORS[scopes.index(scope) % len(CLASS_COLORS)]
-        width, band = (1.4, 0.2) if scope == ALL else (0.8, 0.06)
-        _draw_line(ax, result, color, shorten(scope, 10), "-", ":", width, band, bars=False)
+        _draw_line(ax, result, color, shorten(scope, 10), WHOLE if scope == ALL else CLASS, bars=False)
     ax.legend(fontsize=6, loc="best", ncol=2, title="p of the trend test", title_fontsize=6)  # some curves end at 0
 
 
-def _draw_line(
-    ax: Axes,
-    result: Result,
-    color: ColorType,
-    label: str,
-    style: str,
-    dots: LineStyleType,
-    width: float,
-    band: float,
-    *,
-    bars: bool,
-) -> None:
-    """A curve with its band, in this opacity; what the judge reads of the same images as dots of this width.
+def _draw_line(ax: Axes, result: Result, color: ColorType, label: str, look: Look, *, bars: bool) -> None:
+    """A curve with its band; what the judge reads of the same images as dots.
 
     bars: whether each point bears its own interval.
     """
+    style, dots, width, opacity = look
     curve, ceiling = result.curve, result.ceiling
     label = f"{label}: {tell_p_value(result.trend_p_value)}"
     ax.plot(curve.x, curve.accuracy, style, color=color, marker=".", markersize=4, linewidth=1.2, label=label)
     if result.band is not None:
-        ax.fill_between(curve.x, *result.band, color=color, alpha=band, linewidth=0)
+        ax.fill_between(curve.x, *result.band, color=color, alpha=opacity, linewidth=0)
     if bars:
         ax.vlines(curve.x, curve.low, curve.high, color=color, linewidth=1)
     ax.plot(ceiling.x, ceiling.accuracy, linestyle=dots, color=color, linewidth=width)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.curves.shift import ALL, Order
 from failure_atlas.judges.ensemble import load_judge
+from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import Samples, read_samples
@@ -57,15 +59,14 @@ def read_inputs(
     classes = len(samples.class_names)
     folders = expand_paths(ranked, names, "--ranked")
     predicted = {name: read_logits(folder, count, classes).argmax(axis=1) for name, folder in folders.items()}
-    judge_network = load_judge(judge, samples.class_names, device)
+    ensemble = load_judge(judge, samples.class_names, device)
+
+    def build_world(painter: Generator, network: nn.Module) -> World:
+        return World(painter.synthesize, {CLASSIFIER: network, JUDGE: ensemble}, section.batch_size, device, classes)
+
     return Inputs(
         samples,
-        {
-            name: World(
-                painter.synthesize, {CLASSIFIER: network, JUDGE: judge_network}, section.batch_size, device, classes
-            )
-            for name, (painter, network) in networks.items()
-        },
+        {name: build_world(*pair) for name, pair in networks.items()},
         {name: each == samples.true_class for name, each in predicted.items()},
         {name: _read_orders(folder, samples) for name, folder in folders.items()},
     )

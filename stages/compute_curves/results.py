@@ -22,13 +22,11 @@ def tabulate_curves(results: Sequence[Result]) -> pd.DataFrame:
     """One row per point of each curve: low, high of the point by itself, band of the whole curve at once."""
     tables = []
     for result in results:
-        table = pd.DataFrame({"point": np.arange(len(result.curve.x)), **asdict(result.curve)})
-        for column, name in (("ceiling", "accuracy"), ("ceiling_low", "low"), ("ceiling_high", "high")):
-            table[column] = getattr(result.ceiling, name)
-        table["band_low"], table["band_high"] = result.band if result.band is not None else (np.nan, np.nan)
-        for place, (name, value) in enumerate(asdict(result.key).items()):
-            table.insert(place, name, value)
-        tables.append(table)
+        low, high = result.band if result.band is not None else (np.nan, np.nan)
+        names = {"ceiling": "accuracy", "ceiling_low": "low", "ceiling_high": "high"}
+        columns = {column: getattr(result.ceiling, name) for column, name in names.items()}
+        columns = asdict(result.curve) | columns | {"band_low": low, "band_high": high}
+        tables.append(pd.DataFrame({**asdict(result.key), "point": np.arange(len(result.curve.x)), **columns}))
     return pd.concat(tables, ignore_index=True)
 
 

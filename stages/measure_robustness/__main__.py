@@ -21,20 +21,12 @@ from failure_atlas.walks.search import JOINT, search_failures
 from failure_atlas.walks.space import StdSpace
 from failure_atlas.walks.starts import choose_for_sets, choose_starts, draw_samples, share_equally
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from stages.common import command
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import read_samples
 from stages.common.artefacts.ranking import read_ranking
 from stages.common.artefacts.walks import choose_candidates
-from stages.common.command import (
-    ClassifierOption,
-    GeneratorOption,
-    NamesOption,
-    OutOption,
-    ParamsOption,
-    PopulationOption,
-    run_stage,
-)
 from stages.common.params import load_section
 from stages.measure_robustness.figures import write_figures
 from stages.measure_robustness.params import MeasureRobustnessParams
@@ -45,14 +37,14 @@ TOP = 10  # dimensions tried alone from each start
 
 
 def main(
-    generator: GeneratorOption,
-    classifier: ClassifierOption,
+    generator: command.GeneratorOption,
+    classifier: command.ClassifierOption,
     judge: Annotated[Path, typer.Option(help="The judge's weights file, an ensemble.")],
-    population: PopulationOption,
+    population: command.PopulationOption,
     ranking: Annotated[Path, typer.Option(help="Result folder of rank_dimensions for this classifier.")],
-    names: NamesOption,
-    out: OutOption,
-    params: ParamsOption = Path("params.yaml"),
+    names: command.NamesOption,
+    out: command.OutOption,
+    params: command.ParamsOption = Path("params.yaml"),
 ) -> None:
     """Walk from class means and samples along many dimensions at once until the true-class softmax is 0.50.
 
@@ -117,4 +109,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_stage(main, "measure_robustness")
+    command.run_stage(main, "measure_robustness")

@@ -8,15 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from failure_atlas.drawing.style import (
-    CLASS_COLORS,
-    MIS_COLOR,
-    RANDOM_COLOR,
-    WELL_COLOR,
-    new_figure,
-    save_figure,
-    shorten,
-)
+from failure_atlas.drawing import style
 from failure_atlas.statistics.survival import estimate_survival
 from failure_atlas.walks.search import BEYOND, BEYOND_STD, JOINT, SINGLE
 from failure_atlas.walks.space import KeptSlopes
@@ -28,10 +20,10 @@ from stages.measure_robustness.table import START
 ALL = "all"
 CLASSES, RULES = "classes", "rules"  # the panels of the robustness figure
 RULE_COLUMNS = {
-    "joint walk": ("distance_std", "reached", MIS_COLOR),
+    "joint walk": ("distance_std", "reached", style.MIS_COLOR),
     "greedy set": ("set_distance_std", "set_reached", "#762a83"),
-    "best single dimension": ("single_distance_std", "single_reached", WELL_COLOR),
-    "top single dimension": ("top_distance_std", "top_reached", RANDOM_COLOR),
+    "best single dimension": ("single_distance_std", "single_reached", style.WELL_COLOR),
+    "top single dimension": ("top_distance_std", "top_reached", style.RANDOM_COLOR),
 }
 COLUMNS = ("start", "softmax 0.50", "change", f"{BEYOND_STD:g} std farther", "best single")
 CELL_WIDTH, CELL_HEIGHT = 1.5, 1.32  # in image widths: room for the text
@@ -45,10 +37,10 @@ def write_figures(
     """Both figures; table: of starts.  shown: of the same starts, by place.  kept: where slopes are no gradients."""
     is_mean, note = table["start"] == MEAN, tell_slopes(kept)
     curves = tabulate_curves(table[~is_mean], class_names)
-    save_figure(draw_robustness(curves, class_names, note), folder / "robustness.png", curves)
+    style.save_figure(draw_robustness(curves, class_names, note), folder / "robustness.png", curves)
     # The means come first, so their rows are those of what is shown.
     means = table[is_mean]
-    save_figure(draw_joint_walks(shown, means, note), folder / "joint_walks.png", means)
+    style.save_figure(draw_joint_walks(shown, means, note), folder / "joint_walks.png", means)
 
 
 def tabulate_curves(samples: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
@@ -75,8 +67,8 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str 
 
     note: on the slopes that walks follow, where they are no gradients.
     """
-    figure, axes = new_figure(1, 2, width=10.5, height=3.9)
-    colors = {name: CLASS_COLORS[label % len(CLASS_COLORS)] for label, name in enumerate(class_names)}
+    figure, axes = style.new_figure(1, 2, width=10.5, height=3.9)
+    colors = {name: style.CLASS_COLORS[label % len(style.CLASS_COLORS)] for label, name in enumerate(class_names)}
     looks = [(CLASSES, name, colors[name], 1.0, CLASS_BAND) for name in class_names]
     looks += [(CLASSES, ALL, "black", 2.0, BAND)]
     looks += [(RULES, rule, color, 1.6, BAND) for rule, (_, _, color) in RULE_COLUMNS.items()]
@@ -84,21 +76,17 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str 
         ax = axes[0, 0] if panel == CLASSES else axes[0, 1]
         own = curves[(curves["panel"] == panel) & (curves["scope"] == scope)]
         n = int(own["n"].iloc[0]) if len(own) else 0
-        label = f"{shorten(scope) if panel == CLASSES else scope} (n={n})"
+        label = f"{style.shorten(scope) if panel == CLASSES else scope} (n={n})"
         ax.step(own["distance_std"], own["share"], where="post", color=color, linewidth=width, label=label)
         ax.fill_between(
             own["distance_std"], own["low"], own["high"], step="post", color=color, alpha=opacity, linewidth=0
         )
-    axes[0, 0].set_title("all samples, by class; bands: 95 %")
+    label = "straight distance of the joint walk, in std" + (f"\n{note}" if note else "")
+    axes[0, 0].set(title="all samples, by class; bands: 95 %", xlabel=label)
     axes[0, 0].set_ylabel("share for which no failure is found yet")
-    axes[0, 0].set_xlabel("straight distance of the joint walk, in std")
-    axes[0, 1].set_title("well-classified samples, by the kind of walk")
-    axes[0, 1].set_xlabel("straight distance of the walk, in std")
-    if note:
-        axes[0, 0].set_xlabel(f"straight distance of the joint walk, in std\n{note}")
+    axes[0, 1].set(title="well-classified samples, by the kind of walk", xlabel="straight distance of the walk, in std")
     for ax in axes.flat:
-        ax.set_ylim(0, 1.01)
-        ax.set_xlim(left=0)
+        ax.set(xlim=(0, None), ylim=(0, 1.01))
         ax.legend(fontsize=7, loc="upper right")
     return figure
 
@@ -110,22 +98,21 @@ def draw_joint_walks(shown: Mapping[str, Shown], table: pd.DataFrame, note: str 
     """
     entries = table.to_dict("records")
     width, height = len(COLUMNS) * CELL_WIDTH, len(entries) * CELL_HEIGHT
-    figure, axes = new_figure(1, 1, width=width * INCHES_PER_IMAGE + 0.4, height=height * INCHES_PER_IMAGE + 0.8)
+    figure, axes = style.new_figure(1, 1, width=width * INCHES_PER_IMAGE + 0.4, height=height * INCHES_PER_IMAGE + 0.8)
     ax = axes[0, 0]
     for row, entry in enumerate(entries):
         top = row * CELL_HEIGHT
-        ax.text(-0.12, top + 0.5, shorten(entry["class"]), ha="right", va="center", fontsize=10)
+        ax.text(-0.12, top + 0.5, style.shorten(entry["class"]), ha="right", va="center", fontsize=10)
         images = [shown[place].images[row] for place in (START, JOINT, JOINT, BEYOND, SINGLE)]
         for column, (image, text) in enumerate(zip(images, _caption(entry), strict=True)):
             left = column * CELL_WIDTH
-            extent = (left, left + 1, top + 1, top)
+            pixels = np.moveaxis(image, 0, -1) if len(image) == 3 else image[0]
+            colors: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255}
             if COLUMNS[column] == "change":
-                change = (images[1].astype(float) - images[0]).mean(axis=0)
-                ax.imshow(change, cmap="RdBu_r", vmin=-255, vmax=255, extent=extent, interpolation="nearest")
-            else:
-                pixels = np.moveaxis(image, 0, -1) if len(image) == 3 else image[0]
-                ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
-            color = MIS_COLOR if "not by" in text else "black"
+                pixels = (images[1].astype(float) - images[0]).mean(axis=0)
+                colors = {"cmap": "RdBu_r", "vmin": -255, "vmax": 255}
+            ax.imshow(pixels, extent=(left, left + 1, top + 1, top), interpolation="nearest", **colors)
+            color = style.MIS_COLOR if "not by" in text else "black"
             ax.text(left + 0.5, top - 0.03, text, ha="center", va="bottom", fontsize=7, color=color)
     for column, name in enumerate(COLUMNS):
         ax.text(column * CELL_WIDTH + 0.5, -0.36, name, ha="center", va="bottom", fontsize=9, weight="bold")
@@ -148,7 +135,7 @@ def _caption(row: Mapping[Any, Any]) -> list[str]:
         distance = f"{row[f'{place}distance_std']:.{digits if not row[reached] else 1}f} std"
         if not row[reached]:
             return f"not by {distance}"
-        said, judged = (shorten(row[f"{place}{column}"], 6) for column in ("predicted_class", "judge_class"))
+        said, judged = (style.shorten(row[f"{place}{column}"], 6) for column in ("predicted_class", "judge_class"))
         return f"{distance}, C {said}, J {judged}\n{row[f'{place}verdict']}"
 
     begin = f"C {row['start_probability']:.2f}, J {row['start_judge_probability']:.2f}"

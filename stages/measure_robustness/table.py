@@ -14,6 +14,7 @@ from failure_atlas.walks.space import measure_length
 from failure_atlas.walks.starts import Starts
 from failure_atlas.world.show import JUDGE, Shown
 from stages.common.artefacts.names import Names
+from stages.common.artefacts.population import tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
 
 START = "start"  # the place where all rules begin
@@ -103,20 +104,18 @@ def tabulate_dimensions(found: Found, layout: Sequence[StyleLayer], words: Names
     offset = sets.offset[found.searched & sets.reached]
     chosen = (offset != 0).sum(axis=0)
     order = np.lexsort((np.arange(len(chosen)), -chosen))[: np.count_nonzero(chosen)]
-    layers = [layer for layer in layout for _ in range(layer.channels)]
     move = offset.sum(axis=0)[order] / chosen[order]
     low, high = wilson(chosen[order], np.full(len(order), len(offset)))
-    return pd.DataFrame(
-        {
-            "dimension": order,
-            "layer": [layers[dimension].name for dimension in order],
-            "kind": [layers[dimension].kind for dimension in order],
-            "name": words.name_rows([GLOBAL] * len(order), list(order), list(np.sign(move))),
-            "chosen": chosen[order],
-            "share": chosen[order] / max(len(offset), 1),
-            "low": low,
-            "high": high,
-            "n": len(offset),
-            "mean_move_std": move,
-        }
+    return (
+        tabulate_styles(layout)
+        .iloc[order][["dimension", "layer", "kind"]]
+        .assign(
+            name=words.name_rows([GLOBAL] * len(order), list(order), list(np.sign(move))),
+            chosen=chosen[order],
+            share=chosen[order] / max(len(offset), 1),
+            low=low,
+            high=high,
+            n=len(offset),
+            mean_move_std=move,
+        )
     )

@@ -17,20 +17,12 @@ from failure_atlas.walks.space import StdSpace
 from failure_atlas.walks.starts import choose_starts
 from failure_atlas.walks.true_failures import stop_at_true_failures
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from stages.common import command
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import read_samples
 from stages.common.artefacts.ranking import read_ranking
 from stages.common.artefacts.walks import add_failures, add_readings, choose_candidates, look_at_ends, tabulate_starts
-from stages.common.command import (
-    ClassifierOption,
-    GeneratorOption,
-    NamesOption,
-    OutOption,
-    ParamsOption,
-    PopulationOption,
-    run_stage,
-)
 from stages.common.params import load_section
 from stages.walk_corner_cases.figures import write_figures
 from stages.walk_corner_cases.params import WalkCornerCasesParams
@@ -38,14 +30,14 @@ from stages.walk_corner_cases.summary import summarize, tell_walks
 
 
 def main(
-    generator: GeneratorOption,
-    classifier: ClassifierOption,
+    generator: command.GeneratorOption,
+    classifier: command.ClassifierOption,
     judge: Annotated[Path, typer.Option(help="The judge's ensemble, which says what class an image still shows.")],
-    population: PopulationOption,
+    population: command.PopulationOption,
     ranking: Annotated[Path, typer.Option(help="Result folder of rank_dimensions for this classifier.")],
-    names: NamesOption,
-    out: OutOption,
-    params: ParamsOption = Path("params.yaml"),
+    names: command.NamesOption,
+    out: command.OutOption,
+    params: command.ParamsOption = Path("params.yaml"),
 ) -> None:
     """Walk from each class's mean style along its top dimensions until the true-class softmax is 0.50 (paper 2.3, 3.4).
 
@@ -108,4 +100,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_stage(main, "walk_corner_cases")
+    command.run_stage(main, "walk_corner_cases")

@@ -190,31 +190,30 @@ def draw_corner_cases(
     Titles give predicted class and shift in std; walks that never fell to 0.50 show their farthest image. Frames give
     what the judge reads.  ending: where the walks of the table end.  confidence: from which on it sees a class.
     """
-    rows = []
-    for start, class_name, image in zip(starts.itertuples(), starts["class"], start_images, strict=True):
-        doubt = "" if start.walked else ", no walk"
-        cells = [
-            Cell(
-                image,
-                f"mean: {shorten(str(start.predicted_class), LETTERS)}, p {start.start_probability:.2f}{doubt}",
-                GREY,
-            )
-        ]
-        own = np.flatnonzero(corner_cases["class"] == class_name)
-        for place, case in zip(own, corner_cases.iloc[own].itertuples(), strict=True):
-            seen = tell_seen(str(case.predicted_class), str(case.rival_class), class_name)
-            far = f"{seen}, {case.shift_std:.1f} std"
-            text = far if case.reached else f"not by {case.shift_std:.0f} std"
-            reading = str(case.reading) if case.reached else ""
-            text += f"\n{_caption(case.name)}"
-            cells.append(Cell(corner_images[place], text, BLACK if case.reached else MIS_COLOR, reading))
-        rows.append(cells)
+    means = [
+        Cell(
+            image,
+            f"mean: {shorten(start['predicted_class'], LETTERS)}, p {start['start_probability']:.2f}"
+            + ("" if start["walked"] else ", no walk"),
+            GREY,
+        )
+        for image, start in zip(start_images, starts.to_dict("records"), strict=True)
+    ]
+    cells = []
+    for image, case in zip(corner_images, corner_cases.to_dict("records"), strict=True):
+        seen = tell_seen(case["predicted_class"], case["rival_class"], case["class"])
+        text = f"{seen}, {case['shift_std']:.1f} std" if case["reached"] else f"not by {case['shift_std']:.0f} std"
+        color, reading = (BLACK, case["reading"]) if case["reached"] else (MIS_COLOR, "")
+        cells.append(Cell(image, f"{text}\n{_caption(case['name'])}", color, reading))
+    class_names = list(starts["class"])
+    own = _group(cells, corner_cases["class"], class_names)
+    rows = [[mean, *each] for mean, each in zip(means, own, strict=True)]
     title = (
         f"mean style of each class, then {ending}\n"
         "titles: predicted class (the next one, if still right), shift, what the move does\n"
         f"red: never fell to 0.50; frames: what the judge reads in the image, at confidence {confidence:g}"
     )
-    figure = draw_sheet(rows, list(starts["class"]), title, lines=2)
+    figure = draw_sheet(rows, class_names, title, lines=2)
     count = corner_cases["reading"].value_counts()
     frames = [_frame(reading, (0, 0), 1, 1) for reading in FRAMES]
     labels = [f"{reading}: {MEANINGS[reading]} (n={count.get(reading, 0)})" for reading in FRAMES]
@@ -244,29 +243,27 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
 
     images: [K, channels, H, W] uint8, one per row of `table`, K > 0.  total: true failures found, shown or not.
     """
-    rows, labels = [], []
-    for name in class_names:
-        own = np.flatnonzero(table["class"] == name)
-        if not len(own):
-            continue
-        labels.append(name)
-        rows.append(
-            [
-                Cell(
-                    images[place],
-                    f"{shorten(str(case.predicted_class), LETTERS)}, {case.true_failure_shift_std:.1f} std\n"
-                    f"judge {case.true_failure_judge_probability:.2f}\n{_caption(case.name)}",
-                )
-                for place, case in zip(own, table.iloc[own].itertuples(), strict=True)
-            ]
+    cells = [
+        Cell(
+            image,
+            f"{shorten(case['predicted_class'], LETTERS)}, {case['true_failure_shift_std']:.1f} std\n"
+            f"judge {case['true_failure_judge_probability']:.2f}\n{_caption(case['name'])}",
         )
-    without = [name for name in class_names if name not in labels]
+        for image, case in zip(images, table.to_dict("records"), strict=True)
+    ]
+    found = set(table["class"])
+    labels, without = ([name for name in class_names if (name in found) == wanted] for wanted in (True, False))
     title = (
         f"first true failure on each walk, nearest first ({len(table)} of {total})\n"
         "titles: class that the classifier sees, shift, the judge's probability of the true class,\n"
         "what the move does" + (f"\nno walk meets one: {', '.join(without)}" if without else "")
     )
-    return draw_sheet(rows, labels, title, lines=3)
+    return draw_sheet(_group(cells, table["class"], labels), labels, title, lines=3)
+
+
+def _group(cells: Sequence[Cell], classes: pd.Series, class_names: Sequence[str]) -> list[list[Cell]]:
+    """The cells of each class, in their order; classes: of each cell."""
+    return [[cells[place] for place in np.flatnonzero(classes == name).tolist()] for name in class_names]
 
 
 def _frame(reading: str, corner: tuple[float, float], width: float, height: float) -> Rectangle:

@@ -17,14 +17,7 @@ from failure_atlas.ranking.histograms import (
     tabulate_histograms,
 )
 from failure_atlas.ranking.scores import choose_score, count_passes, difference_population, score_population
-from failure_atlas.statistics.agreement import (
-    HalfMeans,
-    correlate_ranks,
-    draw_halves,
-    order_dimensions,
-    share_direction,
-    share_top,
-)
+from failure_atlas.statistics import agreement
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.stylegan2.generator import StyleLayer
 from stages.common.artefacts.ranking import tabulate_ranking
@@ -51,7 +44,7 @@ def moments(values, true_class, classes):
 @pytest.mark.parametrize("batch_size", [1, 13, 10 * N])
 def test_population_scores_equal_the_slow_twin_in_any_batch(pair, batch_size):
     pair.true_class = np.r_[np.zeros(N - 20, np.int64), np.ones(12, np.int64), np.full(8, 2, np.int64)]
-    halves = draw_halves(pair.true_class, 4, np.random.default_rng(1))
+    halves = agreement.draw_halves(pair.true_class, 4, np.random.default_rng(1))
     scores, exact = score(pair, batch_size, halves), pair.exact()["softmax"]
     parts = [exact[pair.true_class == index] for index in range(CLASSES)]
     found = scores.gradients
@@ -68,21 +61,16 @@ def test_population_scores_equal_the_slow_twin_in_any_batch(pair, batch_size):
             np.testing.assert_allclose(found_halves[repeat], slow, rtol=1e-9)
 
 
-def test_classes_without_samples_do_not_count(pair):
+def test_classes_without_samples_do_not_count_and_the_mean_probability_falls_along_each_direction(pair):
+    """A small move of the whole population against a score's sign lowers the mean true-class softmax."""
     pair.true_class = np.full(N, 1)
     found, exact = score(pair, N).gradients, pair.exact()["softmax"]
     np.testing.assert_allclose(found.global_mean(), exact.mean(0), rtol=1e-9)
     np.testing.assert_allclose(found.global_standard_error(), exact.std(0, ddof=1) / np.sqrt(N), rtol=1e-9)
-
-
-def test_the_mean_probability_falls_along_each_direction(pair):
-    """A small move of the whole population against a score's sign lowers the mean true-class softmax."""
-    direction = -np.sign(score(pair, N).gradients.global_mean())
     world = pair.world(N)
     before = world.show(pair.styles).score(pair.true_class).mean()
-    for dimension in range(D):
-        moved = pair.styles + 1e-5 * direction[dimension] * (np.arange(D) == dimension)
-        assert world.show(moved).score(pair.true_class).mean() < before
+    for move in np.diag(-1e-5 * np.sign(found.global_mean())):
+        assert world.show(pair.styles + move).score(pair.true_class).mean() < before
 
 
 def test_a_population_that_does_not_fit_is_refused(pair):
@@ -110,15 +98,12 @@ def test_a_black_box_is_scored_by_the_slow_twins_differences_and_ranked_as_by_gr
     np.testing.assert_allclose(result.gradients.mean, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(result.gradient_mass, np.abs(slopes).sum(axis=1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(result.logits, pair.logits(), rtol=1e-4, atol=1e-4)
-    exact, found = score(pair, N).gradients.global_mean(), difference(pair, step_std=0.01).gradients.global_mean()
-    np.testing.assert_allclose(found, exact, rtol=0.02, atol=1e-4)
-    assert correlate_ranks(found, exact) == 1
-
-
-def test_the_batch_size_moves_differences_by_rounding_only(pair):
     one, other = (difference(pair, samples=30, batch_size=size) for size in (1, 64))
     np.testing.assert_allclose(one.gradients.mean, other.gradients.mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(one.halves.means(), other.halves.means(), rtol=1e-4, atol=1e-6)
+    exact, found = score(pair, N).gradients.global_mean(), difference(pair, step_std=0.01).gradients.global_mean()
+    np.testing.assert_allclose(found, exact, rtol=0.02, atol=1e-4)
+    assert agreement.correlate_ranks(found, exact) == 1
 
 
 def test_a_dimension_that_does_not_vary_costs_nothing_and_scores_0(pair):
@@ -157,31 +142,29 @@ def test_the_draw_is_balanced_weighted_and_without_repeats(seed, count):
         np.testing.assert_allclose(weights, 1)
 
 
-def test_the_standard_error_of_weighted_values_is_honest():
+def test_the_doubtful_are_drawn_more_often_and_means_and_their_errors_stay_honest():
     random = np.random.default_rng(1)
-    probability = random.random(2000) ** 0.2
-    values, true_class = probability * (1 - probability) * random.normal(1, 1, 2000), np.zeros(2000, np.int64)
-    means, claimed = [], []
-    for seed in range(400):
-        rows, weights = draw_doubtful(probability, true_class, 30, np.random.default_rng(seed))
-        weighted = weights * values[rows]
-        means.append(weighted.mean())
-        claimed.append(weighted.std(ddof=1) / np.sqrt(30))
-    assert np.mean(claimed) == pytest.approx(np.std(means), rel=0.15)
-    plain = values.std() / np.sqrt(30)
-    assert np.std(means) < 0.9 * plain, "doubt must be worth following, else a plain draw would do"
-
-
-def test_the_doubtful_are_drawn_more_often_and_means_stay_unbiased():
-    probability = np.r_[np.full(90, 0.999), np.full(10, 0.5)]
-    true_class, values = np.zeros(100, np.int64), np.arange(100.0)
-    means, doubtful = [], []
-    for seed in range(400):
-        rows, weights = draw_doubtful(probability, true_class, 20, np.random.default_rng(seed))
-        means.append((weights * values[rows]).mean())
-        doubtful.append((rows >= 90).mean())
-    assert 0.4 < np.mean(doubtful) <= 0.5
-    assert abs(np.mean(means) - values.mean()) < 4 * np.std(means) / 20
+    doubtful = np.r_[np.full(90, 0.999), np.full(10, 0.5)]
+    wide = random.random(2000) ** 0.2
+    cases = {
+        20: (doubtful, np.arange(100.0)),
+        30: (wide, wide * (1 - wide) * random.normal(1, 1, 2000)),
+    }
+    for count, (probability, values) in cases.items():
+        means, claimed, share = [], [], []
+        for seed in range(400):
+            rows, weights = draw_doubtful(probability, np.zeros(len(values), int), count, np.random.default_rng(seed))
+            weighted = weights * values[rows]
+            means.append(weighted.mean())
+            claimed.append(weighted.std(ddof=1) / np.sqrt(count))
+            share.append((probability[rows] == 0.5).mean())
+        assert abs(np.mean(means) - values.mean()) < 4 * np.std(means) / 20
+        if probability is doubtful:
+            assert 0.4 < np.mean(share) <= 0.5
+            continue
+        assert np.mean(claimed) == pytest.approx(np.std(means), rel=0.15)
+        plain = values.std() / np.sqrt(count)
+        assert np.std(means) < 0.9 * plain, "doubt must be worth following, else a plain draw would do"
     _, alike = draw_doubtful(np.repeat([0.0, 1.0], 20), np.zeros(40, np.int64), 8, np.random.default_rng(0))
     np.testing.assert_allclose(alike, 1)  # where nothing is in doubt
 
@@ -200,8 +183,8 @@ def test_the_score_follows_the_classifier_unless_params_say_otherwise(pair, tmp_
 
 
 def halve(values, true_class, halvings=10, batch=10**6):
-    members = draw_halves(true_class, halvings, np.random.default_rng(0))
-    means = HalfMeans(members, true_class, int(true_class.max()) + 1, values.shape[1])
+    members = agreement.draw_halves(true_class, halvings, np.random.default_rng(0))
+    means = agreement.HalfMeans(members, true_class, int(true_class.max()) + 1, values.shape[1])
     for first in range(0, len(values), batch):
         means.add(values[first : first + batch], true_class[first : first + batch], first)
     return means, members
@@ -212,7 +195,7 @@ def test_the_interval_of_the_agreement_is_that_of_the_slow_jackknife(batch):
     random = np.random.default_rng(2)
     values, true_class = random.normal(size=(90, 6)) + np.arange(6), random.permutation(np.arange(90) % 3)
     means, members = halve(values, true_class, batch=batch)
-    found = means.estimate(correlate_ranks, -1.0)
+    found = means.estimate(agreement.correlate_ranks, -1.0)
     part = np.empty(90, int)
     part[np.argsort(true_class, kind="stable")] = np.arange(90) % 20
 
@@ -224,7 +207,7 @@ def test_the_interval_of_the_agreement_is_that_of_the_slow_jackknife(batch):
             ]
             for m in members
         ]
-        return np.mean([correlate_ranks(*pair) for pair in pairs])
+        return np.mean([agreement.correlate_ranks(*pair) for pair in pairs])
 
     parts = np.array([agree(part != place) for place in range(20)])
     half = stats.t.ppf(0.975, 19) * np.sqrt(19 / 20 * np.square(parts - parts.mean()).sum())
@@ -233,7 +216,7 @@ def test_the_interval_of_the_agreement_is_that_of_the_slow_jackknife(batch):
     assert found == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("measure", "least"), [(share_top, 0.0), (correlate_ranks, -1.0)])
+@pytest.mark.parametrize(("measure", "least"), [(agreement.share_top, 0.0), (agreement.correlate_ranks, -1.0)])
 def test_the_interval_covers_the_agreement_expected_of_other_populations(measure, least):
     true_class, mean = np.arange(200) % 2, np.linspace(0, 0.6, 30)
     random, found = np.random.default_rng(3), []
@@ -247,30 +230,24 @@ def test_the_interval_covers_the_agreement_expected_of_other_populations(measure
 
 def test_halves_are_balanced_by_class_seeded_and_different():
     true_class = np.arange(50) % 5
-    halves = draw_halves(true_class, 6, np.random.default_rng(3))
+    halves = agreement.draw_halves(true_class, 6, np.random.default_rng(3))
     assert halves.shape == (6, 50)
     for index in range(5):
         assert (halves[:, true_class == index].sum(axis=1) == 5).all()
-    np.testing.assert_array_equal(halves, draw_halves(true_class, 6, np.random.default_rng(3)))
+    np.testing.assert_array_equal(halves, agreement.draw_halves(true_class, 6, np.random.default_rng(3)))
     assert len({half.tobytes() for half in halves}) == 6
 
 
 def test_ranking_orders_by_size_breaks_ties_by_index_and_points_against_the_gradient():
     values = np.array([[0.0, -2, 2, 3, 0], [0.0, -2, 2, 3, 0]])
-    std = np.arange(1.0, 6)
-    table = tabulate_ranking(moments(values, np.zeros(2, np.int64), 1), std, LAYOUT, ["zero"])
+    table = tabulate_ranking(moments(values, np.zeros(2, np.int64), 1), np.arange(1.0, 6), LAYOUT, ["zero"])
     assert list(table["scope"]) == ["global"] * 5 + ["zero"] * 5
-    block = table[table["scope"] == "zero"]
-    assert list(block["dimension"]) == [3, 1, 2, 0, 4]
-    assert list(block["rank"]) == [1, 2, 3, 4, 5]
-    assert list(block["direction"]) == [-1, 1, -1, 0, 0]
-    assert list(block["layer"]) == ["b4.torgb", "b4.conv1", "b4.conv1", "b4.conv1", "b4.torgb"]
-    assert list(block["kind"]) == ["torgb", "conv", "conv", "conv", "torgb"]
-    assert list(block["std"]) == [4, 2, 3, 1, 5]
-    assert (block["standard_error"] == 0).all()
-
-
-def test_one_sample_of_a_class_has_no_standard_error():
+    expected = {
+        "dimension": [3, 1, 2, 0, 4], "rank": [1, 2, 3, 4, 5], "direction": [-1, 1, -1, 0, 0], "std": [4, 2, 3, 1, 5],
+        "layer": ["b4.torgb", "b4.conv1", "b4.conv1", "b4.conv1", "b4.torgb"],
+        "kind": ["torgb", "conv", "conv", "conv", "torgb"], "standard_error": [0] * 5,
+    }  # fmt: skip
+    assert table[table["scope"] == "zero"][list(expected)].to_dict("list") == expected
     single = moments(np.ones((1, 2)), np.zeros(1, np.int64), 1)
     assert np.isnan(single.class_standard_error()).all()
 
@@ -291,19 +268,21 @@ def test_moments_in_batches_equal_moments_at_once(seed, batch):
 def test_agreement_of_known_rankings():
     first = np.array([[9.0, -8, 7, 1, 0]])
     second = np.array([[9.0, 8, 0, 1, 7]])
-    assert share_top(first, second, top=2) == [1.0]
-    assert share_top(first, second, top=3) == pytest.approx([2 / 3])
-    assert share_direction(first, second, top=2) == [0.5]
-    assert share_top(first, second, top=10) == [1.0]  # there are but five
-    assert np.isnan(correlate_ranks(np.ones(4), np.arange(4.0)))  # equal scores have an order, but no correlation
-    np.testing.assert_array_equal(order_dimensions(np.zeros(4)), np.arange(4))
+    assert agreement.share_top(first, second, top=2) == [1.0]
+    assert agreement.share_top(first, second, top=3) == pytest.approx([2 / 3])
+    assert agreement.share_direction(first, second, top=2) == [0.5]
+    assert agreement.share_top(first, second, top=10) == [1.0]  # there are but five
+    assert np.isnan(
+        agreement.correlate_ranks(np.ones(4), np.arange(4.0))
+    )  # equal scores have an order, but no correlation
+    np.testing.assert_array_equal(agreement.order_dimensions(np.zeros(4)), np.arange(4))
 
 
 @given(st.integers(0, 10_000))
 def test_rank_correlation_equals_scipy_with_ties(seed):
     random = np.random.default_rng(seed)
     a, b = random.integers(-4, 5, (2, 3, 12)).astype(float)
-    for row, value in enumerate(correlate_ranks(a, b)):
+    for row, value in enumerate(agreement.correlate_ranks(a, b)):
         x, y = np.abs(a[row]), np.abs(b[row])
         if len(set(x)) > 1 and len(set(y)) > 1:
             assert value == pytest.approx(stats.spearmanr(x, y).statistic)
@@ -325,12 +304,9 @@ def test_ks_equals_scipy_with_ties(seed):
     np.testing.assert_allclose(measure_ks(a, b), expected, atol=1e-12)
 
 
-def test_ks_of_an_empty_sample_is_unknown():
+def test_equal_distributions_stay_below_the_null_bound_in_95_percent():
     assert np.isnan(measure_ks(np.zeros((3, 2)), np.zeros((0, 2)))).all()
     assert np.isnan(bound_null_ks(3, 0))
-
-
-def test_equal_distributions_stay_below_the_null_bound_in_95_percent():
     random = np.random.default_rng(5)
     a, b = random.normal(size=(150, 400)), random.normal(size=(250, 400))
     assert 0.92 < (measure_ks(a, b) < bound_null_ks(150, 250)).mean() <= 0.99

@@ -27,46 +27,35 @@ def test_it_equals_the_product_limit_with_ties_and_censoring():
     assert survival.n == 60
 
 
-def test_without_censoring_it_is_the_empirical_share():
+def test_it_starts_at_zero_stays_at_one_before_the_first_fall_and_is_the_empirical_share_without_censoring():
     survival = estimate_survival(np.array([0.0, 0, 1, 3]), np.ones(4, bool))
-    assert list(survival.distance) == [0, 1, 3]
-    assert list(survival.share) == [0.5, 0.25, 0]
+    assert (list(survival.distance), list(survival.share)) == ([0, 1, 3], [0.5, 0.25, 0])
     assert survival.low[-1] == 0
     assert survival.high[-1] == survival.high[-2] > 0.25
-
-
-def test_it_starts_at_zero_and_stays_at_one_before_the_first_fall():
     survival = estimate_survival(np.array([2.0, 1, 3]), np.array([True, False, True]))
     assert list(survival.distance) == [0, 1, 2, 3]
     assert list(survival.share[:2]) == list(survival.low[:2]) == list(survival.high[:2]) == [1, 1]
     assert list(survival.at_risk) == [3, 3, 2, 1]
 
 
-def test_nothing_reached_and_nothing_at_all():
+def test_the_median_counts_censored_distances_as_longer():
     assert find_median(np.full(9, 10.0), np.zeros(9, bool)) == {"value": np.inf, "low": np.inf, "high": np.inf, "n": 9}
     nothing = find_median(np.zeros(0), np.zeros(0, bool))
-    assert nothing["n"] == 0
-    assert np.isnan([nothing["value"], nothing["low"], nothing["high"]]).all()
-
-
-def test_the_median_counts_censored_distances_as_longer():
+    assert (nothing.pop("n"), np.isnan(list(nothing.values())).all()) == (0, True)
     distance = np.array([1.0, 2, 3, 20, 20])
-    assert find_median(distance, np.array([1, 1, 1, 0, 0], bool))["value"] == 3
-    assert find_median(distance, np.array([1, 1, 0, 0, 0], bool))["value"] == np.inf
+    for reached, median in (([1, 1, 1, 0, 0], 3), ([1, 1, 0, 0, 0], np.inf)):
+        assert find_median(distance, np.array(reached, bool))["value"] == median
     assert find_median(np.zeros(7), np.ones(7, bool))["value"] == 0
 
 
 @pytest.mark.parametrize("n", range(1, 60))
 def test_of_what_all_were_followed_equally_far_it_is_the_sample_median(n):
     distance = np.random.default_rng(n).exponential(size=n)
-    assert find_median(distance, np.ones(n, bool))["value"] == pytest.approx(np.median(distance))
-    farthest = np.sort(distance)[n // 2]
-    assert find_median(np.minimum(distance, farthest), distance <= farthest)["value"] == pytest.approx(
-        np.median(distance)
-    )
-    if n % 2 == 0:
-        farthest = np.sort(distance)[n // 2 - 1]
-        assert find_median(np.minimum(distance, farthest), distance <= farthest)["value"] == np.inf
+    median = pytest.approx(np.median(distance))
+    assert find_median(distance, np.ones(n, bool))["value"] == median
+    for back, expected in ((0, median), *(((1, np.inf),) if n % 2 == 0 else ())):
+        farthest = np.sort(distance)[n // 2 - back]
+        assert find_median(np.minimum(distance, farthest), distance <= farthest)["value"] == expected
 
 
 def test_the_interval_of_the_median_covers_at_its_level():

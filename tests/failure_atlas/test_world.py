@@ -105,9 +105,13 @@ def test_gradients_are_those_of_the_formula_in_any_batch(pair, batch_size):
     assert sum(told) == N
 
 
-def test_log_odds_stay_where_the_softmax_rounds_to_1():
-    value = float(log_odds(torch.tensor([[80.0, 0.0, 0.0]]), torch.tensor([0])))
-    assert value == pytest.approx(80 - np.log(2))
+def test_log_odds_and_their_slope_stay_where_the_softmax_rounds_to_1():
+    logits = torch.tensor([[80.0, 0.0, 0.0]], requires_grad=True)
+    for target, value, slope in ((log_odds, 80 - np.log(2), [1, -0.5, -0.5]), (softmax, 1, [0, 0, 0])):
+        found = target(logits, torch.tensor([0]))
+        (gradient,) = torch.autograd.grad(found.sum(), logits)
+        assert found.detach().item() == pytest.approx(value)
+        np.testing.assert_allclose(gradient[0], slope, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
@@ -134,13 +138,6 @@ def test_differences_of_a_black_box_are_autograds_gradients(pair, batch_size):
     assert max(told) <= max(2, batch_size)
 
 
-@pytest.mark.parametrize("step", [0.01, 3.0])
-def test_differences_along_a_straight_line_are_exact_at_any_step(pair, step):
-    along = Differences.along_all(N, np.full(D, step))
-    parts = differentiate(pair.world(), {"logit": logit}, pair.styles, pair.true_class, differences=along)
-    np.testing.assert_allclose(gather(parts)[0]["logit"], pair.exact()["logit"], rtol=1e-8, atol=1e-8)
-
-
 def test_chosen_dimensions_of_each_sample_get_their_own_slope_and_a_step_of_0_none(pair):
     asked = []
 
@@ -148,11 +145,15 @@ def test_chosen_dimensions_of_each_sample_get_their_own_slope_and_a_step_of_0_no
         asked.append(len(images))
         return pair.classify(images)
 
+    exact = pair.exact()["logit"]
+    for step in (0.01, 3.0):  # along a straight line they are exact at any step
+        every = Differences.along_all(N, np.full(D, step))
+        parts = differentiate(pair.world(), {"logit": logit}, pair.styles, pair.true_class, differences=every)
+        np.testing.assert_allclose(gather(parts)[0]["logit"], exact, rtol=1e-8, atol=1e-8)
     along = Differences(np.array([[2, 5], [6, 0]]), np.array([[0.5, 0.0], [0.25, 1.0]]))
     (slopes,) = differentiate(
         pair.world(classify=classify), {"logit": logit}, pair.styles[:2], pair.true_class[:2], differences=along
     )
-    exact = pair.exact()["logit"]
     np.testing.assert_allclose(slopes.gradients["logit"], [[exact[0, 2], 0], [exact[1, 6], exact[1, 0]]], rtol=1e-9)
     assert sum(asked) == 2 + 2 * 3
 

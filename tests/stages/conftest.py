@@ -29,7 +29,7 @@ from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
 from stages.rank_dimensions.__main__ import main as rank_dimensions
 from tests import yaml12 as yaml
-from tests.stages.tiny_networks import CLASSES, teach
+from tests.stages.tiny_networks import CLASSES, teach, teach_population
 
 TRAIN_IMAGES, TEST_IMAGES, SAMPLES = 100, 50, 200
 
@@ -128,6 +128,15 @@ def tiny_judge(tmp_path_factory: pytest.TempPathFactory, tiny_classifier: Path) 
     members = [load_classifier(tiny_classifier, torch.device("cpu")), ignorant.eval()]
     path = tmp_path_factory.mktemp("tiny_judge") / "judge.safetensors"
     save_ensemble(path, Ensemble(members, [str(label) for label in range(CLASSES)], temperature=0.5, confidence=0.8))
+    return path
+
+
+@pytest.fixture(scope="session")
+def robust_judge(tmp_path_factory: pytest.TempPathFactory, tiny_population: Path) -> Path:
+    """File of an ensemble of two that stay sure of some images that `tiny_classifier` gets wrong."""
+    members = [teach_population(tiny_population, seed=seed, steps=40) for seed in (3, 4)]
+    path = tmp_path_factory.mktemp("robust_judge") / "judge.safetensors"
+    save_ensemble(path, Ensemble(members, [str(label) for label in range(CLASSES)], temperature=0.5))
     return path
 
 

@@ -30,16 +30,13 @@ def build_curve(x, accuracy, n=100):
     return Curve(x, accuracy, *wilson(np.rint(accuracy * n), n), n)
 
 
-def test_two_bins_and_the_far_tail():
+def test_two_bins_the_far_tail_and_samples_without_distance():
     curve = bin_accuracy(np.array([4.0, 1, 3, 2]), np.array([False, True, True, True]), 2, 1.0)
     low, high = wilson(np.array([2, 1]), np.array([2, 2]))
     found = [each.tolist() for each in (curve.x, curve.accuracy, curve.n, curve.low, curve.high)]
     assert found == [[1.5, 3.5], [1, 0.5], [2, 2], low.tolist(), high.tolist()]
     curve = bin_accuracy(np.arange(100.0), np.ones(100, bool), 10, 0.9)
     assert (curve.n.sum(), curve.x[-1]) == (90, np.mean(range(81, 90)))
-
-
-def test_samples_without_distance_are_left_out():
     curve = bin_accuracy(np.array([np.nan, 1, 2, np.nan]), np.array([False, True, True, False]), 2, 1.0)
     assert curve.accuracy.tolist() == [1, 1]
     empty = bin_accuracy(np.full(3, np.nan), np.ones(3, bool), 2, 1.0)
@@ -137,6 +134,10 @@ def test_intervals_cover_the_truth_as_often_as_they_claim():
 def test_the_trend_over_two_bins_is_the_chi_square_test():
     table = np.array([[45, 5], [30, 20]])
     chi_square = stats.chi2_contingency(table, correction=False).statistic
+    for curve, p in (
+        (([3], [5 / 9], 9), np.nan), (([3, 3], [5 / 9, 1 / 9], 9), np.nan), (([1, 2], [1, 1], 9), 0.5)
+    ):  # fmt: skip
+        np.testing.assert_equal(check_bins(build_curve(*curve)), p)  # no trend can be told
     falling = check_bins(build_curve([1, 4], table[:, 0] / 50, 50))
     assert falling == pytest.approx(stats.norm.sf(np.sqrt(chi_square)))
     assert check_bins(build_curve([1, 4], table[::-1, 0] / 50, 50)) == pytest.approx(1 - falling)
@@ -154,14 +155,6 @@ def test_the_trend_agrees_with_the_correlation_of_single_samples(seed, bins):
     assert check_bins(build_curve(x, successes / n, n)) == pytest.approx(stats.norm.cdf(z), abs=1e-12)
 
 
-def test_no_trend_can_be_told():
-    assert np.isnan(check_bins(build_curve([3], [5 / 9], 9)))
-    assert np.isnan(check_bins(build_curve([3, 3], [5 / 9, 1 / 9], 9)))
-    assert check_bins(build_curve([1, 2], [1, 1], 9)) == 0.5
-    assert np.isnan(check_steps(np.array([0.0, 1]), np.ones((2, 1), bool)))
-    assert check_steps(np.array([0.0, 1]), np.ones((2, 9), bool)) == 0.5
-
-
 def test_the_trend_over_steps_is_the_t_test_of_the_samples_slopes():
     stream = np.random.default_rng(1)
     x = np.arange(4.0)
@@ -170,6 +163,8 @@ def test_the_trend_over_steps_is_the_t_test_of_the_samples_slopes():
     assert check_steps(x, correct) == pytest.approx(stats.ttest_1samp(each, 0, alternative="less").pvalue)
     assert check_steps(x, correct[::-1]) == pytest.approx(1 - check_steps(x, correct))
     assert each.mean() == pytest.approx(measure_shift_slope(x, correct)["value"])
+    assert np.isnan(check_steps(x[:2], np.ones((2, 1), bool)))
+    assert check_steps(x[:2], np.ones((2, 9), bool)) == 0.5
     assert check_steps(x, np.repeat([[True], [True], [False], [False]], 5, axis=1)) == 0  # all fall alike
 
 

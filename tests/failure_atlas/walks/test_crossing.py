@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit as sigmoid
 
 from failure_atlas.walks.crossing import LEVEL, TOLERANCE, find_crossings, halve_brackets, space_grid
 
 GRID = space_grid(20.0, 0.5)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def follow(function, starts, grid=GRID, **options):

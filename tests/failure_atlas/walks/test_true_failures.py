@@ -3,28 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit as sigmoid
+from scipy.special import logit
 
+from failure_atlas.walks import true_failures
 from failure_atlas.walks.crossing import space_grid
 from failure_atlas.walks.single import Walks
-from failure_atlas.walks.true_failures import (
-    TOLERANCE_STD,
-    TrueFailures,
-    find_true_failures,
-    stop_at_true_failures,
-    tell_wrong,
-    weigh_failures,
-)
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 
 GRID = space_grid(20.0, 0.5)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def logit(p):
-    return np.log(p / (1 - p))
 
 
 class LogisticWorld:
@@ -44,12 +31,14 @@ class LogisticWorld:
         true = self.a[walks] - self.b[walks] * t
         exponentials = np.exp(np.stack([true, 0 * true, 0 * true], axis=1))
         softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
-        wrong = tell_wrong(softmax, np.zeros(len(walks), int))
+        wrong = true_failures.tell_wrong(softmax, np.zeros(len(walks), int))
         return np.where(wrong, sigmoid(self.c[walks] + self.d[walks] * t), 0.0)
 
     def find(self, reached=None, **options):
         reached = np.ones(len(self.a), bool) if reached is None else np.array(reached)
-        return find_true_failures(self.weigh, self.crossing, reached, GRID, **{"confidence": 0.8} | options)
+        return true_failures.find_true_failures(
+            self.weigh, self.crossing, reached, GRID, **{"confidence": 0.8} | options
+        )
 
 
 def test_the_first_true_failure_is_where_the_later_of_the_two_conditions_begins():
@@ -61,7 +50,9 @@ def test_the_first_true_failure_is_where_the_later_of_the_two_conditions_begins(
     assert (found.shift_std >= [3, 2 / 0.7, 9.3]).all()  # the condition holds there
     np.testing.assert_allclose(found.judge_probability, sigmoid(world.c + world.d * found.shift_std), rtol=1e-12)
     coarse = world.find()
-    assert ((coarse.shift_std - found.shift_std >= 0) & (coarse.shift_std - found.shift_std <= TOLERANCE_STD)).all()
+    assert (
+        (coarse.shift_std - found.shift_std >= 0) & (coarse.shift_std - found.shift_std <= true_failures.TOLERANCE_STD)
+    ).all()
 
 
 def test_there_is_none_if_the_judge_gives_up_first_or_the_classifier_never_fails_in_reach():
@@ -83,7 +74,7 @@ def test_a_crossing_that_is_a_true_failure_is_taken_as_it_is():
         return np.full(len(walks), 0.9)
 
     ended = []
-    found = find_true_failures(
+    found = true_failures.find_true_failures(
         weigh, np.array([1.23, 20.0]), np.ones(2, bool), GRID, confidence=0.8, on_end=ended.append
     )
     assert list(found.shift_std) == [1.23, 20]
@@ -104,10 +95,12 @@ def test_what_lies_between_two_points_of_the_grid_is_not_seen():
     def weigh(walks, t):
         return np.where((t > 3.1) & (t < 3.4), 0.9, 0.0)
 
+    none = np.zeros(0)
+    assert len(true_failures.find_true_failures(weigh, none, none.astype(bool), GRID, confidence=0.8).found) == 0
     arguments = (weigh, np.array([2.2]), np.array([True]))
-    assert not find_true_failures(*arguments, GRID, confidence=0.8).found[0]
-    fine = find_true_failures(*arguments, space_grid(20.0, 0.1), confidence=0.8)
-    assert fine.shift_std[0] == pytest.approx(3.1, abs=TOLERANCE_STD)
+    assert not true_failures.find_true_failures(*arguments, GRID, confidence=0.8).found[0]
+    fine = true_failures.find_true_failures(*arguments, space_grid(20.0, 0.1), confidence=0.8)
+    assert fine.shift_std[0] == pytest.approx(3.1, abs=true_failures.TOLERANCE_STD)
 
 
 def follow_one(function, crossing, grid, confidence, tolerance):
@@ -132,32 +125,28 @@ def test_all_walks_at_once_find_what_each_finds_alone():
     def weigh(walks, t):
         return 0.5 + 0.45 * np.sin(speed[walks] * t + phase[walks])
 
-    found = find_true_failures(weigh, crossing, reached, GRID, confidence=0.8)
+    found = true_failures.find_true_failures(weigh, crossing, reached, GRID, confidence=0.8)
     assert 10 < found.found.sum() < reached.sum()
     for walk in range(60):
-        twin = follow_one(lambda t, w=walk: float(weigh(w, t)), crossing[walk], GRID, 0.8, TOLERANCE_STD)
+        twin = follow_one(lambda t, w=walk: float(weigh(w, t)), crossing[walk], GRID, 0.8, true_failures.TOLERANCE_STD)
         twin = twin if reached[walk] else (np.nan, np.nan)
         np.testing.assert_allclose([found.shift_std[walk], found.judge_probability[walk]], twin, rtol=1e-12)
         assert found.found[walk] == (not np.isnan(twin[0]))
 
 
-def test_no_walks_give_no_failures():
-    none = np.zeros(0)
-    found = find_true_failures(lambda _, t: t, none, none.astype(bool), GRID, confidence=0.8)
-    assert len(found.found) == len(found.shift_std) == 0
-
-
 def test_a_classifier_in_doubt_is_not_wrong():
     softmax = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25], [0.45, 0.55, 0.0], [0.3, 0.3, 0.4], [0.0, 1.0, 0.0]])
-    assert list(tell_wrong(softmax, np.zeros(5, int))) == [False, False, True, True, True]
-    assert list(tell_wrong(softmax, np.array([1, 1, 1, 2, 2]))) == [True, True, False, False, True]
+    assert list(true_failures.tell_wrong(softmax, np.zeros(5, int))) == [False, False, True, True, True]
+    assert list(true_failures.tell_wrong(softmax, np.array([1, 1, 1, 2, 2]))) == [True, True, False, False, True]
 
 
 def test_walks_that_met_a_failure_end_there():
     three = np.arange(3)
     walks = Walks(three, three, 4 + three, np.array([0.5, -2.0, 3.0]), np.array([1.0, 2, 3]), np.ones(3, bool))
-    failures = TrueFailures(np.array([False, True, True]), np.array([np.nan, 2.5, 4]), np.array([np.nan, 0.9, 0.8]))
-    ended = stop_at_true_failures(walks, failures)
+    failures = true_failures.TrueFailures(
+        np.array([False, True, True]), np.array([np.nan, 2.5, 4]), np.array([np.nan, 0.9, 0.8])
+    )
+    ended = true_failures.stop_at_true_failures(walks, failures)
     assert list(ended.dimension) == [5, 6]
     assert list(ended.shift_std) == [2.5, 4]
 
@@ -179,7 +168,7 @@ def test_the_judge_counts_only_where_the_classifier_is_wrong(batch_size):
     true_class = np.arange(11) % 3
     networks = {CLASSIFIER: classify, JUDGE: judge}
     world = World(lambda s: s.reshape(-1, 1, 1, 3), networks, batch_size, classes=3)
-    weight = weigh_failures(world, styles, true_class)
+    weight = true_failures.weigh_failures(world, styles, true_class)
     expected = np.full(11, np.inf)
     for images in (styles.astype(float), np.round(styles.astype(float) * 255) / 255):
         logits = images @ matrix.double().numpy()
@@ -203,5 +192,5 @@ def test_a_failure_that_rounding_to_bytes_undoes_does_not_count():
         return torch.tensor([[0.9, 0.1]]).log().repeat(len(shown), 1).double()
 
     world = World(lambda styles: images[styles[:, 0].long()], {CLASSIFIER: classify, JUDGE: judge}, 2, classes=2)
-    weight = weigh_failures(world, np.array([[0.0], [1.0]], np.float32), np.zeros(2, int))
+    weight = true_failures.weigh_failures(world, np.array([[0.0], [1.0]], np.float32), np.zeros(2, int))
     np.testing.assert_allclose(weight, [0, 0.9], rtol=1e-6)

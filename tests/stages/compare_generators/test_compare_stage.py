@@ -92,10 +92,7 @@ def test_chance_is_what_dealing_out_gives(run, make_view):
         ({"top": []}, r"compare_generators\.top: got \[\]; allowed: "),
         ({"top": [1]}, r"compare_generators\.top\.0: got 1; allowed: greater than or equal to 2"),
         ({"top": [3, 3]}, r"compare_generators\.top: got \[3, 3\]; allowed: each number of dimensions at most once"),
-        (
-            {"top": [3, 6]},
-            r"--first: names 5 dimensions of scope 'global', compare_generators\.top asks for 6; raise na",
-        ),
+        ({"top": [3, 6]}, r"--first: names 5 dimensions of scope 'global', compare_generators\.top asks for 6; ra"),
         ({"replicates": 5}, r"compare_generators\.replicates: got 5; allowed: greater than or equal to 100"),
     ],
 )
@@ -107,27 +104,19 @@ def test_wrong_params(run, make_view, changes, message):
 
 def test_folders_that_do_not_belong_together(run, make_view, tmp_path):
     first, second = make_view("first", FALLING, NAMES, OTHERS), make_view("second", RISING, NAMES, OTHERS)
-    with pytest.raises(StageError, match=r"directions\.csv: its leading dimensions are not those of .*ranking\.csv"):
-        run("out", (first[0], second[1]), second)
-    with pytest.raises(StageError, match=r"directions\.csv: missing; make it with: dvc repro name_directions"):
-        run("out", (tmp_path / "absent", first[1]), second)
-    with pytest.raises(StageError, match=r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"):
-        run("out", (first[0], tmp_path / "absent"), second)
-    (first[0] / "directions.csv").write_text("scope,rank\nglobal,1\n")
-    with pytest.raises(StageError, match=r"directions\.csv: lacks the columns dimension, name; make it again"):
-        run("out", first, second)
-    ranking = second[1] / "ranking.csv"
-    table = pd.read_csv(ranking, dtype={"scope": str})
-    table[table["dimension"] != 3].to_csv(ranking, index=False)
-    with pytest.raises(StageError, match=r"scope 'global' does not hold each dimension once; make it again"):
-        run("out", second, second)
-
-
-def test_generators_of_another_architecture(run, make_view):
-    first, second = make_view("first", FALLING, NAMES, OTHERS), make_view("second", FALLING, NAMES, OTHERS)
-    path = second[1] / "ranking.csv"
-    path.write_text(path.read_text().replace("torgb0", "conv1"))
-    with pytest.raises(
-        StageError, match=r"has the layers conv0 \(4\), torgb0 \(2\), conv1 \(4\); --ranking-second has"
+    other, old, few = (make_view(name, FALLING, NAMES, OTHERS) for name in ("other", "old", "few"))
+    text = (other[1] / "ranking.csv").read_text()
+    (other[1] / "ranking.csv").write_text(text.replace("torgb0", "conv1"))
+    (old[0] / "directions.csv").write_text("scope,rank\nglobal,1\n")
+    pd.read_csv(few[1] / "ranking.csv", dtype={"scope": str}).query("dimension != 3").to_csv(few[1] / "ranking.csv")
+    gone = tmp_path / "absent"
+    for one, two, message in (
+        ((first[0], second[1]), second, r"directions\.csv: its leading dimensions are not those of .*ranking\.csv"),
+        ((gone, first[1]), second, r"directions\.csv: missing; make it with: dvc repro name_directions"),
+        ((first[0], gone), second, r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"),
+        (old, second, r"directions\.csv: lacks the columns dimension, name; make it again"),
+        (few, second, r"scope 'global' does not hold each dimension once; make it again"),
+        (first, other, r"has the layers conv0 \(4\), torgb0 \(2\), conv1 \(4\); --ranking-second has"),
     ):
-        run("out", first, second)
+        with pytest.raises(StageError, match=message):
+            run("out", one, two)

@@ -8,46 +8,7 @@ from scipy import stats
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.populations.sampling import draw_latents, draw_styles
-from failure_atlas.ranking.attfind import Effects, Trace, count_trials, find_effects, score_effects
-from failure_atlas.ranking.gradient_scores import (
-    RankingPass,
-    average_gradients,
-    pass_gradients,
-    resample_classes,
-    score_gradients,
-    take_balanced,
-    weigh_classes,
-)
-from failure_atlas.ranking.held_out import (
-    assign_draws,
-    collect_directions,
-    compare_paired,
-    draw_resamples,
-    estimate,
-    judge_no_worse,
-    measure_shifts,
-    select_cell,
-    walk_coarsely,
-)
-from failure_atlas.ranking.influence import (
-    bound_directions,
-    compare_with_directions,
-    compare_with_zero,
-    judge_influence,
-    mark_significant,
-    overlap,
-)
-from failure_atlas.ranking.methods import (
-    Method,
-    build_methods,
-    find_principal,
-    join_steps,
-    map_directions,
-    single_steps,
-    step_directions,
-    step_random,
-    step_top,
-)
+from failure_atlas.ranking import attfind, gradient_scores, held_out, influence, methods
 from failure_atlas.statistics.estimates import mean, proportion
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture, load_generator
@@ -82,7 +43,7 @@ def test_a_changed_layer_gives_the_image_of_the_changed_styles(resampling):
     ).requires_grad_(False)  # fmt: skip
     s, others = torch.rand(4, generator.style_dimensions) + 0.5, torch.rand(3, generator.style_dimensions) + 0.5
     rows = torch.tensor([2, 0, 2])
-    trace = Trace(generator, s)
+    trace = attfind.Trace(generator, s)
     torch.testing.assert_close(trace.raw, generator.synthesize_raw(s))
     for layer in generator.style_layout():
         own = layer.columns
@@ -99,10 +60,10 @@ def test_effects_equal_the_slow_twin(networks, styles, batch_size):
     chosen, true_class = styles[:3], np.array([0, 1, 2])
     weights, bounds = np.array([0.5, 0.2, 0.3]), np.stack([styles.min(0), styles.max(0)])
     seen = []
-    effects = find_effects(
+    effects = attfind.find_effects(
         generator, classifier, chosen, true_class, weights, bounds, batch_size=batch_size, advance=seen.append
     )
-    assert sum(seen) == count_trials(3, 80) == 3 * 161
+    assert sum(seen) == attfind.count_trials(3, 80) == 3 * 161
 
     def read(s):
         with torch.no_grad():
@@ -123,12 +84,12 @@ def test_effects_equal_the_slow_twin(networks, styles, batch_size):
 
 def test_scores_take_the_direction_that_lowers_more():
     effect = np.array([[-3.0, -1], [2, -4], [1, 1], [-2, 5], [0, 0]])
-    np.testing.assert_array_equal(score_effects(effect), [3, -4, 0, 2, 0])
+    np.testing.assert_array_equal(attfind.score_effects(effect), [3, -4, 0, 2, 0])
 
 
 def run_pass(pair, batch_size=9, **changes):
     options = {"few": 12, "split_halves": 3, "replicates": 4} | changes
-    return pass_gradients(
+    return gradient_scores.pass_gradients(
         pair.world(batch_size), pair.styles, pair.true_class, pair.std, random=np.random.default_rng(3), **options
     )
 
@@ -140,13 +101,15 @@ def test_weighted_means_equal_the_slow_twin_at_any_batch_size(pair, batch_size):
     wanted = {name: weights @ exact[name] for name in names}
     for steps, tolerance in ((None, 1e-9), (np.full(D, 1e-3), 1e-3)):
         moments, world = ClassMoments(3, D), pair.world(batch_size)
-        means = average_gradients(
+        means = gradient_scores.average_gradients(
             world, pair.styles, pair.true_class, dict.fromkeys(names, weights), steps=steps, moments=moments
         )
         for name in names:
             np.testing.assert_allclose(means[name], wanted[name], rtol=tolerance, atol=tolerance, err_msg=name)
         np.testing.assert_allclose(moments.global_mean(), exact["softmax"].mean(0), rtol=tolerance, atol=tolerance)
-    (alone,) = average_gradients(pair.world(), pair.styles, pair.true_class, {"softmax": weights}).values()
+    (alone,) = gradient_scores.average_gradients(
+        pair.world(), pair.styles, pair.true_class, {"softmax": weights}
+    ).values()
     np.testing.assert_allclose(alone, wanted["softmax"], rtol=1e-9)
 
 
@@ -154,20 +117,14 @@ def test_scores_are_the_five_formulas(pair):
     exact = {name: values.mean(0) for name, values in pair.exact().items()}  # 20 samples of each class
     std = pair.std
     scores = run_pass(pair).scores
-    expected = {
-        "paper": exact["softmax"],
-        "gradient_std": exact["softmax"] * std,
-        "absolute_gradient_std": np.sign(exact["softmax"]) * exact["absolute"] * std,
-        "logit_gradient_std": exact["logit"] * std,
-        "log_probability_gradient_std": exact["log_probability"] * std,
-    }
+    expected = {f"{name}_gradient_std": exact[name] * std for name in ("logit", "log_probability")}
+    expected |= {"paper": exact["softmax"], "gradient_std": exact["softmax"] * std}
+    expected["absolute_gradient_std"] = np.sign(exact["softmax"]) * exact["absolute"] * std
     assert scores.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(scores[name], values, rtol=1e-9, err_msg=name)
-    assert score_gradients({name: np.zeros(2) for name in exact}, np.ones(2))["absolute_gradient_std"].tolist() == [
-        0,
-        0,
-    ]
+    nothing = gradient_scores.score_gradients({name: np.zeros(2) for name in exact}, np.ones(2))
+    assert not nothing["absolute_gradient_std"].any()
 
 
 def test_few_halves_and_replicates_are_means_of_their_own_samples(pair):
@@ -182,25 +139,16 @@ def test_few_halves_and_replicates_are_means_of_their_own_samples(pair):
     np.testing.assert_allclose(wide.std(0), found.moments.global_standard_error(), rtol=0.1)
 
 
-def test_weights_give_every_class_the_same_share():
+def test_classes_count_alike_in_weights_choices_and_resamples():
     true_class = np.array([0, 0, 0, 1])
-    weights = weigh_classes(true_class, np.array([[1, 1, 1, 1], [1, 0, 1, 2], [1, 1, 0, 0]]))
+    weights = gradient_scores.weigh_classes(true_class, np.array([[1, 1, 1, 1], [1, 0, 1, 2], [1, 1, 0, 0]]))
     np.testing.assert_allclose(weights, [[1 / 6, 1 / 6, 1 / 6, 1 / 2], [1 / 4, 0, 1 / 4, 1 / 2], [1 / 2, 1 / 2, 0, 0]])
-
-
-def test_the_first_of_every_class_are_taken():
     true_class = np.array([0, 0, 0, 0, 1, 2, 1, 2])
-    assert take_balanced(true_class, 3).tolist() == [0, 4, 5]
-    assert take_balanced(true_class, 5).tolist() == [0, 1, 4, 5, 6]
-    assert take_balanced(true_class, 8).tolist() == list(range(8))
-    assert take_balanced(np.arange(20) % 10, 10).tolist() == list(range(10))
+    for count, rows in ((3, [0, 4, 5]), (5, [0, 1, 4, 5, 6]), (8, list(range(8)))):
+        assert gradient_scores.take_balanced(true_class, count).tolist() == rows
     with pytest.raises(ValueError, match="9 of 8 samples"):
-        take_balanced(true_class, 9)
-
-
-def test_resamples_keep_the_size_of_each_class():
-    true_class = np.array([0] * 5 + [1] * 3)
-    drawn = resample_classes(true_class, 50, np.random.default_rng(0))
+        gradient_scores.take_balanced(true_class, 9)
+    drawn = gradient_scores.resample_classes(np.array([0] * 5 + [1] * 3), 50, np.random.default_rng(0))
     assert (drawn[:, :5].sum(1) == 5).all()
     assert (drawn[:, 5:].sum(1) == 3).all()
     assert drawn.max() > 1
@@ -218,50 +166,39 @@ def test_fresh_samples_follow_the_generator_and_are_not_those_of_the_population(
     assert np.abs(styles - population).max() > 0.1
 
 
-def draw_null(mean, draws, seed=0):
-    directions = np.random.default_rng(seed).normal(size=(draws, len(mean)))
-    return np.abs(directions @ mean) / np.linalg.norm(directions, axis=1)
-
-
 @pytest.mark.parametrize("dimensions", [2, 5, 60])
 def test_p_values_are_those_of_drawn_directions(dimensions):
     mean = np.random.default_rng(1).normal(size=dimensions) ** 3
-    null = draw_null(mean, 100_000)
+    directions = np.random.default_rng(0).normal(size=(100_000, dimensions))
+    null = np.abs(directions @ mean) / np.linalg.norm(directions, axis=1)
     expected = [(null >= abs(value)).mean() for value in mean]
-    np.testing.assert_allclose(compare_with_directions(mean), expected, atol=0.007)
-    assert (null < bound_directions(mean, 0.95)).mean() == pytest.approx(0.95, abs=0.004)
+    np.testing.assert_allclose(influence.compare_with_directions(mean), expected, atol=0.007)
+    assert (null < influence.bound_directions(mean, 0.95)).mean() == pytest.approx(0.95, abs=0.004)
 
 
 def test_edges_of_the_null():
-    assert compare_with_directions(np.array([3.0])).tolist() == [1]
-    assert bound_directions(np.array([-3.0]), 0.95) == 3
-    assert compare_with_directions(np.zeros(4)).tolist() == [1] * 4
-    one = compare_with_directions(np.array([2.0, 0, 0, 0]))
-    assert one.tolist() == [0, 1, 1, 1]  # no direction has more of it
-    both = compare_with_directions(np.array([[1.0, 2, 3], [2, 4, 6]]))
-    np.testing.assert_allclose(both[0], both[1])  # the scale does not matter
+    # No direction has more of it than the only one that has any; the scale does not matter.
+    for of, p in (([3.0], [1]), ([0.0] * 4, [1] * 4), ([2.0, 0, 0, 0], [0, 1, 1, 1])):
+        assert influence.compare_with_directions(np.array(of)).tolist() == p
+    assert influence.bound_directions(np.array([-3.0]), 0.95) == 3
+    both = influence.compare_with_directions(np.array([[1.0, 2, 3], [2, 4, 6]]))
+    np.testing.assert_allclose(both[0], both[1])
 
 
 def test_zero_test_is_students():
     values = np.random.default_rng(0).normal(0.2, 1, size=(30, 4))
     expected = stats.ttest_1samp(values, 0)
-    found = compare_with_zero(values.mean(0), values.std(0, ddof=1) / np.sqrt(30), 29)
+    found = influence.compare_with_zero(values.mean(0), values.std(0, ddof=1) / np.sqrt(30), 29)
     np.testing.assert_allclose(found, expected.pvalue)
-    assert compare_with_zero(np.zeros(1), np.zeros(1), 5).tolist() == [1]
+    assert influence.compare_with_zero(np.zeros(1), np.zeros(1), 5).tolist() == [1]
 
 
 def test_an_even_spread_of_influence_has_no_influential_dimension_and_planted_ones_are_found():
     random = np.random.default_rng(2)
-    assert mark_significant(random.normal(size=(200, 300)), 0.05).any(axis=1).mean() < 0.1
+    assert influence.mark_significant(random.normal(size=(200, 300)), 0.05).any(axis=1).mean() < 0.1
     mean = random.normal(size=300)
     mean[[5, 50, 200]] = [12, -15, 20]
-    assert np.flatnonzero(mark_significant(mean, 0.05)).tolist() == [5, 50, 200]
-
-
-def test_overlap_of_known_sets():
-    first = np.array([[True, True, False], [False, False, False]])
-    second = np.array([[True, False, True], [False, False, False]])
-    np.testing.assert_allclose(overlap(first, second), [1 / 3, 1])
+    assert np.flatnonzero(influence.mark_significant(mean, 0.05)).tolist() == [5, 50, 200]
 
 
 def judged(scatter, seed=0, samples=1000):
@@ -275,29 +212,28 @@ def judged(scatter, seed=0, samples=1000):
 
     halves = noisy(20), noisy(20)
     halves[0][:, 2] *= -1
-    return judge_influence(
-        whole, halves, noisy(50), noisy(1)[0], np.full(100, scatter), fdr=0.05, samples=samples
-    )  # fmt: skip
+    noise = np.full(100, scatter)
+    return influence.judge_influence(whole, halves, noisy(50), noisy(1)[0], noise, fdr=0.05, samples=samples)
 
 
 def test_a_dimension_of_unsteady_sign_is_not_influential():
-    influence = judged(scatter=0.01)
-    assert np.flatnonzero(influence.columns["influential"]).tolist() == [0, 1]
-    assert influence.columns["sign_stability"][2] == 0.5
-    assert influence.columns["q_value"][2] < 0.05
-    assert influence.metrics["influential_dimensions"] == {"value": 2, "low": 2, "high": 2, "n": 1000}
-    assert influence.metrics["influential_overlap_of_halves"]["value"] == 1
-    assert influence.metrics["influential_overlap_of_populations"]["value"] == 1
-    whole = influence.columns["effect"]
-    share = (whole[:2] ** 2).sum() / (whole**2).sum()
-    assert influence.metrics["influential_share_of_squared_effect"] == pytest.approx(share)
+    columns, metrics = (found := judged(scatter=0.01)).columns, found.metrics
+    assert np.flatnonzero(columns["influential"]).tolist() == [0, 1]
+    assert columns["sign_stability"][2] == 0.5
+    assert columns["q_value"][2] < 0.05
+    assert metrics["influential_dimensions"] == {"value": 2, "low": 2, "high": 2, "n": 1000}
+    assert metrics["influential_overlap_of_halves"]["value"] == 1
+    assert metrics["influential_overlap_of_populations"]["value"] == 1
+    squares = columns["effect"] ** 2
+    assert metrics["influential_share_of_squared_effect"] == pytest.approx(squares[:2].sum() / squares.sum())
 
 
 def test_samples_that_scatter_overlap_less_and_widen_the_interval():
     steady, shaky = judged(scatter=0.01).metrics, judged(scatter=4).metrics
     assert shaky["influential_overlap_of_halves"]["value"] < steady["influential_overlap_of_halves"]["value"]
-    number = shaky["influential_dimensions"]
-    assert number["high"] > number["low"]
+    assert shaky["influential_dimensions"]["high"] > shaky["influential_dimensions"]["low"]
+    sets = np.array([[[True, True, False], [False] * 3], [[True, False, True], [False] * 3]])
+    np.testing.assert_allclose(influence.overlap(*sets), [1 / 3, 1])
 
 
 def logistic(weights, offset):
@@ -312,16 +248,16 @@ def make_world(offset=2.5, judge_weights=(0.0, 0, 0), judge_offset=3.0, synthesi
 
 
 def method(scores, name="paper", budget="full"):
-    return Method(name, budget, 10, 30, step_top(np.array(scores), len(scores)))
+    return methods.Method(name, budget, 10, 30, methods.step_top(np.array(scores), len(scores)))
 
 
 def test_shifts_follow_the_closed_form_and_the_judge_gives_verdicts():
     styles, std = np.zeros((4, 3), np.float32), np.array([2.0, 1, 1])
     world = make_world(judge_weights=(1.0, 0, 0), judge_offset=7.0)  # sees class 0 with 0.8 down to s = -5.6
     seen = []
-    methods = [method([3.0, 1, 0]), method([0.0, 5, 1], "useless")]
-    outcomes = measure_shifts(
-        world, methods, {"paper": [(1, 1.0), (1, 2.0), (1, 3.0)], "useless": [(2, 1.0)]}, styles, np.zeros(4, int),
+    ways = [method([3.0, 1, 0]), method([0.0, 5, 1], "useless")]
+    outcomes = held_out.measure_shifts(
+        world, ways, {"paper": [(1, 1.0), (1, 2.0), (1, 3.0)], "useless": [(2, 1.0)]}, styles, np.zeros(4, int),
         std, judged=(1, 2.0), advance=seen.append
     )  # fmt: skip
     for shift in (1, 2, 3):
@@ -332,15 +268,15 @@ def test_shifts_follow_the_closed_form_and_the_judge_gives_verdicts():
     assert outcomes["paper", 1, 3.0].verdict is None
     np.testing.assert_allclose(outcomes["useless", 2, 1.0].probability, 1 / (1 + np.exp(-2.5)))
     assert seen == [4] * 4
-    assert set(select_cell(outcomes, (1, 2.0))) == {"paper"}
+    assert set(held_out.select_cell(outcomes, (1, 2.0))) == {"paper"}
 
 
 def test_methods_that_choose_the_same_share_one_measurement():
     calls = []
     counted = make_world(synthesize=lambda s: (calls.append(len(s)), s)[1])
-    methods = [method([3.0, 1, 0]), method([9.0, 1, 0], "twin"), method([-3.0, 1, 0], "opposite")]
-    cells = {m.label: [(1, 1.0)] for m in methods}
-    outcomes = measure_shifts(counted, methods, cells, np.zeros((5, 3), np.float32), np.zeros(5, int), np.ones(3))
+    ways = [method([3.0, 1, 0]), method([9.0, 1, 0], "twin"), method([-3.0, 1, 0], "opposite")]
+    cells = {m.label: [(1, 1.0)] for m in ways}
+    outcomes = held_out.measure_shifts(counted, ways, cells, np.zeros((5, 3), np.float32), np.zeros(5, int), np.ones(3))
     assert calls == [5, 5]
     np.testing.assert_array_equal(outcomes["paper", 1, 1.0].probability, outcomes["twin", 1, 1.0].probability)
     assert (outcomes["opposite", 1, 1.0].probability > outcomes["twin", 1, 1.0].probability).all()
@@ -351,7 +287,7 @@ def test_walks_end_at_the_first_whole_std_beyond_the_crossing():
     moves = np.array([[-1.0, 0, 0], [0, 1, 0], [-0.25, 0, 0]])
     starts = np.array([[0, 0, 0], [1, 0, 0]], np.float32)
     ended = []
-    walks = walk_coarsely(
+    walks = held_out.walk_coarsely(
         make_world(judge_weights=(1.0, 0, 0), judge_offset=4.0), starts, np.zeros(2, int), moves, max_shift_std=10,
         confidence=0.8, on_end=ended.append
     )  # fmt: skip
@@ -363,8 +299,8 @@ def test_walks_end_at_the_first_whole_std_beyond_the_crossing():
 
 
 def test_each_direction_is_walked_once():
-    methods = [method([3.0, -1, 0]), method([1.0, -3, 0], "other"), method([-1.0, 0, 0], "opposite")]
-    steps, columns = collect_directions(methods, 2)
+    ways = [method([3.0, -1, 0]), method([1.0, -3, 0], "other"), method([-1.0, 0, 0], "opposite")]
+    steps, columns = held_out.collect_directions(ways, 2)
     np.testing.assert_array_equal(steps, [[-1, 0, 0], [0, 1, 0], [1, 0, 0]])
     assert {label: own.tolist() for label, own in columns.items()} == {
         "paper": [0, 1], "other": [1, 0], "opposite": [2]
@@ -374,66 +310,57 @@ def test_each_direction_is_walked_once():
 def test_paired_differences_cancel_what_samples_share():
     random = np.random.default_rng(0)
     base = random.normal(0, 10, 300)
-    resamples = draw_resamples(300, np.random.default_rng(1))
-    found = compare_paired(base + random.normal(0.5, 1, 300), base, resamples)
+    resamples = held_out.draw_resamples(300, np.random.default_rng(1))
+    found = held_out.compare_paired(base + random.normal(0.5, 1, 300), base, resamples)
     half = 1.96 / np.sqrt(300)
     assert found["value"] == pytest.approx(0.5, abs=2 * half)
     assert found["high"] - found["low"] == pytest.approx(2 * half, rel=0.15)
     assert found["n"] == 300
     same = np.array([True, False] * 150)
-    assert compare_paired(same, same, resamples) == {"value": 0, "low": 0, "high": 0, "n": 300}
+    assert held_out.compare_paired(same, same, resamples) == {"value": 0, "low": 0, "high": 0, "n": 300}
 
 
 def test_an_underpowered_comparison_decides_nothing():
     difference = {"value": 0.03, "low": -0.2, "high": 0.26}
-    assert judge_no_worse(difference, 0.02) == "not decided"
+    assert held_out.judge_no_worse(difference, 0.02) == "not decided"
     for low, high, verdict in ((-0.1, 0.02, "holds"), (0.02, 0.1, "not decided"), (0.021, 0.1, "fails")):
-        assert judge_no_worse({"low": low, "high": high}, 0.02) == verdict
+        assert held_out.judge_no_worse({"low": low, "high": high}, 0.02) == verdict
 
 
 def test_samples_of_one_draw_count_as_one():
-    random = np.random.default_rng(3)
-    n, draws = 300, 30
-    of_draw = assign_draws(n, draws)
+    random, n, draws = np.random.default_rng(3), 300, 30
+    of_draw = held_out.assign_draws(n, draws)
     assert (np.bincount(of_draw) == 10).all()
     alike = random.normal(size=draws)[of_draw]  # a sample tells nothing that its draw does not
-    found, twin = estimate(alike, draws), mean(alike[::10])
-    assert {key: found[key] for key in ("value", "low", "high")} == pytest.approx(
-        {key: twin[key] for key in ("value", "low", "high")}
-    )
-    assert found["n"] == n
-    assert estimate(alike > 0, 1) == proportion(alike > 0)
-    assert estimate(alike, 1) == mean(alike)
-    certain = estimate(np.ones(10, bool), 3)
-    assert (certain["low"], certain["value"], certain["high"]) == (1, 1, 1)
+    assert held_out.estimate(alike, draws) == pytest.approx(mean(alike[::10]) | {"n": n})
+    assert held_out.estimate(alike > 0, 1) == proportion(alike > 0)
+    assert held_out.estimate(alike, 1) == mean(alike)
+    assert held_out.estimate(np.ones(10, bool), 3) == {"value": 1, "low": 1, "high": 1, "n": 10}
 
 
 def test_intervals_over_draws_of_unequal_size_cover():
     random, draws, covered = np.random.default_rng(5), 7, 0
-    of_draw = assign_draws(40, draws)
+    of_draw = held_out.assign_draws(40, draws)
     for _ in range(400):
         share = random.beta(2, 2, draws)[of_draw]
-        found = estimate(random.random(40) < share, draws)
+        found = held_out.estimate(random.random(40) < share, draws)
         covered += found["low"] <= 0.5 <= found["high"]
     assert 0.9 <= covered / 400 <= 0.99
 
 
 def test_a_difference_from_a_random_method_is_over_its_draws():
     first, second = np.repeat(np.random.default_rng(1).normal(size=10), 10), np.zeros(100)
-    resamples = draw_resamples(100, np.random.default_rng(1))
-    independent, clustered = (compare_paired(first, second, resamples, draws) for draws in (1, 10))
+    resamples = held_out.draw_resamples(100, np.random.default_rng(1))
+    independent, clustered = (held_out.compare_paired(first, second, resamples, draws) for draws in (1, 10))
     assert clustered["value"] == independent["value"]
     assert clustered["high"] - clustered["low"] > 2 * (independent["high"] - independent["low"])
 
 
-def test_steps_of_a_score_go_against_its_sign_in_order_of_size():
-    steps = step_top(np.array([1.0, -3, 0, 2]), 3)
+def test_steps_go_against_the_score_in_order_of_size_and_random_ones_differ_in_choice_only():
+    steps = methods.step_top(np.array([1.0, -3, 0, 2]), 3)
     np.testing.assert_array_equal(steps, [[[0, 1, 0, 0], [0, 0, 0, -1], [-1, 0, 0, 0]]])
-
-
-def test_random_steps_differ_in_choice_only():
     scores = np.array([1.0, -3, 5, 2, -1, 4])
-    steps = step_random(scores, 4, 5, np.random.default_rng(0))
+    steps = methods.step_random(scores, 4, 5, np.random.default_rng(0))
     assert steps.shape == (5, 4, 6)
     for draw in steps:
         dimensions = np.abs(draw).argmax(1)
@@ -442,36 +369,33 @@ def test_random_steps_differ_in_choice_only():
     assert len({draw.tobytes() for draw in steps}) > 1
 
 
-def test_directions_have_length_one_and_lower_the_score():
+def test_directions_have_length_one_and_lower_the_score_and_joint_moves_length_sqrt_k():
     gradient = np.array([1.0, -2, 0.5])
-    steps = step_directions(np.array([[3.0, 0, 4], [0, 5, 0], [0, 0, 0]]), gradient)[0]
+    steps = methods.step_directions(np.array([[3.0, 0, 4], [0, 5, 0], [0, 0, 0]]), gradient)[0]
     np.testing.assert_allclose(steps, [[-0.6, 0, -0.8], [0, 1, 0], [0, 0, 0]])
     assert (steps[:2] @ gradient < 0).all()
-
-
-def test_joint_moves_have_length_sqrt_k_whatever_the_directions():
-    dimensions = step_top(np.array([1.0, -3, 0, 2]), 4)
-    np.testing.assert_allclose(join_steps(dimensions, 2), [[0, 1, 0, -1]])
-    np.testing.assert_allclose(join_steps(dimensions, 4), [[-1, 1, 0, -1]])  # the third has no direction
-    leaning = step_directions(np.array([[1.0, 0, 0], [1, 1, 0]]), np.ones(3))
-    assert np.linalg.norm(join_steps(leaning, 2)) == pytest.approx(np.sqrt(2))
-    assert not join_steps(np.zeros((1, 2, 3)), 2).any()
+    dimensions = methods.step_top(np.array([1.0, -3, 0, 2]), 4)
+    np.testing.assert_allclose(methods.join_steps(dimensions, 2), [[0, 1, 0, -1]])
+    np.testing.assert_allclose(methods.join_steps(dimensions, 4), [[-1, 1, 0, -1]])  # the third has no direction
+    leaning = methods.step_directions(np.array([[1.0, 0, 0], [1, 1, 0]]), np.ones(3))
+    assert np.linalg.norm(methods.join_steps(leaning, 2)) == pytest.approx(np.sqrt(2))
+    assert not methods.join_steps(np.zeros((1, 2, 3)), 2).any()
 
 
 def test_single_steps_take_the_same_number_from_every_draw():
     steps = np.arange(3 * 4 * 2, dtype=float).reshape(3, 4, 2)
-    singles = single_steps(Method("random", "full", 1, 1, steps), 5)
+    singles = methods.single_steps(methods.Method("random", "full", 1, 1, steps), 5)
     np.testing.assert_array_equal(singles, steps[[0, 0, 1, 1, 2], [0, 1, 0, 1, 0]])
-    assert len(single_steps(Method("paper", "full", 1, 1, steps[:1]), 10)) == 4
+    assert len(methods.single_steps(methods.Method("paper", "full", 1, 1, steps[:1]), 10)) == 4
 
 
 def test_principal_directions_of_known_spread():
     random = np.random.default_rng(0)
     axes, _ = np.linalg.qr(random.normal(size=(4, 4)))
     features = 100 + random.normal(size=(4000, 4)) * [5, 3, 1, 0.2] @ axes.T
-    found = find_principal(features, 3)
+    found = methods.find_principal(features, 3)
     np.testing.assert_allclose(np.abs(np.sum(found * axes.T[:3], axis=1)), 1, atol=1e-2)
-    assert find_principal(features, 9).shape == (4, 4)
+    assert methods.find_principal(features, 9).shape == (4, 4)
 
 
 def test_directions_of_w_become_those_of_s(tiny_generator):
@@ -481,24 +405,24 @@ def test_directions_of_w_become_those_of_s(tiny_generator):
     with torch.no_grad():
         base = generator.map_styles(torch.from_numpy(w))
         moved = generator.map_styles(torch.from_numpy(w + directions.astype(np.float32)))
-    np.testing.assert_allclose(map_directions(generator, directions), moved - base, atol=1e-5)
+    np.testing.assert_allclose(methods.map_directions(generator, directions), moved - base, atol=1e-5)
 
 
 def test_methods_say_what_they_cost():
     scores = {name: np.arange(1.0, 5) for name in ("paper", "gradient_std")}
-    gradients = RankingPass(
+    gradients = gradient_scores.RankingPass(
         scores, scores, np.ones(4), (np.ones((1, 4)), np.ones((1, 4))), np.ones((1, 4)), ClassMoments(1, 4)
     )
     effect = np.array([[-1.0, 0], [0, -2], [0, 0], [0, 0]])
-    methods = build_methods(
-        gradients, Effects(effect, -effect), {"pca_s": np.eye(4)}, samples=90, passes=3, few=8, attfind_samples=50,
-        count=2, random_draws=3, random=np.random.default_rng(0)
+    ways = methods.build_methods(
+        gradients, attfind.Effects(effect, -effect), {"pca_s": np.eye(4)}, samples=90, passes=3, few=8,
+        attfind_samples=50, count=2, random_draws=3, random=np.random.default_rng(0)
     )  # fmt: skip
-    assert {method.label: (method.samples, method.forward_passes) for method in methods} == {
+    assert {method.label: (method.samples, method.forward_passes) for method in ways} == {
         "paper": (90, 270), "gradient_std": (90, 270), "paper (1/50)": (8, 24), "gradient_std (1/50)": (8, 24),
         "attfind": (50, 450), "attfind_probability": (50, 450), "random": (90, 270), "pca_s": (90, 270)
     }  # fmt: skip
-    by_label = {method.label: method.steps for method in methods}
+    by_label = {method.label: method.steps for method in ways}
     np.testing.assert_array_equal(by_label["attfind"], [[[0, 1, 0, 0], [-1, 0, 0, 0]]])
     assert by_label["random"].shape == (3, 2, 4)
     assert not by_label["attfind_probability"].any()  # its effects only rise

@@ -17,24 +17,16 @@ from stages.measure_robustness.__main__ import main
 from tests import yaml12 as yaml
 
 SECTION = {
-    "seed": 1,
-    "samples": 20,
-    "greedy_samples": 10,
-    "step_std": 0.5,
-    "max_shift_std": 4.0,
-    "single_max_shift_std": 4.0,
-    "single_step_std": 0.5,
-    "budget_std": 2.0,
-    "most_dimensions": 4,
-    "batch_size": 64,
-}
+    "seed": 1, "samples": 20, "greedy_samples": 10, "step_std": 0.5, "max_shift_std": 4.0, "single_max_shift_std": 4.0,
+    "single_step_std": 0.5, "budget_std": 2.0, "most_dimensions": 4, "batch_size": 64,
+}  # fmt: skip
 SAID = [f"{place}{word}" for place in ("", "beyond_", "single_", "set_") for word in ("reading", "verdict")]
 WORDS = dict.fromkeys(["class", "start", "predicted_class", "beyond_predicted_class", *SAID], str)
 
 
 @pytest.fixture(scope="module")
-def start_stage(tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
-    def start(folder, ranking=tiny_ranking, judge=tiny_judge, classifier=tiny_classifier, **changes):
+def start_stage(tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names):
+    def start(folder, ranking=tiny_ranking, judge=robust_judge, classifier=tiny_classifier, **changes):
         params = folder.parent / f"{folder.name}.yaml"
         params.write_text(yaml.safe_dump({"measure_robustness": SECTION | changes}), encoding="utf-8")
         main(tiny_generator, classifier, judge, tiny_population, ranking, tiny_names, folder, params)
@@ -55,10 +47,10 @@ def out(start_stage, tmp_path_factory):
 
 
 @pytest.fixture
-def look(tiny_generator, tiny_classifier, tiny_judge):
+def look(tiny_generator, tiny_classifier, robust_judge):
     """Softmax of the classifier and opinion of the judge on styles [N, D], all at once."""
     generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
-    judge = load_ensemble(tiny_judge, torch.device("cpu"))
+    judge = load_ensemble(robust_judge, torch.device("cpu"))
 
     def read(styles):
         with torch.no_grad():
@@ -72,25 +64,27 @@ def read_table(out):
     return pd.read_csv(out / "joint_walks.csv", dtype=WORDS, keep_default_na=False, na_values=[""])
 
 
-@pytest.fixture
-def population(tiny_population):
-    path = tiny_population / "population.zarr"
-    return read_array(path, "s"), read_array(path, "labels")
+def read_metrics(out):
+    return json.loads((out / "metrics.json").read_text())
 
 
-def list_start_styles(table, styles, labels):
-    rows = []
-    for entry in table.itertuples():
-        own = styles[labels == int(table["class"][entry.Index])]
-        rows.append(own.mean(0, dtype=float) if entry.start == "mean" else styles[int(entry.start)])
-    return np.array(rows, np.float32)
+def read_ends(out, *kinds):
+    return [read_array(out / "walks.zarr", f"{kind}_s") for kind in kinds]
 
 
-def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, population):
-    table, (styles, labels) = read_table(out), population
-    std, truth = styles.std(0, ddof=1, dtype=float), table["class"].astype(int).to_numpy()
-    rows = np.arange(len(table))
-    start = list_start_styles(table, styles, labels)
+@pytest.fixture(scope="module")
+def start(out, tiny_population):
+    """The styles of each start, and the std of the population."""
+    styles, labels = (read_array(tiny_population / "population.zarr", name) for name in ("s", "labels"))
+    table = read_table(out)
+    pairs = zip(table["start"], table["class"].astype(int), strict=True)
+    rows = [styles[labels == own].mean(0, dtype=float) if at == "mean" else styles[int(at)] for at, own in pairs]
+    return np.array(rows, np.float32), styles.std(0, ddof=1, dtype=float)
+
+
+def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, start):
+    table, (start, std) = read_table(out), start
+    truth, rows = table["class"].astype(int).to_numpy(), np.arange(len(table))
     assert len(table) == 30
     np.testing.assert_array_equal(read_array(out / "walks.zarr", "labels"), truth)
     probability = look(start)[0][rows, truth]
@@ -99,7 +93,7 @@ def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, 
     assert table["walked"].sum() > 10, "the tiny networks must give walks, else this tests nothing"
     kinds = {"joint": ("distance_std", "reached"), "single": ("single_distance_std", "single_reached")}
     for kind, (distance, reached) in (kinds | {"set": ("set_distance_std", "set_reached")}).items():
-        ends = read_array(out / "walks.zarr", f"{kind}_s")
+        (ends,) = read_ends(out, kind)
         softmax, opinion = look(ends)
         arrived = (table["walked"] & table[reached]).to_numpy(bool)
         assert arrived.sum() > 3, kind
@@ -109,51 +103,52 @@ def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, 
         far = np.sqrt(np.square(offset).sum(axis=1))
         known = arrived | (table["walked"] & table[distance].notna() & (kind != "single")).to_numpy(bool)
         np.testing.assert_allclose(far[known], table[distance][known].astype(float), rtol=2e-3, atol=1e-4)
-        predicted = softmax.argmax(axis=1)
-        words = {
-            "reading": np.array(READINGS)[read_labels(opinion, truth, 0.8)],
-            "verdict": np.array(VERDICTS)[give_verdicts(opinion, truth, predicted, 0.8)],
-        }
-        shown = table[reached].to_numpy(bool)
-        for word, expected in words.items():
-            column = word if kind == "joint" else f"{kind}_{word}"
-            np.testing.assert_array_equal(table[column][shown], expected[shown])
+        shown, prefix = table[reached].to_numpy(bool), "" if kind == "joint" else f"{kind}_"
+        for column, names, given in (
+            (f"{prefix}reading", READINGS, read_labels(opinion, truth, 0.8)),
+            (f"{prefix}verdict", VERDICTS, give_verdicts(opinion, truth, softmax.argmax(axis=1), 0.8)),
+        ):
+            np.testing.assert_array_equal(table[column][shown], np.array(names)[given][shown])
             assert table[column][~shown].isna().all()
     still = ~table["walked"].to_numpy(bool)
     assert still.any(), "some samples must be in doubt, else this tests nothing"
     assert (table["distance_std"][still] == 0).all()
     assert table["reached"][still].all()
-    np.testing.assert_array_equal(read_array(out / "walks.zarr", "joint_s")[still], start[still])
+    np.testing.assert_array_equal(read_ends(out, "joint")[0][still], start[still])
 
 
-def test_each_kind_of_walk_moves_what_it_may(out, population, tiny_names):
-    table, (styles, labels) = read_table(out), population
-    std = styles.std(0, ddof=1, dtype=float)
-    start = list_start_styles(table, styles, labels)
-    moved = {kind: read_array(out / "walks.zarr", f"{kind}_s") != start for kind in ("joint", "single", "set")}
+def test_each_kind_of_walk_moves_what_it_may(out, start, tiny_names):
+    table, (start, std) = read_table(out), start
+    joint, beyond, single, sets = (ends - start for ends in read_ends(out, "joint", "beyond", "single", "set"))
     walked, short = table["walked"].to_numpy(bool), table["single_best_dimension"].notna().to_numpy()
-    assert (moved["joint"][walked].sum(axis=1) > 20).all()
-    assert not moved["joint"][:, std == 0].any()
-    np.testing.assert_array_equal(moved["single"].sum(axis=1), short)
-    np.testing.assert_array_equal(moved["single"][short].argmax(axis=1), table["single_best_dimension"][short])
-    words = read_names(tiny_names)
-    direction = np.sign((read_array(out / "walks.zarr", "single_s") - start).sum(axis=1))
+    assert (np.count_nonzero(joint[walked], axis=1) > 20).all()
+    assert not joint[:, std == 0].any()
+    np.testing.assert_array_equal(np.count_nonzero(single, axis=1), short)
+    np.testing.assert_array_equal(np.abs(single[short]).argmax(axis=1), table["single_best_dimension"][short])
+    words, direction = read_names(tiny_names), np.sign(single.sum(axis=1))
     named = words.name_rows(table["class"][short], table["single_best_dimension"][short], direction[short])
     assert list(table["single_best_name"][short]) == named
     assert set(named) > {"not named"}, "the tiny names must name some, else this tests nothing"
     assert table["single_best_name"][~short].isna().all()
     searched = table["set_searched"].to_numpy(bool)
-    np.testing.assert_array_equal(moved["set"][searched].sum(axis=1), table["set_size"][searched])
+    np.testing.assert_array_equal(np.count_nonzero(sets[searched], axis=1), table["set_size"][searched])
     assert table["set_size"][~searched].isna().all()
     assert (table["set_size"][searched] <= 4).all()
     assert (table["path_std"] >= table["distance_std"] - 1e-5).all()
     assert (table["path_std"] <= 4.00001).all()
-    beyond = np.sqrt(np.square((read_array(out / "walks.zarr", "beyond_s") - start) / np.where(std > 0, std, 1)).sum(1))
-    np.testing.assert_allclose(beyond, table["beyond_distance_std"], rtol=2e-3, atol=1e-4)
+    far = np.linalg.norm(beyond / np.where(std > 0, std, 1), axis=1)
+    np.testing.assert_allclose(far, table["beyond_distance_std"], rtol=2e-3, atol=1e-4)
+    counted = pd.read_csv(out / "dimensions.csv")
+    moved = sets[(searched & table["set_reached"]).to_numpy(bool)] != 0
+    assert counted["chosen"].sum() == moved.sum() > 0
+    np.testing.assert_array_equal(counted["chosen"], moved.sum(axis=0)[counted["dimension"]])
+    assert counted["chosen"].is_monotonic_decreasing
+    assert (counted["n"] == len(moved)).all()
+    np.testing.assert_allclose(counted["share"], counted["chosen"] / counted["n"], rtol=1e-5)
 
 
 def test_metrics_equal_a_recount_of_the_table(out):
-    table, metrics = read_table(out), json.loads((out / "metrics.json").read_text())
+    table, metrics = read_table(out), read_metrics(out)
     samples, means = table[table["start"] != "mean"], table[table["start"] == "mean"]
     everyone = metrics["population"]
     assert everyone["in_doubt_at_start"]["value"] == pytest.approx((~samples["walked"]).mean())
@@ -170,32 +165,16 @@ def test_metrics_equal_a_recount_of_the_table(out):
         assert walks["only_joint_reaches"]["value"] == pytest.approx((part["reached"] & ~part["single_reached"]).mean())
         ends = part[part["reached"]]
         for key, place in (("joint", ""), ("beyond", "beyond_")):
-            shares = {verdict: (ends[f"{place}verdict"] == verdict).mean() for verdict in VERDICTS}
-            kept = ends[f"{place}reading"] == "label kept"
-            assert walks[key]["label_kept_share"]["value"] == pytest.approx(kept.mean())
-            wrong = ends[f"{place}predicted_class"] != ends["class"]
-            assert walks[key]["true_failure_share"]["value"] == pytest.approx((kept & wrong).mean())
-            for verdict, share in shares.items():
-                assert walks[key][f"{verdict.replace(' ', '_')}_share"]["value"] == pytest.approx(share)
-            assert sum(shares.values()) == pytest.approx(1)
+            kept, wrong = ends[f"{place}reading"] == "label kept", ends[f"{place}predicted_class"] != ends["class"]
+            shares = {verdict.replace(" ", "_"): ends[f"{place}verdict"] == verdict for verdict in VERDICTS}
+            assert sum(share.mean() for share in shares.values()) == pytest.approx(1)
+            for verdict, share in (shares | {"label_kept": kept, "true_failure": kept & wrong}).items():
+                assert walks[key][f"{verdict}_share"]["value"] == pytest.approx(share.mean(), rel=1e-5)  # of six digits
         if part["reached"].all():
             assert walks["joint"]["median_std"]["value"] == pytest.approx(part["distance_std"].median(), rel=1e-4)
         assert walks["set"]["searched"] == part["set_searched"].sum()
     assert metrics["images"] > metrics["gradients"] > 0
     assert set(metrics["per_class"]) == {str(label) for label in range(10)}
-
-
-def test_the_table_of_dimensions_counts_the_greedy_sets(out, population):
-    table, counted = read_table(out), pd.read_csv(out / "dimensions.csv")
-    styles, labels = population
-    start = list_start_styles(table, styles, labels)
-    arrived = (table["set_searched"] & table["set_reached"]).to_numpy(bool)
-    moved = (read_array(out / "walks.zarr", "set_s") != start)[arrived]
-    assert counted["chosen"].sum() == moved.sum() == table["set_size"][arrived].sum()
-    np.testing.assert_array_equal(counted["chosen"], moved.sum(axis=0)[counted["dimension"]])
-    assert counted["chosen"].is_monotonic_decreasing
-    assert (counted["n"] == arrived.sum()).all()
-    np.testing.assert_allclose(counted["share"], counted["chosen"] / counted["n"], rtol=1e-5)
 
 
 def test_the_curve_of_all_starts_at_the_share_that_is_not_in_doubt(out):
@@ -216,12 +195,6 @@ def test_the_same_inputs_give_the_same_bytes(out, run, hash_folder):
     assert wanted <= set(first)
 
 
-def test_the_batch_size_moves_ends_by_rounding_only(out, run):
-    one, other = read_table(out), read_table(run(batch_size=17))
-    columns = ["class", "start", "walked", "distance_std", "path_std", "reached", "single_distance_std", "set_size"]
-    pd.testing.assert_frame_equal(one[columns], other[columns], rtol=2e-2, atol=2e-3)
-
-
 @pytest.mark.parametrize("count", [8, 80])
 def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, count):
     """Ends are at 0.50, as the network behind it says; with all slopes anew they are where gradients lead."""
@@ -229,7 +202,7 @@ def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, co
     if count == 80:
         options |= {"greedy_samples": 0, "finite_difference_step_std": 0.02}
     folder = run(classifier=tiny_black_box, **options)
-    metrics, table = json.loads((folder / "metrics.json").read_text()), read_table(folder)
+    metrics, table = read_metrics(folder), read_table(folder)
     assert (metrics["slope"], metrics["slope_dimensions"]) == ("finite_difference", count)
     walked = int(table["walked"].sum())
     assert metrics["images"] > walked * 160 + 2 * count * metrics["gradients"] > 0
@@ -237,18 +210,25 @@ def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, co
     exact = read_table(out).set_index(["class", "start"])
     both = table[table["walked"] & table["reached"]].set_index(["class", "start"])
     assert len(both) > 5, "else this tests nothing"
-    for place, reached in (("joint", "reached"), ("set", "set_reached")):
+    for ends, reached in zip(read_ends(folder, "joint", "set"), ("reached", "set_reached"), strict=True):
         arrived = (table["walked"] & table[reached]).to_numpy(bool)
-        ends = look(read_array(folder / "walks.zarr", f"{place}_s"))[0][np.arange(len(table)), truth]
-        np.testing.assert_allclose(ends[arrived], 0.5, atol=1.2e-3)
+        softmax, _ = look(ends[arrived])
+        np.testing.assert_allclose(softmax[np.arange(len(softmax)), truth[arrived]], 0.5, atol=1.2e-3)
     if count == 80:
         np.testing.assert_allclose(both["distance_std"], exact.loc[both.index, "distance_std"], rtol=0.05, atol=0.02)
     else:
         assert 0.9 < (both["distance_std"] / exact.loc[both.index, "distance_std"]).median() < 2
 
 
-def test_a_draw_without_walks_for_sets_is_fine(run):
-    metrics = json.loads((run(greedy_samples=0, samples=10) / "metrics.json").read_text())
+def test_fewer_samples_in_other_batches_move_by_rounding_only_and_need_no_sets(out, run):
+    folder = run(greedy_samples=0, samples=10, batch_size=17)
+    columns = ["walked", "distance_std", "path_std", "reached", "single_distance_std"]
+    every, fewer = (read_table(each).set_index(["class", "start"]) for each in (out, folder))
+    assert len(fewer) == 20
+    pd.testing.assert_frame_equal(every.loc[fewer.index, columns], fewer[columns], rtol=2e-2, atol=2e-3)
+    is_mean = fewer.index.get_level_values("start") == "mean"
+    pd.testing.assert_series_equal(every.loc[fewer.index, "set_size"][is_mean], fewer["set_size"][is_mean])
+    metrics = read_metrics(folder)
     assert metrics["from_samples"]["set"]["searched"] == 0
     assert metrics["from_samples"]["set"]["median_size"]["value"] is None
     assert metrics["from_means"]["set"]["searched"] > 0

@@ -6,16 +6,9 @@ from scipy import ndimage
 from skimage.measure import euler_number, label
 from skimage.morphology import skeletonize
 
+from failure_atlas.directions import outline
 from failure_atlas.directions.calibration import corrupt_known, round_grey
 from failure_atlas.directions.measurements import GREYS, NAMES, measure_images, to_grey
-from failure_atlas.directions.outline import (
-    count_holes,
-    drop_specks,
-    enlarge_matrix,
-    join_frames,
-    outline_strokes,
-    split_frames,
-)
 from failure_atlas.directions.shape import find_centreline
 
 
@@ -51,12 +44,9 @@ def test_a_leaning_bar_has_its_slant_and_its_upright_width(draw_bar, lean):
     assert found["aspect"][0] == pytest.approx(np.log(18 / 4), abs=0.15)
 
 
-def test_a_bar_has_the_length_of_its_centreline(draw_bar):
+def test_length_holes_and_pieces_are_measured(draw_bar):
     long, short = measure(draw_bar(length=22), draw_bar(length=14))["length"]
     assert long - short == pytest.approx(8, abs=1.0)  # ends are rounded by less than a pixel
-
-
-def test_holes_and_pieces_are_counted(draw_bar):
     eight = np.maximum(ring(4, y=10), ring(4, y=20))
     two = np.maximum(draw_bar(x=9), draw_bar(x=22))
     found = measure(ring(7), eight, draw_bar(), two)
@@ -89,20 +79,14 @@ def test_noise_breaks_no_stroke_and_opens_no_hole(digits):
     assert np.abs(clean[:, column] - noisy[:, column]).mean() < 0.3
 
 
-def test_an_empty_image_is_nan_and_moves_no_other(draw_bar):
+def test_each_image_is_measured_on_its_own_and_an_empty_one_is_nan(digits, draw_bar):
+    together = measure_images(digits[:20])
+    alone = np.concatenate([measure_images(digits[index : index + 1]) for index in range(20)])
+    np.testing.assert_array_equal(together, alone)
     empty, faint = np.zeros((32, 32)), np.full((32, 32), 0.4)
     values = measure_images(round_grey(np.stack([empty, draw_bar(), faint]))[:, None])
     assert np.isnan(values[[0, 2]]).all()
     np.testing.assert_array_equal(values[1:2], measure_images(round_grey(draw_bar()[None])[:, None]))
-
-
-def test_each_image_is_measured_on_its_own(digits):
-    together = measure_images(digits[:20])
-    alone = np.concatenate([measure_images(digits[index : index + 1]) for index in range(20)])
-    np.testing.assert_array_equal(together, alone)
-
-
-def test_no_images_give_no_rows():
     assert measure_images(np.zeros((0, 1, 32, 32), np.uint8)).shape == (0, GREYS)
 
 
@@ -143,29 +127,25 @@ def test_a_whole_image_shows_its_noise_its_blur_and_its_grey(digits):
 
 
 def test_frames_are_a_reversible_strip_and_equal_the_slow_twins(digits):
-    mask = outline_strokes(digits[:12, 0] / 255).mask
-    np.testing.assert_array_equal(split_frames(join_frames(mask), 12), mask)
+    mask = outline.outline_strokes(digits[:12, 0] / 255).mask
+    np.testing.assert_array_equal(outline.split_frames(outline.join_frames(mask), 12), mask)
     np.testing.assert_array_equal(
         find_centreline(mask), np.stack([skeletonize(np.pad(m, 1))[1:-1, 1:-1] for m in mask])
     )
     pieces = np.array([label(m, connectivity=2).max() for m in mask])
     holes = pieces - [euler_number(np.pad(m, 1), connectivity=2) for m in mask]
-    np.testing.assert_array_equal(count_holes(mask, 1), holes)
+    np.testing.assert_array_equal(outline.count_holes(mask, 1), holes)
 
 
-def test_specks_are_dropped_and_pieces_kept():
+def test_specks_are_dropped_and_enlarging_keeps_planes():
     mask = np.zeros((2, 20, 20), bool)
-    mask[0, 2:12, 2:12] = True
+    mask[:, 2:12, 2:12] = True
     mask[0, 15:17, 15:17] = True  # 4 of 104 pixels
-    mask[1, 2:12, 2:12] = True
     mask[1, 14:17, 14:17] = True  # 9 of 109
-    kept, pieces = drop_specks(mask)
+    kept, pieces = outline.drop_specks(mask)
     np.testing.assert_array_equal(pieces, [1, 2])
     np.testing.assert_array_equal(kept.sum(axis=(1, 2)), [100, 109])
-
-
-def test_enlarging_keeps_planes():
     plane = np.arange(8) * 2.0 + 1
-    enlarged = enlarge_matrix(8) @ plane
+    enlarged = outline.enlarge_matrix(8) @ plane
     np.testing.assert_allclose(enlarged[1:-1], ((np.arange(16) + 0.5) / 2 - 0.5)[1:-1] * 2 + 1)
     np.testing.assert_allclose(enlarged[[0, -1]], plane[[0, -1]])

@@ -1,13 +1,12 @@
 """The whole stage on a real, tiny generator and real digits."""
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from failure_atlas.core.arrays import read_array, write_arrays
+from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.directions.measurements import GREYS, MEASUREMENTS, NAMES
 from failure_atlas.directions.naming import NO_CHANGE, SHAPE_CHANGE
@@ -16,32 +15,29 @@ from stages.common.artefacts.ranking import read_ranking
 from stages.name_directions.__main__ import main
 
 SECTION = {
-    "seed": 1,
-    "dimensions": 3,
-    "class_dimensions": 1,
-    "samples": 20,
-    "step_std": 1.0,
-    "fdr": 0.05,
-    "check_images": 10,
+    "seed": 1, "dimensions": 3, "class_dimensions": 1, "samples": 20, "step_std": 1.0, "fdr": 0.05, "check_images": 10,
     "batch_size": 64,
-}
+}  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def clean_images(tmp_path_factory, digits):
-    """A store of real clean digits as prepare_images leaves it, test split only: 24 images."""
-    path = tmp_path_factory.mktemp("clean") / "images.zarr"
+def write_images(path, images):
+    """A store as prepare_images leaves it, test split only."""
     arrays = {
-        "test_images": (digits[:24], ("sample", "channel", "y", "x")),
-        "test_labels": (np.arange(24) % 10, ("sample",)),
+        "test_images": (images, ("sample", "channel", "y", "x")),
+        "test_labels": (np.arange(len(images)) % 10, ("sample",)),
     }
-    write_arrays(path, arrays, {"class_names": [str(label) for label in range(10)]})
+    write_arrays(path, arrays, {"class_names": list("0123456789")})
     return path
 
 
 @pytest.fixture(scope="session")
-def run_stage(tiny_generator, tiny_population, tiny_ranking, tiny_images, clean_images):
-    def run(out, params, ranking=tiny_ranking, images=tiny_images, clean=clean_images):
+def run_stage(tmp_path_factory, digits, tiny_generator, tiny_population, tiny_ranking, tiny_images):
+    """A function that starts the stage, by default with 24 real clean digits."""
+    digits_store = write_images(tmp_path_factory.mktemp("clean") / "images.zarr", digits[:24])
+
+    def run(out, ranking=tiny_ranking, images=tiny_images, clean=digits_store, **changes):
+        params = out.with_suffix(".yaml")
+        params.write_text(json.dumps({"name_directions": SECTION | changes}), encoding="utf-8")
         main(tiny_generator, tiny_population, ranking, images, clean, out, params)
         return out
 
@@ -50,10 +46,7 @@ def run_stage(tiny_generator, tiny_population, tiny_ranking, tiny_images, clean_
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, run_stage):
-    folder = tmp_path_factory.mktemp("done")
-    params = folder / "params.yaml"
-    params.write_text(json.dumps({"name_directions": SECTION}), encoding="utf-8")
-    return run_stage(folder / "out", params)
+    return run_stage(tmp_path_factory.mktemp("done") / "out")
 
 
 def read_directions(out):
@@ -89,13 +82,10 @@ def test_each_effect_lies_in_its_interval_and_the_name_is_the_largest(done):
             assert abs(float(row[measurement])) >= 0.05
             seen += 1
     assert seen, "the tiny generator must give named directions, else this tests nothing"
-
-
-def test_the_noise_column_and_its_level_are_one_measurement_in_two_units(done):
-    table, spreads = read_directions(done), pd.read_csv(done / "spreads.csv").set_index("measurement")
-    value = pd.to_numeric(table["noise"]) * spreads.loc["noise", "spread"]
-    np.testing.assert_allclose(value, pd.to_numeric(table["noise_sigma_per_std"]), rtol=1e-3, atol=1e-6)
+    spreads = pd.read_csv(done / "spreads.csv").set_index("measurement")
     assert (spreads["n"] == 200).all()
+    value = pd.to_numeric(table["noise"]) * spreads.loc["noise", "spread"]  # its level is the same in another unit
+    np.testing.assert_allclose(value, pd.to_numeric(table["noise_sigma_per_std"]), rtol=1e-3, atol=1e-6)
 
 
 def test_metrics_equal_a_recount(done):
@@ -134,19 +124,15 @@ def test_the_ranking_and_figure_4_bear_the_names(done, tiny_ranking):
     assert set(figure.loc[figure["group"] == "random", "name"]) <= {*words.words.values(), UNNAMED}
 
 
-def test_the_same_inputs_give_the_same_bytes(done, run_stage, tmp_path, write_params, hash_folder):
-    again = run_stage(tmp_path / "again", write_params({"name_directions": SECTION}))
+def test_the_same_inputs_give_the_same_bytes(done, run_stage, tmp_path, hash_folder):
     first = hash_folder(done)
-    assert first == hash_folder(again)
+    assert first == hash_folder(run_stage(tmp_path / "again"))
     figures = {"directions", "class_directions", "calibration", "naming_check", "ranking", "fig4_well_against_mis"}
     assert {f"figures/{name}.{kind}" for name in figures for kind in ("png", "csv")} <= set(first)
 
 
-def test_the_batch_size_moves_nothing_beyond_rounding_and_classes_may_be_left_out(
-    done, run_stage, tmp_path, write_params
-):
-    section = SECTION | {"batch_size": 7, "class_dimensions": 0}
-    other = run_stage(tmp_path / "other", write_params({"name_directions": section}))
+def test_the_batch_size_moves_nothing_beyond_rounding_and_classes_may_be_left_out(done, run_stage, tmp_path):
+    other = run_stage(tmp_path / "other", batch_size=7, class_dimensions=0)
     table = read_directions(done)
     pd.testing.assert_frame_equal(table[table["scope"] == "global"], read_directions(other), rtol=1e-3, atol=1e-3)
     assert not (other / "figures" / "class_directions.png").exists()
@@ -164,37 +150,36 @@ def test_the_batch_size_moves_nothing_beyond_rounding_and_classes_may_be_left_ou
         ({"check_images": 13}, r"24 test images; name_directions\.check_images: got 13; allowed: at most 12"),
     ],
 )
-def test_wrong_params_are_named(run_stage, tmp_path, write_params, changes, message):
+def test_wrong_params_are_named(run_stage, tmp_path, changes, message):
     with pytest.raises(StageError, match=message):
-        run_stage(tmp_path / "out", write_params({"name_directions": SECTION | changes}))
+        run_stage(tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_or_foreign_inputs_are_named(run_stage, tmp_path, write_params, tiny_ranking, clean_images):
-    params = write_params({"name_directions": SECTION})
-    with pytest.raises(StageError, match=r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"):
-        run_stage(tmp_path / "out", params, ranking=tmp_path)
-    with pytest.raises(StageError, match=r"gone: missing; make it with: dvc repro prepare_images"):
-        run_stage(tmp_path / "out", params, clean=tmp_path / "gone")
-    with pytest.raises(StageError, match=r"gone: missing; make it with: dvc repro corrupt_images"):
-        run_stage(tmp_path / "out", params, images=tmp_path / "gone")
-    table = pd.read_csv(tiny_ranking / "ranking.csv")
-    table.to_csv(tmp_path / "ranking.csv", index=False)
-    with pytest.raises(StageError, match=r"histograms\.csv: missing; make it with: dvc repro rank_dimensions"):
-        run_stage(tmp_path / "out", params, ranking=tmp_path)
-    pd.DataFrame({"values": ["raw"]}).to_csv(tmp_path / "histograms.csv", index=False)
-    with pytest.raises(StageError, match=r"histograms\.csv: lacks the columns group, dimension, .*dvc repro rank_dim"):
-        run_stage(tmp_path / "out", params, ranking=tmp_path)
-    shutil.copy(tiny_ranking / "histograms.csv", tmp_path)
-    table[table["dimension"] < 70].to_csv(tmp_path / "ranking.csv", index=False)
-    with pytest.raises(StageError, match="ranks 70 dimensions in scope 'global', the generator has 80"):
-        run_stage(tmp_path / "out", params, ranking=tmp_path)
-    faint = tmp_path / "faint.zarr"
-    arrays = {
-        "test_images": (read_array(clean_images, "test_images") // 36, ("sample", "channel", "y", "x")),
-        "test_labels": (read_array(clean_images, "test_labels"), ("sample",)),
-    }
-    write_arrays(faint, arrays, {"class_names": []})
-    with pytest.raises(StageError, match=r"faint\.zarr: cannot be calibrated on: 0 images show a stroke at noise 0\.0"):
-        run_stage(tmp_path / "out", params, clean=faint)
+def test_missing_or_foreign_inputs_are_named(run_stage, tmp_path, tiny_ranking, digits):
+    ranking, histograms = tiny_ranking / "ranking.csv", tiny_ranking / "histograms.csv"
+    few = pd.read_csv(ranking).query("dimension < 70").to_csv(index=False)
+    for name, files in (
+        ("none", {}),
+        ("alone", {"ranking.csv": ranking.read_text()}),
+        ("old", {"ranking.csv": ranking.read_text(), "histograms.csv": "values\nraw\n"}),
+        ("few", {"ranking.csv": few, "histograms.csv": histograms.read_text()}),
+    ):
+        (tmp_path / name).mkdir()
+        for file, text in files.items():
+            (tmp_path / name / file).write_text(text)
+    for changes, message in (
+        ({"ranking": tmp_path / "none"}, r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"),
+        ({"clean": tmp_path / "gone"}, r"gone: missing; make it with: dvc repro prepare_images"),
+        ({"images": tmp_path / "gone"}, r"gone: missing; make it with: dvc repro corrupt_images"),
+        ({"ranking": tmp_path / "alone"}, r"histograms\.csv: missing; make it with: dvc repro rank_dimensions"),
+        ({"ranking": tmp_path / "old"}, r"histograms\.csv: lacks the columns group, dimension, .*dvc repro rank_dim"),
+        ({"ranking": tmp_path / "few"}, "ranks 70 dimensions in scope 'global', the generator has 80"),
+        (
+            {"clean": write_images(tmp_path / "faint.zarr", digits[:24] // 36)},
+            r"faint\.zarr: cannot be calibrated on: 0 images show a stroke at noise 0\.0",
+        ),
+    ):
+        with pytest.raises(StageError, match=message):
+            run_stage(tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()

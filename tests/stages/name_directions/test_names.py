@@ -21,21 +21,15 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_words_of_the_class_come_before_those_of_all(folder):
+def test_the_words_of_the_class_come_before_those_of_all_and_the_other_way_has_none(folder):
     names = read_names(folder)
-    assert names.look_up("7", 3, 1) == "thinner stroke"
-    assert names.look_up("2", 3, 1) == names.look_up("global", 3, 1) == "noise +, larger"
-    assert names.look_up("7", 4, -1) == "fainter"
-    assert names.look_up("nan", 5, 1) == "wider"  # a class may be called so
-
-
-def test_the_other_way_has_no_words(folder):
-    names = read_names(folder)
-    assert names.look_up("7", 3, -1) == names.look_up("global", 9, 1) == names.look_up("global", 3, 0) == UNNAMED
+    for scope, dimension, direction, words in (
+        ("7", 3, 1, "thinner stroke"), ("2", 3, 1, "noise +, larger"), ("global", 3, 1, "noise +, larger"),
+        ("7", 4, -1, "fainter"), ("nan", 5, 1, "wider"),  # a class may be called so
+        ("7", 3, -1, UNNAMED), ("global", 9, 1, UNNAMED), ("global", 3, 0, UNNAMED),
+    ):  # fmt: skip
+        assert names.look_up(scope, dimension, direction) == words
     assert names.name_rows(["7", "2"], [3, 4], [1, -1]) == ["thinner stroke", "fainter"]
-
-
-def test_narrow_places_get_the_first_word():
     assert [shorten_name(words) for words in ("noise +, larger", "wider")] == ["noise +", "wider"]
 
 

@@ -5,20 +5,11 @@ import pytest
 import torch
 from scipy import stats
 
+from failure_atlas.directions import naming
 from failure_atlas.directions.calibration import Scene, calibrate, find_scene
 from failure_atlas.directions.known_changes import GROUP_IMAGES, KNOWN_CHANGES, check_naming
 from failure_atlas.directions.measurements import GREYS, LEAST_SPREAD, MEASUREMENTS, NAMES, measure_images
 from failure_atlas.directions.moves import choose_balanced, find_typical, measure_move
-from failure_atlas.directions.naming import (
-    NO_CHANGE,
-    OTHER_CHANGE,
-    SHAPE_CHANGE,
-    Effects,
-    estimate_effects,
-    find_reach,
-    measure_spread,
-    name_effects,
-)
 from failure_atlas.world.show import World
 
 
@@ -26,29 +17,26 @@ def effects(**given):
     mean, p = np.zeros(len(NAMES)), np.ones(len(NAMES))
     for name, (value, probability) in given.items():
         mean[NAMES.index(name)], p[NAMES.index(name)] = value, probability
-    return Effects(mean, mean - 0.1, mean + 0.1, p, 100)
+    return naming.Effects(mean, mean - 0.1, mean + 0.1, p, 100)
 
 
 ONES = np.ones(len(NAMES))
 COLOUR_WORDS = {word for m in MEASUREMENTS for word in (m.more, m.less) if m.needs == "colour"}
 
 
-def test_effects_are_scipys_t_test():
+def test_effects_are_scipys_t_test_of_pairs_with_a_stroke_and_certain_differences_are_certain():
     differences = np.random.default_rng(1).normal(0.3, 1, (40, 3))
-    found, twin = estimate_effects(differences), stats.ttest_1samp(differences, 0)
+    found, twin = naming.estimate_effects(differences), stats.ttest_1samp(differences, 0)
     np.testing.assert_allclose(found.p, twin.pvalue)
     interval = twin.confidence_interval()
     np.testing.assert_allclose([found.low, found.high], [interval.low, interval.high])
     assert found.n == 40
-
-
-def test_pairs_without_a_stroke_are_left_out_and_certain_differences_are_certain():
-    found = estimate_effects(np.array([[0.1, 0.0], [np.nan, 1.0], [0.1, 0.0], [0.1, 0.0]]))
+    found = naming.estimate_effects(np.array([[0.1, 0.0], [np.nan, 1.0], [0.1, 0.0], [0.1, 0.0]]))
     np.testing.assert_allclose(found.mean, [0.1, 0])
     np.testing.assert_array_equal(found.p, [0, 1])
     assert found.n == 3
     for few in (np.full((3, 2), np.nan), np.array([[1.0, 2.0]])):
-        found = estimate_effects(few)
+        found = naming.estimate_effects(few)
         np.testing.assert_array_equal(found.p, [1, 1])
         assert np.isnan(found.low).all()
 
@@ -56,27 +44,32 @@ def test_pairs_without_a_stroke_are_left_out_and_certain_differences_are_certain
 @pytest.mark.parametrize("measurement", [m for m in MEASUREMENTS if m.more], ids=lambda m: m.name)
 def test_each_measurement_has_its_two_names(measurement):
     for value, word in ((0.4, measurement.more), (-0.4, measurement.less)):
-        name = name_effects(effects(**{measurement.name: (value, 1e-9)}), ONES, 0.05, 0.05)
+        name = naming.name_effects(effects(**{measurement.name: (value, 1e-9)}), ONES, 0.05, 0.05)
         assert (name.first, name.second, NAMES[name.measurement]) == (word, "", measurement.name)
 
 
 def test_the_rule_takes_the_largest_sure_effect_in_spreads():
     given = effects(noise=(0.3, 1e-9), thickness=(2.0, 1e-9), slant=(9.0, 0.5), area=(99.0, 0.0))
-    assert name_effects(given, ONES, 0.05, 0.05).first == "thicker stroke"
+    assert naming.name_effects(given, ONES, 0.05, 0.05).first == "thicker stroke"
     spread = ONES.copy()
     spread[NAMES.index("thickness")] = 10
-    name = name_effects(given, spread, 0.05, 0.05)
+    name = naming.name_effects(given, spread, 0.05, 0.05)
     assert (name.first, name.second) == ("noise +", "")
     spread[NAMES.index("thickness")] = 2 / 0.25
-    assert name_effects(given, spread, 0.05, 0.05).second == "thicker stroke"
+    assert naming.name_effects(given, spread, 0.05, 0.05).second == "thicker stroke"
 
 
 def test_without_a_sure_or_large_effect_only_the_pixels_speak():
     for given in (effects(noise=(5.0, 0.04)), effects(noise=(0.01, 1e-9)), effects()):
-        assert name_effects(given, ONES, 0.05, 0.05).first == SHAPE_CHANGE  # one p of 0.04 among eleven is not sure
-        assert name_effects(given, ONES, 0.001, 0.05).first == NO_CHANGE
-    assert name_effects(effects(noise=(1.0, 1e-9)), np.full(len(NAMES), np.nan), 0.05, 0.05).first == SHAPE_CHANGE
-    assert name_effects(effects(), ONES, float("nan"), 0.05).first == NO_CHANGE
+        assert (
+            naming.name_effects(given, ONES, 0.05, 0.05).first == naming.SHAPE_CHANGE
+        )  # one p of 0.04 among eleven is not sure
+        assert naming.name_effects(given, ONES, 0.001, 0.05).first == naming.NO_CHANGE
+    assert (
+        naming.name_effects(effects(noise=(1.0, 1e-9)), np.full(len(NAMES), np.nan), 0.05, 0.05).first
+        == naming.SHAPE_CHANGE
+    )
+    assert naming.name_effects(effects(), ONES, float("nan"), 0.05).first == naming.NO_CHANGE
 
 
 @pytest.mark.parametrize(
@@ -86,9 +79,9 @@ def test_reach_is_global_if_seven_of_ten_classes_share_the_effect(carriers, reac
     labels = np.repeat(np.arange(10), 10)
     noise = np.random.default_rng(1).normal(0, 0.01, 100)
     differences = np.where(labels < carriers, 1.0, -1.0) + noise
-    assert find_reach(differences, labels, 10, 1.0, 0.05) == reach
-    assert find_reach(-differences, labels, 10, -1.0, 0.05) == reach
-    assert find_reach(differences, labels, 10, -1.0, 0.05) == ("global" if carriers <= 3 else "class-specific")
+    assert naming.find_reach(differences, labels, 10, 1.0, 0.05) == reach
+    assert naming.find_reach(-differences, labels, 10, -1.0, 0.05) == reach
+    assert naming.find_reach(differences, labels, 10, -1.0, 0.05) == ("global" if carriers <= 3 else "class-specific")
 
 
 def test_a_weak_effect_that_no_class_shows_alone_is_shared_unless_the_classes_differ():
@@ -98,26 +91,30 @@ def test_a_weak_effect_that_no_class_shows_alone_is_shared_unless_the_classes_di
     shared, carried = noise + 0.3, noise + 3.0 * (labels == 3)
     assert shared.mean() == pytest.approx(carried.mean())
     assert stats.ttest_1samp(shared[:10], 0, alternative="greater").pvalue > 0.05
-    assert find_reach(shared, labels, 10, 1.0, 0.05) == "global"
-    assert find_reach(carried, labels, 10, 1.0, 0.05) == "class-specific"
-    assert find_reach(noise, labels, 10, 1.0, 0.05) == "class-specific"
+    assert naming.find_reach(shared, labels, 10, 1.0, 0.05) == "global"
+    assert naming.find_reach(carried, labels, 10, 1.0, 0.05) == "class-specific"
+    assert naming.find_reach(noise, labels, 10, 1.0, 0.05) == "class-specific"
 
 
 def test_reach_of_nothing_known_is_not_global():
     labels = np.repeat(np.arange(10), 2)
-    assert find_reach(np.full(20, np.nan), labels, 10, 1.0, 0.05) == "class-specific"
-    assert find_reach(np.zeros(20), labels, 10, 1.0, 0.05) == "class-specific"
-    assert find_reach(np.ones(20), labels, 10, 1.0, 0.05) == "global"
-    assert find_reach(np.ones(18), labels[:18], 10, 1.0, 0.05) == "class-specific"  # a class without a sample
+    for value, count, reach in (  # the last: a class without a sample
+        (np.nan, 20, "class-specific"), (0, 20, "class-specific"), (1, 20, "global"), (1, 18, "class-specific")
+    ):  # fmt: skip
+        assert naming.find_reach(np.full(count, float(value)), labels[:count], 10, 1.0, 0.05) == reach
 
 
 def test_the_spread_is_that_within_the_classes_and_no_less_than_the_least():
     random, labels = np.random.default_rng(1), np.repeat([0, 1], 500)
     values = random.normal(0, 2, (1000, len(NAMES))) + 100 * labels[:, None]
-    np.testing.assert_allclose(measure_spread(values, labels), 2, rtol=0.1)
+    np.testing.assert_allclose(naming.measure_spread(values, labels), 2, rtol=0.1)
     values[0] = np.nan
-    np.testing.assert_allclose(measure_spread(values * 1e-6, labels), LEAST_SPREAD, atol=1e-5)
-    assert np.isnan(measure_spread(values[:2], labels[:2])).all()
+    np.testing.assert_allclose(naming.measure_spread(values * 1e-6, labels), LEAST_SPREAD, atol=1e-5)
+    assert np.isnan(naming.measure_spread(values[:2], labels[:2])).all()
+    # Where all are alike, their spread is no unit, and a change that nobody sees gets no name.
+    assert (LEAST_SPREAD[[NAMES.index(m.name) for m in MEASUREMENTS if m.more]] > 0).all()
+    spread = naming.measure_spread(np.zeros((10, len(NAMES))), np.zeros(10, int))
+    assert naming.name_effects(effects(slant=(0.1, 0.0)), spread, 0.05, 0.05).first == naming.SHAPE_CHANGE
 
 
 def test_samples_are_balanced_and_typical_ones_central():
@@ -157,7 +154,7 @@ def calibration(digits, stream):
 def check(calibration, digits, stream):
     values = calibration.mend(measure_images(digits))
     # Real corrupted images vary in noise and blur, clean ones do not: their units, about as the population has them.
-    spread = measure_spread(values, np.zeros(len(values), int))
+    spread = naming.measure_spread(values, np.zeros(len(values), int))
     units = {"noise": 0.06, "edge": 1.5, "intensity": 0.12, "thickness": 0.9, "holes": 0.39, "pieces": 0.2}
     for name, unit in units.items():
         spread[NAMES.index(name)] = unit
@@ -189,7 +186,7 @@ def test_a_change_that_fewer_than_ten_images_suit_is_not_examined(calibration, d
 def test_every_change_has_a_name_that_the_rule_can_give():
     words = {word for m in MEASUREMENTS for word in (m.more, m.less)}
     # Every name is examined, and that what is not there gets none.
-    assert words - {""} | {NO_CHANGE, SHAPE_CHANGE} == {known.name for known in KNOWN_CHANGES}
+    assert words - {""} | {naming.NO_CHANGE, naming.SHAPE_CHANGE} == {known.name for known in KNOWN_CHANGES}
 
 
 def paint(kind, count=80, size=32):
@@ -218,10 +215,10 @@ SCENES = {"patches": "none", "even patches": "none", "boxes": "figures", "rings"
 def test_a_scene_has_the_words_that_mean_something_in_it(kind, words):
     images = paint(kind)
     assert find_scene(images).shape_words == words
-    assert find_scene(images).rest == OTHER_CHANGE  # of colours: what is not measured need not be a shape
+    assert find_scene(images).rest == naming.OTHER_CHANGE  # of colours: what is not measured need not be a shape
     grey = find_scene(images[:, :1])
     assert grey.shape_words == words
-    assert grey.rest == (OTHER_CHANGE if words == "none" else SHAPE_CHANGE)
+    assert grey.rest == (naming.OTHER_CHANGE if words == "none" else naming.SHAPE_CHANGE)
 
 
 def test_digits_are_strokes_dark_ones_are_not(digits):
@@ -236,7 +233,9 @@ def test_changes_of_colour_are_named_as_such_and_none_as_a_shape_that_is_not_the
     scene = find_scene(images)
     calibration = calibrate(images[:20], stream, scene=scene)
     values = calibration.mend(calibration.measure(images))
-    check = check_naming(images[20:], calibration, scene.keep(measure_spread(values, np.zeros(80, int))), 0.05, stream)
+    check = check_naming(
+        images[20:], calibration, scene.keep(naming.measure_spread(values, np.zeros(80, int))), 0.05, stream
+    )
     of_colour = check[check["expected"].isin(COLOUR_WORDS)]
     assert set(of_colour["expected"]) == COLOUR_WORDS
     assert of_colour["correct"].mean() >= 0.8
@@ -245,11 +244,4 @@ def test_changes_of_colour_are_named_as_such_and_none_as_a_shape_that_is_not_the
         if m.needs in {"none": ("figure", "stroke"), "figures": ("stroke",), "strokes": ()}[words]
     }  # fmt: skip
     assert not (meaningless - {""}) & ({*check["named"], *check["second_name"]} | {*check["expected"]})
-    assert SHAPE_CHANGE not in {*check["named"], *check["expected"]}
-
-
-def test_where_all_are_alike_a_change_that_nobody_sees_gets_no_name():
-    """Upright boxes of one size: their spread is no unit."""
-    assert (LEAST_SPREAD[[NAMES.index(m.name) for m in MEASUREMENTS if m.more]] > 0).all()
-    spread = measure_spread(np.zeros((10, len(NAMES))), np.zeros(10, int))
-    assert name_effects(effects(slant=(0.1, 0.0)), spread, 0.05, 0.05).first == SHAPE_CHANGE
+    assert naming.SHAPE_CHANGE not in {*check["named"], *check["expected"]}

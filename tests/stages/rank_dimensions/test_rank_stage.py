@@ -17,7 +17,6 @@ from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.ranking import COLUMNS, read_ranking
 from stages.rank_dimensions.__main__ import main
 
-NAMES = {"class_names": list("0123456789")}
 SECTION = {"seed": 1, "batch_size": 64, "split_halves": 5, "top_k": 2, "histogram_bins": 10}
 
 
@@ -29,6 +28,15 @@ def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_population
         return tmp_path / name
 
     return run_main
+
+
+def read_metrics(out):
+    return json.loads((out / "metrics.json").read_text())
+
+
+def write_population(folder, styles, labels):
+    arrays = {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))}
+    write_arrays(folder / "population.zarr", arrays, {"class_names": list("0123456789")})
 
 
 def test_gradients_equal_finite_differences_in_float64(tiny_generator, tiny_classifier, tiny_population, monkeypatch):
@@ -48,25 +56,6 @@ def test_gradients_equal_finite_differences_in_float64(tiny_generator, tiny_clas
         expected = (up - down) / (2 * step)
         found = torch.from_numpy(slopes.gradients["softmax"][sample]).double()
         assert (found - expected).norm() < 1e-4 * expected.norm()
-
-
-def test_the_score_falls_along_each_direction_on_the_population(
-    tiny_ranking, tiny_generator, tiny_classifier, tiny_population
-):
-    ranking = read_ranking(tiny_ranking)
-    top = ranking[ranking["scope"] == "global"].head(10)
-    generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
-    styles = torch.from_numpy(read_array(tiny_population / "population.zarr", "s"))
-    true_class = torch.from_numpy(read_array(tiny_population / "population.zarr", "labels"))
-
-    def mean_score(s):
-        with torch.no_grad():
-            return float(classifier(generator.synthesize(s)).softmax(1).gather(1, true_class[:, None]).double().mean())
-
-    for row in top.itertuples():
-        moved = styles.clone()
-        moved[:, row.dimension] += 0.02 * row.direction * row.std
-        assert mean_score(moved) < mean_score(styles)
 
 
 def test_results_hold_what_they_promise(tiny_ranking, tiny_population):
@@ -89,7 +78,7 @@ def test_results_hold_what_they_promise(tiny_ranking, tiny_population):
     np.testing.assert_array_equal(well, logits.argmax(1) == labels)
     assert logits.dtype == np.float32
 
-    metrics = json.loads((out / "metrics.json").read_text())
+    metrics = read_metrics(out)
     assert metrics["population_accuracy"]["value"] == pytest.approx(well.mean(), rel=1e-5)
     assert metrics["population_accuracy"]["n"] == 200
     for key in ("split_half_top10_overlap", "split_half_spearman", "gradient_mass_top_tenth"):
@@ -105,15 +94,26 @@ def test_results_hold_what_they_promise(tiny_ranking, tiny_population):
     assert set(pd.read_csv(out / "histograms.csv")["values"]) == {"raw", "minus_class_mean"}
 
 
-def test_the_same_inputs_give_the_same_bytes(run, tiny_ranking, hash_folder):
+DIFFERENCES = {"split_halves": 4, "finite_difference_samples": 40, "finite_difference_step_std": 0.05}
+
+
+def test_the_same_inputs_give_the_same_bytes(run, tiny_ranking, tiny_black_box, tiny_black_box_ranking, hash_folder):
     assert hash_folder(run(batch_size=100, split_halves=4)) == hash_folder(tiny_ranking)
+    again = run("box", classifier=tiny_black_box, batch_size=100, **DIFFERENCES)
+    assert hash_folder(again) == hash_folder(tiny_black_box_ranking)
 
 
-def test_the_batch_size_moves_scores_by_rounding_only(run, tiny_ranking):
-    one, other = (
-        read_ranking(folder).sort_values(["scope", "dimension"]) for folder in (run(batch_size=13), tiny_ranking)
-    )
-    np.testing.assert_allclose(one["score"], other["score"].to_numpy(), rtol=1e-3, atol=1e-6)
+def test_scores_move_with_the_batch_by_rounding_only_and_differences_may_be_had_of_a_network_with_gradients(
+    run, tiny_ranking, tiny_black_box_ranking
+):
+    differences = run("differences", score="finite_difference", batch_size=33, **DIFFERENCES)
+    assert read_metrics(differences)["classifier_gives_gradients"]
+    for pair, rtol, share in (
+        ((run(batch_size=13), tiny_ranking), 1e-3, 1e-5),
+        ((differences, tiny_black_box_ranking), 1e-2, 1e-3),
+    ):
+        one, two = (read_ranking(out).sort_values(["scope", "dimension"])["score"].to_numpy() for out in pair)
+        np.testing.assert_allclose(one, two, rtol=rtol, atol=share * np.abs(two).max())
 
 
 def test_a_classifier_without_a_mistake_leaves_separation_unknown(run, tmp_path, tiny_population, tiny_ranking):
@@ -121,14 +121,9 @@ def test_a_classifier_without_a_mistake_leaves_separation_unknown(run, tmp_path,
     predicted = read_array(tiny_ranking / "predictions.zarr", "predicted")
     rows = np.concatenate([np.flatnonzero(predicted == label)[:4] for label in range(10)])
     assert len(rows) == 40
-    styles = read_array(tiny_population / "population.zarr", "s")[rows]
-    write_arrays(
-        tmp_path / "well" / "population.zarr",
-        {"s": (styles, ("sample", "style")), "labels": (predicted[rows], ("sample",))},
-        NAMES,
-    )
-    out = run("after", population=tmp_path / "well")
-    metrics = json.loads((out / "metrics.json").read_text())
+    write_population(tmp_path, read_array(tiny_population / "population.zarr", "s")[rows], predicted[rows])
+    out = run("after", population=tmp_path)
+    metrics = read_metrics(out)
     assert metrics["population_accuracy"]["value"] == 1
     assert metrics["well_mis_ks"]["raw"] == {"median": None, "top": None}
     histograms = pd.read_csv(out / "histograms.csv")
@@ -136,14 +131,11 @@ def test_a_classifier_without_a_mistake_leaves_separation_unknown(run, tmp_path,
     assert len(histograms) > 0
 
 
-DIFFERENCES = {"split_halves": 4, "finite_difference_samples": 40, "finite_difference_step_std": 0.05}
-
-
 def test_a_black_box_is_ranked_by_finite_differences_and_says_so(
     tiny_black_box_ranking, tiny_ranking, tiny_generator, tiny_classifier, tiny_population
 ):
     """The scores are those that gradients of the same network give on the same samples with the same weights."""
-    metrics = json.loads((tiny_black_box_ranking / "metrics.json").read_text())
+    metrics = read_metrics(tiny_black_box_ranking)
     told = {key: metrics[key] for key in metrics if key.startswith(("score", "classifier_gives"))}
     assert told == {
         "score": "finite_difference", "score_samples": 40, "score_step_std": 0.05,
@@ -172,73 +164,36 @@ def test_a_black_box_is_ranked_by_finite_differences_and_says_so(
     np.testing.assert_allclose(found, wanted, atol=0.25 * np.abs(wanted).max())
 
 
-def test_a_black_box_gives_the_same_bytes_twice(run, tiny_black_box, tiny_black_box_ranking, hash_folder):
-    again = run(classifier=tiny_black_box, batch_size=100, **DIFFERENCES)
-    assert hash_folder(again) == hash_folder(tiny_black_box_ranking)
-
-
-def test_differences_may_be_had_of_a_classifier_with_gradients_and_move_with_the_batch_by_rounding(
-    run, tiny_black_box_ranking
-):
-    out = run(score="finite_difference", batch_size=33, **DIFFERENCES)
-    assert json.loads((out / "metrics.json").read_text())["classifier_gives_gradients"]
-    one, two = (
-        read_ranking(folder).sort_values(["scope", "dimension"])["score"].to_numpy()
-        for folder in (out, tiny_black_box_ranking)
-    )
-    np.testing.assert_allclose(one, two, rtol=1e-2, atol=1e-3 * np.abs(two).max())
-
-
-def test_gradients_of_a_black_box_are_refused(run, tmp_path, tiny_black_box):
-    with pytest.raises(StageError, match=r"rank_dimensions\.score: got 'gradient', but .* is a black box"):
-        run(classifier=tiny_black_box, score="gradient")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("samples", [39, 201])
-def test_too_few_or_too_many_samples_for_differences_are_named(run, samples):
-    with pytest.raises(
-        StageError, match=rf"rank_dimensions\.finite_difference_samples: got {samples}; allowed: 40 to 200, 4 a class"
-    ):
-        run(score="finite_difference", finite_difference_samples=samples)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"topk": 3}, r"rank_dimensions\.topk: unknown key; allowed here: seed, batch_size, split_halves, top_k"),
         ({"top_k": 0}, r"rank_dimensions\.top_k: got 0; allowed: greater than or equal to 1"),
         ({"batch_size": "many"}, r"rank_dimensions\.batch_size: got 'many'; allowed: a valid integer"),
-        (
-            {"score": "difference"},
-            r"rank_dimensions\.score: got 'difference'; allowed: 'auto', 'gradient' or 'finite_difference'",
-        ),
+        ({"score": "difference"}, r"\.score: got 'difference'; allowed: 'auto', 'gradient' or 'finite_difference'"),
+        ({"score": "gradient"}, r"rank_dimensions\.score: got 'gradient', but .* is a black box"),
+        ({"finite_difference_samples": 39}, r"finite_difference_samples: got 39; allowed: 40 to 200, 4 a class"),
+        ({"finite_difference_samples": 201}, r"finite_difference_samples: got 201; allowed: 40 to 200, 4 a class"),
         ({"finite_difference_step_std": 0.0}, r"finite_difference_step_std: got 0\.0; allowed: greater than 0"),
         ({"seed": -1}, r"rank_dimensions\.seed: got -1; allowed: greater than or equal to 0"),
     ],
 )
-def test_wrong_params_are_named(run, tmp_path, changes, message):
+def test_wrong_params_are_named(run, tmp_path, tiny_black_box, changes, message):
     with pytest.raises(StageError, match=message):
-        run(**changes)
+        run(classifier=tiny_black_box, **changes)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_population_is_named(run, tmp_path):
-    with pytest.raises(StageError, match=r"population\.zarr: missing; make it with: dvc repro sample_populations"):
-        run(population=tmp_path / "nowhere")
-
-
-def test_a_population_of_another_generator_is_refused(run, tmp_path):
-    styles, labels = np.zeros((40, 5), np.float32), np.arange(40) % 10
-    arrays = {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))}
-    write_arrays(tmp_path / "population.zarr", arrays, NAMES)
-    with pytest.raises(StageError, match="5 style dimensions and 10 classes, the generator has 80 and 10"):
-        run(population=tmp_path)
-
-
-def test_too_few_samples_of_a_class_are_named(run, tmp_path):
-    styles, labels = np.zeros((39, 80), np.float32), np.arange(39) % 10
-    arrays = {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))}
-    write_arrays(tmp_path / "population.zarr", arrays, NAMES)
-    with pytest.raises(StageError, match="3 samples of class 9; at least 4 of each are needed"):
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (None, r"population\.zarr: missing; make it with: dvc repro sample_populations"),
+        ((40, 5), "5 style dimensions and 10 classes, the generator has 80 and 10"),
+        ((39, 80), "3 samples of class 9; at least 4 of each are needed"),
+    ],
+)
+def test_a_population_that_is_missing_or_does_not_fit_is_named(run, tmp_path, shape, message):
+    if shape:
+        write_population(tmp_path, np.zeros(shape, np.float32), np.arange(shape[0]) % 10)
+    with pytest.raises(StageError, match=message):
         run(population=tmp_path)

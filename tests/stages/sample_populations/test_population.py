@@ -5,14 +5,7 @@ import pytest
 import torch
 
 from failure_atlas.core.arrays import read_array
-from failure_atlas.populations.sampling import (
-    SHARD_SAMPLES,
-    Population,
-    balance_labels,
-    draw_latents,
-    sample_in_parts,
-    sample_population,
-)
+from failure_atlas.populations import sampling
 from failure_atlas.stylegan2.generator import load_generator
 from stages.common.artefacts.images import read_class_names
 from stages.common.artefacts.population import DIMENSIONS, store_population, tabulate_styles
@@ -27,30 +20,26 @@ def generator(tiny_generator):
 
 @pytest.fixture(scope="module")
 def population(generator):
-    return sample_population(generator, draw_latents(1, 30, generator.z_dim), balance_labels(30, 10), batch_size=30)
+    return sampling.sample_population(
+        generator, sampling.draw_latents(1, 30, generator.z_dim), sampling.balance_labels(30, 10), batch_size=30
+    )
 
 
-def test_latents_are_standard_normal_and_no_two_shards_are_alike():
-    z = draw_latents(1, 3 * SHARD_SAMPLES, 8)
+def test_latents_are_standard_normal_and_follow_seed_and_index_alone():
+    z = sampling.draw_latents(1, 3 * sampling.SHARD_SAMPLES, 8)
     assert z.shape == (3000, 8)
     assert z.dtype == np.float32
     assert abs(z.mean()) < 0.03
     assert z.std() == pytest.approx(1, abs=0.02)
-    assert len(np.unique(z[:, 0])) > 2990
-
-
-@pytest.mark.parametrize("samples", [1, 999, 1000, 1001, 2500])
-def test_fewer_samples_are_the_first_of_more(samples):
-    assert np.array_equal(draw_latents(1, samples, 4), draw_latents(1, 2500, 4)[:samples])
-
-
-def test_another_seed_other_latents():
-    assert not np.isclose(draw_latents(1, 100, 4), draw_latents(2, 100, 4)).any()
+    assert len(np.unique(z[:, 0])) > 2990  # no two shards are alike
+    for samples in (1, 999, 1000, 1001, 2500):
+        assert np.array_equal(sampling.draw_latents(1, samples, 8), z[:samples])
+    assert not np.isclose(sampling.draw_latents(2, 100, 8), z[:100]).any()
 
 
 def test_labels_are_balanced_in_every_run():
-    assert balance_labels(7, 3).tolist() == [0, 1, 2, 0, 1, 2, 0]
-    assert balance_labels(7, 3).dtype == np.int64
+    assert sampling.balance_labels(7, 3).tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert sampling.balance_labels(7, 3).dtype == np.int64
 
 
 def test_steps_agree_with_the_generator(generator, population):
@@ -68,7 +57,9 @@ def test_steps_agree_with_the_generator(generator, population):
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch_size):
     told = []
-    other = sample_population(generator, population.z, population.labels, batch_size=batch_size, advance=told.append)
+    other = sampling.sample_population(
+        generator, population.z, population.labels, batch_size=batch_size, advance=told.append
+    )
     np.testing.assert_allclose(other.w, population.w, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(other.s, population.s, rtol=1e-4, atol=1e-5)
     assert np.abs(other.images.astype(int) - population.images).max() <= 1
@@ -77,7 +68,8 @@ def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch
 
 def test_written_and_read_back(population, tmp_path):
     halves = [
-        Population(*(getattr(population, name)[rows] for name in DIMENSIONS)) for rows in (slice(0, 15), slice(15, 30))
+        sampling.Population(*(getattr(population, name)[rows] for name in DIMENSIONS))
+        for rows in (slice(0, 15), slice(15, 30))
     ]
     passed = list(store_population(tmp_path / "population.zarr", halves, 30, list("0123456789")))
     assert [len(part.labels) for part in passed] == [15, 15]
@@ -89,17 +81,17 @@ def test_written_and_read_back(population, tmp_path):
 
 
 def test_parts_are_the_population(generator, monkeypatch):
-    monkeypatch.setattr("failure_atlas.populations.sampling.SHARD_ROWS", SHARD_SAMPLES)
-    parts = list(sample_in_parts(generator, 1, 2 * SHARD_SAMPLES + 7, batch_size=500))
-    assert [len(part.labels) for part in parts] == [SHARD_SAMPLES, SHARD_SAMPLES, 7]
+    monkeypatch.setattr("failure_atlas.populations.sampling.SHARD_ROWS", sampling.SHARD_SAMPLES)
+    parts = list(sampling.sample_in_parts(generator, 1, 2 * sampling.SHARD_SAMPLES + 7, batch_size=500))
+    assert [len(part.labels) for part in parts] == [sampling.SHARD_SAMPLES, sampling.SHARD_SAMPLES, 7]
     z, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "labels"))
-    assert np.array_equal(z, draw_latents(1, len(z), generator.z_dim))
-    assert np.array_equal(labels, balance_labels(len(z), 10))
+    assert np.array_equal(z, sampling.draw_latents(1, len(z), generator.z_dim))
+    assert np.array_equal(labels, sampling.balance_labels(len(z), 10))
 
 
 def test_lengths_must_agree(generator):
     with pytest.raises(ValueError, match="0 latent vectors and 0 labels"):
-        sample_population(generator, np.empty((0, 8), np.float32), np.empty(0, np.int64), batch_size=5)
+        sampling.sample_population(generator, np.empty((0, 8), np.float32), np.empty(0, np.int64), batch_size=5)
 
 
 def test_table_has_one_row_per_style_dimension(generator):

@@ -15,8 +15,8 @@ def test_classes_far_apart_are_told_apart():
     labels = np.arange(200) % 4
     features = stream.standard_normal((200, 6)) + 8 * np.eye(6)[labels]
     separation = measure_class_separation(features, labels, folds=5, seed=1)
-    assert separation["value"] == 1
-    assert separation["n"] == 200
+    assert (separation["value"], separation["n"]) == (1, 200)
+    assert measure_class_separation(features, labels, folds=5, seed=1) == separation
     assert separation["low"] < 1 == separation["high"]
 
 
@@ -47,16 +47,13 @@ def test_class_means_hide_what_is_within_a_class():
     features = stream.standard_normal((400, 3)) + 6 * labels[:, None]
     well = stream.random(400) < np.where(labels == 0, 0.95, 0.4)
     assert measure_outcome_separation(features, well, folds=5, seed=1)["low"] > 0.65
-    within = measure_outcome_separation(subtract_class_means(features, labels), well, folds=5, seed=1)
-    assert within["value"] == pytest.approx(0.5, abs=0.08)
-
-
-def test_class_means_are_gone():
-    features, labels = np.random.default_rng(5).standard_normal((30, 4)).astype(np.float32), np.arange(30) % 3
     centred = subtract_class_means(features, labels)
-    for label in range(3):
-        np.testing.assert_allclose(centred[labels == label].mean(0), 0, atol=1e-12)
-    np.testing.assert_allclose(np.diff(centred[labels == 1], axis=0), np.diff(features[labels == 1], axis=0), rtol=1e-4)
+    for label in range(2):
+        own = labels == label
+        np.testing.assert_allclose(centred[own].mean(0), 0, atol=1e-12)
+        np.testing.assert_allclose(np.diff(centred[own], axis=0), np.diff(features[own], axis=0), rtol=1e-4)
+    within = measure_outcome_separation(centred, well, folds=5, seed=1)
+    assert within["value"] == pytest.approx(0.5, abs=0.08)
 
 
 def test_too_few_of_a_kind_have_no_auc():
@@ -88,10 +85,3 @@ def test_auc_interval_covers_the_truth_as_often_as_it_claims():
         auc = roc_auc(stream.standard_normal(120) + positive, positive)
         hits += auc["low"] <= truth <= auc["high"]
     assert hits / 400 == pytest.approx(0.95, abs=0.03)
-
-
-def test_same_seed_same_numbers():
-    stream = np.random.default_rng(7)
-    features, labels = stream.standard_normal((60, 5)), np.arange(60) % 3
-    one, two = (measure_class_separation(features, labels, folds=3, seed=1) for _ in range(2))
-    assert one == two

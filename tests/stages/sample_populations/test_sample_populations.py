@@ -15,9 +15,7 @@ from stages.common.artefacts.images import read_class_names
 from stages.common.artefacts.population import DIMENSIONS
 from stages.sample_populations.__main__ import main
 
-SECTION = {
-    "seed": 1, "samples": 60, "batch_size": 25, "tsne_samples": 50, "perplexity": 10.0, "probe_folds": 3
-}  # fmt: skip
+SECTION = {"seed": 1, "samples": 60, "batch_size": 25, "tsne_samples": 50, "perplexity": 10.0, "probe_folds": 3}
 
 
 def read_population(path):
@@ -90,12 +88,6 @@ def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes,
     assert not (tmp_path / "out").exists()
 
 
-def test_classifier_of_another_data_set(run, tmp_path):
-    save_classifier(tmp_path / "other.safetensors", Classifier("plain", classes=3, width=8))
-    with pytest.raises(StageError, match=r"other\.safetensors: tells 3 classes apart, the generator makes 10"):
-        run("out", classifier=tmp_path / "other.safetensors")
-
-
 def test_samples_bear_the_names_of_their_classes(run, tmp_path):
     names = ["shirt", "shoe", "bag", "coat", "dress", "boot", "pullover", "sandal", "sneaker", "trouser"]
     write_arrays(tmp_path / "clothing.zarr", {}, {"class_names": names})
@@ -105,14 +97,18 @@ def test_samples_bear_the_names_of_their_classes(run, tmp_path):
     assert points["class"].tolist()[:10] == names
 
 
-def test_images_of_another_data_set(run, tmp_path):
+def test_files_that_are_missing_mixed_up_or_of_another_data_set(run, tmp_path, tiny_classifier):
+    save_classifier(tmp_path / "other.safetensors", Classifier("plain", classes=3, width=8))
     write_arrays(tmp_path / "two.zarr", {}, {"class_names": ["cat", "dog"]})
-    with pytest.raises(StageError, match=r"two\.zarr: has 2 classes, the generator makes 10"):
-        run("out", images=tmp_path / "two.zarr")
-
-
-def test_missing_and_mixed_up_files(run, tmp_path, tiny_classifier):
-    with pytest.raises(StageError, match=r"absent\.safetensors: missing; make it with: dvc repro train_stylegan2"):
-        run("out", generator=tmp_path / "absent.safetensors")
-    with pytest.raises(StageError, match=r"classifier\.safetensors: holds a classifier, needed: a stylegan2-generator"):
-        run("out", generator=tiny_classifier)
+    gone = tmp_path / "absent.safetensors"
+    for given, message in (
+        (
+            {"classifier": tmp_path / "other.safetensors"},
+            r"other\.safetensors: tells 3 classes apart, the generator ma",
+        ),
+        ({"images": tmp_path / "two.zarr"}, r"two\.zarr: has 2 classes, the generator makes 10"),
+        ({"generator": gone}, r"absent\.safetensors: missing; make it with: dvc repro train_stylegan2"),
+        ({"generator": tiny_classifier}, r"classifier\.safetensors: holds a classifier, needed: a stylegan2-generator"),
+    ):
+        with pytest.raises(StageError, match=message):
+            run("out", **given)

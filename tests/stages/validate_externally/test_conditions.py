@@ -12,22 +12,18 @@ KEYS = ("blur", "noise")
 STEPS = choose_steps(["gaussian_blur", "gaussian_noise"], "imagenet-c")
 
 
-def test_all_conditions_of_three_severities():
+def test_conditions_of_one_two_and_three_steps():
     names = [condition.name for condition in list_conditions(KEYS, [3, 1, 2])]
     assert len(names) == len(set(names)) == 1 + 3 + 3 + 9
     assert names[:8] == ["clean", "blur 1", "blur 2", "blur 3", "noise 1", "noise 2", "noise 3", "blur 1 noise 1"]
     assert names[-1] == "blur 3 noise 3"
-
-
-def test_conditions_of_one_step_and_of_three():
     one = list_conditions(["shot_noise"], [2, 1])
     assert [condition.name for condition in one] == ["clean", "shot_noise 1", "shot_noise 2"]
     weights = weigh_conditions(one, 0.5)
     assert weights["recipe"].tolist() == [0.5, 0.25, 0.25]
     assert weights["all corruptions"].tolist() == [0, 0.5, 0.5]
     three = list_conditions(["rotate", "fog", "noise"], [1, 2])
-    assert len(three) == 1 + 3 * 2 + 2**3
-    assert three[-1].name == "rotate 2 fog 2 noise 2"
+    assert (len(three), three[-1].name) == (1 + 3 * 2 + 2**3, "rotate 2 fog 2 noise 2")
     assert weigh_conditions(three, 0.2)["recipe"] == pytest.approx([0.2, *[0] * 6, *[0.1] * 8])
 
 

@@ -17,17 +17,11 @@ from stages.walk_corner_cases.__main__ import main
 from stages.walk_corner_cases.figures import FRAMES, LETTERS, MOST_SHOWN, choose_nearest, tell_seen
 from tests import yaml12 as yaml
 
+CPU = torch.device("cpu")
 SECTION = {
-    "scope": "class",
-    "dimensions": 3,
-    "max_shift_std": 20.0,
-    "grid_step_std": 1.0,
-    "min_effect": 0.001,
-    "only_true_failures": False,
-    "start_samples": [],
-    "figure_classes": [0, 1],
-    "batch_size": 64,
-}
+    "scope": "class", "dimensions": 3, "max_shift_std": 20.0, "grid_step_std": 1.0, "min_effect": 0.001,
+    "only_true_failures": False, "start_samples": [], "figure_classes": [0, 1], "batch_size": 64,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +61,23 @@ def test_a_black_box_walks_by_its_own_ranking(run, tiny_black_box, tiny_black_bo
     np.testing.assert_array_equal(cases["direction"], directions)
 
 
+def read_metrics(out):
+    return json.loads((out / "metrics.json").read_text())
+
+
 def read_cases(out):
     return pd.read_csv(out / "corner_cases.csv", dtype={"class": str, "start": str, "predicted_class": str})
 
 
-@pytest.fixture
-def score(tiny_generator, tiny_classifier):
+@pytest.fixture(scope="module")
+def networks(tiny_generator, tiny_classifier, robust_judge):
+    return *load_networks(tiny_generator, tiny_classifier, CPU), load_ensemble(robust_judge, CPU)
+
+
+@pytest.fixture(scope="module")
+def score(networks):
     """True-class softmax of styles by the real networks, one at a time: the slow twin."""
-    generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
+    generator, classifier, _ = networks
 
     def read(styles, true_class):
         with torch.no_grad():
@@ -82,6 +85,12 @@ def score(tiny_generator, tiny_classifier):
         return np.array([float(row[0, label]) for row, label in zip(rows, true_class, strict=True)])
 
     return read
+
+
+@pytest.fixture(scope="module")
+def population(tiny_population):
+    """Styles and labels."""
+    return [read_array(tiny_population / "population.zarr", name) for name in ("s", "labels")]
 
 
 def test_walks_end_at_half_within_tolerance_or_at_the_farthest_shift(default, score):
@@ -97,26 +106,22 @@ def test_walks_end_at_half_within_tolerance_or_at_the_farthest_shift(default, sc
     assert (cases["start_probability"] > 0.5).all()
 
 
-def test_only_one_dimension_moves_and_by_what_the_table_says(default, tiny_population):
-    cases = read_cases(default)
-    styles = read_array(tiny_population / "population.zarr", "s")
-    labels = read_array(tiny_population / "population.zarr", "labels")
+def test_only_one_dimension_moves_and_by_what_the_table_says(default, population):
+    cases, (styles, labels) = read_cases(default), population
     ends = read_array(default / "corner_cases.zarr", "s")
-    for case, end in zip(cases.itertuples(), ends, strict=True):
-        mean = styles[labels == int(cases["class"][case.Index])].mean(0, dtype=float).astype(np.float32)
-        moved = np.flatnonzero(end != mean)
-        assert list(moved) == [case.dimension]
+    std = styles.std(axis=0, dtype=float, ddof=1)
+    for case, own, end in zip(cases.itertuples(), cases["class"].astype(int), ends, strict=True):
+        mean = styles[labels == own].mean(0, dtype=float).astype(np.float32)
+        assert list(np.flatnonzero(end != mean)) == [case.dimension]
         assert end[case.dimension] - mean[case.dimension] == pytest.approx(case.direction * case.shift, rel=1e-3)
-        assert case.shift == pytest.approx(
-            case.shift_std * styles[:, case.dimension].std(dtype=float, ddof=1), rel=1e-4
-        )
+        assert case.shift == pytest.approx(case.shift_std * std[case.dimension], rel=1e-4)
     np.testing.assert_array_equal(read_array(default / "corner_cases.zarr", "labels"), cases["class"].astype(int))
     assert read_array(default / "corner_cases.zarr", "images").dtype == np.uint8
 
 
 def test_metrics_equal_a_recount_of_the_table(default):
     cases, starts = read_cases(default), pd.read_csv(default / "starts.csv")
-    metrics = json.loads((default / "metrics.json").read_text())
+    metrics = read_metrics(default)
     assert metrics["walks"] == len(cases)
     for limit in (5, 10, 20):
         share = (cases["reached"] & (cases["shift_std"] <= limit)).mean()
@@ -136,26 +141,24 @@ def test_metrics_equal_a_recount_of_the_table(default):
     assert metrics["true_failure_walks"]["value"] == pytest.approx(cases["true_failure"].mean(), rel=1e-4)
     assert metrics["true_failure_walks"]["n"] == len(cases)
     assert metrics["true_failure_median_shift_std_interval"]["n"] == len(cases)
-    for reading in ("label kept", "label changed", "unreadable"):
-        key = reading.replace(" ", "_")
-        estimate = metrics["readings"][key]
-        assert estimate["value"] == pytest.approx((reached["reading"] == reading).mean(), rel=1e-4, abs=1e-9)
-        assert estimate["low"] <= estimate["value"] <= estimate["high"]
-        for name, own in metrics["readings_by_class"].items():
-            readings = reached.loc[reached["class"] == name, "reading"]
-            assert own[key]["n"] == len(readings)
-            assert own[key]["value"] == (
-                pytest.approx((readings == reading).mean(), rel=1e-4) if len(readings) else None
-            )
-    assert list(metrics["readings_by_class"]) == [str(index) for index in range(10)]
+    shares = {"all": (metrics["readings"], reached)}
+    shares |= {name: (own, reached[reached["class"] == name]) for name, own in metrics["readings_by_class"].items()}
+    assert list(shares) == ["all", *"0123456789"]
+    for told, part in shares.values():
+        for reading in READINGS:
+            estimate = told[reading.replace(" ", "_")]
+            assert estimate["n"] == len(part)
+            if not len(part):
+                assert estimate["value"] is None
+                continue
+            assert estimate["value"] == pytest.approx((part["reading"] == reading).mean(), rel=1e-4, abs=1e-9)
+            assert estimate["low"] <= estimate["value"] <= estimate["high"]
 
 
-def test_samples_asked_for_are_walked_beside_the_means(run, score, tiny_population):
-    samples = [3, 17, 18, 19]
-    out = run(start_samples=samples, figure_classes=[])
-    cases, metrics = read_cases(out), json.loads((out / "metrics.json").read_text())
-    styles = read_array(tiny_population / "population.zarr", "s")
-    labels = read_array(tiny_population / "population.zarr", "labels")
+def test_samples_are_walked_beside_the_means_and_the_batch_size_moves_ends_by_rounding(run, default, score, population):
+    samples, (styles, labels) = [3, 17, 18, 19], population
+    out = run(start_samples=samples, figure_classes=[], batch_size=7)
+    cases, metrics = read_cases(out), read_metrics(out)
     starts = pd.read_csv(out / "starts.csv", dtype=str)
     assert list(starts["start"]) == ["mean"] * 10 + [str(index) for index in samples]
     p = score(styles[samples], labels[samples])
@@ -163,30 +166,19 @@ def test_samples_asked_for_are_walked_beside_the_means(run, score, tiny_populati
     assert list(starts["walked"][10:]) == [str(value > 0.5) for value in p]
     own = cases[cases["start"] != "mean"]
     assert set(own["start"]) == {str(index) for index, value in zip(samples, p, strict=True) if value > 0.5}
-    assert metrics["from_samples"]["walks"] == len(own)
-    assert metrics["from_samples"]["starts_in_doubt"] == (p <= 0.5).sum()
-    alone = json.loads((run("alone", figure_classes=[]) / "metrics.json").read_text())
-    metrics.pop("from_samples")
-    assert metrics == alone
+    from_samples = metrics.pop("from_samples")
+    assert (from_samples["walks"], from_samples["starts_in_doubt"]) == (len(own), (p <= 0.5).sum())
+    pd.testing.assert_frame_equal(cases[cases["start"] == "mean"], read_cases(default), rtol=1e-3, atol=1e-4)
+    assert metrics.keys() == read_metrics(default).keys()
 
 
-def test_a_short_leash_leaves_far_shares_unknown_and_the_median_censored(run):
-    out = run(max_shift_std=0.01)
-    cases, metrics = read_cases(out), json.loads((out / "metrics.json").read_text())
+def test_a_short_leash_leaves_far_shares_unknown_and_the_global_ranking_is_the_same_for_every_class(run):
+    out = run(max_shift_std=0.01, scope="global", min_effect=0.0)
+    cases, metrics = read_cases(out), read_metrics(out)
     assert (cases["shift_std"] <= 0.01).all()
-    assert metrics["reached_within_5_std"] is None
-    assert metrics["median_shift_std"] is None
+    assert metrics["reached_within_5_std"] is metrics["median_shift_std"] is None
     assert metrics["median_shift_std_interval"]["high"] is None
-
-
-def test_the_global_ranking_gives_every_class_the_same_dimensions(run):
-    cases = read_cases(run(scope="global", min_effect=0.0))
     assert len({tuple(own["dimension"]) for _, own in cases.groupby("class")}) == 1
-
-
-def test_the_batch_size_moves_ends_by_rounding_only(run, default):
-    one, other = read_cases(default), read_cases(run(batch_size=7, figure_classes=[]))
-    pd.testing.assert_frame_equal(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_the_same_inputs_give_the_same_bytes(run, default, hash_folder):
@@ -196,14 +188,14 @@ def test_the_same_inputs_give_the_same_bytes(run, default, hash_folder):
     assert {"figures/true_failures.png", "figures/true_failures.csv", "true_failures.zarr/s/zarr.json"} <= set(first)
 
 
-def test_figure_5_goes_from_the_start_to_the_end(run):
-    out = run(figure_classes=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+def test_figure_5_goes_from_the_start_to_the_end_of_the_classes_that_there_are(run, caplog):
+    caplog.set_level("INFO")
+    out = run(figure_classes=list(range(11)))
+    assert "walk_corner_cases.figure_classes: 10: classes are 0 to 9; no figure 5" in caplog.text
     cases, starts = read_cases(out), pd.read_csv(out / "starts.csv")
-    walked = starts.index[starts["walked"]]
-    assert [(out / "figures" / f"fig5_degradation_class{index}.png").exists() for index in range(10)] == list(
-        starts["walked"]
-    )
-    for index in walked:
+    drawn = [(out / "figures" / f"fig5_degradation_class{index}.png").exists() for index in range(11)]
+    assert drawn == [*starts["walked"], False]
+    for index in starts.index[starts["walked"]]:
         table = pd.read_csv(out / "figures" / f"fig5_degradation_class{index}.csv")
         own = cases[cases["class"] == str(index)]
         assert list(table["progress"]) == list(np.repeat([0, 0.25, 0.5, 0.75, 1], len(own)))
@@ -211,22 +203,7 @@ def test_figure_5_goes_from_the_start_to_the_end(run):
         np.testing.assert_allclose(table["probability"].head(len(own)), own["start_probability"], atol=1e-4)
 
 
-@pytest.fixture
-def make_images(tiny_generator, tiny_classifier):
-    """Unrounded images of styles, all in one batch."""
-    generator, _ = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
-    return lambda styles: generator.synthesize(torch.from_numpy(styles)).detach()
-
-
-@pytest.fixture
-def opinions(tiny_generator, tiny_classifier, robust_judge):
-    """Softmax of the classifier and probabilities of the judge for images, all in one batch."""
-    _, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
-    ensemble = load_ensemble(robust_judge, torch.device("cpu"))
-    return lambda images: (classifier(images).double().softmax(1).numpy(), ask(ensemble, images).numpy())
-
-
-def test_true_failures_are_wrong_answers_to_images_of_which_the_judge_is_sure(default, make_images, opinions):
+def test_true_failures_are_wrong_answers_to_images_of_which_the_judge_is_sure(default, networks):
     cases, store = read_cases(default), default / "true_failures.zarr"
     assert 0 < cases["true_failure"].sum() < cases["reached"].sum(), "the tiny judge must leave both kinds"
     rows, labels = read_array(store, "corner_case"), read_array(store, "labels")
@@ -234,11 +211,12 @@ def test_true_failures_are_wrong_answers_to_images_of_which_the_judge_is_sure(de
     own = cases.iloc[rows]
     assert list(labels) == list(own["class"].astype(int))
     styles, stored, each = read_array(store, "s"), read_array(store, "images"), np.arange(len(rows))
-    unrounded = make_images(styles)
+    generator, classifier, judge = networks
+    unrounded = generator.synthesize(torch.from_numpy(styles))
     np.testing.assert_allclose(stored, unrounded.numpy() * 255, atol=0.51)
     sure = []
     for images in (unrounded, torch.from_numpy(stored).float() / 255):
-        softmax, judged = opinions(images)
+        softmax, judged = classifier(images).double().softmax(1).numpy(), ask(judge, images).numpy()
         assert (softmax.argmax(1) != labels).all()
         assert (softmax[each, labels] <= 0.5).all()
         sure.append(judged[each, labels])
@@ -253,9 +231,10 @@ def test_true_failures_are_wrong_answers_to_images_of_which_the_judge_is_sure(de
     assert lacking[["true_failure_shift_std", "true_failure_judge_probability"]].isna().all(axis=None)
 
 
-def test_the_judge_is_asked_at_the_end_of_each_walk_and_rules_on_corner_cases(default, make_images, opinions):
-    cases = read_cases(default)
-    _, judged = opinions(make_images(read_array(default / "corner_cases.zarr", "s")))
+def test_the_judge_is_asked_at_the_end_of_each_walk_and_rules_on_corner_cases(default, networks):
+    cases, (generator, _, judge) = read_cases(default), networks
+    ends = torch.from_numpy(read_array(default / "corner_cases.zarr", "s"))
+    judged = ask(judge, generator.synthesize(ends)).numpy()
     labels = cases["class"].astype(int).to_numpy()
     np.testing.assert_allclose(cases["judge_probability"], judged[np.arange(len(labels)), labels], rtol=1e-3, atol=1e-5)
     expected = np.array(READINGS)[read_labels(judged, labels, 0.8)]
@@ -265,8 +244,8 @@ def test_the_judge_is_asked_at_the_end_of_each_walk_and_rules_on_corner_cases(de
 
 def test_only_true_failures_may_be_kept(run, default, caplog):
     caplog.set_level("INFO")
-    every, only = default, run("only", only_true_failures=True)
-    before, after = read_cases(every), read_cases(only)
+    only = run("only", only_true_failures=True)
+    before, after = read_cases(default), read_cases(only)
     kept = before[before["true_failure"]].reset_index(drop=True)
     assert f"{len(kept)} of {len(before)} walks are kept, {len(before) - len(kept)} without one are left" in caplog.text
     same = ["class", "start", "rank", "dimension", "direction", "true_failure_shift_std", "true_failure"]
@@ -275,20 +254,20 @@ def test_only_true_failures_may_be_kept(run, default, caplog):
     assert (after["predicted_class"] != after["class"]).all()
     assert (after["end_probability"] <= 0.5).all()
     assert (after["reading"] == "label kept").all()
-    assert (every / "metrics.json").read_bytes() == (only / "metrics.json").read_bytes()
+    assert (default / "metrics.json").read_bytes() == (only / "metrics.json").read_bytes()
     assert list(read_array(only / "true_failures.zarr", "corner_case")) == list(range(len(kept)))
     for store in ("corner_cases.zarr", "true_failures.zarr"):
-        np.testing.assert_array_equal(read_array(only / store, "s"), read_array(every / "true_failures.zarr", "s"))
+        np.testing.assert_array_equal(read_array(only / store, "s"), read_array(default / "true_failures.zarr", "s"))
     assert len(pd.read_csv(only / "figures" / "fig7_corner_cases.csv")) == len(kept)
 
 
 @pytest.mark.parametrize("only", [False, True])
 def test_without_a_true_failure_the_store_is_empty_and_no_figure_drawn(run, only, robust_judge, tmp_path):
-    judge = load_ensemble(robust_judge, torch.device("cpu"))
+    judge = load_ensemble(robust_judge, CPU)
     judge.confidence = 0.9999999999  # nothing is seen as surely as that
     save_ensemble(tmp_path / "judge.safetensors", judge)
     out = run(judge=tmp_path / "judge.safetensors", only_true_failures=only)
-    cases, metrics = read_cases(out), json.loads((out / "metrics.json").read_text())
+    cases, metrics = read_cases(out), read_metrics(out)
     assert metrics["true_failure_walks"]["value"] == 0
     assert metrics["true_failure_median_shift_std"] is None
     assert len(cases) == (0 if only else metrics["walks"])
@@ -315,22 +294,11 @@ def test_wrong_params_are_named(run, tmp_path, changes, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_figure_of_a_class_that_the_data_lack_is_left_out_and_named(run, caplog):
-    with caplog.at_level("INFO"):
-        out = run(figure_classes=[1, 10])
-    assert [path.name for path in out.glob("figures/fig5*.png")] == ["fig5_degradation_class1.png"]
-    assert "walk_corner_cases.figure_classes: 10: classes are 0 to 9; no figure 5" in caplog.text
-
-
 def test_missing_and_foreign_inputs_are_named(run, tmp_path, tiny_ranking):
-    table = pd.read_csv(tiny_ranking / "ranking.csv")
-    for folder, held in (("none", None), ("few", table[table["dimension"] < 70]), ("old", table.drop(columns="std"))):
-        (tmp_path / folder).mkdir()
-        if held is not None:
-            held.to_csv(tmp_path / folder / "ranking.csv", index=False)
+    (tmp_path / "old").mkdir()
+    pd.read_csv(tiny_ranking / "ranking.csv").drop(columns="std").to_csv(tmp_path / "old" / "ranking.csv", index=False)
     for options, message in (
         ({"ranking": tmp_path / "none"}, r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"),
-        ({"ranking": tmp_path / "few"}, "ranks 70 dimensions in scope '0', the generator has 80"),
         ({"ranking": tmp_path / "old"}, r"ranking\.csv: lacks the columns std"),
         ({"names": tmp_path / "none"}, r"directions\.csv: missing; make it with: dvc repro name_directions"),
         ({"judge": tmp_path / "judge.safetensors"}, r"judge\.safetensors: no such weights file"),
