@@ -81,7 +81,7 @@ def _check_judge(readings: pd.Series, judged: pd.Series) -> dict[str, Any]:
     """Of the images with each reading of the judge, the share that a reviewer reads alike."""
     own = judged[readings.index]
     right = {reading: (own == readings)[own == reading] for reading in READINGS}
-    return {f"judge_right_on_{name.replace(' ', '_')}": proportion(each) for name, each in right.items()}
+    return {f"judge_right_on_{name.replace(' ', '_')}": proportion(each.to_numpy()) for name, each in right.items()}
 
 
 if __name__ == "__main__":

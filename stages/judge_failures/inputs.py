@@ -81,21 +81,23 @@ def read_walks(folder: Path, dimensions: int, class_names: Sequence[str]) -> tup
         raise StageError(f"{path}: lacks the columns {', '.join(missing)}; {AGAIN.format('it')}")
 
     store = folder / "corner_cases.zarr"
-    *crossed, crossing = _read_store(store, "reached", dimensions, class_names)
+    styles, images, true_class, crossing = _read_store(store, "reached", dimensions, class_names)
     if len(crossing) != len(walks):
         raise StageError(f"{store}: {len(crossing)} walks, {path} has {len(walks)}; {AGAIN.format('both')}")
     reached = np.flatnonzero(crossing)
 
     store = folder / "true_failures.zarr"
-    *found, rows = _read_store(store, "corner_case", dimensions, class_names)
+    found_styles, found_images, found_class, rows = _read_store(store, "corner_case", dimensions, class_names)
     if rows.size and not 0 <= rows.min() <= rows.max() < len(walks):
         there = f"row {rows.max()} of corner_cases.csv, which has {len(walks)}"
         raise StageError(f"{store}: names {there}; {AGAIN.format('both')}")
     walked = _walks_of(walks.iloc[rows])
     if "true_failure_shift_std" in walks:
         walked["shift_std"] = walks["true_failure_shift_std"].iloc[rows].astype("Float64").to_numpy()
-    crossings = Claims(CORNER_CASE, reached, *(each[reached] for each in crossed), _walks_of(walks.iloc[reached]))
-    return walks, crossings, Claims(SEARCH, np.arange(len(rows)), *found, walked)
+    crossings = Claims(
+        CORNER_CASE, reached, styles[reached], images[reached], true_class[reached], _walks_of(walks.iloc[reached])
+    )
+    return walks, crossings, Claims(SEARCH, np.arange(len(rows)), found_styles, found_images, found_class, walked)
 
 
 def load_judges(

@@ -1,6 +1,7 @@
 """What each classifier fails on: influential directions with names, verdicts on failures, true failures."""
 
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -114,11 +115,11 @@ def _list_directions(results: Results, name: str, ranking: pd.DataFrame, words: 
     for row in ranking[ranking["scope"] == GLOBAL].head(TOP).to_dict("records"):
         dimension, direction = int(row["dimension"]), int(row["direction"])
         value, half = row["score"], Z * row["standard_error"]
-        influential, q_value = influence.loc[dimension, ["influential", "q_value"]]
+        judged: Any = influence.loc[dimension]
         told = words.look_up(GLOBAL, dimension, direction)
         place = [str(row["rank"]), f"{dimension} ({row['layer']})", _tell_direction(direction), told]
         mean = tell_estimate(Estimate(value, value - half, value + half, samples))
-        yes = f"{'yes' if influential else 'no'} (q = {tell_number(float(q_value))})"
+        yes = f"{'yes' if judged['influential'] else 'no'} (q = {tell_number(float(judged['q_value']))})"
         rows.append([*place, levels.get((dimension, direction), ""), mean, yes])
     columns = ["rank", "dimension (layer)", "fails when it", "what that does to the image", READS]
     columns += [f"mean {score} of the score", "influential on other samples"]

@@ -28,7 +28,7 @@ def show_distances(results: Results) -> PageSection:
         "From population samples and class means, along all dimensions together and along few",
     )
     joint = compare(caption, ROWS["joint"], names, results.read_metrics_of)
-    blocks = [Text(TEXTS["distance"]), *_tell_walks(results), _tabulate_walks(results), joint]
+    blocks: list[Block] = [Text(TEXTS["distance"]), *_tell_walks(results), _tabulate_walks(results), joint]
     groups = [Group(f"Distances of classifier {name}", _draw_distances(results, name)) for name in names]
     return PageSection("distance", "How far it is from failing", blocks, groups)
 
@@ -78,7 +78,7 @@ def show_comparison(results: Results) -> PageSection:
         Group(f"Is the ranking any good? Classifier {name}", _compare_rankings(results, name))
         for name in results.classifiers
     ]
-    blocks = [Text(TEXTS["comparison"]), areas, pairs, *figures]
+    blocks: list[Block] = [Text(TEXTS["comparison"]), areas, pairs, *figures]
     return PageSection("comparison", "How the classifiers compare", blocks, groups)
 
 
@@ -129,13 +129,13 @@ def _list_rankings(results: Results, name: str, metrics: Metrics) -> Table:
 def show_quality(results: Results, out: Path) -> PageSection:
     """Generator, judges, then the classifiers on real images; out: the folder of drawn figures."""
     names = list(results.classifiers)
-    generator = [
+    generator: list[Block] = [
         list_metrics("The generator against real images", "generator", results.read_metrics),
         *(show_figure(results, "qualify_generator", stem) for stem in GENERATOR_FIGURES),
         show_figure(results, "sample_populations", "fig3_spaces"),
     ]
     caption = "Judge and auditor on real test images; the auditor is asked by no search"
-    judges = [
+    judges: list[Block] = [
         compare(caption, ROWS["judges"], ("judge", "auditor"), results.read_part),
         list_metrics("Together", "together", results.read_metrics),
         *draw_tables(results, "train_judges", out),

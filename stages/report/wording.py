@@ -38,9 +38,10 @@ def tell_estimate(estimate: Estimate) -> str:
     return f"{told[0]} [{told[1]},{TIED}{told[2]}]{count}"
 
 
-def tell_row(row: Mapping[str, Any], column: str, n: int) -> str:
+def tell_row(row: Mapping[Any, Any], column: str, n: int) -> str:
     """The estimate in a row of a table, with the columns of `name_bounds`."""
-    return tell_estimate(Estimate(*(row[name] for name in name_bounds(column)), n))
+    value, low, high = (float(row[name]) for name in name_bounds(column))
+    return tell_estimate(Estimate(value, low, high, n))
 
 
 def name_bounds(*columns: str) -> list[str]:

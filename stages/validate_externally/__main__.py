@@ -121,7 +121,7 @@ def main(
 
 
 def _list_files(classifier: list[str], trained: str | None, params: Path) -> dict[str, Path]:
-    """The weights of each classifier: those named, then those that the section train_classifiers of the params names."""
+    """The weights of each classifier: those that are named, then those that train_classifiers of the params names."""
     files = parse_named_paths(classifier, "--classifier")
     if trained is not None:
         names = dict.fromkeys(read_params(params).get("train_classifiers") or {}, "")
