@@ -83,7 +83,7 @@ def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, k
         raise StageError(
             f"{key}: its answer is of type {answer.dtype}; it has to be logits or probabilities: leave out argmax"
         )
-    if bad := _count_unfinite(answer):
+    if bad := int((~answer.isfinite()).any(1).sum()):
         raise StageError(
             f"{key}: its answer to {bad} of {len(images)} test images is not finite (NaN or infinite); {REMEDY}"
         )
@@ -123,17 +123,15 @@ def check_constancy(classifier: Adapter, images: torch.Tensor, key: str) -> None
                 f"{key}: it takes {len(images)} images at once and refuses {count} ({tell(fault)}); let it treat each "
                 "image alone, in evaluation mode, whatever the batch"
             )
-    first, second = classifier(images), classifier(images)
-    alone = torch.cat([classifier(image[None]) for image in images])
+    first = classifier(images)
     allowed = TOLERANCE * max(1.0, first.abs().max().item())
-    change = (first - second).abs().max().item()
-    if change > allowed:
+    if (change := (first - classifier(images)).abs().max().item()) > allowed:
         raise StageError(
             f"{key}: two calls with the same images differ by {change:.2g}: something is drawn at random although the "
             "network is in evaluation mode; use nn.Dropout, or give functional.dropout training=self.training"
         )
-    change = (first - alone).abs().max().item()
-    if change > allowed:
+    alone = torch.cat([classifier(image[None]) for image in images])
+    if (change := (first - alone).abs().max().item()) > allowed:
         raise StageError(
             f"{key}: the answer to an image changes by {change:.2g} with the batch that it is in: a batch "
             "normalisation uses the batch's own statistics; use one that keeps running statistics, and let eval() "
@@ -165,7 +163,7 @@ def check_gradient(classifier: Adapter, images: torch.Tensor, key: str) -> list[
             "device, set FAILURE_ATLAS_DEVICE=cpu"
         ) from error
     flat = gradient.flatten(1)
-    if bad := _count_unfinite(flat):
+    if bad := int((~flat.isfinite()).any(1).sum()):
         raise StageError(
             f"{key}: the gradient at {bad} of {len(images)} test images is not finite (a root or norm at 0?); correct "
             "its code"
@@ -231,10 +229,6 @@ def _kind_of(answer: torch.Tensor) -> str:
     if bool((answer <= 0).all()) and bool((answer.logsumexp(1).abs() < SUM_TOLERANCE).all()):
         return "log_probabilities"
     return "logits"
-
-
-def _count_unfinite(rows: torch.Tensor) -> int:
-    return int((~rows.isfinite()).any(1).sum())
 
 
 @torch.no_grad()

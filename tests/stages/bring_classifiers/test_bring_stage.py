@@ -26,7 +26,7 @@ from stages.common.artefacts.images import read_images
 from stages.common.artefacts.networks import load_networks
 from stages.rank_dimensions.__main__ import main as rank_dimensions
 from tests import yaml12 as yaml
-from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
+from tests.stages.bring_classifiers.readers import ENTRY, SOURCE, bar_weights, write_brought
 
 PROJECT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
@@ -208,7 +208,7 @@ def test_an_entry_that_is_not_under_test_stops_nothing(brought, tiny_images, cha
     assert not out.exists()
     run(clean="train_classifiers")
     hashes = hash_folder(out)
-    assert set(hashes) == {"classifier.safetensors", "figures/refused.csv", "metrics.json"}
+    assert set(hashes) == {"classifier.safetensors", "tables/refused.csv", "metrics.json"}
     assert message.split()[0] in json.loads((out / "metrics.json").read_text(encoding="utf-8"))["refused"]
     run(clean="train_classifiers")
     assert hash_folder(out) == hashes
