@@ -42,6 +42,7 @@ def draw_severities_grid(
     """
     levels = [0, *sorted(severities)]
     paired = len(steps) == PAIR
+    chosen: np.ndarray
     if paired:
         chosen = np.array(list(product(levels, levels)), np.uint8).T
     else:  # one row of cells per step, in which the others are left out
