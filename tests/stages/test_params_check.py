@@ -330,26 +330,16 @@ def test_what_dvc_would_refuse_is_refused(tmp_path: Path, text: str, fault: str)
     [
         ({"load": "net:Net"}, None, "{folder}: no such folder; put the classifier's files there, or remove its entry"),
         ({"onnx": "net.onnx"}, [], "{folder}: holds no file; put the classifier's files there, or remove its entry"),
-        (
-            {"load": "net:Net", "weights": "best.pt"}, ["net.py", "last.pt"],
-            "bring_classifiers.mine.weights: no file {folder}/best.pt; files there: last.pt, net.py",
-        ),
-        (
-            {"load": "net:Net", "weights": "best.pt"}, ["net.py", "best.pt.dvc"],
-            "bring_classifiers.mine.weights: no file {folder}/best.pt; files there: best.pt.dvc, net.py; fetch it with",
-        ),
-        (
-            {"onnx": "net.onnx"}, ["other.onnx"],
-            "bring_classifiers.mine.onnx: no file {folder}/net.onnx; files there: other.onnx",
-        ),
-        (
-            {"predict": "box:predict"}, ["net.py"],
-            "bring_classifiers.mine.predict: got 'box:predict'; {folder} holds no module box, and none is installed; ",
-        ),
-        (
-            {"url": "http://127.0.0.1:1/"}, None,
-            "{folder}: no such folder; nothing else tells DVC when the classifier changes; name it and its version in ",
-        ),
+        ({"load": "net:Net", "weights": "best.pt"}, ["net.py", "last.pt"],
+         "bring_classifiers.mine.weights: no file {folder}/best.pt; files there: last.pt, net.py"),
+        ({"load": "net:Net", "weights": "best.pt"}, ["net.py", "best.pt.dvc"],
+         "bring_classifiers.mine.weights: no file {folder}/best.pt; files there: best.pt.dvc, net.py; fetch it with"),
+        ({"onnx": "net.onnx"}, ["other.onnx"],
+         "bring_classifiers.mine.onnx: no file {folder}/net.onnx; files there: other.onnx"),
+        ({"predict": "box:predict"}, ["net.py"],
+         "bring_classifiers.mine.predict: got 'box:predict'; {folder} holds no module box, and none is installed; "),
+        ({"url": "http://127.0.0.1:1/"}, None,
+         "{folder}: no such folder; nothing else tells DVC when the classifier changes; name it and its version in "),
         ({"load": "jinja2.loaders:Net"}, [], "{folder}: holds no file; nothing else tells DVC when the classifier "),
     ],
 )  # fmt: skip

@@ -181,16 +181,13 @@ def test_walks_and_curves_of_a_server_are_those_of_the_function_that_it_serves(
         ({"predict": "bands:LEFT"}, r"mine\.predict: bands:LEFT is a ndarray; name a function of a NumPy array"),
         ({"predict": "bands:nobody"}, r"mine\.predict: got 'bands:nobody'; bands has no nobody"),
         ({"predict": "bands:names"}, r"mine\.predict: returned an array of shape \[24\] for 24 images; needed: \[24, "),
-        (
-            {"predict": "bands:predict", "input": {"size_px": 16}},
-            r"mine\.predict: (failed on|ret|its)|mine: its a",
-        ),
+        ({"predict": "bands:predict", "input": {"size_px": 16}}, r"mine\.predict: (failed on|ret|its)|mine: its a"),
         ({"predict": "bands:predict", "weights": "w.pt"}, r"weights only beside load; it stands beside predict"),
         ({"predict": "bands:predict", "timeout_seconds": 5}, r"timeout_seconds only beside url; it stands beside pred"),
         (ENTRY | {"predict": "bands:reversed_bands"}, r"mine: 0\.000 of 50 clean test .* no better than chance"),
         ({"url": "http://me:secret@host/x"}, r"http://\.\.\.@host/x: no URL that can be called; allowed: http://HOST"),
     ],
-)
+)  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value encountered")
 def test_what_cannot_be_asked_is_named(bands, bring, entry, message):
     with pytest.raises(StageError, match=message):

@@ -123,13 +123,10 @@ def test_file_of_another_data_set_is_recognised(tmp_path, monkeypatch):
     [
         ("train-labels-idx1-ubyte", np.zeros(6, np.uint8), r"train-labels-idx1-ubyte has shape \[6\]; needed: \[7\]"),
         ("t10k-labels-idx1-ubyte", np.array([0, 3, 1], np.uint8), "label 3 is out of range; allowed: 0 to 2"),
-        (
-            "train-images-idx3-ubyte",
-            np.zeros(7, np.uint8),
-            r"train-images-idx3-ubyte: shape is \[7\]; allowed: \[N, H, W\]",
-        ),
+        ("train-images-idx3-ubyte", np.zeros(7, np.uint8),
+         r"train-images-idx3-ubyte: shape is \[7\]; allowed: \[N, H, W\]"),
     ],
-)
+)  # fmt: skip
 def test_files_that_do_not_fit_together(tmp_path, name, array, message):
     source = write_source(tmp_path, small_set() | {name: array}, packed=True)
     with pytest.raises(StageError, match=message):
