@@ -24,7 +24,7 @@ from tests.stages.bring_classifiers.readers import (
     bar_weights,
     write_brought,
     write_digit_reader,
-)
+)  # fmt: skip
 
 WRITE = "WRITE_WRONG_WAYS"  # set in the environment: the table is written anew instead
 BEGIN, END = "<!-- wrong ways: begin -->", "<!-- wrong ways: end -->"
