@@ -163,15 +163,19 @@ FILES = {
 
 def test_what_a_user_has_set_for_libraries_changes_no_byte_and_stops_nothing(tmp_path: Path) -> None:
     made = {}
-    for name in ("plain", "variables", *FILES):
-        folder = tmp_path / name.replace("/", "_")
+    for name, variables, files in (
+        ("plain", {}, []),
+        ("here", VARIABLES, ["matplotlibrc"]),
+        ("home", {}, [*FILES][1:]),
+    ):
+        folder = tmp_path / name
         folder.mkdir()
-        if name in FILES:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(FILES[name])
-        own = {"PYTHONPATH": str(ROOT), "HOME": str(folder)} | (VARIABLES if name == "variables" else {})
-        subprocess.run([sys.executable, "-c", MAKE, "out"], cwd=folder, env=os.environ | own, check=True)
-        files = [path for path in (folder / "out").rglob("*") if path.is_file()]
-        made[name] = {str(path.relative_to(folder)): path.read_bytes() for path in files}
+        for file in files:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(FILES[file])
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(folder)} | variables
+        subprocess.run([sys.executable, "-c", MAKE, "out"], cwd=folder, env=environment, check=True)
+        left = [path for path in (folder / "out").rglob("*") if path.is_file()]
+        made[name] = {str(path.relative_to(folder)): path.read_bytes() for path in left}
         assert made[name] == made["plain"], name
     assert {"out/figure.png", "out/figure.csv", "out/store.zarr/zarr.json"} <= made["plain"].keys()
