@@ -33,8 +33,8 @@ def main(
     section = load_section(params, BringClassifierParams, "bring_classifiers", entry)
     data, weights = read_data(images, corrupted), out / "classifier.safetensors"
     try:
-        built = build_checked(section, folder, f"bring_classifiers.{entry}", data)
-        metrics, tables = measure(built, section, data, params, entry)
+        rebuild, hashes, warnings = build_checked(section, folder, f"bring_classifiers.{entry}", data)
+        metrics, doubts, tables = measure(rebuild, section, data, params, entry)
     except Exception as error:
         if entry in read_params(params).get("classifiers", {entry: ""}):
             raise
@@ -44,7 +44,10 @@ def main(
         metrics = {"form": section.form, "refused": refused}
         tables = {"refused": pd.DataFrame({"refused": [refused]})}
     else:
-        save_brought(weights, built.classifier, section, folder, entry, built.hashes)
+        metrics |= {"files": hashes, "warnings": [*warnings, *doubts]}
+        for warning in metrics["warnings"]:
+            logging.warning("warning: %s", warning)
+        save_brought(weights, rebuild(), section, folder, entry, hashes)
     for name, table in tables.items():
         write_csv(out / "tables" / f"{name}.csv", table)
     write_json(out / "metrics.json", metrics)

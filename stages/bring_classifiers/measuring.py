@@ -58,19 +58,6 @@ class Data:
     class_names: list[str]
 
 
-@dataclass(frozen=True)
-class Built:
-    """A classifier that can be analysed.
-
-    rebuild: gives it with other options.  hashes: of its folder's files, from before its code ran.
-    """
-
-    classifier: Adapter
-    rebuild: Rebuild
-    hashes: dict[str, str]
-    warnings: list[str]
-
-
 def read_data(images: Path, corrupted: Path) -> Data:
     """Read the stores of prepare_images and corrupt_images; StageError if one is missing."""
     stores = {"clean": require(images, "prepare_images"), "corrupted": require(corrupted, "corrupt_images")}
@@ -83,19 +70,25 @@ def read_data(images: Path, corrupted: Path) -> Data:
     )
 
 
-def build_checked(section: BringClassifierParams, folder: Path, key: str, data: Data) -> Built:
-    """The classifier of an entry, whose place in params is `key`; StageError if it cannot be analysed."""
+def build_checked(
+    section: BringClassifierParams, folder: Path, key: str, data: Data
+) -> tuple[Rebuild, dict[str, str], list[str]]:
+    """What gives the classifier of an entry, also with other options; hashes of its folder's files, from before its
+    code ran; and warnings.
+
+    key: the entry's place in params.  Raises StageError if it cannot be analysed.
+    """
     device, clean = choose_device(), data.tests["clean"].images
     check_brought(section, folder, key)
-    hashes = hash_files(folder)  # before the code runs, which may write
+    hashes = hash_files(folder)
     with confined(key):
-        network = read_network(section, folder, key)
+        network = read_network(section, folder, key).requires_grad_(False)
         check_numbers(network, key)
 
         def rebuild(**changed: Any) -> Adapter:
             return adapt(network, section, clean.shape[1:], data.class_names, key, **changed).to(device)
 
-        classifier = rebuild().requires_grad_(False)
+        classifier = rebuild()
         warnings = check_all(classifier, rebuild, clean, section.on_doubt, key)
     check_unwritten(folder, hashes)
     if section.url is not None:
@@ -103,41 +96,37 @@ def build_checked(section: BringClassifierParams, folder: Path, key: str, data: 
     if section.onnx is not None:
         shown = classifier.prepare(to_unit(clean[:2]).to(device))
         check_conversion(folder / section.onnx, network, shown, f"{key}.onnx")
-    return Built(classifier, rebuild, hashes, warnings)
+    return rebuild, hashes, warnings
 
 
 def measure(
-    built: Built, section: BringClassifierParams, data: Data, params: Path, entry: str
-) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    """Metrics, and tables by name; params: of the run.  StageError where it is probably fed in a wrong way."""
-    key, clean = f"bring_classifiers.{entry}", data.tests["clean"]
-    answer = partial(_answer, built.classifier, section.batch_size)
+    rebuild: Rebuild, section: BringClassifierParams, data: Data, params: Path, entry: str
+) -> tuple[dict[str, Any], list[str], dict[str, pd.DataFrame]]:
+    """Metrics, warnings, and tables by name; params: of the run.  StageError if it is probably fed in a wrong way."""
+    key, clean, classifier = f"bring_classifiers.{entry}", data.tests["clean"], rebuild()
+    answer = partial(_answer, classifier, section.batch_size)
     probabilities = answer(data.tests, f"measuring {entry}")
     rows = spread(len(clean.labels), TRIED)
     tried = ImageSet(clean.images[rows], clean.labels[rows])
-    trials = try_usual(built.rebuild, section.input.model_dump(), tried, section.batch_size, entry)
+    trials = try_usual(rebuild, section.input.model_dump(), tried, section.batch_size, entry)
     usual = proportion(guess_by_neighbour(data.train, tried))
     right = mark(probabilities["clean"], clean)
-    judge = partial(judge_accuracy, trials, right, clean.labels, usual, key)
-    warnings = [*built.warnings, *settle(judge, section.on_doubt, key)]
+    warnings = settle(partial(judge_accuracy, trials, right, clean.labels, usual, key), section.on_doubt, key)
     unseen: dict[str, Any] = {}
     if data.source == "mnist-5k":
         unseen, way_out = _measure_unseen(answer, params, data.class_names, section.seed)
         warnings.append(f"{key}: {SEEN}; {way_out}")
-    for warning in warnings:
-        logging.warning("warning: %s", warning)
-    examined = examine(probabilities, data.tests, data.severities, data.class_names, section.seed)
-    for name in data.tests:
-        logging.info("%s: accuracy on the %s test set %.4f", entry, name, examined[f"{name}_test_accuracy"]["value"])
-    metrics: dict[str, Any] = {
+    measured = probabilities, data.tests, data.severities, data.class_names
+    metrics = {
         "form": section.form,
-        "differentiable": built.classifier.differentiable,
-        "parameters": sum(parameter.numel() for parameter in built.classifier.network.parameters()),
-        "files": built.hashes,
-        "warnings": warnings,
+        "differentiable": classifier.differentiable,
+        "parameters": sum(parameter.numel() for parameter in classifier.network.parameters()),
+        **examine(*measured, section.seed),
+        **unseen,
     }
-    tables = tabulate_examination(probabilities, data.tests, data.severities, data.class_names)
-    return metrics | examined | unseen, {"usual_mistakes": trials} | tables
+    for name in data.tests:
+        logging.info("%s: accuracy on the %s test set %.4f", entry, name, metrics[f"{name}_test_accuracy"]["value"])
+    return metrics, warnings, {"usual_mistakes": trials, **tabulate_examination(*measured)}
 
 
 def _answer(

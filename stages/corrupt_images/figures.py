@@ -78,13 +78,10 @@ def draw_gallery(image: np.ndarray, steps: Sequence[Step], streams: Streams) -> 
     levels = range(SEVERITIES + 1)
     per_column = -(-len(steps) // GALLERY_COLUMNS)
     height, width = (size + GALLERY_GAP_PX for size in image.shape[-2:])
-    figure, grid = new_figure(
-        1,
-        GALLERY_COLUMNS,
-        width=GALLERY_COLUMNS * (len(levels) * width * GALLERY_PX_INCHES + GALLERY_NAME_INCHES),
-        height=per_column * height * GALLERY_PX_INCHES + 0.6,
-    )
-    rows = []
+    across = GALLERY_COLUMNS * (len(levels) * width * GALLERY_PX_INCHES + GALLERY_NAME_INCHES)
+    down = per_column * height * GALLERY_PX_INCHES + 0.6
+    figure, grid = new_figure(1, GALLERY_COLUMNS, width=across, height=down)
+    tables = []
     for place, axes in enumerate(grid[0]):
         part = steps[place * per_column : (place + 1) * per_column]
         sheet = []
@@ -92,27 +89,24 @@ def draw_gallery(image: np.ndarray, steps: Sequence[Step], streams: Streams) -> 
             copies = np.repeat(image[None], len(levels), axis=0)
             changed = corrupt(copies, np.array([levels], np.uint8), [step], streams)
             sheet.append(changed)
-            change = _measure_change(changed, copies)
-            rows += [
-                {
-                    "corruption": step.corruption.name,
-                    "table": step.table,
-                    "severity": severity,
-                    "constants": " ".join(f"{value:g}" for value in step.constants(severity)),
-                    "unit": step.corruption.unit,
-                    "mean_change_grey_levels": change[severity],
-                    "n": 1,
-                    "source": step.corruption.source,
-                }
-                for severity in levels[1:]
-            ]
+            cells = {
+                "corruption": step.corruption.name,
+                "table": step.table,
+                "severity": levels[1:],
+                "constants": [" ".join(f"{value:g}" for value in row) for row in step.rows],
+                "unit": step.corruption.unit,
+                "mean_change_grey_levels": _measure_change(changed, copies)[1:],
+                "n": 1,
+                "source": step.corruption.source,
+            }
+            tables.append(pd.DataFrame(cells))
         blank = np.full(((per_column - len(part)) * len(levels), *image.shape), 255, np.uint8)  # columns of one length
         shown = tile(np.concatenate([*sheet, blank]), len(levels), GALLERY_GAP_PX)
         _show_sheet(axes, shown, labelsize=8, labeltop=True, labelbottom=False)
         axes.set_xticks((np.arange(len(levels)) + 0.5) * width, ["none", *map(str, levels[1:])])
         names = [f"{_words(step, key=False)}\n{step.table}" for step in part]
         axes.set_yticks((np.arange(len(part)) + 0.5) * height, names)
-    return figure, pd.DataFrame(rows)
+    return figure, pd.concat(tables)
 
 
 def _show_sheet(axes: Axes, sheet: np.ndarray, **ticks: Any) -> None:
