@@ -95,32 +95,31 @@ def test_npz_mistakes(tmp_path, arrays, message):
 
 
 def test_npz_damaged_too_large_or_not_there(tmp_path, monkeypatch):
-    with pytest.raises(StageError, match=r"holds none of them; prepare_images.source npz needs images.npz alone, or"):
-        read_npz(tmp_path, None)
+    path = tmp_path / "images.npz"
+
+    def refused(told):
+        with pytest.raises(StageError, match=told):
+            read_npz(tmp_path, None)
+
+    refused(r"holds none of them; prepare_images.source npz needs images.npz alone, or")
     np.save(tmp_path / "array.npy", COLOUR)
-    (tmp_path / "array.npy").rename(tmp_path / "images.npz")
-    with pytest.raises(StageError, match="holds one array without a name"):
-        read_npz(tmp_path, None)
-    np.savez_compressed(tmp_path / "images.npz", images=COLOUR, labels=LABELS)
-    (tmp_path / "images.npz").write_bytes((tmp_path / "images.npz").read_bytes()[:-30])
-    with pytest.raises(StageError, match="no readable"):
-        read_npz(tmp_path, None)
-    with zipfile.ZipFile(tmp_path / "images.npz", "w") as packed, packed.open("images.npy", "w") as member:
+    (tmp_path / "array.npy").rename(path)
+    refused("holds one array without a name")
+    np.savez_compressed(path, images=COLOUR, labels=LABELS)
+    path.write_bytes(path.read_bytes()[:-30])
+    refused("no readable")
+    with zipfile.ZipFile(path, "w") as packed, packed.open("images.npy", "w") as member:
         np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (10**13,)})
-    with pytest.raises(StageError, match=r"no readable \.npz file of plain arrays \(Unable to allocate"):
-        read_npz(tmp_path, None)
+    refused(r"no readable \.npz file of plain arrays \(Unable to allocate")
     monkeypatch.setattr("failure_atlas.images.npz.MOST_BYTES", 10_000_000)
-    np.savez_compressed(tmp_path / "images.npz", images=np.zeros((10, 1000, 1001), np.uint8), labels=np.zeros(10))
-    with pytest.raises(StageError, match=r"images\.npz: unpacks to 10,010,336 bytes; allowed: at most 10,000,000"):
-        read_npz(tmp_path, None)
+    np.savez_compressed(path, images=np.zeros((10, 1000, 1001), np.uint8), labels=np.zeros(10))
+    refused(r"images\.npz: unpacks to 10,010,336 bytes; allowed: at most 10,000,000")
     (tmp_path / "train.npz").touch()
-    with pytest.raises(StageError, match=r"holds images\.npz, train\.npz; "):
-        read_npz(tmp_path, None)
-    (tmp_path / "images.npz").unlink()
+    refused(r"holds images\.npz, train\.npz; ")
+    path.unlink()
     for name, names in (("train", ["a", "b", "c"]), ("test", ["a", "c", "b"])):
         np.savez(tmp_path / f"{name}.npz", images=COLOUR, labels=LABELS, class_names=np.array(names))
-    with pytest.raises(StageError, match=r"test.npz: its class_names differ from those in train.npz"):
-        read_npz(tmp_path, None)
+    refused(r"test.npz: its class_names differ from those in train.npz")
 
 
 def save_folder(folder, classes, suffix="png"):
