@@ -55,8 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/drop" and len(self.server.asked) <= self.server.drops:
             self.close_connection = True  # without any answer
             return
-        if self.path == "/silent":
-            time.sleep(1)
+        time.sleep(self.path == "/silent")
         if self.path in RAW:
             self.wfile.write(RAW[self.path])
             self.close_connection = True

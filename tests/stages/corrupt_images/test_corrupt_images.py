@@ -71,21 +71,14 @@ def test_twice_gives_equal_bytes_and_keeps_order_and_labels(tmp_path, write_para
     ("changes", "message"),
     [
         ({"severities": [1, 7]}, r"corrupt_images\.severities\.1: got 7; allowed: less than or equal to 5"),
-        ({"severities": [0]}, r"corrupt_images\.severities\.0: got 0; allowed: greater than or equal to 1"),
-        ({"severities": []}, r"corrupt_images\.severities: got \[\]; allowed: .* at least 1 item"),
         ({"severities": [2, 2]}, r"corrupt_images\.severities: got \[2, 2\]; allowed: each severity at most once"),
-        ({"severities": 2}, r"corrupt_images\.severities: got 2; allowed: a valid list"),
-        ({"clean_fraction": 1.5}, r"corrupt_images\.clean_fraction: got 1\.5; allowed: less than or equal to 1"),
         ({"table": "imagenet"}, r"corrupt_images\.table: got 'imagenet'; allowed: 'imagenet-c', 'tiny-imagenet-c', 'c"),
         ({"recipe": ["blurr"]},
          r"corrupt_images\.recipe: got \['blurr'\]; allowed: names from: gaussian_noise, .*; there is no 'blurr'"),
-        ({"recipe": []}, r"corrupt_images\.recipe: got \[\]; allowed: .* at least 1 item"),
         ({"recipe": ["fog", "fog"]},
          r"corrupt_images\.recipe: got \['fog', 'fog'\]; allowed: each corruption at most on"),
         ({"recipe": ["saturate"], "table": "mnist-c"},
          r"corrupt_images: allowed: table imagenet-c or tiny-imagenet-c or cifar-c with saturate in the recipe; got"),
-        ({"severity": [1]},
-         r"corrupt_images\.severity: unknown key; allowed here: seed, clean_fraction, recipe, table"),
     ],
 )  # fmt: skip
 def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, changes, message, write_params):
