@@ -214,11 +214,9 @@ def measure_content(images: np.ndarray) -> int:
     Shown is what differs from the upper left corner by a quarter of the range: MNIST's digits are 20 px large.
     """
     ink = (np.abs(images.astype(np.int16) - images[:, :, :1, :1]) > 64).any(1)  # [N, H, W]
-    sides = []
-    for axis in (1, 2):
-        lines = ink.any(axis)
-        sides.append(lines.shape[1] - lines.argmax(1) - lines[:, ::-1].argmax(1))
-    shown = np.maximum(*sides)[ink.any((1, 2))]
+    lines = np.stack([ink.any(axis) for axis in (1, 2)])  # they are square
+    sides = lines.shape[2] - lines.argmax(2) - lines[:, :, ::-1].argmax(2)
+    shown = sides.max(0)[ink.any((1, 2))]
     side = int(np.median(shown)) if len(shown) else images.shape[-1]
     return int(side + (images.shape[-1] - side) % 2)  # as much is cut on either side
 
@@ -263,11 +261,9 @@ def _tell_refusal(classifier: Adapter, images: torch.Tensor, fault: Exception, r
             f"{key}: it computes in another type of number than float32 ({tell(fault)}); its weights and images "
             "are given in float32: convert nothing (double, half, autocast) in its code"
         )
-    height, width = classifier.size
-    taken = _find_taken(images, rebuild)
-    advice = (
-        f"it takes others: set {taken}" if taken else "set input.size_px and input.channels to what it was trained on"
-    )
+    (height, width), taken = classifier.size, _find_taken(images, rebuild)
+    usual = "set input.size_px and input.channels to what it was trained on"
+    advice = f"it takes others: set {taken}" if taken else usual
     raise StageError(
         f"{key}: it refuses images of {height} x {width} px with {classifier.channels} channel"
         f"{'s' * (classifier.channels > 1)} ({tell(fault)}); {advice}"
