@@ -146,9 +146,10 @@ def test_walks_and_curves_of_a_server_are_those_of_the_function_that_it_serves(
     brought, keep, hash_folder, tiny_generator, tiny_population, tiny_judge, tiny_names, tiny_black_box,
     tiny_black_box_ranking,
 ):  # fmt: skip
-    names = {"classifiers": {"box": "bring_classifiers"}, "bring_classifiers": {"box": {}}}
+    names = {"classifiers": {"classifier": "bring_classifiers"}, "bring_classifiers": {"classifier": {}}}
     params = yaml.safe_dump(names | {"walk_corner_cases": WALKS, "compute_curves": CURVES})
     Path("params.yaml").write_text(params, encoding="utf-8")
+    Path("ranked_classifier").symlink_to(tiny_black_box_ranking)
     inside = load_classifier(tiny_black_box, CPU)
     asked = []
 
@@ -165,9 +166,7 @@ def test_walks_and_curves_of_a_server_are_those_of_the_function_that_it_serves(
         for name, weights in (("function", tiny_black_box), ("server", served)):
             world = tiny_generator, weights, tiny_judge, tiny_population
             walk_corner_cases(*world, tiny_black_box_ranking, tiny_names, Path(name) / "walks")
-            (Path(name) / "box").symlink_to(weights.resolve())
-            (Path(name) / "ranked_box").symlink_to(tiny_black_box_ranking)
-            places = f"{name}/{{name}}", tiny_population, f"{name}/ranked_{{name}}", tiny_judge
+            places = f"{weights.parent}/{{name}}.safetensors", tiny_population, "ranked_{name}", tiny_judge
             compute_curves(tiny_generator, *places, Path(name) / "curves")
     assert sum(asked) > 100
     for out in ("walks", "curves"):
