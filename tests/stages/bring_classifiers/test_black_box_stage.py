@@ -137,7 +137,7 @@ WALKS = {
 }  # fmt: skip
 CURVES = {
     "seed": 1, "top_k": [3], "headline_k": 3, "bins": 2, "tail_quantile": 0.99, "shift_samples": 20,
-    "shift_dimensions": 2, "max_shift_std": 1.0, "shift_step_std": 1.0, "random_draws": 1, "bootstrap_replicates": 20,
+    "shift_dimensions": 2, "max_shift_std": 1.0, "shift_step_std": 1.0, "random_draws": 2, "bootstrap_replicates": 100,
     "batch_size": 50,
 }  # fmt: skip
 
