@@ -72,10 +72,8 @@ def check_files(document: Document) -> None:
 
 
 def _check_widths(document: Document) -> None:
-    widths, size_px = (
-        document.sections["train_stylegan2"].generator_channels,
-        document.sections["prepare_images"].size_px,
-    )
+    widths = document.sections["train_stylegan2"].generator_channels
+    size_px = document.sections["prepare_images"].size_px
     if 2 << len(widths) != size_px:
         needed = f"{size_px.bit_length() - 2} widths, one for each of 4, 8, 16, ... px up to prepare_images.size_px, "
         document.refuse("train_stylegan2.generator_channels", widths, f"{needed}{size_px}")
@@ -122,10 +120,9 @@ def _check_shares(document: Document) -> None:
 
 
 def _check_rankings(document: Document) -> None:
-    population = document.sections["sample_populations"].samples
-    dimensions = document.sections["train_stylegan2"].style_dimensions
-    section = document.sections["compare_rankings"]
-    check_sizes(document.path, section, population, dimensions, document.classes)
+    sections = document.sections
+    sizes = sections["sample_populations"].samples, sections["train_stylegan2"].style_dimensions, document.classes
+    check_sizes(document.path, sections["compare_rankings"], *sizes)
 
 
 def _check_figure_classes(document: Document) -> None:

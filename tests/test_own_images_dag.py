@@ -9,7 +9,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,9 @@ IMAGES_PER_CLASS = 40
 BRINGS = "stages.bring_classifiers"
 # Half the size of the images, normalised, the classes in reverse.
 BROUGHT = {
-    "load": "net:Net",
-    "weights": "weights.pt",
-    "arguments": {"classes": len(NAMES)},
-    "class_order": NAMES[::-1],
+    "load": "net:Net", "weights": "weights.pt", "arguments": {"classes": len(NAMES)}, "class_order": NAMES[::-1],
     "input": {"size_px": 32, "fit": "resize", "mean": [0.25], "std": [0.25]},
-}
+}  # fmt: skip
 CHANGES: dict[str, dict[str, Any]] = {
     "classifiers": {"mine": "bring_classifiers"},
     "prepare_images": {"source": "npz", "size_px": 64, "channels": 3, "test_fraction": 0.25},
@@ -68,14 +65,10 @@ class Net(nn.Sequential):
 """
 # Acceptance speaks of a brought classifier where a criterion names it.
 CRITERION = {
-    "id": "mine_population_accuracy",
-    "metric": "rank_dimensions/mine: population_accuracy",
-    "comparison": ">=",
-    "bar": 0.5,
-    "reason": "It is to be right on generated images more often than not.",
-    "supports": "nothing",
+    "id": "mine_population_accuracy", "metric": "rank_dimensions/mine: population_accuracy", "comparison": ">=",
+    "bar": 0.5, "reason": "It is to be right on generated images more often than not.", "supports": "nothing",
     "needs_generator": False,
-}
+}  # fmt: skip
 
 
 def draw_images() -> tuple[np.ndarray, np.ndarray]:
@@ -170,27 +163,33 @@ def write_brought(data: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in which every stage has run, in this process."""
+def stand_in() -> Iterator[Callable[[Path], None]]:
+    """A function that makes a folder the current one, until the last test here has run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAILURE_ATLAS_DEVICE", "cpu")
+        patch.setenv("FAILURE_ATLAS_PROCESSES", "1")
+        yield patch.chdir
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, stand_in: Callable[[Path], None]) -> Path:
+    """The `data` of a folder in which every stage has run, in this process."""
     folder = tmp_path_factory.mktemp("own")
     params = write_params(folder, CHANGES, training_images=1280)
     images, labels = draw_images()
     (folder / "data/own_images").mkdir(parents=True)
     np.savez(folder / "data/own_images/images.npz", images=images, labels=labels, class_names=np.array(NAMES))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("FAILURE_ATLAS_DEVICE", "cpu")
-        patch.setenv("FAILURE_ATLAS_PROCESSES", "1")
-        late = [command for command in commands(params) if command[0] == BRINGS]  # its weights are made on the way
-        for module, arguments in commands(params):
-            if module != BRINGS:
-                run_command(module, arguments)
-            if module == "stages.sample_populations":
-                teach(folder / "data")
-                write_brought(folder / "data")
-                for command in late:
-                    run_command(*command)
-        yield folder
+    stand_in(folder)
+    late = [command for command in commands(params) if command[0] == BRINGS]  # its weights are made on the way
+    for module, arguments in commands(params):
+        if module != BRINGS:
+            run_command(module, arguments)
+        if module == "stages.sample_populations":
+            teach(folder / "data")
+            write_brought(folder / "data")
+            for command in late:
+                run_command(*command)
+    return folder / "data"
 
 
 def write_params(folder: Path, changes: dict[str, dict[str, Any]], training_images: int) -> dict[str, Any]:
@@ -209,77 +208,60 @@ def write_params(folder: Path, changes: dict[str, dict[str, Any]], training_imag
     return params
 
 
-def test_images_keep_size_and_colours_through_every_store(project: Path) -> None:
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_images_keep_size_and_colours_and_classes_their_names_through_every_stage(project: Path) -> None:
     for store, name in (
-        ("prepare_images/images.zarr", "train_images"),
-        ("corrupt_images/images.zarr", "test_images"),
-        ("sample_populations/population.zarr", "images"),
-        ("walk_corner_cases/clean/corner_cases.zarr", "images"),
-    ):
-        images = read_array(project / "data" / store, name)
+        ("prepare_images/images.zarr", "train_images"), ("corrupt_images/images.zarr", "test_images"),
+        ("sample_populations/population.zarr", "images"), ("walk_corner_cases/clean/corner_cases.zarr", "images"),
+    ):  # fmt: skip
+        images = read_array(project / store, name)
         assert images.shape[1:] == (3, 64, 64), store
         assert len(images), store
         assert images.std(axis=1).any(), f"{store}: grey"
-
-
-def test_tables_bear_the_names_of_the_classes(project: Path) -> None:
-    ranking = pd.read_csv(project / "data/rank_dimensions/clean/ranking.csv", dtype={"scope": str})
+    ranking = pd.read_csv(project / "rank_dimensions/clean/ranking.csv", dtype={"scope": str})
     assert set(ranking["scope"]) == {"global", *NAMES}
-    walks = pd.read_csv(project / "data/walk_corner_cases/clean/corner_cases.csv", dtype={"class": str})
+    walks = pd.read_csv(project / "walk_corner_cases/clean/corner_cases.csv", dtype={"class": str})
     assert set(walks["class"]) <= set(NAMES)
     assert walks["reached"].any()
-
-
-def test_figures_of_classes_that_are_there_are_drawn(project: Path) -> None:
-    drawn = {path.name for path in (project / "data/walk_corner_cases/clean/figures").glob("fig5*.png")}
+    figures = project / "walk_corner_cases/clean/figures"
+    drawn = {path.name for path in figures.glob("fig5*.png")}
     assert drawn <= {"fig5_degradation_class3.png"}  # none where the mean style of class 3 is not recognised
-    assert (project / "data/walk_corner_cases/clean/figures/fig7_corner_cases.png").is_file()
+    assert (figures / "fig7_corner_cases.png").is_file()
 
 
-def test_the_page_names_the_classes_and_shows_colour(project: Path) -> None:
-    page = (project / "data/report/report.html").read_text(encoding="utf-8")
-    assert "<b>all</b>" not in page.split("<script", 1)[0]  # a name is text, not markup
+def test_the_page_names_classes_and_classifiers_and_shows_colour(project: Path) -> None:
+    page = (project / "report/report.html").read_text(encoding="utf-8")
+    shown = page.split("<script", 1)[0]
+    assert "<b>all</b>" not in shown  # a name is text, not markup
+    assert re.search(r"\bmine\b", re.sub(r"<[^>]*>", " ", shown))
     sprite = re.search(r'"sprite": ?"data:image/png;base64,([A-Za-z0-9+/=]+)"', page)
     assert sprite is not None
     with Image.open(io.BytesIO(base64.b64decode(sprite[1]))) as picture:
-        assert picture.mode == "RGB"
-        assert picture.height == 64
+        assert (picture.mode, picture.height) == ("RGB", 64)
 
 
 def test_a_brought_classifier_has_the_results_of_those_that_were_trained(project: Path) -> None:
-    measured = json.loads((project / "data/bring_classifiers/mine/metrics.json").read_text(encoding="utf-8"))
-    assert measured["clean_test_accuracy"]["value"] > 0.5
+    assert read(project / "bring_classifiers/mine/metrics.json")["clean_test_accuracy"]["value"] > 0.5
     for stage in REPEATED:
         results = {
             name: {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
             for name in ("clean", "mine")
-            if (folder := project / "data" / stage / name).is_dir()
+            if (folder := project / stage / name).is_dir()
         }
         assert results["mine"] == results["clean"] != set(), stage
-    ranked = json.loads((project / "data/rank_dimensions/mine/metrics.json").read_text(encoding="utf-8"))
-    assert ranked["population_accuracy"]["value"] > 0.5
-    walks = pd.read_csv(project / "data/walk_corner_cases/mine/corner_cases.csv")
-    assert walks["reached"].any()
-
-
-def test_its_curve_stands_beside_the_others(project: Path) -> None:
-    curves = pd.read_csv(project / "data/compute_curves/curves.csv")
-    points = curves.groupby("classifier").size()
+    assert read(project / "rank_dimensions/mine/metrics.json")["population_accuracy"]["value"] > 0.5
+    assert pd.read_csv(project / "walk_corner_cases/mine/corner_cases.csv")["reached"].any()
+    points = pd.read_csv(project / "compute_curves/curves.csv").groupby("classifier").size()
     assert list(points.index) == ["clean", "corrupted", "mine"]
     assert points["mine"] == points["clean"]
-    areas = json.loads((project / "data/compute_curves/metrics.json").read_text(encoding="utf-8"))
-    assert 0 < areas["mine"]["area"] <= 1
-    drawn = pd.read_csv(project / "data/compute_curves/figures/fig6a_classifiers.csv")
+    assert 0 < read(project / "compute_curves/metrics.json")["mine"]["area"] <= 1
+    drawn = pd.read_csv(project / "compute_curves/figures/fig6a_classifiers.csv")
     assert set(drawn["classifier"]) == {"clean", "corrupted", "mine"}
-
-
-def test_verdicts_and_page_name_it(project: Path) -> None:
-    gates = json.loads((project / "data/acceptance/gates.json").read_text(encoding="utf-8"))
-    verdicts = {each["id"]: each["verdict"] for each in gates["criteria"]}
+    verdicts = {each["id"]: each["verdict"] for each in read(project / "acceptance/gates.json")["criteria"]}
     assert verdicts["mine_population_accuracy"] == "pass"
-    page = (project / "data/report/report.html").read_text(encoding="utf-8")
-    text = re.sub(r"<[^>]*>", " ", page.split("<script", 1)[0])
-    assert re.search(r"\bmine\b", text)
 
 
 LARGE: dict[str, dict[str, Any]] = {
@@ -289,7 +271,7 @@ LARGE: dict[str, dict[str, Any]] = {
 LEARNS = ("prepare_images", "corrupt_images", "train_classifiers", "train_stylegan2")
 
 
-def test_a_folder_of_colour_images_of_128_px_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_colour_images_of_128_px_is_learned_from(tmp_path: Path, stand_in: Callable[[Path], None]) -> None:
     params = write_params(tmp_path, LARGE, training_images=64)
     images, labels = draw_images()
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
@@ -297,9 +279,7 @@ def test_a_folder_of_colour_images_of_128_px_is_learned_from(tmp_path: Path, mon
             place = tmp_path / "data/own_images" / ("bar", "disk")[label]
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).resize((128, 104)).save(place / f"{number}.png")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FAILURE_ATLAS_DEVICE", "cpu")
-    monkeypatch.setenv("FAILURE_ATLAS_PROCESSES", "1")
+    stand_in(tmp_path)
     for module, arguments in commands(params):
         if module.removeprefix("stages.") in LEARNS:
             run_command(module, arguments)

@@ -83,7 +83,7 @@ def check_answers(classifier: Adapter, images: torch.Tensor, rebuild: Rebuild, k
         raise StageError(
             f"{key}: its answer is of type {answer.dtype}; it has to be logits or probabilities: leave out argmax"
         )
-    if bad := _count_unfinite(answer):
+    if bad := int((~answer.isfinite()).any(1).sum()):
         raise StageError(
             f"{key}: its answer to {bad} of {len(images)} test images is not finite (NaN or infinite); {REMEDY}"
         )
@@ -123,17 +123,15 @@ def check_constancy(classifier: Adapter, images: torch.Tensor, key: str) -> None
                 f"{key}: it takes {len(images)} images at once and refuses {count} ({tell(fault)}); let it treat each "
                 "image alone, in evaluation mode, whatever the batch"
             )
-    first, second = classifier(images), classifier(images)
-    alone = torch.cat([classifier(image[None]) for image in images])
+    first = classifier(images)
     allowed = TOLERANCE * max(1.0, first.abs().max().item())
-    change = (first - second).abs().max().item()
-    if change > allowed:
+    if (change := (first - classifier(images)).abs().max().item()) > allowed:
         raise StageError(
             f"{key}: two calls with the same images differ by {change:.2g}: something is drawn at random although the "
             "network is in evaluation mode; use nn.Dropout, or give functional.dropout training=self.training"
         )
-    change = (first - alone).abs().max().item()
-    if change > allowed:
+    alone = torch.cat([classifier(image[None]) for image in images])
+    if (change := (first - alone).abs().max().item()) > allowed:
         raise StageError(
             f"{key}: the answer to an image changes by {change:.2g} with the batch that it is in: a batch "
             "normalisation uses the batch's own statistics; use one that keeps running statistics, and let eval() "
@@ -165,7 +163,7 @@ def check_gradient(classifier: Adapter, images: torch.Tensor, key: str) -> list[
             "device, set FAILURE_ATLAS_DEVICE=cpu"
         ) from error
     flat = gradient.flatten(1)
-    if bad := _count_unfinite(flat):
+    if bad := int((~flat.isfinite()).any(1).sum()):
         raise StageError(
             f"{key}: the gradient at {bad} of {len(images)} test images is not finite (a root or norm at 0?); correct "
             "its code"
@@ -216,11 +214,9 @@ def measure_content(images: np.ndarray) -> int:
     Shown is what differs from the upper left corner by a quarter of the range: MNIST's digits are 20 px large.
     """
     ink = (np.abs(images.astype(np.int16) - images[:, :, :1, :1]) > 64).any(1)  # [N, H, W]
-    sides = []
-    for axis in (1, 2):
-        lines = ink.any(axis)
-        sides.append(lines.shape[1] - lines.argmax(1) - lines[:, ::-1].argmax(1))
-    shown = np.maximum(*sides)[ink.any((1, 2))]
+    lines = np.stack([ink.any(axis) for axis in (1, 2)])  # they are square
+    sides = lines.shape[2] - lines.argmax(2) - lines[:, :, ::-1].argmax(2)
+    shown = sides.max(0)[ink.any((1, 2))]
     side = int(np.median(shown)) if len(shown) else images.shape[-1]
     return int(side + (images.shape[-1] - side) % 2)  # as much is cut on either side
 
@@ -231,10 +227,6 @@ def _kind_of(answer: torch.Tensor) -> str:
     if bool((answer <= 0).all()) and bool((answer.logsumexp(1).abs() < SUM_TOLERANCE).all()):
         return "log_probabilities"
     return "logits"
-
-
-def _count_unfinite(rows: torch.Tensor) -> int:
-    return int((~rows.isfinite()).any(1).sum())
 
 
 @torch.no_grad()
@@ -269,11 +261,9 @@ def _tell_refusal(classifier: Adapter, images: torch.Tensor, fault: Exception, r
             f"{key}: it computes in another type of number than float32 ({tell(fault)}); its weights and images "
             "are given in float32: convert nothing (double, half, autocast) in its code"
         )
-    height, width = classifier.size
-    taken = _find_taken(images, rebuild)
-    advice = (
-        f"it takes others: set {taken}" if taken else "set input.size_px and input.channels to what it was trained on"
-    )
+    (height, width), taken = classifier.size, _find_taken(images, rebuild)
+    usual = "set input.size_px and input.channels to what it was trained on"
+    advice = f"it takes others: set {taken}" if taken else usual
     raise StageError(
         f"{key}: it refuses images of {height} x {width} px with {classifier.channels} channel"
         f"{'s' * (classifier.channels > 1)} ({tell(fault)}); {advice}"

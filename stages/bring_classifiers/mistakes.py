@@ -27,6 +27,8 @@ TRIED = 500  # images on which a change is tried
 FEWEST = 64  # of them, where images are shown so large that all would take long
 USUAL_SIZES = (28, 32, 64, 224)  # px: what networks for digits, for small images and for photographs are trained on
 SMALLEST = 8  # px: below, no digit can be told
+RANGES = ([0, 1], [-1, 1], [0, 255])
+FILTERS = ("nearest", "bilinear", "bicubic")
 
 Predict = Callable[[Adapter, np.ndarray], np.ndarray]
 
@@ -52,46 +54,35 @@ def list_changes(classifier: Adapter, options: dict[str, Any], images: np.ndarra
     content_px = measure_content(images)
     fit = "resize" if options["fit"] == "crop" else "crop"
     polarity = "light_on_dark" if options["polarity"] == "dark_on_light" else "dark_on_light"
-    undone = {"crop_px": None, "size_px": declared_px, "fit": "resize"}
-    changes: list[Change | None] = [
-        _normalise_otherwise(classifier, options, images),
-        *(
-            Change(f"range [{low:g}, {high:g}]", f"set input.range: [{low:g}, {high:g}]", {"range": [low, high]})
-            for low, high in ([0.0, 1.0], [-1.0, 1.0], [0.0, 255.0])
-            if [low, high] != list(options["range"])
+    whole = {"crop_px": None, "size_px": declared_px, "fit": "resize"}
+    resized = options["fit"] == "resize" and declared_px != side_px
+    cropped = f"set input.crop_px: {content_px}, input.size_px: {declared_px} and input.fit: resize"
+    uncropped = f"leave out input.crop_px and set input.size_px: {declared_px} and input.fit: resize"
+    turned = "swap rows and columns of the image in the network's forward"
+    recoloured = "reverse the colours in the network's forward: it was trained on blue, green, red"
+    offered = [
+        (True, _normalise_otherwise(classifier, options, images)),
+        *((pair != options["range"], _declare(f"range {pair}", "range", pair)) for pair in RANGES),
+        (True, _declare("polarity", "polarity", polarity)),
+        (declared_px < side_px, _declare(f"fit {fit}", "fit", fit)),
+        (
+            SMALLEST <= content_px < side_px,
+            Change(f"crop {content_px} px", cropped, whole | {"crop_px": content_px}),
         ),
-        Change("polarity", f"set input.polarity: {polarity}", {"polarity": polarity}),
-        Change(f"fit {fit}", f"set input.fit: {fit}", {"fit": fit}) if declared_px < side_px else None,
-        Change(
-            f"crop {content_px} px",
-            f"set input.crop_px: {content_px}, input.size_px: {declared_px} and input.fit: resize",
-            undone | {"crop_px": content_px},
-        )
-        if SMALLEST <= content_px < side_px
-        else None,
-        Change("no crop", f"leave out input.crop_px and set input.size_px: {declared_px} and input.fit: resize", undone)
-        if options["crop_px"] is not None
-        else None,
-        *_list_sizes(side_px, declared_px),
-        *(
-            Change(how, f"set input.interpolation: {how}", {"interpolation": how})
-            for how in ("nearest", "bilinear", "bicubic")
-            if options["fit"] == "resize" and declared_px != side_px and how != options["interpolation"]
+        (options["crop_px"] is not None, Change("no crop", uncropped, whole)),
+        *((True, change) for change in _list_sizes(side_px, declared_px)),
+        *((resized and how != options["interpolation"], _declare(how, "interpolation", how)) for how in FILTERS),
+        (True, Change("rows and columns", turned, show=lambda shown: shown.swapaxes(2, 3))),
+        (
+            classifier.image_shape[0] > 1,
+            Change("order of colours", recoloured, show=lambda shown: shown[:, ::-1]),
         ),
-        Change(
-            "rows and columns",
-            "swap rows and columns of the image in the network's forward",
-            show=lambda shown: shown.swapaxes(2, 3),
-        ),
-        Change(
-            "order of colours",
-            "reverse the colours in the network's forward: it was trained on blue, green, red",
-            show=lambda shown: shown[:, ::-1],
-        )
-        if classifier.image_shape[0] > 1
-        else None,
     ]
-    return [change for change in changes if change is not None]
+    return [change for is_another, change in offered if is_another]
+
+
+def _declare(name: str, key: str, value: object) -> Change:
+    return Change(name, f"set input.{key}: {value}", {key: value})
 
 
 def _normalise_otherwise(classifier: Adapter, options: dict[str, Any], images: np.ndarray) -> Change:

@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 
 from failure_atlas.corruptions.corruptions import corrupt
 from failure_atlas.corruptions.registry import SEVERITIES, Step
+from failure_atlas.drawing.images import draw_samples
 from failure_atlas.drawing.style import new_figure, show_image, tile
+from failure_atlas.images.image_set import ImageSet, Severities
 
 Streams = Callable[[str, int], torch.Generator]
 PAIR = 2  # steps that make a grid
@@ -21,6 +23,13 @@ GALLERY_COLUMNS = 2
 GALLERY_GAP_PX = 2
 GALLERY_PX_INCHES = 0.0145
 GALLERY_NAME_INCHES = 1.6
+
+
+def draw_corrupted(part: ImageSet, severities: Severities, class_names: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
+    """Samples of each class; the table has their severities, too."""
+    figure, table = draw_samples(part, class_names, "corrupted training images by class")
+    drawn = {f"{step}_severity": levels[table["sample"]] for step, levels in severities.by_step.items()}
+    return figure, table.assign(**drawn)
 
 
 def draw_severities_grid(
@@ -33,8 +42,12 @@ def draw_severities_grid(
     """
     levels = [0, *sorted(severities)]
     paired = len(steps) == PAIR
-    cells = list(product(levels, levels)) if paired else _single_steps(levels, len(steps))
-    chosen = np.array(cells, np.uint8).T
+    chosen: np.ndarray
+    if paired:
+        chosen = np.array(list(product(levels, levels)), np.uint8).T
+    else:  # one row of cells per step, in which the others are left out
+        chosen = np.kron(np.eye(len(steps), dtype=np.uint8), np.array(levels, np.uint8))
+    cells = chosen.T.tolist()
     rows = len(cells) // len(levels)
     side = 0.65 * len(levels)  # inches, so that the labels do not touch
     figure, grid = new_figure(1, len(images), width=side * len(images), height=max(0.65 * rows, 0.8) + 0.3)
@@ -42,15 +55,12 @@ def draw_severities_grid(
     for number, (image, axes) in enumerate(zip(images, grid[0], strict=True)):
         copies = np.repeat(image[None], len(cells), axis=0)
         changed = corrupt(copies, chosen, steps, streams)
-        y_ticks, x_ticks = (
-            (np.arange(count) + 0.5) * (size + 1) - 1
-            for count, size in zip((rows, len(levels)), image.shape[-2:], strict=True)
-        )
         _show_sheet(axes, tile(changed, len(levels)), labelsize=7)
         down, across = (steps[0], steps[-1]) if paired else (None, steps[0] if len(steps) == 1 else None)
         names = [_label(level, down) for level in levels] if paired else [_words(step) for step in steps]
-        axes.set_xticks(x_ticks, [_label(level, across) for level in levels])
-        axes.set_yticks(y_ticks, names if number == 0 else [])
+        height, width = image.shape[-2:]
+        axes.set_xticks((np.arange(len(levels)) + 0.5) * (width + 1) - 1, [_label(level, across) for level in levels])
+        axes.set_yticks((np.arange(rows) + 0.5) * (height + 1) - 1, names if number == 0 else [])
         axes.set_xlabel(_head(across, named=paired) if across else "severity")
         if number == 0 and down:
             axes.set_ylabel(_head(down))
@@ -68,13 +78,10 @@ def draw_gallery(image: np.ndarray, steps: Sequence[Step], streams: Streams) -> 
     levels = range(SEVERITIES + 1)
     per_column = -(-len(steps) // GALLERY_COLUMNS)
     height, width = (size + GALLERY_GAP_PX for size in image.shape[-2:])
-    figure, grid = new_figure(
-        1,
-        GALLERY_COLUMNS,
-        width=GALLERY_COLUMNS * (len(levels) * width * GALLERY_PX_INCHES + GALLERY_NAME_INCHES),
-        height=per_column * height * GALLERY_PX_INCHES + 0.6,
-    )
-    rows = []
+    across = GALLERY_COLUMNS * (len(levels) * width * GALLERY_PX_INCHES + GALLERY_NAME_INCHES)
+    down = per_column * height * GALLERY_PX_INCHES + 0.6
+    figure, grid = new_figure(1, GALLERY_COLUMNS, width=across, height=down)
+    tables = []
     for place, axes in enumerate(grid[0]):
         part = steps[place * per_column : (place + 1) * per_column]
         sheet = []
@@ -82,27 +89,24 @@ def draw_gallery(image: np.ndarray, steps: Sequence[Step], streams: Streams) -> 
             copies = np.repeat(image[None], len(levels), axis=0)
             changed = corrupt(copies, np.array([levels], np.uint8), [step], streams)
             sheet.append(changed)
-            change = _measure_change(changed, copies)
-            rows += [
-                {
-                    "corruption": step.corruption.name,
-                    "table": step.table,
-                    "severity": severity,
-                    "constants": " ".join(f"{value:g}" for value in step.constants(severity)),
-                    "unit": step.corruption.unit,
-                    "mean_change_grey_levels": change[severity],
-                    "n": 1,
-                    "source": step.corruption.source,
-                }
-                for severity in levels[1:]
-            ]
+            cells = {
+                "corruption": step.corruption.name,
+                "table": step.table,
+                "severity": levels[1:],
+                "constants": [" ".join(f"{value:g}" for value in row) for row in step.rows],
+                "unit": step.corruption.unit,
+                "mean_change_grey_levels": _measure_change(changed, copies)[1:],
+                "n": 1,
+                "source": step.corruption.source,
+            }
+            tables.append(pd.DataFrame(cells))
         blank = np.full(((per_column - len(part)) * len(levels), *image.shape), 255, np.uint8)  # columns of one length
         shown = tile(np.concatenate([*sheet, blank]), len(levels), GALLERY_GAP_PX)
         _show_sheet(axes, shown, labelsize=8, labeltop=True, labelbottom=False)
         axes.set_xticks((np.arange(len(levels)) + 0.5) * width, ["none", *map(str, levels[1:])])
         names = [f"{_words(step, key=False)}\n{step.table}" for step in part]
         axes.set_yticks((np.arange(len(part)) + 0.5) * height, names)
-    return figure, pd.DataFrame(rows)
+    return figure, pd.concat(tables)
 
 
 def _show_sheet(axes: Axes, sheet: np.ndarray, **ticks: Any) -> None:
@@ -116,11 +120,6 @@ def _show_sheet(axes: Axes, sheet: np.ndarray, **ticks: Any) -> None:
 def _measure_change(changed: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Mean of each image, in grey levels of 255."""
     return np.asarray(np.abs(changed.astype(float) - images).mean(axis=(1, 2, 3)))
-
-
-def _single_steps(levels: Sequence[int], steps: int) -> list[tuple[int, ...]]:
-    """One row of cells per step, in which the others are left out."""
-    return [tuple(level if other == step else 0 for other in range(steps)) for step in range(steps) for level in levels]
 
 
 def _words(step: Step, *, key: bool = True) -> str:

@@ -56,7 +56,6 @@ def main(
 
 def _measure(prepared: Prepared) -> dict[str, Any]:
     train, test, class_names = prepared.train, prepared.test, prepared.class_names
-    dropped = sum(problem.action == "dropped" for problem in prepared.problems)
     return {
         "train_images": len(train.labels),
         "test_images": len(test.labels),
@@ -66,7 +65,7 @@ def _measure(prepared: Prepared) -> dict[str, Any]:
         "channels": train.images.shape[1],
         "size_px": train.images.shape[2],
         "images_by_problem": count_problems(prepared.problems),
-        "images_dropped": dropped,
+        "images_dropped": sum(problem.action == "dropped" for problem in prepared.problems),
         "images_by_change": prepared.changes,
         "converted_from_float": prepared.from_float,
         "warnings": list(prepared.warnings),

@@ -65,7 +65,15 @@ def prepare_published(section: PrepareImagesParams, frame: Frame, downloads: Pat
 
     downloads: folder of what was fetched, where the environment variable MNIST_DIR names none.
     """
-    train, test, class_names = _load_published(section, downloads)
+    if section.source == "mnist-5k":
+        train, test = load_mnist_5k(section.seed, section.test_fraction)
+        class_names = DIGITS
+    else:
+        source = IDX_SOURCES[section.source]
+        class_names, named = source.class_names, os.environ.get(FOLDER_VARIABLE, "").strip()
+        held = Path(named) if named else find_package(source) or fetch_idx(source, downloads)
+        train, test = load_idx(source, held)
+        train = drop_mnist_5k(train) if section.leave_out_mnist_5k else train
     changed = tell_changes(train.images.shape[1:], frame)
     changes = {change: (len(train.labels) + len(test.labels)) * (change in changed) for change in CHANGES}
     train, test = (ImageSet(frame_all(part.images, frame), part.labels) for part in (train, test))
@@ -78,22 +86,16 @@ def prepare_published(section: PrepareImagesParams, frame: Frame, downloads: Pat
     return Prepared(train, test, class_names, with_action(list(copies.values()), "kept"), changes)
 
 
-def _load_published(section: PrepareImagesParams, downloads: Path) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
-    if section.source == "mnist-5k":
-        return *load_mnist_5k(section.seed, section.test_fraction), DIGITS
-    source = IDX_SOURCES[section.source]
-    named = os.environ.get(FOLDER_VARIABLE, "").strip()
-    folder = Path(named) if named else find_package(source) or fetch_idx(source, downloads)
-    train, test = load_idx(source, folder)
-    return drop_mnist_5k(train) if section.leave_out_mnist_5k else train, test, source.class_names
-
-
 def prepare_own(section: PrepareImagesParams, frame: Frame, folder: Path, table: Path) -> Prepared:
     """Images of the user's own: what is wrong with them stops the run or is dropped; `table` lists it either way.
 
     Raises StageError if the folder, its classes or, unless they are to be dropped, single images cannot be used.
     """
-    own = _load_own(section, folder)
+    if not folder.is_dir():
+        raise StageError(f"{folder}: no such folder; prepare_images.source {section.source} reads your images from it")
+    if section.class_names is not None:
+        check_class_names(section.class_names, "prepare_images.class_names")
+    own = READERS[section.source](folder, section.class_names)
     framed, problems, changes = frame_own(own, frame)
     for warning in framed.warnings:
         logging.warning("warning: %s: %s", folder, warning)
@@ -106,18 +108,9 @@ def prepare_own(section: PrepareImagesParams, frame: Frame, folder: Path, table:
     else:
         stream = numpy_stream(section.seed, "prepare_images", "split")
         train, test = split_by_class(framed.select(""), section.test_fraction, stream)
-    train_counts, test_counts = (count_by_class(part, own.class_names) for part in (train, test))
-    counts = {name: (train_counts[name], test_counts[name]) for name in own.class_names}
-    check_class_sizes(counts, FEWEST_TRAIN, FEWEST_TEST)
+    counts = [count_by_class(part, own.class_names) for part in (train, test)]
+    check_class_sizes({name: (counts[0][name], counts[1][name]) for name in own.class_names}, FEWEST_TRAIN, FEWEST_TEST)
     return Prepared(train, test, own.class_names, problems, changes, own.from_float, framed.warnings)
-
-
-def _load_own(section: PrepareImagesParams, folder: Path) -> OwnImages:
-    if not folder.is_dir():
-        raise StageError(f"{folder}: no such folder; prepare_images.source {section.source} reads your images from it")
-    if section.class_names is not None:
-        check_class_names(section.class_names, "prepare_images.class_names")
-    return READERS[section.source](folder, section.class_names)
 
 
 def count_by_class(part: ImageSet, class_names: tuple[str, ...]) -> dict[str, int]:

@@ -22,9 +22,11 @@ from failure_atlas.brought.params import BringClassifierParams
 from failure_atlas.classifiers.networks import Classifier, load_classifier, save_classifier
 from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.files import write_csv
+from failure_atlas.images.image_set import ImageSet, Severities, Split
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from failure_atlas.populations.sampling import Population, balance_labels, draw_latents, sample_population
 from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture, load_generator, save_generator
+from stages.common.artefacts.images import named_arrays, named_severities
 from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
 from stages.rank_dimensions.__main__ import main as rank_dimensions
@@ -131,6 +133,14 @@ def tiny_judge(tmp_path_factory: pytest.TempPathFactory, tiny_classifier: Path) 
     return path
 
 
+def _rank(folder: Path, *inputs: Path, **changes: float) -> Path:
+    section = {"seed": 1, "batch_size": 100, "split_halves": 4, "top_k": 2, "histogram_bins": 10}
+    params = folder / "params.yaml"
+    params.write_text(yaml.safe_dump({"rank_dimensions": section | changes}), encoding="utf-8")
+    rank_dimensions(*inputs, folder / "out", params)
+    return folder / "out"
+
+
 @pytest.fixture(scope="session")
 def robust_judge(tmp_path_factory: pytest.TempPathFactory, tiny_population: Path) -> Path:
     """File of an ensemble of two that stay sure of some images that `tiny_classifier` gets wrong."""
@@ -145,12 +155,7 @@ def tiny_ranking(
     tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, tiny_classifier: Path, tiny_population: Path
 ) -> Path:
     """Folder as rank_dimensions leaves it, for `tiny_classifier` on `tiny_population`."""
-    folder = tmp_path_factory.mktemp("tiny_ranking")
-    section = {"seed": 1, "batch_size": 100, "split_halves": 4, "top_k": 2, "histogram_bins": 10}
-    params = folder / "params.yaml"
-    params.write_text(yaml.safe_dump({"rank_dimensions": section}), encoding="utf-8")
-    rank_dimensions(tiny_generator, tiny_classifier, tiny_population, folder / "out", params)
-    return folder / "out"
+    return _rank(tmp_path_factory.mktemp("tiny_ranking"), tiny_generator, tiny_classifier, tiny_population)
 
 
 @pytest.fixture(scope="session")
@@ -158,15 +163,9 @@ def tiny_black_box_ranking(
     tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, tiny_black_box: Path, tiny_population: Path
 ) -> Path:
     """Folder as rank_dimensions leaves it, for `tiny_black_box` on `tiny_population`."""
+    differences = {"finite_difference_samples": 40, "finite_difference_step_std": 0.05}
     folder = tmp_path_factory.mktemp("tiny_black_box_ranking")
-    section = {
-        "seed": 1, "batch_size": 100, "split_halves": 4, "top_k": 2, "histogram_bins": 10,
-        "finite_difference_samples": 40, "finite_difference_step_std": 0.05,
-    }  # fmt: skip
-    params = folder / "params.yaml"
-    params.write_text(yaml.safe_dump({"rank_dimensions": section}), encoding="utf-8")
-    rank_dimensions(tiny_generator, tiny_black_box, tiny_population, folder / "out", params)
-    return folder / "out"
+    return _rank(folder, tiny_generator, tiny_black_box, tiny_population, **differences)
 
 
 @pytest.fixture(scope="session")
@@ -180,9 +179,8 @@ def tiny_names(tmp_path_factory: pytest.TempPathFactory, tiny_ranking: Path) -> 
     levels = {"noise_sigma_per_std": (0.02, 0.01, 0.03), "blur_sigma_per_std": (0.0, -0.1, 0.1)}
     for column, values in levels.items():
         words[[column, f"{column}_low", f"{column}_high"]] = values
-    words.drop(columns=set(ranking) - {"scope", "rank", "dimension", "direction"}).pipe(
-        lambda table: write_csv(folder / "directions.csv", table)
-    )
+    left_out = set(ranking) - {"scope", "rank", "dimension", "direction"}
+    write_csv(folder / "directions.csv", words.drop(columns=left_out))
     return folder
 
 
@@ -194,18 +192,15 @@ def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     random = np.random.default_rng(1)
     arrays: dict[str, Any] = {}
-    for split, count in (("train", TRAIN_IMAGES), ("test", TEST_IMAGES)):
+    splits: dict[Split, int] = {"train": TRAIN_IMAGES, "test": TEST_IMAGES}
+    for split, count in splits.items():
         labels = np.arange(count, dtype=np.int64) % CLASSES
         images = random.integers(0, 40, (count, 1, 32, 32))
         for image, label in zip(images, labels, strict=True):
             image[0, 4:28, 1 + 3 * label : 4 + 3 * label] = random.integers(180, 256)
-        severity = np.where(np.arange(count) < count // 2, 0, random.integers(1, 4, (2, count)))
-        arrays |= {
-            f"{split}_images": (images.astype(np.uint8), ("sample", "channel", "y", "x")),
-            f"{split}_labels": (labels, ("sample",)),
-            f"{split}_blur_severity": (severity[0].astype(np.uint8), ("sample",)),
-            f"{split}_noise_severity": (severity[1].astype(np.uint8), ("sample",)),
-        }
+        drawn = np.where(np.arange(count) < count // 2, 0, random.integers(1, 4, (2, count))).astype(np.uint8)
+        arrays |= named_arrays(split, ImageSet(images.astype(np.uint8), labels))
+        arrays |= named_severities(split, Severities(dict(zip(("blur", "noise"), drawn, strict=True))))
     path = tmp_path_factory.mktemp("tiny_images") / "images.zarr"
     write_arrays(path, arrays, {"source": "tiny", "class_names": [str(label) for label in range(CLASSES)]})
     return path

@@ -13,8 +13,7 @@ from failure_atlas.brought.folder import hash_files
 from failure_atlas.brought.params import BringClassifierParams
 from stages.bring_classifiers.__main__ import main
 from tests import yaml12 as yaml
-from tests.stages.bring_classifiers.bar_reader import write_brought
-from tests.stages.bring_classifiers.digit_reader import write_digits
+from tests.stages.bring_classifiers.readers import write_brought, write_digits
 
 NAMES = [str(label) for label in range(10)]
 
@@ -26,8 +25,7 @@ def _cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(1)  # the networks are so small that a second thread only waits
     yield
     torch.set_num_threads(threads)
-    # The stage asks for deterministic kernels; other tests set what they need.
-    torch.set_deterministic_debug_mode("default")
+    torch.set_deterministic_debug_mode("default")  # the stage asks for deterministic kernels; other tests do themselves
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +44,14 @@ def brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def bring(brought: Path, tiny_images: Path) -> Callable[[dict[str, Any]], Path]:
-    """A function that runs the stage on an entry and returns its result folder."""
+def bring(brought: Path, tiny_images: Path) -> Callable[..., Path]:
+    """A function that runs the stage on an entry and returns its result folder; sections: others of params."""
 
-    def run(entry: dict[str, Any]) -> Path:
-        Path("params.yaml").write_text(yaml.safe_dump({"bring_classifiers": {"mine": entry}}), encoding="utf-8")
-        images, out = Path(os.path.relpath(tiny_images)), Path("data/bring_classifiers/mine")
-        main(entry="mine", folder=brought, images=images, corrupted=images, out=out)
+    def run(entry: dict[str, Any], images: Path = tiny_images, **sections: Any) -> Path:
+        params = sections | {"bring_classifiers": {"mine": entry}}
+        Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        store, out = Path(os.path.relpath(images)), Path("data/bring_classifiers/mine")
+        main(entry="mine", folder=brought, images=store, corrupted=store, out=out)
         return out
 
     return run

@@ -15,12 +15,6 @@ def adapter(network: nn.Module | None = None, shape: tuple[int, int, int] = (1, 
     return Adapter(network or nn.Identity(), shape, NAMES, **options)  # type: ignore[arg-type]
 
 
-def test_left_alone_an_image_is_shown_as_it_is() -> None:
-    images = torch.rand(3, 1, 6, 6)
-    assert torch.equal(adapter().prepare(images), images)
-    assert not list(adapter().state_dict())
-
-
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
 @pytest.mark.parametrize("size_px", [3, 5, 6, 9, 13])
 def test_resizing_is_that_of_pytorch(interpolation: str, size_px: int) -> None:
@@ -40,17 +34,17 @@ def test_polarity_range_mean_and_std_in_that_order() -> None:
         assert torch.allclose(found[:, channel], expected, atol=1e-6)
 
 
-def test_grey_is_repeated_and_colour_is_weighted_as_the_eye_does() -> None:
+def test_grey_is_repeated_colour_weighted_as_the_eye_does_and_else_an_image_is_shown_as_it_is() -> None:
     grey, colour = torch.rand(2, 1, 6, 6), torch.rand(2, 3, 6, 6)
+    assert torch.equal(adapter().prepare(grey), grey)
+    assert not list(adapter().state_dict())
+    shown = adapter(shape=(3, 6, 6)).prepare(colour.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(shown, colour)
+    assert shown.stride() == (108, 36, 6, 1)  # rows after rows in memory
     assert torch.equal(adapter(channels=3).prepare(grey), grey.repeat(1, 3, 1, 1))
     found = adapter(shape=(3, 6, 6), channels=1).prepare(colour)
     expected = 0.299 * colour[:, 0] + 0.587 * colour[:, 1] + 0.114 * colour[:, 2]
     assert torch.allclose(found[:, 0], expected)
-
-
-def test_the_shown_image_lies_rows_after_rows_in_memory() -> None:
-    images = torch.rand(2, 3, 6, 6).contiguous(memory_format=torch.channels_last)
-    assert adapter(shape=(3, 6, 6)).prepare(images).stride() == (108, 36, 6, 1)
 
 
 class Answers(nn.Module):
@@ -60,7 +54,7 @@ class Answers(nn.Module):
         return x.flatten(1)
 
 
-def test_softmax_gives_the_probabilities_back_down_to_zero() -> None:
+def test_softmax_gives_the_probabilities_back_down_to_zero_in_the_order_of_the_data() -> None:
     logits = torch.tensor([[1.0, -2.0, 3.0], [40.0, 0.0, -40.0]])
     shown = logits.softmax(1).view(2, 1, 1, 3)
     shown[1, 0, 0, 2] = 0.0
@@ -69,11 +63,7 @@ def test_softmax_gives_the_probabilities_back_down_to_zero() -> None:
     assert read.isfinite().all()
     log = logits.log_softmax(1).view(2, 1, 1, 3)
     assert torch.allclose(adapter(Answers(), (1, 1, 3), outputs="log_probabilities")(log).softmax(1), logits.softmax(1))
-
-
-def test_answers_come_in_the_order_of_the_data() -> None:
-    shown = torch.tensor([[[[10.0, 20.0, 30.0]]]])
-    read = adapter(Answers(), (1, 1, 3), class_order=["c", "a", "b"])(shown)
+    read = adapter(Answers(), (1, 1, 3), class_order=["c", "a", "b"])(torch.tensor([[[[10.0, 20.0, 30.0]]]]))
     assert read.tolist() == [[20.0, 30.0, 10.0]]
 
 
@@ -142,12 +132,14 @@ def test_a_failure_on_some_batch_is_one_line_that_names_the_classifier() -> None
 
 def test_a_crop_keeps_the_middle_and_comes_before_the_resizing() -> None:
     images = torch.rand(2, 1, 6, 6)
-    assert torch.equal(adapter(size_px=4).prepare(images), images[:, :, 1:5, 1:5])
-    assert torch.equal(adapter(size_px=3).prepare(images), images[:, :, 1:4, 1:4])
-    expected = functional.interpolate(images[:, :, 1:5, 1:5], size=3, mode="bilinear", antialias=True)
-    assert torch.allclose(adapter(crop_px=4, size_px=3, fit="resize").prepare(images), expected, atol=1e-6)
-    assert torch.equal(adapter(crop_px=4).prepare(images), images[:, :, 1:5, 1:5])
-    assert torch.equal(adapter(crop_px=4, size_px=2).prepare(images), images[:, :, 2:4, 2:4])
+    middle = images[:, :, 1:5, 1:5]
+    for options, expected in (
+        ({"size_px": 4}, middle), ({"size_px": 3}, images[:, :, 1:4, 1:4]), ({"crop_px": 4}, middle),
+        ({"crop_px": 4, "size_px": 2}, images[:, :, 2:4, 2:4]),
+        ({"crop_px": 4, "size_px": 3, "fit": "resize"},
+         functional.interpolate(middle, size=3, mode="bilinear", antialias=True)),
+    ):  # fmt: skip
+        assert torch.allclose(adapter(**options).prepare(images), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

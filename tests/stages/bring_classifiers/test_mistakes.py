@@ -93,7 +93,7 @@ class Picky(Brightest):
         return super().forward(x)
 
 
-@pytest.mark.parametrize("error", [ValueError, AssertionError, RuntimeError, KeyError])
+@pytest.mark.parametrize("error", [ValueError, AssertionError, KeyError])
 def test_whatever_a_network_raises_at_a_change_the_others_are_tried(error: type[Exception]) -> None:
     def built(**options: Any) -> Adapter:
         return Adapter(Picky(error), (1, 4, 4), NAMES, **options)
@@ -105,11 +105,6 @@ def test_whatever_a_network_raises_at_a_change_the_others_are_tried(error: type[
     assert (trials["accuracy_before"] == 1).all()
     assert (trials["accuracy_before_low"] < 1).all()
     assert choose_best(trials).empty
-
-
-def test_a_change_is_tried_on_as_many_images_as_it_says() -> None:
-    trial = try_changes([Change("", "", images=10)], rebuild, predict, draw(LABELS), LABELS).iloc[1]
-    assert (trial["n"], trial["accuracy_before"], trial["accuracy_after"]) == (10, 1, 1)
 
 
 def test_only_what_is_as_good_as_the_best_is_advised_and_the_best_first() -> None:
@@ -150,6 +145,11 @@ def test_few_more_right_answers_are_no_evidence(wrong: int, helps: bool) -> None
     images[:wrong, 0, 1, 0] = 255
     labels = LABELS.copy()
     labels[:wrong] = 1
+    few = Change("", "", images=10)
+    assert try_changes([few], rebuild, predict, draw(LABELS), LABELS).iloc[1][["n", "accuracy_after"]].tolist() == [
+        10,
+        1,
+    ]
     trials = try_changes([SWAPPED], rebuild, predict, images, labels).iloc[1:]
     assert gain(trials.iloc[0]) == pytest.approx(wrong / 80)
     assert trials.iloc[0]["p_value"] == pytest.approx(2 * 0.5**wrong)

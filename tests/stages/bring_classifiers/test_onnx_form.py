@@ -11,6 +11,8 @@ from onnx import TensorProto, helper
 from failure_atlas.brought.onnx_form import NEWEST_OPSET, check_conversion, convert_onnx
 from failure_atlas.core.errors import StageError
 
+GEMM = helper.make_node("Gemm", ["x", "W", "b"], ["h"])
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -36,28 +38,28 @@ def write(
     return path
 
 
+def check(path: Path, count: int = 4) -> None:
+    """The file's network is y = x W + b, with its gradient, for any number of images."""
+    network, images = convert_onnx(path, "key"), torch.rand(count, 3, requires_grad=True)
+    weight = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    for shown in (images, images[:1], images[:8]):
+        assert torch.allclose(network(shown), shown @ weight + torch.tensor([0.5, -0.5]), atol=1e-6)
+    (gradient,) = torch.autograd.grad(network(images)[:, 0].sum(), images)
+    assert torch.equal(gradient, weight[:, 0].expand(count, 3))
+    check_conversion(path, network, images.detach(), "key")
+    with pytest.raises(RuntimeError):
+        network(torch.rand(5, 4))
+
+
 @pytest.mark.parametrize("opset", [13, NEWEST_OPSET, 21])
 def test_the_network_answers_as_the_file_says(tmp_path: Path, opset: int) -> None:
-    nodes = [helper.make_node("Gemm", ["x", "W", "b"], ["h"]), helper.make_node("Identity", ["h"], ["y"])]
-    path = write(tmp_path / "net.onnx", nodes, opset)
-    network = convert_onnx(path, "key")
-    images = torch.rand(4, 3, requires_grad=True)
-    weight = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    assert torch.allclose(network(images), images @ weight + torch.tensor([0.5, -0.5]))
-    (gradient,) = torch.autograd.grad(network(images)[:, 0].sum(), images)
-    assert torch.equal(gradient, weight[:, 0].expand(4, 3))
-    check_conversion(path, network, images.detach(), "key")
+    nodes = [GEMM, helper.make_node("Identity", ["h"], ["y"])]
+    check(write(tmp_path / "net.onnx", nodes, opset))
 
 
 def test_a_reshape_as_pytorchs_exporter_writes_it(tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("Gemm", ["x", "W", "b"], ["h"]),
-        helper.make_node("Reshape", ["h", "shape"], ["y"], allowzero=1),
-    ]
-    path = write(tmp_path / "net.onnx", nodes, 18, helper.make_tensor("shape", TensorProto.INT64, [2], [-1, 2]))
-    network, images = convert_onnx(path, "key"), torch.rand(4, 3)
-    assert network(images).shape == (4, 2)
-    check_conversion(path, network, images, "key")
+    nodes = [GEMM, helper.make_node("Reshape", ["h", "shape"], ["y"], allowzero=1)]
+    check(write(tmp_path / "net.onnx", nodes, 18, helper.make_tensor("shape", TensorProto.INT64, [2], [-1, 2])))
     zero = write(tmp_path / "zero.onnx", nodes, 18, helper.make_tensor("shape", TensorProto.INT64, [2], [0, 2]))
     with pytest.raises(StageError, match=r"allowzero=1.*; export it again with torch\.onnx\.export\("):
         convert_onnx(zero, "key")
@@ -70,23 +72,12 @@ def test_a_batch_that_the_file_fixes_is_no_limit(tmp_path: Path, count: int, las
 
     Squeeze answers a single image without its batch.
     """
-    nodes = [
-        helper.make_node("Gemm", ["x", "W", "b"], ["h"]),
-        helper.make_node("Reshape", ["h", "shape"], ["r"]),
-        *([helper.make_node("NonZero", ["r"], ["unused"])] if last == "NonZero" else []),
-        helper.make_node("Identity" if last == "NonZero" else last, ["r"], ["y"]),
-    ]
+    nodes = [GEMM, helper.make_node("Reshape", ["h", "shape"], ["r"])]
+    if last == "NonZero":
+        nodes.append(helper.make_node("NonZero", ["r"], ["unused"]))
+    nodes.append(helper.make_node("Identity" if last == "NonZero" else last, ["r"], ["y"]))
     shape = helper.make_tensor("shape", TensorProto.INT64, [2], [count, 2])
-    path = write(tmp_path / "net.onnx", nodes, 13, shape, batch=count)
-    network, images = convert_onnx(path, "key"), torch.rand(19, 3, requires_grad=True)
-    weight = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    for shown in (images, images[:1], images[:8]):
-        assert torch.allclose(network(shown), shown @ weight + torch.tensor([0.5, -0.5]), atol=1e-6)
-    (gradient,) = torch.autograd.grad(network(images)[:, 0].sum(), images)
-    assert torch.equal(gradient, weight[:, 0].expand(19, 3))
-    check_conversion(path, network, images.detach(), "key")
-    with pytest.raises(RuntimeError):
-        network(torch.rand(5, 4))
+    check(write(tmp_path / "net.onnx", nodes, 13, shape, batch=count), count=19)
 
 
 def test_another_answer_than_the_references_is_an_error(file: Path) -> None:
@@ -108,19 +99,17 @@ def test_a_missing_a_damaged_and_an_unknown_file_are_named(tmp_path: Path, file:
         convert_onnx(write(tmp_path / "two.onnx", gemm, 13, beside=("temperature",)), "key")
     with pytest.raises(StageError, match=r"is for batches of 1,000,000,000 images; allowed: at most 1,024; export it"):
         convert_onnx(write(tmp_path / "many.onnx", gemm, 13, batch=10**9), "key")
-    nodes = [helper.make_node("Gemm", ["x", "W", "b"], ["h"]), helper.make_node("Hardmax", ["h"], ["y"])]
+    nodes = [GEMM, helper.make_node("Hardmax", ["h"], ["y"])]
     with pytest.raises(StageError, match=r"cannot be converted .*Hardmax.*bring the PyTorch module itself with load"):
         convert_onnx(write(tmp_path / "hard.onnx", nodes, 13), "key")
 
 
-def test_without_the_extra_the_message_says_how_to_install_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx2torch", None)  # as if it were not installed
-    with pytest.raises(
-        StageError, match=r"key: ONNX files need .*install them with: pip install 'failure-atlas\[onnx\]'"
-    ):
-        convert_onnx(file, "key")
-
-
-def test_nothing_stands_in_for_torchvision_afterwards(file: Path) -> None:
+def test_nothing_stands_in_for_torchvision_and_without_the_extra_the_message_says_how_to_install_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     convert_onnx(file, "key")
     assert getattr(sys.modules.get("torchvision"), "__file__", "absent or real") is not None
+    monkeypatch.setitem(sys.modules, "onnx2torch", None)  # as if it were not installed
+    told = r"key: ONNX files need .*install them with: pip install 'failure-atlas\[onnx\]'"
+    with pytest.raises(StageError, match=told):
+        convert_onnx(file, "key")

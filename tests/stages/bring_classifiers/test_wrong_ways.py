@@ -17,9 +17,14 @@ from failure_atlas.core.errors import StageError
 from stages.bring_classifiers.__main__ import main
 from tests import yaml12 as yaml
 from tests.house import ROOT
-from tests.stages.bring_classifiers.bar_reader import ENTRY, SOURCE, bar_weights, write_brought
-from tests.stages.bring_classifiers.digit_reader import ENTRY as DIGITS_ENTRY
-from tests.stages.bring_classifiers.digit_reader import write_digit_reader
+from tests.stages.bring_classifiers.readers import (
+    DIGITS_ENTRY,
+    ENTRY,
+    SOURCE,
+    bar_weights,
+    write_brought,
+    write_digit_reader,
+)  # fmt: skip
 
 WRITE = "WRITE_WRONG_WAYS"  # set in the environment: the table is written anew instead
 BEGIN, END = "<!-- wrong ways: begin -->", "<!-- wrong ways: end -->"
@@ -37,8 +42,8 @@ class Way:
     """
 
     name: str
-    entry: dict[str, Any] = field(default_factory=dict)
     prepare: Callable[[Path], object] = lambda _: None
+    entry: dict[str, Any] = field(default_factory=dict)
     warned: bool = False
     after: Callable[[Path], object] | None = None
     images: str = "bars"
@@ -62,18 +67,19 @@ def weights(change: Callable[[dict[str, torch.Tensor]], object], **options: floa
     return prepare
 
 
-def shuffle(held: dict[str, torch.Tensor]) -> None:
-    held["bands.weight"] = held["bands.weight"][ORDER]
+def write(name: str, content: bytes) -> Callable[[Path], object]:
+    """Bring one more file."""
+    return lambda folder: (folder / name).write_bytes(content)
 
 
-def pickle_whole(folder: Path) -> None:
-    torch.save(torch.nn.Linear(2, 2), folder / "model.pt")
+def before(line: str) -> Callable[[Path], object]:
+    """Bring a network with one more line at the start of its forward."""
+    return code("def forward(self, x):\n", f"def forward(self, x):\n        {line}\n")
 
 
-SMALL = """
-        assert x.shape[2:] == (16, 16), "16 px wanted"
-        x = nn.functional.interpolate(x, 32)
-"""
+def answer(text: str, **options: float) -> Callable[[Path], object]:
+    """Bring a network that answers otherwise; options: of `bar_weights`."""
+    return code(ANSWER, text, **options)
 
 
 def link(folder: Path) -> None:
@@ -81,131 +87,75 @@ def link(folder: Path) -> None:
     (folder / "sub").symlink_to("../../../elsewhere")
 
 
+SMALL = 'assert x.shape[2:] == (16, 16), "16 px wanted"\n        x = nn.functional.interpolate(x, 32)'
+CUT = CALL.replace(".flatten(1)", ".reshape(len(x), 10)")
+NINE = weights(lambda held: held.update({"bands.weight": held["bands.weight"][:9]}))
+IGNORANT = weights(lambda held: held["bands.weight"].fill_(1e-3))
 WAYS = [
-    Way("the folder is empty", prepare=lambda folder: [path.unlink() for path in folder.iterdir()]),
-    Way(
-        "a server or an installed package, and no folder",
-        {"load": None, "weights": None, "url": "http://127.0.0.1:8000/predict"},
-        shutil.rmtree,
-    ),
-    Way("another module is named", {"load": "model:Reader"}),
-    Way("another function or class is named", {"load": "bars:build"}),
-    Way("the code needs a package that is not there", prepare=code("import torch\n", "import torch\nimport timmm\n")),
-    Way(
-        "a module is imported only when the network is called",
-        prepare=code("def forward(self, x):\n", "def forward(self, x):\n        import helper\n"),
-    ),
-    Way(
-        "a file has the name of one of Python's modules",
-        prepare=lambda folder: (folder / "random.py").write_text("", encoding="utf-8"),
-    ),
-    Way("its code ends the program", prepare=code("import torch\n", "import torch\n\nraise SystemExit(0)\n")),
-    Way(
-        "its code changes the working folder",
-        prepare=code("import torch\n", "import os\nimport torch\nos.chdir('/')\n"),
-    ),
-    Way(
-        "its code writes into its own folder",
-        prepare=code("import torch\n", "import torch\nopen(__file__.replace('bars.py', 'cache.txt'), 'w').close()\n"),
-    ),
-    Way("layers that are built only when they are called", prepare=code("nn.Conv2d(channels, ", "nn.LazyConv2d(")),
-    Way("arguments that the code does not know", {"arguments": {"width": 64}}),
-    Way(
-        "the function returns no network",
-        {"load": "bars:build"},
-        code("class R", "def build():\n    return {}\n\n\nclass R"),
-    ),
-    Way("the weights are another file", {"weights": "best.pt"}),
-    Way("the weights are forgotten", {"weights": None}),
-    Way("the whole model was pickled", {"weights": "model.pt"}, pickle_whole),
-    Way(
-        "a pickle file",
-        {"weights": "model.pkl"},
-        lambda folder: (folder / "model.pkl").write_bytes(pickle.dumps(bar_weights(), protocol=2)),
-    ),
-    Way(
-        "a safetensors file was cut",
-        {"weights": "weights.safetensors"},
-        lambda folder: (folder / "weights.safetensors").write_bytes(b"\x40\0\0\0\0\0\0\0{"),
-    ),
-    Way("the state dict is another network's", prepare=weights(lambda held: held.update({"scale": held.pop("level")}))),
-    Way("the network has another size", {"arguments": {"size": 28}}),
-    Way("weights with NaN", prepare=weights(lambda held: held["bands.weight"][3, 0, 0].fill_(float("nan")))),
-    Way(
-        "images of another size than it was trained on",
-        {"arguments": {"size": 28}},
-        code(CALL, "bands = self.bands(x[:, :, 4:-4]).reshape(len(x), 10)", size=28),
-    ),
-    Way("batches of one size only", prepare=code(CALL, "bands = self.bands(x[:, :, 4:-4]).view(8, 10)")),
-    Way("no batch of a single image", prepare=code(CALL, f"{CALL}\n        nn.BatchNorm1d(10)(bands)")),
-    Way("numbers of another type", prepare=code(CALL, CALL.replace("x[", "x.double()["))),
-    Way("one channel instead of three", {"arguments": {"channels": 3}}, weights(lambda _: None, channels=3)),
-    Way(
-        "an image smaller than what the images show",
-        prepare=code("def forward(self, x):\n", f"def forward(self, x):\n{SMALL}"),
-        images="digits",
-    ),
-    Way("a crop larger than the image", {"input": {"size_px": 64}}),
-    Way("three means for one channel", {"input": {"mean": [0.4, 0.4, 0.4], "std": [0.2]}}),
-    Way("nine classes", {"arguments": {"classes": 9}}, weights(lambda held: held.update(nine(held)))),
-    Way("features beside the logits", prepare=code(ANSWER, "return bands, bands")),
-    Way("classes instead of scores", prepare=code(ANSWER, "return (bands - self.level).abs().argsort(1)")),
-    Way("NaN or infinity in the answers", prepare=code(ANSWER, "return (bands - 0.5).relu().log()")),
-    Way("NaN for few images", prepare=code(ANSWER, f"{ANSWER} + 0 * x[:, 0, 0, 12:13].log()")),
-    Way(
-        "softmax inside, declared as logits",
-        prepare=code(ANSWER, ANSWER.replace("return ", "return (") + ").softmax(1)"),
-    ),
-    Way("logits declared as probabilities", {"outputs": "probabilities"}),
-    Way(
-        "sigmoids instead of logits",
-        prepare=code(ANSWER, ANSWER.replace("return ", "return (1 ") + ").sigmoid()"),
-        warned=True,
-    ),
-    Way(
-        "dropout that evaluation mode does not turn off",
-        prepare=code("def forward(self, x):\n", "def forward(self, x):\n        x = nn.functional.dropout(x, 0.2)\n"),
-    ),
-    Way(
-        "statistics of the batch in evaluation mode",
-        prepare=code("def forward(self, x):\n", "def forward(self, x):\n        x = x - x.mean(0)\n"),
-    ),
-    Way("the gradient is cut", prepare=code(CALL, f"{CALL}.detach()")),
-    Way("an operation without a slope", prepare=code(CALL, CALL.replace("x[", "x.mul(9).round().div(9)["))),
+    Way("the folder is empty", lambda folder: [path.unlink() for path in folder.iterdir()]),
+    Way("a server or an installed package, and no folder", shutil.rmtree,
+        {"load": None, "weights": None, "url": "http://127.0.0.1:8000/predict"}),
+    Way("another module is named", entry={"load": "model:Reader"}),
+    Way("another function or class is named", entry={"load": "bars:build"}),
+    Way("the code needs a package that is not there", code("import torch\n", "import torch\nimport timmm\n")),
+    Way("a module is imported only when the network is called", before("import helper")),
+    Way("a file has the name of one of Python's modules", write("random.py", b"")),
+    Way("its code ends the program", code("import torch\n", "import torch\n\nraise SystemExit(0)\n")),
+    Way("its code changes the working folder", code("import torch\n", "import os\nimport torch\nos.chdir('/')\n")),
+    Way("its code writes into its own folder",
+        code("import torch\n", "import torch\nopen(__file__.replace('bars.py', 'cache.txt'), 'w').close()\n")),
+    Way("layers that are built only when they are called", code("nn.Conv2d(channels, ", "nn.LazyConv2d(")),
+    Way("arguments that the code does not know", entry={"arguments": {"width": 64}}),
+    Way("the function returns no network", code("class R", "def build():\n    return {}\n\n\nclass R"),
+        {"load": "bars:build"}),
+    Way("the weights are another file", entry={"weights": "best.pt"}),
+    Way("the weights are forgotten", entry={"weights": None}),
+    Way("the whole model was pickled", lambda folder: torch.save(torch.nn.Linear(2, 2), folder / "model.pt"),
+        {"weights": "model.pt"}),
+    Way("a pickle file", lambda folder: (folder / "model.pkl").write_bytes(pickle.dumps(bar_weights(), protocol=2)),
+        {"weights": "model.pkl"}),
+    Way("a safetensors file was cut", write("weights.safetensors", b"\x40\0\0\0\0\0\0\0{"),
+        {"weights": "weights.safetensors"}),
+    Way("the state dict is another network's", weights(lambda held: held.update({"scale": held.pop("level")}))),
+    Way("the network has another size", entry={"arguments": {"size": 28}}),
+    Way("weights with NaN", weights(lambda held: held["bands.weight"][3, 0, 0].fill_(float("nan")))),
+    Way("images of another size than it was trained on", code(CALL, CUT, size=28), {"arguments": {"size": 28}}),
+    Way("batches of one size only", code(CALL, CALL.replace(".flatten(1)", ".view(8, 10)"))),
+    Way("no batch of a single image", code(CALL, f"{CALL}\n        nn.BatchNorm1d(10)(bands)")),
+    Way("numbers of another type", code(CALL, CALL.replace("x[", "x.double()["))),
+    Way("one channel instead of three", weights(lambda _: None, channels=3), {"arguments": {"channels": 3}}),
+    Way("an image smaller than what the images show", before(SMALL), images="digits"),
+    Way("a crop larger than the image", entry={"input": {"size_px": 64}}),
+    Way("three means for one channel", entry={"input": {"mean": [0.4, 0.4, 0.4], "std": [0.2]}}),
+    Way("nine classes", NINE, {"arguments": {"classes": 9}}),
+    Way("features beside the logits", answer("return bands, bands")),
+    Way("classes instead of scores", answer("return (bands - self.level).abs().argsort(1)")),
+    Way("NaN or infinity in the answers", answer("return (bands - 0.5).relu().log()")),
+    Way("NaN for few images", answer(f"{ANSWER} + 0 * x[:, 0, 0, 12:13].log()")),
+    Way("softmax inside, declared as logits", answer(ANSWER.replace("return ", "return (") + ").softmax(1)")),
+    Way("logits declared as probabilities", entry={"outputs": "probabilities"}),
+    Way("sigmoids instead of logits", answer(ANSWER.replace("return ", "return (1 ") + ").sigmoid()"), warned=True),
+    Way("dropout that evaluation mode does not turn off", before("x = nn.functional.dropout(x, 0.2)")),
+    Way("statistics of the batch in evaluation mode", before("x = x - x.mean(0)")),
+    Way("the gradient is cut", code(CALL, f"{CALL}.detach()")),
+    Way("an operation without a slope", code(CALL, CALL.replace("x[", "x.mul(9).round().div(9)["))),
     # What each class has from the start decides where the evidence is weak.
-    Way("another range of values", prepare=code(ANSWER, f"bands = bands / 255\n        {ANSWER} + torch.arange(10)")),
-    Way("dark digits on light", prepare=weights(lambda held: held.update({"level": torch.tensor(-0.5)}))),
-    Way("mean and std forgotten", prepare=code(ANSWER, f"{ANSWER} + torch.arange(10)", mean=0.14, std=0.19)),
-    Way(
-        "mean and std applied twice",
-        DIGITS_ENTRY | {"input": {"mean": [0.485], "std": [0.229]}},
-        write_digit_reader,
-        images="digits",
-    ),
-    Way(
-        "another size than it was trained on, and it takes any",
-        DIGITS_ENTRY | {"arguments": {"shrink": 2}},
-        write_digit_reader,
-        images="digits",
-    ),
-    Way("outputs in another order", prepare=weights(shuffle)),
-    Way("names of other classes", {"class_order": ["zero", *range(1, 10)]}),
-    Way("rows and columns swapped", prepare=code(CALL, CALL.replace("x[", "x.mT["))),
-    Way("weights that know nothing", prepare=weights(lambda held: held["bands.weight"].fill_(1e-3))),
-    Way(
-        "the same, brought as it is",
-        {"on_doubt": "warn"},
-        weights(lambda held: held["bands.weight"].fill_(1e-3)),
-        warned=True,
-    ),
-    Way("weights that know little", prepare=weights(lambda held: held["bands.weight"][:4].fill_(0)), warned=True),
-    Way("a folder inside is a link", prepare=link),
-    Way("a file was changed after it was brought", after=lambda folder: (folder / "bars.py").write_text(SOURCE + "#")),
-]
-
-
-def nine(held: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {"bands.weight": held["bands.weight"][:9]}
+    Way("another range of values", answer(f"bands = bands / 255\n        {ANSWER} + torch.arange(10)")),
+    Way("dark digits on light", weights(lambda held: held.update({"level": torch.tensor(-0.5)}))),
+    Way("mean and std forgotten", answer(f"{ANSWER} + torch.arange(10)", mean=0.14, std=0.19)),
+    Way("mean and std applied twice", write_digit_reader,
+        DIGITS_ENTRY | {"input": {"mean": [0.485], "std": [0.229]}}, images="digits"),
+    Way("another size than it was trained on, and it takes any", write_digit_reader,
+        DIGITS_ENTRY | {"arguments": {"shrink": 2}}, images="digits"),
+    Way("outputs in another order", weights(lambda held: held.update({"bands.weight": held["bands.weight"][ORDER]}))),
+    Way("names of other classes", entry={"class_order": ["zero", *range(1, 10)]}),
+    Way("rows and columns swapped", code(CALL, CALL.replace("x[", "x.mT["))),
+    Way("weights that know nothing", IGNORANT),
+    Way("the same, brought as it is", IGNORANT, {"on_doubt": "warn"}, warned=True),
+    Way("weights that know little", weights(lambda held: held["bands.weight"][:4].fill_(0)), warned=True),
+    Way("a folder inside is a link", link),
+    Way("a file was changed after it was brought", after=write("bars.py", SOURCE.encode() + b"#")),
+]  # fmt: skip
 
 
 def message_of(way: Way, stores: dict[str, Path]) -> str:

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -38,34 +37,22 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_written_comes_back(store: Path) -> None:
-    for name, (array, _) in draw_arrays().items():
+def test_what_is_written_comes_back_with_names_of_its_axes_in_few_files(store: Path) -> None:
+    assert read_attributes(store) == {"source": "tiny", "class_names": ["0", "1"]}
+    group = zarr.open_group(store, mode="r")
+    for name, (array, dimensions) in draw_arrays().items():
         held = read_array(store, name)
         assert held.dtype == array.dtype
         np.testing.assert_array_equal(held, array)
-    assert read_attributes(store) == {"source": "tiny", "class_names": ["0", "1"]}
-
-
-def test_arrays_carry_their_dimension_names(store: Path) -> None:
-    group = zarr.open_group(store, mode="r")
-    for name, (_, dimensions) in draw_arrays().items():
-        array = group[name]
-        assert isinstance(array, zarr.Array)
-        assert array.metadata.dimension_names == dimensions  # type: ignore[union-attr]
-        assert array.metadata.zarr_format == 3
-    with pytest.raises(ValueError, match="style: 2 axes but dimension names"):
-        write_arrays(store, {"style": (np.zeros((2, 2)), ("sample",))})
-    assert "s" in zarr.open_group(store, mode="r")  # the old store is still there
-
-
-def test_a_store_is_few_files_with_narrow_columns(store: Path) -> None:
-    array = zarr.open_group(store, mode="r")["s"]
-    assert isinstance(array, zarr.Array)
-    assert array.chunks == (30, COLUMN_CHUNK)
-    assert array.shards == (30, 3 * COLUMN_CHUNK)
+        assert group[name].metadata.dimension_names == dimensions
+        assert group[name].metadata.zarr_format == 3
+    assert (group["s"].chunks, group["s"].shards) == ((30, COLUMN_CHUNK), (30, 3 * COLUMN_CHUNK))  # narrow columns
     files = [path for path in store.rglob("*") if path.is_file()]
     assert len(files) == 1 + 2 * len(draw_arrays())  # the group, and per array its description and one shard
     assert not list(store.rglob("*.partial"))
+    with pytest.raises(ValueError, match="style: 2 axes but dimension names"):
+        write_arrays(store, {"style": (np.zeros((2, 2)), ("sample",))})
+    assert "s" in zarr.open_group(store, mode="r")  # the old store is still there
 
 
 @given(
@@ -115,16 +102,6 @@ def test_a_missing_store_or_array_is_told(tmp_path: Path, store: Path) -> None:
     assert fault_of(store, "inner").endswith("'inner' is a group, not an array")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
-def test_a_folder_that_is_no_store_is_told(store: Path, content: bytes | None) -> None:
-    if content is None:
-        shutil.rmtree(store)
-        store.mkdir()
-    else:
-        (store / "zarr.json").write_bytes(content)
-    assert "no Zarr group" in fault_of(store)
-
-
 @pytest.mark.parametrize("name", ["s", "labels", "well", "zeros", "missing"])
 def test_a_missing_shard_is_no_zeros_and_a_cut_one_is_told(store: Path, name: str) -> None:
     (shard,) = (path for path in (store / name / "c").rglob("*") if path.is_file())
@@ -132,18 +109,25 @@ def test_a_missing_shard_is_no_zeros_and_a_cut_one_is_told(store: Path, name: st
     for kept in (1, 7, len(whole) // 2, len(whole) - 1):
         shard.write_bytes(whole[:kept])
         assert f"array '{name}' is damaged (" in fault_of(store, name)
-    shard.write_bytes(b"")
-    assert f"array '{name}' is damaged (0 of 1 shard files are there); remove" in fault_of(store, name)
-    shard.unlink()
-    assert f"array '{name}' is damaged (0 of 1 shard files are there); remove" in fault_of(store, name)
+    for lose in (lambda: shard.write_bytes(b""), shard.unlink):
+        lose()
+        assert f"array '{name}' is damaged (0 of 1 shard files are there); remove" in fault_of(store, name)
 
 
-@pytest.mark.parametrize("damage", [{"shape": "large"}, {"codecs": [{"name": "unheard of"}]}, None])
-def test_a_damaged_description_is_told(store: Path, damage: dict[str, Any] | None) -> None:
+def test_a_damaged_description_and_a_folder_that_is_no_store_are_told(store: Path) -> None:
     path = store / "s" / "zarr.json"
     whole = path.read_text(encoding="utf-8")
-    path.write_text(whole[:-20] if damage is None else json.dumps(json.loads(whole) | damage), encoding="utf-8")
+    for changes in ({"shape": "large"}, {"codecs": [{"name": "unheard of"}]}):
+        path.write_text(json.dumps(json.loads(whole) | changes), encoding="utf-8")
+        assert "array 's' is damaged (" in fault_of(store)
+    path.write_text(whole[:-20], encoding="utf-8")
     assert "array 's' is damaged (" in fault_of(store)
+    for content in (b"", b"{", b"\xff"):
+        (store / "zarr.json").write_bytes(content)
+        assert "no Zarr group" in fault_of(store)
+    shutil.rmtree(store)
+    store.mkdir()
+    assert "no Zarr group" in fault_of(store)
 
 
 def test_stored_rows_are_those_of_the_array(tmp_path, monkeypatch):

@@ -13,8 +13,7 @@ import typer
 
 from failure_atlas.core.errors import StageError
 from stages.common.command import RUN_LOG, OutOption, ParamsOption, run_stage
-
-PROJECT = Path(__file__).parents[3]
+from tests.house import ROOT
 
 
 def main(
@@ -53,7 +52,7 @@ def test_what_comes_from_elsewhere_cannot_write_to_the_terminal(tmp_path: Path) 
     source = f"import sys; sys.argv = ['room', '--count', '14', '--out', 'out']; from {__name__} import *; "
     done = subprocess.run(
         [sys.executable, "-c", f"{source}run_stage(main, 'room')"],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
@@ -80,43 +79,26 @@ def test_success_is_0_and_its_duration_goes_to_the_run_log_alone(
     assert not captured.err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (["--out", "out"], "--count"),
-        (["--count", "many", "--out", "out"], "--count"),
-        (["--count", "3", "--out", "out", "--speed", "1"], "--speed"),
-        (["--count", "13", "--out", "out"], "error: room.count: got 13; allowed: another number\n"),
-    ],
-)
-def test_a_wrong_command_line_is_2_and_a_mistake_one_line_and_1(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    named: str,
-) -> None:
-    assert run(monkeypatch, *arguments) == (1 if named.startswith("error") else 2)
-    captured = capsys.readouterr()
-    assert captured.err == named if named.startswith("error") else named in captured.err
-    assert not captured.out
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["stages.room", "--count", "99", "--out", "out"])
-    with pytest.raises(RuntimeError, match="a defect"):
-        run_stage(main, "room")
-
-
-def test_help_is_the_docstring_and_leaves_no_log(
+def test_a_wrong_command_line_is_2_a_mistake_one_line_and_1_and_a_defect_keeps_its_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for wrong, named in (
+        ("--out out", "--count"), ("--count many --out out", "--count"), ("--count 3 --out out --speed 1", "--speed"),
+    ):  # fmt: skip
+        assert run(monkeypatch, *wrong.split()) == 2
+        captured = capsys.readouterr()
+        assert named in captured.err
+        assert not captured.out
+    assert run(monkeypatch, "--count", "13", "--out", "out") == 1
+    assert capsys.readouterr() == ("", "error: room.count: got 13; allowed: another number\n")
     assert not run(monkeypatch, "--help")
     shown = capsys.readouterr().out
     for text in ("Write some numbers.", "The second paragraph.", "--count", "How many to write.", "--out", "--params"):
         assert text in shown
     assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(sys, "argv", ["stages.room", "--count", "99", "--out", "out"])
+    with pytest.raises(RuntimeError, match="a defect"):
+        run_stage(main, "room")
 
 
 def test_a_real_stage_from_a_shell(tmp_path: Path) -> None:
@@ -124,7 +106,7 @@ def test_a_real_stage_from_a_shell(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("prepare_images: {source: cifar}\n", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
     command = [sys.executable, "-m", "stages.prepare_images", "--out", "out"]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert not done.stdout

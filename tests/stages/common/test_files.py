@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from failure_atlas.core import files
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import remove, replacing, require, write_csv, write_json
+from tests.house import ROOT
 
-PROJECT = Path(__file__).parents[3]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -38,6 +38,11 @@ def make(path: Path, kind: str, text: str) -> None:
         path.mkdir()
         path = path / "part"
     path.write_text(text, encoding="utf-8")
+
+
+def fail_halfway(path: Path, kind: str, error: type[BaseException]) -> None:
+    make(path, kind, "half")
+    raise error
 
 
 def content(path: Path) -> str:
@@ -67,31 +72,20 @@ def test_new_content_takes_the_place_of_old(tmp_path: Path, old: str | None, new
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_after_an_exception_the_old_content_is_there(tmp_path: Path, kind: str, error: type[BaseException]) -> None:
+def test_after_an_exception_or_a_kill_the_old_content_is_there_and_the_next_run_cleans_up(
+    tmp_path: Path, kind: str
+) -> None:
     path = tmp_path / "out"
     make(path, kind, "old")
-
-    def fail_halfway() -> None:
-        with replacing(path) as temporary:
-            make(temporary, kind, "half")
-            raise error
-
-    with pytest.raises(error):
-        fail_halfway()
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error), replacing(path) as temporary:
+            fail_halfway(temporary, kind, error)
     with pytest.raises(FileNotFoundError, match="nothing was written"), replacing(path):
         pass
     assert content(path) == "old"
     assert names(tmp_path) == ["out"]
-
-
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_after_a_kill_the_old_content_is_there_and_the_next_run_cleans_up(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "out"
-    make(path, kind, "old")
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", KILLED, str(path), kind]
-    done = subprocess.run(command, env=environment, check=False)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), kind], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
     assert content(path) == "old"
     assert names(tmp_path) == [".out.partial", "out"]
@@ -117,15 +111,11 @@ def test_a_folder_is_moved_away_whole_before_it_is_deleted(tmp_path: Path, monke
     with replacing(path) as temporary:
         make(temporary, "folder", "new")
     assert seen == [(".out.old.partial", "new")]
-
-
-def test_removing_a_link_leaves_its_target(tmp_path: Path) -> None:
-    make(tmp_path / "target", "folder", "kept")
-    (tmp_path / "link").symlink_to(tmp_path / "target")
-    remove(tmp_path / "link")
-    remove(tmp_path / "absent")
-    assert names(tmp_path) == ["target"]
-    assert content(tmp_path / "target") == "kept"
+    (tmp_path / "link").symlink_to(path)
+    for name in ("link", "absent"):
+        remove(tmp_path / name)
+    assert names(tmp_path) == ["out"]  # of a link the target stays
+    assert content(path) == "new"
 
 
 def test_a_missing_input_names_the_stage_that_makes_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every way in which a section of params.yaml can be wrong ends in one line: key, what it held, what is allowed."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.fields import Section, WholeNumber
+from stages.common.classifiers import expand_paths, read_classifiers
 from stages.common.params import check_section, format_params, load_section, read_params
 from tests import yaml12 as yaml
 
@@ -71,11 +73,8 @@ def test_a_good_section_is_read_as_it_stands() -> None:
     assert section.model_dump() == GOOD | {"choice": 1, "flag": False}
     assert check(GOOD | {"rate": 1}).rate == 1.0  # a whole number is a number
     assert check(GOOD | {"maybe": INNER}).maybe == Inner(share=0.5, name="x")
-
-
-def test_a_section_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        check(GOOD).count = 3  # type: ignore[misc]
+        section.count = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -117,24 +116,13 @@ def test_a_fault_names_key_value_and_what_is_allowed(changes: dict[Any, Any], me
     assert message_of(GOOD | changes).startswith(message)
 
 
-def test_a_misspelt_key_is_named_before_the_one_that_is_therefore_missing() -> None:
+def test_a_misspelt_key_comes_first_further_faults_are_counted_and_long_values_cut() -> None:
     node = {("cuont" if key == "count" else key): value for key, value in GOOD.items()}
     assert message_of(node) == f"room.cuont: unknown key; allowed here: {OUTER_KEYS} (and 1 more)"
-
-
-def test_the_number_of_further_faults_is_told() -> None:
     assert message_of(GOOD | {"count": 0, "rate": 0.0, "top_k": ["most"]}).endswith("or equal to 1 (and 2 more)")
-
-
-@pytest.mark.parametrize("node", [None, [1, 2], "text", 3])
-def test_a_section_that_is_no_mapping(node: Any) -> None:
-    assert message_of(node) == f"room: got {node!r}; allowed: a valid dictionary"
-
-
-def test_long_values_are_cut() -> None:
-    message = message_of(GOOD | {"severities": {"a": list(range(1000))}})
-    assert len(message) < 200
-    assert message.endswith("...; allowed: a valid list")
+    for node in (None, [1, 2], "text", 3):
+        assert message_of(node) == f"room: got {node!r}; allowed: a valid dictionary"
+    assert re.fullmatch(r".{,150}\.\.\.; allowed: a valid list", message_of(GOOD | {"items": {"a": [0] * 1000}}))
 
 
 @pytest.mark.parametrize(
@@ -180,20 +168,14 @@ def write_bomb(form: bytes) -> bytes:
     return b"\n".join([b"a0: &a0 {k: v}", *lines, b""])
 
 
-def test_params_are_written_as_they_were_read() -> None:
-    assert list(yaml.safe_load(format_params(GOOD)).items()) == list(GOOD.items())
-
-
 def test_sections_are_found_by_their_keys(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
+    assert list(yaml.safe_load(format_params(GOOD)).items()) == list(GOOD.items())
     path.write_text(format_params({"room": GOOD, "entries": {"one": GOOD}}), encoding="utf-8")
     assert load_section(path, Outer, "room") == load_section(path, Outer, "entries", "one") == check(GOOD)
-    with pytest.raises(StageError, match=r"section 'rom' is missing; sections here: room, entries"):
-        load_section(path, Outer, "rom")
-    with pytest.raises(StageError, match=r"section 'entries\.two' is missing; sections here: one"):
-        load_section(path, Outer, "entries", "two")
-    with pytest.raises(StageError, match=r"section 'room\.count\.x' is missing; sections here: none"):
-        load_section(path, Outer, "room", "count", "x")
+    for keys, known in ((["rom"], "room, entries"), (["entries", "two"], "one"), (["room", "count", "x"], "none")):
+        with pytest.raises(StageError, match=rf"section '{'.'.join(keys)}' is missing; sections here: {known}"):
+            load_section(path, Outer, *keys)
     path.write_text(format_params({"entries": {"one": GOOD | {"count": 0}}}), encoding="utf-8")
     with pytest.raises(StageError, match=r"params\.yaml: entries\.one\.count: got 0; allowed: greater"):
         load_section(path, Outer, "entries", "one")
@@ -232,14 +214,28 @@ def test_a_file_that_is_no_mapping(tmp_path: Path, content: bytes, message: str)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_of_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_file_of_gigabytes_is_refused_before_it_is_read_and_a_missing_one_named(tmp_path: Path) -> None:
     with (tmp_path / "params.yaml").open("wb") as file:
         file.truncate(3 << 30)
     with pytest.raises(StageError, match=r"3,221,225,472 bytes; allowed: at most 1,000,000 characters"):
         read_params(tmp_path / "params.yaml")
-
-
-def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    for path in (tmp_path / "params.yaml", tmp_path, Path("p" * 5000)):
+    for path in (tmp_path / "gone.yaml", tmp_path, Path("p" * 5000)):
         with pytest.raises(StageError, match="no such params file; run from the project's root or pass --params"):
             read_params(path)
+
+
+def test_classifiers_come_in_the_order_of_the_file_and_fill_paths_in(tmp_path: Path) -> None:
+    """Faults of the mapping: tests/stages/test_params_check.py."""
+    path, brought = tmp_path / "params.yaml", "bring_classifiers: {a: {}}\n"
+    known = "classifiers: {b: train_classifiers, a: bring_classifiers}\ntrain_classifiers: {b: {}, unused: {}}\n"
+    path.write_text(known + brought, encoding="utf-8")
+    names = read_classifiers(path)
+    assert list(names.items()) == [("b", "train_classifiers"), ("a", "bring_classifiers")]
+    assert expand_paths("data/{section}/{name}/{name}.csv", names, "--x") == {
+        "b": Path("data/train_classifiers/b/b.csv"), "a": Path("data/bring_classifiers/a/a.csv"),
+    }  # fmt: skip
+    with pytest.raises(StageError, match=r"--x: got 'data/\{section\}'; allowed: a path with \{name\} in it"):
+        expand_paths("data/{section}", names, "--x")
+    path.write_text(known, encoding="utf-8")
+    with pytest.raises(StageError, match=r"classifiers\.a: bring_classifiers has no entry 'a'; .* there: none"):
+        read_classifiers(path)

@@ -12,17 +12,6 @@ from failure_atlas.core import progress
 from failure_atlas.core.progress import Progress
 
 
-def test_elsewhere_one_line_at_the_end_when_the_work_is_short(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("training", 2000, "img") as shown:
-        shown.advance(500)
-        shown.advance(1500, "loss 0.5")
-    captured = capsys.readouterr()
-    (line,) = captured.err.splitlines()
-    assert line.startswith("training: 2,000/2,000 img, ")
-    assert line.endswith(" img/s, 0 s left, loss 0.5")
-    assert not captured.out
-
-
 def test_elsewhere_lines_are_sparse_and_hold_rate_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -40,27 +29,27 @@ def test_elsewhere_lines_are_sparse_and_hold_rate_and_time_left(
     ]
 
 
+def stop_halfway(shown: Progress) -> None:
+    shown.advance(2)
+    raise RuntimeError("stop")
+
+
 @pytest.mark.parametrize(
-    ("total", "done", "work", "left"), [(5, 5, 0, "0"), (0, 0, 0, "0"), (5, 2, 0, "?"), (5, 0, 7, "0")]
+    ("total", "done", "work", "left"),
+    [(2000, 0, 2000, "0"), (5, 5, 0, "0"), (0, 0, 0, "0"), (5, 2, 0, "?"), (5, 0, 7, "0")],
 )
-def test_time_left_where_no_work_is_done_or_more_than_announced(
+def test_short_work_has_one_line_at_the_end_and_a_failure_none(
     capsys: pytest.CaptureFixture[str], total: int, done: int, work: int, left: str
 ) -> None:
     with Progress("training", total, "img", done=done) as shown:
-        shown.advance(work)
-    line = capsys.readouterr().err
-    assert line.startswith(f"training: {done + work}/{total} img, ")
-    assert line.endswith(f" img/s, {left} s left\n")
-
-
-def test_a_failure_has_no_last_line(capsys: pytest.CaptureFixture[str]) -> None:
-    def stop_halfway() -> None:
-        with Progress("training", 5, "img") as shown:
-            shown.advance(2)
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        stop_halfway()
+        shown.advance(work, "loss 0.5")
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"training: {done + work:,}/{total:,} img, ")
+    assert line.endswith(f" img/s, {left} s left, loss 0.5")
+    assert not captured.out
+    with pytest.raises(RuntimeError, match="stop"), Progress("training", 5, "img") as shown:
+        stop_halfway(shown)
     assert not capsys.readouterr().err
 
 

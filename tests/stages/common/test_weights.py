@@ -83,9 +83,8 @@ def test_a_pinned_file_is_taken_only_as_it_was(tmp_path: Path) -> None:
         with pytest.raises(StageError, match=told):
             check_pinned(PinnedFile(path=str(path), sha256=expected), "a.b")
     for name in ("gone", "g" * 300):
-        with pytest.raises(
-            StageError, match=rf"a\.b\.path: no file .*{name}, expected SHA-256 0{{64}}; restore it, or"
-        ):
+        told = rf"a\.b\.path: no file .*{name}, expected SHA-256 0{{64}}; restore it, or"
+        with pytest.raises(StageError, match=told):
             check_pinned(PinnedFile(path=str(tmp_path / name), sha256="0" * 64), "a.b")
     with pytest.raises(ValidationError, match="sha256"):
         PinnedFile(path="weights", sha256="abc")

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,15 +17,12 @@ from failure_atlas.images.image_set import ImageSet
 from stages.common.artefacts.images import named_arrays, read_class_names, read_images, read_severities
 from stages.corrupt_images.__main__ import main
 from stages.corrupt_images.gallery import main as draw_gallery
+from tests.house import ROOT
 
-PROJECT = Path(__file__).parents[3]
 SECTION = {
-    "seed": 1,
-    "clean_fraction": 0.5,
-    "recipe": ["gaussian_blur", "gaussian_noise"],
-    "table": "imagenet-c",
+    "seed": 1, "clean_fraction": 0.5, "recipe": ["gaussian_blur", "gaussian_noise"], "table": "imagenet-c",
     "severities": [1, 2, 3],
-}
+}  # fmt: skip
 
 
 def write_images(path, channels=1):
@@ -39,16 +35,10 @@ def write_images(path, channels=1):
     return path
 
 
-def run(folder, *arguments):
-    command = [sys.executable, "-m", "stages.corrupt_images", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
 def test_twice_gives_equal_bytes_and_keeps_order_and_labels(tmp_path, write_params, hash_folder):
     params, images = write_params({"corrupt_images": SECTION}), write_images(tmp_path / "images.zarr")
-    done = run(tmp_path, "--images", images, "--params", params, "--out", tmp_path / "one")
-    assert done.returncode == 0, done.stderr
+    command = [sys.executable, "-m", "stages.corrupt_images", "--images", images, "--params", params, "--out", "one"]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
     main(images=images, out=tmp_path / "two", params=params)
     assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
     assert {"figures/samples.csv", "figures/samples.png", "figures/severities.csv", "figures/severities.png"} < set(
@@ -81,31 +71,16 @@ def test_twice_gives_equal_bytes_and_keeps_order_and_labels(tmp_path, write_para
     ("changes", "message"),
     [
         ({"severities": [1, 7]}, r"corrupt_images\.severities\.1: got 7; allowed: less than or equal to 5"),
-        ({"severities": [0]}, r"corrupt_images\.severities\.0: got 0; allowed: greater than or equal to 1"),
-        ({"severities": []}, r"corrupt_images\.severities: got \[\]; allowed: .* at least 1 item"),
         ({"severities": [2, 2]}, r"corrupt_images\.severities: got \[2, 2\]; allowed: each severity at most once"),
-        ({"severities": 2}, r"corrupt_images\.severities: got 2; allowed: a valid list"),
-        ({"clean_fraction": 1.5}, r"corrupt_images\.clean_fraction: got 1\.5; allowed: less than or equal to 1"),
         ({"table": "imagenet"}, r"corrupt_images\.table: got 'imagenet'; allowed: 'imagenet-c', 'tiny-imagenet-c', 'c"),
-        (
-            {"recipe": ["blurr"]},
-            r"corrupt_images\.recipe: got \['blurr'\]; allowed: names from: gaussian_noise, .*; there is no 'blurr'",
-        ),
-        ({"recipe": []}, r"corrupt_images\.recipe: got \[\]; allowed: .* at least 1 item"),
-        (
-            {"recipe": ["fog", "fog"]},
-            r"corrupt_images\.recipe: got \['fog', 'fog'\]; allowed: each corruption at most on",
-        ),
-        (
-            {"recipe": ["saturate"], "table": "mnist-c"},
-            r"corrupt_images: allowed: table imagenet-c or tiny-imagenet-c or cifar-c with saturate in the recipe; got",
-        ),
-        (
-            {"severity": [1]},
-            r"corrupt_images\.severity: unknown key; allowed here: seed, clean_fraction, recipe, table",
-        ),
+        ({"recipe": ["blurr"]},
+         r"corrupt_images\.recipe: got \['blurr'\]; allowed: names from: gaussian_noise, .*; there is no 'blurr'"),
+        ({"recipe": ["fog", "fog"]},
+         r"corrupt_images\.recipe: got \['fog', 'fog'\]; allowed: each corruption at most on"),
+        ({"recipe": ["saturate"], "table": "mnist-c"},
+         r"corrupt_images: allowed: table imagenet-c or tiny-imagenet-c or cifar-c with saturate in the recipe; got"),
     ],
-)
+)  # fmt: skip
 def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, changes, message, write_params):
     params = write_params({"corrupt_images": SECTION | changes})
     with pytest.raises(StageError, match=message):
@@ -114,7 +89,7 @@ def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, changes, mess
 
 
 @pytest.mark.parametrize("recipe", [["impulse_noise"], ["rotate", "shot_noise", "jpeg_compression"]])
-def test_any_recipe(tmp_path, write_params, recipe):
+def test_any_recipe_and_none_where_all_stays_clean(tmp_path, write_params, recipe):
     params = write_params({"corrupt_images": SECTION | {"recipe": recipe}})
     store = tmp_path / "out" / "images.zarr"
     main(images=write_images(tmp_path / "images.zarr"), out=tmp_path / "out", params=params)
@@ -133,11 +108,8 @@ def test_any_recipe(tmp_path, write_params, recipe):
     assert (cells.loc[(alone == 0).all(axis=1), "mean_change_grey_levels"] == 0).all()
     samples = pd.read_csv(tmp_path / "out" / "figures" / "samples.csv")
     np.testing.assert_array_equal(samples[f"{recipe[0]}_severity"], severities.by_step[recipe[0]][samples["sample"]])
-
-
-def test_all_clean_is_no_change(tmp_path, write_params):
-    params = write_params({"corrupt_images": SECTION | {"clean_fraction": 1.0}})
-    main(images=write_images(tmp_path / "images.zarr"), out=tmp_path / "out", params=params)
+    params = write_params({"corrupt_images": SECTION | {"recipe": recipe, "clean_fraction": 1.0}})
+    main(images=tmp_path / "images.zarr", out=tmp_path / "out", params=params)
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["train_mean_change_grey_levels"] == 0
 
 
@@ -145,10 +117,8 @@ def test_colour_images_and_what_only_they_can_suffer(tmp_path, write_params):
     params = write_params({"corrupt_images": SECTION | {"recipe": ["saturate", "gaussian_noise"]}})
     main(images=write_images(tmp_path / "colour.zarr", channels=3), out=tmp_path / "colour", params=params)
     assert list(read_severities(tmp_path / "colour" / "images.zarr", "test").by_step) == ["saturate", "noise"]
-    with pytest.raises(
-        StageError,
-        match=r"grey\.zarr: corrupt_images\.recipe: saturate needs images of 3 channels, these have 1; allowed on them",
-    ):
+    told = r"grey\.zarr: corrupt_images\.recipe: saturate needs images of 3 channels, these have 1; allowed on them"
+    with pytest.raises(StageError, match=told):
         main(images=write_images(tmp_path / "grey.zarr"), out=tmp_path / "grey", params=params)
     assert not (tmp_path / "grey").exists()
 
@@ -168,13 +138,16 @@ def test_the_gallery_shows_every_corruption(tmp_path, caplog):
 
 def test_mistakes_with_the_gallery_and_missing_images(tmp_path, write_params):
     images = write_images(tmp_path / "images.zarr")
-    with pytest.raises(StageError, match=r"--table: got 'own'; allowed: imagenet-c, tiny-imagenet-c, cifar-c, mnist-c"):
-        draw_gallery(images, tmp_path / "gallery.png", table="own")
-    with pytest.raises(StageError, match=r"--index: got 20; allowed: 0 to 19, the test images of .*images\.zarr"):
-        draw_gallery(images, tmp_path / "gallery.png", index=20)
-    with pytest.raises(StageError, match=r"--out: got .*gallery; allowed: the name of a \.png file"):
-        draw_gallery(images, tmp_path / "gallery")
-    with pytest.raises(StageError, match=r"gone: missing; make it with: dvc repro prepare_images"):
-        draw_gallery(tmp_path / "gone", tmp_path / "gallery.png")
-    with pytest.raises(StageError, match=r"gone: missing; make it with: dvc repro prepare_images"):
-        main(images=tmp_path / "gone", out=tmp_path / "out", params=write_params({"corrupt_images": SECTION}))
+    picture = tmp_path / "gallery.png"
+    for told, ask in {
+        r"--table: got 'own'; allowed: imagenet-c, tiny-imagenet-c, cifar-c, mnist-c":
+            lambda: draw_gallery(images, picture, table="own"),
+        r"--index: got 20; allowed: 0 to 19, the test images of .*images\.zarr":
+            lambda: draw_gallery(images, picture, index=20),
+        r"--out: got .*gallery; allowed: the name of a \.png file": lambda: draw_gallery(images, tmp_path / "gallery"),
+        r"gone: missing; make it with: dvc repro prepare_images": lambda: draw_gallery(tmp_path / "gone", picture),
+        r"gone: missing; make it .* prepare_images":
+            lambda: main(tmp_path / "gone", tmp_path / "out", write_params({"corrupt_images": SECTION})),
+    }.items():  # fmt: skip
+        with pytest.raises(StageError, match=told):
+            ask()

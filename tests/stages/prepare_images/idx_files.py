@@ -14,14 +14,15 @@ def idx_bytes(array: np.ndarray) -> bytes:
     return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
-def small_set() -> dict[str, np.ndarray]:
-    stream = np.random.default_rng(0)
-    return {
-        "train-images-idx3-ubyte": stream.integers(0, 256, (7, 5, 4), np.uint8),
-        "train-labels-idx1-ubyte": np.arange(7, dtype=np.uint8) % 3,
-        "t10k-images-idx3-ubyte": stream.integers(0, 256, (3, 5, 4), np.uint8),
-        "t10k-labels-idx1-ubyte": np.arange(3, dtype=np.uint8),
-    }
+def small_set(
+    counts: tuple[int, int] = (7, 3), classes: int = 3, size: tuple[int, int] = (5, 4)
+) -> dict[str, np.ndarray]:
+    """Random training and test images, and labels."""
+    stream, arrays = np.random.default_rng(0), {}
+    for split, count in zip(("train", "t10k"), counts, strict=True):
+        arrays[f"{split}-images-idx3-ubyte"] = stream.integers(0, 256, (count, *size), np.uint8)
+        arrays[f"{split}-labels-idx1-ubyte"] = np.arange(count, dtype=np.uint8) % classes
+    return arrays
 
 
 def write_source(

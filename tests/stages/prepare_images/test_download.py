@@ -12,52 +12,37 @@ from failure_atlas.images.download import download
 CONTENT = np.random.default_rng(3).bytes(300_000)
 
 
-class Server:
-    """Serves CONTENT; each entry of `plan` treats one request, the last one all that follow."""
+class Handler(BaseHTTPRequestHandler):
+    """Serves CONTENT; each entry of the server's `plan` treats one request, the last one all that follow."""
 
-    def __init__(self):
-        self.plan = ["whole"]
-        self.ranges = []
-        outer = self
+    def do_GET(self):
+        plan, asked = self.server.plan, self.headers.get("Range")
+        action = plan.pop(0) if len(plan) > 1 else plan[0]
+        self.server.ranges.append(asked)
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and action != "no ranges" else 0
+        if isinstance(action, int) or start >= len(CONTENT):
+            self.send_error(action if isinstance(action, int) else 416)
+            return
+        body = CONTENT[start:] if action != "other" else b"?" * (len(CONTENT) - start)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: 100_000 if action == "cut" else None])
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                action = outer.plan.pop(0) if len(outer.plan) > 1 else outer.plan[0]
-                asked = self.headers.get("Range")
-                outer.ranges.append(asked)
-                if isinstance(action, int):
-                    self.send_error(action)
-                    return
-                start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and action != "no ranges" else 0
-                if start >= len(CONTENT):
-                    self.send_error(416)
-                    return
-                body = CONTENT[start:] if action != "other" else b"?" * (len(CONTENT) - start)
-                self.send_response(206 if start else 200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body[: 100_000 if action == "cut" else None])
-
-            def log_message(self, *args):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/file"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def log_message(self, *args):
+        pass
 
 
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = Server()
-    yield server
-    server.close()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.plan, running.ranges, running.url = ["whole"], [], f"http://127.0.0.1:{running.server_port}/file"
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
 
 
 def check(path):
@@ -110,6 +95,6 @@ def test_error_lists_each_mirror(server, tmp_path):
     with pytest.raises(StageError, match=r"file: HTTP 404 .*; .*file2: wrong content"):
         fetch(server, tmp_path / "file", [server.url, server.url + "2"])
     assert list(tmp_path.iterdir()) == []
-    server.close()
+    server.socket.close()
     with pytest.raises(StageError, match="refused"):
         fetch(server, tmp_path / "file", attempts=2)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.images.idx import check_md5, md5, parse_idx, unpack
+from failure_atlas.images.idx import md5, parse_idx, unpack
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.images.sources import (
     KNOWN_FILES,
@@ -32,17 +32,13 @@ def test_parse_returns_what_was_written(shape):
     np.testing.assert_array_equal(parse_idx(idx_bytes(array), "file"), array)
 
 
-def test_gzip_is_told_by_content_and_not_by_name(tmp_path):
-    plain, packed = tmp_path / "a.gz", tmp_path / "b"
-    plain.write_bytes(b"content")
-    packed.write_bytes(gzip.compress(b"content"))
-    assert unpack(plain) == unpack(packed) == b"content"
-
-
-def test_cut_and_damaged_gzip_is_named(tmp_path):
-    path, whole = tmp_path / "images.gz", gzip.compress(np.random.default_rng(2).bytes(1000))
-    damaged = whole[:500] + bytes([whole[500] ^ 1]) + whole[501:]
-    for content in (whole[:5], whole[:30], whole[:-1], damaged):
+def test_gzip_is_told_by_content_and_cut_or_damaged_is_named(tmp_path):
+    path = tmp_path / "images.gz"
+    for content in (b"content", gzip.compress(b"content")):
+        path.write_bytes(content)
+        assert unpack(path) == b"content"
+    whole = gzip.compress(np.random.default_rng(2).bytes(1000))
+    for content in (whole[:5], whole[:30], whole[:-1], whole[:500] + bytes([whole[500] ^ 1]) + whole[501:]):
         path.write_bytes(content)
         with pytest.raises(StageError, match=r"images\.gz: gzip file is cut or damaged .*get it again"):
             unpack(path)
@@ -54,16 +50,9 @@ def test_no_more_is_unpacked_than_the_header_says(tmp_path, head):
     path.write_bytes(gzip.compress(head + bytes(50_000_000)))
     assert len(unpack(path)) == ((1 << 20) + 1 if head[0] else 1024)
     path.write_bytes(b"\0\0\x08\2" + struct.pack(">II", 1 << 20, 1 << 20))
-    with pytest.raises(
-        StageError, match=r"bomb: its header says 1,099,511,627,788 bytes; allowed: at most 4,294,967,296"
-    ):
+    told = r"bomb: its header says 1,099,511,627,788 bytes; allowed: at most 4,294,967,296"
+    with pytest.raises(StageError, match=told):
         unpack(path)
-
-
-def test_wrong_checksum_shows_expected_and_found():
-    with pytest.raises(StageError, match=r"x: wrong checksum: .* is 900150983cd24fb0d6963f7d28e17f72, expected 00ff;"):
-        check_md5(b"abc", "00ff", "x")
-    check_md5(b"abc", "900150983cd24fb0d6963f7d28e17f72", "x")
 
 
 @pytest.mark.parametrize(
@@ -92,30 +81,21 @@ def test_idx_folder_holds_what_was_written(tmp_path, packed):
     assert train.labels.dtype == np.int64
 
 
-def test_missing_file_names_both_forms(tmp_path):
-    source = write_source(tmp_path, small_set(), packed=True)
-    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(StageError, match=r"t10k-labels-idx1-ubyte: missing, and so is t10k-labels-idx1-ubyte\.gz"):
-        load_idx(source, tmp_path)
+def test_a_file_that_is_missing_or_another_is_named_before_its_content_is_believed(tmp_path, monkeypatch):
+    source, path = write_source(tmp_path, small_set(), packed=False), tmp_path / "train-labels-idx1-ubyte"
+    whole = path.read_bytes()
 
+    def refused(message):
+        with pytest.raises(StageError, match=message):
+            load_idx(source, tmp_path)
 
-def test_wrong_checksum_is_told_before_the_content_is_believed(tmp_path):
-    source = write_source(tmp_path, small_set(), packed=False)
-    path = tmp_path / "train-labels-idx1-ubyte"
-    expected = md5(path.read_bytes())
     path.write_bytes(b"damaged")
-    with pytest.raises(
-        StageError, match=f"train-labels-idx1-ubyte: wrong checksum: .* {md5(b'damaged')}, expected {expected}"
-    ):
-        load_idx(source, tmp_path)
-
-
-def test_file_of_another_data_set_is_recognised(tmp_path, monkeypatch):
-    source = write_source(tmp_path, small_set(), packed=False)
-    found = md5((tmp_path / "train-images-idx3-ubyte").read_bytes())
-    monkeypatch.setitem(KNOWN_FILES, found, "other train-images-idx3-ubyte")
-    with pytest.raises(StageError, match="it is other train-images-idx3-ubyte, needed: small train-images-idx3-ubyte"):
-        load_idx(source, tmp_path)
+    refused(f"train-labels-idx1-ubyte: wrong checksum: .* {md5(b'damaged')}, expected {md5(whole)}")
+    path.unlink()
+    refused(r"train-labels-idx1-ubyte: missing, and so is train-labels-idx1-ubyte\.gz")
+    path.write_bytes(whole)
+    monkeypatch.setitem(KNOWN_FILES, md5(whole), "other train-labels-idx1-ubyte")
+    refused("it is other train-labels-idx1-ubyte, needed: small train-labels-idx1-ubyte")
 
 
 @pytest.mark.parametrize(
@@ -123,13 +103,10 @@ def test_file_of_another_data_set_is_recognised(tmp_path, monkeypatch):
     [
         ("train-labels-idx1-ubyte", np.zeros(6, np.uint8), r"train-labels-idx1-ubyte has shape \[6\]; needed: \[7\]"),
         ("t10k-labels-idx1-ubyte", np.array([0, 3, 1], np.uint8), "label 3 is out of range; allowed: 0 to 2"),
-        (
-            "train-images-idx3-ubyte",
-            np.zeros(7, np.uint8),
-            r"train-images-idx3-ubyte: shape is \[7\]; allowed: \[N, H, W\]",
-        ),
+        ("train-images-idx3-ubyte", np.zeros(7, np.uint8),
+         r"train-images-idx3-ubyte: shape is \[7\]; allowed: \[N, H, W\]"),
     ],
-)
+)  # fmt: skip
 def test_files_that_do_not_fit_together(tmp_path, name, array, message):
     source = write_source(tmp_path, small_set() | {name: array}, packed=True)
     with pytest.raises(StageError, match=message):
