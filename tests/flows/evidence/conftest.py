@@ -78,8 +78,8 @@ out = pathlib.Path("data/report")
 out.mkdir(parents=True, exist_ok=True)
 shown = {name: json.loads(pathlib.Path(f"data/{name}").read_text()) for name in sys.argv[1:]}
 rows = "".join(
-    '<tr><th scope="row">' + html.escape(f"{gate['id']} ({gate['metric']})").replace("/", "/<wbr>") + '</th><td><span class="badge good">'
-    + gate["verdict"] + "</span></td></tr>"
+    '<tr><th scope="row">' + html.escape(f"{gate['id']} ({gate['metric']})").replace("/", "/<wbr>")
+    + '</th><td><span class="badge good">' + gate["verdict"] + "</span></td></tr>"
     for gate in json.loads(pathlib.Path("data/acceptance/gates.json").read_text())["criteria"])
 out.joinpath("report.html").write_text(
     f"<!doctype html><title>Report</title><table>{rows}</table>"
