@@ -31,8 +31,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from scipy import stats
-
 from flows.errors import FlowError
 
 TABLE = Path(__file__).with_name("spread.csv")
@@ -143,7 +141,9 @@ class Tolerances:
         else:
             size = abs(float(number or 0))
             least = self.per_half_width * Z * math.sqrt(size + 1) if isinstance(number, int) else self.per_size * size
-        factor = math.sqrt(2) * float(stats.t.ppf(1 - LEVEL / 2, self.seeds - 1))
+        from scipy.special import stdtrit  # late: a check without a rerun need not wait for it
+
+        factor = math.sqrt(2) * float(stdtrit(self.seeds - 1, 1 - LEVEL / 2))
         rounding = 1.0 if isinstance(number, int) else ROUNDING * max(1.0, abs(float(number or 0)))
         return max(factor * max(row.std if row else 0.0, least), rounding)
 
