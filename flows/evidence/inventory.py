@@ -7,12 +7,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flows.evidence.reading import Problem, UnreadableError, check_name, expect, stream_inside
-
-if TYPE_CHECKING:
-    from flows.evidence.pipeline import LockedStage
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,20 @@ class Inventory:
         )
 
 
-def take_inventory(project: Path, lock: "Mapping[str, LockedStage]", metrics: list[str]) -> Inventory:
+@dataclass(frozen=True)
+class LockedStage:
+    """One stage of dvc.lock.
+
+    deps, outs: path -> MD5, that of a folder ends with `.dir`.  params: file -> key -> value.
+    """
+
+    command: str
+    deps: dict[str, str]
+    outs: dict[str, str]
+    params: dict[str, dict[str, Any]]
+
+
+def take_inventory(project: Path, lock: Mapping[str, LockedStage], metrics: list[str]) -> Inventory:
     """Hash all that the stages of dvc.lock read and write; what is not there is left out."""
     files: dict[str, FileHash] = {}
     # A stage may read a whole folder that others write into: each file is hashed once.

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from flows.evidence.inventory import FileHash, Inventory, StagePaths, dvc_md5, is_below, select_below
+from flows.evidence.inventory import FileHash, Inventory, LockedStage, StagePaths, dvc_md5, is_below, select_below
 from flows.evidence.reading import Problem, UnreadableError, check_name, expect, parse_json, parse_yaml, tell
 
 WORKFLOW, PARAMS, LOCK_FILE = "dvc.yaml", "params.yaml", "dvc.lock"
@@ -34,19 +34,6 @@ ROOT = Path(__file__).parents[2]
 SECONDS, CPU_SECONDS = 60, 4  # for DVC to start and to read, on a busy machine
 MEMORY_BYTES, OUTPUT_BYTES = 768 << 20, 8 << 20
 TOO_MUCH = "takes more than it may"
-
-
-@dataclass(frozen=True)
-class LockedStage:
-    """One stage of dvc.lock.
-
-    deps, outs: path -> MD5, that of a folder ends with `.dir`.  params: file -> key -> value.
-    """
-
-    command: str
-    deps: dict[str, str]
-    outs: dict[str, str]
-    params: dict[str, dict[str, Any]]
 
 
 def read_lock(text: bytes) -> dict[str, LockedStage]:

@@ -12,6 +12,7 @@ from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.bundle import make_bundle
 from flows.evidence.inventory import (
     Inventory,
+    LockedStage,
     dvc_md5,
     hash_bytes,
     hash_path,
@@ -20,7 +21,7 @@ from flows.evidence.inventory import (
     select_below,
     take_inventory,
 )
-from flows.evidence.pipeline import LockedStage, compare_files, read_lock
+from flows.evidence.pipeline import compare_files, read_lock
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro, stand_in
 
