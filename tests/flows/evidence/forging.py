@@ -30,7 +30,8 @@ Edit = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one verification ended.  seconds: of the processor, its children included.  peak: bytes of memory."""
+    """How one verification ended.  seconds: of the processor, its children included.  peak: bytes of memory, beyond
+    those that the process had when it was forked: they are this one's, which grow from test to test."""
 
     code: int
     output: str
@@ -62,13 +63,16 @@ def call_verify(bundle: Path, key: Ed25519PrivateKey) -> Outcome:
 
 
 def _run_limited(act: Callable[[], int]) -> Outcome:
+    size, resident = (
+        int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in Path("/proc/self/statm").read_text().split()[:2]
+    )
     with tempfile.TemporaryFile() as said:
         number = os.fork()
         if number == 0:
             code: Any = 3
             try:
                 resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
-                resource.setrlimit(resource.RLIMIT_AS, (4 * BYTES, 4 * BYTES))
+                resource.setrlimit(resource.RLIMIT_AS, (size + 4 * BYTES, size + 4 * BYTES))
                 for stream in (1, 2):
                     os.dup2(said.fileno(), stream)
                 sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
@@ -80,11 +84,11 @@ def _run_limited(act: Callable[[], int]) -> Outcome:
             finally:
                 sys.stdout.flush()
                 os._exit(code)
-        return _wait(number, said)
+        return _wait(number, said, resident)
 
 
-def _wait(number: int, said: Any) -> Outcome:
-    """How a child ended; code -9 and the like where a limit ended it."""
+def _wait(number: int, said: Any, resident: int) -> Outcome:
+    """How a child ended; code -9 and the like where a limit ended it.  resident: bytes that it had at its start."""
     deadline = time.monotonic() + 120
     while True:
         ended, status, used = os.wait4(number, os.WNOHANG)
@@ -94,9 +98,8 @@ def _wait(number: int, said: Any) -> Outcome:
             os.kill(number, signal.SIGKILL)
         time.sleep(0.005)
     said.seek(0)
-    return Outcome(
-        os.waitstatus_to_exitcode(status), said.read().decode(), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
-    )
+    peak = used.ru_maxrss * 1024 - resident
+    return Outcome(os.waitstatus_to_exitcode(status), said.read().decode(), used.ru_utime + used.ru_stime, peak)
 
 
 def edit_json(bundle: Path, name: str, edit: Edit) -> None:
