@@ -1,8 +1,9 @@
 """Whether gradients go through a classifier.
 
-Two small convolutional classifiers of different architecture: one kind to test, one kind to judge.
+Four small convolutional classifiers of different families: one kind to test, one to judge, one to check the judge, one
+to check what was tuned to the check.
 
-Both take grey or colour images of any size from 16 px, scale them themselves, are smooth (no gradient is blocked
+All take grey or colour images of any size from 16 px, scale them themselves, are smooth (no gradient is blocked
 anywhere), and treat each image alone, in training too: group normalisation, not batch normalisation. The fixed
 statistics of the latter would make a network that was trained on clean images guess on all corrupted ones (measured:
 12 % right instead of 60 to 70 %), which leaves no gradual failure to study.
@@ -87,7 +88,41 @@ def build_residual(channels: int, width: int) -> tuple[nn.Module, int]:
     )
 
 
-TRUNKS = {"plain": build_plain, "residual": build_residual}
+def build_mixer(channels: int, width: int) -> tuple[nn.Module, int]:
+    """Patches of 4 px, mixed in space and between channels by turns (ConvMixer; Trockman and Kolter 2022), GELU.
+
+    The auditor's architecture: no pyramid and no 3 x 3 kernels, unlike the judge's; 3 * width features.
+    """
+    size = 3 * width
+    stem = nn.Sequential(nn.Conv2d(channels, size, PATCH, stride=PATCH), nn.GELU(), nn.GroupNorm(1, size))
+    return nn.Sequential(stem, *(MixerBlock(size) for _ in range(MIXER_BLOCKS))), size
+
+
+def build_pooled(channels: int, width: int) -> tuple[nn.Module, int]:
+    """Pairs of 3 x 3 convolutions between max pooling (VGG; Simonyan and Zisserman 2015), SiLU; 4 * width features."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
+        layers += [_convolution(inputs, outputs, kernel=3), _convolution(outputs, outputs, kernel=3), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers), 4 * width
+
+
+TRUNKS = {"plain": build_plain, "residual": build_residual, "mixer": build_mixer, "pooled": build_pooled}
+PATCH, MIXER_BLOCKS, MIXER_KERNEL = 4, 6, 5
+
+
+class MixerBlock(nn.Module):
+    """x + a depthwise convolution of x, then a pointwise one; each activated and normalised over the whole image."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        space = nn.Conv2d(size, size, MIXER_KERNEL, padding=MIXER_KERNEL // 2, groups=size)
+        self.space = nn.Sequential(space, nn.GELU(), nn.GroupNorm(1, size))
+        self.channels = nn.Sequential(nn.Conv2d(size, size, 1), nn.GELU(), nn.GroupNorm(1, size))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, size, H, W] to the same."""
+        out: torch.Tensor = self.channels(x + self.space(x))
+        return out
 
 
 class ResidualBlock(nn.Module):

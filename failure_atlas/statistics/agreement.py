@@ -1,4 +1,4 @@
-"""Do two halves of the population give the same ranking?"""
+"""Do two halves of the population give the same ranking; do two readers err on the same images?"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.estimates import CONFIDENCE
+from failure_atlas.statistics.estimates import CONFIDENCE, Estimate, percentile
 
 TOP = 10
 PARTS = 20  # of the population, for the jackknife
+RESAMPLES = 1000  # behind the interval of phi
 
 
 def draw_halves(true_class: np.ndarray, repeats: int, random: np.random.Generator) -> np.ndarray:
@@ -23,6 +24,28 @@ def draw_halves(true_class: np.ndarray, repeats: int, random: np.random.Generato
         for half in halves:
             half[random.permutation(members)[: len(members) // 2]] = True
     return halves
+
+
+def measure_phi(first: np.ndarray, second: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
+    """Correlation of two yes-or-no answers about the same N cases, bool [N] each, with its 95 % percentile bootstrap
+    interval: `{value, low, high, n}`. 1: always alike, 0: independent; NaN where one of them never varies.
+
+    Resamples of N cases are drawn as counts of the four pairs of answers, which is the same and takes no time.
+    """
+    pairs = np.bincount(2 * first.astype(np.int64) + second, minlength=4)  # neither, second, first, both
+    n = len(first)
+    drawn = _correlate_pairs(random.multinomial(n, pairs / n, RESAMPLES)) if n else np.empty(0)
+    drawn = drawn[~np.isnan(drawn)]
+    low, high = percentile(drawn) if drawn.size else (float("nan"), float("nan"))
+    return Estimate(float(_correlate_pairs(pairs[None])[0]), low, high, n).as_dict()
+
+
+def _correlate_pairs(counts: np.ndarray) -> np.ndarray:
+    """phi of counts [R, 4] of neither, second alone, first alone, both: [R]."""
+    neither, second, first, both = counts.T.astype(np.float64)
+    spread = (first + both) * (neither + second) * (second + both) * (neither + first)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((both * neither - first * second) / np.sqrt(spread))
 
 
 class HalfMeans:

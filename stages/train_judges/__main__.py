@@ -13,11 +13,19 @@ from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.judges.calibration import calibrate_across, fit_temperature
 from failure_atlas.judges.ensemble import SMALLEST, save_ensemble
-from failure_atlas.statistics.estimates import proportion
+from failure_atlas.statistics.agreement import draw_halves
+from failure_atlas.statistics.estimates import read_estimate
 from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_training
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
-from stages.train_judges.ensembles import ENSEMBLES, measure_ensemble, refuse_strangers, take_over, train_ensembles
+from stages.train_judges.ensembles import (
+    ENSEMBLES,
+    compare_errors,
+    measure_ensemble,
+    refuse_strangers,
+    take_over,
+    train_ensembles,
+)
 from stages.train_judges.params import TrainJudgesParams
 
 
@@ -29,8 +37,9 @@ def main(
 ) -> None:
     """Train two ensembles, or take them over, and calibrate them on real test images.
 
-    The judge says what a generated image shows; the auditor checks the judge and is asked by no search. Neither is ever
-    a classifier under test. Leaves judge.safetensors, auditor.safetensors, metrics.json and tables.
+    The judge says what a generated image shows; the auditor checks the judge and is asked by no search. They are of
+    different families and learn from different images. Neither is ever a classifier under test. Leaves
+    judge.safetensors, auditor.safetensors, metrics.json and tables.
     """
     section = load_section(params, TrainJudgesParams, "train_judges")
     device = choose_device()
@@ -38,7 +47,11 @@ def main(
     class_names = read_class_names(corrupted)
     test, severities = read_images(corrupted, "test"), read_severities(corrupted, "test")
     if section.released is None:
-        ensembles = train_ensembles(section, read_training(images, corrupted, "both"), class_names, device)
+        labels = read_images(images, "train").labels
+        half = draw_halves(labels, 1, numpy_stream(section.seed, "images of judge and auditor"))[0]
+        kept = {"judge": half, "auditor": ~half} if section.disjoint_images else dict.fromkeys(ENSEMBLES, slice(None))
+        training = {name: read_training(images, corrupted, "both", each) for name, each in kept.items()}
+        ensembles = train_ensembles(section, training, class_names, device)
     else:
         ensembles = take_over(section, class_names, test.images.shape[1], device)
 
@@ -70,7 +83,12 @@ def main(
             metrics[name]["temperature"],
         )
     refuse_strangers(section, {name: metrics[name]["accuracy"] for name in ENSEMBLES}, test.labels, len(class_names))
-    metrics["agreement"] = proportion(predicted["judge"] == predicted["auditor"])
+    metrics |= compare_errors(calibrated, test.labels, numpy_stream(section.seed, "errors of judge and auditor"))
+    metrics |= {f"auditor_{key}": metrics["auditor"][key] for key in ("accuracy", "calibration_error")}
+    logging.info(
+        "errors of judge and auditor correlate by %s; the judge is right on %s more of the images",
+        *(read_estimate(metrics[key]).tell() for key in ("judge_auditor_phi", "accuracy_gap")),
+    )
 
     for name, ensemble in ensembles.items():
         save_ensemble(out / f"{name}.safetensors", ensemble)

@@ -16,25 +16,29 @@ from failure_atlas.images.image_set import ImageSet, Severities
 from failure_atlas.judges.calibration import measure_surprise
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.judges.verdicts import LABEL_CHANGED, READINGS, read_labels
-from failure_atlas.statistics.estimates import flatten, proportion
+from failure_atlas.statistics.agreement import measure_phi
+from failure_atlas.statistics.estimates import flatten, mean, proportion
 from stages.train_judges.params import TrainJudgesParams
 
 ENSEMBLES = ("judge", "auditor")
 
 
 def train_ensembles(
-    section: TrainJudgesParams, training: ImageSet, class_names: list[str], device: torch.device
+    section: TrainJudgesParams, training: Mapping[str, ImageSet], class_names: list[str], device: torch.device
 ) -> dict[str, Ensemble]:
-    """Train each member on its own order of images and its own deformations; StageError if a training diverges."""
+    """Train each member on its own order of images and its own deformations; StageError if a training diverges.
+
+    training: the images of each ensemble.
+    """
     total = sum(len(getattr(section, name)) for name in ENSEMBLES) * section.training_images
     trained: dict[str, list[Classifier]] = {name: [] for name in ENSEMBLES}
     with Progress("training judges", total, "img") as progress:
         for name, members in trained.items():
             for place, member in enumerate(getattr(section, name)):
-                network = Classifier(member.network, len(class_names), member.width, training.images.shape[1])
+                network = Classifier(member.network, len(class_names), member.width, training[name].images.shape[1])
                 train(
                     network,
-                    training,
+                    training[name],
                     section,
                     seed=member.seed,
                     names=("train_judges", name, place),
@@ -97,6 +101,22 @@ def refuse_strangers(
         f"{floor:.3f} (always naming the largest class: {chance:.3f}), but {told} of {len(labels)} real test images; "
         f"{remedy}; if so little is all that can be had, lower the floor (0: none)"
     )
+
+
+def compare_errors(
+    calibrated: Mapping[str, np.ndarray], labels: np.ndarray, stream: np.random.Generator
+) -> dict[str, Any]:
+    """How far judge and auditor are one opinion: probabilities [N, classes] of each about the same real test images.
+
+    judge_auditor_phi: correlation of their errors.  accuracy_gap: judge less auditor, paired.
+    """
+    judge, auditor = (calibrated[name].argmax(axis=1) for name in ENSEMBLES)
+    right, confirmed = judge == labels, auditor == labels
+    return {
+        "agreement": proportion(judge == auditor),
+        "judge_auditor_phi": measure_phi(~right, ~confirmed, stream),
+        "accuracy_gap": mean(right.astype(float) - confirmed),
+    }
 
 
 def measure_ensemble(

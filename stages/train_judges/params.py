@@ -12,7 +12,7 @@ from failure_atlas.core.weights import PinnedFile
 class MemberParams(Section):
     """One network of an ensemble."""
 
-    network: Literal["plain", "residual"]
+    network: Literal["plain", "residual", "mixer", "pooled"]
     width: Annotated[int, Field(ge=8, le=512, multiple_of=8)]
     seed: Seed
 
@@ -33,6 +33,7 @@ class TrainJudgesParams(Recipe):
     released: Annotated[list[ReleasedParams], Field(min_length=1, max_length=100)] | None
     judge: Annotated[list[MemberParams], Field(min_length=1, max_length=100)]
     auditor: Annotated[list[MemberParams], Field(min_length=1, max_length=100)]
+    disjoint_images: bool
 
 
 MODEL = TrainJudgesParams

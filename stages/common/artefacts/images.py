@@ -55,12 +55,20 @@ def read_severities(path: Path, split: Split) -> Severities:
 TrainOn = Literal["clean", "corrupted", "both"]
 
 
-def read_training(clean_store: Path, corrupted_store: Path, train_on: TrainOn) -> ImageSet:
-    """The clean or the corrupted training set; for "both" the clean one, and what is corrupted of the other."""
+def read_training(
+    clean_store: Path, corrupted_store: Path, train_on: TrainOn, kept: np.ndarray | slice = slice(None)
+) -> ImageSet:
+    """The clean or the corrupted training set; for "both" the clean one, and what is corrupted of the other.
+
+    kept: bool [N], which of the images, clean and corrupted form alike; all by default.
+    """
+    clean, corrupted = (
+        ImageSet(each.images[kept], each.labels[kept])
+        for each in (read_images(clean_store, "train"), read_images(corrupted_store, "train"))
+    )
     if train_on != "both":
-        return read_images(clean_store if train_on == "clean" else corrupted_store, "train")
-    clean, corrupted = read_images(clean_store, "train"), read_images(corrupted_store, "train")
-    added = ~read_severities(corrupted_store, "train").clean
+        return clean if train_on == "clean" else corrupted
+    added = ~read_severities(corrupted_store, "train").clean[kept]
     return ImageSet(
         np.concatenate([clean.images, corrupted.images[added]]), np.concatenate([clean.labels, corrupted.labels[added]])
     )

@@ -22,6 +22,7 @@ from failure_atlas.judges.verdicts import (
     give_verdicts,
     read_labels,
 )
+from failure_atlas.statistics.agreement import measure_phi
 
 CPU = torch.device("cpu")
 
@@ -103,6 +104,18 @@ def test_a_class_is_seen_only_where_it_holds_the_confidence(weights, meant, conf
 def test_a_confidence_at_which_two_classes_could_be_seen_is_refused(confidence):
     with pytest.raises(ValueError, match="is not between"):
         give_verdicts(np.ones((1, 2)) / 2, np.zeros(1, np.int64), np.ones(1, np.int64), confidence)
+
+
+def test_phi_is_the_correlation_of_two_answers_and_its_interval_covers_it():
+    random = np.random.default_rng(4)
+    common = random.random((400, 300)) < 0.1
+    first, second = (common ^ (random.random(common.shape) < 0.03) for _ in range(2))
+    drawn = [measure_phi(*pair, random) for pair in zip(first, second, strict=True)]
+    assert drawn[0]["value"] == pytest.approx(np.corrcoef(first[0], second[0])[0, 1])
+    truth = np.corrcoef(first.ravel(), second.ravel())[0, 1]
+    assert 0.92 < np.mean([each["low"] <= truth <= each["high"] for each in drawn]) < 0.98
+    assert np.isnan(measure_phi(np.zeros(5, bool), second[0, :5], random)["value"])
+    assert measure_phi(np.zeros(0, bool), np.zeros(0, bool), random)["n"] == 0
 
 
 @pytest.fixture

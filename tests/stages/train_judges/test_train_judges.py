@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from failure_atlas.images.image_set import to_unit
 from failure_atlas.judges.ensemble import Ensemble, ask, load_ensemble, save_ensemble
 from stages.common.artefacts.images import read_images
 from stages.train_judges.__main__ import main
+from stages.train_judges.ensembles import compare_errors
 from tests.stages.pinning import pin
 
 AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}
@@ -19,7 +21,7 @@ SECTION = {
     "judge": [{"network": "residual", "width": 8, "seed": 2}, {"network": "plain", "width": 8, "seed": 3}],
     "auditor": [{"network": "plain", "width": 8, "seed": 3}],
     "training_images": 1600, "batch_size": 50, "precision": "float32", "learning_rate": 0.01, "weight_decay": 0.01,
-    "augmentation": AUGMENTATION
+    "augmentation": AUGMENTATION, "disjoint_images": False
 }  # fmt: skip
 
 
@@ -61,6 +63,21 @@ def test_twice_gives_equal_bytes_and_the_files_are_what_was_measured(run, hash_f
         wrongly_sure = metrics[name]["sure_share"]["value"] * (1 - (metrics[name]["sure_accuracy"]["value"] or 0))
         assert metrics[name]["false_verdict_share"]["value"] == pytest.approx(wrongly_sure, abs=1e-6)
     assert metrics["judge"]["accuracy"]["value"] > 0.5
+    gap = metrics["judge"]["accuracy"]["value"] - metrics["auditor"]["accuracy"]["value"]
+    assert metrics["accuracy_gap"]["value"] == pytest.approx(gap)
+    assert metrics["judge_auditor_phi"]["n"] == 50
+    assert metrics["auditor_accuracy"] == metrics["auditor"]["accuracy"]
+    assert metrics["auditor_calibration_error"] == metrics["auditor"]["calibration_error"]
+
+
+def test_errors_of_judge_and_auditor_are_compared():
+    random = np.random.default_rng(2)
+    labels, said = random.integers(0, 3, 200), random.random((2, 200, 3))
+    wrong = said.argmax(axis=2) != labels
+    found = compare_errors(dict(zip(("judge", "auditor"), said, strict=True)), labels, random)
+    assert found["judge_auditor_phi"]["value"] == pytest.approx(np.corrcoef(*wrong)[0, 1])
+    assert found["accuracy_gap"]["value"] == pytest.approx(wrong[1].mean() - wrong[0].mean())
+    assert found["accuracy_gap"]["low"] < found["accuracy_gap"]["value"] < found["accuracy_gap"]["high"]
 
 
 def test_members_of_one_seed_share_nothing_between_judge_and_auditor(run):
@@ -69,6 +86,20 @@ def test_members_of_one_seed_share_nothing_between_judge_and_auditor(run):
     assert judge.members[1].architecture == auditor.members[0].architecture
     pairs = zip(judge.members[1].parameters(), auditor.members[0].parameters(), strict=True)
     assert any(not torch.equal(*pair) for pair in pairs)
+
+
+def test_judge_and_auditor_learn_from_different_images_one_half_of_each_class(run, tiny_images, monkeypatch):
+    shown = []
+    monkeypatch.setattr("stages.train_judges.ensembles.train", lambda _, part, *__, **___: shown.append(part))
+    run(disjoint_images=True, accuracy_floor=0.0)
+    judge, _, auditor = shown  # two members and one
+    images = read_images(tiny_images, "train").images  # both stores are this one here: corrupted forms come twice
+    seen = [{image.tobytes() for image in part.images} for part in (judge, auditor)]
+    assert not seen[0] & seen[1]
+    assert seen[0] | seen[1] == {image.tobytes() for image in images}
+    for part in (judge, auditor):
+        _, first = np.unique([image.tobytes() for image in part.images], return_index=True)
+        assert (np.bincount(part.labels[first]) == 5).all()
 
 
 def test_released_judges_are_taken_over_and_calibrated_on_the_images_at_hand(run, tmp_path):
