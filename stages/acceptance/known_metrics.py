@@ -76,7 +76,11 @@ KNOWN: Tree = {
         severity_reading_accuracy=_any(),
         severity_shares=_any(_tree("gap generated real")),
     ),
-    "train_judges": _tree("agreement", judge=ENSEMBLE, auditor=ENSEMBLE),
+    "train_judges": _tree(
+        "accuracy_gap agreement auditor_accuracy auditor_calibration_error judge_auditor_phi",
+        judge=ENSEMBLE,
+        auditor=ENSEMBLE,
+    ),
     "train_classifiers": EXAMINED | _tree("final_train_loss training_set_images"),
     "bring_classifiers": EXAMINED,
     "rank_dimensions": _tree(
