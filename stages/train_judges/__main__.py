@@ -9,11 +9,11 @@ import typer
 
 from failure_atlas.classifiers.evaluation import predict, tabulate_outputs, tabulate_severities
 from failure_atlas.core.device import choose_device
+from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.judges.calibration import calibrate_across, fit_temperature
-from failure_atlas.judges.ensemble import SMALLEST, save_ensemble
-from failure_atlas.statistics.agreement import draw_halves
+from failure_atlas.judges.ensemble import SMALLEST, load_judge, save_ensemble
 from failure_atlas.statistics.estimates import read_estimate
 from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_training
 from stages.common.command import OutOption, ParamsOption, run_stage
@@ -23,6 +23,7 @@ from stages.train_judges.ensembles import (
     compare_errors,
     measure_ensemble,
     refuse_strangers,
+    share_images,
     take_over,
     train_ensembles,
 )
@@ -34,6 +35,9 @@ def main(
     corrupted: Annotated[Path, typer.Option(help="The images store of corrupt_images.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
+    judge: Annotated[
+        Path | None, typer.Option(help="An ensemble to take as the judge; the auditor then learns from all images.")
+    ] = None,
 ) -> None:
     """Train two ensembles, or take them over, and calibrate them on real test images.
 
@@ -47,11 +51,13 @@ def main(
     class_names = read_class_names(corrupted)
     test, severities = read_images(corrupted, "test"), read_severities(corrupted, "test")
     if section.released is None:
-        labels = read_images(images, "train").labels
-        half = draw_halves(labels, 1, numpy_stream(section.seed, "images of judge and auditor"))[0]
-        kept = {"judge": half, "auditor": ~half} if section.disjoint_images else dict.fromkeys(ENSEMBLES, slice(None))
+        kept = share_images(section, read_images(images, "train").labels, judge)
         training = {name: read_training(images, corrupted, "both", each) for name, each in kept.items()}
         ensembles = train_ensembles(section, training, class_names, device)
+        if judge is not None:
+            ensembles = {"judge": load_judge(judge, class_names, device)} | ensembles
+    elif judge is not None:
+        raise StageError("--judge: train_judges.released is taken over whole; set it to null to train an auditor alone")
     else:
         ensembles = take_over(section, class_names, test.images.shape[1], device)
 

@@ -1,6 +1,7 @@
 """The two ensembles: trained or taken over, and what they are worth on real images."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,32 @@ from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.classifiers.training import train
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.core.weights import check_pinned
 from failure_atlas.images.image_set import ImageSet, Severities
 from failure_atlas.judges.calibration import measure_surprise
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.judges.verdicts import LABEL_CHANGED, READINGS, read_labels
-from failure_atlas.statistics.agreement import measure_phi
+from failure_atlas.statistics.agreement import draw_halves, measure_phi
 from failure_atlas.statistics.estimates import flatten, mean, proportion
 from stages.train_judges.params import TrainJudgesParams
 
 ENSEMBLES = ("judge", "auditor")
+
+
+def share_images(section: TrainJudgesParams, labels: np.ndarray, judge: Path | None) -> dict[str, np.ndarray]:
+    """Which of the training images each ensemble learns from, bool [N]; labels: [N].
+
+    One half of each class each, or all where the params say so, or where the judge is there already: then the auditor
+    alone learns.
+    """
+    everything = np.full(len(labels), True)
+    if judge is not None:
+        return {"auditor": everything}
+    if not section.disjoint_images:
+        return dict.fromkeys(ENSEMBLES, everything)
+    half = draw_halves(labels, 1, numpy_stream(section.seed, "images of judge and auditor"))[0]
+    return {"judge": half, "auditor": ~half}
 
 
 def train_ensembles(
@@ -28,10 +45,10 @@ def train_ensembles(
 ) -> dict[str, Ensemble]:
     """Train each member on its own order of images and its own deformations; StageError if a training diverges.
 
-    training: the images of each ensemble.
+    training: the images of each ensemble to train.
     """
-    total = sum(len(getattr(section, name)) for name in ENSEMBLES) * section.training_images
-    trained: dict[str, list[Classifier]] = {name: [] for name in ENSEMBLES}
+    total = sum(len(getattr(section, name)) for name in training) * section.training_images
+    trained: dict[str, list[Classifier]] = {name: [] for name in training}
     with Progress("training judges", total, "img") as progress:
         for name, members in trained.items():
             for place, member in enumerate(getattr(section, name)):

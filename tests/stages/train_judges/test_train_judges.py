@@ -29,9 +29,9 @@ SECTION = {
 def run(tmp_path, tiny_images, write_params):
     """A function that runs the stage with changed params and returns its folder."""
 
-    def stage(name="out", corrupted=tiny_images, **changes):
+    def stage(name="out", corrupted=tiny_images, judge=None, **changes):
         params = write_params({"train_judges": SECTION | changes})
-        main(images=tiny_images, corrupted=corrupted, out=tmp_path / name, params=params)
+        main(images=tiny_images, corrupted=corrupted, out=tmp_path / name, params=params, judge=judge)
         return tmp_path / name
 
     return stage
@@ -100,6 +100,20 @@ def test_judge_and_auditor_learn_from_different_images_one_half_of_each_class(ru
     for part in (judge, auditor):
         _, first = np.unique([image.tobytes() for image in part.images], return_index=True)
         assert (np.bincount(part.labels[first]) == 5).all()
+
+
+def test_an_auditor_is_trained_for_a_judge_that_is_there(run, tiny_images, monkeypatch):
+    made = run("made")
+    judge = made / "judge.safetensors"
+    out = run(judge=judge, disjoint_images=True, auditor=[{"network": "pooled", "width": 8, "seed": 9}])
+    assert (out / "judge.safetensors").read_bytes() == judge.read_bytes()
+    auditor = load_ensemble(out / "auditor.safetensors", torch.device("cpu"))
+    assert [member.architecture["network"] for member in auditor.members] == ["pooled"]
+    metrics = [json.loads((each / "metrics.json").read_text()) for each in (made, out)]
+    assert metrics[0]["judge"] == metrics[1]["judge"]
+    pins = {name: pin(made / f"{name}.safetensors") for name in ("judge", "auditor")}
+    with pytest.raises(StageError, match=r"--judge: train_judges\.released is taken over whole; set it to null"):
+        run(judge=judge, released=[pins])
 
 
 def test_released_judges_are_taken_over_and_calibrated_on_the_images_at_hand(run, tmp_path):
