@@ -30,11 +30,18 @@ from stages.common.classifiers import expand_paths, parse_named_paths
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.image_params import CorruptImagesParams
 from stages.common.params import DIMENSIONS, SAMPLES, limit_keys, load_section, read_params
-from stages.validate_externally.conditions import show_conditions
+from stages.validate_externally.conditions import CORRUPTED, show_conditions
 from stages.validate_externally.figures import draw_correlations, draw_scatter
-from stages.validate_externally.measures import Generated, measure_real, resample_generated, resample_real
+from stages.validate_externally.measures import (
+    Generated,
+    compare_classes,
+    measure_real,
+    resample_generated,
+    resample_real,
+)
 from stages.validate_externally.params import ValidateExternallyParams
 from stages.validate_externally.results import (
+    compare_with_accuracy,
     summarize_correlations,
     tabulate_correlations,
     tabulate_estimates,
@@ -109,7 +116,17 @@ def main(
         streams["classifiers"],
     )
     estimates = tabulate_estimates(on_generated, on_real)
-    metrics = summarize_correlations(correlations, on_real, section.bar) | {
+    metrics = summarize_correlations(correlations, on_real, section.bar)
+    metrics |= compare_with_accuracy(
+        on_generated, on_real, replicates, section.strong, numpy_stream(section.seed, "bootstrap", "differences")
+    )
+    metrics |= compare_classes(
+        np.stack([one.well for one in generated.values()]),
+        whole.true_class[: section.samples],
+        np.stack([weights[CORRUPTED] @ correct for correct in right.values()]),
+        labels,
+    )
+    metrics |= {
         "samples": section.samples, "real_images": len(labels), "ranking_top10_overlap": overlap
     }  # fmt: skip
     logging.info(tell_headline(metrics))

@@ -8,9 +8,11 @@ import numpy as np
 
 from failure_atlas.curves.curve import bin_accuracy, measure_area, measure_shift_area, weigh_area
 from failure_atlas.statistics.estimates import mean, proportion
+from failure_atlas.statistics.rank_correlation import correlate_spearman
 
 ACCURACY, SHIFT, DISTANCE, AVOIDABLE = "population accuracy", "shift area", "distance area", "avoidable area"
-MEASURES = (DISTANCE, SHIFT, AVOIDABLE, ACCURACY)
+FAILURE = "shift to failure"
+MEASURES = (DISTANCE, SHIFT, AVOIDABLE, FAILURE, ACCURACY)
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class Generated:
     """Outcomes of one classifier on generated images.
 
     well: bool [N], right about each sample.  distance: [N], from the centre of the well-classified samples of the own
-    class, in std.  correct: bool [T, S], right after each shift.  avoidable: bool [T, S], wrong while the judge is
-    right.
+    class, in std.  correct: bool [T, S], right after each shift, from 0.  avoidable: bool [T, S], wrong while the judge
+    is right.
     """
 
     well: np.ndarray
@@ -33,8 +35,38 @@ class Generated:
             DISTANCE: measure_area(bin_accuracy(self.distance, self.well, bins, tail_quantile)),
             SHIFT: measure_shift_area(shifts_std, self.correct),
             AVOIDABLE: measure_shift_area(shifts_std, self.avoidable),
+            FAILURE: mean(find_failure(shifts_std, self.correct)[self.correct[0]]),
             ACCURACY: proportion(self.well),
         }
+
+
+def find_failure(shifts_std: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """The shift at which each sample is first wrong, [S]; the largest one where it never is; correct: bool [T, S]."""
+    wrong = ~correct
+    return np.asarray(np.where(wrong.any(axis=0), shifts_std[wrong.argmax(axis=0)], shifts_std[-1]))
+
+
+def compare_classes(
+    well: np.ndarray, true_class: np.ndarray, right: np.ndarray, labels: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Do the classes in which a classifier fails on generated images fail on real ones? Spearman over the classes.
+
+    well: bool [K, N] of K classifiers on generated samples.  true_class: [N].  right: bool [K, M] on real images.
+    labels: [M].  class_failures: mean over the classifiers with its 95 % Student interval.  class_failures_of_others:
+    the same with the generated images of all other classifiers, which know of this one nothing but what is hard for
+    all.  Classifiers that share their training images are no independent draws: the intervals are on the narrow side.
+    """
+    classes = np.unique(labels)
+    generated, real = (
+        np.stack([correct[:, truth == label].mean(axis=1) for label in classes], axis=1)
+        for correct, truth in ((well, true_class), (right, labels))
+    )
+    others = (generated.sum(axis=0) - generated) / (len(generated) - 1)
+    pairs = {"class_failures": generated, "class_failures_of_others": others}
+    return {
+        name: mean(correlate_spearman(each[:, None], real[:, None])[:, 0, 0], n=len(real))
+        for name, each in pairs.items()
+    }
 
 
 def measure_real(correct: np.ndarray, weights: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
@@ -71,6 +103,8 @@ def resample_generated(
     counts, shift_counts = (_draw_counts(n, replicates, random) for n in (samples, shifted))
     weights = weigh_area(shifts_std)
     for place, one in enumerate(classifiers):
+        started = one.correct[0]
+        failed_at = find_failure(shifts_std, one.correct) * started
         binned = (
             bin_accuracy(one.distance.repeat(count), one.well.repeat(count), bins, tail_quantile) for count in counts
         )
@@ -79,6 +113,7 @@ def resample_generated(
             SHIFT: shift_counts @ (weights @ one.correct) / shifted,
             DISTANCE: [measure_area(curve)["value"] for curve in binned],
             AVOIDABLE: shift_counts @ (weights @ one.avoidable) / shifted,
+            FAILURE: shift_counts @ failed_at / np.maximum(shift_counts @ started, 1),
         }
         result[:, :, place] = np.stack([drawn[measure] for measure in MEASURES], axis=1)
     return result

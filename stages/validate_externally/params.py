@@ -22,6 +22,7 @@ class ValidateExternallyParams(Section):
     real_images: int = Field(ge=2, le=1_000_000)
     replicates: int = Field(ge=100, le=100_000)
     bar: float = Field(gt=0, le=1)
+    strong: float = Field(ge=0, lt=1)
     batch_size: BatchSize
 
     @field_validator("shift_samples")

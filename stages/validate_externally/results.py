@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from failure_atlas.statistics.estimates import decide
+from failure_atlas.statistics.estimates import Estimate, decide, read_estimate
 from failure_atlas.statistics.rank_correlation import (
     COEFFICIENTS,
+    LEAST_CLASSIFIERS,
     bootstrap_classifiers,
     bound_replicates,
     bound_small_sample,
+    correlate_spearman,
 )
 from stages.validate_externally.conditions import CORRUPTED
-from stages.validate_externally.measures import DISTANCE, MEASURES
+from stages.validate_externally.measures import ACCURACY, DISTANCE, MEASURES
 
 KEYS = ["coefficient", "measure", "condition"]
 Estimates = Mapping[str, Mapping[str, dict[str, Any]]]  # classifier -> measure or condition -> {value, low, high, n}
@@ -67,6 +69,42 @@ def tabulate_correlations(
     return pd.concat(tables, ignore_index=True)
 
 
+def compare_with_accuracy(
+    generated: Estimates, real: Estimates, replicates: int, strong: float, random: np.random.Generator
+) -> dict[str, Any]:
+    """What each measure adds to plain accuracy on the same generated images: differences of Spearman's correlations.
+
+    With the mean over all corruptions, over classifiers drawn with replacement, the same draw for both: `{value, low,
+    high, n}`.  adds_to_accuracy: over all classifiers.  spearman_of_strong: each measure's correlation among those that
+    are right on more than `strong` of the real images; adds_to_accuracy_of_strong: the differences there.
+    A measure that falls while accuracy rises counts with its sign turned.
+    """
+    measures = np.array([[of_one[name]["value"] for of_one in generated.values()] for name in MEASURES])
+    accuracy = np.array([[of_one[CORRUPTED]["value"] for of_one in real.values()]])
+    found: dict[str, Any] = {}
+    for suffix, kept in (("", np.full(accuracy.shape[1], True)), ("_of_strong", accuracy[0] > strong)):
+        n, pair = int(kept.sum()), (measures[:, kept], accuracy[:, kept])
+        if n < LEAST_CLASSIFIERS:
+            continue
+        value = correlate_spearman(*pair)[:, 0]
+        drawn = bootstrap_classifiers(correlate_spearman, *pair, replicates, random)[..., 0]
+        if suffix:
+            found["spearman_of_strong"] = _name(value, *bound_replicates(drawn), n)
+        sign, baseline = np.sign(value), MEASURES.index(ACCURACY)
+        difference, low_high = sign * value - value[baseline], bound_replicates(sign * drawn - drawn[:, [baseline]])
+        found[f"adds_to_accuracy{suffix}"] = _name(difference, *low_high, n)
+        del found[f"adds_to_accuracy{suffix}"][ACCURACY]
+    return found
+
+
+def _name(value: np.ndarray, low: np.ndarray, high: np.ndarray, n: int) -> dict[str, dict[str, Any]]:
+    """[A] each, as {measure: {value, low, high, n}}."""
+    return {
+        name: Estimate(float(value[place]), float(low[place]), float(high[place]), n).as_dict()
+        for place, name in enumerate(MEASURES)
+    }
+
+
 def summarize_correlations(correlations: pd.DataFrame, real: Estimates, bar: float) -> dict[str, Any]:
     """The headline with its three intervals, the verdict on every measure against the bar, and both coefficients.
 
@@ -91,10 +129,15 @@ def summarize_correlations(correlations: pd.DataFrame, real: Estimates, bar: flo
 
 def tell_headline(metrics: Mapping[str, Any]) -> str:
     """The headline in one line for the log."""
-    found = metrics["external_validity"]
+    found, accuracy, added = (
+        read_estimate(each).tell()
+        for each in (
+            metrics["external_validity"], metrics["spearman"][ACCURACY], metrics["adds_to_accuracy"][DISTANCE]
+        )
+    )  # fmt: skip
     return (
-        f"Spearman of distance area with real accuracy over {found['n']} classifiers: {found['value']:.3f} "
-        f"[{found['low']:.3f}, {found['high']:.3f}]; bar {metrics['bar']:.2f}: {metrics['verdict']}"
+        f"Spearman of distance area with real accuracy over the classifiers: {found}; bar {metrics['bar']:.2f}: "
+        f"{metrics['verdict']}; of plain accuracy on generated images: {accuracy}; the area adds {added}"
     )
 
 

@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from failure_atlas.statistics.estimates import proportion
 from stages.validate_externally import measures
-from stages.validate_externally.results import find_correlation, summarize_correlations, tabulate_correlations
+from stages.validate_externally.results import (
+    compare_with_accuracy,
+    find_correlation,
+    summarize_correlations,
+    tabulate_correlations,
+)
 
 SHIFTS = np.arange(5.0)
 
@@ -19,6 +25,7 @@ def test_areas_by_hand():
     assert found["avoidable area"]["value"] == pytest.approx((2 / 4 + 2 / 4) / 4)
     assert found["population accuracy"] == proportion(np.ones(4, bool))
     assert found["distance area"]["value"] == 1
+    assert found["shift to failure"]["value"] == pytest.approx((1 + 2 + 4 + 4) / 4)
 
 
 def test_real_accuracy_of_one_condition_and_of_an_average():
@@ -45,7 +52,7 @@ def test_resampling_is_what_repeated_measuring_gives():
     random = np.random.default_rng(1)
     classifiers = [make_generated(random, accuracy) for accuracy in (0.9, 0.6)]
     found = measures.resample_generated(classifiers, SHIFTS, 200, np.random.default_rng(3), bins=5, tail_quantile=0.99)
-    assert found.shape == (200, 4, 2)
+    assert found.shape == (200, 5, 2)
     # Slow twin: measure what each draw holds.
     stream = np.random.default_rng(3)
     counts = stream.multinomial(300, np.full(300, 1 / 300), size=200)
@@ -81,10 +88,11 @@ def correlate(real_of, replicates=300):
     generated, real = {}, {}
     for place in range(10):
         swing = place + 4 * (place % 2)
-        values = {"population accuracy": place, "shift area": swing, "distance area": place, "avoidable area": -place}
+        values = {"distance area": place, "shift area": swing, "avoidable area": -place, "shift to failure": swing}
+        values["population accuracy"] = place
         generated[str(place)] = {name: {"value": value / 10} for name, value in values.items()}
         real[str(place)] = {name: {"value": real_of(place)} for name in ("clean", "all corruptions")}
-    spread = np.random.default_rng(2).normal(0, 0.01, (replicates, 4, 10))
+    spread = np.random.default_rng(2).normal(0, 0.01, (replicates, 5, 10))
     measured = np.array([[generated[str(k)][name]["value"] for k in range(10)] for name in measures.MEASURES]) + spread
     seen = np.array([[real_of(k) for k in range(10)]] * 2)
     seen = np.broadcast_to(seen, (replicates, 2, 10))
@@ -92,16 +100,16 @@ def correlate(real_of, replicates=300):
 
 
 @pytest.mark.parametrize(
-    ("real_of", "verdicts"),  # of distance area, which is the headline, shift area, avoidable area and accuracy
+    ("real_of", "verdicts"),  # of distance area, the headline, shift area, avoidable area, shift to failure, accuracy
     [
-        (lambda place: place**2, ["holds", "not decided", "fails", "holds"]),
-        (lambda place: -place, ["fails", "fails", "holds", "fails"]),
-        (lambda place: place + 4 * (place % 2), ["not decided", "holds", "fails", "not decided"]),
+        (lambda place: place**2, ["holds", "not decided", "fails", "not decided", "holds"]),
+        (lambda place: -place, ["fails", "fails", "holds", "fails", "fails"]),
+        (lambda place: place + 4 * (place % 2), ["not decided", "holds", "fails", "holds", "not decided"]),
     ],
 )
 def test_each_measure_has_its_own_verdict_on_the_bar(real_of, verdicts):
     table, real = correlate(real_of)
-    assert len(table) == 2 * 4 * 2
+    assert len(table) == 2 * 5 * 2
     assert set(table["n"]) == {10}
     row = find_correlation(table, "spearman", "avoidable area", "clean")
     assert row["low"] <= row["value"] <= row["high"]
@@ -121,3 +129,36 @@ def test_each_measure_has_its_own_verdict_on_the_bar(real_of, verdicts):
     assert set(metrics["kendall"]) == set(measures.MEASURES)
     for kind in ("external_validity_by_samples", "external_validity_small_sample"):
         assert metrics[kind]["value"] == metrics["external_validity"]["value"]
+
+
+def test_what_a_measure_adds_to_accuracy_is_a_paired_difference():
+    random = np.random.default_rng(5)
+    real = np.sort(random.uniform(0.5, 1, 12))
+    values = dict.fromkeys(measures.MEASURES, real) | {
+        "population accuracy": real[random.permutation(12)], "avoidable area": -real
+    }  # fmt: skip
+    generated = {str(k): {name: {"value": each[k]} for name, each in values.items()} for k in range(12)}
+    accuracies = {str(k): {"all corruptions": {"value": real[k]}} for k in range(12)}
+    found = compare_with_accuracy(generated, accuracies, 400, 0.7, random)
+    plain = stats.spearmanr(values["population accuracy"], real).statistic
+    added = found["adds_to_accuracy"]
+    assert set(added) == set(measures.MEASURES) - {"population accuracy"}
+    for each in added.values():  # a measure that falls counts with its sign turned
+        assert each["value"] == pytest.approx(1 - plain)
+        assert 0 < each["low"] < each["value"] < each["high"]
+    strong = real > 0.7
+    assert found["spearman_of_strong"]["population accuracy"]["n"] == strong.sum()
+    plain = stats.spearmanr(values["population accuracy"][strong], real[strong]).statistic
+    assert found["spearman_of_strong"]["population accuracy"]["value"] == pytest.approx(plain)
+    assert found["adds_to_accuracy_of_strong"]["distance area"]["value"] == pytest.approx(1 - plain)
+    assert "spearman_of_strong" not in compare_with_accuracy(generated, accuracies, 400, 0.99, random)
+
+
+def test_failures_by_class_against_real_ones():
+    labels = np.repeat(np.arange(4), 50)
+    easy, hard = np.array([0.1, 0.4, 0.7, 0.9]), np.array([0.9, 0.7, 0.4, 0.1])
+    rank = np.tile(np.arange(50) / 50, 4)
+    well = np.stack([rank < easy[labels], rank < hard[labels]])
+    found = measures.compare_classes(well, labels, well, labels)
+    assert (found["class_failures"]["value"], found["class_failures"]["n"]) == (pytest.approx(1), 2)
+    assert found["class_failures_of_others"]["value"] == pytest.approx(-1)

@@ -14,7 +14,7 @@ from stages.validate_externally.measures import MEASURES
 SECTION = {
     "seed": 1, "samples": 120, "shift_samples": 40, "shift_dimensions": 5, "max_shift_std": 2.0, "shift_step_std": 1.0,
     "distance_dimensions": 10, "bins": 4, "tail_quantile": 0.99, "real_images": 30, "replicates": 100, "bar": 0.9,
-    "batch_size": 60,
+    "strong": 0.9, "batch_size": 60,
 }  # fmt: skip
 RECIPE = {
     "seed": 1, "clean_fraction": 0.5, "recipe": ["gaussian_blur", "gaussian_noise"], "table": "imagenet-c",
