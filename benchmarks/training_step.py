@@ -131,7 +131,7 @@ def own_step(section: TrainStylegan2Params, device: torch.device, worker: Worker
     """The project's step, with the architecture and the precision of the section."""
     state, batches = _start(section, device, worker)
     alone = section.model_copy(update={"learning_rate": LEARNING_RATE, "decay_fraction": 0.0, "feature_critic": None})
-    schedule = Schedule.of_params(alone, 10**12, choose_dtype(section.precision, device))
+    schedule = Schedule(alone, 10**12, choose_dtype(section.precision, device))
 
     def take(penalized: bool) -> None:
         step = next_step(state.images_seen // section.batch_size, section.r1_interval_steps, penalized)

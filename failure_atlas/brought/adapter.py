@@ -7,10 +7,12 @@ from torch import nn
 from torch.nn import functional
 
 from failure_atlas.brought.code import tell
+from failure_atlas.brought.params import InputParams
 from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.errors import StageError
 from failure_atlas.images.image_set import LUMINANCE
 
+AS_IT_IS = InputParams()
 REMEDY = "correct its code (a logarithm or root of 0?) or input.range, input.mean and input.std"
 
 
@@ -40,7 +42,7 @@ class Adapter(nn.Module):
 
     image_shape: (C, H, W) of the images.  class_names: of the data, in the order of its labels; class_order: the same
     names in the order of the network's outputs, None where it is the same order.  outputs: what the network answers.
-    name: what messages call the classifier.  The rest is what the network wants to see, as in params.  All of it is
+    name: what messages call the classifier.  shown: what the network wants to see, as in params.  All of it is
     differentiable; the network's own operations may not be, which `differentiable` tells where it is known.
     """
 
@@ -56,16 +58,8 @@ class Adapter(nn.Module):
         network: nn.Module,
         image_shape: Sequence[int],
         class_names: Sequence[str],
+        shown: InputParams = AS_IT_IS,
         *,
-        crop_px: int | None = None,
-        size_px: int | None = None,
-        fit: str = "crop",
-        interpolation: str = "bilinear",
-        channels: int | None = None,
-        range: Sequence[float] = (0.0, 1.0),  # noqa: A002 - the word of params
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        polarity: str = "light_on_dark",
         class_order: Sequence[str] | None = None,
         outputs: str = "logits",
         name: str = "the classifier",
@@ -74,21 +68,18 @@ class Adapter(nn.Module):
         self.network, self.name = network, name
         self.differentiable = is_differentiable(network)
         self.image_shape, self.class_names = tuple(image_shape), list(class_names)
-        self.channels = channels or self.image_shape[0]
-        self.inverted, self.outputs = polarity == "dark_on_light", outputs
-        low, high = range
-        self.low, self.span = float(low), float(high - low)
+        self.channels = shown.channels or self.image_shape[0]
+        self.inverted, self.outputs = shown.polarity == "dark_on_light", outputs
+        self.low, self.span = float(shown.range[0]), float(shown.range[1] - shown.range[0])
         own, *sides = self.image_shape
-        self.size = tuple(size_px or crop_px or side for side in sides)
-        rows, columns = (
-            _fit(side, crop_px, size, fit, interpolation) for side, size in zip(sides, self.size, strict=True)
-        )
+        self.size = tuple(shown.size_px or shown.crop_px or side for side in sides)
+        rows, columns = (_fit(side, size, shown) for side, size in zip(sides, self.size, strict=True))
         order = [list(class_order or class_names).index(name) for name in class_names]
         constants = {
             "rows": rows,
             "columns": columns,
-            "mean": _per_channel(mean, "mean", self.channels),
-            "std": _per_channel(std, "std", self.channels),
+            "mean": _per_channel(shown.mean, "mean", self.channels),
+            "std": _per_channel(shown.std, "std", self.channels),
             "order": None if order == sorted(order) else torch.tensor(order),
             "luma": torch.tensor(LUMINANCE).view(1, 3, 1, 1) if (own, self.channels) == (3, 1) else None,
         }
@@ -183,10 +174,11 @@ def fitting_matrix(source: int, target: int, fit: str, interpolation: str, key: 
     return functional.interpolate(identity, size=(target, source), mode=interpolation, antialias=True)[0, 0]
 
 
-def _fit(source: int, crop_px: int | None, target: int, fit: str, interpolation: str) -> torch.Tensor | None:
+def _fit(source: int, target: int, shown: InputParams) -> torch.Tensor | None:
     """First the middle `crop_px` pixels of an axis, then those brought to `target`; None: nothing to do."""
-    crop = fitting_matrix(source, crop_px or source, "crop", interpolation, "crop_px")
-    fitted = fitting_matrix(crop_px or source, target, fit, interpolation)
+    middle = shown.crop_px or source
+    crop = fitting_matrix(source, middle, "crop", shown.interpolation, "crop_px")
+    fitted = fitting_matrix(middle, target, shown.fit, shown.interpolation)
     return fitted if crop is None else crop if fitted is None else fitted @ crop
 
 

@@ -41,11 +41,13 @@ def read_network(entry: BringClassifierParams, folder: Path, key: str) -> nn.Mod
     if entry.weights is not None:
         path = folder / entry.weights
         fit_weights(network, read_weights(path, f"{key}.weights"), path, f"{key}.weights")
-    elif entry.load is not None and not _same(network, build_network(entry, folder, key)):
-        raise StageError(
-            f"{key}.weights: missing, and {entry.load} draws new weights at each call; name the file of the trained "
-            "ones"
-        )
+    elif entry.load is not None:
+        again = build_network(entry, folder, key).state_dict()
+        if not all(torch.equal(tensor, again[name]) for name, tensor in network.state_dict().items()):
+            raise StageError(
+                f"{key}.weights: missing, and {entry.load} draws new weights at each call; name the file of the "
+                "trained ones"
+            )
     return network
 
 
@@ -68,10 +70,6 @@ def _load(place: str, entry: BringClassifierParams, folder: Path, key: str) -> n
     return network
 
 
-def _onnx(file: str, _: BringClassifierParams, folder: Path, key: str) -> nn.Module:
-    return convert_onnx(folder / file, key)
-
-
 def _predict(place: str, _: BringClassifierParams, folder: Path, key: str) -> nn.Module:
     with modules_of(folder):
         predict = import_from(folder, place, key)
@@ -87,14 +85,9 @@ def _url(url: str, entry: BringClassifierParams, _: Path, key: str) -> nn.Module
     return BlackBox(predictor, key)
 
 
-def _same(one: nn.Module, two: nn.Module) -> bool:
-    first, second = one.state_dict(), two.state_dict()
-    return all(torch.equal(first[name], second[name]) for name in first)
-
-
 BUILDERS: dict[str, Callable[[str, BringClassifierParams, Path, str], nn.Module]] = {
     "load": _load,
-    "onnx": _onnx,
+    "onnx": lambda file, _, folder, key: convert_onnx(folder / file, key),
     "predict": _predict,
     "url": _url,
 }
@@ -110,7 +103,7 @@ def adapt(
 ) -> Adapter:  # fmt: skip
     """The network as the stages know a classifier, with the input, outputs and class order of its entry.
 
-    changed: arguments of `Adapter` that are others than the entry says.
+    changed: of the input, what is another than the entry says.
     Raises StageError if the class order is not one of the data's classes, or the input does not fit the images.
     """
     order = None if entry.class_order is None else [str(name) for name in entry.class_order]
@@ -119,9 +112,9 @@ def adapt(
             f"{key}.class_order: got {', '.join(order)}; allowed: each of the data's classes once: "
             f"{', '.join(class_names)}"
         )
-    options = entry.input.model_dump() | {"class_order": order, "outputs": entry.outputs, "name": key} | changed
+    shown, options = entry.input.model_copy(update=changed), {"outputs": entry.outputs, "name": key}
     try:
-        return Adapter(network, image_shape, class_names, **options).eval()
+        return Adapter(network, image_shape, class_names, shown, class_order=order, **options).eval()
     except StageError as error:
         raise StageError(f"{key}.{error}") from error
 

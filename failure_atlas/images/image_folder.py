@@ -18,15 +18,8 @@ from failure_atlas.images.problems import Label
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-ROLES = {
-    word: role
-    for role, words in {
-        "train": ("train", "training"),
-        "test": ("test", "testing"),
-        "val": ("val", "valid", "validation", "dev"),
-    }.items()
-    for word in words
-}
+ROLES = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+ROLES |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")
 LAYOUTS = (
     "read are CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png (training and testing, too, in any case; val, "
     "valid, validation or dev beside them is left out)"
@@ -143,16 +136,11 @@ def _to_pixels(picture: Image.Image) -> np.ndarray:
         return np.rint(np.asarray(picture).astype(np.float64) / 257).astype(np.uint8)
     if picture.mode in ("I", "F"):
         raise BadImageError("unreadable", f"its pixels are of the mode {picture.mode!r}; save it with 8 or 16 bits")
+    mode = "L" if picture.mode in ("L", "LA", "La", "1") else "RGB"
     if picture.has_transparency_data:
-        grey = picture.mode in ("L", "LA", "La", "1")
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
-        picture = picture.convert("L" if grey else "RGB")
-    elif picture.mode in ("1", "L"):
-        picture = picture.convert("L")
-    else:
-        picture = picture.convert("RGB")
-    return np.asarray(picture)
+        black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+        picture = Image.alpha_composite(black, picture.convert("RGBA"))
+    return np.asarray(picture.convert(mode))
 
 
 def _is_ignored(path: Path) -> bool:

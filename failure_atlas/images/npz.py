@@ -38,19 +38,17 @@ def read_npz(folder: Path, class_names: Sequence[str] | None) -> OwnImages:
             f"{folder / TEST}: its class_names differ from those in {TRAIN}; make them equal, or leave them out"
         )
     if there == [TRAIN, TEST]:
-        sides = [("train", TRAIN, "images", "labels", TRAIN), ("test", TEST, "images", "labels", TEST)]
+        sides = [("train", TRAIN, "", TRAIN), ("test", TEST, "", TEST)]
     elif "images" in held[WHOLE] and not held[WHOLE].keys() & set(SPLIT_KEYS):
-        sides = [("", WHOLE, "images", "labels", f"{WHOLE}:images")]
+        sides = [("", WHOLE, "", f"{WHOLE}:images")]
     else:
-        sides = [
-            (split, WHOLE, f"{split}_images", f"{split}_labels", f"{WHOLE}:{split}_images")
-            for split in ("train", "test")
-        ]
+        sides = [(split, WHOLE, f"{split}_", f"{WHOLE}:{split}_images") for split in ("train", "test")]
     parts: list[Part] = []
     read, converted = {(name, "class_names") for name in there}, False
-    for split, name, images_key, labels_key, where in sides:
-        images, labels = _pair(held[name], images_key, labels_key, folder / name)
-        read |= {(name, images_key), (name, labels_key)}
+    for split, name, prefix, where in sides:
+        keys = f"{prefix}images", f"{prefix}labels"
+        images, labels = _pair(held[name], *keys, folder / name)
+        read |= {(name, key) for key in keys}
         converted |= images.dtype.kind == "f"
         parts.append((split, _as_bytes(images, where), labels, where))
     left = [f"the array {key}" for name, arrays in held.items() for key in sorted(arrays) if (name, key) not in read]

@@ -149,22 +149,14 @@ def _measure_unseen(
     folder = os.environ.get(FOLDER_VARIABLE, "").strip()
     if not folder:
         way_out = f"set {FOLDER_VARIABLE} to the folder of MNIST's files to have it measured on its 10,000 test images"
-        return {
-            KEY: None,
-            f"{KEY}_reason": f"the environment variable {FOLDER_VARIABLE} was not set",
-        }, f"{way_out}, too"
+        reason = f"the environment variable {FOLDER_VARIABLE} was not set"
+        return {KEY: None, f"{KEY}_reason": reason}, f"{way_out}, too"
     prepare = load_section(params, PrepareImagesParams, "prepare_images")
     section = load_section(params, CorruptImagesParams, "corrupt_images")
     held = load_idx_split(MNIST, Path(folder), "test")
     clean = ImageSet(frame_all(held.images, Frame(prepare.size_px, prepare.channels, prepare.fit)), held.labels)
-    corrupted, severities = corrupt_split(
-        clean,
-        KEY,
-        choose_steps(section.recipe, section.table),
-        seed=section.seed,
-        clean_fraction=section.clean_fraction,
-        severities=section.severities,
-    )
+    how = section.model_dump(include={"seed", "clean_fraction", "severities"})
+    corrupted, severities = corrupt_split(clean, KEY, choose_steps(section.recipe, section.table), **how)
     tests = {"clean": clean, "corrupted": corrupted}
     probabilities = answer(tests, "measuring on MNIST's own test images", "MNIST ")
     way_out = f"{KEY} below holds its figures on MNIST's own test images"

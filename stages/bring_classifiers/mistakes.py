@@ -65,18 +65,12 @@ def list_changes(classifier: Adapter, options: dict[str, Any], images: np.ndarra
         *((pair != options["range"], _declare(f"range {pair}", "range", pair)) for pair in RANGES),
         (True, _declare("polarity", "polarity", polarity)),
         (declared_px < side_px, _declare(f"fit {fit}", "fit", fit)),
-        (
-            SMALLEST <= content_px < side_px,
-            Change(f"crop {content_px} px", cropped, whole | {"crop_px": content_px}),
-        ),
+        (SMALLEST <= content_px < side_px, Change(f"crop {content_px} px", cropped, whole | {"crop_px": content_px})),
         (options["crop_px"] is not None, Change("no crop", uncropped, whole)),
         *((True, change) for change in _list_sizes(side_px, declared_px)),
         *((resized and how != options["interpolation"], _declare(how, "interpolation", how)) for how in FILTERS),
         (True, Change("rows and columns", turned, show=lambda shown: shown.swapaxes(2, 3))),
-        (
-            classifier.image_shape[0] > 1,
-            Change("order of colours", recoloured, show=lambda shown: shown[:, ::-1]),
-        ),
+        (classifier.image_shape[0] > 1, Change("order of colours", recoloured, show=lambda shown: shown[:, ::-1])),
     ]
     return [change for is_another, change in offered if is_another]
 

@@ -79,20 +79,10 @@ class TrainStylegan2Params(Section):
         """Generator and discriminator for a data set with so many classes and image channels."""
         shared: dict[str, Any] = {"num_classes": num_classes, "image_channels": image_channels}
         shared["resampling"] = self.resampling
-        generator = GeneratorArchitecture(
-            z_dim=self.z_dim,
-            w_dim=self.w_dim,
-            mapping_layers=self.mapping_layers,
-            channels=tuple(self.generator_channels),
-            **shared,
-        )
-        discriminator = DiscriminatorArchitecture(
-            channels=tuple(self.discriminator_channels),
-            stem=self.discriminator_stem,
-            minibatch_std_group=self.minibatch_std_group,
-            **shared,
-        )
-        return generator, discriminator
+        own = self.model_dump(include={"z_dim", "w_dim", "mapping_layers"})
+        generator = GeneratorArchitecture(channels=tuple(self.generator_channels), **own, **shared)
+        own = {"stem": self.discriminator_stem, "minibatch_std_group": self.minibatch_std_group}
+        return generator, DiscriminatorArchitecture(channels=tuple(self.discriminator_channels), **own, **shared)
 
     def design_critic(self, num_classes: int, image_channels: int) -> CriticArchitecture | None:
         """The feature critic for such a data set, or None where none is wanted."""

@@ -189,7 +189,7 @@ def _train(
     worker: Worker, session: Session, state: TrainingState, on_tick: Callable[[TrainingState, bool], None]
 ) -> None:
     params = session.params
-    schedule = Schedule.of_params(params, count_images(session, state), choose_dtype(params.precision, session.device))
+    schedule = Schedule(params, count_images(session, state), choose_dtype(params.precision, session.device))
     batches = Batches(
         session.images.images,
         session.images.labels,

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -15,7 +14,7 @@ from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.discriminator import discriminator_loss, generator_loss, r1_penalty
 from failure_atlas.stylegan2.state import TrainingState
 from stages.train_stylegan2.critic import ask_critic
-from stages.train_stylegan2.params import FeatureCriticParams, TrainStylegan2Params
+from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.workers import Worker
 
 LOG_KIMG = 1
@@ -27,36 +26,22 @@ DEAD_SPREAD = 1e-6
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast; see params.yaml for units."""
+    """How long and how fast, and in which number format convolutions are computed."""
 
+    params: TrainStylegan2Params
     total_images: int
-    batch_size: int
-    learning_rate: float
-    decay_fraction: float
-    r1_gamma: float
-    r1_interval_steps: int
-    ema_kimg: float
-    ema_ramp: float
     dtype: torch.dtype = torch.float32
-    critic: FeatureCriticParams | None = None
-
-    @classmethod
-    def of_params(cls, params: TrainStylegan2Params, total_images: int, dtype: torch.dtype) -> Self:
-        """The schedule that params describe."""
-        own = {field.name: getattr(params, field.name) for field in fields(cls) if hasattr(params, field.name)}
-        return cls(total_images, dtype=dtype, critic=params.feature_critic, **own)
 
     def learning_rate_at(self, images_seen: int) -> float:
         """Constant, then linearly to zero over the last `decay_fraction` of training."""
-        decay_images = self.decay_fraction * self.total_images
-        if decay_images == 0:
-            return self.learning_rate
-        return self.learning_rate * min(1.0, (self.total_images - images_seen) / decay_images)
+        rate, decay_images = self.params.learning_rate, self.params.decay_fraction * self.total_images
+        return rate * min(1.0, (self.total_images - images_seen) / decay_images) if decay_images else rate
 
     def ema_decay_at(self, images_seen: int) -> float:
         """Factor that the average keeps per step: half-life ema_kimg, shorter at the start by ema_ramp."""
-        half_life = min(self.ema_kimg * 1000, self.ema_ramp * max(images_seen, self.batch_size))
-        return float(0.5 ** (self.batch_size / half_life))
+        size = self.params.batch_size
+        half_life = min(self.params.ema_kimg * 1000, self.params.ema_ramp * max(images_seen, size))
+        return float(0.5 ** (size / half_life))
 
 
 def train(
@@ -76,7 +61,7 @@ def train(
         steps.append(train_step(state, batches, schedule, worker))
         last = state.images_seen >= schedule.total_images
         kimg = state.images_seen // (LOG_KIMG * 1000)
-        if last or kimg > (state.images_seen - schedule.batch_size) // (LOG_KIMG * 1000):
+        if last or kimg > (state.images_seen - schedule.params.batch_size) // (LOG_KIMG * 1000):
             row = average_steps(steps) | {"augmentation_probability": state.augmentation.probability}
             check_health(row, state.images_seen)
             check_weights(state)
@@ -92,7 +77,8 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
     discriminator's loss every r1_interval_steps-th step, weighted by that interval (lazy regularisation). The feature
     critic, where there is one, learns and teaches beside the discriminator.
     """
-    step = state.images_seen // schedule.batch_size
+    params = schedule.params
+    step = state.images_seen // params.batch_size
     rate = schedule.learning_rate_at(state.images_seen)
     batch = batches.draw(step)
     probability = state.augmentation.probability
@@ -113,12 +99,12 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
     real_logits, fake_logits = logits.chunk(2)
     loss = discriminator_loss(real_logits, fake_logits)
     penalty = torch.full((), math.nan, device=real.device)  # of a step without it
-    if step % schedule.r1_interval_steps == 0 and schedule.r1_gamma > 0:
+    if step % params.r1_interval_steps == 0 and params.r1_gamma > 0:
         leaf = real.requires_grad_(True)
         with computing_in(schedule.dtype, real.device):
             penalized_logits = discriminator(leaf, batch.labels)
         penalty = r1_penalty(penalized_logits, leaf)
-        loss = loss + penalty * (schedule.r1_gamma / 2 * schedule.r1_interval_steps)
+        loss = loss + penalty * (params.r1_gamma / 2 * params.r1_interval_steps)
     worker.descend(loss, discriminator, state.discriminator_optimizer, rate)
 
     discriminator.requires_grad_(False)
@@ -127,12 +113,12 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
         fooled_logits = discriminator(fake_seen, batch.labels)
     loss_of_generator = generator_loss(fooled_logits)
     of_critic: dict[str, torch.Tensor] = {}
-    if schedule.critic is not None:
-        of_critic, lesson = ask_critic(state, batch, styles, schedule.critic, schedule.dtype, worker)
+    if params.feature_critic is not None:
+        of_critic, lesson = ask_critic(state, batch, styles, params.feature_critic, schedule.dtype, worker)
         loss_of_generator = loss_of_generator + lesson
     worker.descend(loss_of_generator, generator, state.generator_optimizer, rate)
 
-    state.images_seen += schedule.batch_size
+    state.images_seen += params.batch_size
     update_average(state.average, generator, schedule.ema_decay_at(state.images_seen))
     seen_values = {
         "discriminator_loss": loss.detach(),
@@ -147,7 +133,7 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
     values = torch.stack(list(seen_values.values()))
     worker.average([values])
     means = dict(zip(seen_values, values.tolist(), strict=True)) | {"learning_rate": rate}
-    state.augmentation.observe(means["real_sign"], schedule.batch_size)
+    state.augmentation.observe(means["real_sign"], params.batch_size)
     return means
 
 
@@ -180,8 +166,8 @@ def check_health(row: dict[str, float], images_seen: int) -> None:
 
 def check_weights(state: TrainingState) -> None:
     """Raise StageError if a weight is no finite number, so that no such state is ever kept."""
-    for name, network in (("generator", state.generator), ("discriminator", state.discriminator)):
-        if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
+    for name in ("generator", "discriminator"):
+        if not all(bool(parameter.isfinite().all()) for parameter in getattr(state, name).parameters()):
             raise StageError(
                 f"training diverged before {state.images_seen / 1000:g} kimg: a weight of the {name} is not finite; "
                 f"lower learning_rate or raise r1_gamma"

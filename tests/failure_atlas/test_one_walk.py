@@ -16,11 +16,11 @@ from tests.house import ROOT
 AMOUNTS = np.linspace(0, -4, 33)
 
 
-def paint(styles: torch.Tensor) -> torch.Tensor:
+def paint(styles):
     return styles[:, 1, None, None, None].expand(-1, 3, 8, 8).sigmoid()
 
 
-def read(images: torch.Tensor) -> torch.Tensor:
+def read(images):
     level = images[:, 0, 0, 0].logit()
     return torch.stack([torch.zeros_like(level), level], dim=1)
 
@@ -28,7 +28,7 @@ def read(images: torch.Tensor) -> torch.Tensor:
 WORLD = World(paint, {"classifier": read}, batch_size=10)
 
 
-def test_one_dimension_is_moved_and_the_logistic_softmax_comes_back() -> None:
+def test_one_dimension_is_moved_and_the_logistic_softmax_comes_back():
     start = np.array([5.0, 2.0, 7.0])
     walk = trace_walk(WORLD, start, 1, AMOUNTS)
     expected = 1 / (1 + np.exp(-(2 + AMOUNTS)))
@@ -38,7 +38,7 @@ def test_one_dimension_is_moved_and_the_logistic_softmax_comes_back() -> None:
 
 
 @pytest.mark.parametrize(("count", "shown"), [(33, MOST_IMAGES), (4, 4)])
-def test_images_stand_over_their_shifts(count: int, shown: int) -> None:
+def test_images_stand_over_their_shifts(count, shown):
     walk, shift_std = trace_walk(WORLD, np.array([0.0, 1.0]), 1, AMOUNTS[:count]), np.linspace(0, 4, count)
     figure = draw_walk(shift_std, walk.images, walk.softmax()[:, 1], "title")
     above, below = figure.axes
@@ -49,7 +49,7 @@ def test_images_stand_over_their_shifts(count: int, shown: int) -> None:
     plt.close(figure)
 
 
-def test_the_library_loads_nothing_until_it_is_asked() -> None:
+def test_the_library_loads_nothing_until_it_is_asked():
     code = "import sys, failure_atlas; print('torch' in sys.modules, len(dir(failure_atlas)) > 15)"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["False", "True"]

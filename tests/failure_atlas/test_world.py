@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from failure_atlas.core.errors import StageError
 from failure_atlas.world.gradients import Differences, differentiate, log_odds, log_probability, logit, softmax
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World, move_styles
 from tests.linear_pair import CLASSES, D, LinearPair, N
+from tests.refusing import refused
 
 TARGETS = {"softmax": softmax, "log_probability": log_probability, "logit": logit, "log_odds": log_odds}
 
 
 @pytest.fixture
-def pair() -> LinearPair:
+def pair():
     return LinearPair()
 
 
@@ -27,11 +27,8 @@ def gather(parts):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_each_network_sees_the_unrounded_image_of_each_style(pair, batch_size):
-    scaled = World(
-        lambda s: pair.synthesize(s).sigmoid(),
-        {CLASSIFIER: pair.classify, JUDGE: lambda images: -pair.classify(images)},
-        batch_size,
-    )
+    networks = {CLASSIFIER: pair.classify, JUDGE: lambda images: -pair.classify(images)}
+    scaled = World(lambda s: pair.synthesize(s).sigmoid(), networks, batch_size)
     told = []
     shown = scaled.show(pair.styles, advance=told.append)
     images = 1 / (1 + np.exp(-pair.styles @ pair.G.numpy()))
@@ -52,9 +49,8 @@ def test_stored_images_are_seen_as_they_are_stored(pair):
     stored = world.show(pair.styles).images
     told = []
     seen = world.look(stored, advance=told.append)
-    np.testing.assert_allclose(
-        seen.logits[CLASSIFIER], stored.reshape(N, -1) / 255 @ pair.H.numpy(), rtol=1e-5, atol=1e-6
-    )
+    expected = stored.reshape(N, -1) / 255 @ pair.H.numpy()
+    np.testing.assert_allclose(seen.logits[CLASSIFIER], expected, rtol=1e-5, atol=1e-6)
     assert seen.images is stored
     assert sum(told) == N
 
@@ -65,8 +61,7 @@ def test_only_what_is_asked_for_is_asked_and_kept(pair):
 
     world = World(pair.synthesize, {CLASSIFIER: pair.classify, JUDGE: refuse}, 50)
     shown = world.show(pair.styles, [CLASSIFIER], keep_images=False)
-    assert shown.images.shape == (0, 1, 3, 4)
-    assert set(shown.logits) == {CLASSIFIER}
+    assert (shown.images.shape, set(shown.logits)) == ((0, 1, 3, 4), {CLASSIFIER})
     assert world.show(pair.styles[:2], []).images.shape == (2, 1, 3, 4)
 
 
@@ -77,14 +72,12 @@ def test_no_styles_are_no_images_and_no_network_is_asked_about_none(pair):
 
     world = pair.world(classify=fail)
     shown = world.show(pair.styles[:0])
-    assert shown.images.shape == (0, 1, 3, 4)
-    assert shown.softmax().shape == (0, CLASSES)
+    assert (shown.images.shape, shown.softmax().shape) == ((0, 1, 3, 4), (0, CLASSES))
     assert world.look(shown.images).logits[CLASSIFIER].shape == (0, CLASSES)
     nobody = Differences(np.zeros((0, 2), np.int64), np.zeros((0, 2)))
     for along, width in ((None, D), (nobody, 2)):
         (slopes,) = differentiate(world, TARGETS, pair.styles[:0], pair.true_class[:0], differences=along)
-        assert slopes.gradients["softmax"].shape == (0, width)
-        assert slopes.values["logit"].shape == (0,)
+        assert (slopes.gradients["softmax"].shape, slopes.values["logit"].shape) == ((0, width), (0,))
         assert slopes.logits.shape == (0, CLASSES)
 
 
@@ -93,9 +86,8 @@ def test_gradients_are_those_of_the_formula_in_any_batch(pair, batch_size):
     told = []
     styles = pair.styles.copy()
     with torch.no_grad():  # whatever the caller does with gradients
-        found, values, logits = gather(
-            differentiate(pair.world(batch_size), TARGETS, styles, pair.true_class, advance=told.append)
-        )
+        parts = differentiate(pair.world(batch_size), TARGETS, styles, pair.true_class, advance=told.append)
+        found, values, logits = gather(parts)
     for name, gradients in found.items():
         np.testing.assert_allclose(gradients, pair.exact()[name], rtol=1e-9, atol=1e-13, err_msg=name)
     np.testing.assert_allclose(logits, pair.logits(), rtol=1e-12)
@@ -118,16 +110,9 @@ def test_log_odds_and_their_slope_stay_where_the_softmax_rounds_to_1():
 def test_differences_of_a_black_box_are_autograds_gradients(pair, batch_size):
     """A logit is linear in each style and its difference exact; the others are as exact as the step is small."""
     told = []
-    found, values, logits = gather(
-        differentiate(
-            pair.world(batch_size, pair.black_box),
-            TARGETS,
-            pair.styles.astype(np.float32),
-            pair.true_class,
-            differences=Differences.along_all(N, np.full(D, 1e-2)),
-            advance=told.append,
-        )
-    )
+    world, styles = pair.world(batch_size, pair.black_box), pair.styles.astype(np.float32)
+    options = {"differences": Differences.along_all(N, np.full(D, 1e-2)), "advance": told.append}
+    found, values, logits = gather(differentiate(world, TARGETS, styles, pair.true_class, **options))
     exact, exact_values, _ = gather(differentiate(pair.world(N), TARGETS, pair.styles, pair.true_class))
     for name, gradients in found.items():
         assert gradients.dtype == np.float64
@@ -151,16 +136,15 @@ def test_chosen_dimensions_of_each_sample_get_their_own_slope_and_a_step_of_0_no
         parts = differentiate(pair.world(), {"logit": logit}, pair.styles, pair.true_class, differences=every)
         np.testing.assert_allclose(gather(parts)[0]["logit"], exact, rtol=1e-8, atol=1e-8)
     along = Differences(np.array([[2, 5], [6, 0]]), np.array([[0.5, 0.0], [0.25, 1.0]]))
-    (slopes,) = differentiate(
-        pair.world(classify=classify), {"logit": logit}, pair.styles[:2], pair.true_class[:2], differences=along
-    )
+    world, two = pair.world(classify=classify), (pair.styles[:2], pair.true_class[:2])
+    (slopes,) = differentiate(world, {"logit": logit}, *two, differences=along)
     np.testing.assert_allclose(slopes.gradients["logit"], [[exact[0, 2], 0], [exact[1, 6], exact[1, 0]]], rtol=1e-9)
     assert sum(asked) == 2 + 2 * 3
 
 
 def test_a_black_box_refuses_autograd(pair):
-    with pytest.raises(StageError, match="linear: is a black box and gives no gradients"):
-        list(differentiate(pair.world(classify=pair.black_box), TARGETS, pair.styles, pair.true_class))
+    slopes = differentiate(pair.world(classify=pair.black_box), TARGETS, pair.styles, pair.true_class)
+    refused("linear: is a black box and gives no gradients", list, slopes)
 
 
 def test_styles_are_moved_in_a_copy(pair):

@@ -31,6 +31,8 @@ from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
 from stages.rank_dimensions.__main__ import main as rank_dimensions
 from tests import yaml12 as yaml
+from tests.refusing import refused
+from tests.stages.running import Stage
 from tests.stages.tiny_networks import CLASSES, teach, teach_population
 
 TRAIN_IMAGES, TEST_IMAGES, SAMPLES = 100, 50, 200
@@ -204,6 +206,29 @@ def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny_images") / "images.zarr"
     write_arrays(path, arrays, {"source": "tiny", "class_names": [str(label) for label in range(CLASSES)]})
     return path
+
+
+@pytest.fixture
+def run(stage: Stage, tmp_path: Path) -> Callable[..., Path]:
+    """A function that runs the module's own fixture `stage` into a folder of this test and returns the folder."""
+    return lambda name="out", **changes: stage.run(tmp_path / name, **changes)
+
+
+@pytest.fixture
+def refuse(run: Callable[..., Path], tmp_path: Path) -> Callable[..., None]:
+    """A function that checks that `stage` refuses changes with a message, and leaves nothing behind."""
+
+    def check(message: str, **changes: Any) -> None:
+        refused(message, run, **changes)
+        assert not (tmp_path / "out").exists()
+
+    return check
+
+
+@pytest.fixture(scope="module")
+def out(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of one run of the module's own fixture `stage`, to be read only."""
+    return stage.run(tmp_path_factory.mktemp("stage") / "out")
 
 
 @pytest.fixture

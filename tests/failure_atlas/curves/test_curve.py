@@ -212,9 +212,8 @@ def test_distance_and_projection_agree_with_one_sample_at_a_time(seed, n, standa
 
 
 def test_a_dead_dimension_adds_nothing_and_projections_have_variance_one_whatever_k():
-    assert measure_deviations(np.array([[3.0, 7]]), np.array([0]), np.zeros((1, 2)), np.array([1.0, 0])).tolist() == [
-        [3, 0]
-    ]
+    deviations = measure_deviations(np.array([[3.0, 7]]), np.array([0]), np.zeros((1, 2)), np.array([1.0, 0]))
+    assert deviations.tolist() == [[3, 0]]
     deviations = np.random.default_rng(1).standard_normal((20_000, 30))
     direction = np.where(np.arange(30) % 2, 1, -1)
     for k in (1, 7, 30):

@@ -34,8 +34,7 @@ def test_shifts_include_both_ends_and_a_move_touches_the_chosen_dimensions_only(
     assert shift.space_shifts(0.3, 0.1) == pytest.approx([0, 0.1, 0.2, 0.3])
     assert shift.space_shifts(1.0, 0.4) == pytest.approx([0, 0.4, 0.8])
     move = shift.build_move(np.array([2, 0]), np.array([-1, 1, 1, 0]), np.array([0.5, 9, 2, 7]))
-    assert move.tolist() == [-0.5, 0, 2, 0]
-    assert move.dtype == np.float32
+    assert (move.tolist(), move.dtype) == ([-0.5, 0, 2, 0], np.float32)
 
 
 def test_isotropic_styles_and_a_linear_classifier_follow_the_normal_distribution_each_sample_by_its_own_move():
@@ -61,9 +60,8 @@ def test_samples_are_moved_along_the_dimensions_of_all_of_their_class_and_along_
     sets = [np.array([draw % 8 + 2]) for draw in range(4)]
     # The judge reads everything but class 1.
     world = build_world(**{CLASSIFIER: lambda s: s[:, 0], JUDGE: lambda s: -torch.ones(len(s))})
-    shifted = shift.shift_samples(
-        world, styles, true_class, np.ones(10), {shift.ALL: up, "a": up, "b": down}, sets, np.array([0.0, 2.0])
-    )
+    orders, shifts = {shift.ALL: up, "a": up, "b": down}, np.array([0.0, 2.0])
+    shifted = shift.shift_samples(world, styles, true_class, np.ones(10), orders, sets, shifts)
     right = shifted.classifier.mean(axis=2)
     assert right[[shift.TOP, shift.OWN_CLASS, shift.RANDOM]].tolist() == [[1, 0.5], [1, 0], [1, 1]]
     assert (shifted.judge == (true_class == 0)).all()
@@ -87,8 +85,7 @@ def test_curves_of_shifts_are_of_all_of_each_class_and_of_random_dimensions():
     }  # fmt: skip
     (random,) = select(results, dimensions="random")
     assert random.area["value"] == random.area["min"] == random.area["max"] == 1
-    assert random.curve.n.tolist() == [100, 100]
-    assert random.trend_p_value == 0.5
+    assert (random.curve.n.tolist(), random.trend_p_value) == ([100, 100], 0.5)
     assert (random.band[0] < 1).all()
     assert (random.band[1] == 1).all()
     (top,) = select(results, dimensions="top", scope=shift.ALL)
@@ -129,8 +126,7 @@ def test_distance_in_a_population_that_fails_far_out():
     assert np.ptp(random.curve.accuracy) < 0.15
     assert top.slope["high"] < -0.3 < random.slope["low"]
     assert top.trend_p_value < 1e-100
-    assert top.rises == 0
-    assert top.ceiling_area["value"] == 1
+    assert (top.rises, top.ceiling_area["value"]) == (0, 1)
     assert top.avoidable_area["value"] == pytest.approx(1 - top.area["value"])
     for scope in ("a", "b"):
         (part,) = select(results, k="2", dimensions="top", **own | {"scope": scope})
@@ -257,8 +253,7 @@ def test_paired_area_interval_is_that_of_the_samples_own_areas():
     (difference,) = compare_by_shift(x, {"one": first, "two": second}, draw_counts(400, 2000, stream))
     each = weigh_area(x) @ (second.astype(int) - first)
     half = 1.96 * each.std(ddof=1) / 20
-    assert difference.name == "two_minus_one"
-    assert difference.area["value"] == pytest.approx(each.mean())
+    assert (difference.name, difference.area["value"]) == ("two_minus_one", pytest.approx(each.mean()))
     assert difference.area["low"] == pytest.approx(each.mean() - half, abs=0.15 * half)
     assert difference.area["high"] == pytest.approx(each.mean() + half, abs=0.15 * half)
 

@@ -6,14 +6,8 @@ import pytest
 from scipy import stats
 from sklearn.covariance import LedoitWolf
 
+from failure_atlas.judges import remoteness
 from failure_atlas.judges.failures import AUDITOR, draw_balanced, tabulate_opinions, tabulate_verdicts
-from failure_atlas.judges.remoteness import (
-    Yardstick,
-    find_percentiles,
-    fit_spread,
-    measure_mahalanobis,
-    measure_std_distance,
-)
 from failure_atlas.judges.verdicts import measure_kappa
 from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown
 
@@ -32,12 +26,13 @@ def population():
 
 def test_distances_equal_the_textbook_formula_and_follow_their_law(population):
     styles, labels = population
-    spread = fit_spread(styles, labels, 3, np.ones(4, bool))
+    spread = remoteness.fit_spread(styles, labels, 3, np.ones(4, bool))
     assert list(spread.used) == [True, True, True, False], "a dimension that does not vary is left out"
     scaled = styles[:, :3] / styles[:, :3].std(axis=0, ddof=1, dtype=float)
     means = [scaled[labels == label].mean(axis=0) for label in range(3)]
     covariance = LedoitWolf(assume_centered=True).fit(scaled - np.array(means)[labels]).covariance_
-    distance, in_std = (measure(spread, styles, labels) for measure in (measure_mahalanobis, measure_std_distance))
+    measures = remoteness.measure_mahalanobis, remoteness.measure_std_distance
+    distance, in_std = (measure(spread, styles, labels) for measure in measures)
     for row in (0, 1, 2, 500):
         away = scaled[row] - means[labels[row]]
         assert distance[row] == pytest.approx(np.sqrt(away @ np.linalg.inv(covariance) @ away), rel=1e-6)
@@ -48,22 +43,22 @@ def test_distances_equal_the_textbook_formula_and_follow_their_law(population):
 
 def test_useless_dimensions_do_not_count(population):
     styles, labels = population
-    spread = fit_spread(styles, labels, 3, np.array([True, False, True, True]))
+    spread = remoteness.fit_spread(styles, labels, 3, np.array([True, False, True, True]))
     moved = styles.copy()
     moved[:, 1] += 100
-    np.testing.assert_array_equal(*(measure_mahalanobis(spread, each, labels) for each in (styles, moved)))
+    np.testing.assert_array_equal(*(remoteness.measure_mahalanobis(spread, each, labels) for each in (styles, moved)))
     with pytest.raises(ValueError, match="no style dimension"):
-        fit_spread(styles, labels, 3, np.array([False, False, False, True]))
+        remoteness.fit_spread(styles, labels, 3, np.array([False, False, False, True]))
 
 
 def test_leaving_the_plane_of_the_population_is_far_however_short_the_way():
     random = np.random.default_rng(1)
     latent, labels = random.standard_normal((2000, 2)), np.arange(2000) % 2
     plane = random.standard_normal((2, 6))
-    spread = fit_spread((latent @ plane).astype(np.float32), labels, 2, np.ones(6, bool))
+    spread = remoteness.fit_spread((latent @ plane).astype(np.float32), labels, 2, np.ones(6, bool))
     inside = (np.array([[1.0, 0.0]]) @ plane).astype(np.float32)
     outside = inside + 0.5 * np.linalg.svd(plane)[2][-1].astype(np.float32)
-    near, far = (measure_mahalanobis(spread, point, np.array([0]))[0] for point in (inside, outside))
+    near, far = (remoteness.measure_mahalanobis(spread, point, np.array([0]))[0] for point in (inside, outside))
     assert near < 3
     assert far > 8
 
@@ -71,23 +66,23 @@ def test_leaving_the_plane_of_the_population_is_far_however_short_the_way():
 def test_percentiles_are_counts_within_the_class():
     reference, classes = np.array([1.0, 2, 3, 4, 10, 20]), np.array([0, 0, 0, 0, 1, 1])
     values, own = np.array([0.0, 1, 2.5, 4, 9, 15, 1]), np.array([0, 0, 0, 0, 1, 1, 2])
-    percentiles = find_percentiles(values, own, reference, classes)
+    percentiles = remoteness.find_percentiles(values, own, reference, classes)
     np.testing.assert_array_equal(percentiles, [0, 25, 50, 100, 0, 50, np.nan])  # no sample of the class, none
     random = np.random.default_rng(0)
     reference, values = random.normal(size=300), random.normal(size=20)
-    np.testing.assert_allclose(
-        find_percentiles(values, np.zeros(20, int), reference, np.zeros(300, int)),
-        [stats.percentileofscore(reference, value, kind="weak") for value in values],
-    )
+    percentiles = remoteness.find_percentiles(values, np.zeros(20, int), reference, np.zeros(300, int))
+    twin = [stats.percentileofscore(reference, value, kind="weak") for value in values]
+    np.testing.assert_allclose(percentiles, twin)
 
 
 def test_far_out_means_farther_or_less_real_than_nearly_all_of_the_class():
     random = np.random.default_rng(2)
     styles, labels = random.standard_normal((400, 2)).astype(np.float32), np.repeat([0, 1], 200)
-    spread = fit_spread(styles, labels, 2, np.ones(2, bool))
-    yardstick = Yardstick(spread, labels, measure_mahalanobis(spread, styles, labels), np.arange(400.0))
+    spread = remoteness.fit_spread(styles, labels, 2, np.ones(2, bool))
+    distance = remoteness.measure_mahalanobis(spread, styles, labels)
+    yardstick = remoteness.Yardstick(spread, labels, distance, np.arange(400.0))
     styles, labels = np.array([[0, 0], [9, 9], [0, 0], [0, 0]], np.float32), np.array([0, 0, 0, 1])
-    distance = measure_mahalanobis(spread, styles, labels)
+    distance = remoteness.measure_mahalanobis(spread, styles, labels)
     table = yardstick.tabulate(styles, labels, distance, np.array([100.0, 100, 1.5, 100]), 95.0)
     assert table["far_out_in_s"].tolist() == [False, True, False, False]
     assert table["far_out_in_realism"].tolist() == [False, False, True, True]  # class 1 begins at 200
@@ -127,9 +122,8 @@ def test_a_row_says_what_each_network_sees():
 
 def test_verdict_shares_are_counted_per_source_and_class():
     rows = pd.DataFrame({"class": ["cat", "cat", "dog", "dog"], "verdict": [TRUE, CHANGED, TRUE, RIGHT]})
-    table = tabulate_verdicts({"all": rows, "one": rows[:1], "none": rows[:0]}, NAMES).set_index(
-        ["source", "class", "verdict"]
-    )
+    table = tabulate_verdicts({"all": rows, "one": rows[:1], "none": rows[:0]}, NAMES)
+    table = table.set_index(["source", "class", "verdict"])
     assert len(table) == 3 * 4 * 4
     assert table.loc[("all", "all", TRUE), ["value", "n"]].tolist() == [0.5, 4], "what is still right counts among all"
     assert table.loc[("all", "cat", CHANGED), ["value", "n"]].tolist() == [0.5, 2]

@@ -22,15 +22,15 @@ TOLERANCE = 4.1 * SOFTMAX_TOLERANCE  # in log-odds, near 0
 class LinearWorld:
     """Log-odds that fall linearly with the offset: value = start + slope . u, for every start the same slope."""
 
-    def __init__(self, start: list[float], slope: list[float]) -> None:
+    def __init__(self, start, slope):
         self.start, self.slope = np.array(start), np.array(slope)
         self.measured, self.differentiated = 0, 0
 
-    def measure(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    def measure(self, rows, offset):
         self.measured += len(rows)
         return self.start[rows] + offset @ self.slope
 
-    def differentiate(self, rows: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def differentiate(self, rows, offset):
         self.differentiated += len(rows)
         return self.start[rows] + offset @ self.slope, np.tile(self.slope, (len(rows), 1))
 
@@ -206,7 +206,6 @@ def test_a_search_walks_by_every_rule_from_where_the_classifier_is_sure():
     np.testing.assert_allclose(measure_length(beyond.offset), [3, 0, 4], atol=1e-3)
     np.testing.assert_allclose(single.offset, [[0, -2.5, 0], [0, 0, 0], [0, 0, 0]], atol=2e-3)
     np.testing.assert_allclose(single.length_std, [2.5, 0, 4], atol=2e-3)
-    assert list(found.single_dimension) == [1, -1, -1]
-    assert list(found.top_std) == [4, 0, 4]
+    assert (list(found.single_dimension), list(found.top_std)) == ([1, -1, -1], [4, 0, 4])
     assert list(found.top_reached) == [False, True, False]
     np.testing.assert_allclose(sets.offset, [[0, -2.5, 0], [0, 0, 0], [0, 0, 0]], atol=2e-3)

@@ -1,9 +1,7 @@
 """A folder that a person brings, for the bars of `tiny_images`, and the stage run on it."""
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,7 +17,7 @@ NAMES = [str(label) for label in range(10)]
 
 
 @pytest.fixture(autouse=True)
-def _cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _cpu(monkeypatch):
     monkeypatch.setenv("FAILURE_ATLAS_DEVICE", "cpu")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the networks are so small that a second thread only waits
@@ -29,7 +27,7 @@ def _cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def digits(tmp_path_factory):
     """An images store of real digits, as `tiny_images`."""
     path = tmp_path_factory.mktemp("digits") / "images.zarr"
     write_digits(path)
@@ -37,17 +35,17 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def brought(tmp_path, monkeypatch):
     """The folder data/brought/mine of a project that is the current folder: a module and its weights."""
     monkeypatch.chdir(tmp_path)
     return write_brought(Path("data/brought/mine"))
 
 
 @pytest.fixture
-def bring(brought: Path, tiny_images: Path) -> Callable[..., Path]:
+def bring(brought, tiny_images):
     """A function that runs the stage on an entry and returns its result folder; sections: others of params."""
 
-    def run(entry: dict[str, Any], images: Path = tiny_images, **sections: Any) -> Path:
+    def run(entry, images=tiny_images, **sections):
         params = sections | {"bring_classifiers": {"mine": entry}}
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         store, out = Path(os.path.relpath(images)), Path("data/bring_classifiers/mine")
@@ -58,10 +56,10 @@ def bring(brought: Path, tiny_images: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def keep(brought: Path) -> Callable[..., Path]:
+def keep(brought):
     """A function that writes the file of an entry as the stage does, without measuring it, and returns its path."""
 
-    def save(entry: dict[str, Any], name: str = "mine") -> Path:
+    def save(entry, name="mine"):
         section, folder = BringClassifierParams.model_validate(entry), brought.parent / name
         key, path = f"bring_classifiers.{name}", Path(f"data/bring_classifiers/{name}/classifier.safetensors")
         classifier = adapt(read_network(section, folder, key), section, (1, 32, 32), NAMES, key)

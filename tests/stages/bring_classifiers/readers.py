@@ -1,10 +1,9 @@
 """Networks as a person brings them, a module file and weights: for the bars of `tiny_images`, and for real digits."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
+from failure_atlas.brought.adapter import AS_IT_IS, Adapter
 from failure_atlas.core.arrays import write_arrays
 from failure_atlas.images.frame import Frame, frame_all
 from failure_atlas.images.image_set import ImageSet, Severities
@@ -53,7 +52,7 @@ class Net(Classifier):
 """
 
 
-def bar_weights(mean: float = 0.0, std: float = 1.0, size: int = 32, channels: int = 1) -> dict[str, torch.Tensor]:
+def bar_weights(mean=0.0, std=1.0, size=32, channels=1):
     """The reader's state dict, for images from which `mean` is subtracted and which `std` divides."""
     bands = torch.zeros(10, channels, size - 8, size)
     left = (32 - size) // 2
@@ -64,15 +63,15 @@ def bar_weights(mean: float = 0.0, std: float = 1.0, size: int = 32, channels: i
     return {"bands.weight": bands, "level": torch.tensor((0.85 - mean) / std), "sharpness": torch.tensor(20 * std**2)}
 
 
-def write_brought(folder: Path, source: str = SOURCE, **options: float) -> Path:
+def write_brought(folder, source=SOURCE, **options):
     """Write module and weights; options: of `bar_weights`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bars.py").write_text(source, encoding="utf-8")
-    torch.save(bar_weights(**options), folder / "weights.pt")  # type: ignore[arg-type]
+    torch.save(bar_weights(**options), folder / "weights.pt")
     return folder
 
 
-def write_digit_reader(folder: Path) -> None:
+def write_digit_reader(folder):
     """Write module and weights into a folder, in place of what is there."""
     for file in folder.iterdir():
         file.unlink()
@@ -81,10 +80,16 @@ def write_digit_reader(folder: Path) -> None:
     torch.save(judge.members[0].state_dict(), folder / "weights.pt")
 
 
-def write_digits(path: Path) -> None:
+def write_digits(path):
     """Write an images store of the form that corrupt_images leaves: test images of mnist-5k, all of them clean."""
     parts = load_mnist_5k(seed=1, test_fraction=0.2)
     framed = [ImageSet(frame_all(part.images[:COUNT], Frame(32, 1, "pad")), part.labels[:COUNT]) for part in parts]
     clean = Severities(dict.fromkeys(("blur", "noise"), np.zeros(COUNT, np.uint8)))
     arrays = named_arrays("train", framed[0]) | named_arrays("test", framed[1]) | named_severities("test", clean)
     write_arrays(path, arrays, {"source": "mnist-5k", "class_names": list(DIGITS)})
+
+
+def adapt(network, image_shape, names, *, class_order=None, outputs="logits", name="the classifier", **shown):
+    """An adapter without an entry of params; shown: of its input."""
+    options = {"class_order": class_order, "outputs": outputs, "name": name}
+    return Adapter(network, image_shape, names, AS_IT_IS.model_copy(update=shown), **options)

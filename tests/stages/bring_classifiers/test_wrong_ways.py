@@ -17,14 +17,7 @@ from failure_atlas.core.errors import StageError
 from stages.bring_classifiers.__main__ import main
 from tests import yaml12 as yaml
 from tests.house import ROOT
-from tests.stages.bring_classifiers.readers import (
-    DIGITS_ENTRY,
-    ENTRY,
-    SOURCE,
-    bar_weights,
-    write_brought,
-    write_digit_reader,
-)  # fmt: skip
+from tests.stages.bring_classifiers import readers  # fmt: skip
 
 WRITE = "WRITE_WRONG_WAYS"  # set in the environment: the table is written anew instead
 BEGIN, END = "<!-- wrong ways: begin -->", "<!-- wrong ways: end -->"
@@ -49,40 +42,40 @@ class Way:
     images: str = "bars"
 
 
-def code(old: str, new: str, **options: float) -> Callable[[Path], object]:
+def code(old, new, **options):
     """Bring a network with a line of its code changed; options: of `bar_weights`."""
-    assert old in SOURCE
-    changed = SOURCE.replace(old, new)
-    return lambda folder: write_brought(folder, changed, **options)
+    assert old in readers.SOURCE
+    changed = readers.SOURCE.replace(old, new)
+    return lambda folder: readers.write_brought(folder, changed, **options)
 
 
-def weights(change: Callable[[dict[str, torch.Tensor]], object], **options: float) -> Callable[[Path], object]:
+def weights(change, **options):
     """Bring weights that were changed in place; options: of `bar_weights`."""
 
-    def prepare(folder: Path) -> None:
-        held = bar_weights(**options)  # type: ignore[arg-type]
+    def prepare(folder):
+        held = readers.bar_weights(**options)
         change(held)
         torch.save(held, folder / "weights.pt")
 
     return prepare
 
 
-def write(name: str, content: bytes) -> Callable[[Path], object]:
+def write(name, content):
     """Bring one more file."""
     return lambda folder: (folder / name).write_bytes(content)
 
 
-def before(line: str) -> Callable[[Path], object]:
+def before(line):
     """Bring a network with one more line at the start of its forward."""
     return code("def forward(self, x):\n", f"def forward(self, x):\n        {line}\n")
 
 
-def answer(text: str, **options: float) -> Callable[[Path], object]:
+def answer(text, **options):
     """Bring a network that answers otherwise; options: of `bar_weights`."""
     return code(ANSWER, text, **options)
 
 
-def link(folder: Path) -> None:
+def link(folder):
     Path("elsewhere").mkdir()
     (folder / "sub").symlink_to("../../../elsewhere")
 
@@ -112,7 +105,7 @@ WAYS = [
     Way("the weights are forgotten", entry={"weights": None}),
     Way("the whole model was pickled", lambda folder: torch.save(torch.nn.Linear(2, 2), folder / "model.pt"),
         {"weights": "model.pt"}),
-    Way("a pickle file", lambda folder: (folder / "model.pkl").write_bytes(pickle.dumps(bar_weights(), protocol=2)),
+    Way("a pickle file", write("model.pkl", pickle.dumps(readers.bar_weights(), protocol=2)),
         {"weights": "model.pkl"}),
     Way("a safetensors file was cut", write("weights.safetensors", b"\x40\0\0\0\0\0\0\0{"),
         {"weights": "weights.safetensors"}),
@@ -143,10 +136,10 @@ WAYS = [
     Way("another range of values", answer(f"bands = bands / 255\n        {ANSWER} + torch.arange(10)")),
     Way("dark digits on light", weights(lambda held: held.update({"level": torch.tensor(-0.5)}))),
     Way("mean and std forgotten", answer(f"{ANSWER} + torch.arange(10)", mean=0.14, std=0.19)),
-    Way("mean and std applied twice", write_digit_reader,
-        DIGITS_ENTRY | {"input": {"mean": [0.485], "std": [0.229]}}, images="digits"),
-    Way("another size than it was trained on, and it takes any", write_digit_reader,
-        DIGITS_ENTRY | {"arguments": {"shrink": 2}}, images="digits"),
+    Way("mean and std applied twice", readers.write_digit_reader,
+        readers.DIGITS_ENTRY | {"input": {"mean": [0.485], "std": [0.229]}}, images="digits"),
+    Way("another size than it was trained on, and it takes any", readers.write_digit_reader,
+        readers.DIGITS_ENTRY | {"arguments": {"shrink": 2}}, images="digits"),
     Way("outputs in another order", weights(lambda held: held.update({"bands.weight": held["bands.weight"][ORDER]}))),
     Way("names of other classes", entry={"class_order": ["zero", *range(1, 10)]}),
     Way("rows and columns swapped", code(CALL, CALL.replace("x[", "x.mT["))),
@@ -154,15 +147,15 @@ WAYS = [
     Way("the same, brought as it is", IGNORANT, {"on_doubt": "warn"}, warned=True),
     Way("weights that know little", weights(lambda held: held["bands.weight"][:4].fill_(0)), warned=True),
     Way("a folder inside is a link", link),
-    Way("a file was changed after it was brought", after=write("bars.py", SOURCE.encode() + b"#")),
+    Way("a file was changed after it was brought", after=write("bars.py", readers.SOURCE.encode() + b"#")),
 ]  # fmt: skip
 
 
-def message_of(way: Way, stores: dict[str, Path]) -> str:
+def message_of(way, stores):
     """What the stage says, in the current folder, which is empty; stores: as `tiny_images`, by what they show."""
-    folder = write_brought(Path("data/brought/mine"))
+    folder = readers.write_brought(Path("data/brought/mine"))
     way.prepare(folder)
-    entry = {name: value for name, value in (ENTRY | way.entry).items() if value is not None}
+    entry = {name: value for name, value in (readers.ENTRY | way.entry).items() if value is not None}
     Path("params.yaml").write_text(yaml.safe_dump({"bring_classifiers": {"mine": entry}}), encoding="utf-8")
     store = Path(os.path.relpath(stores[way.images]))
     torch.manual_seed(1)  # of the dropout that is never turned off
@@ -179,7 +172,7 @@ def message_of(way: Way, stores: dict[str, Path]) -> str:
     return f"(warning) {warning}"
 
 
-def table_of(messages: dict[str, str]) -> str:
+def table_of(messages):
     """Way -> message as a Markdown table."""
     rows = [f"| {name} | {message.replace('|', '&#124;')} |" for name, message in messages.items()]
     return "\n".join(["| what is wrong | what the stage says |", "|---|---|", *rows])

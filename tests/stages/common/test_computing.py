@@ -4,8 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +14,9 @@ from scipy import stats
 
 from failure_atlas.core.computing import changes_bytes, count_cores
 from failure_atlas.core.device import DEVICE_VARIABLE, choose_device, choose_dtype
-from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream, torch_stream
 from tests.house import ROOT
+from tests.refusing import refused
 
 NAMES = st.lists(st.one_of(st.text(min_size=1, max_size=8), st.integers(0, 2**31)), max_size=3)
 PATHS = [(), ("a",), ("b",), ("a", 0), ("a", 1), (0, "a"), ("a", "b"), ("ab",), (0,), (1,)]
@@ -26,8 +24,8 @@ Names = list[str | int]
 
 
 @given(seed=st.integers(0, 2**64), names=NAMES, other=NAMES)
-def test_numbers_follow_from_seed_and_names_alone(seed: int, names: Names, other: Names) -> None:
-    def draw(seed: int, names: Names) -> tuple[bytes, bytes]:
+def test_numbers_follow_from_seed_and_names_alone(seed, names, other):
+    def draw(seed, names):
         drawn = torch.rand(4, generator=torch_stream(seed, *names))
         return numpy_stream(seed, *names).bytes(16), drawn.numpy().tobytes()
 
@@ -37,7 +35,7 @@ def test_numbers_follow_from_seed_and_names_alone(seed: int, names: Names, other
         assert all(one != two for one, two in zip(held, changed, strict=True))
 
 
-def test_streams_of_different_names_are_uncorrelated_and_the_first_numbers_of_numbered_ones_uniform() -> None:
+def test_streams_of_different_names_are_uncorrelated_and_the_first_numbers_of_numbered_ones_uniform():
     """Streams named by a sample's index serve one sample each: their first draws must look like one stream's."""
     normal = np.stack([numpy_stream(1, *path).standard_normal(4000) for path in PATHS])
     drawn = torch.stack([torch.randn(4000, generator=torch_stream(1, *path)) for path in PATHS]).numpy()
@@ -49,7 +47,7 @@ def test_streams_of_different_names_are_uncorrelated_and_the_first_numbers_of_nu
     assert abs(np.corrcoef(first[:-1], first[1:])[0, 1]) < 5 / np.sqrt(2000)
 
 
-def test_numbers_stay_the_same_from_version_to_version_and_leave_global_state_alone() -> None:
+def test_numbers_stay_the_same_from_version_to_version_and_leave_global_state_alone():
     """A change here changes every result: CHANGELOG.md has to say so."""
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
     assert numpy_stream(1, "image", 7).integers(0, 1000, 4).tolist() == [357, 245, 631, 733]
@@ -57,12 +55,11 @@ def test_numbers_stay_the_same_from_version_to_version_and_leave_global_state_al
     assert drawn.tolist() == [518, 811, 972, 141]
     assert torch.equal(torch_state, torch.get_rng_state())
     assert np.array_equal(numpy_state, np.random.get_state()[1])  # noqa: NPY002
-    with pytest.raises(ValueError, match="non-negative"):
-        numpy_stream(-1)
+    refused("non-negative", numpy_stream, -1, error=ValueError)
 
 
 @pytest.fixture
-def _kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _kept(monkeypatch):
     """What choosing a device sets is as before."""
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
@@ -73,9 +70,7 @@ def _kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_kept")
-def test_the_named_device_is_taken_or_cuda_if_present_and_kernels_are_deterministic(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_named_device_is_taken_or_cuda_if_present_and_kernels_are_deterministic(monkeypatch):
     torch.use_deterministic_algorithms(False)
     default = "cuda" if torch.cuda.is_available() else "cpu"
     for value, kind in ((None, default), ("", default), ("  ", default), (" cpu ", "cpu")):
@@ -89,14 +84,13 @@ def test_the_named_device_is_taken_or_cuda_if_present_and_kernels_are_determinis
 
 @pytest.mark.usefixtures("_kept")
 @pytest.mark.parametrize("value", ["gpu", "CPU", "meta", "mps", "cuda:999", "cuda:-1", "cpu,cuda", "vulkan"])
-def test_another_device_ends_in_one_short_line(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_another_device_ends_in_one_short_line(monkeypatch, value):
     monkeypatch.setenv(DEVICE_VARIABLE, value)
     told = rf"^{DEVICE_VARIABLE}: got '{value}', which this machine cannot use.{{,300}}allowed: cpu, cuda, cuda:N$"
-    with pytest.raises(StageError, match=told):
-        choose_device()
+    refused(told, choose_device)
 
 
-def test_precision_is_asked_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precision_is_asked_of_the_processor(monkeypatch):
     for native in (True, False):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"avx512_bf16": native})
         assert choose_dtype("auto", torch.device("cpu")) is (torch.bfloat16 if native else torch.float32)
@@ -106,7 +100,7 @@ def test_precision_is_asked_of_the_processor(monkeypatch: pytest.MonkeyPatch) ->
     assert choose_dtype("auto", torch.device("cuda")) is torch.float32
 
 
-def describe(modules: str, **variables: str) -> dict[str, object]:
+def describe(modules, **variables):
     kept = {name: text for name, text in os.environ.items() if not changes_bytes(name)}
     code = f"import {modules}, json; from failure_atlas.core.computing import describe_computing as tell; "
     command = [sys.executable, "-c", f"{code}print(json.dumps(tell()))"]
@@ -114,14 +108,11 @@ def describe(modules: str, **variables: str) -> dict[str, object]:
     return found
 
 
-def test_kernels_and_threads_are_those_that_compute_and_nothing_tells_of_a_person(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_kernels_and_threads_are_those_that_compute_and_nothing_tells_of_a_person(monkeypatch):
     variables = {"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "1", "FAILURE_ATLAS_DEVICE": "cpu"}
     paths = {"OMP_PLACES": "/home/me", "OMP_TOOL_LIBRARIES": "x", "OPENBLAS_THREAD_TIMEOUT": "4", "HOME": "/home/me"}
     found = describe("numpy, torch", **variables, **paths)
-    assert found["variables"] == variables
-    assert found["cores"] == count_cores()
+    assert (found["variables"], found["cores"]) == (variables, count_cores())
     (blas,) = [each for each in found["libraries"] if each["user_api"] == "blas"]
     assert (blas["num_threads"], blas["architecture"]) == (1, "Haswell")
     assert (found["torch"]["threads"], found["torch"]["gpus"]) == (1, [])
@@ -161,7 +152,7 @@ FILES = {
 }
 
 
-def test_what_a_user_has_set_for_libraries_changes_no_byte_and_stops_nothing(tmp_path: Path) -> None:
+def test_what_a_user_has_set_for_libraries_changes_no_byte_and_stops_nothing(tmp_path):
     made = {}
     for name, variables, files in (
         ("plain", {}, []),

@@ -1,21 +1,18 @@
 """Figures: a PNG and a CSV, equal bytes, and the sheet of images against its slow twin."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
 from failure_atlas.drawing.style import new_figure, save_figure, shorten, show_image, tile
 
 TABLE = pd.DataFrame({"x": [0, 1, 2], "y": [0.1, 1 / 3, 2.0]})
 
 
-def draw() -> Figure:
+def draw():
     figure, axes = new_figure(1, 2, width=3, height=1.5)
     axes[0, 0].plot(TABLE["x"], TABLE["y"], label="line")
     axes[0, 0].legend()
@@ -23,7 +20,7 @@ def draw() -> Figure:
     return figure
 
 
-def test_a_figure_is_a_png_and_a_csv_with_equal_bytes(tmp_path: Path) -> None:
+def test_a_figure_is_a_png_and_a_csv_with_equal_bytes(tmp_path):
     for name in ("one", "two"):
         save_figure(draw(), tmp_path / "figures" / f"{name}.png", TABLE)
     folder = tmp_path / "figures"
@@ -40,20 +37,19 @@ def test_a_figure_is_a_png_and_a_csv_with_equal_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("channels", "shape"), [(1, (4, 5)), (3, (4, 5, 3))])
 @pytest.mark.parametrize(("kind", "white"), [(np.uint8, 255), (np.float32, 1)])
-def test_images_are_shown_on_one_scale(channels: int, shape: tuple[int, ...], kind: type, white: int) -> None:
+def test_images_are_shown_on_one_scale(channels, shape, kind, white):
     """A dim image must look dim: the scale is that of the data type, not that of the image."""
     figure, axes = new_figure(1, 1, width=1, height=1)
     assert axes.shape == (1, 1)
     show_image(axes[0, 0], np.zeros((channels, 4, 5), kind), "title")
     (shown,) = axes[0, 0].images
-    assert shown.get_array().shape == shape
-    assert shown.get_clim() == (0, white)
+    assert (shown.get_array().shape, shown.get_clim()) == (shape, (0, white))
     assert not axes[0, 0].axison
     assert axes[0, 0].get_title() == "title"
     plt.close(figure)
 
 
-def tile_slowly(images: np.ndarray, columns: int, gap: int) -> np.ndarray:
+def tile_slowly(images, columns, gap):
     """Row by row, image beside image, white between."""
     white = 255 if images.dtype == np.uint8 else 1.0
     n, channels, height, width = images.shape
@@ -72,16 +68,14 @@ def tile_slowly(images: np.ndarray, columns: int, gap: int) -> np.ndarray:
     n=st.integers(1, 12), channels=st.sampled_from([1, 3]), height=st.integers(1, 5), width=st.integers(1, 5),
     columns=st.integers(1, 7), gap=st.integers(0, 3), kind=st.sampled_from([np.uint8, np.float32]),
 )  # fmt: skip
-def test_a_sheet_equals_its_slow_twin(
-    n: int, channels: int, height: int, width: int, columns: int, gap: int, kind: type
-) -> None:
+def test_a_sheet_equals_its_slow_twin(n, channels, height, width, columns, gap, kind):
     images = np.random.default_rng(n).integers(0, 2, (n, channels, height, width)).astype(kind)
     sheet = tile(images, columns, gap)
     assert sheet.dtype == images.dtype
     np.testing.assert_array_equal(sheet, tile_slowly(images, columns, gap))
 
 
-def test_logarithmic_axes_bear_plain_numbers_and_dollars_stay_dollars(tmp_path: Path) -> None:
+def test_logarithmic_axes_bear_plain_numbers_and_dollars_stay_dollars(tmp_path):
     figure, axes = new_figure(1, 2, width=4, height=3)
     axes[0, 0].plot([1, 10, 500], [0.0003, 0.02, 2])
     axes[0, 0].set(xscale="log", yscale="log", title="between $5 and $6_note$ and $\\no_such{command$")
@@ -94,7 +88,7 @@ def test_logarithmic_axes_bear_plain_numbers_and_dollars_stay_dollars(tmp_path: 
     assert not any(text.get_parse_math() for text in (axes[0, 0].title, *axes[0, 0].get_yticklabels()))
 
 
-def test_long_names_are_cut_and_those_that_legends_leave_out_are_shown() -> None:
+def test_long_names_are_cut_and_those_that_legends_leave_out_are_shown():
     assert shorten("ankle boot") == "ankle boot"
     assert shorten("ankle boot", 8) == "ankle\N{HORIZONTAL ELLIPSIS}ot"
     assert [len(shorten("a" * 30, characters)) for characters in (5, 6, 8, 20)] == [5, 6, 8, 20]

@@ -1,16 +1,18 @@
-"""The whole stage on real networks."""
-
-import json
+"""The whole stage on real networks, and its tables from outcomes that are known."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from failure_atlas.core.errors import StageError
-from failure_atlas.ranking.held_out import judge_no_worse
+from failure_atlas.judges.verdicts import STILL_RIGHT, VERDICTS
+from failure_atlas.ranking.held_out import CoarseWalks, Outcome, choose_best, draw_resamples, judge_no_worse
+from failure_atlas.ranking.methods import Method
 from stages.common.artefacts.ranking import read_ranking
 from stages.compare_rankings.__main__ import main
-from tests import yaml12 as yaml
+from stages.compare_rankings.study import Moved
+from stages.compare_rankings.tables import list_attfind_leads, summarize_comparison, tabulate_cells, tabulate_methods
+from tests.refusing import refused
+from tests.stages.running import Stage, read_metrics
 
 SECTION = {
     "seed": 1, "samples": 200, "attfind_samples": 12, "held_out_samples": 40, "random_draws": 4, "attfind_margin": 0.02,
@@ -21,40 +23,18 @@ METHODS = 15
 
 
 @pytest.fixture(scope="module")
-def start(tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
-    def start_stage(out, judge=tiny_judge, ranking=tiny_ranking, classifier=tiny_classifier, **changes):
-        params = out.with_suffix(".yaml")
-        params.write_text(yaml.safe_dump({"compare_rankings": SECTION | changes}), encoding="utf-8")
-        main(tiny_generator, classifier, judge, tiny_population, tiny_names, out, ranking, params)
-        return out
-
-    return start_stage
-
-
-@pytest.fixture
-def run(start, tmp_path):
-    return lambda name="out", **changes: start(tmp_path / name, **changes)
-
-
-@pytest.fixture(scope="module")
-def out(start, tmp_path_factory):
-    return start(tmp_path_factory.mktemp("compared") / "out")
-
-
-def read_metrics(out):
-    return json.loads((out / "metrics.json").read_text())
+def stage(request):
+    return Stage(request, main, "compare_rankings", SECTION)
 
 
 def test_the_table_holds_every_method_with_its_cost(out):
     table = pd.read_csv(out / "comparison.csv")
     assert len(table) == METHODS
     cost = table.set_index(["method", "budget"])["forward_passes"]
-    assert cost["attfind", "full"] == 12 * 161
-    assert cost["paper", "full"] == 600
+    assert (cost["attfind", "full"], cost["paper", "full"]) == (12 * 161, 600)
     assert cost["paper", "1/50"] == 36 <= 12 * 161 / 50
     for name in ("accuracy", "probability", "true_failure_share", "probability_minus_attfind"):
-        assert (table[f"{name}_low"] <= table[name]).all()
-        assert (table[name] <= table[f"{name}_high"]).all()
+        assert ((table[f"{name}_low"] <= table[name]) & (table[name] <= table[f"{name}_high"])).all()
     assert (table["n"] == 40).all()
     assert table.set_index("method")["draws"].to_dict() == dict.fromkeys(table["method"], 1) | {"random": 4}
     assert (table["true_failure_share"] <= 1 - table["accuracy"] + 1e-6).all()
@@ -90,8 +70,7 @@ def test_metrics_name_the_best_and_what_it_saved(out):
     name = metrics["best_gradient_score"].removesuffix(" (1/50)")
     row = table[(table["method"] == name) & (table["budget"] == "1/50")].iloc[0]
     assert row["probability_minus_attfind"] == pytest.approx(difference["value"], abs=1e-6)
-    assert len(metrics["headline_probability"]) == METHODS
-    assert metrics["samples"] == 200
+    assert (len(metrics["headline_probability"]), metrics["samples"]) == (METHODS, 200)
     assert metrics["unmoved_accuracy"]["n"] == metrics["held_out_samples"] == 40
     assert metrics["paper_top10_shared_with_rank_dimensions"] == 1  # of the same samples
     assert metrics["paper_spearman_with_rank_dimensions"] > 0.9999
@@ -119,14 +98,12 @@ def test_the_same_inputs_give_the_same_bytes(run, out, hash_folder):
 
 
 def test_a_black_box_is_compared_by_differences(run, tiny_black_box, tiny_black_box_ranking):
-    folder = run(
-        classifier=tiny_black_box, ranking=tiny_black_box_ranking, finite_difference_samples=40, attfind_samples=10
-    )
+    box = {"classifier": tiny_black_box, "ranking": tiny_black_box_ranking}
+    folder = run(**box, finite_difference_samples=40, attfind_samples=10)
     metrics, table = read_metrics(folder), pd.read_csv(folder / "comparison.csv")
     assert [metrics[key] for key in ("score", "score_samples", "score_step_std")] == ["finite_difference", 40, 0.1]
     assert metrics["samples"] == metrics["influential_dimensions"]["n"] == 40
-    assert set(table["budget"]) == {"full"}
-    assert len(table) == METHODS - 5
+    assert (set(table["budget"]), len(table)) == ({"full"}, METHODS - 5)
     cost = table.set_index("method")["forward_passes"]
     assert (cost["paper"], cost["random"], cost["attfind"]) == (40 * 161, 40 * 161, 10 * 161)
     assert metrics["best_gradient_score"] == metrics["best_gradient_score_full"]
@@ -148,40 +125,103 @@ def test_part_of_the_population_need_not_equal_the_ranking_of_all(run):
     assert 0.3 < metrics["paper_spearman_with_rank_dimensions"] < 0.9999
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"top": [1]}, r"compare_rankings\.top: unknown key; allowed here: seed, samples"),
-        ({"fdr": 1.5}, r"compare_rankings\.fdr: got 1\.5; allowed: less than 1"),
-        ({"top_k": [3, 1]}, r"compare_rankings: allowed: top_k \[3, 1\] rising, each value once"),
-        ({"random_draws": 1}, r"compare_rankings\.random_draws: got 1; allowed: greater than or equal to 2"),
-        ({"random_draws": 41}, r"compare_rankings\.held_out_samples: got 40; allowed: at least 41"),
-        ({"headline_k": 2}, r"compare_rankings: allowed: headline_k 2 must be one of top_k \[1, 3\]"),
-        ({"headline_shift_std": 4.0}, r"headline_shift_std 4\.0 must be one of shifts_std \[1\.0, 2\.0\]"),
-        ({"samples": 201}, r"compare_rankings\.samples: got 201; allowed: 40 to 200"),
-        ({"samples": 39}, r"compare_rankings\.samples: got 39; allowed: 40 to 200"),
-        ({"attfind_samples": 9}, r"compare_rankings\.attfind_samples: got 9; allowed: 10 to 200"),
-        ({"attfind_samples": 150, "samples": 100}, r"compare_rankings\.samples: got 100; allowed: 161 to 200"),
-        ({"held_out_samples": 9}, r"compare_rankings\.held_out_samples: got 9; allowed: at least 10"),
-        ({"top_k": [3, 81]}, r"compare_rankings\.top_k: got 81; allowed: 1 to 80"),
-        ({"walk_dimensions": 81}, r"compare_rankings\.walk_dimensions: got 81; allowed: 1 to 80"),
-        ({"finite_difference_samples": 39}, r"finite_difference_samples: got 39; allowed: 40 to 200, 4 a class"),
-    ],
-)
-def test_wrong_params_are_named(run, tmp_path, tiny_black_box, changes, message):
-    with pytest.raises(StageError, match=message):
-        run(classifier=tiny_black_box, **changes)
-    assert not (tmp_path / "out").exists()
+WRONG_PARAMS = [
+    ({"fdr": 1.5}, r"compare_rankings\.fdr: got 1\.5; allowed: less than 1"),
+    ({"top_k": [3, 1]}, r"compare_rankings: allowed: top_k \[3, 1\] rising, each value once"),
+    ({"random_draws": 1}, r"compare_rankings\.random_draws: got 1; allowed: greater than or equal to 2"),
+    ({"random_draws": 41}, r"compare_rankings\.held_out_samples: got 40; allowed: at least 41"),
+    ({"headline_k": 2}, r"compare_rankings: allowed: headline_k 2 must be one of top_k \[1, 3\]"),
+    ({"headline_shift_std": 4.0}, r"headline_shift_std 4\.0 must be one of shifts_std \[1\.0, 2\.0\]"),
+    ({"samples": 201}, r"compare_rankings\.samples: got 201; allowed: 40 to 200"),
+    ({"samples": 39}, r"compare_rankings\.samples: got 39; allowed: 40 to 200"),
+    ({"attfind_samples": 9}, r"compare_rankings\.attfind_samples: got 9; allowed: 10 to 200"),
+    ({"attfind_samples": 150, "samples": 100}, r"compare_rankings\.samples: got 100; allowed: 161 to 200"),
+    ({"held_out_samples": 9}, r"compare_rankings\.held_out_samples: got 9; allowed: at least 10"),
+    ({"top_k": [3, 81]}, r"compare_rankings\.top_k: got 81; allowed: 1 to 80"),
+    ({"walk_dimensions": 81}, r"compare_rankings\.walk_dimensions: got 81; allowed: 1 to 80"),
+    ({"finite_difference_samples": 39}, r"finite_difference_samples: got 39; allowed: 40 to 200, 4 a class"),
+]
 
 
-def test_a_missing_judge_and_a_ranking_of_another_classifier_are_named(run, tmp_path, tiny_ranking):
-    with pytest.raises(StageError, match=r"judge\.safetensors: missing; make it with: dvc repro train_judges"):
-        run(judge=tmp_path / "judge.safetensors")
+@pytest.mark.parametrize(("changes", "message"), WRONG_PARAMS)
+def test_wrong_params_are_named(refuse, tiny_black_box, changes, message):
+    refuse(message, classifier=tiny_black_box, **changes)
+
+
+def test_a_missing_judge_and_a_ranking_of_another_classifier_are_named(refuse, tmp_path, tiny_ranking):
+    judge = tmp_path / "judge.safetensors"
+    refuse(r"judge\.safetensors: missing; make it with: dvc repro train_judges", judge=judge)
     table = pd.read_csv(tiny_ranking / "ranking.csv")
     for held, message in (
         (table.assign(score=-table["score"]), "its scores are up to .* off this classifier's, the largest of which is"),
         (table[table["dimension"] < 70], r"ranking\.csv: ranks 70 dimensions, the generator has 80"),
     ):
         held.to_csv(tmp_path / "ranking.csv", index=False)
-        with pytest.raises(StageError, match=message):
-            run(ranking=tmp_path)
+        refuse(message, ranking=tmp_path)
+
+
+def make_outcomes(means, samples=400):
+    noise = np.random.default_rng(0).uniform(-0.05, 0.05, samples)
+    outcomes = {}
+    for label, height in means.items():
+        correct, right = height + noise > 0.5, VERDICTS.index(STILL_RIGHT)
+        outcomes[label] = Outcome(height + noise, correct, np.where(correct, right, np.arange(samples) % 3))
+    return outcomes
+
+
+def test_the_best_is_compared_with_attfind_on_other_samples():
+    costs = ("paper", "full", 500, 1500), ("paper", "1/50", 10, 30), ("attfind", "full", 6, 1500)
+    methods = [Method(*cost, np.zeros((1, 1, 3))) for cost in costs]
+    labels = ("paper", "paper (1/50)", "attfind")
+    assert choose_best(labels, make_outcomes({"paper": 0.5, "paper (1/50)": 0.3, "attfind": 0.4})) == "paper (1/50)"
+    unmoved = make_outcomes({"none": 0.9})["none"]
+    resamples = draw_resamples(400, np.random.default_rng(1))
+    for means, verdict, equals, beats in (
+        ((0.3, 0.4, 0.45), "holds", 1, 1), ((0.3, 0.5, 0.45), "fails", 0, 0), ((0.3, 0.45, 0.45), "holds", 1, 0)
+    ):  # fmt: skip
+        headline = make_outcomes(dict(zip(labels, means, strict=True)))
+        moved = Moved({}, unmoved, labels[1], labels[0], labels[2])
+        metrics = summarize_comparison(methods, headline, moved, resamples, 0.02)
+        assert metrics["best_gradient_no_worse_than_attfind"] == verdict
+        assert metrics["best_gradient_at_least_equals_attfind"] == equals
+        assert metrics["best_gradient_beats_attfind"] == beats
+        difference = metrics["best_gradient_minus_attfind_probability"]
+        assert difference["value"] == pytest.approx(means[1] - means[2])
+        assert metrics["best_gradient_full_minus_attfind_probability"]["value"] == pytest.approx(means[0] - means[2])
+        assert metrics["forward_pass_ratio"] == 50
+
+
+def test_the_cells_that_attfind_leads_are_listed():
+    own = make_outcomes({"paper": 0.5, "gradient_std": 0.4, "attfind": 0.45})
+    outcomes = {(label, k, 2.0): outcome for label, outcome in own.items() for k in (1, 3)}
+    outcomes["gradient_std", 3, 2.0] = own["paper"]
+    outcomes["paper", 9, 2.0] = own["paper"]  # in which AttFind was not tried
+    resamples = draw_resamples(400, np.random.default_rng(1))
+    (lead,) = list_attfind_leads(outcomes, ("paper", "gradient_std"), "attfind", resamples)
+    assert (lead["k"], lead["shift_std"], lead["best_gradient_score"]) == (3, 2.0, "paper")
+    assert lead["probability_minus_attfind"]["value"] == pytest.approx(0.05)
+
+
+def test_tables_count_what_they_say():
+    methods = [Method(name, "full", 10, 30, np.eye(3)[None]) for name in ("paper", "attfind")]
+    headline = make_outcomes({"paper": 0.48, "attfind": 0.6})
+    walks = {
+        "paper": CoarseWalks(np.array([[4, 8, np.inf, 5]]), np.array([[0, 1, -1, 0]])),
+        "attfind": CoarseWalks(np.full((1, 2), np.inf), np.full((1, 2), -1)),
+    }
+    table = tabulate_methods(methods, headline, walks, "attfind", draw_resamples(400, np.random.default_rng(0)), 10)
+    paper, attfind = table.to_dict("records")
+    wrong = headline["paper"].probability <= 0.5
+    assert paper["accuracy"] == pytest.approx(1 - wrong.mean())
+    assert paper["true_failure_share"] == pytest.approx((wrong & (np.arange(400) % 3 == 0)).mean())
+    assert paper["probability_minus_attfind"] == pytest.approx(-0.12)
+    assert (paper["walks"], paper["walks_reached"], attfind["walks_reached"]) == (4, 3, 0)
+    assert (paper["reached_within_5_std"], paper["reached_within_10_std"]) == (0.5, 0.75)
+    assert np.isnan(paper["reached_within_20_std"])  # nobody walked that far
+    assert paper["walk_true_failure_share"] == pytest.approx(2 / 3)
+    assert np.isnan(attfind["walk_true_failure_share"])
+    cells = tabulate_cells(methods, {("paper", 1, 2.0): headline["paper"]}, headline["attfind"])
+    assert (list(cells["method"]), list(cells["n"])) == (["unmoved", "paper"], [400, 400])
+    unasked = headline | {"paper": Outcome(wrong * 1.0, wrong)}
+    arguments = methods, unasked, walks, "attfind", np.zeros((2, 400), int), 10
+    refused("the judge was not asked", tabulate_methods, *arguments, error=ValueError)

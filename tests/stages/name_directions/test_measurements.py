@@ -1,15 +1,25 @@
-"""Measurements against bars and rings of known shape, and against slow twins."""
+"""Measurements against bars and rings of known shape, slow twins, and known noise and blur that are read back."""
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from scipy import ndimage
 from skimage.measure import euler_number, label
 from skimage.morphology import skeletonize
 
 from failure_atlas.directions import outline
-from failure_atlas.directions.calibration import corrupt_known, round_grey
-from failure_atlas.directions.measurements import GREYS, NAMES, measure_images, to_grey
+from failure_atlas.directions.calibration import (
+    BLUR_STD_PX,
+    NOISE_STD,
+    Calibration,
+    calibrate,
+    corrupt_known,
+    round_grey,
+)
+from failure_atlas.directions.measurements import EDGE, GREYS, NAMES, NOISE, measure_images, to_grey
 from failure_atlas.directions.shape import find_centreline
+from failure_atlas.images.image_set import Severities
+from stages.name_directions.figures import draw_calibration
 
 
 def measure(*images):
@@ -31,8 +41,7 @@ def test_a_bar_has_its_thickness_place_and_area(draw_bar):
     np.testing.assert_allclose(np.diff(found["thickness"]), 1, atol=0.2)
     np.testing.assert_allclose(found["area"], thickness * 26, rtol=0.06)
     moved = measure(draw_bar(x=12.5, y=17.0))
-    assert moved["x"][0] == pytest.approx(12.5, abs=0.05)
-    assert moved["y"][0] == pytest.approx(17.0, abs=0.3)
+    assert (moved["x"][0], moved["y"][0]) == (pytest.approx(12.5, abs=0.05), pytest.approx(17.0, abs=0.3))
 
 
 @pytest.mark.parametrize("lean", [-0.4, 0.0, 0.3])
@@ -117,9 +126,8 @@ def test_a_whole_image_shows_its_noise_its_blur_and_its_grey(digits):
     noise, edge, intensity, *shape = measure_images(mosaic, figures=False).T
     np.testing.assert_allclose(intensity, mosaic.mean(axis=(1, 2, 3)) / 255)
     assert not np.any(shape)
-    noisy, blurred = (
-        measure_images(corrupt_known(mosaic, *level, random), figures=False) for level in ((0.08, 0.0), (0.0, 1.5))
-    )
+    changed = [corrupt_known(mosaic, *level, random) for level in ((0.08, 0.0), (0.0, 1.5))]
+    noisy, blurred = (measure_images(images, figures=False) for images in changed)
     assert (noisy[:, 0] > noise).all()
     assert (blurred[:, 1] > edge).all()
     even = measure_images(np.full((1, 1, 32, 32), 90, np.uint8), figures=False)
@@ -129,9 +137,8 @@ def test_a_whole_image_shows_its_noise_its_blur_and_its_grey(digits):
 def test_frames_are_a_reversible_strip_and_equal_the_slow_twins(digits):
     mask = outline.outline_strokes(digits[:12, 0] / 255).mask
     np.testing.assert_array_equal(outline.split_frames(outline.join_frames(mask), 12), mask)
-    np.testing.assert_array_equal(
-        find_centreline(mask), np.stack([skeletonize(np.pad(m, 1))[1:-1, 1:-1] for m in mask])
-    )
+    twin = np.stack([skeletonize(np.pad(m, 1))[1:-1, 1:-1] for m in mask])
+    np.testing.assert_array_equal(find_centreline(mask), twin)
     pieces = np.array([label(m, connectivity=2).max() for m in mask])
     holes = pieces - [euler_number(np.pad(m, 1), connectivity=2) for m in mask]
     np.testing.assert_array_equal(outline.count_holes(mask, 1), holes)
@@ -149,3 +156,92 @@ def test_specks_are_dropped_and_enlarging_keeps_planes():
     enlarged = outline.enlarge_matrix(8) @ plane
     np.testing.assert_allclose(enlarged[1:-1], ((np.arange(16) + 0.5) / 2 - 0.5)[1:-1] * 2 + 1)
     np.testing.assert_allclose(enlarged[[0, -1]], plane[[0, -1]])
+
+
+LEARNED = 30
+
+
+@pytest.fixture(scope="module")
+def calibration(digits, stream):
+    return calibrate(digits[:LEARNED], stream)
+
+
+def test_the_corruption_is_scipys_blur_and_clipped_normal_noise(digits):
+    blurred = corrupt_known(digits[:3], 0.0, 1.0, np.random.default_rng(1))
+    twin = ndimage.gaussian_filter(digits[:3] / 255, (0, 0, 1, 1), mode="nearest", truncate=4)
+    assert np.abs(blurred - twin * 255).max() <= 0.5 + 1e-6
+    grey = np.full((1, 1, 200, 200), 128, np.uint8)
+    noisy = corrupt_known(grey, 0.1, 0.0, np.random.default_rng(1)) / 255
+    assert noisy.std() == pytest.approx(0.1, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("noise", "blur_px"), [(0.0, 0.0), (0.08, 0.0), (0.15, 0.0), (0.0, 1.2), (0.08, 1.2), (0.12, 2.0)]
+)
+def test_levels_between_those_tried_are_read_from_other_images(calibration, digits, noise, blur_px):
+    images = corrupt_known(digits[LEARNED : LEARNED + 40], noise, blur_px, np.random.default_rng(2))
+    read_noise, read_blur = calibration.read_levels(measure_images(images))
+    assert read_noise.mean() == pytest.approx(noise, abs=0.015)
+    assert read_blur.mean() == pytest.approx(blur_px, abs=0.3)
+
+
+def test_mending_takes_the_widening_of_blur_out_of_thickness(calibration, digits):
+    images = digits[LEARNED : LEARNED + 40]
+    blurred = corrupt_known(images, 0.0, 1.5, np.random.default_rng(2))
+    thickness = NAMES.index("thickness")
+    clean, raw = measure_images(images), measure_images(blurred)
+    widened = (raw - clean)[:, thickness].mean()
+    left = (calibration.mend(raw) - calibration.mend(clean))[:, thickness].mean()
+    assert widened > 0.8
+    assert abs(left) < 0.4 * widened
+    assert (calibration.mend(raw) - calibration.mend(clean))[:, EDGE].mean() > 1
+
+
+def closed_form():
+    """Noise measures sigma itself, the edge 1 + blur; the third column is 5 * noise + blur, the others are constant."""
+    noise, blur = np.array(NOISE_STD), np.array(BLUR_STD_PX)
+    mean = np.zeros((len(noise), len(blur), len(NAMES)))
+    mean[..., NOISE] = noise[:, None]
+    mean[..., EDGE] = 1 + blur
+    mean[..., 2] = 5 * noise[:, None] + blur
+    return Calibration(noise, blur, mean, np.zeros_like(mean), 10)
+
+
+def test_linear_responses_are_inverted_and_their_side_effects_mended_exactly_and_held_at_the_ends():
+    values = np.zeros((4, len(NAMES)))
+    values[:, NOISE], values[:, EDGE] = [0.07, 0.9, 0.0, np.nan], [1.7, 99, 0.2, np.nan]
+    noise, blur = closed_form().read_levels(values)
+    np.testing.assert_allclose(noise, [0.07, NOISE_STD[-1], 0, np.nan], atol=1e-6)
+    np.testing.assert_allclose(blur, [0.7, BLUR_STD_PX[-1], 0, np.nan], atol=1e-6)
+    values = values[:1]
+    values[:, 2] = 3 + 5 * 0.07 + 0.7
+    mended = closed_form().mend(values)
+    np.testing.assert_allclose(mended[0, [2, EDGE, NOISE]], [3, 1.7, 0.07], atol=1e-6)
+    assert values[0, 2] == pytest.approx(3 + 0.35 + 0.7)  # the input stays as it was
+
+
+def test_blank_images_cannot_calibrate(stream):
+    with pytest.raises(ValueError, match=r"0 images show a stroke at noise 0\.0 and blur 0\.0 px"):
+        calibrate(np.zeros((4, 1, 32, 32), np.uint8), stream)
+
+
+@pytest.mark.parametrize(
+    ("steps", "kinds"),
+    [(("blur", "noise"), ["noise", "blur"]), (("noise", "fog"), ["noise"]), (("blur",), ["blur"]), (("fog",), [])],
+)
+def test_levels_of_each_severity_are_drawn_of_what_the_recipe_holds(steps, kinds):
+    """Images of severity 0, 1, 2, four each, that need a noise of 0.1 and a blur of 1 px for each level."""
+    severity = np.repeat([0, 1, 2], 4).astype(np.uint8)
+    values = np.zeros((12, len(NAMES)))
+    values[:, NOISE], values[:, EDGE] = 0.1 * severity, 1.0 + severity
+    figure, table = draw_calibration(closed_form(), values, Severities(dict.fromkeys(steps, severity)))
+    plt.close(figure)
+    levels = table[table["panel"] == "real corrupted"]
+    assert levels["corruption"].tolist() == np.repeat(kinds, 3).tolist()
+    expected = [each for kind in kinds for each in {"noise": [0, 0.1, 0.2], "blur": [0, 1, 2]}[kind]]
+    np.testing.assert_allclose(levels["value"].astype(float), expected, atol=1e-6)
+    assert (levels["n"] == 4).all()
+    panel = figure.axes[2]
+    assert panel.get_title() == f"read from real corrupted test images\n(n={12 if kinds else 0}, 95 % intervals)"
+    nothing = ["corrupted neither by blur\nnor by noise"]
+    assert [text.get_text() for text in panel.texts] == ([] if kinds else nothing)

@@ -1,6 +1,7 @@
-"""Effects of known differences, the rule, its reach, and its examination on real digits."""
+"""Effects of known differences, the rule, its reach, its examination on real digits, and the names that others read."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -11,6 +12,8 @@ from failure_atlas.directions.known_changes import GROUP_IMAGES, KNOWN_CHANGES, 
 from failure_atlas.directions.measurements import GREYS, LEAST_SPREAD, MEASUREMENTS, NAMES, measure_images
 from failure_atlas.directions.moves import choose_balanced, find_typical, measure_move
 from failure_atlas.world.show import World
+from stages.common.artefacts.names import UNNAMED, read_names, shorten_name
+from tests.refusing import refused
 
 
 def effects(**given):
@@ -61,14 +64,11 @@ def test_the_rule_takes_the_largest_sure_effect_in_spreads():
 
 def test_without_a_sure_or_large_effect_only_the_pixels_speak():
     for given in (effects(noise=(5.0, 0.04)), effects(noise=(0.01, 1e-9)), effects()):
-        assert (
-            naming.name_effects(given, ONES, 0.05, 0.05).first == naming.SHAPE_CHANGE
-        )  # one p of 0.04 among eleven is not sure
+        # One p of 0.04 among eleven is not sure.
+        assert naming.name_effects(given, ONES, 0.05, 0.05).first == naming.SHAPE_CHANGE
         assert naming.name_effects(given, ONES, 0.001, 0.05).first == naming.NO_CHANGE
-    assert (
-        naming.name_effects(effects(noise=(1.0, 1e-9)), np.full(len(NAMES), np.nan), 0.05, 0.05).first
-        == naming.SHAPE_CHANGE
-    )
+    unknown = naming.name_effects(effects(noise=(1.0, 1e-9)), np.full(len(NAMES), np.nan), 0.05, 0.05)
+    assert unknown.first == naming.SHAPE_CHANGE
     assert naming.name_effects(effects(), ONES, float("nan"), 0.05).first == naming.NO_CHANGE
 
 
@@ -222,8 +222,7 @@ def test_a_scene_has_the_words_that_mean_something_in_it(kind, words):
 
 
 def test_digits_are_strokes_dark_ones_are_not(digits):
-    assert find_scene(digits) == Scene()
-    assert find_scene(np.repeat(digits, 3, axis=1)) == Scene(colours=True)
+    assert (find_scene(digits), find_scene(np.repeat(digits, 3, axis=1))) == (Scene(), Scene(colours=True))
     assert find_scene(255 - digits).shape_words == "none"  # shape is that of light things
 
 
@@ -233,9 +232,8 @@ def test_changes_of_colour_are_named_as_such_and_none_as_a_shape_that_is_not_the
     scene = find_scene(images)
     calibration = calibrate(images[:20], stream, scene=scene)
     values = calibration.mend(calibration.measure(images))
-    check = check_naming(
-        images[20:], calibration, scene.keep(naming.measure_spread(values, np.zeros(80, int))), 0.05, stream
-    )
+    spread = scene.keep(naming.measure_spread(values, np.zeros(80, int)))
+    check = check_naming(images[20:], calibration, spread, 0.05, stream)
     of_colour = check[check["expected"].isin(COLOUR_WORDS)]
     assert set(of_colour["expected"]) == COLOUR_WORDS
     assert of_colour["correct"].mean() >= 0.8
@@ -245,3 +243,35 @@ def test_changes_of_colour_are_named_as_such_and_none_as_a_shape_that_is_not_the
     }  # fmt: skip
     assert not (meaningless - {""}) & ({*check["named"], *check["second_name"]} | {*check["expected"]})
     assert naming.SHAPE_CHANGE not in {*check["named"], *check["expected"]}
+
+
+ROWS = [
+    ("global", 3, 1, "noise +", "larger"),
+    ("global", 4, -1, "fainter", ""),
+    ("7", 3, 1, "thinner stroke", ""),
+    ("nan", 5, 1, "wider", ""),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    columns = ["scope", "dimension", "direction", "name", "second_name"]
+    pd.DataFrame(ROWS, columns=columns).to_csv(tmp_path / "directions.csv", index=False)
+    return tmp_path
+
+
+def test_the_words_of_the_class_come_before_those_of_all_and_the_other_way_has_none(folder):
+    names = read_names(folder)
+    for scope, dimension, direction, words in (
+        ("7", 3, 1, "thinner stroke"), ("2", 3, 1, "noise +, larger"), ("global", 3, 1, "noise +, larger"),
+        ("7", 4, -1, "fainter"), ("nan", 5, 1, "wider"),  # a class may be called so
+        ("7", 3, -1, UNNAMED), ("global", 9, 1, UNNAMED), ("global", 3, 0, UNNAMED),
+    ):  # fmt: skip
+        assert names.look_up(scope, dimension, direction) == words
+    assert names.name_rows(["7", "2"], [3, 4], [1, -1]) == ["thinner stroke", "fainter"]
+    assert [shorten_name(words) for words in ("noise +, larger", "wider")] == ["noise +", "wider"]
+
+
+def test_a_table_without_names_is_named(folder):
+    pd.DataFrame({"scope": ["global"], "dimension": [1]}).to_csv(folder / "directions.csv", index=False)
+    refused(r"directions\.csv: lacks the columns direction, name, second_name; make it", read_names, folder)

@@ -3,20 +3,17 @@
 import gzip
 import hashlib
 import struct
-from pathlib import Path
 
 import numpy as np
 
 from failure_atlas.images.sources import IdxSource
 
 
-def idx_bytes(array: np.ndarray) -> bytes:
+def idx_bytes(array):
     return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
-def small_set(
-    counts: tuple[int, int] = (7, 3), classes: int = 3, size: tuple[int, int] = (5, 4)
-) -> dict[str, np.ndarray]:
+def small_set(counts=(7, 3), classes=3, size=(5, 4)):
     """Random training and test images, and labels."""
     stream, arrays = np.random.default_rng(0), {}
     for split, count in zip(("train", "t10k"), counts, strict=True):
@@ -25,9 +22,7 @@ def small_set(
     return arrays
 
 
-def write_source(
-    folder: Path, arrays: dict[str, np.ndarray], *, packed: bool, mirrors: tuple[str, ...] = ()
-) -> IdxSource:
+def write_source(folder, arrays, *, packed, mirrors=()):
     """Write the arrays as IDX files and describe them with their true checksums; classes a, b, c."""
     folder.mkdir(parents=True, exist_ok=True)
     sums = {}

@@ -7,18 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failure_atlas.core.errors import StageError
+from failure_atlas.images import problems
 from failure_atlas.images.frame import BadImageError, Frame, check_shown, frame_all, frame_image
-from failure_atlas.images.problems import (
-    KINDS,
-    Label,
-    check_class_sizes,
-    count_problems,
-    find_copies,
-    refuse_problems,
-    tabulate_problems,
-    with_action,
-)
+from tests.refusing import refused
 
 GREY_32 = Frame(32, 1, "pad")
 
@@ -27,15 +18,13 @@ GREY_32 = Frame(32, 1, "pad")
 def test_frame_is_black_and_centred(height, width, top, left):
     images = np.full((2, height, width), 9, np.uint8)
     framed = frame_all(images, GREY_32)
-    assert framed.shape == (2, 1, 32, 32)
-    assert framed.sum(dtype=int) == images.sum(dtype=int)
+    assert (framed.shape, framed.sum(dtype=int)) == ((2, 1, 32, 32), images.sum(dtype=int))
     np.testing.assert_array_equal(framed[:, 0, top : top + height, left : left + width], images)
 
 
 def test_images_larger_than_the_frame():
     told = r"size_px: got 32, but the images are 28 x 40 px; raise it, or set prepare_images\.fit: resize"
-    with pytest.raises(StageError, match=told):
-        frame_all(np.zeros((1, 40, 28), np.uint8), GREY_32)
+    refused(told, frame_all, np.zeros((1, 40, 28), np.uint8), GREY_32)
 
 
 def test_smaller_is_the_mean_of_the_area():
@@ -86,7 +75,7 @@ IMAGES = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.sampled
 
 def labelled(rows):
     images = np.array([pixel for pixel, _, _ in rows], np.uint8).reshape(-1, 1, 1, 1)
-    return images, [Label(split, f"{split}/{row}", name) for row, (_, name, split) in enumerate(rows)]
+    return images, [problems.Label(split, f"{split}/{row}", name) for row, (_, name, split) in enumerate(rows)]
 
 
 def tell_slowly(rows, index):
@@ -103,11 +92,9 @@ def tell_slowly(rows, index):
 @settings(max_examples=100, deadline=None)
 @given(IMAGES)
 def test_copies_are_told_as_a_slow_twin_tells_them(rows):
-    found = find_copies(*labelled(rows))
-    expected = {index: tell_slowly(rows, index) for index in range(len(rows))}
-    assert {index: problem.kind for index, problem in found.items()} == {
-        index: kind for index, kind in expected.items() if kind
-    }
+    found = problems.find_copies(*labelled(rows))
+    expected = {index: kind for index in range(len(rows)) if (kind := tell_slowly(rows, index))}
+    assert {index: problem.kind for index, problem in found.items()} == expected
     left = [row for index, row in enumerate(rows) if index not in found]
     assert len({pixel for pixel, _, _ in left}) == len(left)  # nothing occurs twice after dropping
 
@@ -115,27 +102,26 @@ def test_copies_are_told_as_a_slow_twin_tells_them(rows):
 def test_details_name_the_other_image():
     train, test = [(1, "a", "train"), (1, "a", "train"), (2, "a", "train")], [(2, "a", "test"), (3, "a", "test")]
     rows = [*train, *test, (3, "b", "test")]
-    found = find_copies(*labelled(rows))
+    found = problems.find_copies(*labelled(rows))
     assert {index: (problem.kind, problem.detail) for index, problem in found.items()} == {
         1: ("duplicate", "same pixels as train/0"),
         2: ("leak", "same pixels as the test image test/3"),
         4: ("conflict", "same pixels as test image test/5, which is of class 'b'"),
         5: ("conflict", "same pixels as test image test/4, which is of class 'a'"),
     }
-    table = tabulate_problems(with_action(list(found.values()), "kept"))
+    table = problems.tabulate_problems(problems.with_action(list(found.values()), "kept"))
     assert list(table.columns) == ["split", "image", "class", "problem", "detail", "action"]
     assert table.iloc[0].tolist() == ["train", "train/1", "a", "duplicate", "same pixels as train/0", "kept"]
-    assert count_problems(list(found.values())) == dict.fromkeys(KINDS, 0) | {"duplicate": 1, "leak": 1, "conflict": 2}
-    assert list(tabulate_problems([]).columns) == list(table.columns)
-    refuse_problems([], 6, Path("own"), Path("problems.csv"))
+    counts = dict.fromkeys(problems.KINDS, 0) | {"duplicate": 1, "leak": 1, "conflict": 2}
+    assert problems.count_problems(list(found.values())) == counts
+    assert list(problems.tabulate_problems([]).columns) == list(table.columns)
+    problems.refuse_problems([], 6, Path("own"), Path("problems.csv"))
     told = r"own: 4 of 6 images have a problem: 1 duplicate, 1 leak, 2 conflict\. First: train image train/1: duplicate"
-    with pytest.raises(StageError, match=told):
-        refuse_problems(list(found.values()), 6, Path("own"), Path("problems.csv"))
+    refused(told, problems.refuse_problems, list(found.values()), 6, Path("own"), Path("problems.csv"))
 
 
 def test_small_classes_are_named():
-    check_class_sizes({"a": (10, 2)}, 10, 2)
+    problems.check_class_sizes({"a": (10, 2)}, 10, 2)
     counts = {"a": (9, 5), "b": (10, 2), "c": (50, 1), "d": (0, 0), "e": (0, 9)}
     told = r"'a' \(9 training, 5 test\), 'c' \(50 training, 1 test\), 'd' \(0 training, 0 test\) and 1 more; each "
-    with pytest.raises(StageError, match=f"^4 of 5 classes have too few images: {told}needs at least 10"):
-        check_class_sizes(counts, 10, 2)
+    refused(f"^4 of 5 classes have too few images: {told}needs at least 10", problems.check_class_sizes, counts, 10, 2)

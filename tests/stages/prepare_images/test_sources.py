@@ -1,8 +1,10 @@
-"""IDX bytes: round trip and each way to be wrong. Sources: splits, and each mistake in a folder of IDX files."""
+"""IDX bytes, sources and their splits, downloads from a local server, and each mistake."""
 
 import gzip
 import struct
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -11,17 +13,11 @@ from hypothesis import strategies as st
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.images import sources
+from failure_atlas.images.download import download
 from failure_atlas.images.idx import md5, parse_idx, unpack
 from failure_atlas.images.image_set import ImageSet
-from failure_atlas.images.sources import (
-    KNOWN_FILES,
-    drop_mnist_5k,
-    fetch_idx,
-    find_package,
-    load_idx,
-    load_mnist_5k,
-    split_by_class,
-)
+from tests.refusing import refused
 from tests.stages.prepare_images.idx_files import idx_bytes, small_set, write_source
 
 
@@ -40,8 +36,7 @@ def test_gzip_is_told_by_content_and_cut_or_damaged_is_named(tmp_path):
     whole = gzip.compress(np.random.default_rng(2).bytes(1000))
     for content in (whole[:5], whole[:30], whole[:-1], whole[:500] + bytes([whole[500] ^ 1]) + whole[501:]):
         path.write_bytes(content)
-        with pytest.raises(StageError, match=r"images\.gz: gzip file is cut or damaged .*get it again"):
-            unpack(path)
+        refused(r"images\.gz: gzip file is cut or damaged .*get it again", unpack, path)
 
 
 @pytest.mark.parametrize("head", [b"no IDX file", b"\0\0\x08\1\0\0\0\x10"])
@@ -51,31 +46,29 @@ def test_no_more_is_unpacked_than_the_header_says(tmp_path, head):
     assert len(unpack(path)) == ((1 << 20) + 1 if head[0] else 1024)
     path.write_bytes(b"\0\0\x08\2" + struct.pack(">II", 1 << 20, 1 << 20))
     told = r"bomb: its header says 1,099,511,627,788 bytes; allowed: at most 4,294,967,296"
-    with pytest.raises(StageError, match=told):
-        unpack(path)
+    refused(told, unpack, path)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "begins with nothing"),
-        (b"\0\0\x08\3" + b"\x80\0\0\0" * 3, "header says 2147483648 x 2147483648 x 2147483648 = 9903520314283042199"),
-        (b"\x89PNG....", "begins with 89504e47"),
-        (b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "no IDX file of unsigned bytes"),
-        (b"\0\0\x08\3\0\0\0\1", "cut inside the header: 8 bytes, 16 needed"),
-        (idx_bytes(np.zeros((2, 3), np.uint8))[:-1], "count mismatch: header says 2 x 3 = 6 bytes, 5 follow"),
-        (idx_bytes(np.zeros((2, 3), np.uint8)) + b"\0", "count mismatch: header says 2 x 3 = 6 bytes, more follow"),
-    ],
-)
+WRONG_CONTENT = [
+    (b"", "begins with nothing"),
+    (b"\0\0\x08\3" + b"\x80\0\0\0" * 3, "header says 2147483648 x 2147483648 x 2147483648 = 9903520314283042199"),
+    (b"\x89PNG....", "begins with 89504e47"),
+    (b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "no IDX file of unsigned bytes"),
+    (b"\0\0\x08\3\0\0\0\1", "cut inside the header: 8 bytes, 16 needed"),
+    (idx_bytes(np.zeros((2, 3), np.uint8))[:-1], "count mismatch: header says 2 x 3 = 6 bytes, 5 follow"),
+    (idx_bytes(np.zeros((2, 3), np.uint8)) + b"\0", "count mismatch: header says 2 x 3 = 6 bytes, more follow"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), WRONG_CONTENT)
 def test_wrong_content_is_named(content, message):
-    with pytest.raises(StageError, match=f"^file: .*{message}"):
-        parse_idx(content, "file")
+    refused(f"^file: .*{message}", parse_idx, content, "file")
 
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_idx_folder_holds_what_was_written(tmp_path, packed):
     arrays = small_set()
-    train, test = load_idx(write_source(tmp_path, arrays, packed=packed), tmp_path)
+    train, test = sources.load_idx(write_source(tmp_path, arrays, packed=packed), tmp_path)
     np.testing.assert_array_equal(train.images, arrays["train-images-idx3-ubyte"])
     np.testing.assert_array_equal(test.labels, arrays["t10k-labels-idx1-ubyte"])
     assert train.labels.dtype == np.int64
@@ -85,32 +78,25 @@ def test_a_file_that_is_missing_or_another_is_named_before_its_content_is_believ
     source, path = write_source(tmp_path, small_set(), packed=False), tmp_path / "train-labels-idx1-ubyte"
     whole = path.read_bytes()
 
-    def refused(message):
-        with pytest.raises(StageError, match=message):
-            load_idx(source, tmp_path)
-
     path.write_bytes(b"damaged")
-    refused(f"train-labels-idx1-ubyte: wrong checksum: .* {md5(b'damaged')}, expected {md5(whole)}")
+    told = f"train-labels-idx1-ubyte: wrong checksum: .* {md5(b'damaged')}, expected {md5(whole)}"
+    refused(told, sources.load_idx, source, tmp_path)
     path.unlink()
-    refused(r"train-labels-idx1-ubyte: missing, and so is train-labels-idx1-ubyte\.gz")
+    told = r"train-labels-idx1-ubyte: missing, and so is train-labels-idx1-ubyte\.gz"
+    refused(told, sources.load_idx, source, tmp_path)
     path.write_bytes(whole)
-    monkeypatch.setitem(KNOWN_FILES, md5(whole), "other train-labels-idx1-ubyte")
-    refused("it is other train-labels-idx1-ubyte, needed: small train-labels-idx1-ubyte")
+    monkeypatch.setitem(sources.KNOWN_FILES, md5(whole), "other train-labels-idx1-ubyte")
+    told = "it is other train-labels-idx1-ubyte, needed: small train-labels-idx1-ubyte"
+    refused(told, sources.load_idx, source, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "array", "message"),
-    [
-        ("train-labels-idx1-ubyte", np.zeros(6, np.uint8), r"train-labels-idx1-ubyte has shape \[6\]; needed: \[7\]"),
-        ("t10k-labels-idx1-ubyte", np.array([0, 3, 1], np.uint8), "label 3 is out of range; allowed: 0 to 2"),
-        ("train-images-idx3-ubyte", np.zeros(7, np.uint8),
-         r"train-images-idx3-ubyte: shape is \[7\]; allowed: \[N, H, W\]"),
-    ],
-)  # fmt: skip
-def test_files_that_do_not_fit_together(tmp_path, name, array, message):
-    source = write_source(tmp_path, small_set() | {name: array}, packed=True)
-    with pytest.raises(StageError, match=message):
-        load_idx(source, tmp_path)
+def test_labels_that_do_not_fit_are_named(tmp_path):
+    for name, labels, message in (
+        ("train", [0] * 6, r"train-labels-idx1-ubyte has shape \[6\]; needed: \[7\]"),
+        ("t10k", [0, 3, 1], "label 3 is out of range; allowed: 0 to 2"),
+    ):
+        arrays = small_set() | {f"{name}-labels-idx1-ubyte": np.array(labels, np.uint8)}
+        refused(message, sources.load_idx, write_source(tmp_path, arrays, packed=True), tmp_path)
 
 
 def test_only_missing_files_are_fetched_and_their_content_is_checked(tmp_path):
@@ -126,64 +112,147 @@ def test_only_missing_files_are_fetched_and_their_content_is_checked(tmp_path):
         check(target)
         bad = tmp_path / "bad.gz"
         bad.write_bytes(gzip.compress(idx_bytes(np.zeros(2, np.uint8))))
-        with pytest.raises(StageError, match=r"wrong checksum"):
-            check(bad)
+        refused(r"wrong checksum", check, bad)
 
     downloads = tmp_path / "downloads"
-    folder = fetch_idx(source, downloads, fetch)
+    folder = sources.fetch_idx(source, downloads, fetch)
     assert folder == downloads / "small"
     assert asked[0] == ["http://one/train-images-idx3-ubyte.gz", "http://two/train-images-idx3-ubyte.gz"]
     assert len(asked) == 4
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    fetch_idx(source, downloads, fetch)
+    sources.fetch_idx(source, downloads, fetch)
     assert len(asked) == 5
-    assert len(load_idx(source, folder)[0].labels) == 7
+    assert len(sources.load_idx(source, folder)[0].labels) == 7
 
 
 def test_split_is_stratified_whole_and_shuffled():
     labels = np.repeat(np.arange(4), [10, 20, 30, 1])
     whole = ImageSet(np.arange(61, dtype=np.uint8).reshape(-1, 1, 1), labels)
-    train, test = split_by_class(whole, 0.2, numpy_stream(1, "test"))
+    train, test = sources.split_by_class(whole, 0.2, numpy_stream(1, "test"))
     assert np.bincount(test.labels).tolist() == [2, 4, 6]
     assert sorted([*train.images.ravel(), *test.images.ravel()]) == list(range(61))
     for part in (train, test):
         np.testing.assert_array_equal(labels[part.images.ravel()], part.labels)
         assert np.any(np.diff(part.labels) < 0)  # sorted by class before
-    again, _ = split_by_class(whole, 0.2, numpy_stream(1, "test"))
-    other, _ = split_by_class(whole, 0.2, numpy_stream(2, "test"))
+    again, _ = sources.split_by_class(whole, 0.2, numpy_stream(1, "test"))
+    other, _ = sources.split_by_class(whole, 0.2, numpy_stream(2, "test"))
     np.testing.assert_array_equal(again.images, train.images)
     assert not np.array_equal(other.images, train.images)
 
 
 def test_mnist_5k_is_what_the_checksum_says():
-    train, test = load_mnist_5k(seed=1, test_fraction=0.2)
-    assert np.bincount(train.labels).tolist() == [400] * 10
-    assert np.bincount(test.labels).tolist() == [100] * 10
+    train, test = sources.load_mnist_5k(seed=1, test_fraction=0.2)
+    assert (np.bincount(train.labels).tolist(), np.bincount(test.labels).tolist()) == ([400] * 10, [100] * 10)
     assert len({image.tobytes() for image in np.concatenate([train.images, test.images])}) == 5000
 
 
 def test_the_images_of_mnist_5k_are_left_out_and_no_other():
-    known = load_mnist_5k(seed=1, test_fraction=0.2)[0]
+    known = sources.load_mnist_5k(seed=1, test_fraction=0.2)[0]
     one_pixel_off = known.images[:3].copy()
     one_pixel_off[:, 0, 0] ^= 1
     mixed = ImageSet(np.concatenate([known.images[:5], one_pixel_off]), np.r_[known.labels[:5], [7, 8, 9]])
-    left = drop_mnist_5k(mixed)
+    left = sources.drop_mnist_5k(mixed)
     np.testing.assert_array_equal(left.images, one_pixel_off)
     assert left.labels.tolist() == [7, 8, 9]
 
 
 def test_the_package_of_the_operating_system_is_found_and_named(tmp_path):
     source = replace(write_source(tmp_path / "small", small_set(), packed=True), package="dataset-small")
-    assert find_package(source, tmp_path) == tmp_path / "small"
-    assert find_package(replace(source, package=""), tmp_path) is None
+    assert sources.find_package(source, tmp_path) == tmp_path / "small"
+    assert sources.find_package(replace(source, package=""), tmp_path) is None
     (tmp_path / "small" / "t10k-labels-idx1-ubyte.gz").unlink()
-    assert find_package(source, tmp_path) is None
+    assert sources.find_package(source, tmp_path) is None
     hint = r"on Debian the package dataset-small holds the files \(in /usr/share/datasets/small, where"
-    with pytest.raises(StageError, match=rf"t10k-labels-idx1-ubyte: missing, .*{hint}"):
-        load_idx(source, tmp_path / "small")
+    refused(rf"t10k-labels-idx1-ubyte: missing, .*{hint}", sources.load_idx, source, tmp_path / "small")
 
     def fail(*_):
         raise StageError("no connection")
 
-    with pytest.raises(StageError, match=rf"no connection; {hint}"):
-        fetch_idx(source, tmp_path / "downloads", fail)
+    refused(rf"no connection; {hint}", sources.fetch_idx, source, tmp_path / "downloads", fail)
+
+
+CONTENT = np.random.default_rng(3).bytes(300_000)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves CONTENT; each entry of the server's `plan` treats one request, the last one all that follow."""
+
+    def do_GET(self):
+        plan, asked = self.server.plan, self.headers.get("Range")
+        action = plan.pop(0) if len(plan) > 1 else plan[0]
+        self.server.ranges.append(asked)
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and action != "no ranges" else 0
+        if isinstance(action, int) or start >= len(CONTENT):
+            self.send_error(action if isinstance(action, int) else 416)
+            return
+        body = CONTENT[start:] if action != "other" else b"?" * (len(CONTENT) - start)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: 100_000 if action == "cut" else None])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.plan, running.ranges, running.url = ["whole"], [], f"http://127.0.0.1:{running.server_port}/file"
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def check(path):
+    if path.read_bytes() != CONTENT:
+        raise StageError("wrong content")
+
+
+def fetch(server, target, urls=None, attempts=5):
+    download(urls or [server.url], target, check, attempts=attempts, timeout_seconds=5, pause_seconds=0)
+
+
+PLANS = [
+    (["whole"], [None]),
+    (["cut", "cut", 503, "whole"], [None, "bytes=100000-", "bytes=200000-", "bytes=200000-"]),
+    (["cut", "no ranges"], [None, "bytes=100000-"]),
+    (["cut", "other", "whole"], [None, "bytes=100000-", None]),  # pieces that do not fit: from the start
+]
+
+
+@pytest.mark.parametrize(("plan", "ranges"), PLANS)
+def test_the_file_is_whole_whatever_the_connection_does(server, tmp_path, plan, ranges):
+    server.plan = plan
+    fetch(server, tmp_path / "new" / "file")
+    assert (tmp_path / "new" / "file").read_bytes() == CONTENT
+    assert server.ranges == ranges
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("more", "ranges"), [(b"", [None, "bytes=100000-"]), (CONTENT, [None, "bytes=400000-", None])])
+def test_next_run_goes_on_with_what_the_last_one_left_unless_it_is_too_long(server, tmp_path, more, ranges):
+    server.plan = ["cut"]
+    told = r"file: could not be downloaded .*100,000 of 300,000 bytes.*MNIST_DIR"
+    refused(told, fetch, server, tmp_path / "file", attempts=1)
+    (part,) = tmp_path.iterdir()
+    part.write_bytes(part.read_bytes() + more)
+    server.plan = ["whole"]
+    fetch(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert server.ranges == ranges
+
+
+def test_the_second_mirror_serves_what_the_first_lacks_and_an_error_lists_each(server, tmp_path):
+    target, urls = tmp_path / "file", [server.url, server.url + "2"]
+    server.plan = [404, "other"]
+    refused(r"file: HTTP 404 .*; .*file2: wrong content", fetch, server, target, urls)
+    assert list(tmp_path.iterdir()) == []
+    server.plan = [404, "whole"]
+    fetch(server, target, urls)
+    assert target.read_bytes() == CONTENT
+    server.socket.close()
+    refused("refused", fetch, server, target, attempts=2)

@@ -1,20 +1,17 @@
 """The stage on a tiny generator and judge: its results, batch sizes, a second run, and mistakes."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.arrays import write_arrays
-from failure_atlas.core.errors import StageError
 from failure_atlas.images.image_set import ImageSet, Severities
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from stages.common.artefacts.images import named_arrays, named_severities, read_images
 from stages.qualify_generator.__main__ import main
 from stages.qualify_generator.figures import choose_examples
-from tests import yaml12 as yaml
+from tests.stages.running import Stage, read_metrics
 
 SECTION = {
     "seed": 1, "samples": 40, "repeats": 3, "neighbours": 3, "batch_size": 25,
@@ -28,64 +25,36 @@ LOG = """kimg,discriminator_loss,generator_loss,real_logit,fake_logit,real_sign,
 
 
 @pytest.fixture(scope="module")
-def stage(tiny_generator, tiny_judge, tiny_images):
-    def start(out, judge=tiny_judge, images=tiny_images, **changes):
-        params, log = out.parent / "params.yaml", out.parent / "training_log.csv"
-        params.write_text(yaml.safe_dump({"qualify_generator": SECTION | changes}), encoding="utf-8")
-        log.write_text(LOG, encoding="utf-8")
-        main(tiny_generator, log, judge, images, out, params)
-        return json.loads((out / "metrics.json").read_text())
-
-    return start
+def stage(request, tmp_path_factory):
+    log = tmp_path_factory.mktemp("log") / "training_log.csv"
+    log.write_text(LOG, encoding="utf-8")
+    return Stage(request, main, "qualify_generator", SECTION, training_log=log)
 
 
-@pytest.fixture
-def run(stage, tmp_path):
-    return lambda name, **changes: stage(tmp_path / name, **changes)
-
-
-@pytest.fixture(scope="module")
-def out(stage, tmp_path_factory):
-    """Folder of one run, to be read only."""
-    stage(folder := tmp_path_factory.mktemp("qualify_generator") / "out", frechet_ratio_ceiling=1e6)
-    return folder
-
-
-@pytest.fixture
-def one(out):
-    return json.loads((out / "metrics.json").read_text())
-
-
-def test_twice_gives_equal_bytes_and_every_key(run, out, one, tmp_path, hash_folder):
-    metrics = one
-    run("two", frechet_ratio_ceiling=None)
-    assert hash_folder(out) == hash_folder(tmp_path / "two")
+def test_twice_gives_equal_bytes_and_every_key(run, out, hash_folder):
+    metrics = read_metrics(out)
+    assert hash_folder(out) == hash_folder(run(frechet_ratio_ceiling=1e6))
     for key in (
         "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "precision_real", "recall_real",
         "label_consistency", "judge_accuracy_real", "label_gap"
     ):  # fmt: skip
         assert isinstance(metrics[key], float), key
         assert set(metrics[f"{key}_interval"]) == {"low", "high", "n"}, key
-    assert metrics["frechet_samples"] == 40
-    assert metrics["frechet_train_subsets"] == 2
+    assert (metrics["frechet_samples"], metrics["frechet_train_subsets"]) == (40, 2)
     assert metrics["frechet_ratio"] == pytest.approx(metrics["frechet_distance"] / metrics["frechet_floor"], rel=1e-4)
-    assert metrics["label_gap"] == pytest.approx(
-        metrics["judge_accuracy_real"] - metrics["label_consistency"], abs=1e-5
-    )
-    assert metrics["label_consistency_interval"]["n"] == 3 * 40
-    assert metrics["judge_accuracy_real_interval"]["n"] == 50
-    assert metrics["label_consistency_per_class"]["7"]["n"] == 12
-    assert set(metrics["severity_shares"]) == {
-        *(f"{corruption}_{severity}" for corruption in ("blur", "noise") for severity in ("none", 1, 2, 3))
-    }
+    gap = metrics["judge_accuracy_real"] - metrics["label_consistency"]
+    assert metrics["label_gap"] == pytest.approx(gap, abs=1e-5)
+    counts = [metrics[f"{key}_interval"]["n"] for key in ("label_consistency", "judge_accuracy_real")]
+    assert (counts, metrics["label_consistency_per_class"]["7"]["n"]) == ([3 * 40, 50], 12)
+    severities = [f"{kind}_{severity}" for kind in ("blur", "noise") for severity in ("none", 1, 2, 3)]
+    assert set(metrics["severity_shares"]) == set(severities)
     for source in ("real", "generated"):
         shares = [share[source]["value"] for kind, share in metrics["severity_shares"].items() if "blur" in kind]
         assert sum(shares) == pytest.approx(1, abs=1e-4)
-    assert metrics["copies_share"]["n"] == 40
-    gaps = metrics["label_gap_per_class"]
-    assert gaps["7"]["n"] == 5
-    assert metrics["label_gap_widest_class"] in gaps.values()
-    assert all(abs(gap["value"]) <= abs(metrics["label_gap_widest_class"]["value"]) for gap in gaps.values())
+    gaps, widest = metrics["label_gap_per_class"], metrics["label_gap_widest_class"]
+    assert (metrics["copies_share"]["n"], gaps["7"]["n"]) == (40, 5)
+    assert widest in gaps.values()
+    assert all(abs(gap["value"]) <= abs(widest["value"]) for gap in gaps.values())
 
     table = pd.read_csv(out / "figures" / "fig2_real_above_generated.csv")
     assert table.groupby("source").size().to_dict() == {"real": 40, "generated": 40}
@@ -99,18 +68,15 @@ def test_twice_gives_equal_bytes_and_every_key(run, out, one, tmp_path, hash_fol
     assert pd.read_csv(out / "figures" / "training_log.csv")["kimg"].tolist() == [1, 2]
 
 
-def test_a_generator_of_other_images_stops_the_run(run, one, tmp_path):
-    ratio = one["frechet_ratio"]
+def test_a_generator_of_other_images_stops_the_run(refuse, out):
+    ratio = read_metrics(out)["frechet_ratio"]
     assert ratio > 2
-    with pytest.raises(
-        StageError, match=rf"ceiling: got {ratio - 1:g}, but .* lie {ratio:.0f} times .*resume: null and a .*total_kimg"
-    ):
-        run("out", frechet_ratio_ceiling=ratio - 1)
-    assert not (tmp_path / "out").exists()
+    told = rf"ceiling: got {ratio - 1:g}, but .* lie {ratio:.0f} times .*resume: null and a .*total_kimg"
+    refuse(told, frechet_ratio_ceiling=ratio - 1)
 
 
-def test_batch_size_changes_nothing_beyond_rounding(run, one):
-    other = run("other", batch_size=7)
+def test_batch_size_changes_nothing_beyond_rounding(run, out):
+    one, other = read_metrics(out), read_metrics(run(batch_size=7))
     for key in ("frechet_distance", "frechet_floor", "precision", "recall", "label_consistency"):
         assert one[key] == pytest.approx(other[key], rel=1e-3), key
 
@@ -127,37 +93,30 @@ def test_severities_of_one_kind_tell_nothing_apart(run, tmp_path, tiny_images):
         none = np.zeros(len(part.labels), np.uint8)
         arrays |= named_arrays(split, part) | named_severities(split, Severities({"blur": none, "noise": none}))
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
-    assert "severity_shares" not in run("out", images=tmp_path / "images.zarr")
+    assert "severity_shares" not in read_metrics(run(images=tmp_path / "images.zarr"))
     assert not (tmp_path / "out" / "figures" / "severities.png").exists()
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"samples": 0}, r"qualify_generator\.samples: got 0; allowed: greater than or equal to 10"),
-        ({"repeats": 1}, r"qualify_generator\.repeats: got 1; allowed: greater than or equal to 2"),
-        ({"neighbours": 60}, r"qualify_generator\.neighbours: got 60; allowed: fewer than the 40 images"),
-        ({"inception": True}, r"qualify_generator\.inception: unknown key; allowed here: seed, samples"),
-    ],
-)
-def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes, message):
-    with pytest.raises(StageError, match=message):
-        run("out", **changes)
-    assert not (tmp_path / "out").exists()
+WRONG_PARAMS = [
+    ({"samples": 0}, r"qualify_generator\.samples: got 0; allowed: greater than or equal to 10"),
+    ({"repeats": 1}, r"qualify_generator\.repeats: got 1; allowed: greater than or equal to 2"),
+    ({"neighbours": 60}, r"qualify_generator\.neighbours: got 60; allowed: fewer than the 40 images"),
+]
 
 
-def test_inputs_that_do_not_fit_are_refused(run, tmp_path, tiny_images):
+@pytest.mark.parametrize(("changes", "message"), WRONG_PARAMS)
+def test_wrong_params_name_key_value_and_what_is_allowed(refuse, changes, message):
+    refuse(message, **changes)
+
+
+def test_inputs_that_do_not_fit_are_refuse(refuse, tmp_path, tiny_images):
     judge, images = tmp_path / "judge.safetensors", tmp_path / "images.zarr"
-    with pytest.raises(StageError, match=r"images\.zarr: missing; make it with: dvc repro corrupt_images"):
-        run("out", images=images)
-    with pytest.raises(StageError, match=r"judge\.safetensors: no such weights file"):
-        run("out", judge=judge)
+    refuse(r"images\.zarr: missing; make it with: dvc repro corrupt_images", images=images)
+    refuse(r"judge\.safetensors: no such weights file", judge=judge)
     save_ensemble(judge, Ensemble([Classifier("plain", classes=3, width=8)], ["a", "b", "c"]))
-    with pytest.raises(StageError, match=r"judge\.safetensors: knows 3 classes, the images have 10"):
-        run("out", judge=judge)
+    refuse(r"judge\.safetensors: knows 3 classes, the images have 10", judge=judge)
     train, test = (read_images(tiny_images, split) for split in ("train", "test"))
     test = ImageSet(test.images[test.labels != 3], test.labels[test.labels != 3])
     arrays = named_arrays("train", train) | named_arrays("test", test)
     write_arrays(images, arrays, {"class_names": list("0123456789")})
-    with pytest.raises(StageError, match=r"samples: got 40, which .* leaves 0 of class 3"):
-        run("out", images=images)
+    refuse(r"samples: got 40, which .* leaves 0 of class 3", images=images)

@@ -1,11 +1,23 @@
-"""Latents depend on seed and index alone, and a population is what the generator makes of them."""
+"""Populations: latents and what the generator makes of them, effects of single dimensions, t-SNE, probes."""
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
 from failure_atlas.core.arrays import read_array
+from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.populations import sampling
+from failure_atlas.populations.effects import measure_effects, summarize_effects
+from failure_atlas.populations.spaces import (
+    embed,
+    embed_spaces,
+    measure_class_separation,
+    measure_outcome_separation,
+    roc_auc,
+)
 from failure_atlas.stylegan2.generator import load_generator
 from stages.common.artefacts.images import read_class_names
 from stages.common.artefacts.population import DIMENSIONS, store_population, tabulate_styles
@@ -20,15 +32,13 @@ def generator(tiny_generator):
 
 @pytest.fixture(scope="module")
 def population(generator):
-    return sampling.sample_population(
-        generator, sampling.draw_latents(1, 30, generator.z_dim), sampling.balance_labels(30, 10), batch_size=30
-    )
+    z, labels = sampling.draw_latents(1, 30, generator.z_dim), sampling.balance_labels(30, 10)
+    return sampling.sample_population(generator, z, labels, batch_size=30)
 
 
 def test_latents_are_standard_normal_and_follow_seed_and_index_alone():
     z = sampling.draw_latents(1, 3 * sampling.SHARD_SAMPLES, 8)
-    assert z.shape == (3000, 8)
-    assert z.dtype == np.float32
+    assert (z.shape, z.dtype) == ((3000, 8), np.float32)
     assert abs(z.mean()) < 0.03
     assert z.std() == pytest.approx(1, abs=0.02)
     assert len(np.unique(z[:, 0])) > 2990  # no two shards are alike
@@ -56,10 +66,8 @@ def test_steps_agree_with_the_generator(generator, population):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch_size):
-    told = []
-    other = sampling.sample_population(
-        generator, population.z, population.labels, batch_size=batch_size, advance=told.append
-    )
+    told, latents = [], (population.z, population.labels)
+    other = sampling.sample_population(generator, *latents, batch_size=batch_size, advance=told.append)
     np.testing.assert_allclose(other.w, population.w, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(other.s, population.s, rtol=1e-4, atol=1e-5)
     assert np.abs(other.images.astype(int) - population.images).max() <= 1
@@ -67,10 +75,8 @@ def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch
 
 
 def test_written_and_read_back(population, tmp_path):
-    halves = [
-        sampling.Population(*(getattr(population, name)[rows] for name in DIMENSIONS))
-        for rows in (slice(0, 15), slice(15, 30))
-    ]
+    cut = [np.split(getattr(population, name), 2) for name in DIMENSIONS]
+    halves = [sampling.Population(*parts) for parts in zip(*cut, strict=True)]
     passed = list(store_population(tmp_path / "population.zarr", halves, 30, list("0123456789")))
     assert [len(part.labels) for part in passed] == [15, 15]
     assert read_class_names(tmp_path / "population.zarr") == list("0123456789")
@@ -103,3 +109,144 @@ def test_table_has_one_row_per_style_dimension(generator):
         assert part["channel"].tolist() == list(range(layer.channels))
         assert part["dimension"].iloc[0] == layer.offset
         assert set(part["resolution_px"]) == {layer.resolution_px}
+
+
+@pytest.fixture
+def styles(generator):
+    return np.random.default_rng(0).normal(1, 0.5, (3, generator.style_dimensions)).astype(np.float32)
+
+
+def test_the_effect_is_that_of_one_dimension_moved_alone(generator, styles):
+    std = np.linspace(0.5, 1.5, styles.shape[1])
+    table = measure_effects(generator, styles, std, batch_size=20)
+    for dimension in (0, 17, styles.shape[1] - 1):
+        moved = styles.copy()
+        moved[:, dimension] += std[dimension].astype(np.float32)
+        change = generator.synthesize(torch.from_numpy(moved)) - generator.synthesize(torch.from_numpy(styles))
+        assert table["effect"][dimension] == pytest.approx(float(change.square().mean().sqrt()), rel=1e-3, abs=1e-7)
+        assert table["dead"][dimension] == (float(change.abs().max()) < 0.5 / 255)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_the_batch_size_moves_effects_by_rounding_only(generator, styles, batch_size):
+    std = np.ones(styles.shape[1])
+    told = []
+    one = measure_effects(generator, styles, std, batch_size=batch_size, advance=told.append)
+    other = measure_effects(generator, styles, std, batch_size=30)
+    np.testing.assert_allclose(one["effect"], other["effect"], rtol=1e-3, atol=1e-7)
+    assert sum(told) == styles.size
+
+
+def test_a_dimension_whose_channel_has_no_weight_is_dead(tiny_generator, styles):
+    generator = load_generator(tiny_generator, CPU)
+    layout = tabulate_styles(generator.style_layout())
+    dimension = int(layout.index[(layout["layer"] == "b32.torgb") & (layout["channel"] == 2)][0])
+    std = np.ones(styles.shape[1])
+    assert not measure_effects(generator, styles, std * 50, batch_size=30)["dead"][dimension]
+    generator.to_images[-1].weight.data[:, 2] = 0
+    table = measure_effects(generator, styles, std * 50, batch_size=30)
+    assert table["dead"][dimension]
+    layers = summarize_effects(layout.join(table))
+    assert list(layers)[-1] == "b32.torgb"
+    assert layers["b32.torgb"]["dead"] >= 1
+
+
+def draw_clusters(samples):
+    stream = np.random.default_rng(1)
+    labels = np.arange(samples) % 3
+    return (stream.standard_normal((samples, 5)) + 12 * np.eye(5)[labels]).astype(np.float32), labels
+
+
+def test_alone_or_side_by_side_the_bytes_are_equal():
+    features, _ = draw_clusters(90)
+    spaces = embed_spaces({"one": features, "two": features[:, :3], "three": features}, perplexity=10, seed=1)
+    assert (list(spaces), spaces["one"].shape) == (["one", "two", "three"], (90, 2))
+    assert spaces["one"].tobytes() == spaces["three"].tobytes()
+    assert spaces["one"].tobytes() == embed(features, perplexity=10, seed=1).tobytes()
+    assert not np.allclose(spaces["one"], spaces["two"])
+
+
+def test_clusters_stay_clusters():
+    features, labels = draw_clusters(90)
+    plane = embed(features, perplexity=10, seed=1)
+    assert np.isfinite(embed(features[:12], perplexity=30, seed=1)).all()  # which few samples lower
+    distances = np.linalg.norm(plane[:, None] - plane, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (labels[distances.argmin(1)] == labels).mean() > 0.98
+
+
+def test_classes_far_apart_are_told_apart():
+    stream = np.random.default_rng(1)
+    labels = np.arange(200) % 4
+    features = stream.standard_normal((200, 6)) + 8 * np.eye(6)[labels]
+    separation = measure_class_separation(features, labels, folds=5, seed=1)
+    assert (separation["value"], separation["n"]) == (1, 200)
+    assert measure_class_separation(features, labels, folds=5, seed=1) == separation
+    assert separation["low"] < 1 == separation["high"]
+
+
+def test_noise_is_at_chance_however_many_dimensions():
+    # 400 dimensions fit 200 samples perfectly; a probe scored on what it has not seen gains nothing.
+    stream = np.random.default_rng(2)
+    features, labels = stream.standard_normal((200, 400)), np.arange(200) % 4
+    separation = measure_class_separation(features, labels, folds=5, seed=1)
+    assert separation["low"] < 0.25 < separation["high"]
+    outcome = measure_outcome_separation(features, stream.random(200) < 0.3, folds=5, seed=1)
+    assert outcome["low"] < 0.5 < outcome["high"]
+
+
+def test_outcome_along_one_direction_has_the_auc_of_its_shift():
+    stream = np.random.default_rng(3)
+    well = np.arange(3000) % 3 > 0
+    features = stream.standard_normal((3000, 5))
+    features[well, 2] += 1
+    separation = measure_outcome_separation(features, well, folds=5, seed=1)
+    assert separation["value"] == pytest.approx(stats.norm.cdf(1 / np.sqrt(2)), abs=0.03)
+    assert separation["low"] < separation["value"] < separation["high"]
+
+
+def test_class_means_hide_what_is_within_a_class():
+    # Outcome depends on the class alone: separable, until the class mean is subtracted.
+    stream = np.random.default_rng(4)
+    labels = np.arange(400) % 2
+    features = stream.standard_normal((400, 3)) + 6 * labels[:, None]
+    well = stream.random(400) < np.where(labels == 0, 0.95, 0.4)
+    assert measure_outcome_separation(features, well, folds=5, seed=1)["low"] > 0.65
+    centred = subtract_class_means(features, labels)
+    for label in range(2):
+        own = labels == label
+        np.testing.assert_allclose(centred[own].mean(0), 0, atol=1e-12)
+        np.testing.assert_allclose(np.diff(centred[own], axis=0), np.diff(features[own], axis=0), rtol=1e-4)
+    within = measure_outcome_separation(centred, well, folds=5, seed=1)
+    assert within["value"] == pytest.approx(0.5, abs=0.08)
+
+
+def test_too_few_of_a_kind_have_no_auc():
+    well = np.arange(50) > 2
+    separation = measure_outcome_separation(np.zeros((50, 2)), well, folds=5, seed=1)
+    assert np.isnan(separation["value"])
+    assert separation["n"] == 50
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
+def test_auc_is_the_share_of_pairs_in_order(pairs):
+    scores, positive = (np.array(column) for column in zip(*pairs, strict=True))
+    if positive.all() or not positive.any():
+        return
+    upper, lower = scores[positive][:, None], scores[~positive]
+    slow = ((upper > lower) + 0.5 * (upper == lower)).mean()
+    auc = roc_auc(scores.astype(float), positive)
+    assert auc["value"] == pytest.approx(slow)
+    assert 0 <= auc["low"] <= auc["value"] + 1e-12
+    assert auc["value"] - 1e-12 <= auc["high"] <= 1
+
+
+def test_auc_interval_covers_the_truth_as_often_as_it_claims():
+    stream = np.random.default_rng(6)
+    truth, hits = stats.norm.cdf(1 / np.sqrt(2)), 0
+    for _ in range(400):
+        positive = np.arange(120) < 60
+        auc = roc_auc(stream.standard_normal(120) + positive, positive)
+        hits += auc["low"] <= truth <= auc["high"]
+    assert hits / 400 == pytest.approx(0.95, abs=0.03)

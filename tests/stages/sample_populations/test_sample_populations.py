@@ -1,7 +1,5 @@
 """The stage on a tiny generator and classifier: its results, a second run, batch sizes, and mistakes."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,11 +7,11 @@ import zarr
 
 from failure_atlas.classifiers.networks import Classifier, save_classifier
 from failure_atlas.core.arrays import read_array, write_arrays
-from failure_atlas.core.errors import StageError
 from failure_atlas.populations.sampling import Population
 from stages.common.artefacts.images import read_class_names
 from stages.common.artefacts.population import DIMENSIONS
 from stages.sample_populations.__main__ import main
+from tests.stages.running import Stage, read_metrics
 
 SECTION = {"seed": 1, "samples": 60, "batch_size": 25, "tsne_samples": 50, "perplexity": 10.0, "probe_folds": 3}
 
@@ -22,93 +20,77 @@ def read_population(path):
     return Population(**{name: read_array(path, name) for name in DIMENSIONS})
 
 
-@pytest.fixture
-def run(tmp_path, tiny_generator, tiny_classifier, tiny_images, write_params):
-    def start(name, classifier=tiny_classifier, generator=tiny_generator, images=tiny_images, **changes):
-        params = write_params({"sample_populations": SECTION | changes})
-        main(generator, classifier, images, tmp_path / name, params)
-        return json.loads((tmp_path / name / "metrics.json").read_text())
-
-    return start
+@pytest.fixture(scope="module")
+def stage(request):
+    return Stage(request, main, "sample_populations", SECTION)
 
 
-def test_twice_gives_equal_bytes_and_every_result(run, tmp_path, hash_folder):
-    metrics = run("one")
-    assert run("two") == metrics
-    assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
+def test_twice_gives_equal_bytes_and_every_result(run, out, hash_folder):
+    metrics = read_metrics(out)
+    assert hash_folder(run()) == hash_folder(out)
     assert (metrics["samples"], metrics["probe_samples"], metrics["style_dimensions"]) == (60, 50, 80)
     for key in ("class_separation", "outcome_separation", "outcome_separation_within_class"):
         assert set(metrics[key]) == {"z", "w", "s"}
-        assert all(set(entry) == {"value", "low", "high", "n"} for entry in metrics[key].values())
-        assert all(entry["n"] == 50 for entry in metrics[key].values())
+        assert all((*entry, entry["n"]) == ("high", "low", "n", "value", 50) for entry in metrics[key].values())
 
-    population = read_population(tmp_path / "one" / "population.zarr")
+    population = read_population(out / "population.zarr")
     assert np.bincount(population.labels).tolist() == [6] * 10
     assert population.s.shape == (60, 80)
-    group = zarr.open_group(tmp_path / "one" / "population.zarr", mode="r")
+    group = zarr.open_group(out / "population.zarr", mode="r")
     assert group["s"].metadata.dimension_names == ("sample", "style")
     assert group["images"].metadata.dimension_names == ("sample", "channel", "y", "x")
-    styles = pd.read_csv(tmp_path / "one" / "style_dimensions.csv")
+    styles = pd.read_csv(out / "style_dimensions.csv")
     assert len(styles) == 80
     np.testing.assert_allclose(styles["std"], population.s.std(axis=0, ddof=1), rtol=1e-4)
     assert sum(layer["dimensions"] for layer in metrics["layers"].values()) == 80
     assert sum(layer["dead"] for layer in metrics["layers"].values()) == metrics["dead_dimensions"] < 80
 
-    points = pd.read_csv(tmp_path / "one" / "figures" / "fig3_spaces.csv")
+    points = pd.read_csv(out / "figures" / "fig3_spaces.csv")
     assert list(points) == ["sample", "class", "well", "z_x", "z_y", "w_x", "w_y", "s_x", "s_y"]
     assert points["well"].mean() == pytest.approx(metrics["accuracy"]["value"], abs=1e-5)
 
 
-def test_a_black_box_says_well_or_mis_as_the_network_behind_it(run, tiny_black_box):
-    assert run("box", classifier=tiny_black_box) == run("network")
+def test_a_black_box_says_well_or_mis_as_the_network_behind_it(run, out, tiny_black_box):
+    assert read_metrics(run(classifier=tiny_black_box)) == read_metrics(out)
 
 
-def test_batch_size_and_number_of_samples_leave_each_sample_alone(run, tmp_path):
-    run("one", batch_size=60)
-    run("more", batch_size=7, samples=90)
-    one, more = (read_population(tmp_path / name / "population.zarr") for name in ("one", "more"))
+def test_batch_size_and_number_of_samples_leave_each_sample_alone(run, out):
+    one, more = (read_population(place / "population.zarr") for place in (out, run(batch_size=7, samples=90)))
     assert np.array_equal(one.z, more.z[:60])
     np.testing.assert_allclose(one.s, more.s[:60], rtol=1e-4, atol=1e-5)
     assert np.abs(one.images.astype(int) - more.images[:60]).max() <= 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"samples": 0}, r"sample_populations\.samples: got 0; allowed: greater than or equal to 1"),
-        ({"perplexity": 0.5}, r"sample_populations\.perplexity: got 0\.5; allowed: greater than 1"),
-        ({"probe_folds": 1}, r"sample_populations\.probe_folds: got 1; allowed: greater than or equal to 2"),
-        ({"samples": 20}, r"sample_populations: got 20 samples and 50 tsne_samples; allowed: at least 30 of each"),
-        ({"smaples": 20}, r"sample_populations\.smaples: unknown key; allowed here: seed, samples, batch_size"),
-    ],
-)
-def test_wrong_params_name_key_value_and_what_is_allowed(run, tmp_path, changes, message):
-    with pytest.raises(StageError, match=message):
-        run("out", **changes)
-    assert not (tmp_path / "out").exists()
+WRONG_PARAMS = [
+    ({"samples": 0}, r"sample_populations\.samples: got 0; allowed: greater than or equal to 1"),
+    ({"perplexity": 0.5}, r"sample_populations\.perplexity: got 0\.5; allowed: greater than 1"),
+    ({"probe_folds": 1}, r"sample_populations\.probe_folds: got 1; allowed: greater than or equal to 2"),
+    ({"samples": 20}, r"sample_populations: got 20 samples and 50 tsne_samples; allowed: at least 30 of each"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG_PARAMS)
+def test_wrong_params_name_key_value_and_what_is_allowed(refuse, changes, message):
+    refuse(message, **changes)
 
 
 def test_samples_bear_the_names_of_their_classes(run, tmp_path):
     names = ["shirt", "shoe", "bag", "coat", "dress", "boot", "pullover", "sandal", "sneaker", "trouser"]
     write_arrays(tmp_path / "clothing.zarr", {}, {"class_names": names})
-    run("named", images=tmp_path / "clothing.zarr")
-    assert read_class_names(tmp_path / "named" / "population.zarr") == names
-    points = pd.read_csv(tmp_path / "named" / "figures" / "fig3_spaces.csv")
+    named = run(images=tmp_path / "clothing.zarr")
+    assert read_class_names(named / "population.zarr") == names
+    points = pd.read_csv(named / "figures" / "fig3_spaces.csv")
     assert points["class"].tolist()[:10] == names
 
 
-def test_files_that_are_missing_mixed_up_or_of_another_data_set(run, tmp_path, tiny_classifier):
-    save_classifier(tmp_path / "other.safetensors", Classifier("plain", classes=3, width=8))
+def test_files_that_are_missing_mixed_up_or_of_another_data_set(refuse, tmp_path, tiny_classifier):
+    save_classifier(other := tmp_path / "other.safetensors", Classifier("plain", classes=3, width=8))
     write_arrays(tmp_path / "two.zarr", {}, {"class_names": ["cat", "dog"]})
     gone = tmp_path / "absent.safetensors"
     for given, message in (
-        (
-            {"classifier": tmp_path / "other.safetensors"},
-            r"other\.safetensors: tells 3 classes apart, the generator ma",
-        ),
+        ({"classifier": other}, r"other\.safetensors: tells 3 classes apart, the generator ma"),
         ({"images": tmp_path / "two.zarr"}, r"two\.zarr: has 2 classes, the generator makes 10"),
         ({"generator": gone}, r"absent\.safetensors: missing; make it with: dvc repro train_stylegan2"),
         ({"generator": tiny_classifier}, r"classifier\.safetensors: holds a classifier, needed: a stylegan2-generator"),
     ):
-        with pytest.raises(StageError, match=message):
-            run("out", **given)
+        refuse(message, **given)

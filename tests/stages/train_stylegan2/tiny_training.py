@@ -1,20 +1,17 @@
 """A training of seconds, and what tests ask of its state."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
-from failure_atlas.stylegan2.state import TrainingState
 from stages.train_stylegan2.params import FeatureCriticParams, FeatureNetworkParams, TrainStylegan2Params
-from stages.train_stylegan2.session import Session, count_feature_images, run_session, start_state
+from stages.train_stylegan2.session import count_feature_images, run_session, start_state
 
 PARAMS = TrainStylegan2Params(
     seed=1, total_kimg=3, resume=None, z_dim=8, w_dim=8, mapping_layers=2, generator_channels=[8, 8, 8, 8],
     discriminator_channels=[8, 8, 8, 8], discriminator_stem="space_to_depth", resampling="bilinear",
-    minibatch_std_group=4, batch_size=48, precision="float32", learning_rate=0.003, decay_fraction=0.5, r1_gamma=0.05,
+    minibatch_std_group=4, batch_size=96, precision="float32", learning_rate=0.003, decay_fraction=0.5, r1_gamma=0.05,
     r1_interval_steps=4, ema_kimg=1.0, ema_ramp=0.05, feature_critic=None, ada_target=0.1, ada_interval_steps=2,
     ada_kimg=5.0, snapshot_kimg=1,
 )  # fmt: skip
@@ -29,21 +26,21 @@ class KilledError(Exception):
     """Where a test ends a training."""
 
 
-def change(session: Session, folder: str = "", **params: Any) -> Session:
+def change(session, folder="", **params):
     """The session with other params; folder: beside its own, where it starts afresh."""
     root = session.resume_root / folder if folder else session.resume_root
     return replace(session, params=session.params.model_copy(update=params), resume_root=root)
 
 
-def finish(session: Session, on_tick: Callable[[TrainingState], object] = lambda _: None) -> TrainingState:
+def finish(session, on_tick=lambda _: None):
     """Train a session to its end from where it stands."""
     return run_session(session, start_state(session), on_tick)
 
 
-def finish_killed(session: Session, logged: int) -> TrainingState:
+def finish_killed(session, logged):
     """Train a session that is killed once it has logged so often, then again to its end."""
 
-    def kill(state: TrainingState) -> None:
+    def kill(state):
         if len(state.log) == logged:
             raise KilledError
 
@@ -55,14 +52,14 @@ def finish_killed(session: Session, logged: int) -> TrainingState:
     return finish(session)
 
 
-def assert_same(first: TrainingState, second: TrainingState) -> None:
+def assert_same(first, second):
     """Every tensor of every network is the same to the bit."""
     held = tensors_of(second)
     for name, tensor in tensors_of(first).items():
         assert torch.equal(tensor, held[name]), name
 
 
-def tensors_of(state: TrainingState) -> dict[str, torch.Tensor]:
+def tensors_of(state):
     networks = {"g": state.generator, "d": state.discriminator, "average": state.average, "critic": state.critic}
     return {
         f"{key}.{name}": tensor for key, net in networks.items() if net for name, tensor in net.state_dict().items()
