@@ -16,7 +16,7 @@ from flows.dag import read_dag
 from flows.errors import FlowError
 from flows.notify import WEBHOOK
 from flows.project import append_line
-from flows.reevaluate_population import find_thawed, require_frozen
+from flows.reevaluate_population import require_frozen
 from flows.reevaluate_steps import (
     find_covering,
     read_accepted,
@@ -65,15 +65,6 @@ def test_run_is_covered_by_one_that_began_after_it_was_due(tmp_path: Path) -> No
         (began, True, tmp_path / "none", None),
     ):
         assert find_covering(due, {"pull": pull}, file) == found
-
-
-def test_outputs_that_did_not_stay_are_named() -> None:
-    assert find_thawed({"a": "1", "b": "2"}, {"a": "1", "b": "2"}) == []
-    assert find_thawed({"a": "1", "b": "2"}, {"a": "3", "c": "4"}) == [
-        "a (was 1, now 3)",
-        "b (was 2, now not there)",
-        "c (was not there, now 4)",
-    ]
 
 
 def write_world(project: Project, classifier: str = "one", seed: str = "7", population: str = "cat gan") -> None:

@@ -54,7 +54,6 @@ def history(template: Path, server: str, tmp_path_factory: pytest.TempPathFactor
         runs["failed"].output += "" if not (project.path / "report").exists() else "report exists"
         write("cp raw clean")
         runs["mended"] = Run(project)
-        runs["cached"] = Run(project)
         write("echo changed > clean")
         runs["changed"] = Run(project, "train@clean")
         write("cp raw clean")
@@ -67,7 +66,6 @@ CACHED = dict.fromkeys(STAGES, "Cached")
 ENDED = {
     "failed": (1, {"prepare": "Done", "train@clean": "Failed", "train@corrupted": "Done", "report": "NotRun"}),
     "mended": (0, CACHED | {"train@clean": "Done", "report": "Done"}),
-    "cached": (0, CACHED),
     "changed": (0, {"prepare": "Cached", "train@clean": "Done"}),  # a target and what it needs
     "restored": (0, CACHED | {"train@clean": "Restored"}),
     "forced": (0, {"prepare": "Done", "train@clean": "Done"}),
@@ -93,7 +91,6 @@ def test_terminal_shows_stages_reasons_and_counts(history: dict[str, Run]) -> No
     assert "\n4 stages: 2 done, 1 FAILED, 1 not run; " in failed
     assert failed.splitlines()[-1] == "error: train@clean: train.lr: got -1; allowed: above 0"
     assert "\n4 stages: 2 cached, 2 done; " in history["mended"].output
-    assert "\n4 stages are up to date; nothing had changed\n" in history["cached"].output
     assert history["changed"].log["train@clean"]["reason"] == "changed command"
     assert history["forced"].log["prepare"]["reason"] == "forced"
 
@@ -121,19 +118,6 @@ def test_prefect_knows_edges_and_tables(history: dict[str, Run], ask: Ask) -> No
     tables = {artifact["key"]: artifact["data"] for artifact in ask("artifacts/filter", among)}
     assert "| train@clean | done | " in tables["stages"]
     assert "| report | accuracy | 0.91 | 0.9 to 0.92 | 1,000 |" in tables["metrics"]
-
-
-def test_params_are_checked_before_any_stage(served_project: Project) -> None:
-    project = served_project
-    project.write_stages(a={"cmd": "echo > out", "outs": ["out"]})
-    (project.path / "stages").mkdir()
-    (project.path / "stages/__init__.py").touch()
-    (project.path / "stages/__main__.py").write_text(
-        "import sys\nsys.exit('error: params.yaml: walk.samples: got 0; allowed: 1 or more')"
-    )
-    code, output = project.run("reproduce")
-    assert (code, output) == (1, "error: params.yaml: walk.samples: got 0; allowed: 1 or more\n")
-    assert not (project.path / "dvc.lock").exists()
 
 
 def test_the_study_is_a_project_of_its_own_run_by_the_same_flow(

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import resource
-import shutil
 import signal
 import sys
 import tempfile
@@ -109,8 +108,15 @@ def edit_json(bundle: Path, name: str, edit: Edit) -> None:
     (bundle / name).write_text(json.dumps(read if changed is None else changed))
 
 
-def forge(bundle: Path, key: Ed25519PrivateKey, name: str, data: bytes) -> None:
-    """Put other bytes in the place of a copy and make all that tells of them agree: inventory, dvc.lock, signature."""
+def forge(bundle: Path, key: Ed25519PrivateKey, name: str, data: bytes | Edit) -> None:
+    """Put other bytes in the place of a copy and make all that tells of them agree: inventory, dvc.lock, signature.
+
+    data: or, of a JSON file, an edit.
+    """
+    if not isinstance(data, bytes):
+        read = json.loads((bundle / name).read_bytes())
+        changed = data(read)
+        data = json.dumps(read if changed is None else changed).encode()
     old = hashlib.md5((bundle / name).read_bytes()).hexdigest()  # noqa: S324  as DVC
     new = hashlib.md5(data).hexdigest()  # noqa: S324
     (bundle / name).write_bytes(data)
@@ -121,55 +127,14 @@ def forge(bundle: Path, key: Ed25519PrivateKey, name: str, data: bytes) -> None:
     sign_again(bundle, key)
 
 
-def forge_json(bundle: Path, key: Ed25519PrivateKey, name: str, edit: Edit) -> None:
-    """The same for a JSON file."""
-    read = json.loads((bundle / name).read_bytes())
-    changed = edit(read)
-    forge(bundle, key, name, json.dumps(read if changed is None else changed).encode())
-
-
 def mutate(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
-    """Spoil a bundle in one of many ways, each of which must be refused; returns which.
+    """Spoil a bundle in one of many ways, sign it, and say which; each must be refused.
 
-    Left out is what nobody can see in a bundle alone, signed by its own maker: environment.json, README.md, times and
-    reasons in stages.json, sizes, words of the report and descriptions of dvc.yaml; and metrics and tables that were
-    changed together with all that follows from them.
+    What is not signed is told by its hash, whatever it is. Left out is what nobody can see in a bundle alone, signed
+    by its own maker: environment.json, README.md, times and reasons in stages.json, sizes, words of the report and
+    descriptions of dvc.yaml; and metrics and tables that were changed together with all that follows from them.
     """
-    return draw.choice([_spoil_bytes, _spoil_bytes, _spoil_files, _spoil_copy, _spoil_record])(bundle, key, draw)
-
-
-def _spoil_bytes(bundle: Path, _: Ed25519PrivateKey, draw: random.Random) -> str:
-    path = draw.choice([*list_all(bundle), bundle / ENVELOPE])
-    whole = path.read_bytes()
-    place, length = draw.randrange(len(whole)), draw.randrange(1, 50)
-    kind = draw.choice(["flip", "insert", "delete", "truncate", "repeat"])
-    changed = {
-        "flip": whole[:place] + bytes([whole[place] ^ 1 << draw.randrange(8)]) + whole[place + 1 :],
-        "insert": whole[:place] + draw.randbytes(length) + whole[place:],
-        "delete": whole[:place] + whole[place + length :],
-        "truncate": whole[:place],
-        "repeat": whole[:place] + whole[place : place + length] * 2 + whole[place + length :],
-    }[kind]
-    path.write_bytes(changed)
-    return f"{kind} {path.relative_to(bundle)} at {place}"
-
-
-def _spoil_files(bundle: Path, _: Ed25519PrivateKey, draw: random.Random) -> str:
-    one, two = draw.sample(list_all(bundle), 2)
-    kind = draw.choice(["swap", "remove", "copy", "link", "folder"])
-    if kind == "swap":
-        first, second = one.read_bytes(), two.read_bytes()
-        one.write_bytes(second)
-        two.write_bytes(first)
-    elif kind == "copy":
-        shutil.copy(one, two.with_name("copy.json"))
-    else:
-        one.unlink()
-        if kind == "link":
-            one.symlink_to(two)
-        elif kind == "folder":
-            one.mkdir()
-    return f"{kind} {one.relative_to(bundle)}"
+    return draw.choice([_spoil_copy, _spoil_record])(bundle, key, draw)
 
 
 def _spoil_copy(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
