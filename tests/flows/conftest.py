@@ -112,11 +112,6 @@ class Project:
         command = [sys.executable, "-m", "dvc", *arguments]
         return subprocess.check_output(command, cwd=self.path, env=self.environment, text=True)
 
-    def python(self, code: str) -> "subprocess.CompletedProcess[str]":
-        """Run some Python in the project."""
-        command = [sys.executable, "-c", code]
-        return subprocess.run(command, cwd=self.path, env=self.environment, capture_output=True, text=True)
-
     def history(self) -> list[dict[str, Any]]:
         """The entries of re-evaluations."""
         return list(read_lines(self.path / "logs/reevaluate.jsonl"))

@@ -365,11 +365,7 @@ def test_a_project_without_a_commit_has_no_revision(tmp_path: Path, monkeypatch:
         ("dvc.lock", "a: [", r"workspace: dvc\.lock: not valid YAML \("),
         ("params.yaml", "- a\n", r"workspace: params\.yaml: holds list, needed: a mapping"),
         ("data/acceptance/gates.json", "{", r"workspace: data/acceptance/gates\.json: no JSON \("),
-        (
-            "data/name_directions/clean/leading.csv",
-            "a,b\n1,2\n",
-            r"leading\.csv: no ranking \('rank'\); make it again",
-        ),
+        ("data/name_directions/clean/leading.csv", "a,b\n1,2\n", r"leading\.csv: no ranking \('rank'\); make it again"),
     ],
 )
 def test_damaged_files_are_named(run: Compare, path: str, text: str, message: str) -> None:

@@ -21,16 +21,7 @@ from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.folder import ENVELOPE
 from flows.evidence.reading import UnreadableError, check_name, parse_json, parse_yaml, show
 from tests.flows.evidence.conftest import Made, edit_statement, read_payload, redefine, sign_again
-from tests.flows.evidence.forging import (
-    BYTES,
-    SECONDS,
-    Outcome,
-    call_verify,
-    edit_json,
-    forge,
-    mutate,
-    run_verify,
-)
+from tests.flows.evidence.forging import BYTES, SECONDS, Outcome, call_verify, edit_json, forge, mutate, run_verify
 
 GATES, COUNTS, TABLE = (f"data/acceptance/{name}" for name in ("gates.json", "metrics.json", "gates.csv"))
 PAGE, METRICS, FIGURE = "data/report/report.html", "data/measure/metrics.json", "data/measure/figures/numbers.csv"

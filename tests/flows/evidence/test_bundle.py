@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from flows.evidence.bundle import make_bundle
 from flows.evidence.folder import ENVELOPE, find_last
 from flows.evidence.inventory import hash_bytes
 from flows.evidence.verification import verify
-from tests.flows.evidence.conftest import Made, list_all, read_payload, stand_in, write_params
+from tests.flows.evidence.conftest import Made, list_all, read_payload, write_params
 
 
 def call(*arguments: str) -> tuple[int, str]:
@@ -68,12 +69,12 @@ def forge_lock(project: Path) -> None:
 def change_unseen(project: Path) -> None:
     """DVC trusts size and time of a file that it has hashed once."""
     path = project / "data/draw/numbers/a"
-    with stand_in(project), Repo() as repo:
+    with chdir(project), Repo() as repo:
         assert repo.status() == {}
     times = path.stat()
     path.write_bytes(b"9" + path.read_bytes()[1:])
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with stand_in(project), Repo() as repo:
+    with chdir(project), Repo() as repo:
         assert repo.status() == {}
 
 
