@@ -9,7 +9,7 @@ import pytest
 
 from flows.dag import LOCK_FILE, Dag, read_all_changes, read_changes, read_dag, read_order, restore_order
 from flows.errors import FlowError
-from tests.flows.conftest import Project
+from tests.flows.conftest import Project, stage
 
 DIAMOND = Dag(
     {
@@ -26,13 +26,10 @@ DIAMOND = Dag(
 def toy(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     # Written in an order that is no order of execution.
     project.write_stages(
-        report={"cmd": "cat clean corrupted > report", "deps": ["clean", "corrupted"], "outs": ["report"]},
-        train={
-            "foreach": ["clean", "corrupted"],
-            "do": {"cmd": "cp raw ${item}", "deps": ["raw"], "outs": ["${item}"]},
-        },
-        prepare={"cmd": "echo raw > raw", "outs": ["raw"]},
-        alone={"cmd": "echo alone > alone", "outs": ["alone"]},
+        report=stage("cat clean corrupted > report", "report", "clean corrupted"),
+        train={"foreach": ["clean", "corrupted"], "do": stage("cp raw ${item}", "${item}", "raw")},
+        prepare=stage("echo raw > raw", "raw"),
+        alone=stage("echo alone > alone", "alone"),
     )
     monkeypatch.chdir(project.path)
     return project

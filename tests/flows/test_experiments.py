@@ -11,6 +11,7 @@ import pytest
 from dvc.repo import Repo
 
 from tests.flows.conftest import ROOT
+from tests.project import commit
 
 STAGES = """
 stages:
@@ -23,11 +24,6 @@ stages:
 USER = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
-def commit(folder: Path) -> None:
-    for command in (["add", "--all"], ["commit", "--quiet", "--message", "all"]):
-        subprocess.run(["git", *command], cwd=folder, env=os.environ | USER, check=True)
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """A stage under this project's own settings, as a clone has them; nobody has run failure-atlas in it."""
@@ -38,7 +34,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
     (project / "dvc.yaml").write_text(STAGES)
     (project / "params.yaml").write_text("x: 1.0")
     subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
-    commit(project)
+    commit(project, "all")
     yield project
     with Repo(str(project)) as repo:
         shutil.rmtree(repo.site_cache_dir, ignore_errors=True)  # DVC's own place for what it keeps of a project

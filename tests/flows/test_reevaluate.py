@@ -18,7 +18,7 @@ from flows.notify import WEBHOOK
 from flows.project import append_line
 from flows.reevaluate_population import require_frozen
 from flows.reevaluate_steps import find_covering, read_accepted, write_accepted
-from tests.flows.conftest import Mailbox, Project, open_project
+from tests.flows.conftest import Mailbox, Project, open_project, stage
 from tests.flows.evidence.conftest import ACCEPT, REPORT, criterion, judged
 
 METRICS = "data/measure/metrics.json"
@@ -66,15 +66,10 @@ def test_run_is_covered_by_one_that_began_after_it_was_due(tmp_path: Path) -> No
 def write_world(project: Project, classifier: str = "one", seed: str = "7", population: str = "cat gan") -> None:
     """A toy of this project's DAG: the population's stage also reads the classifier, but its samples need not."""
     project.write_stages(
-        train_stylegan2={"cmd": f"echo {seed} > gan", "outs": ["gan"]},
-        train_classifiers={"cmd": f"echo {classifier} > net", "outs": ["net"]},
-        sample_populations={
-            "cmd": f"{population} > samples; cat net > figure",
-            "deps": ["gan", "net"],
-            "outs": ["samples"],
-            "plots": ["figure"],
-        },
-        curves={"cmd": "cat samples net > curves", "deps": ["samples", "net"], "outs": ["curves"]},
+        train_stylegan2=stage(f"echo {seed} > gan", "gan"),
+        train_classifiers=stage(f"echo {classifier} > net", "net"),
+        sample_populations=stage(f"{population} > samples; cat net > figure", "samples", "gan net", plots=["figure"]),
+        curves=stage("cat samples net > curves", "curves", "samples net"),
         acceptance={
             "cmd": "mkdir -p data/acceptance; cp verdicts data/acceptance/gates.json",
             "deps": ["curves", "verdicts"],
@@ -121,9 +116,9 @@ def test_population_that_reads_the_folder_of_all_classifiers(project: Project, m
 
     def write(classifier: str, seed: str, folder: str) -> None:
         project.write_stages(
-            train_stylegan2={"cmd": f"mkdir -p {folder}; echo {seed} > {folder}/gan", "outs": [f"{folder}/gan"]},
-            train_classifiers={"cmd": f"mkdir -p nets/a; echo {classifier} > nets/a/net", "outs": ["nets/a/net"]},
-            sample_populations={"cmd": f"cat {folder}/gan > samples", "deps": ["nets", folder], "outs": ["samples"]},
+            train_stylegan2=stage(f"mkdir -p {folder}; echo {seed} > {folder}/gan", f"{folder}/gan"),
+            train_classifiers=stage(f"mkdir -p nets/a; echo {classifier} > nets/a/net", "nets/a/net"),
+            sample_populations=stage(f"cat {folder}/gan > samples", "samples", f"nets {folder}"),
         )
 
     monkeypatch.chdir(project.path)
@@ -175,14 +170,15 @@ def write_judged_world(project: Project, accuracy: float) -> None:
     """A toy whose verdict follows from its metrics, as evidence asks for."""
     measured = '{"mean": {"value": %s, "low": %s, "high": %s, "n": 30}}'
     project.write_stages(
-        train_stylegan2={"cmd": "echo 7 > gan", "outs": ["gan"]},
-        train_classifiers={"cmd": f"echo {accuracy} > net", "outs": ["net"]},
-        sample_populations={"cmd": "cat gan > samples", "deps": ["gan"], "outs": ["samples"]},
-        measure={
-            "cmd": f"mkdir -p data/measure; V=$(cat net); printf '{measured}' $V $V $V > {METRICS}",
-            "deps": ["samples", "net"],
-            "metrics": [{METRICS: {"cache": False}}],
-        },
+        train_stylegan2=stage("echo 7 > gan", "gan"),
+        train_classifiers=stage(f"echo {accuracy} > net", "net"),
+        sample_populations=stage("cat gan > samples", "samples", "gan"),
+        measure=stage(
+            f"mkdir -p data/measure; V=$(cat net); printf '{measured}' $V $V $V > {METRICS}",
+            "",
+            "samples net",
+            metrics=[{METRICS: {"cache": False}}],
+        ),
         **judged(METRICS),
     )
     (project.path / "work").mkdir(exist_ok=True)
