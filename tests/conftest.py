@@ -30,10 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if SIDE_BY_SIDE:
         shared = ("stages", "flows")
         groups = {item: item.path.parent.name if item.path.parts[-3] in shared else item.path.stem for item in items}
-        sizes = Counter(groups.values())
+        sizes, slow = Counter(groups.values()), {groups[item] for item in items if item.get_closest_marker("slow")}
         for item, group in groups.items():
             item.add_marker(pytest.mark.xdist_group(group))
-        items.sort(key=lambda item: (item.get_closest_marker("slow") is None, -sizes[groups[item]]))
+        items.sort(key=lambda item: (groups[item] not in slow, -sizes[groups[item]]))
 
 
 @pytest.fixture(scope="module")
