@@ -296,8 +296,8 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "out in the folder above": (
         edit("dvc.yaml", lambda read: read["stages"]["draw"].update(wdir="..")), "draw has wdir"
     ),
-    "lock of the system": (swap("dvc.lock", "work/draw.py", "/etc/passwd"), "allowed: a short"),
-    "lock above": (swap("dvc.lock", "work/draw.py", "../../etc/shadow"), "allowed: a short"),
+    "lock of the system": (swap("dvc.lock", "path: work/draw.py", "path: /etc/passwd"), "allowed: a short"),
+    "lock above": (swap("dvc.lock", "path: work/draw.py", "path: ../../etc/shadow"), "allowed: a short"),
     "inventory of the system": (
         edit("inventory.json", lambda read: read["files"].update({"/etc/passwd": read["files"]["params.yaml"]})),
         "allowed: a short",
