@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -22,13 +23,17 @@ WAY_OUT = "the tests of pages need Chromium: apt-get install chromium, or make t
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, one process takes a file, or a folder whose tests share costly fixtures; slow ones come first."""
+    """Side by side, one process takes a file, or a folder whose tests share costly fixtures.
+
+    Slow ones come first and the smallest last, so that neither process waits long for the other at the end.
+    """
     if SIDE_BY_SIDE:
-        for item in items:
-            folder = item.path.parent
-            shares = folder.parent.name in ("stages", "flows")
-            item.add_marker(pytest.mark.xdist_group(folder.name if shares else item.path.stem))
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        shared = ("stages", "flows")
+        groups = {item: item.path.parent.name if item.path.parts[-3] in shared else item.path.stem for item in items}
+        sizes, slow = Counter(groups.values()), {groups[item] for item in items if item.get_closest_marker("slow")}
+        for item, group in groups.items():
+            item.add_marker(pytest.mark.xdist_group(group))
+        items.sort(key=lambda item: (groups[item] not in slow, -sizes[groups[item]]))
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,14 @@ import torch
 import typer
 from PIL import Image
 
-from failure_atlas.classifiers.networks import Classifier, load_classifier, save_classifier
+from failure_atlas.classifiers.networks import load_classifier, save_classifier
 from failure_atlas.core.arrays import read_array
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from failure_atlas.stylegan2.generator import load_generator
 from tests import yaml12 as yaml
 from tests.house import ROOT
 from tests.project import shrink_params
+from tests.stages.tiny_networks import fit, teach_population
 
 pytestmark = pytest.mark.slow
 
@@ -42,12 +43,14 @@ CHANGES: dict[str, dict[str, Any]] = {
     "classifiers": {"mine": "bring_classifiers"},
     "prepare_images": {"source": "npz", "size_px": 64, "channels": 3, "test_fraction": 0.25},
     "bring_classifiers": {"mine": BROUGHT},
-    "train_judges": {"training_images": 640},
+    "train_judges": {"training_images": 128},  # what is trained is taught once more below
     "train_stylegan2": {"generator_channels": [4] * 5, "discriminator_channels": [4] * 5},
     "qualify_generator": {"samples": 40},
-    "sample_populations": {"samples": 120, "tsne_samples": 60},
+    "sample_populations": {"samples": 80, "tsne_samples": 60},
     "compare_rankings": {"samples": 40, "attfind_samples": 6, "held_out_samples": 8},
     "measure_robustness": {"samples": 8, "greedy_samples": 2},
+    "compute_curves": {"shift_dimensions": 3, "max_shift_std": 2.0},
+    "report": {"dimensions": 1, "max_shift_std": 2.0},
     "walk_corner_cases": {"start_samples": [], "figure_classes": [3, 8]},
 }
 REPEATED = (
@@ -118,29 +121,13 @@ def teach(data: Path) -> None:
 
     So little training makes nothing that they recognise; without this no walk would start and no figure be drawn.
     """
-    store = data / "sample_populations/population.zarr"
-    images, labels = torch.from_numpy(read_array(store, "images")), torch.from_numpy(read_array(store, "labels"))
-    under_test, judge, auditor = (learn(images.float() / 255, labels, seed) for seed in (1, 2, 3))
+    under_test, judge, auditor = (
+        teach_population(data / "sample_populations", seed=seed, steps=40, classes=len(NAMES)) for seed in (1, 2, 3)
+    )
     for name in ("clean", "corrupted"):
         save_classifier(data / f"train_classifiers/{name}/classifier.safetensors", under_test)
     for name, one in (("judge", judge), ("auditor", auditor)):
         save_ensemble(data / f"train_judges/{name}.safetensors", Ensemble([one], NAMES, confidence=0.6))
-
-
-def learn(images: torch.Tensor, labels: torch.Tensor, seed: int) -> Classifier:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        classifier = Classifier("plain", classes=len(NAMES), width=8, channels=3)
-    fit(classifier, images, labels, rate=0.02)
-    return classifier.eval()
-
-
-def fit(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, rate: float) -> None:
-    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
-    for _ in range(40):
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(network(images), labels).backward()
-        optimiser.step()
 
 
 def write_brought(data: Path) -> None:
@@ -155,7 +142,7 @@ def write_brought(data: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
         net = names["Net"](len(NAMES))
-    fit(net, (shown - 0.25) / 0.25, len(NAMES) - 1 - torch.from_numpy(np.concatenate(labels)), rate=0.003)
+    fit(net, (shown - 0.25) / 0.25, len(NAMES) - 1 - torch.from_numpy(np.concatenate(labels)), rate=0.003, steps=40)
     folder = data / "brought/mine"
     folder.mkdir(parents=True)
     (folder / "net.py").write_text(SOURCE, encoding="utf-8")
@@ -175,7 +162,7 @@ def stand_in() -> Iterator[Callable[[Path], None]]:
 def project(tmp_path_factory: pytest.TempPathFactory, stand_in: Callable[[Path], None]) -> Path:
     """The `data` of a folder in which every stage has run, in this process."""
     folder = tmp_path_factory.mktemp("own")
-    params = write_params(folder, CHANGES, training_images=1280)
+    params = write_params(folder, CHANGES, training_images=256)
     images, labels = draw_images()
     (folder / "data/own_images").mkdir(parents=True)
     np.savez(folder / "data/own_images/images.npz", images=images, labels=labels, class_names=np.array(NAMES))

@@ -1,51 +1,26 @@
 """The whole DAG on real images, once, through the flow; then DVC alone finds nothing to do, or makes the same again."""
 
-import hashlib
 import json
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from tests import yaml12 as yaml
+from tests.flows.conftest import wait_until
 from tests.house import read_dag, read_unused
 from tests.project import commit, copy_project, git, run
 
 pytestmark = pytest.mark.slow
 
-FIGURES = [
-    "qualify_generator/figures/fig2_real_above_generated",
-    "sample_populations/figures/fig3_spaces",
-    "name_directions/clean/figures/fig4_well_against_mis",
-    "name_directions/corrupted/figures/fig4_well_against_mis",
-    "walk_corner_cases/corrupted/figures/fig7_corner_cases",
-    "compute_curves/figures/fig6a_classifiers",
-]
 TOLD = ("how accurate", "how far from failing", "fails on")
+AGAIN = (
+    "prepare_images", "train_classifiers@clean", "train_stylegan2", "sample_populations", "rank_dimensions@clean",
+    "compute_curves", "report",
+)  # fmt: skip
 LOOK_AT_ALL = ("compute_curves", "check_claims", "acceptance", "report")  # the second reads what the first leaves
-METRICS = {
-    "prepare_images": ["train_images", "test_images"],
-    "train_classifiers/clean": ["clean_test_accuracy.value", "corrupted_test_accuracy.low"],
-    "train_judges": ["judge.accuracy.value", "auditor.accuracy.low", "judge.calibration_error", "agreement.value"],
-    "train_stylegan2": ["kimg", "style_dimensions", "generator_parameters"],
-    "qualify_generator": [
-        "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "label_consistency",
-        "judge_accuracy_real", "label_gap",
-    ],
-    "sample_populations": ["samples"],
-    "rank_dimensions/clean": ["split_half_top10_overlap", "split_half_spearman"],
-    "walk_corner_cases/corrupted": [
-        "walks", "reached_within_5_std", "reached_within_10_std", "reached_within_20_std", "median_shift_std",
-    ],
-    "compute_curves": [
-        f"{name}.{key}"
-        for name in ("clean", "corrupted")
-        for key in ("area", "slope_per_std", "random_area", "shift_area", "random_shift_area")
-    ],
-}  # fmt: skip
 
 
 def must(project: Path, *command: str) -> str:
@@ -70,32 +45,17 @@ def project(reproduced: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
     return reproduced[0]
 
 
-def look_up(metrics: dict[str, Any], key: str) -> Any:
-    for part in key.split("."):
-        metrics = metrics[part]
-    return metrics
-
-
-@pytest.mark.parametrize("folder", METRICS)
-def test_metrics_hold_the_promised_keys(project: Path, folder: str) -> None:
-    metrics = json.loads((project / "data" / folder / "metrics.json").read_text(encoding="utf-8"))
-    for key in METRICS[folder]:
-        value = look_up(metrics, key)
-        assert value is None or isinstance(value, (int, float)), key
-
-
-@pytest.mark.parametrize("figure", FIGURES)
-def test_each_figure_of_the_paper_has_its_numbers_beside_it(project: Path, figure: str) -> None:
-    assert (project / "data" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
-    table = pd.read_csv(project / "data" / f"{figure}.csv")
-    assert len(table.columns) > 1
-    # Figure 7 starts from class means, which this generator has not learnt; tests/test_documents.py reads the real one.
-    assert len(table) > 0 or "fig7" in figure
-
-
-def test_each_claim_names_figures_that_are_there(project: Path) -> None:
+def test_the_figures_that_claims_name_are_there_and_those_of_the_paper_with_their_numbers(project: Path) -> None:
     claims = json.loads((project / "data/check_claims/claims.json").read_text(encoding="utf-8"))["claims"]
-    assert [figure for each in claims for figure in each["figure"] if not (project / "data" / figure).is_file()] == []
+    figures = {project / "data" / figure for each in claims for figure in each["figure"]}
+    assert [figure for figure in figures if not figure.read_bytes().startswith(b"\x89PNG")] == []
+    numbered = {figure for figure in figures if figure.name.startswith("fig")}
+    assert {figure.name[:4] for figure in numbered} == {"fig3", "fig4", "fig6", "fig7"}
+    for figure in {*numbered, project / "data/qualify_generator/figures/fig2_real_above_generated.png"}:
+        table = pd.read_csv(figure.with_suffix(".csv"))
+        assert len(table.columns) > 1, figure
+        # Figure 7 starts from class means, which this generator has not learnt; test_documents.py reads the real one.
+        assert len(table) > 0 or "fig7" in figure.name, figure
 
 
 def test_tables_hold_the_promised_columns(project: Path) -> None:
@@ -157,8 +117,7 @@ def test_a_clone_is_current_pulls_runs_on_and_is_compared(project: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "command",
-    [["metrics", "show"], ["plots", "show", "--out", "plots_html"], ["params", "diff"], ["metrics", "diff"]],
+    "command", [["metrics", "show"], ["plots", "show", "--out", "plots_html"], ["params", "diff"], ["metrics", "diff"]]
 )
 def test_dvcs_own_views_work(project: Path, command: list[str]) -> None:
     done = run(project, "dvc", *command)
@@ -169,6 +128,10 @@ def test_dvcs_own_views_work(project: Path, command: list[str]) -> None:
 
 def test_a_run_ends_on_what_was_found(reproduced: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     project, done = reproduced
+    assert "Error" not in done.stdout + done.stderr
+    assert (project / ".prefect/prefect.db").exists(), "the state of the temporary server stays in the project"
+    alive = ["grep", "-las", f"PREFECT_HOME={project}/", *Path("/proc").glob("[0-9]*/environ")]
+    wait_until(lambda: subprocess.run(alive, capture_output=True, check=False).stdout == b"", 20, "its end")
     for stage in read_dag().keys() - read_unused():
         assert stage in done.stderr
     lines = done.stdout.splitlines()
@@ -184,10 +147,15 @@ def test_a_run_ends_on_what_was_found(reproduced: tuple[Path, subprocess.Complet
     assert told[1:] == lines[2:], "and what was found"
 
 
-def test_dvc_alone_makes_everything_the_same_again(project: Path) -> None:
-    """One stage after the other, without what the flow sets for stages that run side by side."""
-    told = must(project, "dvc", "repro", "--force")
-    assert told.count("Running stage") >= len(read_dag().keys() - read_unused())
+def test_dvc_alone_makes_the_same_again(project: Path) -> None:
+    """Without what the flow sets for stages that run side by side: those that train, sample, rank and draw.
+
+    That each stage makes the same bytes twice is tested with it.
+    """
+    told = must(project, "dvc", "repro", "--force", "--single-item", *AGAIN)
+    assert [line for line in told.splitlines() if line.startswith("Running stage")] == [
+        f"Running stage '{stage}':" for stage in AGAIN
+    ]
     assert git(project, "status", "--porcelain") == ""
 
 
@@ -200,26 +168,18 @@ def test_nothing_that_is_kept_names_this_machine_or_a_time(project: Path) -> Non
             assert not found, f"{path.relative_to(project)} holds {found}"
 
 
-@pytest.mark.parametrize(
-    ("section", "change", "message"),
-    [
-        ("sample_populations", {"samples": 0}, "sample_populations.samples: got 0"),
-        ("rank_dimensions", {"topk": 3}, "rank_dimensions.topk: unknown key"),
-    ],
-)
-def test_a_mistake_in_params_stops_the_flow_before_any_work(
-    project: Path, section: str, change: dict[str, Any], message: str
-) -> None:
-    path = project / "params.yaml"
+def test_a_mistake_in_params_stops_the_flow_before_any_work(project: Path) -> None:
+    path, lock = project / "params.yaml", (project / "dvc.lock").read_bytes()
     text = path.read_text(encoding="utf-8")
     params = yaml.safe_load(text)
-    params[section].update(change)
-    before = hashlib.sha256((project / "dvc.lock").read_bytes()).hexdigest()
+    params["sample_populations"]["samples"] = 0
     try:
         path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
         done = run(project, "failure-atlas", "reproduce")
     finally:
         path.write_text(text, encoding="utf-8")
     assert done.returncode == 1
-    assert message in done.stdout + done.stderr
-    assert hashlib.sha256((project / "dvc.lock").read_bytes()).hexdigest() == before
+    assert (
+        (done.stdout + done.stderr).splitlines()[-1].startswith("error: params.yaml: sample_populations.samples: got 0")
+    )
+    assert (project / "dvc.lock").read_bytes() == lock

@@ -25,7 +25,6 @@ from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from flows.children import end_supervised
-from flows.errors import FlowError
 from flows.project import read_lines
 from flows.server import find_free_port, start_server, wait_for_api
 
@@ -58,6 +57,11 @@ class Mailbox:
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_port
         self.url = f"http://127.0.0.1:{self.port}/services/secret"
+
+
+def stage(cmd: str, outs: str = "", deps: str = "", **others: Any) -> dict[str, Any]:
+    """A stage of dvc.yaml.  outs, deps: paths, with spaces between them."""
+    return {"cmd": cmd, "outs": outs.split(), "deps": deps.split(), **others}
 
 
 class Project:
@@ -111,11 +115,6 @@ class Project:
     def dvc(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "dvc", *arguments]
         return subprocess.check_output(command, cwd=self.path, env=self.environment, text=True)
-
-    def python(self, code: str) -> "subprocess.CompletedProcess[str]":
-        """Run some Python in the project."""
-        command = [sys.executable, "-c", code]
-        return subprocess.run(command, cwd=self.path, env=self.environment, capture_output=True, text=True)
 
     def history(self) -> list[dict[str, Any]]:
         """The entries of re-evaluations."""
@@ -266,17 +265,18 @@ def ask(server: str) -> Ask:
     return send
 
 
+def call(command: Callable[..., None], *arguments: str) -> tuple[int, str]:
+    """Exit code and output of a command's function; what the command line would tell of an error is raised."""
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, [*arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
 @pytest.fixture
 def invoke(project: Project, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Call a command's function in the project: `invoke(function, arguments...)` is exit code and output."""
     monkeypatch.chdir(project.path)
-
-    def run(function: Callable[..., None], *arguments: str) -> tuple[int, str]:
-        app = typer.Typer()
-        app.command()(function)
-        result = CliRunner().invoke(app, [*arguments])
-        if isinstance(result.exception, FlowError):
-            raise result.exception
-        return result.exit_code, result.output
-
-    return run
+    return call

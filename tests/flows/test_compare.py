@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from playwright.sync_api import Browser
 from scipy import stats
-from typer.testing import CliRunner
 
 from flows.compare.differences import (
     APART_BY_CHANCE,
@@ -29,6 +27,7 @@ from flows.compare.differences import (
 from flows.compare.sources import open_source
 from flows.compare_command import compare
 from flows.errors import FlowError
+from tests.flows.conftest import call
 from tests.flows.evidence.conftest import commit, make_project, repro
 from tests.flows.evidence.conftest import run as shell
 
@@ -175,15 +174,11 @@ def run(history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compa
     """A copy of the history as the current folder, and the command run there."""
     shutil.copytree(history, tmp_path / "copy", symlinks=True)
     monkeypatch.chdir(tmp_path / "copy")
-    app = typer.Typer()
-    app.command()(compare)
 
     def start(*arguments: str) -> str:
-        result = CliRunner().invoke(app, [*arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == 0, result.output
-        return result.output
+        code, output = call(compare, *arguments)
+        assert code == 0, output
+        return output
 
     return start
 
@@ -365,11 +360,7 @@ def test_a_project_without_a_commit_has_no_revision(tmp_path: Path, monkeypatch:
         ("dvc.lock", "a: [", r"workspace: dvc\.lock: not valid YAML \("),
         ("params.yaml", "- a\n", r"workspace: params\.yaml: holds list, needed: a mapping"),
         ("data/acceptance/gates.json", "{", r"workspace: data/acceptance/gates\.json: no JSON \("),
-        (
-            "data/name_directions/clean/leading.csv",
-            "a,b\n1,2\n",
-            r"leading\.csv: no ranking \('rank'\); make it again",
-        ),
+        ("data/name_directions/clean/leading.csv", "a,b\n1,2\n", r"leading\.csv: no ranking \('rank'\); make it again"),
     ],
 )
 def test_damaged_files_are_named(run: Compare, path: str, text: str, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from flows.dag import LOCK_FILE, Dag, read_all_changes, read_changes, read_dag, read_order, restore_order
 from flows.errors import FlowError
-from tests.flows.conftest import Project
+from tests.flows.conftest import Project, stage
 
 DIAMOND = Dag(
     {
@@ -26,13 +26,10 @@ DIAMOND = Dag(
 def toy(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     # Written in an order that is no order of execution.
     project.write_stages(
-        report={"cmd": "cat clean corrupted > report", "deps": ["clean", "corrupted"], "outs": ["report"]},
-        train={
-            "foreach": ["clean", "corrupted"],
-            "do": {"cmd": "cp raw ${item}", "deps": ["raw"], "outs": ["${item}"]},
-        },
-        prepare={"cmd": "echo raw > raw", "outs": ["raw"]},
-        alone={"cmd": "echo alone > alone", "outs": ["alone"]},
+        report=stage("cat clean corrupted > report", "report", "clean corrupted"),
+        train={"foreach": ["clean", "corrupted"], "do": stage("cp raw ${item}", "${item}", "raw")},
+        prepare=stage("echo raw > raw", "raw"),
+        alone=stage("echo alone > alone", "alone"),
     )
     monkeypatch.chdir(project.path)
     return project
@@ -122,45 +119,26 @@ def test_no_dvc_project_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         read_dag()
 
 
-STAGES = ["slow", "quick", "a@x", "a@y"]
-
-
-@pytest.fixture
-def locked(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project whose dvc.lock has its stages in another order than that of the DAG."""
-    project.write_stages(
-        slow={"cmd": "echo 1 > slow", "outs": ["slow"]},
-        quick={"cmd": "echo 2 > quick", "outs": ["quick"]},
-        a={"foreach": ["x", "y"], "do": {"cmd": "echo ${item} > a-${item}", "outs": ["a-${item}"]}},
-    )
-    monkeypatch.chdir(project.path)
-    project.dvc("repro")
-    assert read_order() == STAGES
-    shutil.copyfile(LOCK_FILE, project.path.parent / "in_turn.lock")
-    LOCK_FILE.unlink()
-    for stage in ("a@y", "quick", "a@x", "slow"):
-        project.dvc("repro", "--single-item", stage)
-    assert read_order() == ["a@y", "quick", "a@x", "slow"]
-    return project
-
-
-def test_what_was_added_comes_in_the_order_of_the_dag(locked: Project) -> None:
-    restore_order([], STAGES)
-    assert read_order() == STAGES
-    assert LOCK_FILE.read_bytes() == (locked.path.parent / "in_turn.lock").read_bytes()
-    assert "up to date" in locked.dvc("status")
-
-
-def test_what_was_there_stays_where_it_was(locked: Project) -> None:
-    restore_order(["gone", "a@y", "quick"], STAGES)
-    assert read_order() == ["a@y", "quick", "slow", "a@x"]
-    before = LOCK_FILE.stat()
-    restore_order(["a@y", "quick"], STAGES)
-    assert LOCK_FILE.stat().st_mtime_ns == before.st_mtime_ns, "nothing is written where nothing moves"
-
-
-def test_without_a_lock_file_there_is_no_order(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(project.path)
+def test_the_order_of_dvc_lock_however_stages_overtake_each_other(toy: Project) -> None:
     assert read_order() == []
-    restore_order([], STAGES)
-    assert not LOCK_FILE.exists()
+    restore_order([], ["prepare"])
+    assert not LOCK_FILE.exists(), "nothing to order"
+    toy.dvc("repro")
+    stages, in_turn = read_order(), LOCK_FILE.read_bytes()
+    assert sorted(stages) == sorted(read_dag().stages)
+    overtaken = [*stages[3:], *stages[2::-1]]
+    LOCK_FILE.unlink()
+    toy.dvc("repro", "--single-item", *overtaken)
+    assert read_order() == overtaken
+    mixed = LOCK_FILE.read_bytes()
+
+    restore_order([], stages)
+    assert LOCK_FILE.read_bytes() == in_turn, "what was added comes in the order of the DAG"
+    assert "up to date" in toy.dvc("status")
+    LOCK_FILE.write_bytes(mixed)
+    restore_order(["gone", *overtaken[:2]], stages)
+    expected = [*overtaken[:2], *(stage for stage in stages if stage not in overtaken[:2])]
+    assert read_order() == expected, "what was there stays where it was"
+    before = LOCK_FILE.stat()
+    restore_order(overtaken[:2], stages)
+    assert LOCK_FILE.stat().st_mtime_ns == before.st_mtime_ns, "nothing is written where nothing moves"

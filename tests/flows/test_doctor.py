@@ -14,13 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from flows.doctor.examination import (
-    KNOWN_BOUNDS,
-    check_files,
-    check_partial_files,
-    check_versions,
-    installed_versions,
-)
+from flows.doctor.examination import KNOWN_BOUNDS, check_files, check_partial_files, check_versions, installed_versions
 from flows.doctor.locks import Level, check_cache, check_locks, repair
 from flows.errors import FlowError
 from flows.run_commands import doctor

@@ -1,4 +1,4 @@
-"""DVC's own commands beside the flows: experiments in folders of their own, push and pull from clone to clone."""
+"""DVC's own commands beside the flows: experiments in folders of their own, a study apart."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ import pytest
 from dvc.repo import Repo
 
 from tests.flows.conftest import ROOT
+from tests.project import commit
 
 STAGES = """
 stages:
@@ -23,11 +24,6 @@ stages:
 USER = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
-def commit(folder: Path) -> None:
-    for command in (["add", "--all"], ["commit", "--quiet", "--message", "all"]):
-        subprocess.run(["git", *command], cwd=folder, env=os.environ | USER, check=True)
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """A stage under this project's own settings, as a clone has them; nobody has run failure-atlas in it."""
@@ -38,7 +34,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
     (project / "dvc.yaml").write_text(STAGES)
     (project / "params.yaml").write_text("x: 1.0")
     subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
-    commit(project)
+    commit(project, "all")
     yield project
     with Repo(str(project)) as repo:
         shutil.rmtree(repo.site_cache_dir, ignore_errors=True)  # DVC's own place for what it keeps of a project
@@ -69,22 +65,10 @@ def test_experiments_run_in_folders_of_their_own(project: Path) -> None:
     assert list((project / "below").iterdir()) == []
 
 
-def test_another_clone_pulls_all_and_is_up_to_date(tmp_path: Path) -> None:
-    """Of the whole project as git has it: what the study makes belongs to a project of its own."""
-    first, second = tmp_path / "first", tmp_path / "second"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(first)], check=True)
-    dvc(first, "remote", "add", "--default", "there", str(tmp_path / "remote"))
-    assert "study" not in dvc(first, "data", "status", "--json")
-    for folder in (first, first / "study"):
+def test_what_the_study_makes_belongs_to_a_project_of_its_own(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    assert "study" not in dvc(clone, "data", "status", "--json")
+    for folder in (clone, clone / "study"):
         with Repo(str(folder)) as repo:
             assert {stage.path_in_repo for stage in repo.index.stages} == {"dvc.yaml"}
-    (first / "dvc.yaml").write_text(STAGES)
-    (first / "dvc.lock").unlink()
-    (first / "params.yaml").write_text("x: 1.0")
-    dvc(first, "repro")
-    dvc(first, "push")
-    commit(first)
-    subprocess.run(["git", "clone", "--quiet", str(first), str(second)], check=True)
-    dvc(second, "pull")
-    assert (second / "out").read_text() == "2.0"
-    assert "up to date" in dvc(second, "status")

@@ -49,11 +49,6 @@ def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return project.path
 
 
-@pytest.fixture(scope="module")
-def undisturbed(made: Path) -> dict[str, str]:
-    return read_results(made)
-
-
 @pytest.fixture
 def finished(made: Path, tmp_path: Path, server: str) -> Iterator[Project]:
     with open_project(made, tmp_path, server) as project:
@@ -63,7 +58,7 @@ def finished(made: Path, tmp_path: Path, server: str) -> Iterator[Project]:
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["flow", "supervisor", "guard"])
 def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
-    pipeline: Project, undisturbed: dict[str, str], victim: str
+    pipeline: Project, made: Path, victim: str
 ) -> None:
     """The processes above DVC; DVC and the stage themselves are killed in test_stage_run, a disk is full there, too."""
     with pipeline.running("reproduce") as run:
@@ -84,11 +79,11 @@ def test_kill_leaves_no_orphan_and_the_next_run_ends_with_the_same_bytes(
         assert [entry["outcome"] for entry in pipeline.log()] == ["Failed", "NotRun", "NotRun"]
     (pipeline.path / "fast").touch()
     pipeline.dvc("repro", "-q")
-    assert read_results(pipeline.path) == undisturbed
+    assert read_results(pipeline.path) == read_results(made)
 
 
 @pytest.mark.slow
-def test_flipped_byte_in_the_cache(finished: Project, undisturbed: dict[str, str]) -> None:
+def test_flipped_byte_in_the_cache(finished: Project, made: Path) -> None:
     """DVC trusts a read-only object, so the run does not see it, and a lost output comes back wrong.
 
     That is why evidence is made of hashes of the bytes, and why `doctor` looks into the cache.
@@ -102,7 +97,7 @@ def test_flipped_byte_in_the_cache(finished: Project, undisturbed: dict[str, str
     held.chmod(0o444)
     code, _ = finished.run("reproduce", PREFECT_API_URL="")
     assert code == 0
-    assert read_results(finished.path) == undisturbed, "outputs in place are not touched"
+    assert read_results(finished.path) == read_results(made), "outputs in place are not touched"
     (finished.path / "raw").unlink()
     finished.dvc("repro", "-q")
     assert (finished.path / "raw").read_bytes() == flipped, "if this fails, DVC has learnt to look: say so in the docs"
@@ -110,11 +105,11 @@ def test_flipped_byte_in_the_cache(finished: Project, undisturbed: dict[str, str
     (finished.path / "raw").unlink()
     held.chmod(0o644)
     finished.dvc("repro", "-q")
-    assert read_results(finished.path) == undisturbed
+    assert read_results(finished.path) == read_results(made)
 
 
 @pytest.mark.slow
-def test_cut_files_of_the_flows(finished: Project, undisturbed: dict[str, str]) -> None:
+def test_cut_files_of_the_flows(finished: Project, made: Path) -> None:
     """What a power cut may leave of the files that runs write: each is mended by the next run, or named."""
     assert finished.run("reevaluate", "--no-evidence")[0] == 3
     for name in ("logs/flows.jsonl", "logs/reevaluate.jsonl"):
@@ -126,10 +121,10 @@ def test_cut_files_of_the_flows(finished: Project, undisturbed: dict[str, str]) 
     assert len((finished.path / "logs/reevaluate.jsonl").read_text().splitlines()) == 2
     last = (finished.path / "logs/flows.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["outcome"] == "Cached"
-    assert read_results(finished.path) == undisturbed
+    assert read_results(finished.path) == read_results(made)
 
 
-def test_cut_lock_file_is_named_and_comes_back(finished: Project, undisturbed: dict[str, str]) -> None:
+def test_cut_lock_file_is_named_and_comes_back(finished: Project, made: Path) -> None:
     """dvc.lock cut short: an error that names it; without it, they are made again."""
     project, lock = finished, finished.path / "dvc.lock"
     whole = lock.read_bytes()
@@ -141,10 +136,10 @@ def test_cut_lock_file_is_named_and_comes_back(finished: Project, undisturbed: d
     assert "dvc.lock" in output
     lock.write_bytes(whole[:second])  # between two stages, where it is still YAML
     project.dvc("repro", "-q")
-    assert read_results(project.path) == undisturbed
+    assert read_results(project.path) == read_results(made)
     lock.unlink()
     project.dvc("repro", "-q")
-    assert read_results(project.path) == undisturbed
+    assert read_results(project.path) == read_results(made)
 
 
 def test_cut_database_of_the_temporary_server_names_the_way_out(project: Project) -> None:

@@ -28,25 +28,9 @@ def toy(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def run(stage: str, *, force: bool = False, children: Children | None = None) -> tuple[StageRun, list[str]]:
+def run(stage: str, children: Children | None = None) -> tuple[StageRun, list[str]]:
     lines: list[str] = []
-    return run_stage(stage, force=force, children=children or Children(), on_line=lines.append), lines
-
-
-def test_done_cached_forced_restored(toy: Project) -> None:
-    Path("raw").write_text("one\n")  # DVC remembers runs only of stages that depend on something
-    toy.write_stages(a={"cmd": "cp raw out; echo hello", "deps": ["raw"], "outs": ["out"]})
-    ended, lines = run("a")
-    assert (ended.outcome, ended.error) == (Outcome.DONE, "")
-    assert lines[0].startswith("running (")
-    assert "hello" in lines
-    assert run("a")[0].outcome is Outcome.CACHED
-    ended, lines = run("a", force=True)
-    assert (ended.outcome, ended.reason) == (Outcome.DONE, "forced")
-    assert "hello" in lines
-    Path("out").unlink()
-    ended, _ = run("a")
-    assert (ended.outcome, ended.reason) == (Outcome.RESTORED, "changed outs: out (deleted)")
+    return run_stage(stage, force=False, children=children or Children(), on_line=lines.append), lines
 
 
 def test_stage_that_always_runs_is_done(toy: Project) -> None:
@@ -124,8 +108,7 @@ def test_full_disk_fails_though_dvc_exits_with_zero(toy: Project, small_cache: P
 
 
 @pytest.mark.parametrize(
-    ("victim", "error"),
-    [("--wait-for-lock repro", "dvc ended with exit code 137"), ("sleep 300", "exited with -9")],
+    ("victim", "error"), [("--wait-for-lock repro", "dvc ended with exit code 137"), ("sleep 300", "exited with -9")]
 )
 def test_killed_dvc_or_stage_is_a_failure_leaves_nothing_and_is_mended(toy: Project, victim: str, error: str) -> None:
     slow = "echo half > out; touch begun; test -e fast || exec sleep 300; echo whole > out"
@@ -157,22 +140,17 @@ def test_killed_dvc_or_stage_is_a_failure_leaves_nothing_and_is_mended(toy: Proj
 
 
 RUNS = ["Running stage 'a':", "> x"]
-FAILED = "failed to reproduce 'a': failed to run: x, exited with"
 STAGE_SPOKE = ["training: 5/10 img", "error: params.yaml: train.lr: got -1; allowed: greater than 0"]
 
 
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ([*RUNS, *STAGE_SPOKE, f"ERROR: {FAILED} 1"], "params.yaml: train.lr: got -1; allowed: greater than 0"),
-        ([*RUNS, "Traceback", "ValueError: bad", f"ERROR: {FAILED} 1"], "ValueError: bad (exit code 1)"),
-        ([*RUNS, f"ERROR: {FAILED} -9"], f"{FAILED} -9"),
         (["", "ERROR: failed to reproduce 'a': missing data: raw"], "failed to reproduce 'a': missing data: raw"),
         (["ERROR: unexpected error - no space left"], "unexpected error - no space left"),
-        ([], "dvc ended with exit code 255 and no message"),
     ],
 )
-def test_error_is_the_last_word_of_the_stage(lines: list[str], expected: str) -> None:
+def test_error_of_dvc_itself_is_told(lines: list[str], expected: str) -> None:
     assert find_error(lines, 255) == expected
 
 

@@ -11,21 +11,26 @@ from failure_atlas.core.arrays import read_array
 CLASSES = 10
 
 
-def teach(images: np.ndarray, labels: np.ndarray, *, seed: int, steps: int) -> Classifier:
-    """A small network that knows most of these images, uint8 [N, 1, H, W], after so many steps on all of them."""
-    shown, known = torch.from_numpy(images).float() / 255, torch.from_numpy(labels)
+def teach(images: np.ndarray, labels: np.ndarray, *, seed: int, steps: int, classes: int = CLASSES) -> Classifier:
+    """A small network that knows most of these images, uint8 [N, C, H, W], after so many steps on all of them."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = Classifier("plain", classes=CLASSES, width=8)
-    optimiser = torch.optim.Adam(classifier.parameters(), lr=0.02)
-    for _ in range(steps):
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(classifier(shown), known).backward()
-        optimiser.step()
+        classifier = Classifier("plain", classes=classes, width=8, channels=images.shape[1])
+    fit(classifier, torch.from_numpy(images).float() / 255, torch.from_numpy(labels), rate=0.02, steps=steps)
     return classifier.eval()
 
 
-def teach_population(folder: Path, *, seed: int, steps: int) -> Classifier:
+def fit(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, *, rate: float, steps: int) -> None:
+    """Let a network learn images as it wants them."""
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(network(images), labels).backward()
+        optimiser.step()
+
+
+def teach_population(folder: Path, *, seed: int, steps: int, classes: int = CLASSES) -> Classifier:
     """The same on the images and labels of a population."""
     store = folder / "population.zarr"
-    return teach(read_array(store, "images"), read_array(store, "labels"), seed=seed, steps=steps)
+    images, labels = read_array(store, "images"), read_array(store, "labels")
+    return teach(images, labels, seed=seed, steps=steps, classes=classes)

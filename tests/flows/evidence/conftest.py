@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,12 +114,7 @@ def criterion(metric: str, **others: Any) -> dict[str, Any]:
 
 
 STAGES = {
-    "draw": {
-        "cmd": "python work/draw.py",
-        "params": ["draw"],
-        "deps": ["work/draw.py"],
-        "outs": ["data/draw/numbers"],
-    },
+    "draw": {"cmd": "python work/draw.py", "params": ["draw"], "deps": ["work/draw.py"], "outs": ["data/draw/numbers"]},
     "measure": {
         "cmd": "python work/measure.py",
         "deps": ["work/measure.py", "data/draw/numbers"],
@@ -145,17 +140,6 @@ class Made:
     @property
     def newest(self) -> Path:
         return self.bundles[-1]
-
-
-@contextmanager
-def stand_in(folder: Path) -> Iterator[None]:
-    """Make a folder the current one for a while."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def run(folder: Path, *command: str) -> str:
@@ -209,7 +193,7 @@ def make_bundles(folder: Path) -> Made:
         write_params(project, seed)
         repro(project)
         commit(project, f"seed {seed}")
-        with stand_in(project):
+        with chdir(project):
             bundles.append(project / make_bundle(key))
     return Made(project, key, bundles)
 

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import resource
-import shutil
 import signal
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from tests.flows.evidence.conftest import list_all, sign_again
 
 SECONDS = 10.0  # of the processor, for one verification
 BYTES = 1 << 30
+RECORDS = ("dvc.lock", "dvc.yaml", "params.yaml")
 Edit = Callable[[Any], Any]
 
 
@@ -109,8 +109,15 @@ def edit_json(bundle: Path, name: str, edit: Edit) -> None:
     (bundle / name).write_text(json.dumps(read if changed is None else changed))
 
 
-def forge(bundle: Path, key: Ed25519PrivateKey, name: str, data: bytes) -> None:
-    """Put other bytes in the place of a copy and make all that tells of them agree: inventory, dvc.lock, signature."""
+def forge(bundle: Path, key: Ed25519PrivateKey, name: str, data: bytes | Edit) -> None:
+    """Put other bytes in the place of a copy and make all that tells of them agree: inventory, dvc.lock, signature.
+
+    data: or, of a JSON file, an edit.
+    """
+    if not isinstance(data, bytes):
+        read = json.loads((bundle / name).read_bytes())
+        changed = data(read)
+        data = json.dumps(read if changed is None else changed).encode()
     old = hashlib.md5((bundle / name).read_bytes()).hexdigest()  # noqa: S324  as DVC
     new = hashlib.md5(data).hexdigest()  # noqa: S324
     (bundle / name).write_bytes(data)
@@ -121,55 +128,14 @@ def forge(bundle: Path, key: Ed25519PrivateKey, name: str, data: bytes) -> None:
     sign_again(bundle, key)
 
 
-def forge_json(bundle: Path, key: Ed25519PrivateKey, name: str, edit: Edit) -> None:
-    """The same for a JSON file."""
-    read = json.loads((bundle / name).read_bytes())
-    changed = edit(read)
-    forge(bundle, key, name, json.dumps(read if changed is None else changed).encode())
-
-
 def mutate(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
-    """Spoil a bundle in one of many ways, each of which must be refused; returns which.
+    """Spoil a bundle in one of many ways, sign it, and say which; each must be refused.
 
-    Left out is what nobody can see in a bundle alone, signed by its own maker: environment.json, README.md, times and
-    reasons in stages.json, sizes, words of the report and descriptions of dvc.yaml; and metrics and tables that were
-    changed together with all that follows from them.
+    What is not signed is told by its hash, whatever it is. Left out is what nobody can see in a bundle alone, signed
+    by its own maker: environment.json, README.md, times and reasons in stages.json, sizes, words of the report and
+    descriptions of dvc.yaml; and metrics and tables that were changed together with all that follows from them.
     """
-    return draw.choice([_spoil_bytes, _spoil_bytes, _spoil_files, _spoil_copy, _spoil_record])(bundle, key, draw)
-
-
-def _spoil_bytes(bundle: Path, _: Ed25519PrivateKey, draw: random.Random) -> str:
-    path = draw.choice([*list_all(bundle), bundle / ENVELOPE])
-    whole = path.read_bytes()
-    place, length = draw.randrange(len(whole)), draw.randrange(1, 50)
-    kind = draw.choice(["flip", "insert", "delete", "truncate", "repeat"])
-    changed = {
-        "flip": whole[:place] + bytes([whole[place] ^ 1 << draw.randrange(8)]) + whole[place + 1 :],
-        "insert": whole[:place] + draw.randbytes(length) + whole[place:],
-        "delete": whole[:place] + whole[place + length :],
-        "truncate": whole[:place],
-        "repeat": whole[:place] + whole[place : place + length] * 2 + whole[place + length :],
-    }[kind]
-    path.write_bytes(changed)
-    return f"{kind} {path.relative_to(bundle)} at {place}"
-
-
-def _spoil_files(bundle: Path, _: Ed25519PrivateKey, draw: random.Random) -> str:
-    one, two = draw.sample(list_all(bundle), 2)
-    kind = draw.choice(["swap", "remove", "copy", "link", "folder"])
-    if kind == "swap":
-        first, second = one.read_bytes(), two.read_bytes()
-        one.write_bytes(second)
-        two.write_bytes(first)
-    elif kind == "copy":
-        shutil.copy(one, two.with_name("copy.json"))
-    else:
-        one.unlink()
-        if kind == "link":
-            one.symlink_to(two)
-        elif kind == "folder":
-            one.mkdir()
-    return f"{kind} {one.relative_to(bundle)}"
+    return draw.choice([_spoil_copy, _spoil_record])(bundle, key, draw)
 
 
 def _spoil_copy(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
@@ -186,42 +152,26 @@ def _spoil_copy(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> st
 
 
 def _spoil_record(bundle: Path, key: Ed25519PrivateKey, draw: random.Random) -> str:
-    """What tells of the run, signed by the maker."""
-    kind = draw.choice(["inventory", "stages", "lock", "workflow", "params", "drop"])
-    if kind == "drop":
+    """What tells of the run, signed by the maker: a value, a word, or a file that is not there."""
+    path = bundle / draw.choice(["inventory.json", "inventory.json", "stages.json", *RECORDS])
+    if draw.random() < 0.2:
         path = draw.choice([path for path in list_all(bundle) if path.name != ENVELOPE])
         path.unlink()
-        told = path.relative_to(bundle).as_posix()
-    elif kind in ("inventory", "stages"):
-        path = bundle / f"{kind}.json"
+        told = "dropped"
+    elif path.name == "inventory.json" and draw.random() < 0.5:
         read = json.loads(path.read_bytes())
-        if kind == "stages":
-            row = draw.choice(read)
-            told = draw.choice(["stage", "command", "state", "remove"])
-            if told == "remove":
-                read.remove(row)
-            else:
-                row[told] = draw.choice(["", None, 7, [], {}, row[told] + "x"])
-        else:
-            name = draw.choice(sorted(read["files"]))
-            told = draw.choice(["md5", "sha256", "remove", "stages", "metrics"])
-            if told in ("md5", "sha256"):
-                read["files"][name][told] = "0" * len(read["files"][name][told])
-            elif told == "remove":
-                del read["files"][name]
-            else:
-                told += _spoil_value(read[told], draw)
-        path.write_text(json.dumps(read))
+        part = {name: read[name] for name in ("stages", "metrics")}
+        told = _spoil_value(part, draw)
+        path.write_text(json.dumps({"files": read["files"], **part}))
     else:
-        path = bundle / {"lock": "dvc.lock", "workflow": "dvc.yaml", "params": "params.yaml"}[kind]
         text = path.read_text()
-        # Within words that say something: commands, paths, hashes, values.
-        spots = [match.span() for match in re.finditer(r"work/\w+|data/\w+|[0-9a-f]{32}|: [0-9.]+(?=[,}])", text)]
-        start, end = draw.choice(spots)
+        # Within words that say something: commands, paths, hashes; and values, where they are no sizes or times.
+        words = r"work/\w+|data/\w+|[0-9a-f]{32,}" + (r"|: [0-9.]+(?=[,}])" if path.name in RECORDS else "")
+        start, end = draw.choice([match.span() for match in re.finditer(words, text)])
         told = f"{text[start:end]} at {start}"
         path.write_text(text[: end - 1] + ("1" if text[end - 1] != "1" else "2") + text[end:])
     sign_again(bundle, key)
-    return f"sign {kind} {told}"
+    return f"sign {path.name} {told}"
 
 
 def _spoil_value(read: Any, draw: random.Random) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from flows.evidence.inventory import (
 )
 from flows.evidence.pipeline import compare_files, read_lock
 from flows.evidence.verification import verify
-from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro, stand_in
+from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro
 
 RANK = "mkdir -p data/rank/${item} && cd data/rank/${item} && echo ${item} > scores && echo '{\"n\": 1}' > metrics.json"
 STAGES = {
@@ -72,7 +73,7 @@ def check(project: Path) -> Callable[[], list[str]]:
     """The problems of the project's bundle, held against its data."""
     private, _, _ = make_keys(project / ".keys")
     key = read_private_key(private)
-    with stand_in(project):
+    with chdir(project):
         bundle = project / make_bundle(key)
     return lambda: [str(problem) for problem in verify(bundle, [key.public_key()], data=project).problems]
 
@@ -94,7 +95,7 @@ def test_each_file_is_listed_once_by_what_it_is_and_hashed_as_dvc_does(
     assert dvc_md5(below, "data/rank") == stages["collect"].deps["data/rank"]
     written = {f"{key}/{name}" for key in ("clean", "corrupted") for name in (".gitignore", "metrics.json", "scores")}
     assert set(list_files(project, "data/rank")) == {"README.md", ".hidden", *written}
-    with stand_in(project), Repo() as repo:
+    with chdir(project), Repo() as repo:
         assert repo.status() == {}
     assert list(compare_files(stages, inventory.files)) == []
     assert set(inventory.outs) == {
@@ -142,7 +143,7 @@ def test_a_change_of_any_file_in_a_folder_is_seen(
         path.write_bytes(spoilt) if spoilt is not None else path.unlink()
         if spoilt is not None and times:
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-            with stand_in(project), Repo() as repo:
+            with chdir(project), Repo() as repo:
                 assert repo.status() == {}
         found, locked = check(), [problem.path for problem in compare_files(read_stages(project), take(project).files)]
     finally:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from flows.evidence.bundle import make_bundle
 from flows.evidence.machine import compare_machines, compare_runs, describe_machine, environment_for
 from flows.evidence.reading import Verdict
 from flows.evidence.rerun import rerun
-from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, run, stand_in
+from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, run
 
 # Its sum depends on what is recorded: a variable and the number of cores, as kernels and threads do.
 MEASURE = """
@@ -123,7 +124,7 @@ def make_toy(folder: Path) -> Toy:
     commit(top, "first")
     (top / "beside").touch()  # is no part of the project
     private, _, _ = make_keys(project / ".keys")
-    with stand_in(project):
+    with chdir(project):
         prepare_environment()
         bundle = project / make_bundle(read_private_key(private))
     return Toy(project, bundle)
