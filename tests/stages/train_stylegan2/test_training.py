@@ -116,9 +116,10 @@ def test_bfloat16_trains_to_about_the_same_and_keeps_weights_in_float32(session)
     assert all(tensor.dtype == torch.float32 for tensor in tensors_of(other).values())
 
 
-def test_two_workers_take_the_steps_of_one(session, monkeypatch):
+@pytest.mark.parametrize("critic", [None, CRITIC])
+def test_two_workers_take_the_steps_of_one(session, monkeypatch, critic):
     # Few steps: rounding differs, and adversarial training doubles every difference soon.
-    short = change(session, total_kimg=1, batch_size=200, ada_target=0.0, feature_critic=CRITIC)
+    short = change(session, total_kimg=1, batch_size=200, ada_target=0.0, feature_critic=critic)
     alone = finish(short)
     monkeypatch.setenv(PROCESSES_VARIABLE, "2")
     pair = tensors_of(finish(change(short, "pair")))
