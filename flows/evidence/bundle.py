@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from flows.errors import FlowError
 from flows.evidence import pipeline
-from flows.evidence.attestation import seal, write_statement
+from flows.evidence.attestation import ENVELOPE, seal, write_statement
 from flows.evidence.crate import README, Run, describe_crate
-from flows.evidence.folder import ENVELOPE, as_previous, find_last
+from flows.evidence.folder import as_previous, find_last
 from flows.evidence.inventory import hash_bytes, take_inventory, write_json
 from flows.evidence.machine import describe_machine, describe_runs, read_stage_table
 from flows.evidence.pipeline import LOCK_FILE, PARAMS, WORKFLOW
