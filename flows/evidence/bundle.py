@@ -4,6 +4,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -87,7 +88,7 @@ def make_bundle(
         raise FlowError(f"{min(taken)}: {told}")
     # Should one of them change now, `verify` is to see it.
     contents = {path: (project / path).read_bytes() for path in sorted(chosen)} | {
-        INVENTORY: write_json(inventory.to_json()),
+        INVENTORY: write_json(asdict(inventory)),
         STAGES: write_json(table),
         README: _write_readme(out.name, revision),
         ENVIRONMENT: write_json(

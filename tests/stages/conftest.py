@@ -227,3 +227,34 @@ def hash_folder() -> Callable[[Path], dict[str, str]]:
         return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def start_analysis(
+    tiny_generator: Path, tiny_classifier: Path, robust_judge: Path, tiny_population: Path, tiny_ranking: Path,
+    tiny_names: Path,
+) -> Callable[..., Path]:  # fmt: skip
+    """A function that runs the `main` of an analysis with its section of params; given: other paths, and changes."""
+    paths = {"generator": tiny_generator, "classifier": tiny_classifier, "judge": robust_judge}
+    paths |= {"population": tiny_population, "ranking": tiny_ranking, "names": tiny_names}
+
+    def start(main: Callable[..., None], section: dict[str, Any], out: Path, **given: Any) -> Path:
+        params = out.with_suffix(".yaml")
+        changes = {key: value for key, value in given.items() if key not in paths}
+        params.write_text(yaml.safe_dump({main.__module__.split(".")[1]: section | changes}), encoding="utf-8")
+        main(**{name: given.get(name, path) for name, path in paths.items()}, out=out, params=params)
+        return out
+
+    return start
+
+
+@pytest.fixture
+def run(start_stage: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """A function that runs a room's own `start_stage` into a folder of that name."""
+    return lambda name="out", **changes: start_stage(tmp_path / name, **changes)
+
+
+@pytest.fixture(scope="module")
+def out(start_stage: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of a room's own `start_stage`, to be read only."""
+    return start_stage(tmp_path_factory.mktemp("made") / "out")

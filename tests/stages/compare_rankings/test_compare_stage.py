@@ -10,7 +10,6 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.ranking.held_out import judge_no_worse
 from stages.common.artefacts.ranking import read_ranking
 from stages.compare_rankings.__main__ import main
-from tests import yaml12 as yaml
 
 SECTION = {
     "seed": 1, "samples": 200, "attfind_samples": 12, "held_out_samples": 40, "random_draws": 4, "attfind_margin": 0.02,
@@ -21,24 +20,8 @@ METHODS = 15
 
 
 @pytest.fixture(scope="module")
-def start(tiny_generator, tiny_classifier, tiny_judge, tiny_population, tiny_ranking, tiny_names):
-    def start_stage(out, judge=tiny_judge, ranking=tiny_ranking, classifier=tiny_classifier, **changes):
-        params = out.with_suffix(".yaml")
-        params.write_text(yaml.safe_dump({"compare_rankings": SECTION | changes}), encoding="utf-8")
-        main(tiny_generator, classifier, judge, tiny_population, tiny_names, out, ranking, params)
-        return out
-
-    return start_stage
-
-
-@pytest.fixture
-def run(start, tmp_path):
-    return lambda name="out", **changes: start(tmp_path / name, **changes)
-
-
-@pytest.fixture(scope="module")
-def out(start, tmp_path_factory):
-    return start(tmp_path_factory.mktemp("compared") / "out")
+def start_stage(start_analysis, tiny_judge):
+    return lambda out, **given: start_analysis(main, SECTION, out, **{"judge": tiny_judge} | given)
 
 
 def read_metrics(out):

@@ -16,6 +16,7 @@ from scipy.special import softmax
 from failure_atlas.classifiers.evaluation import tabulate_outputs, tabulate_severities
 from failure_atlas.core.files import write_csv
 from failure_atlas.images.image_set import Severities
+from stages.report import measures
 from tests.house import ROOT
 
 NAMES = ("first", "second")
@@ -24,14 +25,11 @@ TRAININGS = {"train_judges": ("ensemble", ("judge", "auditor"))} | {
 }
 CLASSES = [str(label) for label in range(10)]
 SHARED_FIGURES = {
-    "compute_curves": ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig6b_classes"),
-    "qualify_generator": (
-        "fig2_real_above_generated", "label_consistency", "severities", "nearest_training_images", "sample_sheet",
-        "training_log"
-    ),
+    "compute_curves": measures.FIGURES,
+    "qualify_generator": measures.GENERATOR_FIGURES,
     "sample_populations": ("fig3_spaces",),
-    "corrupt_images": ("severities",)
-}  # fmt: skip
+    "corrupt_images": ("severities",),
+}
 FIGURES = {
     "name_directions": ("directions", "ranking", "fig4_well_against_mis"),
     "judge_failures": ("verdicts", "contact_sheet"),

@@ -1,6 +1,7 @@
 """The whole stage on real networks."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,6 @@ from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.ranking import read_ranking
 from stages.walk_corner_cases.__main__ import main
 from stages.walk_corner_cases.figures import FRAMES, LETTERS, MOST_SHOWN, choose_nearest, tell_seen
-from tests import yaml12 as yaml
 
 CPU = torch.device("cpu")
 SECTION = {
@@ -25,27 +25,14 @@ SECTION = {
 
 
 @pytest.fixture(scope="module")
-def start_stage(tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names):
-    def start(
-        folder, ranking=tiny_ranking, judge=robust_judge, names=tiny_names, classifier=tiny_classifier, **changes
-    ):
-        params = folder.parent / f"{folder.name}.yaml"
-        params.write_text(yaml.safe_dump({"walk_corner_cases": SECTION | changes}), encoding="utf-8")
-        main(tiny_generator, classifier, judge, tiny_population, ranking, names, folder, params)
-        return folder
-
-    return start
-
-
-@pytest.fixture
-def run(start_stage, tmp_path):
-    return lambda name="out", **changes: start_stage(tmp_path / name, **changes)
+def start_stage(start_analysis):
+    return partial(start_analysis, main, SECTION)
 
 
 @pytest.fixture(scope="module")
-def default(start_stage, tmp_path_factory):
+def default(out):
     """Results with the params above, made once and read only."""
-    return start_stage(tmp_path_factory.mktemp("walks") / "out")
+    return out
 
 
 def test_a_black_box_walks_by_its_own_ranking(run, tiny_black_box, tiny_black_box_ranking, score):
