@@ -59,9 +59,8 @@ def evidence(
     Exit code: 0 made, 1 not made (named in the last line; nothing is left behind), 2 wrong command line.
     """
     require_project()
-    from flows.evidence.attestation import read_private_key, read_public_key
+    from flows.evidence.attestation import ENVELOPE, read_private_key, read_public_key
     from flows.evidence.bundle import make_bundle  # late: not for --help
-    from flows.evidence.folder import ENVELOPE
     from flows.evidence.inventory import hash_file
     from flows.project import hold_lock
 
@@ -159,8 +158,7 @@ def _choose_project(bundle: Path, data: Path | None, no_data: bool) -> tuple[Pat
 
 def _choose_keys(bundle: Path, keys: list[Path] | None) -> list[Path]:
     """The files of the public keys that are trusted; FlowError for one that lies in a bundle."""
-    from flows.evidence.attestation import KEY_FOLDER, PUBLIC
-    from flows.evidence.folder import ENVELOPE
+    from flows.evidence.attestation import ENVELOPE, KEY_FOLDER, PUBLIC
 
     paths = keys or [KEY_FOLDER / PUBLIC]
     for path in paths:

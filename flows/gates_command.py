@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from failure_atlas.core.text import escape
+from flows.compare.differences import tell_number
 from flows.console import open_console, require_project
 from flows.errors import FlowError
 from flows.evidence.reading import UnreadableError, read_plain
@@ -19,7 +20,6 @@ STYLES = {PASS: "green", FAIL: "bold red", NOT_ASSESSABLE: "yellow"}
 EXIT_CODES = {PASS: 0, FAIL: 1, NOT_ASSESSABLE: 3}
 Criteria = list[dict[str, Any]]
 HEADER = ("criterion", "verdict", "found", "asked for", "why", "supports")
-UNKNOWN = "unknown"
 COLUMNS = 140  # where there is no terminal
 
 
@@ -107,7 +107,7 @@ def gate_table(criteria: Criteria) -> Table:
     for name in HEADER:
         table.add_column(name, overflow="fold", no_wrap=name in ("verdict", "asked for"))
     for each in criteria:
-        asked = f"{each.get('comparison', '')} {_number(each.get('bar'))}"
+        asked = f"{each.get('comparison', '')} {tell_number(each.get('bar'))}"
         row = (each["id"], each["verdict"], tell_found(each), asked, each.get("because", ""), each.get("supports", ""))
         table.add_row(*(Text(escape(cell)) for cell in row), style=STYLES[each["verdict"]])
     return table
@@ -116,8 +116,8 @@ def gate_table(criteria: Criteria) -> Table:
 def tell_found(criterion: dict[str, Any]) -> str:
     """Value, interval and sample count in one line."""
     found = held if isinstance(held := criterion.get("found"), dict) else {}
-    value, low, high = (_number(found.get(key)) for key in ("value", "low", "high"))
-    text = value if low == high == UNKNOWN else f"{value} [{low}, {high}]"
+    value, low, high = (tell_number(found.get(key)) for key in ("value", "low", "high"))
+    text = value if low == high == tell_number(None) else f"{value} [{low}, {high}]"
     return text + (f", n={found['n']:,}" if isinstance(found.get("n"), int) else "")
 
 
@@ -139,7 +139,3 @@ def require_current() -> None:
             f"{GATES}: not up to date, for these stages have changed: {', '.join(sorted(changed))}; run: "
             f"failure-atlas reproduce {STAGE}, or see the old verdicts with --stale-ok"
         )
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, (int, float)) else UNKNOWN

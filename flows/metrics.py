@@ -1,32 +1,26 @@
 """The metrics that dvc.yaml declares, and stages, as tables: for the terminal and, in Markdown, for Prefect."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dvc.repo import Repo
 from rich.table import Table
 
+from flows.compare.differences import Number, read_numbers, tell_number
 from flows.dag import DAG_FILE
 from flows.outcome import WORDS, Outcome, StageRun
 
-NUMBER = (int, float)
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of one stage, with its interval and sample count where they are stated."""
+class Metric(NamedTuple):
+    """One number of one stage."""
 
     stage: str
     key: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
+    number: Number
 
 
-def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
+def read_metrics(entries: Container[str] = ()) -> list[Metric]:
     """Read the headline metrics of all metrics files of the DAG that exist.
 
     Headline: what stands at the top of a file, as a number, or with its interval as `{value, low, high, n}`, or as a
@@ -43,21 +37,15 @@ def read_metrics(entries: Iterable[str] = ()) -> list[Metric]:
         maker = _find_maker(Path(path), makers)
         if maker is None or maker.path_in_repo == DAG_FILE:
             name = maker.addressing if maker is not None else path
-            rows += _read_group(name, file.get("data") or {}, frozenset(entries), "")
+            numbers = read_numbers(file.get("data") or {})
+            rows += [Metric(name, key, number) for key, number in numbers.items() if _leads(key, number, entries)]
     return sorted(rows, key=lambda metric: order.get(metric.stage, len(order)))
 
 
-def _read_group(stage: str, group: dict[str, Any], entries: frozenset[str], prefix: str) -> Iterator[Metric]:
-    for key, held in group.items():
-        if isinstance(held, NUMBER) and not isinstance(held, bool):
-            interval = group.get(f"{key}_interval")
-            if not isinstance(interval, dict) and isinstance(held, int):
-                continue
-            held = {"value": held, **(interval if isinstance(interval, dict) else {})}
-        if isinstance(held, dict) and isinstance(held.get("value"), NUMBER):
-            yield Metric(stage, prefix + key, held["value"], held.get("low"), held.get("high"), held.get("n"))
-        elif isinstance(held, dict) and key in entries and not prefix:
-            yield from _read_group(stage, held, frozenset(), f"{key}.")
+def _leads(key: str, number: Number, entries: Container[str]) -> bool:
+    group, _, name = key.partition(".")
+    at_top = not name or (group in entries and "." not in name)
+    return at_top and number.value is not None and (number.has_interval or isinstance(number.value, float))
 
 
 def _find_maker(path: Path, makers: dict[str, Any]) -> Any:
@@ -80,11 +68,11 @@ def stage_rows(runs: Iterable[StageRun]) -> list[tuple[str, ...]]:
 def metric_rows(metrics: Iterable[Metric]) -> list[tuple[str, ...]]:
     """Stage, key, value, interval and sample count as text; the stage only where it changes."""
     rows, before = list[tuple[str, ...]](), ""
-    for metric in metrics:
-        known = metric.low is not None and metric.high is not None
-        interval = f"{_number(metric.low)} to {_number(metric.high)}" if known else ""
-        stage, before = metric.stage if metric.stage != before else "", metric.stage
-        rows.append((stage, metric.key, _number(metric.value), interval, _number(metric.n)))
+    for stage, key, number in metrics:
+        known = number.low is not None and number.high is not None
+        interval = f"{tell_number(number.low)} to {tell_number(number.high)}" if known else ""
+        rows.append((stage if stage != before else "", key, tell_number(number.value), interval, number.tell()[1]))
+        before = stage
     return rows
 
 
@@ -105,7 +93,3 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -19,7 +19,7 @@ from failure_atlas.core.errors import StageError
 EXTRA = "pip install 'failure-atlas[onnx]'"
 NEWEST_OPSET = 17  # of ONNX operators, that onnx2torch 1.5 knows
 MOST_FIXED = 1024  # images of a batch that a file fixes: a batch of fewer is filled up to it
-TOLERANCE = 1e-3  # of the largest output: far above rounding
+TOLERANCE = 1e-3  # of the largest output: far above rounding, far below what dropout or batch statistics change
 
 
 def convert_onnx(path: Path, key: str) -> nn.Module:

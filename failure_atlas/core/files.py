@@ -65,6 +65,18 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def read_json(path: Path, made_by: str) -> dict[str, Any]:
+    """Read a JSON mapping that a stage wrote; StageError that names the stage if it is missing or of another form."""
+    again = f"make it again with: dvc repro {made_by}"
+    try:
+        held = json.loads(require(path, made_by).read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StageError(f"{path}: no JSON ({error}); {again}") from error
+    if not isinstance(held, dict):
+        raise StageError(f"{path}: holds a {type(held).__name__}, no mapping; {again}")
+    return held
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write metrics: sorted keys, six significant digits, no NaN (which is no JSON: written as null)."""
     text = json.dumps(_rounded(content), indent=2, sort_keys=True, allow_nan=False) + "\n"

@@ -34,14 +34,21 @@ def balance_labels(samples: int, classes: int) -> np.ndarray:
     return np.arange(samples, dtype=np.int64) % classes
 
 
-def draw_styles(generator: Generator, samples: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Fresh samples z -> w -> s with the classes in turn: styles [N, D] float32 and true class [N] int64."""
-    true_class = balance_labels(samples, generator.num_classes)
-    z = random.standard_normal((samples, generator.z_dim), np.float32)
-    device = next(generator.parameters()).device
+def draw_styles(
+    generator: Generator, samples: int | np.ndarray, random: np.random.Generator, batch_size: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fresh samples z -> w -> s, no truncation: styles [N, D] float32 and true class [N] int64.
+
+    samples: how many, with the classes in turn, or the true class of each.  batch_size: by default all at once.
+    """
+    true_class = balance_labels(samples, generator.num_classes) if isinstance(samples, int) else samples
+    z, size = random.standard_normal((len(true_class), generator.z_dim), np.float32), batch_size or len(true_class)
+    device, parts = next(generator.parameters()).device, []
     with torch.no_grad():
-        w = generator.map_latents(torch.from_numpy(z).to(device), torch.from_numpy(true_class).to(device))
-        return generator.map_styles(w).cpu().numpy(), true_class
+        for rows in (slice(first, first + size) for first in range(0, len(z), size)):
+            latents, labels = (torch.from_numpy(each[rows]).to(device) for each in (z, true_class))
+            parts.append(generator.map_styles(generator.map_latents(latents, labels)).cpu().numpy())
+    return np.concatenate(parts), true_class
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """Distances to failure of which some are only known to lie beyond where a walk gave up (Kaplan, Meier 1958)."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.estimates import CONFIDENCE
+from failure_atlas.statistics.estimates import CONFIDENCE, NAN, proportion
 
 ROUNDING = 1e-9  # of a share that is a product of many
 
@@ -52,6 +53,16 @@ def estimate_survival(distance: np.ndarray, reached: np.ndarray) -> Survival:
         at, at_risk = np.r_[0, at], np.r_[len(distance), at_risk]
         share, low, high = (np.r_[1, values] for values in (share, low, high))
     return Survival(at, share, low, high, at_risk, len(distance))
+
+
+def share_within(
+    distance: np.ndarray, reached: np.ndarray, limits: Sequence[int], farthest: float
+) -> dict[int, dict[str, Any]]:
+    """Share of all that were reached within each limit, `{value, low, high, n}`; NaN farther out than was tried."""
+    unknown = {"value": NAN, "low": NAN, "high": NAN}
+    return {
+        limit: proportion(reached & (distance <= limit)) | (unknown if limit > farthest else {}) for limit in limits
+    }
 
 
 def find_median(distance: np.ndarray, reached: np.ndarray) -> dict[str, Any]:

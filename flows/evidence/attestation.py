@@ -45,6 +45,7 @@ from flows.git import Revision
 
 KEY_FOLDER, PRIVATE, PUBLIC = Path(".keys"), "evidence.pem", "evidence.pub.pem"
 KEY_BYTES = 1 << 16
+ENVELOPE = "attestation.dsse.json"  # its file in a bundle
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
@@ -129,10 +130,6 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         Path(name).unlink()
 
 
-class EnvelopeError(Exception):
-    """Why an envelope is not accepted."""
-
-
 def seal(payload: bytes, key: Ed25519PrivateKey) -> bytes:
     """Sign a payload; returns the bytes of the envelope's file."""
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
@@ -143,24 +140,24 @@ def seal(payload: bytes, key: Ed25519PrivateKey) -> bytes:
 def open_envelope(data: bytes, keys: Sequence[Ed25519PublicKey]) -> tuple[bytes, str]:
     """Check an envelope against keys that are trusted; returns the payload and the id of the key that signed it.
 
-    Raises EnvelopeError if none of the keys signed exactly these bytes.
+    Raises UnreadableError if none of the keys signed exactly these bytes.
     """
     try:
         envelope = Envelope.from_dict(expect(parse_json(data), dict, "envelope"))
         ((name, signature),) = envelope.signatures.items()
         written = _write(Envelope(envelope.payload, PAYLOAD_TYPE, {name: Signature(name, signature.signature)}))
     except (ValueError, TypeError, KeyError, AttributeError, FormatError) as error:
-        raise EnvelopeError(f"no DSSE envelope with one signature ({type(error).__name__})") from error
+        raise UnreadableError(ENVELOPE, f"no DSSE envelope with one signature ({type(error).__name__})") from error
     key = next((key for key in keys if key_id(key) == name), None)
     if key is None:
         known = ", ".join(key_id(key)[:16] for key in keys)
-        raise EnvelopeError(f"signed by the key {str(name)[:16]}, not by {known}")
+        raise UnreadableError(ENVELOPE, f"signed by the key {str(name)[:16]}, not by {known}")
     try:
         envelope.verify([_name(key)], threshold=1)
     except VerificationError as error:
-        raise EnvelopeError(f"the signature of key {name[:16]} does not fit the payload") from error
+        raise UnreadableError(ENVELOPE, f"the signature of key {name[:16]} does not fit the payload") from error
     if written != data:
-        raise EnvelopeError("changed outside of the signed payload: not the bytes that signing wrote")
+        raise UnreadableError(ENVELOPE, "changed outside of the signed payload: not the bytes that signing wrote")
     return envelope.payload, name
 
 

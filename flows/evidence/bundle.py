@@ -4,6 +4,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from flows.errors import FlowError
 from flows.evidence import pipeline
-from flows.evidence.attestation import seal, write_statement
+from flows.evidence.attestation import ENVELOPE, seal, write_statement
 from flows.evidence.crate import README, Run, describe_crate
-from flows.evidence.folder import ENVELOPE, as_previous, find_last
+from flows.evidence.folder import as_previous, find_last
 from flows.evidence.inventory import hash_bytes, take_inventory, write_json
 from flows.evidence.machine import describe_machine, describe_runs, read_stage_table
 from flows.evidence.pipeline import LOCK_FILE, PARAMS, WORKFLOW
@@ -87,7 +88,7 @@ def make_bundle(
         raise FlowError(f"{min(taken)}: {told}")
     # Should one of them change now, `verify` is to see it.
     contents = {path: (project / path).read_bytes() for path in sorted(chosen)} | {
-        INVENTORY: write_json(inventory.to_json()),
+        INVENTORY: write_json(asdict(inventory)),
         STAGES: write_json(table),
         README: _write_readme(out.name, revision),
         ENVIRONMENT: write_json(

@@ -17,11 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from flows.errors import FlowError
 from flows.evidence import reading
-from flows.evidence.attestation import Claims, EnvelopeError, Previous, open_envelope, read_statement
+from flows.evidence.attestation import ENVELOPE, Claims, Previous, open_envelope, read_statement
 from flows.evidence.inventory import hash_chunks
 from flows.evidence.reading import FILE_BYTES, Budget, Problem, UnreadableError, read_plain
 
-ENVELOPE = "attestation.dsse.json"
 ENVELOPE_BYTES = 16 << 20
 SIBLINGS = 100_000  # entries of a folder with bundles
 CHAIN_BYTES = 2 << 30  # of all bundles before one
@@ -41,11 +40,8 @@ class Signed:
 
 def open_signed(bundle: Path, keys: Sequence[Ed25519PublicKey]) -> Signed:
     """Read the envelope of a bundle and check it against trusted keys; UnreadableError that says why it fails."""
-    try:
-        data = read_plain(bundle, ENVELOPE, ENVELOPE_BYTES)
-        payload, key = open_envelope(data, keys)
-    except EnvelopeError as error:
-        raise UnreadableError(ENVELOPE, str(error)) from error
+    data = read_plain(bundle, ENVELOPE, ENVELOPE_BYTES)
+    payload, key = open_envelope(data, keys)
     try:
         claims = read_statement(payload)
     except ValueError as error:

@@ -5,7 +5,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +125,9 @@ class Inventory:
         made = set(self.outs)
         return [name for name in self.files if name not in made]
 
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in a bundle."""
-        return asdict(self)
-
     @staticmethod
     def from_json(read: Any) -> "Inventory":
-        """The inverse of `to_json`; ValueError, TypeError, KeyError or AttributeError if it is none."""
+        """The inverse of `asdict`; ValueError, TypeError, KeyError or AttributeError if it is none."""
         return Inventory(
             {check_name(name): _read_hash(**held) for name, held in read["files"].items()},
             {

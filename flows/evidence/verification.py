@@ -1,6 +1,6 @@
 """All checks of a bundle, in the order in which each may rest on those before it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain as chained
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
     crate = compare_crate(CRATE, contents, inventory)
     verdict.note("crate", crate, "its sha256 are those of the statement and the inventory")
     metrics = [path for path in pipeline.list_metrics(plan) if path in contents.files]
-    faults = _find_faults(contents, metrics)
+    faults = (Problem(path, told) for path in metrics for told in find_faults(contents.parse(path, contents.json)))
     verdict.note("metrics", faults, f"the intervals of {len(metrics)} files hold their values, and are finite")
     if whole:
         decided: list[Decision] = []
@@ -140,11 +140,6 @@ def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, Pla
         elif held is not None and held.sha256 != told.get(name):
             what = f"the inventory says sha256 {held.sha256[:16]}, the statement {str(told.get(name))[:16]}"
             yield Problem(name, what)
-
-
-def _find_faults(contents: Contents, metrics: Iterable[str]) -> Iterator[Problem]:
-    for path in metrics:
-        yield from (Problem(path, fault) for fault in find_faults(contents.parse(path, contents.json)))
 
 
 def _compare_project(project: Path, claims: Claims, inventory: Inventory) -> Iterator[Problem]:

@@ -1,7 +1,6 @@
 """Which metrics the stages write, so that a criterion that names none is refused before any of them runs.
 
-`*` stands for a name that the data or the params give: a class, a corruption, a direction. A test holds the list to
-the metrics of the default run.
+known_metrics.yaml lists them; a test holds the list to the metrics of the default run.
 """
 
 import json
@@ -10,124 +9,24 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 RESULTS = Path("data")
 PARTS = ("value", "low", "high", "n")
 OF_RUN = ("qualify_generator", "train_judges", "compute_curves")  # the other stages have results of each classifier
 Tree = dict[str, "Tree | None"]
 
 
-def _tree(names: str, /, **groups: "Tree | None") -> Tree:
-    """Names of numbers, separated by spaces, and of groups of such."""
-    return dict.fromkeys(names.split()) | groups
+def _grow(held: Any) -> Tree:
+    """A group as known_metrics.yaml writes it: names in a text, groups by name, or a list of both; null for any."""
+    if isinstance(held, list):
+        return {name: inner for each in held for name, inner in _grow(each).items()}
+    if isinstance(held, dict):
+        return {name: _grow(inner) for name, inner in held.items()}
+    return dict.fromkeys(held.split() if held else "*")
 
 
-def _any(held: "Tree | None" = None) -> Tree:
-    return {"*": held}
-
-
-def _within(name: str, limits: str = "1 2 3 5 10") -> str:
-    return " ".join(f"{name}_within_{limit}_std" for limit in limits.split())
-
-
-VERDICTS = "label_changed_share still_right_share true_failure_share unreadable_share"
-READ = f"label_kept_share {VERDICTS}"
-FAR_OUT = "far_out_share far_out_in_s_share far_out_in_realism_share"
-SLOPES = "score_samples score_step_std"
-EXAMINED = _tree(
-    "parameters clean_test_accuracy corrupted_test_accuracy corrupted_half_test_accuracy clean_calibration_error "
-    "corrupted_calibration_error",
-    clean_test_accuracy_per_class=_any(),
-    corrupted_test_accuracy_per_class=_any(),
-)
-ENSEMBLE = _tree(
-    "accuracy accuracy_on_corrupted calibration_error calibration_error_untempered false_verdict_share members "
-    "negative_log_likelihood sure_accuracy sure_share temperature test_images",
-    accuracy_per_class=_any(),
-)
-OF_CURVE = "{}area {}avoidable_area {}ceiling_area {}rises {}slope_per_std {}trend_p_value"
-OF_RANDOM = "random_{}area random_{}avoidable_area random_{}slope_per_std"
-CURVES = _tree("accuracy avoidable_share ceiling headline_k")
-for kind in ("", "projection_", "shift_"):
-    CURVES |= _tree(f"{OF_CURVE} {OF_RANDOM}".replace("{}", kind))
-    CURVES |= {f"{kind}area_per_class": _any(), f"{kind}avoidable_area_per_class": _any()}
-CLAIMS = (
-    f"{READ} {FAR_OUT} claimed_failures misclassified_share confirmed_true_failure_share "
-    "strictly_confirmed_true_failure_share true_failure_share_not_far_out true_failure_share_not_far_out_in_realism"
-)
-NAMED = _tree("named named_dimensions share_global_reach share_named", share_of_name=_any())
-WALKED = _tree(
-    "walks confirmed_at_start joint_is_shorter only_joint_reaches only_single_reaches single_over_joint",
-    beyond=_tree(f"misclassified {READ}"),
-    joint=_tree(f"median_path_std median_std reached {_within('reached')} {READ}"),
-    set=_tree(f"median_size median_std pruned reached searched {READ}"),
-    single=_tree(f"median_std reached {_within('reached')} {READ}"),
-    top=_tree(f"median_std reached {_within('reached')}"),
-)
-FAILED = f"{_within('failed')} in_doubt_at_start median_distance_std misclassified_at_start"
-KNOWN: Tree = {
-    "qualify_generator": _tree(
-        "copies_share frechet_distance frechet_floor frechet_populations frechet_ratio frechet_samples "
-        "frechet_train_subsets judge_accuracy_real label_consistency label_gap label_gap_widest_class precision "
-        "precision_real recall recall_real severity_share_gap",
-        judge_accuracy_real_per_class=_any(),
-        label_consistency_per_class=_any(),
-        label_gap_per_class=_any(),
-        nearest_distance=_any(_tree("median quantile_01 smallest")),
-        severity_reading_accuracy=_any(),
-        severity_shares=_any(_tree("gap generated real")),
-    ),
-    "train_judges": _tree(
-        "accuracy_gap agreement auditor_accuracy auditor_calibration_error judge_auditor_phi",
-        judge=ENSEMBLE,
-        auditor=ENSEMBLE,
-    ),
-    "train_classifiers": EXAMINED | _tree("final_train_loss training_set_images"),
-    "bring_classifiers": EXAMINED,
-    "rank_dimensions": _tree(
-        "gradient_mass_top_tenth population_accuracy samples saturated_share split_half_direction_agreement "
-        "split_half_direction_agreement_class_mean split_half_spearman split_half_spearman_class_mean "
-        f"split_half_top10_overlap split_half_top10_overlap_class_mean style_dimensions score_forward_passes {SLOPES}",
-        well_mis_ks=_tree("n_mis n_well null_95", minus_class_mean=_tree("median top"), raw=_tree("median top")),
-    ),
-    "name_directions": _tree("directions naming_accuracy style_dimensions")
-    | {"all": NAMED, "classes": NAMED, "global": NAMED},
-    "compare_rankings": _tree(
-        "attfind_forward_passes attfind_margin best_gradient_forward_passes best_gradient_full_minus_attfind_accuracy "
-        "best_gradient_at_least_equals_attfind best_gradient_beats_attfind best_gradient_no_worse_than_attfind "
-        "best_gradient_full_minus_attfind_probability best_gradient_minus_attfind_accuracy "
-        "best_gradient_minus_attfind_probability dimensions_with_a_mean_other_than_0 forward_pass_ratio "
-        "held_out_samples influential_dimensions influential_overlap_of_halves influential_overlap_of_populations "
-        "influential_share_of_squared_effect paper_spearman_with_rank_dimensions "
-        "paper_top10_shared_with_rank_dimensions samples starts starts_in_doubt style_dimensions unmoved_accuracy "
-        f"unmoved_probability {SLOPES}",
-        headline_accuracy=_any(),
-        headline_probability=_any(),
-    ),
-    "walk_corner_cases": _tree(
-        "largest_end_error max_shift_std median_shift_std misclassified_at_end reached skipped_no_effect starts "
-        "starts_in_doubt true_failure_median_shift_std true_failure_walks walks "
-        f"{_within('reached', '5 10 20')}",
-        readings=_any(),
-        readings_by_class=_any(_any()),
-    ),
-    "measure_robustness": _tree(
-        "gradients images max_shift_std single_max_shift_std slope_dimensions slope_step_std",
-        from_means=WALKED,
-        from_samples=WALKED,
-        per_class=_any(_tree(f"median_set_size {FAILED}")),
-        population=_tree(FAILED),
-    ),
-    "judge_failures": _tree(
-        f"{CLAIMS} confidence confirmed_true_failure_bar covariance_shrinkage far_out_percentile "
-        "judge_false_alarm_share style_dimensions_used",
-        corner_cases=_tree(CLAIMS),
-        population=_tree(CLAIMS),
-        per_class=_any(_tree(VERDICTS)),
-        real_images=_tree(f"misclassified_share {VERDICTS}"),
-        true_failure_search=_tree(f"found {FAR_OUT}"),
-    ),
-    "compute_curves": {"*": CURVES, "paired": _any(_tree("area shift_area"))},
-}
+KNOWN = _grow(YAML(typ="safe").load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
 
 
 def check_metric(room: str, name: str, key: str, entries: Collection[str], under_test: Collection[str]) -> str:
@@ -145,8 +44,8 @@ def check_metric(room: str, name: str, key: str, entries: Collection[str], under
     tree = KNOWN[room] or {}
     if room == "compute_curves":
         pairs = [f"{second}_minus_{first}" for first, second in combinations(under_test, 2)]
-        paired: Tree = {pair: _tree("area shift_area") for pair in pairs}
-        tree = {**dict.fromkeys(under_test, CURVES), "paired": paired}
+        paired: Tree = dict.fromkeys(pairs, (tree["paired"] or {})["*"])
+        tree = {**dict.fromkeys(under_test, tree["*"]), "paired": paired}
     there = _find_unknown(tree, key.split("."))
     return there and ("" if _was_written(Path(room, name), key) else f"after the colon {there}")
 

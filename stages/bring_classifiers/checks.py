@@ -12,6 +12,7 @@ from torch import nn
 
 from failure_atlas.brought.adapter import REMEDY, Adapter, UnfiniteAnswerError
 from failure_atlas.brought.code import tell
+from failure_atlas.brought.onnx_form import TOLERANCE
 from failure_atlas.core.device import device_of
 from failure_atlas.core.errors import StageError
 from failure_atlas.images.image_set import to_unit
@@ -21,7 +22,6 @@ PROBED = 24  # test images that are looked at one by one
 TRIED_SIZES = (28, 32, 16, 20, 24, 48, 64, 96, 112, 128, 224, 299)  # px, where the images' own size is refused
 TRIED_COUNTS = (1, 2, 4, 8, 10, 16, 32, 50, 64, 100, 128, 200, 256)  # images at once, where 24 are refused
 ODD = 7  # images at once: batches end on any number
-TOLERANCE = 1e-3  # of the largest output: far above rounding, far below what dropout or batch statistics change
 SUM_TOLERANCE = 1e-3  # of the sum of probabilities
 
 Rebuild = Callable[..., Adapter]

@@ -7,18 +7,13 @@ from typing import Annotated
 import typer
 
 from failure_atlas.core.arrays import read_array
-from failure_atlas.core.device import choose_device
-from failure_atlas.core.files import require, write_csv, write_json
+from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.drawing.style import save_figure
-from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.ranking.held_out import draw_resamples, select_cell
 from failure_atlas.ranking.influence import bound_directions
-from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.common import command
-from stages.common.artefacts.names import read_names
-from stages.common.artefacts.networks import load_networks
-from stages.common.artefacts.population import read_samples
 from stages.common.artefacts.ranking import read_ranking
+from stages.common.artefacts.walks import open_walks
 from stages.common.params import load_section
 from stages.compare_rankings import tables
 from stages.compare_rankings.figures import draw_comparison, draw_influence
@@ -46,17 +41,12 @@ def main(
     Leaves comparison.csv, shifts.csv, influence.csv, metrics.json and figures of the comparison and of the influence.
     """
     section = load_section(params, CompareRankingsParams, "compare_rankings")
-    device = choose_device()
-    network, under_test = load_networks(generator, classifier, device)
-    whole = read_samples(population, network)
-    ensemble = load_judge(require(judge, "train_judges"), whole.class_names, device)
-    words = read_names(names)
-    budget = choose_budget(params, section, under_test, whole.std, len(whole.styles), network.num_classes)
+    opened = open_walks(generator, classifier, judge, population, names, section.batch_size)
+    network, whole = opened.generator, opened.samples
+    budget = choose_budget(params, section, opened.classifier, whole.std, len(whole.styles), network.num_classes)
     published = read_ranking(ranking) if ranking is not None else None
-    networks = {CLASSIFIER: under_test, JUDGE: ensemble}
-    world = World(network.synthesize, networks, section.batch_size, device, network.num_classes)
 
-    study = Study(section, network, world, whole, budget, ensemble.confidence)
+    study = Study(section, opened, budget)
     gradients, methods = study.rank(read_array(population / "population.zarr", "w"))
     agreement = {}
     if ranking is not None and published is not None:
@@ -70,7 +60,7 @@ def main(
     own_cell = select_cell(moved.outcomes, (section.headline_k, section.headline_shift_std))
     comparison = tables.tabulate_methods(methods, own_cell, walks, moved.attfind, resamples, section.max_shift_std)
     shifts = tables.tabulate_cells(methods, moved.outcomes, moved.unmoved)
-    table = tables.tabulate_influence(network.style_layout(), words, influence.columns)
+    table = tables.tabulate_influence(opened, influence.columns)
     metrics = {
         "samples": budget.samples,
         **budget.told,

@@ -9,10 +9,9 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.populations.sampling import draw_styles
 from failure_atlas.ranking import attfind, gradient_scores, held_out, influence, methods
-from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.walks.crossing import LEVEL
-from failure_atlas.world.show import CLASSIFIER, World
-from stages.common.artefacts.population import Samples
+from failure_atlas.world.show import CLASSIFIER
+from stages.common.artefacts.walks import Opened
 from stages.compare_rankings.params import Budget, CompareRankingsParams
 
 
@@ -35,11 +34,8 @@ class Study:
     """What all steps of the comparison need."""
 
     section: CompareRankingsParams
-    generator: Generator
-    world: World
-    whole: Samples
+    opened: Opened
     budget: Budget
-    confidence: float
 
     def stream(self, name: str) -> np.random.Generator:
         """The random stream of one purpose."""
@@ -47,13 +43,13 @@ class Study:
 
     def rank(self, w: np.ndarray) -> tuple[gradient_scores.RankingPass, list[methods.Method]]:
         """Rank in every way, on one set of samples of which the cheaper ways take the first of every class; w: all."""
-        section, budget, std = self.section, self.budget, self.whole.std
-        rows = gradient_scores.take_balanced(self.whole.true_class, section.samples)
-        styles, true_class = self.whole.styles[rows], self.whole.true_class[rows]
+        section, budget, std = self.section, self.budget, self.opened.samples.std
+        rows = gradient_scores.take_balanced(self.opened.samples.true_class, section.samples)
+        styles, true_class = self.opened.samples.styles[rows], self.opened.samples.true_class[rows]
         ranked = gradient_scores.take_balanced(true_class, budget.samples)
         with self._progress("gradients", len(ranked)) as progress:
             gradients = gradient_scores.pass_gradients(
-                self.world,
+                self.opened.world,
                 styles[ranked],
                 true_class[ranked],
                 std,
@@ -68,18 +64,18 @@ class Study:
         trials = attfind.count_trials(len(tried), len(std))
         with Progress("AttFind", trials, "img") as progress:
             effects = attfind.find_effects(
-                self.generator,
-                self.world.networks[CLASSIFIER],
+                self.opened.generator,
+                self.opened.classifier,
                 styles[tried],
                 true_class[tried],
                 gradient_scores.weigh_classes(true_class[tried], np.ones((1, len(tried))))[0],
-                np.stack([self.whole.styles.min(axis=0), self.whole.styles.max(axis=0)]),
+                np.stack([self.opened.samples.styles.min(axis=0), self.opened.samples.styles.max(axis=0)]),
                 batch_size=section.batch_size,
                 advance=progress.advance,
             )
         count, varying = max(*section.top_k, section.walk_dimensions), np.where(std > 0, std, 1)
         principal = {
-            "pca_w": methods.map_directions(self.generator, methods.find_principal(w[rows], count)) / varying,
+            "pca_w": methods.map_directions(self.opened.generator, methods.find_principal(w[rows], count)) / varying,
             "pca_s": methods.find_principal(styles / varying, count),
         }
         return gradients, methods.build_methods(
@@ -97,20 +93,20 @@ class Study:
 
     def move(self, ways: list[methods.Method]) -> Moved:
         """Choose the best of each kind on samples of their own (on those compared, luck would choose), and compare."""
-        section, std, count = self.section, self.whole.std, self.section.held_out_samples
+        section, std, count = self.section, self.opened.samples.std, self.section.held_out_samples
         headline = (section.headline_k, section.headline_shift_std)
         rivals = [method for method in ways if method.name in (*methods.GRADIENTS, *methods.ATTFIND)]
         every = [(k, shift) for k in section.top_k for shift in section.shifts_std]
         grid = {method.label: every if method.is_measured_everywhere else [headline] for method in ways}
         alone = {method.label: [headline] for method in rivals}
         total = count * (len(rivals) + sum(map(len, grid.values())))
-        fresh, true_class = draw_styles(self.generator, count, self.stream("held out"))
+        fresh, true_class = draw_styles(self.opened.generator, count, self.stream("held out"))
         with Progress("moving held-out samples", total, "img") as progress:
-            measure = partial(held_out.measure_shifts, self.world, std=std, advance=progress.advance)
-            seen = draw_styles(self.generator, count, self.stream("choice"))
+            measure = partial(held_out.measure_shifts, self.opened.world, std=std, advance=progress.advance)
+            seen = draw_styles(self.opened.generator, count, self.stream("choice"))
             choice = held_out.select_cell(measure(rivals, alone, *seen), headline)
-            outcomes = measure(ways, grid, fresh, true_class, judged=headline, confidence=self.confidence)
-        unmoved = held_out.judge_outcome(self.world.show(fresh, [CLASSIFIER], keep_images=False), true_class)
+            outcomes = measure(ways, grid, fresh, true_class, judged=headline, confidence=self.opened.judge.confidence)
+        unmoved = held_out.judge_outcome(self.opened.world.show(fresh, [CLASSIFIER], keep_images=False), true_class)
         cheapest = methods.FULL if self.budget.few is None else methods.SMALL
 
         def choose(names: tuple[str, ...], budget: str) -> str:
@@ -122,30 +118,30 @@ class Study:
 
     def walk(self, ways: list[methods.Method]) -> tuple[dict[str, held_out.CoarseWalks], np.ndarray]:
         """Walks from the class means of which the classifier is sure, by method; and of which it is, [classes] bool."""
-        classes, styles = np.arange(self.generator.num_classes), self.whole.styles
-        starts = np.stack([styles[self.whole.true_class == index].mean(axis=0) for index in classes])
-        sure = self.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > LEVEL
+        classes, styles = np.arange(self.opened.generator.num_classes), self.opened.samples.styles
+        starts = np.stack([styles[self.opened.samples.true_class == index].mean(axis=0) for index in classes])
+        sure = self.opened.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > LEVEL
         steps, columns = held_out.collect_directions(ways, self.section.walk_dimensions)
         with Progress("walking from class means", int(sure.sum()) * len(steps), "walks") as progress:
             walks = held_out.walk_coarsely(
-                self.world,
+                self.opened.world,
                 starts[sure],
                 classes[sure],
-                steps * self.whole.std,
+                steps * self.opened.samples.std,
                 max_shift_std=self.section.max_shift_std,
-                confidence=self.confidence,
+                confidence=self.opened.judge.confidence,
                 on_end=progress.advance,
             )
         return {label: walks.select(places) for label, places in columns.items()}, sure
 
     def test_influence(self, gradients: gradient_scores.RankingPass) -> influence.Influence:
         """Which dimensions are influential, and whether a second population of half the size would name the same."""
-        samples, std = self.budget.samples, self.whole.std
-        styles, true_class = draw_styles(self.generator, samples // 2, self.stream("second population"))
+        samples, std = self.budget.samples, self.opened.samples.std
+        styles, true_class = draw_styles(self.opened.generator, samples // 2, self.stream("second population"))
         weights = {gradient_scores.SOFTMAX: gradient_scores.weigh_classes(true_class, np.ones((1, len(styles))))}
         with self._progress("gradients of a second population", len(styles)) as progress:
             second = gradient_scores.average_gradients(
-                self.world, styles, true_class, weights, steps=self.budget.steps, advance=progress.advance
+                self.opened.world, styles, true_class, weights, steps=self.budget.steps, advance=progress.advance
             )
         return influence.judge_influence(
             gradients.mean * std,

@@ -13,18 +13,17 @@ from failure_atlas.ranking import held_out
 from failure_atlas.ranking.held_out import Cell, CoarseWalks, Outcome
 from failure_atlas.ranking.methods import ATTFIND, GRADIENTS, Method
 from failure_atlas.statistics.agreement import correlate_ranks, share_top
-from failure_atlas.statistics.estimates import NAN, Estimate, mean, proportion
-from failure_atlas.stylegan2.generator import StyleLayer
-from stages.common.artefacts.names import Names
+from failure_atlas.statistics.estimates import mean, proportion
+from failure_atlas.statistics.survival import share_within
 from stages.common.artefacts.population import tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL, SCORE_BY
+from stages.common.artefacts.walks import Opened
 from stages.compare_rankings.study import Moved
 
 LIMITS_STD = (5, 10, 20)
 TOLERANCE = 0.01  # of the largest score: two ways to the same gradient differ by rounding only
 UNMOVED, FAILURE = "unmoved", VERDICTS.index(TRUE_FAILURE)
 MEASURES = {"probability": "probability", "accuracy": "correct"}  # in tables -> of an outcome
-UNKNOWN = Estimate(NAN).as_dict()
 
 
 def tabulate_cells(methods: Sequence[Method], outcomes: Mapping[Cell, Outcome], unmoved: Outcome) -> pd.DataFrame:
@@ -74,22 +73,21 @@ def tabulate_methods(
             pair = getattr(own, column), getattr(other, column)
             row |= _spread(f"{measure}_minus_attfind", held_out.compare_paired(*pair, resamples, method.draws))
         row |= {"walks": reached.size, "walks_reached": int(reached.sum())}
-        for limit in LIMITS_STD:
-            share = proportion(walk.reached_std <= limit) if limit <= max_shift_std else UNKNOWN
+        for limit, share in share_within(walk.reached_std, reached, LIMITS_STD, max_shift_std).items():
             row |= _spread(f"reached_within_{limit}_std", share)
         true_failures = proportion(walk.verdict[reached] == FAILURE)
         rows.append(row | _spread("walk_true_failure_share", true_failures))
     return pd.DataFrame(rows)
 
 
-def tabulate_influence(layout: Sequence[StyleLayer], words: Names, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def tabulate_influence(opened: Opened, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """One row per style dimension, in the order of s; columns: name -> [D], `effect` among them.
 
     name: what a move that lowers the true-class softmax does to the image, `not named` where nobody measured it.
     """
-    table = tabulate_styles(layout)[["dimension", "layer", "kind"]]
-    directions = list(-np.sign(columns["effect"]))
-    return table.assign(name=words.name_rows([GLOBAL] * len(table), table["dimension"], directions), **columns)
+    table = tabulate_styles(opened.generator.style_layout())[["dimension", "layer", "kind"]]
+    names = opened.words.name_rows([GLOBAL] * len(table), table["dimension"], -np.sign(columns["effect"]))
+    return table.assign(name=names, **columns)
 
 
 def summarize_comparison(

@@ -10,23 +10,16 @@ import typer
 
 from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.arrays import NamedArray, write_arrays
-from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.walks.search import JOINT, search_failures
-from failure_atlas.walks.space import StdSpace
-from failure_atlas.walks.starts import choose_for_sets, choose_starts, draw_samples, share_equally
-from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from failure_atlas.walks.starts import choose_for_sets, draw_samples, share_equally
 from stages.common import command
-from stages.common.artefacts.names import read_names
-from stages.common.artefacts.networks import load_networks
-from stages.common.artefacts.population import read_samples
 from stages.common.artefacts.ranking import read_ranking
-from stages.common.artefacts.walks import choose_candidates
+from stages.common.artefacts.walks import open_walks
 from stages.common.params import load_section
 from stages.measure_robustness.figures import write_figures
 from stages.measure_robustness.params import MeasureRobustnessParams
@@ -53,13 +46,9 @@ def main(
     metrics.json and the figures robustness and joint_walks.
     """
     section = load_section(params, MeasureRobustnessParams, "measure_robustness")
-    device = choose_device()
     ranked = read_ranking(ranking)
-    network, under_test = load_networks(generator, classifier, device)
-    samples = read_samples(population, network)
-    class_names, true_class = samples.class_names, samples.true_class
-    judges = load_judge(judge, class_names, device)
-    words = read_names(names)
+    opened = open_walks(generator, classifier, judge, population, names, section.batch_size)
+    class_names, true_class = opened.samples.class_names, opened.samples.true_class
     held, shares = np.bincount(true_class), share_equally(section.samples, len(class_names))
     for label in np.flatnonzero(held < shares):
         raise StageError(
@@ -67,15 +56,11 @@ def main(
             f"population has {held[label]}; lower it, or raise sample_populations.samples"
         )
     drawn = draw_samples(true_class, shares, partial(numpy_stream, section.seed, "samples"))
-    starts = choose_starts(samples.styles, true_class, len(class_names), drawn)
-    candidates = choose_candidates(ranked, "class", starts.true_class, class_names, network.style_dimensions)
-    networks = {CLASSIFIER: under_test, JUDGE: judges}
-    world = World(network.synthesize, networks, section.batch_size, device, len(class_names))
-    space = StdSpace(world, starts.styles, starts.true_class, samples.std)
-    shown = {START: world.show(starts.styles)}
+    starts, candidates, space = opened.start(ranked, "class", drawn)
+    shown = {START: opened.world.show(starts.styles)}
     start_probability = shown[START].score(starts.true_class)
     walked = start_probability > LEVEL
-    if not is_differentiable(under_test):
+    if not is_differentiable(opened.classifier):
         count, step_std = section.finite_difference_dimensions, section.finite_difference_step_std
         with Progress("slopes at the starts", int(walked.sum()), "starts") as progress:
             space = space.keep_slopes(walked, count, step_std, progress.advance)
@@ -92,13 +77,13 @@ def main(
         most_dimensions=section.most_dimensions,
     )
     ends = {place: space.place(np.arange(len(walked)), moves.offset) for place, moves in found.moves.items()}
-    shown |= {place: world.show(styles) for place, styles in ends.items()}
-    table = tabulate_starts(starts, found, shown, words, class_names, judges.confidence)
+    shown |= {place: opened.world.show(styles) for place, styles in ends.items()}
+    table = tabulate_starts(opened, starts, found, shown)
     metrics = summarize(table, class_names, section.max_shift_std, section.single_max_shift_std, space)
     logging.info(tell(metrics))
 
     write_csv(out / "joint_walks.csv", table)
-    write_csv(out / "dimensions.csv", tabulate_dimensions(found, network.style_layout(), words))
+    write_csv(out / "dimensions.csv", tabulate_dimensions(opened, found))
     arrays: dict[str, NamedArray] = {f"{place}_s": (styles, ("start", "style")) for place, styles in ends.items()}
     arrays |= {f"{place}_images": (each.images, ("start", "channel", "y", "x")) for place, each in shown.items()}
     flags = {"labels": starts.true_class, "reached": found.moves[JOINT].reached, "set_searched": found.searched}

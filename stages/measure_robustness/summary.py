@@ -9,13 +9,12 @@ import pandas as pd
 from failure_atlas.judges.verdicts import LABEL_KEPT, VERDICTS
 from failure_atlas.ranking.scores import FINITE_DIFFERENCE
 from failure_atlas.statistics.estimates import proportion
-from failure_atlas.statistics.survival import find_median
+from failure_atlas.statistics.survival import find_median, share_within
 from failure_atlas.walks.search import BEYOND_STD
 from failure_atlas.walks.space import KeptSlopes, StdSpace
 from failure_atlas.walks.starts import MEAN
 
 LIMITS_STD = (1, 2, 3, 5, 10)
-UNKNOWN = {"value": float("nan"), "low": float("nan"), "high": float("nan")}
 
 
 def summarize(
@@ -143,11 +142,8 @@ def _find_set_median(table: pd.DataFrame, column: str) -> dict[str, Any]:
 
 def _count_within(name: str, distance: np.ndarray, reached: np.ndarray, farthest_std: float) -> dict[str, Any]:
     """Shares of all that reached 0.50 within each limit; unknown (NaN) farther out than was tried."""
-    return {
-        f"{name}_within_{limit}_std": proportion(reached & (distance <= limit))
-        | (UNKNOWN if limit > farthest_std else {})
-        for limit in LIMITS_STD
-    }
+    shares = share_within(distance, reached, LIMITS_STD, farthest_std)
+    return {f"{name}_within_{limit}_std": share for limit, share in shares.items()}
 
 
 def _count_verdicts(walks: pd.DataFrame, place: str, reached: np.ndarray) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What was found, as tables: one row per start, and one per dimension that a greedy set holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,30 +8,22 @@ import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 from failure_atlas.statistics.estimates import wilson
-from failure_atlas.stylegan2.generator import StyleLayer
 from failure_atlas.walks.search import BEYOND, JOINT, SET, SINGLE, Found
 from failure_atlas.walks.space import measure_length
 from failure_atlas.walks.starts import Starts
 from failure_atlas.world.show import JUDGE, Shown
-from stages.common.artefacts.names import Names
 from stages.common.artefacts.population import tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
+from stages.common.artefacts.walks import Opened
 
 START = "start"  # the place where all rules begin
 
 
-def tabulate_starts(
-    starts: Starts,
-    found: Found,
-    shown: Mapping[str, Shown],
-    words: Names,
-    class_names: Sequence[str],
-    confidence: float,
-) -> pd.DataFrame:
+def tabulate_starts(opened: Opened, starts: Starts, found: Found, shown: Mapping[str, Shown]) -> pd.DataFrame:
     """One row per start.
 
     shown: the start and the ends of its joint walk, of that walk 1 std farther, of its single-dimension walk and
-    of its set.  words: for what the best single dimension does to images of the class.
+    of its set.
     Distances are straight L2 distances in std; where 0.50 was not reached, that of the farthest point. Reading and
     verdict (see `read_labels`, `give_verdicts`) are given where it was reached; on a start that is in doubt from the
     outset they are those of the start itself. At 0.50 the classifier is in doubt rather than wrong, so that most
@@ -39,11 +31,12 @@ def tabulate_starts(
     farther tells true failures.  judge_probability: of the true class at the joint end.  start_confirmed: whether the
     judge sees the true class in the start.  Columns of the greedy set are empty where none was looked for.
     """
-    names, true_class, searched = np.array(class_names), starts.true_class, found.searched
+    names, true_class, searched = np.array(opened.samples.class_names), starts.true_class, found.searched
+    confidence = opened.judge.confidence
     joint, single, sets = (found.moves[place] for place in (JOINT, SINGLE, SET))
     set_reached = sets.reached & searched
     dimension, any_single = found.single_dimension, found.single_dimension >= 0
-    single_names = words.name_rows(list(names[true_class]), list(dimension), list(np.sign(single.offset.sum(axis=1))))
+    single_names = opened.words.name_rows(names[true_class], dimension, np.sign(single.offset.sum(axis=1)))
     certainty = shown[START].score(true_class, JUDGE)
 
     def see(place: str, reached: np.ndarray, *columns: str) -> dict[str, np.ndarray]:
@@ -94,7 +87,7 @@ def tabulate_starts(
     return pd.DataFrame(table)
 
 
-def tabulate_dimensions(found: Found, layout: Sequence[StyleLayer], words: Names) -> pd.DataFrame:
+def tabulate_dimensions(opened: Opened, found: Found) -> pd.DataFrame:
     """How often each dimension is in a greedy set that reached 0.50, the most frequent first.
 
     chosen: in how many of the n sets, with share and 95 % Wilson interval.  mean_move_std: mean signed
@@ -106,16 +99,8 @@ def tabulate_dimensions(found: Found, layout: Sequence[StyleLayer], words: Names
     order = np.lexsort((np.arange(len(chosen)), -chosen))[: np.count_nonzero(chosen)]
     move = offset.sum(axis=0)[order] / chosen[order]
     low, high = wilson(chosen[order], np.full(len(order), len(offset)))
-    return (
-        tabulate_styles(layout)
-        .iloc[order][["dimension", "layer", "kind"]]
-        .assign(
-            name=words.name_rows([GLOBAL] * len(order), list(order), list(np.sign(move))),
-            chosen=chosen[order],
-            share=chosen[order] / max(len(offset), 1),
-            low=low,
-            high=high,
-            n=len(offset),
-            mean_move_std=move,
-        )
-    )
+    names = opened.words.name_rows([GLOBAL] * len(order), order, np.sign(move))
+    share = chosen[order] / max(len(offset), 1)
+    table = tabulate_styles(opened.generator.style_layout()).iloc[order][["dimension", "layer", "kind"]]
+    table = table.assign(name=names, chosen=chosen[order], share=share, low=low, high=high, n=len(offset))
+    return table.assign(mean_move_std=move)

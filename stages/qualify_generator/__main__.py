@@ -17,12 +17,13 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_unit
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
+from failure_atlas.populations.sampling import draw_styles
 from failure_atlas.quality.comparison import compare_features
 from failure_atlas.quality.copies import compare_nearness, find_nearest
 from failure_atlas.quality.labels import compare_severities, measure_labels
 from failure_atlas.quality.manifold import count_classes, draw_matched
 from failure_atlas.statistics.estimates import Estimate
-from failure_atlas.stylegan2.generator import Generator, load_generator
+from failure_atlas.stylegan2.generator import load_generator
 from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_stage
@@ -70,10 +71,8 @@ def main(
     labels = test.labels[chosen]
     networks: dict[str, Classify] = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features}
     world = World(network.synthesize, networks, section.batch_size, device)
-    styles = [
-        _draw_styles(network, world, labels, numpy_stream(section.seed, "latents", repeat))
-        for repeat in range(section.repeats)
-    ]
+    draw = partial(draw_styles, network, batch_size=section.batch_size)
+    styles = [draw(labels, numpy_stream(section.seed, "latents", repeat))[0] for repeat in range(section.repeats)]
     total = len(test.labels) + len(labels) * (len(subsets) + len(styles))
     with Progress("judging", total, "img") as progress:
         look, show = partial(world.look, advance=progress.advance), partial(world.show, advance=progress.advance)
@@ -106,7 +105,7 @@ def main(
     draw_nearest(figures / "nearest_training_images.png", shown, train.images, nearest)
     _draw_shares(figures, metrics)
     rows = np.arange(len(names)).repeat(SHEET_COLUMNS)
-    sheet = world.show(_draw_styles(network, world, rows, numpy_stream(section.seed, "sample sheet")), []).images
+    sheet = world.show(draw(rows, numpy_stream(section.seed, "sample sheet"))[0], []).images
     draw_sample_sheet(figures / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
     draw_training_log(figures / "training_log.png", log)
     write_json(out / "metrics.json", metrics)
@@ -120,17 +119,6 @@ def _examine(ensemble: Ensemble, images: torch.Tensor) -> torch.Tensor:
 def _split(examined: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Features float32 [N, F] and the class that is seen, int64 [N], of what `_examine` gave."""
     return examined[:, :-classes].astype(np.float32), examined[:, -classes:].argmax(axis=1)
-
-
-def _draw_styles(network: Generator, world: World, labels: np.ndarray, stream: np.random.Generator) -> np.ndarray:
-    """Styles [N, D] of random latents, one for each label; no truncation."""
-    z = stream.standard_normal((len(labels), network.z_dim), np.float32)
-    parts = []
-    for rows in world.split(len(z)):
-        latents, classes = (torch.from_numpy(each[rows]).to(world.device) for each in (z, labels))
-        with torch.no_grad():
-            parts.append(network.map_styles(network.map_latents(latents, classes)).cpu().numpy())
-    return np.concatenate(parts)
 
 
 def _draw_shares(figures: Path, metrics: dict[str, Any]) -> None:

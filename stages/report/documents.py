@@ -4,7 +4,6 @@ A table stands between `<!-- table: NAME -->` and `<!-- end -->`; templates/docu
 on a page is written by hand. The pictures are copies in docs/figures, because git holds no figures of a run.
 """
 
-import json
 import logging
 import math
 import re
@@ -17,7 +16,7 @@ import pandas as pd
 import typer
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import replacing, require
+from failure_atlas.core.files import read_json, replacing, require
 from failure_atlas.decisions.metrics import find_estimate
 from stages.common.command import run_stage
 
@@ -60,13 +59,11 @@ def render_table(name: str, root: Path) -> list[str]:
 def render_cell(folder: Path, metric: str, digits: int = DIGITS) -> str:
     """`value [low, high] of n`, with the parts that the metric has; metric: "FOLDER: KEY" below the folder."""
     where, _, key = metric.partition(": ")
-    path = require(folder / where / "metrics.json", where.partition("/")[0])
+    path = folder / where / "metrics.json"
     try:
-        found = find_estimate(json.loads(path.read_text(encoding="utf-8")), key)
+        found = find_estimate(read_json(path, where.partition("/")[0]), key)
     except (KeyError, TypeError) as error:
-        raise StageError(
-            f"{path}: holds no number {key} ({error}); correct stages/report/templates/documents.toml"
-        ) from error
+        raise StageError(f"{path}: holds no number {key} ({error}); correct {SOURCE}") from error
 
     def tell(value: float) -> str:
         if math.isnan(value):

@@ -15,7 +15,7 @@ from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.judges.verdicts import VERDICTS, give_verdicts
 from failure_atlas.walks.crossing import LEVEL, TOLERANCE, find_crossings, space_grid
 from failure_atlas.walks.starts import choose_starts
-from failure_atlas.world.show import World, move_styles
+from failure_atlas.world.show import Shown, World, move_styles
 from stages.common.artefacts.names import Names, read_names
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import read_samples
@@ -48,14 +48,6 @@ class Move:
     def key(self) -> str:
         """As the page's script calls it."""
         return f"{self.true_class}:{self.dimension}:{self.direction}"
-
-
-@dataclass(frozen=True)
-class Frames:
-    """images: [F, channels, H, W] uint8.  softmax: [F, C] float64 by network, that of the judge under JUDGE."""
-
-    images: np.ndarray
-    softmax: Mapping[str, np.ndarray]
 
 
 def explore(results: Results, section: ReportParams, device: torch.device) -> dict[str, Any]:
@@ -108,8 +100,8 @@ Advance = Callable[[int], object]
 
 def trace_moves(
     world: World, means: np.ndarray, moves: Sequence[Move], shifts_std: np.ndarray, advance: Advance = lambda _: None
-) -> list[Frames]:
-    """Frames of each move, in order, from all networks; they see the unrounded image, the page shows it in bytes.
+) -> list[Shown]:
+    """The frames of each move, in order; the networks see the unrounded image, the page shows it in bytes.
 
     means: [C, D] float32.  shifts_std: [F], 0 or more.  advance: told how many images have just been made.
     """
@@ -118,9 +110,8 @@ def trace_moves(
     count = len(shifts_std)
     rows, shift_std = np.arange(len(moves)).repeat(count), np.tile(shifts_std, len(moves))
     shown = world.show(_shift(means, moves, rows, shift_std), advance=advance)
-    softmax = {name: shown.softmax(name) for name in world.networks}
     spans = [slice(first, first + count) for first in range(0, len(shown.images), count)]
-    return [Frames(shown.images[span], {name: each[span] for name, each in softmax.items()}) for span in spans]
+    return [Shown(shown.images[span], {name: each[span] for name, each in shown.logits.items()}) for span in spans]
 
 
 def _shift(means: np.ndarray, moves: Sequence[Move], rows: np.ndarray, shift_std: np.ndarray) -> np.ndarray:
@@ -137,14 +128,14 @@ def locate_crossings(
     means: np.ndarray,
     moves: Sequence[Move],
     shifts_std: np.ndarray,
-    frames: Mapping[Move, Frames],
+    frames: Mapping[Move, Shown],
 ) -> dict[Move, float]:
     """How many std along each move the true class's softmax first falls to 0.50; moves that never get there are absent.
 
     name: of the classifier.  shifts_std: [F], from 0, those of the frames. The step in which it first falls is
     bisected; a class whose mean is in doubt already has no crossing.
     """
-    traced = {move: frames[move].softmax[name][:, move.true_class] for move in moves}
+    traced = {move: frames[move].softmax(name)[:, move.true_class] for move in moves}
     walked = [move for move in moves if traced[move][0] > LEVEL]
     known = {shift: place for place, shift in enumerate(shifts_std.tolist())}
 
@@ -162,7 +153,7 @@ def locate_crossings(
 def describe_explorer(
     shifts_std: np.ndarray,
     class_names: Sequence[str],
-    frames: Mapping[Move, Frames],
+    frames: Mapping[Move, Shown],
     moves: Mapping[str, Sequence[Sequence[Move]]],
     crossings: Mapping[str, Mapping[Move, float]],
     words: Mapping[str, Names],
@@ -175,7 +166,7 @@ def describe_explorer(
     """
 
     def describe(name: str, rank: int, move: Move) -> dict[str, Any]:
-        softmax, opinion = frames[move].softmax[name], frames[move].softmax[JUDGE]
+        softmax, opinion = frames[move].softmax(name), frames[move].softmax(JUDGE)
         predicted = softmax.argmax(axis=1)
         meant = np.full(len(softmax), move.true_class)
         verdicts = np.array(VERDICTS, object)[give_verdicts(opinion, meant, predicted, confidence)]
@@ -201,8 +192,8 @@ def describe_explorer(
         "moves": {
             move.key: {
                 "sprite": embed(lay_out(each.images), "image/png"),
-                "judge": np.round(each.softmax[JUDGE], DIGITS).tolist(),
-                "judge_class": each.softmax[JUDGE].argmax(axis=1).tolist(),
+                "judge": np.round(each.softmax(JUDGE), DIGITS).tolist(),
+                "judge_class": each.predicted(JUDGE).tolist(),
             }
             for move, each in frames.items()
         },

@@ -12,13 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.drawing.classifiers import (
-    draw_changes,
-    draw_confusion,
-    draw_learning_curve,
-    draw_reliability,
-    draw_severities,
-)
+from failure_atlas.drawing import classifiers
 from failure_atlas.drawing.style import save_figure
 from stages.report.page import TEMPLATES, Picture
 from stages.report.results import Results, embed
@@ -28,11 +22,11 @@ SIZE_AT = 16  # byte at which a PNG states width and height
 WORDS: Mapping[str, Mapping[str, str]] = tomllib.loads((TEMPLATES / "figures.toml").read_text(encoding="utf-8"))
 ALIKE = {"bring_classifiers": "train_classifiers"}  # stages whose figures have the words of another's
 DRAWN: Mapping[str, Callable[[pd.DataFrame], Figure]] = {
-    "severities": draw_severities,
-    "reliability": draw_reliability,
-    "confusion": draw_confusion,
-    "learning_curve": draw_learning_curve,
-    "usual_mistakes": draw_changes,
+    "severities": classifiers.draw_severities,
+    "reliability": classifiers.draw_reliability,
+    "confusion": classifiers.draw_confusion,
+    "learning_curve": classifiers.draw_learning_curve,
+    "usual_mistakes": classifiers.draw_changes,
 }
 OPTIONAL = ("learning_curve", "usual_mistakes")  # of those trained here, and of those that were brought
 TEXT_COLUMNS = ("true_class", "predicted_class", "step", "change", "advice")

@@ -5,12 +5,11 @@ from itertools import chain
 from pathlib import Path
 
 from failure_atlas.decisions.metrics import Metrics
-from failure_atlas.statistics.estimates import estimate_share
 from stages.report.failures import measured_by_differences
 from stages.report.figures import draw_tables, show_figure
 from stages.report.page import Block, Group, PageSection, Picture, Table, Text
 from stages.report.results import Results
-from stages.report.wording import ROWS, TEXTS, compare, list_metrics, name_bounds, tell_estimate, tell_metric, tell_row
+from stages.report.wording import ROWS, TEXTS, compare, list_metrics, name_bounds, tell_metric, tell_row
 
 WITHIN_STD = (5, 10, 20)
 CURVES, DEGRADATION = "compute_curves", "fig5_degradation"
@@ -35,12 +34,8 @@ def show_distances(results: Results) -> PageSection:
 
 def _tabulate_walks(results: Results) -> Table:
     def tell(name: str, far: int) -> str:
-        metrics = results.read_metrics(f"walk_corner_cases/{name}")
-        # The stage keeps this share as a plain number; its interval follows from the count.
-        share, walks = metrics.number(f"reached_within_{far}_std"), int(metrics.number("walks"))
-        return (
-            "no walk went as far" if math.isnan(share) else tell_estimate(estimate_share(round(share * walks), walks))
-        )
+        metrics, key = results.read_metrics(f"walk_corner_cases/{name}"), f"reached_within_{far}_std"
+        return "no walk went as far" if math.isnan(metrics.number(key)) else tell_metric(metrics, key)
 
     names, caption = list(results.classifiers), "From the mean style of each class, along single dimensions"
     table = compare(caption, ROWS["walks"], names, results.read_metrics_of)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -29,19 +29,26 @@ class Download:
     uri: str
 
 
+class Block:
+    """What stands in a section or group; the template chooses by its kind."""
+
+    @property
+    def kind(self) -> str:
+        """Such as `text`."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True)
-class Text:
+class Text(Block):
     """One paragraph."""
 
-    kind: ClassVar[str] = "text"
     text: str
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Block):
     """A table with a caption; the first cell of a row names it.  wide: columns that hold sentences."""
 
-    kind: ClassVar[str] = "table"
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str | Badge]]
@@ -50,10 +57,9 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Block):
     """A figure: the PNG as a data URI, what it shows for those who do not see it, and its numbers."""
 
-    kind: ClassVar[str] = "picture"
     title: str
     caption: str
     alternative: str
@@ -64,22 +70,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Listing(Block):
     """A text with its line breaks, such as a section of params."""
 
-    kind: ClassVar[str] = "listing"
     title: str
     text: str
 
 
-@dataclass(frozen=True)
-class Explorer:
+class Explorer(Block):
     """Where the explorer stands."""
-
-    kind: ClassVar[str] = "explorer"
-
-
-Block = Text | Table | Picture | Listing | Explorer
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,14 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require
+from failure_atlas.core.files import read_json, read_table, require
 from failure_atlas.decisions.metrics import Metrics
 from stages.report.page import Download
 
@@ -57,7 +55,7 @@ class Results:
 
     def read_entries(self, name: str, key: str, keys: Sequence[str], verdicts: Sequence[str]) -> list[dict[str, Any]]:
         """The list `key` of a JSON file; StageError unless all of its entries have these keys and a known verdict."""
-        path, held = self.folder / name, self._read_json(name).get(key)
+        path, held = self.folder / name, read_json(self.locate(name), _stage(name)).get(key)
         if not isinstance(held, list):
             raise StageError(f"{path}: holds no list '{key}'; {_again(name)}")
         for place, entry in enumerate(held, start=1):
@@ -75,7 +73,7 @@ class Results:
         """The metrics of a stage; place: its folder, such as `rank_dimensions/clean`."""
         name = f"{place}/{METRICS}"
         if name not in self.metrics:
-            self.metrics[name] = self._read_json(name)
+            self.metrics[name] = read_json(self.locate(name), _stage(name))
         return Metrics(place, self.metrics[name], self.folder / name, _stage(name))
 
     def read_metrics_of(self, stage: str, name: str) -> Metrics:
@@ -89,26 +87,12 @@ class Results:
 
     def read_table(self, name: str, columns: Sequence[str] = (), text: Sequence[str] = TEXT_COLUMNS) -> pd.DataFrame:
         """A CSV with at least these columns; text: columns that are text even where they look like numbers or NaN."""
-        content = BytesIO(self.read(name))
-        table = pd.read_csv(content, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
-        missing = [column for column in columns if column not in table]
-        if missing:
-            raise StageError(f"{self.folder / name}: lacks the columns {', '.join(missing)}; {_again(name)}")
-        return table
+        path, options = self.locate(name), {"keep_default_na": False, "na_values": [""]}
+        return read_table(path, _stage(name), columns, dtype=dict.fromkeys(text, str), **options)
 
     def offer(self, name: str) -> Download:
         """A CSV to save; its name tells the folders that it stands in."""
         return Download(name.replace("/", "_"), embed(self.read(name), "text/csv"))
-
-    def _read_json(self, name: str) -> dict[str, Any]:
-        path, content = self.folder / name, self.read(name)
-        try:
-            held = json.loads(content)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise StageError(f"{path}: no JSON ({error}); {_again(name)}") from error
-        if not isinstance(held, dict):
-            raise StageError(f"{path}: holds a {type(held).__name__}, no mapping; {_again(name)}")
-        return held
 
 
 def embed(content: bytes, kind: str) -> str:

@@ -7,22 +7,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv, write_json
-from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.walks.crossing import space_grid
 from failure_atlas.walks.search import search_along_dimensions
-from failure_atlas.walks.space import StdSpace
-from failure_atlas.walks.starts import choose_starts
 from failure_atlas.walks.true_failures import stop_at_true_failures
-from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from failure_atlas.world.show import CLASSIFIER
 from stages.common import command
-from stages.common.artefacts.names import read_names
-from stages.common.artefacts.networks import load_networks
-from stages.common.artefacts.population import read_samples
 from stages.common.artefacts.ranking import read_ranking
-from stages.common.artefacts.walks import add_failures, add_readings, choose_candidates, look_at_ends, tabulate_starts
+from stages.common.artefacts.walks import add_failures, add_readings, look_at_ends, open_walks, tabulate_starts
 from stages.common.params import load_section
 from stages.walk_corner_cases.figures import write_figures
 from stages.walk_corner_cases.params import WalkCornerCasesParams
@@ -46,23 +39,15 @@ def main(
     figures 5, 7 and true_failures.
     """
     section = load_section(params, WalkCornerCasesParams, "walk_corner_cases")
-    device = choose_device()
     ranked = read_ranking(ranking)
-    network, under_test = load_networks(generator, classifier, device)
-    samples = read_samples(population, network)
-    class_names = samples.class_names
-    ensemble = load_judge(judge, class_names, device)
-    words = read_names(names)
+    opened = open_walks(generator, classifier, judge, population, names, section.batch_size)
+    samples, class_names, confidence = opened.samples, opened.samples.class_names, opened.judge.confidence
     beyond = [index for index in section.start_samples if index >= len(samples.styles)]
     if beyond:
         allowed = f"0 to {len(samples.styles) - 1}"
         raise StageError(f"{params}: walk_corner_cases.start_samples: got {beyond[0]}; allowed: {allowed}")
-    starts = choose_starts(samples.styles, samples.true_class, len(class_names), section.start_samples)
-    candidates = choose_candidates(ranked, section.scope, starts.true_class, class_names, network.style_dimensions)
-    networks = {CLASSIFIER: under_test, JUDGE: ensemble}
-    world = World(network.synthesize, networks, section.batch_size, device, len(class_names))
-    space = StdSpace(world, starts.styles, starts.true_class, samples.std)
-    begun = world.show(starts.styles, [CLASSIFIER])
+    starts, candidates, space = opened.start(ranked, section.scope, section.start_samples)
+    begun = opened.world.show(starts.styles, [CLASSIFIER])
     start_probability = begun.score(starts.true_class)
     walks, skipped, failures = search_along_dimensions(
         space,
@@ -71,13 +56,13 @@ def main(
         wanted=section.dimensions,
         min_effect=section.min_effect,
         grid_std=space_grid(section.max_shift_std, section.grid_step_std),
-        confidence=ensemble.confidence,
+        confidence=confidence,
     )
     ends, failed = (
-        look_at_ends(space, each, starts, start_probability, network.style_layout(), words, class_names)
+        look_at_ends(opened, space, each, starts, start_probability)
         for each in (walks, stop_at_true_failures(walks, failures))
     )
-    corner_cases = add_readings(ends, failures, ensemble.confidence)
+    corner_cases = add_readings(ends, failures, confidence)
     true_failures = add_failures(failed, failures)
     start_table = tabulate_starts(starts, begun, walks, skipped, class_names)
     metrics = summarize(corner_cases, start_table, section.max_shift_std)
@@ -93,8 +78,8 @@ def main(
     ends.write(out / "corner_cases.zarr", "corner_case", class_names, reached=corner_cases["reached"].to_numpy(bool))
     failed.write(out / "true_failures.zarr", "true_failure", class_names, corner_case=rows)
     write_figures(
-        out / "figures", space, begun.images, start_table, (ends.shown.images, corner_cases),
-        (failed.shown.images, true_failures), class_names, ensemble.confidence, section,
+        out / "figures", opened, space, (begun.images, start_table), (ends.shown.images, corner_cases),
+        (failed.shown.images, true_failures), section,
     )  # fmt: skip
     write_json(out / "metrics.json", metrics)
 

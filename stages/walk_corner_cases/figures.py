@@ -1,9 +1,10 @@
 """Figures 5 and 7 and the true failures: sheets of images, each with text above it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from failure_atlas.walks.space import StdSpace
 from failure_atlas.walks.starts import MEAN
 from failure_atlas.world.show import CLASSIFIER, World, move_styles
 from stages.common.artefacts.names import shorten_name
+from stages.common.artefacts.walks import Opened
 from stages.walk_corner_cases.params import WalkCornerCasesParams
 
 Pictured = tuple[np.ndarray, pd.DataFrame]  # images [N, channels, H, W] uint8, and a row of a table for each
@@ -41,31 +43,18 @@ MEANINGS = {
 
 
 def write_figures(
-    folder: Path,
-    space: StdSpace,
-    start_images: np.ndarray,
-    starts: pd.DataFrame,
-    ends: Pictured,
-    failed: Pictured,
-    class_names: Sequence[str],
-    confidence: float,
+    folder: Path, opened: Opened, space: StdSpace, starts: Pictured, ends: Pictured, failed: Pictured,
     section: WalkCornerCasesParams,
-) -> None:
+) -> None:  # fmt: skip
     """Figures 5 and 7, of the walks from class means, and the nearest true failures, if there are any.
 
-    space, start_images, starts: of the starts, class means first.  ends, failed: of the walks that are kept, and of
-    those that meet a true failure.
+    space, starts: class means first.  ends, failed: of the walks that are kept, and of those that meet a true failure.
     """
     (images, corner_cases), (failure_images, true_failures) = ends, failed
-    shown = corner_cases[corner_cases["start"] == MEAN]  # these come first
-    figure = draw_corner_cases(
-        start_images[: len(class_names)],
-        starts[: len(class_names)],
-        images[: len(shown)],
-        shown,
-        "the first true failure of its walks" if section.only_true_failures else "its corner cases",
-        confidence,
-    )
+    class_names, shown = opened.samples.class_names, corner_cases[corner_cases["start"] == MEAN]  # these come first
+    means = starts[0][: len(class_names)], starts[1][: len(class_names)]
+    ending = "the first true failure of its walks" if section.only_true_failures else "its corner cases"
+    figure = draw_corner_cases(means, (images[: len(shown)], shown), ending, opened.judge.confidence)
     save_figure(figure, folder / "fig7_corner_cases.png", shown)
     for index in section.figure_classes:
         if index >= len(class_names):  # the classes of another data set: no reason to stop after all the work before
@@ -76,14 +65,14 @@ def write_figures(
         if not len(own):
             logging.info("class %s: no walk from its mean style to show; no figure 5", class_names[index])
             continue
-        sheet, table = trace_walks(space.world, space.styles[index], own, index, class_names)
-        figure = draw_degradation(sheet, table, class_names[index])
-        save_figure(figure, folder / f"fig5_degradation_class{index}.png", table)
+        traced = trace_walks(opened.world, space.styles[index], own, index, class_names)
+        figure = draw_degradation(traced, class_names[index])
+        save_figure(figure, folder / f"fig5_degradation_class{index}.png", traced[1])
     nearest = choose_nearest(true_failures, class_names)
     if len(nearest):
-        table = true_failures.iloc[nearest]
-        figure = draw_true_failures(failure_images[nearest], table, class_names, len(true_failures))
-        save_figure(figure, folder / "true_failures.png", table)
+        found = failure_images[nearest], true_failures.iloc[nearest]
+        figure = draw_true_failures(found, class_names, len(true_failures))
+        save_figure(figure, folder / "true_failures.png", found[1])
 
 
 def trace_walks(
@@ -153,18 +142,16 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str
     return figure
 
 
-def draw_degradation(images: np.ndarray, table: pd.DataFrame, class_name: str) -> Figure:
-    """Figure 5 of the paper: rows are fractions of the shift, columns the walks of one class's mean style.
-
-    images, table: see `trace_walks`.
-    """
+def draw_degradation(traced: Pictured, class_name: str) -> Figure:
+    """Figure 5 of the paper: rows are fractions of the shift, columns the walks of one class's mean style."""
+    titles = "{dimension}{arrow} {probability:.2f}\n{caption}"
     cells = [
         Cell(
             image,
-            f"{entry.dimension}{ARROWS[int(str(entry.direction))]} {entry.probability:.2f}\n{_caption(entry.name)}",
-            BLACK if entry.reached else MIS_COLOR,
+            titles.format_map(entry | {"arrow": ARROWS[entry["direction"]], "caption": _caption(entry["name"])}),
+            BLACK if entry["reached"] else MIS_COLOR,
         )
-        for image, entry in zip(images, table.itertuples(), strict=True)
+        for image, entry in _pair(traced)
     ]
     count = len(cells) // len(PROGRESS)
     rows = [cells[first : first + count] for first in range(0, len(cells), count)]
@@ -176,17 +163,9 @@ def draw_degradation(images: np.ndarray, table: pd.DataFrame, class_name: str) -
     return draw_sheet(rows, [f"{share:.0%}" for share in PROGRESS], title, lines=2)
 
 
-def draw_corner_cases(
-    start_images: np.ndarray,
-    starts: pd.DataFrame,
-    corner_images: np.ndarray,
-    corner_cases: pd.DataFrame,
-    ending: str,
-    confidence: float,
-) -> Figure:
+def draw_corner_cases(starts: Pictured, ends: Pictured, ending: str, confidence: float) -> Figure:
     """Figure 7 of the paper: one row a class, its mean style and then its corner cases.
 
-    start_images: [S, channels, H, W], one per row of `starts`; corner_images: [M, ...], one per row of `corner_cases`.
     Titles give predicted class and shift in std; walks that never fell to 0.50 show their farthest image. Frames give
     what the judge reads.  ending: where the walks of the table end.  confidence: from which on it sees a class.
     """
@@ -197,15 +176,15 @@ def draw_corner_cases(
             + ("" if start["walked"] else ", no walk"),
             GREY,
         )
-        for image, start in zip(start_images, starts.to_dict("records"), strict=True)
+        for image, start in _pair(starts)
     ]
     cells = []
-    for image, case in zip(corner_images, corner_cases.to_dict("records"), strict=True):
+    for image, case in _pair(ends):
         seen = tell_seen(case["predicted_class"], case["rival_class"], case["class"])
         text = f"{seen}, {case['shift_std']:.1f} std" if case["reached"] else f"not by {case['shift_std']:.0f} std"
         color, reading = (BLACK, case["reading"]) if case["reached"] else (MIS_COLOR, "")
         cells.append(Cell(image, f"{text}\n{_caption(case['name'])}", color, reading))
-    class_names = list(starts["class"])
+    class_names, corner_cases = list(starts[1]["class"]), ends[1]
     own = _group(cells, corner_cases["class"], class_names)
     rows = [[mean, *each] for mean, each in zip(means, own, strict=True)]
     title = (
@@ -238,19 +217,17 @@ def choose_nearest(true_failures: pd.DataFrame, class_names: Sequence[str]) -> n
     return np.concatenate([rows[np.argsort(shift[rows], kind="stable")][:MOST_SHOWN] for rows in own])
 
 
-def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Sequence[str], total: int) -> Figure:
-    """The nearest true failures, one row a class that has any.
-
-    images: [K, channels, H, W] uint8, one per row of `table`, K > 0.  total: true failures found, shown or not.
-    """
+def draw_true_failures(nearest: Pictured, class_names: Sequence[str], total: int) -> Figure:
+    """The nearest true failures, one row a class that has any; total: true failures found, shown or not."""
     cells = [
         Cell(
             image,
             f"{shorten(case['predicted_class'], LETTERS)}, {case['true_failure_shift_std']:.1f} std\n"
             f"judge {case['true_failure_judge_probability']:.2f}\n{_caption(case['name'])}",
         )
-        for image, case in zip(images, table.to_dict("records"), strict=True)
+        for image, case in _pair(nearest)
     ]
+    table = nearest[1]
     found = set(table["class"])
     labels, without = ([name for name in class_names if (name in found) == wanted] for wanted in (True, False))
     title = (
@@ -259,6 +236,10 @@ def draw_true_failures(images: np.ndarray, table: pd.DataFrame, class_names: Seq
         "what the move does" + (f"\nno walk meets one: {', '.join(without)}" if without else "")
     )
     return draw_sheet(_group(cells, table["class"], labels), labels, title, lines=3)
+
+
+def _pair(pictured: Pictured) -> Iterator[tuple[np.ndarray, dict[Any, Any]]]:
+    return zip(pictured[0], pictured[1].to_dict("records"), strict=True)
 
 
 def _group(cells: Sequence[Cell], classes: pd.Series, class_names: Sequence[str]) -> list[list[Cell]]:

@@ -7,12 +7,11 @@ import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS
 from failure_atlas.statistics.estimates import flatten, proportion
-from failure_atlas.statistics.survival import find_median
+from failure_atlas.statistics.survival import find_median, share_within
 from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.walks.starts import MEAN
 
 LIMITS_STD = (5, 10, 20)
-UNKNOWN = {"value": float("nan"), "low": float("nan"), "high": float("nan")}
 
 
 def summarize(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: float) -> dict[str, Any]:
@@ -55,9 +54,8 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
         **flatten("true_failure_median_shift_std", find_median(failed_at, failed)),
         "true_failure_walks": proportion(failed),
     }
-    for limit in LIMITS_STD:
-        within = proportion(reached & (distance <= limit))
-        summary |= flatten(f"reached_within_{limit}_std", within | (UNKNOWN if limit > max_shift_std else {}))
+    for limit, share in share_within(distance, reached, LIMITS_STD, max_shift_std).items():
+        summary |= flatten(f"reached_within_{limit}_std", share)
     at_level = corner_cases[reached]
     summary["readings"] = _share_readings(at_level["reading"])
     summary["readings_by_class"] = {

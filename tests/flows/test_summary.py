@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from flows.compare.differences import Number
 from flows.findings import tell_findings
 from flows.metrics import Metric, markdown_table, metric_rows, metric_table, read_metrics, stage_rows
 from flows.outcome import Outcome, StageRun
@@ -35,15 +36,16 @@ def test_headline_metrics_of_all_declared_files(project: Project, monkeypatch: p
     Path("data/second/metrics.json").write_text(json.dumps(CONTENT))
     Path("a.json").write_text('{"loss": 0.25}')
     assert read_metrics({"clean"}) == [
-        Metric("second", "accuracy", 0.91, 0.9, 0.92, 1000),
-        Metric("second", "median_shift_std", 9.5, 9.0, 10.0, 100),
-        Metric("second", "clean.area", 0.5),
-        Metric("first", "loss", 0.25),
+        Metric("second", "accuracy", Number(0.91, 0.9, 0.92, 1000, has_interval=True)),
+        Metric("second", "median_shift_std", Number(9.5, 9.0, 10.0, 100, has_interval=True)),
+        Metric("second", "clean.area", Number(0.5)),
+        Metric("first", "loss", Number(0.25)),
     ]
 
 
 def test_rows() -> None:
-    metrics = [Metric("a", "x", 0.912345, 0.9, 0.92, 1000), Metric("a", "walks", 12000), Metric("b", "y", 1.0)]
+    first = Number(0.912345, 0.9, 0.92, 1000, has_interval=True)
+    metrics = [Metric("a", "x", first), Metric("a", "walks", Number(12000)), Metric("b", "y", Number(1.0))]
     assert metric_rows(metrics) == [
         ("a", "x", "0.9123", "0.9 to 0.92", "1,000"),
         ("", "walks", "12,000", "", ""),
@@ -55,7 +57,8 @@ def test_rows() -> None:
 
 def test_tables_in_markdown_and_in_a_narrow_terminal() -> None:
     console = Console(width=70, record=True)
-    console.print(metric_table([Metric("train_classifiers@corrupted", "test_accuracy", 0.95, 0.93, 0.96, 1000)]))
+    accuracy = Number(0.95, 0.93, 0.96, 1000, has_interval=True)
+    console.print(metric_table([Metric("train_classifiers@corrupted", "test_accuracy", accuracy)]))
     assert "0.93 to 0.96" in console.export_text()
     assert markdown_table(("a", "b"), [("1|2", "3")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 |\n"
 

@@ -1,11 +1,10 @@
 """What the stages upstream measured, and what of it claims and criteria name."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require
+from failure_atlas.core.files import read_json, require
 from failure_atlas.decisions import claims
 from failure_atlas.decisions.acceptance import Criterion
 from failure_atlas.decisions.metrics import Metrics, find_estimate
@@ -14,14 +13,8 @@ from failure_atlas.statistics.estimates import Estimate
 
 def read_metrics(folder: Path, stage: str, classifier: str = "") -> Metrics:
     """Read a result folder's metrics.json; StageError that names file and stage if it is missing or damaged."""
-    path = require(folder / "metrics.json", stage)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise StageError(f"{path}: no JSON ({error}); make it again with: dvc repro {stage}") from error
-    if not isinstance(content, dict):
-        raise StageError(f"{path}: holds no metrics by name; make it again with: dvc repro {stage}")
-    return Metrics(f"{stage}/{classifier}" if classifier else stage, content, path, stage)
+    path = folder / "metrics.json"
+    return Metrics(f"{stage}/{classifier}" if classifier else stage, read_json(path, stage), path, stage)
 
 
 def read_areas(folder: Path) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -26,7 +27,7 @@ class Names:
                 return self.words[place, dimension, direction]
         return UNNAMED
 
-    def name_rows(self, scopes: Iterable[str], dimensions: Iterable[int], directions: Iterable[int]) -> list[str]:
+    def name_rows(self, scopes: Iterable[Any], dimensions: Iterable[Any], directions: Iterable[Any]) -> list[str]:
         """The words of many moves."""
         return [
             self.look_up(str(scope), int(dimension), int(direction))

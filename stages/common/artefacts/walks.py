@@ -1,4 +1,4 @@
-"""Walks and their starts as tables, and what lies at the ends of walks as a store."""
+"""What walks need, read and checked; walks and their starts as tables; what lies at the ends of walks as a store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,20 +6,60 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+from failure_atlas.judges.ensemble import Ensemble, load_judge
 from failure_atlas.judges.verdicts import LABEL_KEPT, READINGS, read_labels
 from failure_atlas.statistics.survival import find_median
-from failure_atlas.stylegan2.generator import StyleLayer
+from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.walks.single import Candidates, Walks
 from failure_atlas.walks.space import StdSpace
-from failure_atlas.walks.starts import Starts
+from failure_atlas.walks.starts import Starts, choose_starts
 from failure_atlas.walks.true_failures import TrueFailures
-from failure_atlas.world.show import JUDGE, Shown
-from stages.common.artefacts.names import Names
+from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown, World
+from stages.common.artefacts.names import Names, read_names
+from stages.common.artefacts.networks import load_networks
+from stages.common.artefacts.population import Samples, read_samples, tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What walks start from and what looks at them; words: for what a move does to images."""
+
+    generator: Generator
+    classifier: nn.Module
+    judge: Ensemble
+    samples: Samples
+    words: Names
+    world: World
+
+    def start(
+        self, ranking: pd.DataFrame, scope: str, chosen: Sequence[int] | np.ndarray
+    ) -> tuple[Starts, Candidates, StdSpace]:
+        """The class means and the chosen samples, the dimensions that each may move, and the space around them."""
+        samples, names = self.samples, self.samples.class_names
+        starts = choose_starts(samples.styles, samples.true_class, len(names), chosen)
+        candidates = choose_candidates(ranking, scope, starts.true_class, names, self.generator.style_dimensions)
+        return starts, candidates, StdSpace(self.world, starts.styles, starts.true_class, samples.std)
+
+
+def open_walks(
+    generator: Path, classifier: Path, judge: Path, population: Path, names: Path, batch_size: int
+) -> Opened:
+    """Read networks, population and names; StageError if one is missing or does not fit the others."""
+    device = choose_device()
+    network, under_test = load_networks(generator, classifier, device)
+    samples = read_samples(population, network)
+    ensemble = load_judge(require(judge, "train_judges"), samples.class_names, device)
+    networks = {CLASSIFIER: under_test, JUDGE: ensemble}
+    world = World(network.synthesize, networks, batch_size, device, network.num_classes)
+    return Opened(network, under_test, ensemble, samples, read_names(names), world)
 
 
 def choose_candidates(
@@ -67,37 +107,29 @@ class Ends:
         write_arrays(path, arrays | more, {"class_names": list(class_names)})
 
 
-def look_at_ends(
-    space: StdSpace,
-    walks: Walks,
-    starts: Starts,
-    start_probability: np.ndarray,
-    layout: Sequence[StyleLayer],
-    words: Names,
-    class_names: Sequence[str],
-) -> Ends:
+def look_at_ends(opened: Opened, space: StdSpace, walks: Walks, starts: Starts, start_probability: np.ndarray) -> Ends:
     """Make the image at each walk's end, ask the networks about it, and put it into a table.
 
-    start_probability: [S], of the true class.  layout: the layers of S, in order.
-    words: for what the move does to the image, `not named` where nobody measured it.
+    start_probability: [S], of the true class.  name: what the move does, `not named` where nobody measured it.
     shift, shift_std: how far the walk went, in raw style units and in stds, never negative; the farthest tried where
     the walk did not reach 0.50.  predicted_class, rival_class: the most probable at the end, and the most
     probable apart from the true one.
     """
-    names, true_class, styles = np.array(class_names), starts.true_class[walks.start], space.move(walks)
-    shown = space.world.show(styles)
+    names, true_class = np.array(opened.samples.class_names), starts.true_class[walks.start]
+    styles = space.move(walks)
+    shown = opened.world.show(styles)
     rival, direction = shown.rival(true_class), np.sign(walks.step).astype(np.int64)
-    layers = [layer for layer in layout for _ in range(layer.channels)]
+    layers = tabulate_styles(opened.generator.style_layout()).iloc[walks.dimension]
     table = pd.DataFrame(
         {
             "class": names[true_class],
             "start": np.array(starts.names)[walks.start],
             "rank": walks.place + 1,
             "dimension": walks.dimension,
-            "layer": [layers[dimension].name for dimension in walks.dimension],
-            "kind": [layers[dimension].kind for dimension in walks.dimension],
+            "layer": layers["layer"].to_numpy(),
+            "kind": layers["kind"].to_numpy(),
             "direction": direction,
-            "name": words.name_rows(list(names[true_class]), list(walks.dimension), list(direction)),
+            "name": opened.words.name_rows(names[true_class], walks.dimension, direction),
             "shift": np.abs(walks.step) * walks.shift_std,
             "shift_std": walks.shift_std,
             "start_probability": start_probability[walks.start],

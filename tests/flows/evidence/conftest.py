@@ -17,9 +17,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from dvc.repo import Repo
 
-from flows.evidence.attestation import make_keys, read_private_key, seal
+from flows.evidence.attestation import ENVELOPE, make_keys, read_private_key, seal
 from flows.evidence.bundle import make_bundle
-from flows.evidence.folder import ENVELOPE
 
 ROOT = Path(__file__).parents[3]
 

@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flows.cli import main
-from flows.evidence.folder import ENVELOPE
+from flows.evidence.attestation import ENVELOPE
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import list_all, sign_again
 

@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from flows.evidence.attestation import make_keys, read_private_key
-from flows.evidence.folder import ENVELOPE
+from flows.evidence.attestation import ENVELOPE, make_keys, read_private_key
 from flows.evidence.reading import UnreadableError, check_name, parse_json, parse_yaml, show
 from tests.flows.evidence.conftest import Made, edit_statement, read_payload, redefine, sign_again
 from tests.flows.evidence.forging import BYTES, SECONDS, Outcome, call_verify, edit_json, forge, mutate, run_verify

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.errors import FlowError
-from flows.evidence.attestation import key_id, make_keys, read_private_key, read_public_key
+from flows.evidence.attestation import ENVELOPE, key_id, make_keys, read_private_key, read_public_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.folder import ENVELOPE, find_last
+from flows.evidence.folder import find_last
 from flows.evidence.inventory import hash_bytes
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import Made, list_all, read_payload, write_params

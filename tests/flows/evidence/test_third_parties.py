@@ -21,8 +21,7 @@ from rocrate_validator import models, services
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
-from flows.evidence.attestation import PUBLIC, key_id
-from flows.evidence.folder import ENVELOPE
+from flows.evidence.attestation import ENVELOPE, PUBLIC, key_id
 from tests.flows.evidence.conftest import Made, read_payload
 
 # The context of RO-Crate 1.1 (CC0), as https://w3id.org/ro/crate/1.1/context serves it. The one that rocrate 0.16

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from flows.evidence.folder import ENVELOPE
+from flows.evidence.attestation import ENVELOPE
 from flows.evidence.reading import Verdict
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import Made, edit_statement, list_all, redefine, sign_again

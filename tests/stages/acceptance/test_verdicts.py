@@ -4,15 +4,7 @@ import math
 
 import pytest
 
-from failure_atlas.decisions.acceptance import (
-    FAIL,
-    NOT_ASSESSABLE,
-    PASS,
-    Criterion,
-    count_verdicts,
-    decide,
-    decide_all,
-)
+from failure_atlas.decisions.acceptance import FAIL, NOT_ASSESSABLE, PASS, Criterion, count_verdicts, decide, decide_all
 from failure_atlas.decisions.metrics import find_estimate
 from failure_atlas.statistics.estimates import Estimate
 

@@ -1,7 +1,5 @@
 """The whole stage on real networks."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +12,7 @@ from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, rea
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
 from stages.measure_robustness.__main__ import main
-from tests import yaml12 as yaml
+from tests.stages.running import Stage, read_metrics
 
 SECTION = {
     "seed": 1, "samples": 20, "greedy_samples": 10, "step_std": 0.5, "max_shift_std": 4.0, "single_max_shift_std": 4.0,
@@ -25,25 +23,8 @@ WORDS = dict.fromkeys(["class", "start", "predicted_class", "beyond_predicted_cl
 
 
 @pytest.fixture(scope="module")
-def start_stage(tiny_generator, tiny_classifier, robust_judge, tiny_population, tiny_ranking, tiny_names):
-    def start(folder, ranking=tiny_ranking, judge=robust_judge, classifier=tiny_classifier, **changes):
-        params = folder.parent / f"{folder.name}.yaml"
-        params.write_text(yaml.safe_dump({"measure_robustness": SECTION | changes}), encoding="utf-8")
-        main(tiny_generator, classifier, judge, tiny_population, ranking, tiny_names, folder, params)
-        return folder
-
-    return start
-
-
-@pytest.fixture
-def run(start_stage, tmp_path):
-    return lambda name="out", **changes: start_stage(tmp_path / name, **changes)
-
-
-@pytest.fixture(scope="module")
-def out(start_stage, tmp_path_factory):
-    """One run of the stage, to be read only."""
-    return start_stage(tmp_path_factory.mktemp("robustness") / "out")
+def stage(request, robust_judge):
+    return Stage(request, main, "measure_robustness", SECTION, judge=robust_judge)
 
 
 @pytest.fixture
@@ -62,10 +43,6 @@ def look(tiny_generator, tiny_classifier, robust_judge):
 
 def read_table(out):
     return pd.read_csv(out / "joint_walks.csv", dtype=WORDS, keep_default_na=False, na_values=[""])
-
-
-def read_metrics(out):
-    return json.loads((out / "metrics.json").read_text())
 
 
 def read_ends(out, *kinds):

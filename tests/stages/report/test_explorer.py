@@ -10,11 +10,10 @@ import torch
 from PIL import Image
 
 from failure_atlas.statistics.estimates import Estimate
-from failure_atlas.world.show import World
+from failure_atlas.world.show import Shown, World
 from stages.common.artefacts.names import Names
 from stages.report.explorer import (
     JUDGE,
-    Frames,
     Move,
     choose_moves,
     describe_explorer,
@@ -96,16 +95,16 @@ def test_frames_agree_with_one_image_at_a_time(batch_size):
             image = synthesize(torch.from_numpy(style)[None])
             assert np.array_equal(each.images[index], (image[0] * 255).round().byte().numpy())
             softmax = classify(image).double().softmax(dim=1)[0].numpy()
-            assert np.allclose(each.softmax["one"][index], softmax, atol=1e-7)
-            assert np.allclose(each.softmax["two"][index], softmax[::-1], atol=1e-7)
-            assert np.allclose(each.softmax[JUDGE][index], judge(image)[0].exp().numpy())
+            assert np.allclose(each.softmax("one")[index], softmax, atol=1e-7)
+            assert np.allclose(each.softmax("two")[index], softmax[::-1], atol=1e-7)
+            assert np.allclose(each.softmax(JUDGE)[index], judge(image)[0].exp().numpy())
 
 
 def test_verdicts_are_right_true_failure_label_changed_or_unreadable():
     move = Move(0, 3, -1.0)
     softmax = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.12345678, 0.87654322]])
     opinion = np.array([[0.9, 0.1], [0.85, 0.15], [0.6, 0.4], [0.1, 0.9]])
-    frames = {move: Frames(np.zeros((4, 1, 2, 2), np.uint8), {"one": softmax, JUDGE: opinion})}
+    frames = {move: Shown(np.zeros((4, 1, 2, 2), np.uint8), {"one": np.log(softmax), JUDGE: np.log(opinion)})}
     words = {"one": Names({("a", 3, -1): "fainter"})}
     content = describe_explorer(
         np.arange(4.0), NAMES, frames, {"one": [[move], []]}, {"one": {move: 0.8123456}}, words, 0.8

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from failure_atlas.core.errors import StageError
+from failure_atlas.statistics.estimates import read_estimate
 from stages.report.explorer import explore
 from stages.report.failures import show_failures
 from stages.report.measures import show_comparison, show_quality
@@ -22,6 +23,7 @@ from stages.report.page import Text, write_script
 from stages.report.params import ReportParams
 from stages.report.results import Results
 from stages.report.verdicts import show_claims, show_verdicts
+from stages.report.wording import TIED, tell_estimate
 from tests.stages.report.conftest import SECTION
 from tests.stages.report.results_tree import NAMES, build_metrics, edit_json
 
@@ -100,7 +102,7 @@ def test_metrics_stand_in_the_page_exactly_as_in_the_files(outline, results):
 
 
 def tell(held):
-    return f"{held['value']:.3f} [{held['low']:.3f}, {held['high']:.3f}], n = {held['n']:,}"
+    return tell_estimate(read_estimate(held)).replace(TIED, " ")
 
 
 def test_sections_show_the_estimates_of_the_files(outline):
@@ -120,7 +122,7 @@ def test_sections_show_the_estimates_of_the_files(outline):
     for words in (
         f"joint walks gone on for 1 std: true failures {tell(farther)}",
         f"images at 0.50 that the judge still reads as their class {tell(at_half['label_kept_share'])}",
-        "0.180 [0.117, 0.267], n = 100",  # a plain share gets the Wilson interval of its count, 18 of 100
+        "0.180 [0.117, 0.267], n = 100",
         "12.5 [9.4, ?], n = 100",
         "no walk went as far",  # none went 20 std far
         "with a margin of 0.02 in accuracy: not decided (difference in accuracy -0.010 [-0.160",

@@ -272,7 +272,10 @@ def test_missing_and_foreign_inputs_are_named(refuse, tmp_path, tiny_ranking):
         ({"ranking": tmp_path / "none"}, r"ranking\.csv: missing; make it with: dvc repro rank_dimensions"),
         ({"ranking": tmp_path / "old"}, r"ranking\.csv: lacks the columns std"),
         ({"names": tmp_path / "none"}, r"directions\.csv: missing; make it with: dvc repro name_directions"),
-        ({"judge": tmp_path / "judge.safetensors"}, r"judge\.safetensors: no such weights file"),
+        (
+            {"judge": tmp_path / "judge.safetensors"},
+            r"judge\.safetensors: missing; make it with: dvc repro train_judges",
+        ),
     ):
         refuse(message, **options)
 
