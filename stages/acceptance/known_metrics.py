@@ -32,6 +32,7 @@ def _within(name: str, limits: str = "1 2 3 5 10") -> str:
 VERDICTS = "label_changed_share still_right_share true_failure_share unreadable_share"
 READ = f"label_kept_share {VERDICTS}"
 FAR_OUT = "far_out_share far_out_in_s_share far_out_in_realism_share"
+RANGE = _tree("halvings largest smallest")
 SLOPES = "score_samples score_step_std"
 EXAMINED = _tree(
     "parameters clean_test_accuracy corrupted_test_accuracy corrupted_half_test_accuracy clean_calibration_error "
@@ -44,9 +45,15 @@ ENSEMBLE = _tree(
     "negative_log_likelihood sure_accuracy sure_share temperature test_images",
     accuracy_per_class=_any(),
 )
-OF_CURVE = "{}area {}avoidable_area {}ceiling_area {}rises {}slope_per_std {}trend_p_value"
+OF_CURVE = "{}area {}avoidable_area {}ceiling_area {}rise_p_value {}slope_per_std {}trend_p_value"
 OF_RANDOM = "random_{}area random_{}avoidable_area random_{}slope_per_std"
-CURVES = _tree("accuracy avoidable_share ceiling headline_k")
+PAIR = _tree("area corrupted_test_accuracy shift_area")
+CURVES = _tree(
+    "accuracy avoidable_share ceiling headline_k",
+    slope_minus_all=_any(),
+    slope_minus_random=_any(),
+    top_minus_random=_tree("shift_area shift_avoidable_area"),
+)
 for kind in ("", "projection_", "shift_"):
     CURVES |= _tree(f"{OF_CURVE} {OF_RANDOM}".replace("{}", kind))
     CURVES |= {f"{kind}area_per_class": _any(), f"{kind}avoidable_area_per_class": _any()}
@@ -83,6 +90,10 @@ KNOWN: Tree = {
         "gradient_mass_top_tenth population_accuracy samples saturated_share split_half_direction_agreement "
         "split_half_direction_agreement_class_mean split_half_spearman split_half_spearman_class_mean "
         f"split_half_top10_overlap split_half_top10_overlap_class_mean style_dimensions score_forward_passes {SLOPES}",
+        effective_n=_any(),
+        split_half_direction_agreement_range=RANGE,
+        split_half_spearman_range=RANGE,
+        split_half_top10_overlap_range=RANGE,
         well_mis_ks=_tree("n_mis n_well null_95", minus_class_mean=_tree("median top"), raw=_tree("median top")),
     ),
     "name_directions": _tree("directions naming_accuracy style_dimensions")
@@ -122,7 +133,7 @@ KNOWN: Tree = {
         real_images=_tree(f"misclassified_share {VERDICTS}"),
         true_failure_search=_tree(f"found {FAR_OUT}"),
     ),
-    "compute_curves": {"*": CURVES, "paired": _any(_tree("area shift_area"))},
+    "compute_curves": {"*": CURVES, "paired": _any(PAIR)},
 }
 
 
@@ -141,8 +152,7 @@ def check_metric(room: str, name: str, key: str, entries: Collection[str], under
     tree = KNOWN[room] or {}
     if room == "compute_curves":
         pairs = [f"{second}_minus_{first}" for first, second in combinations(under_test, 2)]
-        paired: Tree = {pair: _tree("area shift_area") for pair in pairs}
-        tree = {**dict.fromkeys(under_test, CURVES), "paired": paired}
+        tree = {**dict.fromkeys(under_test, CURVES), "paired": dict.fromkeys(pairs, PAIR)}
     there = _find_unknown(tree, key.split("."))
     return there and ("" if _was_written(Path(room, name), key) else f"after the colon {there}")
 
