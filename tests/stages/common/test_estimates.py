@@ -13,9 +13,11 @@ from failure_atlas.statistics.estimates import (
     HOLDS,
     NOT_DECIDED,
     Estimate,
+    adjust_holm,
     combine,
     decide,
     estimate_share,
+    find_p_value,
     flatten,
     mean,
     negate,
@@ -149,3 +151,32 @@ def test_difference_of_symmetric_intervals_adds_variances() -> None:
 def test_margin_stays_in_the_unit_range() -> None:
     assert widen(0.02, 0.05, 9) == Estimate(0.02, 0, pytest.approx(0.07), 9)
     assert decide(widen(NAN, 0.05, 9), 0, ">") == NOT_DECIDED
+
+
+def test_the_p_value_of_an_interval_is_that_of_its_test():
+    values = np.random.default_rng(1).normal(0.3, 1, 12)
+    for bar in (0.0, 0.5):
+        wanted = stats.ttest_1samp(values, bar).pvalue
+        assert find_p_value(read_estimate(mean(values)), bar) == pytest.approx(wanted)
+    large = Estimate(1.0, 0.5, 3.0, 10**9)
+    assert find_p_value(large, 0.0) == pytest.approx(2 * stats.norm.sf(2 * 1.959964), rel=1e-4)
+    assert find_p_value(large, 5.0) == pytest.approx(2 * stats.norm.sf(2 * 1.959964), rel=1e-4)
+    assert find_p_value(large, 3.0) == pytest.approx(0.05)
+    assert [find_p_value(Estimate(0.2, 0.2, 0.2, 9), bar) for bar in (0.2, 0.1)] == [1, 0]
+    assert math.isnan(find_p_value(Estimate(0.2), 0.1))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_what_stepping_down_rejects(p_values):
+    order, level = np.argsort(p_values, kind="stable"), 0.05
+    rejected = set()
+    for place, index in enumerate(order):
+        if p_values[index] * (len(p_values) - place) > level:
+            break
+        rejected.add(int(index))
+    assert set(np.flatnonzero(adjust_holm(np.array(p_values)) <= level)) == rejected
+
+
+def test_holm_counts_only_what_was_tested():
+    np.testing.assert_allclose(adjust_holm(np.array([0.02, NAN, 0.01, 0.9])), [0.04, NAN, 0.03, 0.9])
+    assert np.isnan(adjust_holm(np.array([NAN]))).all()

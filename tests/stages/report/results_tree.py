@@ -85,14 +85,16 @@ def build_metrics() -> dict[str, dict[str, Any]]:
             name: make.name("accuracy", "ceiling", "avoidable_share") | make.flat(*curves, "shift_avoidable_area")
             for name in NAMES
         }
-        | {"paired": {"second_minus_first": make.name("area", "shift_area")}},
+        | {"paired": {"second_minus_first": make.name("area", "shift_area", "corrupted_test_accuracy")}},
         "check_claims": {"claims": 3, "holds": 1, "fails": 1, "not_decided": 1}
     }  # fmt: skip
     for name in NAMES:
         tree |= {
             f"train_classifiers/{name}": make.name("clean_test_accuracy", "corrupted_test_accuracy")
             | make.flat("clean_calibration_error", "corrupted_calibration_error"),
-            f"rank_dimensions/{name}": make.name("population_accuracy") | {"samples": 200},
+            f"rank_dimensions/{name}": make.name("population_accuracy")
+            | {"samples": 200, "effective_n": make.name("global", *CLASSES), "split_half_top10_overlap": 0.84}
+            | {"split_half_top10_overlap_range": {"smallest": 0.7, "largest": 0.9, "halvings": 10}},
             f"name_directions/{name}": {"directions": 30},
             f"compare_rankings/{name}": make.name("unmoved_accuracy", "unmoved_probability")
             | {"attfind_margin": 0.02, "best_gradient_no_worse_than_attfind": "not decided"}
@@ -147,7 +149,7 @@ def build_claims() -> dict[str, Any]:
     return {
         "claims": [
             {"id": verdict, "claim": f"A claim that {verdict}.", "source": "2.2", "verdict": verdict, "rule": "a rule",
-             "figure": figures, "evidence": evidence}
+             "corrected_verdict": "not decided", "versions": "holds in raw S", "figure": figures, "evidence": evidence}
             for verdict in ("holds", "fails", "not decided")
         ]
     }  # fmt: skip
