@@ -6,6 +6,7 @@ from pathlib import Path
 
 from failure_atlas.decisions.metrics import Metrics
 from failure_atlas.statistics.estimates import estimate_share
+from stages.common.artefacts.ranking import GLOBAL
 from stages.report.failures import measured_by_differences
 from stages.report.figures import draw_tables, show_figure
 from stages.report.page import Block, Group, PageSection, Picture, Table, Text
@@ -99,7 +100,8 @@ def _tell_basis(results: Results, name: str) -> list[Block]:
     ends = {end: metrics.number(f"split_half_top10_overlap_range.{end}") for end in ("smallest", "largest")}
     halvings = int(metrics.number("split_half_top10_overlap_range.halvings"))
     told = TEXTS["basis"].format(mean=metrics.number("split_half_top10_overlap"), halvings=halvings, **ends)
-    rows = [[scope, tell_metric(metrics, f"effective_n.{scope}")] for scope in metrics.content["effective_n"]]
+    scopes = sorted(metrics.content["effective_n"], key=lambda scope: scope != GLOBAL)
+    rows = [[scope, tell_metric(metrics, f"effective_n.{scope}")] for scope in scopes]
     return [Text(told), Table(f"What each ranking rests on: {name}", ["ranking", "effective n"], rows)]
 
 
