@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from failure_atlas.decisions.metrics import Metrics
+from failure_atlas.statistics.agreement import PARTS
 from failure_atlas.statistics.estimates import (
     FAILS,
     HOLDS,
@@ -29,9 +30,9 @@ from failure_atlas.statistics.estimates import (
 )
 
 VERSIONS = {
-    f"{scaling}_{centre}": f"{scaling} S, {words}"
+    f"{scaling}_{centre}": f"{scaling} S ({words})"
     for scaling in ("raw", "standardised")
-    for centre, words in (("own_class", "the own class's centre"), ("all", "one centre"))
+    for centre, words in (("own_class", "centre of the own class"), ("all", "one centre"))
 }
 IN_VERSIONS = f", in each of {len(VERSIONS)} versions of distance: raw or standardised S, the own class's or one centre"
 DIFFERENCE = "holds if the interval of the difference lies above 0, fails if below"
@@ -167,7 +168,7 @@ class Claim:
             verdicts = [part.verdict for part in self.parts if part.version == version]
             if verdicts:
                 found.setdefault(combine(verdicts), []).append(words)
-        return "; ".join(f"{verdict} in {' and '.join(found[verdict])}" for verdict in VERDICTS if verdict in found)
+        return "; ".join(f"{verdict} in {', '.join(found[verdict])}" for verdict in VERDICTS if verdict in found)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -185,9 +186,11 @@ class Claim:
         self.evidence[metric] = estimate = self.sources.metrics[folder].estimate(key)
         return estimate
 
-    def demand(self, estimate: Estimate, comparison: str, bar: float, version: str = "") -> None:
-        """A part of the claim is that the estimate lies beyond the bar."""
-        self.parts.append(Part(decide(estimate, bar, comparison), find_p_value(estimate, bar), version))
+    def demand(
+        self, estimate: Estimate, comparison: str, bar: float, version: str = "", freedom: int | None = None
+    ) -> None:
+        """A part of the claim is that the estimate lies beyond the bar; freedom: see `find_p_value`."""
+        self.parts.append(Part(decide(estimate, bar, comparison), find_p_value(estimate, bar, freedom), version))
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of claims.json."""
@@ -204,12 +207,12 @@ class Claim:
 Check = Callable[[Claim], None]
 
 
-def exceed(metric: str, bar: str) -> Check:
+def exceed(metric: str, bar: str, freedom: int | None = None) -> Check:
     """A metric lies above a bar; `{name}` in it stands for both classifiers, one after the other."""
 
     def check(claim: Claim) -> None:
         for each in _for_both(claim, metric):
-            claim.demand(claim.take(each), ">", getattr(claim.params, bar))
+            claim.demand(claim.take(each), ">", getattr(claim.params, bar), freedom=freedom)
 
     return check
 
@@ -295,10 +298,11 @@ def falls(trend: float, rise: float, significance: float) -> tuple[str, float]:
     """Holds if the trend falls and no point rises; fails if one does, or if the trend rises; and the p-value of that.
 
     trend: p-value, one-sided, small where the curve falls.  rise: that of the surest rise.  NaN decides nothing.
+    A curve that fails had two ways to, so that its p-value is the smaller one of both, doubled.
     """
     against = float(np.fmin(1 - trend, rise))
     if against < significance:
-        return FAILS, against
+        return FAILS, min(2 * against, 1.0)
     return HOLDS if trend < significance else NOT_DECIDED, trend
 
 
@@ -355,7 +359,7 @@ RULES: tuple[tuple[str, str, str, str, str, Check], ...] = (
      "Gradients averaged over a population rank the style dimensions.", "2.2",
      ("holds if two halves of the population agree on more than a share of {ranking_overlap:g} of the top 10, by the "
       f"jackknife's 95 % interval, not by the range of the halvings, which share all samples{EACH}"),
-     RANKING, exceed("rank_dimensions/{name}: split_half_top10_overlap", "ranking_overlap")),
+     RANKING, exceed("rank_dimensions/{name}: split_half_top10_overlap", "ranking_overlap", PARTS - 1)),
     ("ranking_tells_influence",
      "Moved along the top dimensions, samples fail sooner than along random ones.", "2.2, 2.4; control added here",
      f"{OPPOSITE}: areas under accuracy against shift, top minus random dimensions, of the same samples{EACH}", SHIFT,

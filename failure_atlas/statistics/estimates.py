@@ -120,17 +120,17 @@ def subtract(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(difference, low, high, min((n for n in (first.n, second.n) if n is not None), default=None))
 
 
-def find_p_value(estimate: Estimate, bar: float) -> float:
+def find_p_value(estimate: Estimate, bar: float, freedom: float | None = None) -> float:
     """Two-sided p-value of the true value being `bar`, from the interval (Altman and Bland 2011); NaN without one.
 
-    As if the estimate varied like Student's t with n - 1 degrees of freedom, with the width that the interval has on
-    the side of the bar: below 0.05 exactly where the bar lies outside.
+    As if the estimate varied like Student's t, with the width that the interval has on the side of the bar: below 0.05
+    exactly where the bar lies outside.  freedom: its degrees, where they are not n - 1.
     """
     half = estimate.value - estimate.low if estimate.value > bar else estimate.high - estimate.value
     distance = abs(estimate.value - bar)
     if math.isnan(half) or half == 0:
         return float(distance == 0) if half == 0 else NAN
-    freedom = max((estimate.n or math.inf) - 1, 1)
+    freedom = freedom or max((estimate.n or math.inf) - 1, 1)
     return float(2 * special.stdtr(freedom, -special.stdtrit(freedom, 1 - TAIL) * distance / half))
 
 

@@ -164,6 +164,8 @@ def test_the_p_value_of_an_interval_is_that_of_its_test():
     assert find_p_value(large, 3.0) == pytest.approx(0.05)
     assert [find_p_value(Estimate(0.2, 0.2, 0.2, 9), bar) for bar in (0.2, 0.1)] == [1, 0]
     assert math.isnan(find_p_value(Estimate(0.2), 0.1))
+    half = stats.t.isf(0.025, 19)
+    assert find_p_value(Estimate(3, 3 - half, 3 + half, 500), 0, 19) == pytest.approx(2 * stats.t.sf(3, 19))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
