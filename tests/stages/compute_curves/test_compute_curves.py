@@ -64,7 +64,7 @@ def make_curves(folder, out, generator, population, judge, results, **changes):
 
 def write_real(folder):
     """Images of noise, as corrupt_images leaves real ones."""
-    images = np.random.default_rng(1).integers(0, 256, (30, 1, 16, 16), np.uint8)
+    images = np.random.default_rng(1).integers(0, 256, (30, 1, 32, 32), np.uint8)
     write_arrays(folder / "images.zarr", named_arrays("test", ImageSet(images, np.arange(30) % 10)))
     return folder / "images.zarr"
 
