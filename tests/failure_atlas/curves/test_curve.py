@@ -194,28 +194,23 @@ def test_the_surest_rise_is_between_any_two_bins_and_pays_for_all_pairs():
 
 
 def test_the_rise_of_steps_is_that_of_matched_pairs():
-    x = np.arange(2.0)
-    correct = np.zeros((2, 50), bool)
+    correct, nobody = np.zeros((2, 50), bool), np.empty((2, 0), bool)
     correct[1, :12], correct[0, 12:15], correct[:, 15:30] = True, True, True
     gained, lost = 12.5 / 52, 3.5 / 52
-    rise = find_step_rise(count_accuracy(x, correct), correct)
+    rise, none = (find_step_rise(count_accuracy(np.arange(2.0), each), each) for each in (correct, nobody))
     assert (rise.before, rise.after) == (0.36, 0.54)
     z = 9 / 50 / np.sqrt((gained + lost - (gained - lost) ** 2) / 52)
     assert rise.p_value == pytest.approx(stats.norm.sf(z))
-    nobody = np.empty((2, 0), bool)
-    assert np.isnan(find_step_rise(count_accuracy(x, nobody), nobody).p_value)
+    assert np.isnan(none.p_value)
 
 
 @pytest.mark.parametrize("accuracy", [0.8, 0.98])
 def test_flat_curves_rise_in_one_of_twenty_at_most(accuracy):
-    stream, steps = np.random.default_rng(3), np.arange(6.0)
-    rises = np.zeros(2)
+    stream, rises = np.random.default_rng(3), np.zeros(2)
     for _ in range(600):
-        rises[0] += (
-            find_bin_rise(build_curve(np.arange(10.0), stream.binomial(200, accuracy, 10) / 200, 200)).p_value < 0.05
-        )
-        correct = stream.random((6, 200)) < accuracy
-        rises[1] += find_step_rise(count_accuracy(steps, correct), correct).p_value < 0.05
+        correct = stream.random((8, 200)) < accuracy
+        curve = count_accuracy(np.arange(8.0), correct)
+        rises += [find_bin_rise(curve).p_value < 0.05, find_step_rise(curve, correct).p_value < 0.05]
     assert (rises / 600 < 0.07).all()
 
 
