@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import stats
 
-from failure_atlas.curves.curve import weigh_area
 from failure_atlas.curves import paired, shift
+from failure_atlas.curves.curve import weigh_area
 from failure_atlas.curves.study import Key, pool_draws, select, study_bins, study_shifts, summarize_bins
 from failure_atlas.statistics.bootstrap import Resampling, band_shares, draw_counts, resample_influence, resample_means
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
