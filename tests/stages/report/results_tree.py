@@ -65,6 +65,7 @@ def build_metrics() -> dict[str, dict[str, Any]]:
     verdicts = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
     opinion = ("accuracy", "accuracy_on_corrupted", "sure_share", "sure_accuracy", "false_verdict_share")
     curves = ("area", "random_area", "shift_area", "random_shift_area", "projection_area", "avoidable_area")
+    curves += ("random_projection_area",)
     tree: dict[str, dict[str, Any]] = {
         "prepare_images": {"train_images": 4000, "test_images": 1000},
         "corrupt_images": {
