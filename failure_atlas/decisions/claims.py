@@ -168,6 +168,8 @@ class Claim:
             verdicts = [part.verdict for part in self.parts if part.version == version]
             if verdicts:
                 found.setdefault(combine(verdicts), []).append(words)
+        if list(map(len, found.values())) == [len(VERSIONS)]:
+            return f"{self.verdict} in all {len(VERSIONS)} versions"
         return "; ".join(f"{verdict} in {', '.join(found[verdict])}" for verdict in VERDICTS if verdict in found)
 
     @property
