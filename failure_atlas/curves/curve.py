@@ -1,7 +1,7 @@
 """A curve of accuracy: from equal-count bins of a distance, or from the same samples at every step of a shift.
 
 Two numbers for a curve: the area under it and its slope, both weighted sums of its accuracies. Does it fall? One-sided
-tests against no trend, and rises between neighbouring points.
+tests against no trend, and of the rise between any two points.
 
 Area: the mean accuracy over the range of x (trapezoids, divided by the range), in [0, 1].
 Slope: of the straight line that fits best, whether or not the curve is straight, per unit of x.
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from failure_atlas.statistics.bootstrap import find_share_error
-from failure_atlas.statistics.estimates import Z, wilson
+from failure_atlas.statistics.bootstrap import find_matched_error, find_share_error
+from failure_atlas.statistics.estimates import Z, adjust_holm, wilson
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,15 @@ class Curve:
     low: np.ndarray
     high: np.ndarray
     n: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rise:
+    """The surest rise of a curve: the accuracies that it rises between, and its p-value among all pairs of points."""
+
+    before: float
+    after: float
+    p_value: float
 
 
 def bin_accuracy(distance: np.ndarray, well: np.ndarray, bins: int, tail_quantile: float) -> Curve:
@@ -156,13 +165,43 @@ def check_steps(x: np.ndarray, correct: np.ndarray) -> float:
     return float(stats.t.cdf(each.mean() / spread, len(each) - 1))
 
 
-def count_rises(curve: Curve) -> int:
-    """How often the next point lies above a point with its whole interval above that point's whole interval.
+def find_bin_rise(curve: Curve) -> Rise:
+    """The surest rise from one bin to any later one, for bins of different samples.
 
-    Two 95 % intervals lie apart one way by chance in about 0.3 % of cases, so that less than one in 20 flat curves of
-    ten points shows a rise.
+    A difference of two shares with the error of Agresti and Caffo (2000), who add a success and a failure to each.
     """
-    return int(np.count_nonzero(curve.low[1:] > curve.high[:-1]))
+    first, second = np.triu_indices(len(curve.x), 1)
+    total = curve.n + 2
+    share = (curve.accuracy * curve.n + 1) / total
+    variance = share * (1 - share) / total
+    return _choose_rise(curve, share[second] - share[first], np.sqrt(variance[first] + variance[second]))
+
+
+def find_step_rise(curve: Curve, correct: np.ndarray) -> Rise:
+    """The surest rise from one step to any later one, for steps that share samples; correct: bool [T, N].
+
+    A difference of matched pairs, see `find_matched_error`.
+    """
+    first, second = np.triu_indices(len(curve.x), 1)
+    before, after = correct[first], correct[second]
+    pairs = max(correct.shape[1], 1)
+    gained, lost = (after & ~before).sum(axis=1) / pairs, (before & ~after).sum(axis=1) / pairs
+    return _choose_rise(curve, gained - lost, find_matched_error(gained, lost, curve.n[first]))
+
+
+def _choose_rise(curve: Curve, difference: np.ndarray, error: np.ndarray) -> Rise:
+    """The pair of points whose difference is the most of its standard errors above 0; NaN below two points.
+
+    One-sided, by Holm over all pairs, so that at most one in 20 curves that never rise shows a rise at 0.05: Holm's
+    correction holds whether points share samples or not, and needs no resampling; the distribution of the largest of
+    all differences, for ten bins, would ask for 2.97 standard errors where this asks for 3.06.
+    """
+    if not len(difference) or not curve.n.all():
+        return Rise(float("nan"), float("nan"), float("nan"))
+    best = int(np.argmax(z := difference / error))
+    first, second = (each[best] for each in np.triu_indices(len(curve.x), 1))
+    p_value = adjust_holm(stats.norm.sf(z))[best]
+    return Rise(float(curve.accuracy[first]), float(curve.accuracy[second]), float(p_value))
 
 
 def _combine_bins(curve: Curve, weights: np.ndarray) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 Centre = Literal["own_class", "all"]
 CENTRES: tuple[Centre, ...] = ("own_class", "all")
+SCALINGS = ("raw", "standardised")  # in style units as they are, or each dimension by its std
 
 
 def find_centres(

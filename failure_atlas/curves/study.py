@@ -12,24 +12,31 @@ import numpy as np
 
 from failure_atlas.curves.curve import (
     Curve,
+    Rise,
     average_curves,
     check_bins,
     check_steps,
     count_accuracy,
     count_bins,
-    count_rises,
+    find_bin_rise,
+    find_step_rise,
     measure_area,
     measure_shift_area,
     measure_shift_slope,
     measure_slope,
     split_bins,
 )
-from failure_atlas.curves.distance import CENTRES, find_centres, measure_deviations, measure_distances, project
+from failure_atlas.curves.distance import (
+    CENTRES,
+    SCALINGS,
+    find_centres,
+    measure_deviations,
+    measure_distances,
+    project,
+)
 from failure_atlas.curves.shift import ALL, OWN_CLASS, RANDOM, TOP, Order, Shifted
 from failure_atlas.statistics.bootstrap import Resampling, band_draws, band_shares, resample_influence, resample_means
 from failure_atlas.statistics.estimates import mean
-
-SCALINGS = ("raw", "standardised")
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Result:
 
     ceiling: the judge's accuracy on the same images, with the area under it.  avoidable_area: that under the share of
     images that the judge reads and the classifier does not; unlike the difference of the two areas it cannot be
-    negative.  trend_p_value: of the test that the curve falls; rises: see `count_rises`.
+    negative.  trend_p_value: of the test that the curve falls; rise: its surest one, which speaks against that.
     influence: float32 [B, N], what one of the N samples more adds to each point; N is 0 for a shift.
     band: (low, high) [B], which hold the whole curve at once, where low and high of the curve are of each point by
     itself; None for one draw of several, which have it together.
@@ -69,7 +76,7 @@ class Result:
     ceiling_area: dict[str, Any]
     avoidable_area: dict[str, Any]
     trend_p_value: float
-    rises: int
+    rise: Rise
     influence: np.ndarray
     band: tuple[np.ndarray, np.ndarray] | None
 
@@ -101,9 +108,9 @@ def summarize_bins(
     band = None
     if counts is not None:
         band = band_shares(curve.accuracy, curve.n, resample_influence(curve.accuracy, influence, counts))
-    area, slope, trend, rises = measure_area(curve), measure_slope(curve), check_bins(curve), count_rises(curve)
+    area, slope, trend, rise = measure_area(curve), measure_slope(curve), check_bins(curve), find_bin_rise(curve)
     ceiling_area, avoidable_area = measure_area(ceiling), measure_area(avoidable)
-    return Result(key, curve, area, slope, ceiling, ceiling_area, avoidable_area, trend, rises, influence, band)
+    return Result(key, curve, area, slope, ceiling, ceiling_area, avoidable_area, trend, rise, influence, band)
 
 
 def summarize_steps(
@@ -121,16 +128,16 @@ def summarize_steps(
     area, ceiling_area, avoidable_area = (
         measure_shift_area(shifts_std, each) for each in (correct, judged, judged & ~correct)
     )
-    slope, trend, rises = measure_shift_slope(shifts_std, correct), check_steps(shifts_std, correct), count_rises(curve)
-    nothing = np.empty((len(shifts_std), 0), np.float32)
-    return Result(key, curve, area, slope, ceiling, ceiling_area, avoidable_area, trend, rises, nothing, band)
+    slope, trend = measure_shift_slope(shifts_std, correct), check_steps(shifts_std, correct)
+    rise, nothing = find_step_rise(curve, correct), np.empty((len(shifts_std), 0), np.float32)
+    return Result(key, curve, area, slope, ceiling, ceiling_area, avoidable_area, trend, rise, nothing, band)
 
 
 def pool_draws(key: Key, draws: Sequence[Result], resampling: Resampling) -> Result:
     """One result of several random draws: their means with Student's interval over the draws, and their range.
 
     resampling: of the samples and the draws, for the band, which is over both.
-    The trend's p-value is the median of the draws'; rises are counted in the mean curve, beyond the draws' range.
+    P-values, of the trend and of the surest rise, are the medians of the draws'; their rises lie at different points.
     """
 
     def pool(name: str) -> dict[str, Any]:
@@ -149,7 +156,7 @@ def pool_draws(key: Key, draws: Sequence[Result], resampling: Resampling) -> Res
         pool("ceiling_area"),
         pool("avoidable_area"),
         float(np.median([draw.trend_p_value for draw in draws])),
-        count_rises(curve),
+        Rise(float("nan"), float("nan"), float(np.median([draw.rise.p_value for draw in draws]))),
         influence,
         band_draws(shares, len(draws) * curve.n, influence, resampling),
     )

@@ -4,6 +4,7 @@ Also how few samples carry the gradients that the ranking rests on.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,22 @@ def share_top_tenth(mass: np.ndarray) -> float:
     return float(np.partition(mass, -heaviest)[-heaviest:].sum()) / total if total > 0 else float("nan")
 
 
-def bootstrap_share(mass: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
-    """95 % bootstrap interval of `share_top_tenth`."""
+def count_effective(squares: np.ndarray) -> float:
+    """How many equal samples would make as uncertain a mean: (sum w)^2 / sum w^2 (Kish 1965); NaN if all is 0.
+
+    squares: w, [N], the squared length of each sample's gradient. N if all are the same, 1 if one has everything.
+    """
+    total = float(np.square(squares).sum())
+    return float(squares.sum()) ** 2 / total if total > 0 else float("nan")
+
+
+def bootstrap_mass(
+    measure: Callable[[np.ndarray], float], mass: np.ndarray, random: np.random.Generator
+) -> dict[str, Any]:
+    """What is measured of the samples' mass [N], with its 95 % bootstrap interval: {value, low, high, n}."""
     draws = (mass[random.integers(0, len(mass), len(mass))] for _ in range(REPLICATES))
-    return percentile(np.array([share_top_tenth(draw) for draw in draws]))
+    low, high = percentile(np.array([measure(draw) for draw in draws]))
+    return {"value": measure(mass), "low": low, "high": high, "n": len(mass)}
 
 
 def measure_ks(first: np.ndarray, second: np.ndarray) -> np.ndarray:

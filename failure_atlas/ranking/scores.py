@@ -27,12 +27,15 @@ class PopulationScores:
     """What one pass leaves.
 
     gradients: moments of the true-class gradient.  halves: its class means in random halves.
-    gradient_mass: [N] float64, sum over dimensions of |gradient| of each sample.  logits: [N, classes] float32.
+    gradient_mass, gradient_squares: [N] float64, sum over dimensions of |gradient| and of its square, of each sample.
+    true_class: [N] int64, theirs.  logits: [all samples, classes] float32.
     """
 
     gradients: ClassMoments
     halves: HalfMeans
     gradient_mass: np.ndarray
+    gradient_squares: np.ndarray
+    true_class: np.ndarray
     logits: np.ndarray
 
 
@@ -76,7 +79,7 @@ def difference_population(
     dimension that does not vary scores 0.  samples: how many are drawn.  draw, halve: random streams.
     advance: told the number of forward passes after each batch; `count_passes` tells how many there will be.
     The moments are of weighted slopes, whose mean in a class estimates that of the whole population's slopes (see
-    `draw_doubtful`). Mass is that of the weighted slopes, too, of the drawn samples; logits are of all.
+    `draw_doubtful`). Mass and squares are of the weighted slopes, too, of the drawn samples; logits are of all.
     """
     seen = world.show(styles, [CLASSIFIER], keep_images=False, advance=advance)
     rows, weights = draw_doubtful(seen.score(true_class), true_class, samples, draw)
@@ -99,15 +102,17 @@ def _sum_up(
     members: np.ndarray,
     dimensions: int,
 ) -> PopulationScores:
-    classes, mass, logits = max(world.classes, int(true_class.max()) + 1), np.empty(len(true_class)), []
+    classes, logits = max(world.classes, int(true_class.max()) + 1), []
+    mass, squares = np.empty((2, len(true_class)))
     moments, halves = ClassMoments(classes, dimensions), HalfMeans(members, true_class, classes, dimensions)
     for slopes in parts:
         gradients = slopes.gradients[SCORE] * weights[slopes.rows, None]
         moments.add(gradients, true_class[slopes.rows])
         halves.add(gradients, true_class[slopes.rows], slopes.rows.start)
         mass[slopes.rows] = np.abs(gradients).sum(axis=1, dtype=np.float64)
+        squares[slopes.rows] = np.square(gradients).sum(axis=1, dtype=np.float64)
         logits.append(slopes.logits.astype(np.float32))
-    return PopulationScores(moments, halves, mass, np.concatenate(logits))
+    return PopulationScores(moments, halves, mass, squares, true_class, np.concatenate(logits))
 
 
 Score = Literal["auto", "gradient", "finite_difference"]

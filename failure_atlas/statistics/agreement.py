@@ -93,6 +93,14 @@ class HalfMeans:
         first, second = self._sums / self._count[..., None]
         return first, second
 
+    def spread(self, measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> dict[str, float]:
+        """How far single halvings differ in the agreement of their two halves: {smallest, largest, halvings}.
+
+        No interval: all halvings share all samples.  measure: as in `estimate`.
+        """
+        each = measure(*(half.mean(axis=1) for half in self.means()))
+        return {"smallest": float(each.min()), "largest": float(each.max()), "halvings": len(each)}
+
     def estimate(self, measure: Callable[[np.ndarray, np.ndarray], np.ndarray], low: float) -> dict[str, Any]:
         """Agreement of the two halves' means over classes, averaged over the halvings: {value, low, high, n}.
 

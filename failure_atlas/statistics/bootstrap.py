@@ -71,6 +71,16 @@ def find_share_error(share: np.ndarray, n: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(p * (1 - p) / total))
 
 
+def find_matched_error(gained: np.ndarray, lost: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Standard error of the share of n matched pairs gained minus the share lost, so that none claims to be certain.
+
+    With half a pair added to each of the four outcomes (Agresti and Min 2005).
+    """
+    total = n + 2
+    gained, lost = (gained * n + 0.5) / total, (lost * n + 0.5) / total
+    return np.asarray(np.sqrt((gained + lost - (gained - lost) ** 2) / total))
+
+
 def band_shares(share: np.ndarray, n: np.ndarray, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The band of a curve of shares [T], within [0, 1]; n: [T].  replicates: [R, T], within [0, 1]."""
     low, high = find_band(share, find_share_error(share, n), replicates, find_share_error(replicates, n))

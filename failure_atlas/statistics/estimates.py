@@ -120,6 +120,30 @@ def subtract(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(difference, low, high, min((n for n in (first.n, second.n) if n is not None), default=None))
 
 
+def find_p_value(estimate: Estimate, bar: float, freedom: float | None = None) -> float:
+    """Two-sided p-value of the true value being `bar`, from the interval (Altman and Bland 2011); NaN without one.
+
+    As if the estimate varied like Student's t, with the width that the interval has on the side of the bar: below 0.05
+    exactly where the bar lies outside.  freedom: its degrees, where they are not n - 1.
+    """
+    half = estimate.value - estimate.low if estimate.value > bar else estimate.high - estimate.value
+    distance = abs(estimate.value - bar)
+    if math.isnan(half) or half == 0:
+        return float(distance == 0) if half == 0 else NAN
+    freedom = freedom or max((estimate.n or math.inf) - 1, 1)
+    return float(2 * special.stdtr(freedom, -special.stdtrit(freedom, 1 - TAIL) * distance / half))
+
+
+def adjust_holm(p_values: np.ndarray) -> np.ndarray:
+    """P-values [M] that allow for their number, whatever they share (Holm 1979); a NaN is no test and stays one."""
+    order = np.argsort(p_values)  # NaN last
+    tests = np.count_nonzero(~np.isnan(p_values))
+    adjusted = np.empty(len(p_values))
+    factors = np.arange(tests, tests - len(p_values), -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * p_values[order]), 1)
+    return adjusted
+
+
 def widen(value: float, margin: float, n: int) -> Estimate:
     """A statistic in [0, 1] that lies within `margin` of its true value in 95 % of cases."""
     if math.isnan(value) or math.isnan(margin):

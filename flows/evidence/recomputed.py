@@ -17,10 +17,10 @@ from typing import Any
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.decisions.acceptance import Criterion, Verdict, check_together, count_verdicts, decide_all
-from failure_atlas.decisions.claims import Claim, Sources, check_claims, list_sources, read_areas
+from failure_atlas.decisions.claims import Sources, check_claims, list_sources, read_areas
 from failure_atlas.decisions.claims import count_verdicts as count_claims
 from failure_atlas.decisions.metrics import Metrics, find_estimate
-from failure_atlas.statistics.estimates import VERDICTS, Estimate
+from failure_atlas.statistics.estimates import Estimate
 from flows.evidence.folder import Contents
 from flows.evidence.inventory import is_below
 from flows.evidence.pipeline import PAGE, PARAMS, PlannedStage, list_metrics
@@ -124,14 +124,12 @@ def compare_claims(params: Mapping[str, Any], contents: Contents) -> Iterator[Pr
         claims = check_claims(Sources({each.name: each for each in metrics}, areas), bars)
     except (StageError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise UnreadableError(f"{CLAIMS}/claims.json", f"cannot be computed again ({tell(error)})") from error
-    counts = {name.replace(" ", "_"): count for name, count in count_claims(claims, VERDICTS).items()}
     path = f"{CLAIMS}/metrics.json"
-    yield from _compare(path, {"claims": len(claims), **counts}, _read_object(contents, path))
+    yield from _compare(path, count_claims(claims), _read_object(contents, path))
     path = f"{CLAIMS}/claims.json"
     told = expect(_read_object(contents, path).get("claims"), list, "claims")
-    kept = [{key: claim[key] for key in claim if key != "figure"} for claim in told if isinstance(claim, dict)]
-    yield from _compare(path, [_describe(claim) for claim in claims], kept)
-    rows = [{"id": claim.id, "verdict": claim.verdict} for claim in claims]
+    yield from _compare(path, [claim.as_dict() for claim in claims], told)
+    rows = [{key: getattr(claim, key) for key in ("id", "verdict", "corrected_verdict")} for claim in claims]
     yield from _compare_tables(f"{CLAIMS}/", "/claims.csv", rows, contents)
 
 
@@ -140,13 +138,6 @@ def round_number(value: Any) -> Any:
     if not isinstance(value, float):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def _describe(claim: Claim) -> dict[str, Any]:
-    return {
-        **{key: getattr(claim, key) for key in ("id", "claim", "source", "verdict", "rule")},
-        "evidence": {name: estimate.as_dict() for name, estimate in claim.evidence.items()},
-    }
 
 
 def _read_object(contents: Contents, path: str) -> dict[str, Any]:

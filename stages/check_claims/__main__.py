@@ -1,7 +1,7 @@
 """Check the paper's claims: read what was measured, decide, write."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +9,7 @@ import typer
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv, write_json
-from failure_atlas.decisions.claims import Sources, check_claims, count_verdicts, list_sources, tell_multiplicity
+from failure_atlas.decisions.claims import MULTIPLICITY, Sources, check_claims, count_verdicts, list_sources
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.statistics.estimates import VERDICTS
 from stages.check_claims.figures import draw_claims, tabulate_claims
@@ -43,21 +43,21 @@ def main(
     }
     read = [read_metrics(given[stage][name], stage, name) for stage, name in list_sources(section)]
     claims = check_claims(Sources({metrics.name: metrics for metrics in read}, read_areas(curves)), section)
-    counts = count_verdicts(claims, VERDICTS)
-    logging.info("%d claims: %s", len(claims), ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    counts = count_verdicts(claims)
+    logging.info(
+        "%d claims: %s; corrected for their number %s",
+        *(len(claims), _tell_counts(counts), _tell_counts(counts["corrected"])),
+    )
 
-    keys = ("id", "claim", "source", "figure", "verdict", "rule")
-    content = [
-        {key: getattr(claim, key) for key in keys}
-        | {"evidence": {name: estimate.as_dict() for name, estimate in claim.evidence.items()}}
-        for claim in claims
-    ]
     table = tabulate_claims(claims)
-    write_json(out / "claims.json", {"note": tell_multiplicity(len(claims)), "claims": content})
+    write_json(out / "claims.json", {"note": MULTIPLICITY, "claims": [claim.as_dict() for claim in claims]})
     write_csv(out / "claims.csv", table)
     save_figure(draw_claims(claims), out / "figures" / "claims.png", table)
-    counted = {verdict.replace(" ", "_"): count for verdict, count in counts.items()}
-    write_json(out / "metrics.json", {"claims": len(claims), **counted})
+    write_json(out / "metrics.json", counts)
+
+
+def _tell_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[verdict.replace(' ', '_')]} {verdict}" for verdict in VERDICTS)
 
 
 def _parse(values: Sequence[str], option: str, section: CheckClaimsParams, params: Path) -> dict[str, Path]:

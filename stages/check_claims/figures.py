@@ -13,19 +13,20 @@ from failure_atlas.statistics.estimates import FAILS, HOLDS, NOT_DECIDED
 VERDICT_COLORS = {HOLDS: WELL_COLOR, FAILS: MIS_COLOR, NOT_DECIDED: RANDOM_COLOR}
 CLAIM_WIDTH, SOURCE_WIDTH, EVIDENCE_WIDTH = 58, 20, 90  # characters
 LINE_INCHES = 0.135
-PLACES = {"verdict": 0.0, "claim": 0.085, "paper": 0.40, "evidence": 0.51}  # shares of the figure's width
+# Shares of the figure's width; corrected: for the number of claims.
+PLACES = {"verdict": 0.0, "corrected": 0.075, "claim": 0.15, "paper": 0.44, "evidence": 0.54}
 
 
 def tabulate_claims(claims: Sequence[Claim]) -> pd.DataFrame:
     """One row per claim, its evidence as text."""
-    keys = ("id", "verdict", "claim", "source", "rule")
+    keys = ("id", "verdict", "corrected_verdict", "p_value", "holm_p_value", "claim", "versions", "source", "rule")
     return pd.DataFrame(
         {key: getattr(claim, key) for key in keys} | {"evidence": "; ".join(_tell_evidence(claim))} for claim in claims
     )
 
 
 def draw_claims(claims: Sequence[Claim]) -> Figure:
-    """Verdict, claim, place in the paper and evidence, one row per claim."""
+    """Both verdicts, claim, place in the paper and evidence, one row per claim."""
     rows = [_wrap(claim) for claim in claims]
     lines = [max(len(cell) for cell in row.values()) + 1 for row in rows]
     total = sum(lines) + 2
@@ -37,10 +38,10 @@ def draw_claims(claims: Sequence[Claim]) -> Figure:
     for name, place in PLACES.items():
         ax.text(place, 0.2, name, fontsize=8, weight="bold", va="top")
     top = 2.0
-    for claim, row, height in zip(claims, rows, lines, strict=True):
+    for row, height in zip(rows, lines, strict=True):
         ax.axhline(top - 0.45, color="#cccccc", linewidth=0.6)
         for name, cell in row.items():
-            bold = {"color": VERDICT_COLORS[claim.verdict], "weight": "bold"} if name == "verdict" else {}
+            bold = {"color": VERDICT_COLORS[cell[0]], "weight": "bold"} if name in ("verdict", "corrected") else {}
             ax.text(PLACES[name], top, "\n".join(cell), fontsize=7, va="top", linespacing=1.15, **bold)
         top += height
     return figure
@@ -50,7 +51,8 @@ def _wrap(claim: Claim) -> dict[str, list[str]]:
     evidence = _tell_evidence(claim) or ["none"]
     return {
         "verdict": [claim.verdict],
-        "claim": textwrap.wrap(claim.claim, CLAIM_WIDTH),
+        "corrected": [claim.corrected_verdict],
+        "claim": textwrap.wrap(f"{claim.claim} {claim.versions}", CLAIM_WIDTH),
         "paper": textwrap.wrap(claim.source, SOURCE_WIDTH),
         "evidence": [line for text in evidence for line in textwrap.wrap(text, EVIDENCE_WIDTH, subsequent_indent="  ")],
     }

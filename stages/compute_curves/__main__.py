@@ -11,8 +11,8 @@ from failure_atlas.core.arrays import read_array
 from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.curves.paired import compare_by_distance, compare_by_shift
-from failure_atlas.curves.shift import TOP, WAYS, draw_sets, shift_samples, space_shifts
+from failure_atlas.curves.paired import compare_by_distance, compare_by_shift, compare_slopes, compare_ways
+from failure_atlas.curves.shift import ALL, TOP, WAYS, draw_sets, shift_samples, space_shifts
 from failure_atlas.curves.study import Result, select, study_bins, study_shifts
 from failure_atlas.statistics.bootstrap import Resampling, draw_counts
 from failure_atlas.world.show import JUDGE
@@ -20,7 +20,7 @@ from stages.common.command import GeneratorOption, OutOption, ParamsOption, Popu
 from stages.common.params import load_section
 from stages.compute_curves import results as tables
 from stages.compute_curves.figures import save_figures
-from stages.compute_curves.inputs import PAIRED, read_inputs
+from stages.compute_curves.inputs import PAIRED, classify_images, read_inputs
 from stages.compute_curves.params import ComputeCurvesParams
 
 
@@ -30,14 +30,15 @@ def main(
     population: PopulationOption,
     ranked: Annotated[str, typer.Option(help="Result folder of rank_dimensions, {name} for the classifier's.")],
     judge: Annotated[Path, typer.Option(help="Weights of the judge: what it reads of the same images is the ceiling.")],
+    corrupted: Annotated[Path, typer.Option(help="Real images that classifiers are compared on, of corrupt_images.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Measure accuracy against distance from the well-classified centre, against shift and projection (2.4, 3.3).
 
     Along top and random dimensions, over all samples and per class, beside the judge's accuracy on the same images;
-    and the difference of every two classifiers. Leaves curves.csv, areas.csv, shifts.csv (who is right about each
-    sample after each shift), metrics.json and figures 6a and 6b.
+    and the difference of every two classifiers, on the real corrupted test images too. Leaves curves.csv, areas.csv,
+    shifts.csv (who is right about each sample after each shift), metrics.json and figures 6a and 6b.
     """
     section = load_section(params, ComputeCurvesParams, "compute_curves")
     inputs = read_inputs(
@@ -78,8 +79,14 @@ def main(
         ),
         *compare_by_shift(shifts_std, top, counts["shift"]),
     ]
+    fall = partial(
+        compare_slopes, styles, true_class, std, random_sets=sets[section.headline_k], classes=len(names),
+        tail_quantile=section.tail_quantile,
+    )  # fmt: skip
     metrics = {
         name: tables.summarize_classifier(select(results, classifier=name), section.headline_k, well, judged)
+        | fall(well=well, order=inputs.orders[name][ALL])
+        | {"top_minus_random": compare_ways(shifted[name])}
         for name, well in inputs.well.items()
     }
     for name, own in metrics.items():
@@ -89,7 +96,8 @@ def main(
     write_csv(out / "areas.csv", tables.tabulate_areas(results))
     write_csv(out / "shifts.csv", tables.tabulate_shifts(shifted))
     save_figures(out / "figures", results, differences, section.top_k, section.headline_k)
-    write_json(out / "metrics.json", metrics | {PAIRED: tables.summarize_differences(differences)})
+    paired = tables.summarize_differences(differences, classify_images(inputs, corrupted))
+    write_json(out / "metrics.json", metrics | {PAIRED: paired})
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from torch import nn
 
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
 from failure_atlas.curves.shift import ALL, Order
 from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from stages.common.artefacts.images import read_images
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import Samples, read_samples
 from stages.common.artefacts.predictions import read_logits
@@ -70,6 +72,13 @@ def read_inputs(
         {name: each == samples.true_class for name, each in predicted.items()},
         {name: _read_orders(folder, samples) for name, folder in folders.items()},
     )
+
+
+def classify_images(inputs: Inputs, corrupted: Path) -> dict[str, np.ndarray]:
+    """Which classifier is right about which real corrupted test image: bool [N], by classifier."""
+    real = read_images(require(corrupted, "corrupt_images"), "test")
+    seen = {name: world.look(real.images, [CLASSIFIER]).predicted() for name, world in inputs.worlds.items()}
+    return {name: predicted == real.labels for name, predicted in seen.items()}
 
 
 def read_order(table: pd.DataFrame, scope: str, style_dimensions: int) -> Order:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from failure_atlas.curves.paired import COLUMNS, Difference
+from failure_atlas.curves.paired import COLUMNS, Difference, compare_outcomes
 from failure_atlas.curves.shift import ALL, WAYS, Shifted
 from failure_atlas.curves.study import Key, Result, select
 from failure_atlas.statistics.estimates import flatten, proportion
@@ -31,7 +32,10 @@ def tabulate_curves(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def tabulate_areas(results: Sequence[Result]) -> pd.DataFrame:
-    """One row per curve: areas and slope with their intervals, and the range over random draws where there are any."""
+    """One row per curve: areas and slope with their intervals, and the range over random draws where there are any.
+
+    rise_from, rise_to: the accuracies between which it rises most surely.
+    """
     rows = []
     for result in results:
         estimates = {
@@ -41,8 +45,8 @@ def tabulate_areas(results: Sequence[Result]) -> pd.DataFrame:
         }
         # The points of a shift hold the same samples, those of the other curves different ones.
         n = int(result.curve.n.max(initial=0) if result.key.kind == "shift" else result.curve.n.sum())
-        trend = {"trend_p_value": result.trend_p_value, "rises": result.rises, "n": n}
-        rows.append(asdict(result.key) | estimates | trend)
+        rise = {"rise_from": result.rise.before, "rise_to": result.rise.after, "rise_p_value": result.rise.p_value}
+        rows.append(asdict(result.key) | estimates | {"trend_p_value": result.trend_p_value, **rise, "n": n})
     return pd.DataFrame(rows)
 
 
@@ -94,7 +98,7 @@ def summarize_curves(results: Sequence[Result], headline_k: int) -> dict[str, An
             metrics |= flatten(key, getattr(top, name))
             if name != "ceiling_area":
                 metrics |= flatten(f"random_{key}", getattr(random, name))
-        metrics[f"{prefix}trend_p_value"], metrics[f"{prefix}rises"] = top.trend_p_value, top.rises
+        metrics[f"{prefix}trend_p_value"], metrics[f"{prefix}rise_p_value"] = top.trend_p_value, top.rise.p_value
         metrics[f"random_{prefix}area_range"] = [random.area["min"], random.area["max"]]
         classes = [result for result in select(headline, kind=kind, dimensions="top") if result.key.scope != ALL]
         metrics[f"{prefix}area_per_class"] = {result.key.scope: result.area for result in classes}
@@ -118,12 +122,18 @@ def tell_areas(metrics: Mapping[str, Any]) -> str:
         )
         for kind, prefix in (("distance", ""), ("shift", "shift_"))
     )
-    return f"{by_distance}, {by_shift}"
+    return f"accuracy {metrics['accuracy']['value']:.3f}, {by_distance}, {by_shift}"
 
 
-def summarize_differences(differences: Sequence[Difference]) -> dict[str, dict[str, Any]]:
-    """Areas between the curves: pair -> `area` by distance and `shift_area` by shift."""
-    summary: dict[str, dict[str, Any]] = {}
+def summarize_differences(differences: Sequence[Difference], real: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Of each pair, `area` between the curves by distance, `shift_area` by shift, and `corrupted_test_accuracy`.
+
+    real: by classifier bool [N], who is right about the real corrupted test images.
+    """
+    summary: dict[str, dict[str, Any]] = {
+        f"{second}_minus_{first}": {"corrupted_test_accuracy": compare_outcomes(real[first], real[second])}
+        for first, second in combinations(real, 2)
+    }
     for each in differences:
-        summary.setdefault(each.name, {})[f"{PREFIXES[each.kind]}area"] = each.area
+        summary[each.name][f"{PREFIXES[each.kind]}area"] = each.area
     return summary

@@ -1,6 +1,7 @@
 """Rank the style dimensions: read, differentiate or difference, sum up, write."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +96,16 @@ def main(
         **how,
         **summarize_outputs(scores.logits, true_class),
         **summarize_agreement(scores.halves),
-        **summarize_mass(scores.gradient_mass, numpy_stream(section.seed, "bootstrap")),
+        **summarize_mass(scores, names, partial(numpy_stream, section.seed)),
         **summarize_separation(values, well, shown, styles.shape[1]),
     }
     logging.info(
-        "accuracy on the population %.3f; two halves share %.0f %% of their top 10 dimensions, Spearman %.3f",
-        metrics["population_accuracy"]["value"],
+        "accuracy on the population %.3f; effective n %.0f of %d samples; two halves share %.0f %% of their top 10 "
+        "dimensions (%.0f to %.0f %% over %d halvings), Spearman %.3f",
+        *(metrics["population_accuracy"]["value"], *(metrics["effective_n"][GLOBAL][key] for key in ("value", "n"))),
         100 * metrics["split_half_top10_overlap"],
-        metrics["split_half_spearman"],
+        *(100 * metrics["split_half_top10_overlap_range"][key] for key in ("smallest", "largest")),
+        *(metrics["split_half_top10_overlap_range"]["halvings"], metrics["split_half_spearman"]),
     )
 
     write_csv(out / "ranking.csv", ranking)

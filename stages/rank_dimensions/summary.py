@@ -1,14 +1,23 @@
 """What the stage reports: how well the classifier does on the population and how far the ranking can be trusted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from failure_atlas.ranking.histograms import Columns, bootstrap_share, bound_null_ks, measure_ks, share_top_tenth
+from failure_atlas.ranking.histograms import (
+    Columns,
+    bootstrap_mass,
+    bound_null_ks,
+    count_effective,
+    measure_ks,
+    share_top_tenth,
+)
+from failure_atlas.ranking.scores import PopulationScores
 from failure_atlas.statistics.agreement import HalfMeans, correlate_ranks, share_direction, share_top
 from failure_atlas.statistics.estimates import flatten, proportion
+from stages.common.artefacts.ranking import GLOBAL
 from stages.rank_dimensions.figures import GRADIENT_SCORE
 
 SATURATED = 0.99
@@ -31,14 +40,15 @@ def tell_score(how: Mapping[str, Any]) -> str:
 
 
 def summarize_agreement(halves: HalfMeans) -> dict[str, Any]:
-    """Agreement of the rankings of two halves, with its 95 % interval (see `HalfMeans.estimate`).
+    """Agreement of the rankings of two halves, the mean of the halvings with their `_range`, which is no interval.
 
+    `_interval`: the jackknife's (see `HalfMeans.estimate`), by which verdicts are reached.
     `_class_mean`: the same for the rankings of single classes, averaged over the classes. Every half holds half the
     samples, so the ranking of the whole population is steadier than these figures say.
     """
     summary: dict[str, Any] = {}
     for name, (measure, least) in AGREEMENT.items():
-        summary |= flatten(name, halves.estimate(measure, least))
+        summary |= flatten(name, halves.estimate(measure, least)) | {f"{name}_range": halves.spread(measure)}
         summary[f"{name}_class_mean"] = measure(*halves.means()).mean()
     return summary
 
@@ -72,11 +82,21 @@ def tabulate_classes(
     return pd.DataFrame(columns | agreement)
 
 
-def summarize_mass(mass: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
-    """Share of all |gradient| that the heaviest tenth of the samples carries."""
-    low, high = bootstrap_share(mass, random)
-    share = {"value": share_top_tenth(mass), "low": low, "high": high, "n": len(mass)}
-    return flatten("gradient_mass_top_tenth", share)
+def summarize_mass(
+    scores: PopulationScores, class_names: Sequence[str], stream: Callable[..., np.random.Generator]
+) -> dict[str, Any]:
+    """Share of all |gradient| that the heaviest tenth of the samples carries; of each ranking, its effective n.
+
+    stream: the generator of the named draw.
+    """
+    share = bootstrap_mass(share_top_tenth, scores.gradient_mass, stream("bootstrap"))
+    scopes = {GLOBAL: np.ones(len(scores.true_class), bool)}
+    scopes |= {name: scores.true_class == label for label, name in enumerate(class_names)}
+    effective = {
+        scope: bootstrap_mass(count_effective, scores.gradient_squares[rows], stream("bootstrap", "effective n", scope))
+        for scope, rows in scopes.items()
+    }
+    return flatten("gradient_mass_top_tenth", share) | {"effective_n": effective}
 
 
 def summarize_separation(

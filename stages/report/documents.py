@@ -77,11 +77,12 @@ def render_cell(folder: Path, metric: str, digits: int = DIGITS) -> str:
 def render_claims(root: Path) -> list[str]:
     """The paper's claims and what was found, from claims.csv."""
     table = pd.read_csv(require(root / "data/check_claims/claims.csv", "check_claims"), dtype=str)
-    lines = ["| paper | claim | here |", "|---|---|---|"]
-    for _, claim in table.iterrows():
-        verdict = claim["verdict"].replace("_", " ")
-        told = verdict if verdict == "holds" else f"**{verdict}**"
-        lines.append(f"| {claim['source']} | {claim['claim']} | {told} |")
+    lines = ["| paper | claim | here | corrected for their number |", "|---|---|---|---|"]
+    for _, claim in table.fillna("").iterrows():
+        verdicts = (claim["verdict"], claim["corrected_verdict"])
+        first, second = (verdict if verdict == "holds" else f"**{verdict}**" for verdict in verdicts)
+        versions = f": {claim['versions']}" if claim["versions"] else ""
+        lines.append(f"| {claim['source']} | {claim['claim']} | {first}{versions} | {second} |")
     return lines
 
 

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from failure_atlas.decisions.metrics import Metrics
+from stages.common.artefacts.ranking import GLOBAL
 from stages.report.failures import measured_by_differences
 from stages.report.figures import draw_tables, show_figure
 from stages.report.page import Block, Group, PageSection, Picture, Table, Text
@@ -78,13 +79,25 @@ def show_comparison(results: Results) -> PageSection:
 
 
 def _list_pairs(metrics: Metrics) -> Table:
-    keys = ("area", "shift_area")
+    keys = ("area", "shift_area", "corrupted_test_accuracy")
     rows = [
         [pair.replace("_minus_", " minus "), *(tell_metric(metrics, f"paired.{pair}.{key}") for key in keys)]
         for pair in sorted(metrics.content.get("paired", {}))
     ]
     caption = "Area between the curves of the same samples; an interval above 0 says that the first one is better"
-    return Table(caption, ["classifiers", "against distance", "against shift"], rows)
+    columns = ["classifiers", "against distance", "against shift", "accuracy on the real corrupted test images"]
+    return Table(caption, columns, rows)
+
+
+def _tell_basis(results: Results, name: str) -> list[Block]:
+    """What the rankings rest on: the effective n of each, and how far halves of the population agree."""
+    metrics = results.read_metrics(f"rank_dimensions/{name}")
+    ends = {end: metrics.number(f"split_half_top10_overlap_range.{end}") for end in ("smallest", "largest")}
+    halvings = int(metrics.number("split_half_top10_overlap_range.halvings"))
+    told = TEXTS["basis"].format(mean=metrics.number("split_half_top10_overlap"), halvings=halvings, **ends)
+    scopes = sorted(metrics.content["effective_n"], key=lambda scope: scope != GLOBAL)
+    rows = [[scope, tell_metric(metrics, f"effective_n.{scope}")] for scope in scopes]
+    return [Text(told), Table(f"What each ranking rests on: {name}", ["ranking", "effective n"], rows)]
 
 
 def _compare_rankings(results: Results, name: str) -> list[Block]:
@@ -105,6 +118,7 @@ def _compare_rankings(results: Results, name: str) -> list[Block]:
         leads=leads or "none",
     )
     figures = [show_figure(results, place, stem, name) for stem in ("comparison", "influence")]
+    blocks += _tell_basis(results, name)
     return [*blocks, Text(told), _list_rankings(results, name, metrics), *figures]
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from failure_atlas.decisions.claims import tell_multiplicity
+from failure_atlas.decisions.claims import MULTIPLICITY
 from failure_atlas.statistics.estimates import FAILS, HOLDS, NOT_DECIDED, read_estimate
 from stages.report.page import Badge, Block, PageSection, Table, Text
 from stages.report.results import MADE, Results
@@ -13,7 +13,7 @@ from stages.report.wording import TEXTS, TIED, tell_estimate
 
 GATES, CLAIMS = "acceptance/gates.json", "check_claims/claims.json"
 GATE_KEYS = ("id", "verdict", "metric", "found", "comparison", "bar", "reason", "supports")
-CLAIM_KEYS = ("claim", "source", "figure", "verdict", "rule", "evidence")
+CLAIM_KEYS = ("claim", "source", "figure", "verdict", "corrected_verdict", "versions", "rule", "evidence")
 TONES = {"fail": "bad", "not assessable": "open", "pass": "good"}  # in the order of the table
 CLAIM_TONES = {HOLDS: "good", FAILS: "bad", NOT_DECIDED: "open"}
 CLAIMED = {HOLDS: "hold", FAILS: "fail", NOT_DECIDED: "are not decided"}
@@ -72,10 +72,10 @@ def show_claims(results: Results) -> PageSection:
     """All claims in the order of the paper; StageError if claims.json is of another form."""
     claims = results.read_entries(CLAIMS, "claims", CLAIM_KEYS, list(CLAIM_TONES))
     results.read_metrics("check_claims")
-    count = Counter(claim["verdict"] for claim in claims)
-    told = ", ".join(f"{count[verdict]} {words}" for verdict, words in CLAIMED.items())
-    text = TEXTS["claims"].format(n=len(claims), told=told, multiplicity=tell_multiplicity(len(claims)))
-    columns = ["claim", "verdict", "place in the paper", "figure here", "rule", "evidence"]
+    counts = [Counter(claim[key] for claim in claims) for key in ("verdict", "corrected_verdict")]
+    told, corrected = (", ".join(f"{count[verdict]} {words}" for verdict, words in CLAIMED.items()) for count in counts)
+    text = TEXTS["claims"].format(n=len(claims), told=told, corrected=corrected, multiplicity=MULTIPLICITY)
+    columns = ["claim", "verdict", "corrected", "place in the paper", "figure here", "rule", "evidence"]
     rows, csv = [_tell_claim(claim) for claim in claims], results.offer("check_claims/claims.csv")
     table = Table("Claims of the paper", columns, rows, csv, wide=("claim", "rule", "evidence"))
     return PageSection("claims", "The paper's claims", [Text(text), table])
@@ -83,9 +83,10 @@ def show_claims(results: Results) -> PageSection:
 
 def _tell_claim(claim: Mapping[str, Any]) -> list[str | Badge]:
     evidence = [f"{name} {tell_estimate(read_estimate(found))}" for name, found in claim["evidence"].items()]
+    verdicts = [Badge(claim[key], CLAIM_TONES.get(claim[key], "open")) for key in ("verdict", "corrected_verdict")]
     return [
-        claim["claim"],
-        Badge(claim["verdict"], CLAIM_TONES[claim["verdict"]]),
+        f"{claim['claim']} {claim['versions']}".strip(),
+        *verdicts,
         claim["source"],
         ", ".join(claim["figure"]),
         claim["rule"],

@@ -8,9 +8,10 @@ from scipy import stats
 
 from failure_atlas.ranking.doubt import draw_doubtful
 from failure_atlas.ranking.histograms import (
-    bootstrap_share,
+    bootstrap_mass,
     bound_null_ks,
     choose_dimensions,
+    count_effective,
     measure_ks,
     share_top_tenth,
     tabulate_histograms,
@@ -54,6 +55,7 @@ def test_population_scores_equal_the_slow_twin_in_any_batch(pair, batch_size):
     np.testing.assert_allclose(found.global_mean(), np.mean([part.mean(0) for part in parts], 0), rtol=1e-9)
     np.testing.assert_allclose(found.global_standard_error(), np.sqrt(np.square(errors).sum(0)) / CLASSES, rtol=1e-9)
     np.testing.assert_allclose(scores.gradient_mass, np.abs(exact).sum(1), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(scores.gradient_squares, np.square(exact).sum(1), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(scores.logits, pair.logits(), rtol=1e-6)
     for found_halves, members in zip(scores.halves.means(), (halves, ~halves), strict=True):
         for repeat, half in enumerate(members):
@@ -278,7 +280,8 @@ def test_rank_correlation_equals_scipy_with_ties(seed):
 def test_mass_of_the_top_tenth():
     assert (share_top_tenth(np.ones(20)), share_top_tenth(np.r_[np.zeros(19), 5])) == (pytest.approx(0.1), 1)
     assert np.isnan(share_top_tenth(np.zeros(20)))
-    low, high = bootstrap_share(np.random.default_rng(0).exponential(size=500), np.random.default_rng(1))
+    mass = np.random.default_rng(0).exponential(size=500)
+    low, high = (bootstrap_mass(share_top_tenth, mass, np.random.default_rng(1))[end] for end in ("low", "high"))
     assert low < 0.1 * (1 + np.log(10)) < high  # the exact share of an exponential
 
 
@@ -310,3 +313,9 @@ def test_figure_4_shows_top_and_other_dimensions_and_counts_all_samples():
     sums = histograms.groupby("dimension")[["well_share", "mis_share"]].sum()
     np.testing.assert_allclose(sums, 1)
     assert set(histograms["n_well"]) == {int(well.sum())}
+
+
+def test_the_effective_n_counts_samples_of_equal_weight():
+    for squares, wanted in ((np.full(9, 3.0), 9), (np.eye(9)[0], 1), (np.repeat([2.0, 0], [4, 5]), 4), ([3.0, 1], 1.6)):
+        assert count_effective(np.asarray(squares)) == pytest.approx(wanted)
+    assert np.isnan(count_effective(np.zeros(3)))

@@ -151,6 +151,29 @@ def test_margin_stays_in_the_unit_range():
     assert estimates.decide(estimates.widen(NAN, 0.05, 9), 0, ">") == estimates.NOT_DECIDED
 
 
+def test_the_p_value_of_an_interval_is_that_of_its_test():
+    values = np.random.default_rng(1).normal(0.3, 1, 12)
+    for bar in (0.0, 0.5):
+        wanted = stats.ttest_1samp(values, bar).pvalue
+        assert estimates.find_p_value(estimates.read_estimate(estimates.mean(values)), bar) == pytest.approx(wanted)
+    for bar, halves in ((0.0, 2), (3.0, 1), (5.0, 2)):  # the interval has two widths
+        wanted = 2 * stats.norm.sf(halves * 1.959964)
+        assert estimates.find_p_value(estimates.Estimate(1.0, 0.5, 3.0, 10**9), bar) == pytest.approx(wanted, rel=1e-4)
+    assert [estimates.find_p_value(estimates.Estimate(0.2, 0.2, 0.2, 9), bar) for bar in (0.2, 0.1)] == [1, 0]
+    assert math.isnan(estimates.find_p_value(estimates.Estimate(0.2), 0.1))
+    half = stats.t.isf(0.025, 19)
+    assert estimates.find_p_value(estimates.Estimate(3, 3 - half, 3 + half, 500), 0, 19) == pytest.approx(
+        2 * stats.t.sf(3, 19)
+    )
+
+
+def test_holm_steps_down_and_counts_only_what_was_tested():
+    # Sorted: 0.01 x 4, 0.011 x 3 but no less than the one before, 0.03 x 2, 0.9.
+    p_values = np.array([0.03, NAN, 0.01, 0.9, 0.011])
+    np.testing.assert_allclose(estimates.adjust_holm(p_values), [0.06, NAN, 0.04, 0.9, 0.04])
+    assert np.isnan(estimates.adjust_holm(np.array([NAN]))).all()
+
+
 def test_std_of_parts_is_that_of_all_vectors():
     vectors = np.random.default_rng(0).normal(3, 2, size=(1000, 5)).astype(np.float32)
     wanted = vectors.std(axis=0, ddof=1, dtype=np.float64)

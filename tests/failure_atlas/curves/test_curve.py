@@ -13,7 +13,8 @@ from failure_atlas.curves.curve import (
     check_bins,
     check_steps,
     count_accuracy,
-    count_rises,
+    find_bin_rise,
+    find_step_rise,
     measure_area,
     measure_shift_area,
     measure_shift_slope,
@@ -178,10 +179,39 @@ def test_without_a_trend_one_curve_in_twenty_seems_to_fall():
     np.testing.assert_allclose(falls / 400, 0.05, atol=0.03)
 
 
-def test_rises_are_counted_beyond_both_intervals():
-    assert count_rises(build_curve([1, 2, 3, 4], [0.9, 0.4, 0.9, 0.91])) == 1
-    assert count_rises(build_curve([1, 2], [0.50, 0.51])) == 0
-    assert count_rises(build_curve([1, 2, 3], [0.01, 0.5, 0.99])) == 2
+def test_the_surest_rise_is_between_any_two_bins_and_pays_for_all_pairs():
+    # Agresti and Caffo by hand: a success and a failure more on each side.
+    before, after = 42 / 102, 62 / 102
+    z = (after - before) / np.sqrt((before * (1 - before) + after * (1 - after)) / 102)
+    for accuracy, pairs in (([0.41, 0.61], 1), ([0.99, 0.41, 0.5, 0.61, 0.3], 10)):
+        rise = find_bin_rise(build_curve(np.arange(len(accuracy)), accuracy))
+        assert (rise.before, rise.after) == (0.41, 0.61)
+        assert rise.p_value == pytest.approx(pairs * stats.norm.sf(z))
+    assert find_bin_rise(build_curve([1, 2, 3], [0.9, 0.5, 0.1])).p_value == 1
+    assert np.isnan(find_bin_rise(build_curve([1], [0.9])).p_value)
+    # None of the small steps is a rise beyond the interval of the bin before; all of them together are.
+    assert find_bin_rise(build_curve([1, 2, 3, 4], [0.5, 0.58, 0.66, 0.74])).p_value < 0.01
+
+
+def test_the_rise_of_steps_is_that_of_matched_pairs():
+    correct, nobody = np.zeros((2, 50), bool), np.empty((2, 0), bool)
+    correct[1, :12], correct[0, 12:15], correct[:, 15:30] = True, True, True
+    gained, lost = 12.5 / 52, 3.5 / 52
+    rise, none = (find_step_rise(count_accuracy(np.arange(2.0), each), each) for each in (correct, nobody))
+    assert (rise.before, rise.after) == (0.36, 0.54)
+    z = 9 / 50 / np.sqrt((gained + lost - (gained - lost) ** 2) / 52)
+    assert rise.p_value == pytest.approx(stats.norm.sf(z))
+    assert np.isnan(none.p_value)
+
+
+@pytest.mark.parametrize("accuracy", [0.8, 0.98])
+def test_flat_curves_rise_in_one_of_twenty_at_most(accuracy):
+    stream, rises = np.random.default_rng(3), np.zeros(2)
+    for _ in range(600):
+        correct = stream.random((8, 200)) < accuracy
+        curve = count_accuracy(np.arange(8.0), correct)
+        rises += [find_bin_rise(curve).p_value < 0.05, find_step_rise(curve, correct).p_value < 0.05]
+    assert (rises / 600 < 0.07).all()
 
 
 def test_centres_are_means_of_well_classified_samples():

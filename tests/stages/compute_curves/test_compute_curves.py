@@ -13,7 +13,9 @@ from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.curves.shift import draw_sets
+from failure_atlas.images.image_set import ImageSet
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
+from stages.common.artefacts.images import named_arrays
 from stages.compute_curves.__main__ import main
 from stages.compute_curves.figures import tell_p_value
 from stages.compute_curves.inputs import read_order
@@ -57,7 +59,14 @@ def make_curves(folder, out, generator, population, judge, results, **changes):
         (folder / name / "trained").symlink_to(classifier.parent)  # what was brought lies beside its file
     params.write_text(yaml.safe_dump(names | {"compute_curves": SECTION | changes}), encoding="utf-8")
     weights, ranked = (f"{folder}/{{name}}/{each}" for each in ("trained/classifier.safetensors", "ranked"))
-    main(generator, weights, population, ranked, judge, out, params)
+    main(generator, weights, population, ranked, judge, write_real(folder), out, params)
+
+
+def write_real(folder):
+    """Images of noise, as corrupt_images leaves real ones."""
+    images = np.random.default_rng(1).integers(0, 256, (30, 1, 32, 32), np.uint8)
+    write_arrays(folder / "images.zarr", named_arrays("test", ImageSet(images, np.arange(30) % 10)))
+    return folder / "images.zarr"
 
 
 @pytest.fixture
@@ -114,6 +123,9 @@ def test_every_key_and_every_curve_is_there(both):
     assert set(metrics["one"]["area_per_class"]) == set("0123456789")
     low, high = metrics["one"]["random_area_range"]
     assert low <= metrics["one"]["random_area"] <= high
+    ways = metrics["one"]["top_minus_random"]["shift_area"]
+    assert ways["value"] == pytest.approx(metrics["one"]["shift_area"] - metrics["one"]["random_shift_area"])
+    assert ways["n"] == 4
 
     curves = pd.read_csv(both / "curves.csv", dtype={"k": str})
     assert list(curves) == COLUMNS
@@ -128,6 +140,9 @@ def test_every_key_and_every_curve_is_there(both):
     assert headline["n"].sum() == 198  # 1 % of 200 is cut
     area = np.trapezoid(headline["accuracy"], headline["x"]) / np.ptp(headline["x"])
     assert area == pytest.approx(metrics["one"]["area"], abs=1e-4)
+    areas = pd.read_csv(both / "areas.csv").query("dimensions == 'top' and rise_p_value < 0.9")
+    assert (areas["rise_from"] < areas["rise_to"]).all()
+    assert len(areas)
     assert len(pd.read_csv(both / "areas.csv")) == curves.drop(columns=COLUMNS[7:]).drop_duplicates().shape[0]
     for name in ("fig6a_classifiers", "fig6b_classes", "shift", "projection", "paired_difference"):
         assert (both / "figures" / f"{name}.png").stat().st_size > 1000
@@ -173,6 +188,9 @@ def test_equal_classifiers_have_no_paired_difference(both):
     assert set(paired) == {"two_minus_one"}
     for key, n in (("area", 198), ("shift_area", 40)):
         assert paired["two_minus_one"][key] == {"value": 0, "low": 0, "high": 0, "n": n}
+    real = paired["two_minus_one"]["corrupted_test_accuracy"]
+    assert (real["value"], real["n"]) == (0, 30)
+    assert real["low"] < 0 < real["high"]
     table = pd.read_csv(both / "figures" / "paired_difference.csv")
     assert len(table) == 4 + 3
     assert (table["low"] < 0).all()

@@ -85,6 +85,14 @@ def test_results_hold_what_they_promise(tiny_ranking, tiny_population):
         interval = metrics[f"{key}_interval"]
         assert interval["low"] <= metrics[key] <= interval["high"]
         assert interval["n"] == 200
+    for key in ("split_half_top10_overlap", "split_half_spearman", "split_half_direction_agreement"):
+        spread = metrics[f"{key}_range"]
+        assert spread["smallest"] <= metrics[key] <= spread["largest"]
+        assert spread["halvings"] == 4
+    assert metrics["split_half_top10_overlap_range"]["smallest"] in np.arange(11) / 10
+    effective = metrics["effective_n"]
+    assert [effective[scope]["n"] for scope in ("global", "3")] == [200, 20]
+    assert 1 <= effective["global"]["low"] <= effective["global"]["value"] <= effective["global"]["high"] <= 200
     classes = pd.read_csv(out / "classes.csv")
     assert list(classes["class"]) == list(range(10))
     assert classes["split_half_spearman"].mean() == pytest.approx(metrics["split_half_spearman_class_mean"], rel=1e-4)

@@ -91,7 +91,7 @@ def build_claims() -> dict[str, Any]:
     return {
         "claims": [
             {"id": verdict, "claim": f"A claim that {verdict}.", "source": "2.2", "verdict": verdict, "rule": "a rule",
-             "figure": figures, "evidence": evidence}
+             "corrected_verdict": "not decided", "versions": "holds in raw S", "figure": figures, "evidence": evidence}
             for verdict in ("holds", "fails", "not decided")
         ]
     }  # fmt: skip
