@@ -31,7 +31,8 @@ def _within(name: str, limits: str = "1 2 3 5 10") -> str:
 
 VERDICTS = "label_changed_share still_right_share true_failure_share unreadable_share"
 READ = f"label_kept_share {VERDICTS}"
-FAR_OUT = "far_out_share far_out_in_s_share far_out_in_realism_share"
+APART = f"{VERDICTS} readable_true_failure_share unreadable_true_failure_share"
+FAR_OUT = "far_out_share far_out_in_realism_share"
 SLOPES = "score_samples score_step_std"
 EXAMINED = _tree(
     "parameters clean_test_accuracy corrupted_test_accuracy corrupted_half_test_accuracy clean_calibration_error "
@@ -51,8 +52,9 @@ for kind in ("", "projection_", "shift_"):
     CURVES |= _tree(f"{OF_CURVE} {OF_RANDOM}".replace("{}", kind))
     CURVES |= {f"{kind}area_per_class": _any(), f"{kind}avoidable_area_per_class": _any()}
 CLAIMS = (
-    f"{READ} {FAR_OUT} claimed_failures misclassified_share confirmed_true_failure_share "
-    "strictly_confirmed_true_failure_share true_failure_share_not_far_out true_failure_share_not_far_out_in_realism"
+    f"label_kept_share {APART} {FAR_OUT} claimed_failures misclassified_share confirmed_true_failure_share "
+    "agreed_true_failure_share true_failure_share_corrected true_failure_share_not_far_out "
+    "true_failure_share_not_far_out_in_realism"
 )
 NAMED = _tree("named named_dimensions share_global_reach share_named", share_of_name=_any())
 WALKED = _tree(
@@ -114,13 +116,13 @@ KNOWN: Tree = {
         population=_tree(FAILED),
     ),
     "judge_failures": _tree(
-        f"{CLAIMS} confidence confirmed_true_failure_bar covariance_shrinkage far_out_percentile "
-        "judge_false_alarm_share style_dimensions_used",
+        f"{CLAIMS} confidence confirmed_true_failure_bar far_out_percentile judge_false_alarm_share judge_sensitivity "
+        "real_far_out_share",
         corner_cases=_tree(CLAIMS),
         population=_tree(CLAIMS),
-        per_class=_any(_tree(VERDICTS)),
-        real_images=_tree(f"misclassified_share {VERDICTS}"),
-        true_failure_search=_tree(f"found {FAR_OUT}"),
+        per_class=_any(_tree(APART)),
+        real_images=_tree(f"misclassified_share far_out_share {APART}"),
+        true_failure_search=_tree(f"found readable_share {FAR_OUT}"),
     ),
     "compute_curves": {"*": CURVES, "paired": _any(_tree("area shift_area"))},
 }

@@ -62,7 +62,16 @@ class Numbers:
 def build_metrics() -> dict[str, dict[str, Any]]:
     """The content of every metrics.json, by its folder."""
     make = Numbers()
-    verdicts = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
+    verdicts = (
+        *("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share"),
+        *("readable_true_failure_share", "unreadable_true_failure_share"),
+    )
+    judged = (
+        "judge_false_alarm_share",
+        "judge_sensitivity",
+        "confirmed_true_failure_share",
+        "agreed_true_failure_share",
+    )
     opinion = ("accuracy", "accuracy_on_corrupted", "sure_share", "sure_accuracy", "false_verdict_share")
     curves = ("area", "random_area", "shift_area", "random_shift_area", "projection_area", "avoidable_area")
     tree: dict[str, dict[str, Any]] = {
@@ -103,7 +112,8 @@ def build_metrics() -> dict[str, dict[str, Any]]:
             | {"reached_within_20_std": None}
             | make.name("true_failure_walks")
             | {"median_shift_std": 12.5, "median_shift_std_interval": {"low": 9.4, "high": None, "n": 100}},
-            f"judge_failures/{name}": make.name(*verdicts, "judge_false_alarm_share", "confirmed_true_failure_share")
+            f"judge_failures/{name}": make.name(*verdicts, *judged)
+            | {"true_failure_share_corrected": {"value": None, "low": 0.0, "high": 1.0, "n": 40}}
             | {"confidence": 0.8, "per_class": {label: make.name(*verdicts) for label in CLASSES}}
             | {source: make.name(*verdicts) for source in ("population", "corner_cases", "real_images")},
             f"measure_robustness/{name}": {
@@ -189,6 +199,7 @@ def write_tables(folder: Path, name: str) -> None:
     pd.DataFrame(rows).to_csv(folder / "compare_rankings" / name / "comparison.csv", index=False)
     walk = {"source": "true failure search", "class": "3", "predicted_class": "8", "classifier_probability": 0.4}
     walk |= {"judge_probability": 0.9, "auditor_confirms": True, "direction": 1, "far_out": False}
+    walk |= {"auditor_agrees": True, "readable": True}
     rows = [walk | {"dimension": 5, "shift_std": 7.25}, walk | {"dimension": 6, "shift_std": 2.125}]
     rows.append(walk | {"source": "population", "dimension": None, "direction": None, "shift_std": None})
     pd.DataFrame(rows).to_csv(folder / "judge_failures" / name / "true_failures.csv", index=False)
