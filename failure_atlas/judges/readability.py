@@ -77,7 +77,7 @@ def weigh_readability(
     is asked about as it is.
     """
     weight = np.zeros(len(images))
-    for rows in world.split(len(images)):
+    for rows in world.split(len(images)) if len(images) else []:
         fresh = [open_stream(row).standard_normal(images.shape[1:]) for row in range(rows.start, rows.stop)]
         noise = np.sqrt(ENERGY_RATIO - 1) * measure_noise(images[rows]) * np.reshape(fresh, images[rows].shape)
         shown = to_unit(images[rows]) + torch.from_numpy(noise).float()
