@@ -37,7 +37,9 @@ def main(
     not_people: Annotated[list[str] | None, typer.Option(help="Name of a reviewer who is no person.")] = None,
     survey: Annotated[Path | None, typer.Option(help="Instead of reviews: the table of a published survey.")] = None,
     images: Annotated[Path | None, typer.Option(help="The .npz file with the images of the survey.")] = None,
-    judge: Annotated[Path, typer.Option(help="The judge that is shown the survey's images.")] = ensemble.JUDGE,
+    judge: Annotated[
+        Path, typer.Option(help="Who sees the survey's images.", show_default="the released judge")
+    ] = ensemble.JUDGE,
     confidence: Annotated[float | None, typer.Option(help="In place of the judge's own, for the survey.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap behind the intervals.")] = 1,
 ) -> None:
