@@ -31,7 +31,7 @@ def read_npz(folder: Path, class_names: Sequence[str] | None) -> OwnImages:
             f"{folder}: holds {', '.join(there) or 'none of them'}; prepare_images.source npz needs {WHOLE} alone, or "
             f"{TRAIN} and {TEST} (see README.md there)"
         )
-    held = {name: load_arrays(folder / name) for name in there}
+    held = {name: _load(folder / name) for name in there}
     named = [_names(arrays, folder / name) for name, arrays in held.items()]
     if named[-1] is not None and named[-1] != named[0]:
         raise StageError(
@@ -60,8 +60,7 @@ def read_npz(folder: Path, class_names: Sequence[str] | None) -> OwnImages:
     return list_arrays(parts, names, str(folder), from_float=converted, warnings=warnings)
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file by name; StageError if it is damaged, holds objects or unpacks to too much."""
+def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as opened:
             file = np.load(opened, allow_pickle=False)

@@ -5,6 +5,7 @@ The form is that of Riccio and Tonella (When and why test generators for deep le
 The project holds none of these files.
 """
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from failure_atlas.core.errors import StageError
 from failure_atlas.images.frame import Frame, frame_all
 from failure_atlas.images.image_set import to_unit
-from failure_atlas.images.npz import load_arrays
+from failure_atlas.images.npz import DAMAGE
 from failure_atlas.judges.ensemble import Ensemble, ask
 from failure_atlas.judges.verdicts import measure_kappa
 from failure_atlas.statistics.estimates import proportion
@@ -25,6 +26,7 @@ from stages.judge_failures.sheet import read_text
 EXPECTED, WORDS = "Expected", ("ASS 1", "ASS 2")
 SIZE_PX = 32  # the frame in which the released judges see images
 MOST_BYTES = 20_000_000  # of the table
+MOST_UNPACKED = 1_000_000_000  # bytes of the images
 BATCH = 250
 NOTHING = -1  # what a person said who saw none of the classes
 
@@ -58,9 +60,7 @@ def read_survey(table: Path, images: Path, class_names: Sequence[str]) -> Survey
     said = np.stack([held[word].str.split().str[-1].map(places).fillna(NOTHING).to_numpy(int) for word in WORDS], 1)
     if (said == NOTHING).all():
         raise StageError(f"{table}: no word in {' and '.join(WORDS)} ends in a class ({', '.join(class_names)})")
-    if not images.is_file():
-        raise StageError(f"{images}: missing; give the .npz file with the images of {table}")
-    pixels = load_arrays(images).get("images", np.zeros(0))
+    pixels = _read_pixels(images)
     channels = pixels.shape[3] if pixels.ndim == 4 else 1
     if pixels.ndim not in (3, 4) or channels not in (1, 3) or max(pixels.shape[1:3]) > SIZE_PX:
         allowed = f"[N, H, W] or [N, H, W, 1 or 3] of at most {SIZE_PX} px"
@@ -72,6 +72,19 @@ def read_survey(table: Path, images: Path, class_names: Sequence[str]) -> Survey
             raise StageError(f"{images}: images is {pixels.dtype}; allowed: uint8, or floats in about 0 to 1")
         pixels = np.rint(np.clip(pixels.astype(float), 0, 1) * 255).astype(np.uint8)
     return Survey(frame_all(pixels, Frame(SIZE_PX, channels, "pad")), expected.map(places).to_numpy(int), said)
+
+
+def _read_pixels(path: Path) -> np.ndarray:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MOST_UNPACKED:
+            raise StageError(f"{path}: unpacks to {size:,} bytes; allowed: at most {MOST_UNPACKED:,}")
+        with np.load(path, allow_pickle=False) as held:
+            return np.asarray(held["images"])
+    except (*DAMAGE, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise StageError(f"{path}: no .npz file with an array images ({reason}); give that of the survey") from error
 
 
 def compare_people(survey: Survey, judge: Ensemble, confidence: float, random: np.random.Generator) -> dict[str, Any]:

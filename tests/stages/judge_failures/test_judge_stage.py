@@ -26,11 +26,11 @@ TEXT = dict.fromkeys(("class", "predicted_class", "rival_class", "judge_class", 
 
 @pytest.fixture(scope="module")
 def inputs(
-    tiny_generator, tiny_classifier, judge, auditor, snapshot, tiny_images, population, tiny_ranking, corner_cases
+    tiny_generator, tiny_classifier, judge, auditor, snapshot, tiny_images, tiny_population, tiny_ranking, corner_cases
 ):
     return {
         "generator": tiny_generator, "classifier": tiny_classifier, "judge": judge, "auditor": auditor,
-        "snapshot": snapshot, "images": tiny_images, "population": population, "ranking": tiny_ranking,
+        "snapshot": snapshot, "images": tiny_images, "population": tiny_population, "ranking": tiny_ranking,
         "corner_cases": corner_cases,
     }  # fmt: skip
 
@@ -59,11 +59,11 @@ def read_table(path):
 
 
 def test_every_claimed_failure_has_the_verdict_that_a_slow_twin_gives(
-    out, tiny_generator, tiny_classifier, judge, auditor, population, tiny_ranking, corner_cases
+    out, tiny_generator, tiny_classifier, judge, auditor, tiny_population, tiny_ranking, corner_cases
 ):
     table = read_table(out / "failures.csv")
     predicted = read_array(tiny_ranking / "predictions.zarr", "predicted")
-    labels = read_array(population / "population.zarr", "labels")
+    labels = read_array(tiny_population / "population.zarr", "labels")
     reached = np.flatnonzero(read_array(corner_cases / "corner_cases.zarr", "reached"))
     wrong = np.flatnonzero(predicted != labels)
     assert len(wrong) > 3, "else this tests too little"
@@ -71,7 +71,7 @@ def test_every_claimed_failure_has_the_verdict_that_a_slow_twin_gives(
     assert table["index"].tolist() == [*wrong, *reached]
     assert table["source"].tolist() == ["population"] * len(wrong) + ["corner case"] * len(reached)
 
-    stores = ((population / "population.zarr", wrong), (corner_cases / "corner_cases.zarr", reached))
+    stores = ((tiny_population / "population.zarr", wrong), (corner_cases / "corner_cases.zarr", reached))
     styles, meant = (
         np.concatenate([read_array(store, name)[rows] for store, rows in stores]) for name in ("s", "labels")
     )
@@ -289,10 +289,6 @@ REFUSED = [
     (
         "corner_cases", edit_store("true_failures.zarr", lambda name, array: array[:, :5] if name == "s" else array),
         r"true_failures\.zarr: 5 style dimensions .* the generator has 80",
-    ),
-    (
-        "population", edit_table("style_dimensions.csv", lambda table: table.drop(columns="dead")),
-        "holds 80 dimensions and no column 'dead', needed: 80 with it",
     ),
     *(
         (
