@@ -87,7 +87,9 @@ def _tell_classifier(maker: str, fresh: set[str]) -> Iterator[str]:
         fails.append(f"of its {leading[0][1]['n']} leading directions {named}")
     if "true_failure_share" in judged:
         true = judged["true_failure_share"]
-        fails.append(f"{_tell(true)} of {true['n']:,} claimed failures are true ones")
+        readable = judged.get("readable_true_failure_share")
+        told = f", {_tell(readable)} true and such as people are expected to read" if readable else ""
+        fails.append(f"{_tell(true)} of {true['n']:,} claimed failures are true ones{told}")
     if fails:
         yield f"{name}: fails on: {'; '.join(fails)}"
 

@@ -15,7 +15,7 @@ AUDITOR = "auditor"  # a second judge, which no search has consulted
 
 
 def tabulate_opinions(
-    shown: Shown, true_class: np.ndarray, class_names: Sequence[str], confidence: float
+    shown: Shown, true_class: np.ndarray, class_names: Sequence[str], confidence: float, auditor_confidence: float
 ) -> pd.DataFrame:
     """One row per claimed failure: what was meant, what classifier, judge and auditor make of it, and the verdict.
 
@@ -24,7 +24,8 @@ def tabulate_opinions(
     of 0.50 it mostly is not.  rival_class: its most probable class apart from the meant one.
     reading: what the judge reads in the image, whatever the classifier says (`read_labels`).  verdict: a true failure
     only where the classifier is wrong, too (`give_verdicts`).
-    auditor_confirms: the auditor's most probable class is the meant one.
+    auditor_agrees: the auditor's most probable class is the meant one.  auditor_confirms: it gives that class at least
+    auditor_confidence, as the judge has to give it at least `confidence` for a true failure.
     """
     names, rows = np.array(class_names, dtype=object), np.arange(len(true_class))
     classifier, judge, auditor = (shown.softmax(name) for name in (CLASSIFIER, JUDGE, AUDITOR))
@@ -47,7 +48,8 @@ def tabulate_opinions(
             "auditor_class": names[auditor.argmax(axis=1)],
             "auditor_probability": auditor[rows, true_class],
             "auditor_confidence": auditor.max(axis=1),
-            "auditor_confirms": auditor.argmax(axis=1) == true_class,
+            "auditor_agrees": auditor.argmax(axis=1) == true_class,
+            "auditor_confirms": auditor[rows, true_class] >= auditor_confidence,
         }
     )
 

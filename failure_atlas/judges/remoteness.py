@@ -1,64 +1,53 @@
-"""How far out an image is, against a population: in S, from the mean style of its class, and by how real it looks."""
+"""How far out an image is: from the real images, in a network's features, and by how real it looks."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import solve_triangular
+import torch
+from scipy.spatial import cKDTree
+
+from failure_atlas.core.device import device_of
+from failure_atlas.images.image_set import to_unit
+from failure_atlas.judges.ensemble import Ensemble
+
+NEIGHBOUR = 5  # which of the nearest real images is measured to
+
+
+def represent(ensemble: Ensemble, images: np.ndarray, *, batch_size: int) -> np.ndarray:
+    """`Ensemble.features` of images as they are stored, uint8 [N, C, H, W]: [N, F] float64."""
+    batches = [images[first : first + batch_size] for first in range(0, max(len(images), 1), batch_size)]
+    with torch.no_grad():
+        parts = [ensemble.features(to_unit(batch).to(device_of(ensemble))).double().cpu().numpy() for batch in batches]
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
-class Spread:
-    """How the styles of a population vary within its classes, K dimensions of D.
+class Surroundings:
+    """R real images, as the measure of how far others are from them.
 
-    used: [D] bool.  std: [K], of each dimension in the whole population.  means: [C, K], of each class, in std.
-    root: [K, K], lower Cholesky factor of the covariance within classes, pooled, in std.
-    shrinkage: in [0, 1], how far the covariance was drawn towards a multiple of the identity.
+    tree: of their features.  neighbour: k.  own: [R] float64, the distance of each to its k-th nearest other one.
     """
 
-    used: np.ndarray
-    std: np.ndarray
-    means: np.ndarray
-    root: np.ndarray
-    shrinkage: float
+    tree: cKDTree
+    neighbour: int
+    own: np.ndarray
 
-    def centre(self, styles: np.ndarray, true_class: np.ndarray) -> np.ndarray:
-        """Styles in std, seen from the mean of their class, [N, K] float64."""
-        centred: np.ndarray = styles[:, self.used] / self.std - self.means[true_class]
-        return centred
+    def measure(self, features: np.ndarray) -> np.ndarray:
+        """Euclidean distance to the k-th nearest real image, exact: [M] float64; features: [M, F] of other images."""
+        return np.asarray(self.tree.query(features, k=[self.neighbour])[0][:, 0])
 
 
-def fit_spread(styles: np.ndarray, true_class: np.ndarray, classes: int, useful: np.ndarray) -> Spread:
-    """Class means and the pooled covariance within classes, shrunk (Ledoit and Wolf 2004).
+def fit_surroundings(features: np.ndarray) -> Surroundings:
+    """features: [R, F] of the real images.  k is 5; of fewer than six images, as many as there are others.
 
-    styles: [N, D] float32, every class present.  true_class: [N] int64.  useful: [D] bool; a dimension that is not, or
-    that does not vary, is left out.
-    Shrinkage is not for comfort only: S is an affine image of W, so the covariance has no more than w_dim directions
-    of its own. In all others, where no sample of the population ever goes, its variance is what shrinkage adds.
-    Raises ValueError if no dimension is left.
+    Raises ValueError of fewer than two images.
     """
-    from sklearn.covariance import LedoitWolf  # half a second, which readers of verdicts need not wait for
-
-    std = styles.std(axis=0, ddof=1, dtype=np.float64)
-    used = useful & (std > 0)
-    if not used.any():
-        raise ValueError("no style dimension is both useful and varying")
-    scaled = styles[:, used] / std[used]
-    means = np.stack([scaled[true_class == label].mean(axis=0) for label in range(classes)])
-    estimate = LedoitWolf(assume_centered=True).fit(scaled - means[true_class])
-    root = np.linalg.cholesky(estimate.covariance_)
-    return Spread(used, std[used], means, root, float(estimate.shrinkage_))
-
-
-def measure_mahalanobis(spread: Spread, styles: np.ndarray, true_class: np.ndarray) -> np.ndarray:
-    """sqrt((s - m)^T C^-1 (s - m)), m the mean of the own class, C the pooled covariance: [N] float64."""
-    white = solve_triangular(spread.root, spread.centre(styles, true_class).T, lower=True)
-    return np.asarray(np.linalg.norm(white, axis=0))
-
-
-def measure_std_distance(spread: Spread, styles: np.ndarray, true_class: np.ndarray) -> np.ndarray:
-    """Euclidean distance to the mean of the own class, each dimension in std: [N] float64."""
-    return np.asarray(np.linalg.norm(spread.centre(styles, true_class), axis=1))
+    if len(features) < 2:
+        raise ValueError(f"{len(features)} real image(s), which have no neighbours")
+    neighbour, tree = min(NEIGHBOUR, len(features) - 1), cKDTree(features)
+    # Each image is its own nearest neighbour, at distance 0.
+    return Surroundings(tree, neighbour, np.asarray(tree.query(features, k=[neighbour + 1])[0][:, 0]))
 
 
 def find_percentiles(
@@ -71,50 +60,52 @@ def find_percentiles(
     """
     percentiles = np.full(len(values), np.nan)
     for label in np.unique(true_class):
-        own, known = true_class == label, np.sort(reference[reference_class == label])
+        own, known = true_class == label, reference[reference_class == label]
         if len(known):
-            percentiles[own] = 100 * np.searchsorted(known, values[own], side="right") / len(known)
+            percentiles[own] = place_among(values[own], known)
     return percentiles
+
+
+def place_among(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Share in percent of the reference [R] that is at or below each value [M]: [M] float64."""
+    return np.asarray(100 * np.searchsorted(np.sort(reference), values, side="right") / len(reference))
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """A population as the measure of others.
+    """Real images and a population as the measure of others.
 
-    spread: of its styles.  true_class: [N] int64.  mahalanobis, realism: [N] float64, of its own samples.
+    real: the real test images.  true_class: [N] int64, realism: [N] float64, of the population's samples.
+    far_out_percentile: in percent.
     """
 
-    spread: Spread
+    real: Surroundings
     true_class: np.ndarray
-    mahalanobis: np.ndarray
     realism: np.ndarray
+    far_out_percentile: float
 
-    def tabulate(
-        self,
-        styles: np.ndarray,
-        true_class: np.ndarray,
-        mahalanobis: np.ndarray,
-        realism: np.ndarray,
-        far_out_percentile: float,
-    ) -> pd.DataFrame:
+    def find_far(self, distance: np.ndarray) -> np.ndarray:
+        """Which images are far out, [M] bool; distance: [M] float64, see `Surroundings.measure`.
+
+        More than far_out_percentile of all real images are at most as far from their own k-th nearest other real image
+        as this one is from its k-th nearest; all classes together, for a failure may look like another.
+        """
+        return np.asarray(place_among(distance, self.real.own) > self.far_out_percentile)
+
+    def tabulate(self, distance: np.ndarray, true_class: np.ndarray, realism: np.ndarray) -> pd.DataFrame:
         """Distances, realism and their percentiles, M rows.
 
-        styles: [M, D] float32.  true_class: [M] int64.  mahalanobis, realism: [M] float64.  far_out_percentile: in
-        percent. An image is far out if more than this share of its class is nearer to the class's mean (far_out_in_s),
-        or more than this share looks more real (far_out_in_realism).
+        distance: as in `find_far`.  true_class: [M] int64.  realism: [M] float64.
+        far_out_in_realism: more than far_out_percentile of the population's samples of its class look more real.
         """
-        distance_place = find_percentiles(mahalanobis, true_class, self.mahalanobis, self.true_class)
         realism_place = find_percentiles(realism, true_class, self.realism, self.true_class)
-        beyond, unreal = distance_place > far_out_percentile, realism_place < 100 - far_out_percentile
         return pd.DataFrame(
             {
-                "mahalanobis": mahalanobis,
-                "mahalanobis_percentile": distance_place,
-                "distance_std": measure_std_distance(self.spread, styles, true_class),
+                "distance_to_real": distance,
+                "distance_to_real_percentile": place_among(distance, self.real.own),
+                "far_out": self.find_far(distance),
                 "realism": realism,
                 "realism_percentile": realism_place,
-                "far_out_in_s": beyond,
-                "far_out_in_realism": unreal,
-                "far_out": beyond | unreal,
+                "far_out_in_realism": realism_place < 100 - self.far_out_percentile,
             }
         )

@@ -14,7 +14,7 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.judges.failures import ALL, AUDITOR, tabulate_verdicts
 from failure_atlas.judges.realism import measure_deviation, score_realism
-from failure_atlas.judges.remoteness import Yardstick, fit_spread, measure_mahalanobis
+from failure_atlas.judges.remoteness import Yardstick, fit_surroundings, represent
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import read_samples
@@ -37,13 +37,18 @@ from stages.judge_failures.inputs import (
     claim_population,
     load_critic,
     load_judges,
-    read_style_use,
     read_test_images,
     read_walks,
 )
 from stages.judge_failures.params import JudgeFailuresParams
 from stages.judge_failures.sheet import REVIEW_ID, choose_shown, number_reviews, tabulate_review
-from stages.judge_failures.summary import summarize_failures, summarize_real, tabulate_directions, tell_failures
+from stages.judge_failures.summary import (
+    read_record,
+    summarize_failures,
+    summarize_real,
+    tabulate_directions,
+    tell_failures,
+)
 
 
 def main(
@@ -73,7 +78,6 @@ def main(
     judges = load_judges(judge, auditor, names, device)
     critic = load_critic(snapshot, painter, device)
     logits = read_logits(ranking, len(styles), len(names))
-    useful = read_style_use(population, styles.shape[1])
     real = read_test_images(images, names)
     walks, crossings, found = read_walks(corner_cases, styles.shape[1], names)
     pictures = read_array(population / "population.zarr", "images")
@@ -83,11 +87,11 @@ def main(
     deviation = measure_deviation(critic, pictures, batch_size=size)
     with Progress("realism of the population", len(styles), "img") as progress:
         realism = score_realism(critic, pictures, true_class, deviation, batch_size=size, advance=progress.advance)
-    spread = fit_spread(styles, true_class, len(names), useful)
-    yardstick = Yardstick(spread, true_class, measure_mahalanobis(spread, styles, true_class), realism)
-    confidence, far_out = judges[0].confidence, section.far_out_percentile
+    surroundings = fit_surroundings(represent(judges[1], real.images, batch_size=size))
+    yardstick = Yardstick(surroundings, true_class, realism, section.far_out_percentile)
+    confidence = judges[0].confidence
     world = World(painter.synthesize, networks, size, device, len(names))
-    examiner = Examiner(world, critic, deviation, yardstick, names, confidence, far_out)
+    examiner = Examiner(world, judges[1], critic, deviation, yardstick, names, confidence, section.seed)
     with Progress("judging", len(misses) + len(crossings) + len(found), "img") as progress:
         by_source = {
             POPULATION: examiner.examine(misses, logits[misses.index], progress.advance),
@@ -99,9 +103,9 @@ def main(
     shown = choose_shown(failures, section.contact_sheet_samples, numpy_stream(section.seed, "contact sheet"))
     failures[REVIEW_ID] = number_reviews(len(failures), shown, numpy_stream(section.seed, "review sheet"))
     verdicts = tabulate_verdicts({ALL: failures, **by_source, REAL: real_failures}, names)
-    metrics = summarize_failures(failures, true_failures, names, confidence) | summarize_real(real_failures, wrong)
-    metrics |= {"confidence": confidence, "far_out_percentile": far_out, "covariance_shrinkage": spread.shrinkage}
-    metrics["style_dimensions_used"] = int(spread.used.sum())
+    metrics = summarize_failures(failures, true_failures, names, read_record(real_failures), section.seed)
+    metrics |= summarize_real(real_failures, wrong, yardstick.find_far(surroundings.own))
+    metrics |= {"confidence": confidence, "far_out_percentile": section.far_out_percentile}
     logging.info(tell_failures(metrics))
 
     write_csv(out / "failures.csv", failures)

@@ -6,30 +6,36 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import ImageSet
+from failure_atlas.judges.ensemble import Ensemble
 from failure_atlas.judges.failures import AUDITOR, tabulate_opinions
+from failure_atlas.judges.readability import weigh_readability
 from failure_atlas.judges.realism import score_realism
-from failure_atlas.judges.remoteness import Yardstick, measure_mahalanobis
+from failure_atlas.judges.remoteness import Yardstick, represent
 from failure_atlas.stylegan2.discriminator import Discriminator
 from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown, World
 from stages.judge_failures.inputs import POPULATION, REAL, Claims
+
+READABLE = "readable"  # as the class that was meant, by the model of people in `readability`
 
 
 @dataclass(frozen=True)
 class Examiner:
     """All that is needed to examine a claim.
 
-    world: with CLASSIFIER, JUDGE and AUDITOR.  deviation: see `realism.measure_deviation`.  confidence,
-    far_out_percentile: see `read_labels` and `Yardstick.tabulate`.
+    world: with CLASSIFIER, JUDGE and AUDITOR.  auditor: itself, for its features and its confidence.  deviation: see
+    `realism.measure_deviation`.  confidence: the judge's.  seed: of the noise that readability is asked under.
     """
 
     world: World
+    auditor: Ensemble
     critic: Discriminator
     deviation: float
     yardstick: Yardstick
     class_names: Sequence[str]
     confidence: float
-    far_out_percentile: float
+    seed: int
 
     def examine(
         self, claims: Claims, logits: np.ndarray | None = None, advance: Callable[[int], object] = lambda _: None
@@ -42,17 +48,16 @@ class Examiner:
         known = {} if logits is None else {CLASSIFIER: logits}
         asked = [name for name in self.world.networks if name not in known]
         shown = self.world.show(claims.styles, asked, keep_images=False, advance=advance)
-        shown = replace(shown, logits={**shown.logits, **known})
+        shown = replace(shown, images=claims.images, logits={**shown.logits, **known})
         opinions = self._tabulate(claims.source, claims.index, shown, claims.true_class)
         stick, size = self.yardstick, self.world.batch_size
         if claims.source == POPULATION:
             # Measured once: a sample that is measured again may, by rounding, come out below itself.
-            measured = stick.mahalanobis[claims.index], stick.realism[claims.index]
+            realism = stick.realism[claims.index]
         else:
-            distance = measure_mahalanobis(stick.spread, claims.styles, claims.true_class)
             realism = score_realism(self.critic, claims.images, claims.true_class, self.deviation, batch_size=size)
-            measured = distance, realism
-        remoteness = stick.tabulate(claims.styles, claims.true_class, *measured, self.far_out_percentile)
+        distance = stick.real.measure(represent(self.auditor, claims.images, batch_size=size))
+        remoteness = stick.tabulate(distance, claims.true_class, realism)
         return pd.concat([opinions, claims.walks, remoteness], axis=1)
 
     def examine_real(self, real: ImageSet) -> tuple[pd.DataFrame, np.ndarray]:
@@ -64,5 +69,9 @@ class Examiner:
         return self._tabulate(REAL, np.flatnonzero(wrong), shown, real.labels[wrong]), wrong
 
     def _tabulate(self, source: str, index: np.ndarray, shown: Shown, true_class: np.ndarray) -> pd.DataFrame:
-        opinions = tabulate_opinions(shown, true_class, self.class_names, self.confidence)
+        opinions = tabulate_opinions(shown, true_class, self.class_names, self.confidence, self.auditor.confidence)
+        weight = weigh_readability(
+            self.world, shown.images, true_class, lambda row: numpy_stream(self.seed, READABLE, source, int(index[row]))
+        )
+        opinions = opinions.assign(**{"readable_probability": weight, READABLE: weight >= self.confidence})
         return pd.concat([pd.DataFrame({"source": [source] * len(index), "index": index}), opinions], axis=1)

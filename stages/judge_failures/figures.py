@@ -96,7 +96,7 @@ def draw_contact_sheet(images: Sequence[np.ndarray], table: pd.DataFrame) -> Fig
     figure.suptitle(
         "meant \u2192 classifier's class; black: population sample, blue: corner case "
         "(in brackets: the next class, where the classifier still says the meant one)\n"
-        f"{FAR_OUT_MARK}: farther out in S, or less real, than nearly all of its class",
+        f"{FAR_OUT_MARK}: farther from real images than nearly all of these are from one another",
         fontsize=8,
     )
     return figure

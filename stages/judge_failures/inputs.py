@@ -54,19 +54,6 @@ def claim_population(styles: np.ndarray, images: np.ndarray, true_class: np.ndar
     return Claims(POPULATION, wrong, styles[wrong], images[wrong], true_class[wrong], walks)
 
 
-def read_style_use(folder: Path, dimensions: int) -> np.ndarray:
-    """Which style dimensions change the image, [D] bool, from the result folder of sample_populations.
-
-    Raises StageError if the table is missing, has no such column, or describes another generator.
-    """
-    table = pd.read_csv(path := require(folder / "style_dimensions.csv", "sample_populations"))
-    if "dead" not in table or len(table) != dimensions:
-        held = f"{len(table)} dimensions" + ("" if "dead" in table else " and no column 'dead'")
-        again = "make it again with: dvc repro sample_populations"
-        raise StageError(f"{path}: holds {held}, needed: {dimensions} with it; {again}")
-    return np.asarray(~table["dead"].to_numpy(bool))
-
-
 def read_walks(folder: Path, dimensions: int, class_names: Sequence[str]) -> tuple[pd.DataFrame, Claims, Claims]:
     """All walks of a result folder of walk_corner_cases, those that reached 0.50, and the true failures of its search.
 

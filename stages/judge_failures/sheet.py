@@ -15,7 +15,7 @@ from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, UNREADABLE,
 REVIEW_COLUMNS = 10
 REVIEW_ID, CLASS_FIELD, SHEET_FIELD = "review_id", "reviewer_class", "sheet"
 SIGNED_COLUMNS = (REVIEW_ID, "source", "index", "class", "predicted_class")
-SHOWN_COLUMNS = [*SIGNED_COLUMNS, "judge_class", "reading"]
+SHOWN_COLUMNS = [*SIGNED_COLUMNS, "judge_class", "reading", "readable"]
 CONTACT_COLUMNS = [*SIGNED_COLUMNS[1:], "rival_class", "judge_class", "judge_confidence", "far_out"]
 
 
@@ -82,7 +82,7 @@ def read_shown(path: Path) -> pd.DataFrame:
 
     Raises StageError if the file is missing or is no failures.csv of this stage.
     """
-    table = _read_text(path, SHOWN_COLUMNS, "make it with: dvc repro judge_failures")
+    table = read_text(path, SHOWN_COLUMNS, "make it with: dvc repro judge_failures")
     return table.loc[table[REVIEW_ID] != "0", SHOWN_COLUMNS].set_index(REVIEW_ID, drop=False)
 
 
@@ -94,7 +94,7 @@ def read_review(path: Path, shown: pd.DataFrame) -> Review:
     Raises StageError for a file that is missing, empty or without any row filled in, an unknown or repeated id, a row
     of another sheet, and an unknown word; it names the row as a table program does.
     """
-    table = _read_text(path, ["id", SHEET_FIELD, CLASS_FIELD], "use a copy of review.csv with all its columns")
+    table = read_text(path, ["id", SHEET_FIELD, CLASS_FIELD], "use a copy of review.csv with all its columns")
     classes = sorted(set(shown[["class", "predicted_class", "judge_class"]].to_numpy().ravel()))
     sheet, seen = sign_sheet(shown), set()
     readings = {}
@@ -136,7 +136,8 @@ def _place(number: np.ndarray, columns: int) -> dict[str, np.ndarray]:
     return {"sheet_row": number // columns + 1, "sheet_column": number % columns + 1}
 
 
-def _read_text(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:
+def read_text(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:
+    """A table with at least these columns, all of them as text; StageError, which ends on the remedy, if it is none."""
     if not path.is_file():
         raise StageError(f"{path}: missing; {remedy}")
     try:

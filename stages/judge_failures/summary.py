@@ -1,4 +1,4 @@
-"""What the stage reports: shares of the verdicts, what the auditor confirms, and how much of it lies far out."""
+"""What the stage reports: shares of the verdicts, readable and not, what the auditor confirms, how much is far out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from failure_atlas.judges.failures import share_verdicts
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.judges.correction import Record, correct_share
+from failure_atlas.judges.failures import ALL, share_verdicts
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE
 from failure_atlas.statistics.estimates import decide, proportion, read_estimate
+from stages.judge_failures.examination import READABLE
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION
 
 GROUP_COLUMNS = ["dimension", "layer", "kind", "direction"]
-FAR_OUT = ("far_out", "far_out_in_s", "far_out_in_realism")
+FAR_OUT = ("far_out", "far_out_in_realism")
 ENDS = {"value": "", "low": "_low", "high": "_high"}  # of columns
 CONFIRMED_BAR = 0.9  # share of the search's true failures that the auditor is to confirm
 
@@ -24,44 +27,46 @@ def tabulate_directions(walks: pd.DataFrame, failures: pd.DataFrame) -> pd.DataF
     name: what it does to the images, in the words of each class, the most frequent first; `not named`: not measured.
     walks: all of that direction, from whatever start.  reached: those that fell to 0.50; the shares are of these.
     """
-    own = failures[failures["source"] == CORNER_CASE]
-    verdict = pd.Series(own["verdict"].to_numpy(object), own["index"]).reindex(range(len(walks)))
+    own = failures[failures["source"] == CORNER_CASE].set_index("index")[["verdict", READABLE]]
+    examined = own.astype(object).reindex(range(len(walks)))
     rows: list[dict[str, Any]] = []
     for key, members in walks.reset_index(drop=True).groupby(GROUP_COLUMNS, sort=True):
-        given, names = verdict.loc[members.index].dropna(), members["name"]
+        given, names = examined.loc[members.index].dropna(), members["name"]
         words = names[names != ""].value_counts(sort=True).index
         row = dict(zip(GROUP_COLUMNS, key, strict=True)) | {"name": "; ".join(map(str, words))}
         row |= {"walks": len(members), "reached": len(given)}
         for column, share in _name_shares(given).items():
             row |= {f"{column}{end}": share[part] for part, end in ENDS.items()}
         rows.append(row)
-    shares = [f"{name}{end}" for name in _name_shares(verdict) for end in ENDS.values()]
+    shares = [f"{name}{end}" for name in _name_shares(own) for end in ENDS.values()]
     return pd.DataFrame(rows, columns=[*GROUP_COLUMNS, "name", "walks", "reached", *shares])
 
 
-def share_confirmed(true_failures: pd.DataFrame, confidence: float) -> dict[str, Any]:
-    """Share of true failures on which the auditor sees the meant class: most of all classes, or with confidence."""
-    sure = true_failures["auditor_probability"] >= confidence
+def share_confirmed(true_failures: pd.DataFrame) -> dict[str, Any]:
+    """Share of true failures on which the auditor is sure of the meant class, or sees it most of all classes."""
     return {
         "confirmed_true_failure_share": proportion(true_failures["auditor_confirms"].to_numpy(bool)),
-        "strictly_confirmed_true_failure_share": proportion(sure.to_numpy(bool)),
+        "agreed_true_failure_share": proportion(true_failures["auditor_agrees"].to_numpy(bool)),
     }
 
 
-def summarize_source(failures: pd.DataFrame, confidence: float) -> dict[str, Any]:
+def summarize_source(failures: pd.DataFrame, record: Record, random: np.random.Generator) -> dict[str, Any]:
     """Figures of the claimed failures of one source.
 
     All shares of verdicts are of all claims, which have all been judged, those that the classifier still gets right
     among them.  label_kept_share: the claims whose image the judge reads as meant, whatever the classifier says.
+    true_failure_share_corrected: without the mistakes that the judge made on real images (record), see `correct_share`.
     """
-    right = failures["verdict"] == TRUE_FAILURE
+    right, wrong = failures["verdict"] == TRUE_FAILURE, failures["misclassified"].to_numpy(bool)
     near, real = (~failures[name].astype(bool) for name in ("far_out", "far_out_in_realism"))
+    corrected = correct_share(int(right.sum()), int(wrong.sum()), len(failures), record, random)
     return {
         "claimed_failures": len(failures),
-        "misclassified_share": proportion(failures["misclassified"].to_numpy(bool)),
-        **_name_shares(failures["verdict"]),
+        "misclassified_share": proportion(wrong),
+        **_name_shares(failures),
+        "true_failure_share_corrected": corrected.as_dict(),
         "label_kept_share": proportion((failures["reading"] == LABEL_KEPT).to_numpy()),
-        **share_confirmed(failures[right], confidence),
+        **share_confirmed(failures[right]),
         **_share_far_out(failures),
         "true_failure_share_not_far_out": proportion(right[near].to_numpy()),
         "true_failure_share_not_far_out_in_realism": proportion(right[real].to_numpy()),
@@ -69,40 +74,62 @@ def summarize_source(failures: pd.DataFrame, confidence: float) -> dict[str, Any
 
 
 def summarize_failures(
-    failures: pd.DataFrame, found: pd.DataFrame, class_names: Sequence[str], confidence: float
+    failures: pd.DataFrame, found: pd.DataFrame, class_names: Sequence[str], record: Record, seed: int
 ) -> dict[str, Any]:
     """All figures but those of real images.
 
-    failures: the claims of both sources.  found: the true failures of the search.  Figures at the top are of all claims
-    together, except that the confirmed shares are of what the search found. Corner cases share starts and dimensions,
-    so their intervals, made for independent ones, are on the narrow side.
+    failures: the claims of both sources.  found: the true failures of the search.  record: of the judge on real images.
+    seed: of the draws behind the corrected shares.  Figures at the top are of all claims together, except that the
+    confirmed shares are of what the search found. Corner cases share starts and dimensions, so their intervals, made
+    for independent ones, are on the narrow side.
     confirmed_true_failure_verdict: on the bar, by the whole interval; the point may meet it and decide nothing.
     """
-    population, corner_cases = (failures[failures["source"] == name] for name in (POPULATION, CORNER_CASE))
-    confirmed = share_confirmed(found, confidence)
+    population, corner_cases = (
+        summarize_source(failures[failures["source"] == name], record, numpy_stream(seed, "corrected share", name))
+        for name in (POPULATION, CORNER_CASE)
+    )
+    confirmed = share_confirmed(found)
     share = confirmed["confirmed_true_failure_share"]
     return {
-        **summarize_source(failures, confidence),
+        **summarize_source(failures, record, numpy_stream(seed, "corrected share", ALL)),
         **confirmed,
         "confirmed_true_failure_bar": CONFIRMED_BAR,
         "confirmed_true_failure_point_meets_bar": bool(share["value"] >= CONFIRMED_BAR) if share["n"] else None,
         "confirmed_true_failure_verdict": decide(share, CONFIRMED_BAR),
-        "population": summarize_source(population, confidence),
-        "corner_cases": summarize_source(corner_cases, confidence),
-        "true_failure_search": {"found": len(found), **_share_far_out(found)},
-        "per_class": {name: _name_shares(failures.loc[failures["class"] == name, "verdict"]) for name in class_names},
+        "population": population,
+        "corner_cases": corner_cases,
+        "true_failure_search": {"found": len(found), "readable_share": proportion(found[READABLE].to_numpy(bool))}
+        | _share_far_out(found),
+        "per_class": {name: _name_shares(failures[failures["class"] == name]) for name in class_names},
     }
 
 
-def summarize_real(real: pd.DataFrame, wrong: np.ndarray) -> dict[str, Any]:
-    """Verdicts on the real test images that the classifier gets wrong; wrong: [N] bool, of all test images.
+def read_record(real: pd.DataFrame) -> Record:
+    """What the judge made of the real test images that the classifier gets wrong: the rows of `Examiner.examine_real`.
 
     Nobody moved these images, so `label changed` is the judge's own error (or a wrong label in the data set). They are
     the hard ones, as claimed failures are: the judge errs less often on the test set as a whole.
     """
+    kept, changed = (int((real["verdict"] == verdict).sum()) for verdict in (TRUE_FAILURE, LABEL_CHANGED))
+    return Record(kept, changed, len(real))
+
+
+def summarize_real(real: pd.DataFrame, wrong: np.ndarray, far_out: np.ndarray) -> dict[str, Any]:
+    """Verdicts on the real test images that the classifier gets wrong, and the judge's mistakes, see `read_record`.
+
+    wrong, far_out: [N] bool, of all test images.  real_far_out_share: of all of them as far from the others as a
+    generated image that counts as far out; what the percentile leaves, by construction.
+    """
+    shares = share_verdicts(real["verdict"])
     return {
-        "judge_false_alarm_share": share_verdicts(real["verdict"])[LABEL_CHANGED],
-        "real_images": {"misclassified_share": proportion(wrong), **_name_shares(real["verdict"])},
+        "judge_sensitivity": shares[TRUE_FAILURE],
+        "judge_false_alarm_share": shares[LABEL_CHANGED],
+        "real_far_out_share": proportion(far_out),
+        "real_images": {
+            "misclassified_share": proportion(wrong),
+            "far_out_share": proportion(far_out[wrong]),
+            **_name_shares(real),
+        },
     }
 
 
@@ -110,6 +137,9 @@ def tell_failures(metrics: dict[str, Any]) -> str:
     """The main figures in one line for the log."""
     told = {
         "claimed failures: true": "true_failure_share",
+        "of all claims, true and readable": "readable_true_failure_share",
+        "true but not readable": "unreadable_true_failure_share",
+        "true, corrected for the judge's mistakes": "true_failure_share_corrected",
         "still right": "still_right_share",
         "true failures of the search: confirmed by the auditor": "confirmed_true_failure_share",
         "false alarms of the judge on real images": "judge_false_alarm_share",
@@ -117,11 +147,21 @@ def tell_failures(metrics: dict[str, Any]) -> str:
     return "; ".join(f"{words} {read_estimate(metrics[key]).tell()}" for words, key in told.items())
 
 
-def _name_shares(verdicts: pd.Series) -> dict[str, dict[str, Any]]:
-    """Shares of the verdicts under the names of metrics."""
-    return {f"{verdict.replace(' ', '_')}_share": share for verdict, share in share_verdicts(verdicts).items()}
+def _name_shares(examined: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Shares of the verdicts under the names of metrics, and of the true failures that are readable, and that are not.
+
+    All are of all rows; what people can be expected to read is a model's word (see `readability`).
+    """
+    shares = {
+        f"{verdict.replace(' ', '_')}_share": share for verdict, share in share_verdicts(examined["verdict"]).items()
+    }
+    true, readable = (examined["verdict"] == TRUE_FAILURE).to_numpy(), examined[READABLE].to_numpy(bool)
+    return shares | {
+        "readable_true_failure_share": proportion(true & readable),
+        "unreadable_true_failure_share": proportion(true & ~readable),
+    }
 
 
 def _share_far_out(failures: pd.DataFrame) -> dict[str, Any]:
-    """Share that lies far out, in S, in realism, or either."""
+    """Share that lies far from all real images, and share that looks less real than nearly all of its class."""
     return {f"{name}_share": proportion(failures[name].to_numpy(bool)) for name in FAR_OUT}

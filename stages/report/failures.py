@@ -27,10 +27,18 @@ from stages.report.wording import (
 TOP, PER_CLASS, SHOWN_FAILURES = 10, 3, 12
 READS = "reads as, per std"
 SEEN = "mnist_test"  # metric of a brought classifier: null where MNIST's own test images were not at hand
-VERDICT_KEYS = ("true_failure_share", "label_changed_share", "unreadable_share", "still_right_share")
+VERDICT_KEYS = {
+    "true_failure_share": "true failure",
+    "readable_true_failure_share": "true failure that people are expected to read",
+    "unreadable_true_failure_share": "true failure that they are not",
+    "label_changed_share": "label changed",
+    "unreadable_share": "unreadable, to the judge",
+    "still_right_share": "still right",
+}
+FLAGS = ("auditor_confirms", "auditor_agrees", "readable", "far_out")
 FAILURE_COLUMNS = (
-    *("class", "predicted_class", "classifier_probability", "judge_probability", "auditor_confirms"),
-    *("dimension", "direction", "shift_std", "far_out"),
+    *("class", "predicted_class", "classifier_probability", "judge_probability"),
+    *("dimension", "direction", "shift_std", *FLAGS),
 )
 SOURCES = {
     "all claimed failures of population and walks": "",
@@ -163,7 +171,7 @@ def _list_verdicts(results: Results, judged: str) -> Table:
     places = SOURCES | {f"class {label}": f"per_class.{label}." for label in classes}
     rows = [[words, *(tell_metric(metrics, prefix + key) for key in VERDICT_KEYS)] for words, prefix in places.items()]
     caption = f"The verdicts, at a confidence of the judge of {metrics.number('confidence'):g}"
-    return Table(caption, ["source", "true failure", "label changed", "unreadable", "still right"], rows)
+    return Table(caption, ["source", *VERDICT_KEYS.values()], rows)
 
 
 def _list_true_failures(results: Results, judged: str, words: Names) -> Table:
@@ -175,12 +183,13 @@ def _list_true_failures(results: Results, judged: str, words: Names) -> Table:
         what = f"{row['class']} taken for {row['predicted_class']}", tell_number(row["shift_std"])
         move = _tell_move(words, row["class"], int(row["dimension"]), int(row["direction"]))
         said = (tell_number(row[f"{who}_probability"]) for who in ("classifier", "judge"))
-        flags = ("yes" if row[flag] else "no" for flag in ("auditor_confirms", "far_out"))
+        flags = ("yes" if row[flag] else "no" for flag in FLAGS)
         rows.append([*what, move, *said, *flags])
     return Table(
         f"True failures found on walks from class means, nearest first ({len(rows)} of {len(table)})",
         ["class", "shift in std", "direction", "classifier's softmax of the class", "judge's probability of it",
-         "auditor confirms", "farther out than nearly all of the population"],
+         "auditor confirms: it is sure", "auditor agrees: its first choice", "people are expected to read it",
+         "farther from real images than nearly all of these"],
         rows,
         results.offer(file)
     )  # fmt: skip

@@ -9,7 +9,7 @@ from failure_atlas.decisions.metrics import Metrics, find_group
 from failure_atlas.statistics.estimates import Estimate
 from stages.report.page import TEMPLATES, Table
 
-UNKNOWN = "not known"
+UNKNOWN, NOT_ASSESSABLE = "not known", "not assessable"
 TIED = "\u00a0"  # a space at which a line does not break, so that an interval stays whole on a phone
 Row = Sequence[str]  # words, stage, key of the metric
 TEXTS: Mapping[str, str] = tomllib.loads((TEMPLATES / "texts.toml").read_text(encoding="utf-8"))
@@ -28,13 +28,18 @@ def tell_number(value: float) -> str:
 
 
 def tell_estimate(estimate: Estimate) -> str:
-    """Such as `0.934 [0.929, 0.939], n = 10,000`; value and bounds with equally many decimals."""
+    """Such as `0.934 [0.929, 0.939], n = 10,000`; value and bounds with equally many decimals.
+
+    `not assessable` in place of a value that is not known while its interval is.
+    """
     numbers = [estimate.value, estimate.low, estimate.high]
     finite = [number for number in numbers if math.isfinite(number)]
     count = f", n{TIED}={TIED}{estimate.n:,}" if estimate.n is not None else ""
     if math.isnan(estimate.low) and math.isnan(estimate.high):
         return f"{tell_number(estimate.value)}{count}"
     told = [_tell_with(number, _choose_decimals(finite)) for number in numbers]
+    if math.isnan(estimate.value):
+        told[0] = NOT_ASSESSABLE
     return f"{told[0]} [{told[1]},{TIED}{told[2]}]{count}"
 
 

@@ -32,7 +32,8 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
     failure in the median shift of true failures.
     true_failure_walks: share of all walks that meet a true failure, at 0.50 or beyond. How many of the crossings
     themselves are true failures is judge_failures' `corner_cases.true_failure_share`: shares of that name are of the
-    images that were judged.  readings: of the walks at 0.50, shares by what the judge reads there, whether or not the
+    images that were judged; how many of those found people are expected to read, `true_failure_search.readable_share`
+    there.  readings: of the walks at 0.50, shares by what the judge reads there, whether or not the
     classifier is wrong already.
     Walks share starts and networks, so the intervals, made for independent walks, are on the narrow side.
     """

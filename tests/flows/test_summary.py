@@ -64,7 +64,9 @@ def test_tables_in_markdown_and_in_a_narrow_terminal() -> None:
 
 
 ENDS = "[0.125, 0.75]"
-CORRUPTED, TRUE = "corrupted test images", "300 claimed failures are true ones"
+CORRUPTED = "corrupted test images"
+SHARES = {"true_failure_share": 0.7, "readable_true_failure_share": 0.4}
+TRUE = f"300 claimed failures are true ones, 0.4 {ENDS} true and such as people are expected to read"
 ROOMS = ("train_classifiers", "measure_robustness", "name_directions", "judge_failures")
 
 
@@ -86,7 +88,7 @@ def write_results(names: list[str], criteria: list[tuple[str, str]]) -> list[Sta
         write(f"data/measure_robustness/{name}/metrics.json", {"population": near})
         shares = {"wider": estimate(0.2, 10), "fainter": estimate(0.6, 10)}
         write(f"data/name_directions/{name}/metrics.json", {"global": {"named": 7, "share_of_name": shares}})
-        write(f"data/judge_failures/{name}/metrics.json", {"true_failure_share": estimate(0.7, 300)})
+        write(f"data/judge_failures/{name}/metrics.json", {key: estimate(value, 300) for key, value in SHARES.items()})
     told = {"found": estimate(0.4, 9), "because": "that is why"}
     gates = [{"id": key, "verdict": verdict, **told} for key, verdict in criteria]
     write("data/acceptance/gates.json", {"criteria": gates})

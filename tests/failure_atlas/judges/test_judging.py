@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.covariance import LedoitWolf
 
-from failure_atlas.judges import remoteness
 from failure_atlas.judges.failures import AUDITOR, draw_balanced, tabulate_opinions, tabulate_verdicts
+from failure_atlas.judges.remoteness import Yardstick, find_percentiles, fit_surroundings
 from failure_atlas.judges.verdicts import measure_kappa
 from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown
 
@@ -15,80 +14,51 @@ NAMES = ["cat", "dog", "owl"]
 TRUE, CHANGED, RIGHT = "true failure", "label changed", "still right"
 
 
-@pytest.fixture
-def population():
+def test_the_distance_to_real_images_is_that_of_all_pairs_sorted_and_no_image_is_its_own_neighbour():
     random = np.random.default_rng(3)
-    labels = np.arange(900) % 3
-    mixing = np.array([[2.0, 0.0, 0.0, 0.0], [1.0, 0.5, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    styles = random.standard_normal((900, 4)) @ mixing.T + labels[:, None] * np.array([5.0, 0.0, -2.0, 0.0]) + 1
-    return styles.astype(np.float32), labels
+    real, others = random.standard_normal((40, 3)), random.standard_normal((7, 3)) * 3
+    surroundings = fit_surroundings(real)
+    between = np.linalg.norm(real[:, None] - real[None], axis=2)
+    np.fill_diagonal(between, np.inf)
+    np.testing.assert_allclose(surroundings.own, np.sort(between, axis=1)[:, 4])
+    expected = np.sort(np.linalg.norm(others[:, None] - real[None], axis=2), axis=1)[:, 4]
+    np.testing.assert_allclose(surroundings.measure(others), expected)
+    assert surroundings.measure(others[:0]).shape == (0,)
+    few = fit_surroundings(np.array([[0.0], [1.0], [3.0]]))
+    assert (few.neighbour, few.own.tolist(), few.measure(np.array([[5.0]])).tolist()) == (2, [3, 2, 3], [4])
+    with pytest.raises(ValueError, match=r"1 real image\(s\), which have no neighbours"):
+        fit_surroundings(real[:1])
 
 
-def test_distances_equal_the_textbook_formula_and_follow_their_law(population):
-    styles, labels = population
-    spread = remoteness.fit_spread(styles, labels, 3, np.ones(4, bool))
-    assert list(spread.used) == [True, True, True, False], "a dimension that does not vary is left out"
-    scaled = styles[:, :3] / styles[:, :3].std(axis=0, ddof=1, dtype=float)
-    means = [scaled[labels == label].mean(axis=0) for label in range(3)]
-    covariance = LedoitWolf(assume_centered=True).fit(scaled - np.array(means)[labels]).covariance_
-    measures = remoteness.measure_mahalanobis, remoteness.measure_std_distance
-    distance, in_std = (measure(spread, styles, labels) for measure in measures)
-    for row in (0, 1, 2, 500):
-        away = scaled[row] - means[labels[row]]
-        assert distance[row] == pytest.approx(np.sqrt(away @ np.linalg.inv(covariance) @ away), rel=1e-6)
-        assert in_std[row] == pytest.approx(np.linalg.norm(away))
-    assert stats.kstest(distance**2, stats.chi2(3).cdf).statistic < 0.06
-    assert spread.shrinkage < 0.05
-
-
-def test_useless_dimensions_do_not_count(population):
-    styles, labels = population
-    spread = remoteness.fit_spread(styles, labels, 3, np.array([True, False, True, True]))
-    moved = styles.copy()
-    moved[:, 1] += 100
-    np.testing.assert_array_equal(*(remoteness.measure_mahalanobis(spread, each, labels) for each in (styles, moved)))
-    with pytest.raises(ValueError, match="no style dimension"):
-        remoteness.fit_spread(styles, labels, 3, np.array([False, False, False, True]))
-
-
-def test_leaving_the_plane_of_the_population_is_far_however_short_the_way():
-    random = np.random.default_rng(1)
-    latent, labels = random.standard_normal((2000, 2)), np.arange(2000) % 2
-    plane = random.standard_normal((2, 6))
-    spread = remoteness.fit_spread((latent @ plane).astype(np.float32), labels, 2, np.ones(6, bool))
-    inside = (np.array([[1.0, 0.0]]) @ plane).astype(np.float32)
-    outside = inside + 0.5 * np.linalg.svd(plane)[2][-1].astype(np.float32)
-    near, far = (remoteness.measure_mahalanobis(spread, point, np.array([0]))[0] for point in (inside, outside))
-    assert near < 3
-    assert far > 8
+def test_a_copy_of_a_real_image_is_near_and_one_percent_of_the_real_ones_are_far():
+    real = np.random.default_rng(1).standard_normal((1000, 2))
+    surroundings = fit_surroundings(real)
+    yardstick = Yardstick(surroundings, np.zeros(1, int), np.zeros(1), 99.0)
+    assert yardstick.find_far(surroundings.own).sum() == 10
+    assert yardstick.find_far(surroundings.measure(np.array([real[0], [9.0, 9.0]]))).tolist() == [False, True]
 
 
 def test_percentiles_are_counts_within_the_class():
     reference, classes = np.array([1.0, 2, 3, 4, 10, 20]), np.array([0, 0, 0, 0, 1, 1])
     values, own = np.array([0.0, 1, 2.5, 4, 9, 15, 1]), np.array([0, 0, 0, 0, 1, 1, 2])
-    percentiles = remoteness.find_percentiles(values, own, reference, classes)
+    percentiles = find_percentiles(values, own, reference, classes)
     np.testing.assert_array_equal(percentiles, [0, 25, 50, 100, 0, 50, np.nan])  # no sample of the class, none
     random = np.random.default_rng(0)
     reference, values = random.normal(size=300), random.normal(size=20)
-    percentiles = remoteness.find_percentiles(values, np.zeros(20, int), reference, np.zeros(300, int))
+    percentiles = find_percentiles(values, np.zeros(20, int), reference, np.zeros(300, int))
     twin = [stats.percentileofscore(reference, value, kind="weak") for value in values]
     np.testing.assert_allclose(percentiles, twin)
 
 
-def test_far_out_means_farther_or_less_real_than_nearly_all_of_the_class():
-    random = np.random.default_rng(2)
-    styles, labels = random.standard_normal((400, 2)).astype(np.float32), np.repeat([0, 1], 200)
-    spread = remoteness.fit_spread(styles, labels, 2, np.ones(2, bool))
-    distance = remoteness.measure_mahalanobis(spread, styles, labels)
-    yardstick = remoteness.Yardstick(spread, labels, distance, np.arange(400.0))
-    styles, labels = np.array([[0, 0], [9, 9], [0, 0], [0, 0]], np.float32), np.array([0, 0, 0, 1])
-    distance = remoteness.measure_mahalanobis(spread, styles, labels)
-    table = yardstick.tabulate(styles, labels, distance, np.array([100.0, 100, 1.5, 100]), 95.0)
-    assert table["far_out_in_s"].tolist() == [False, True, False, False]
+def test_far_from_real_images_and_less_real_than_the_class_are_told_apart():
+    real = fit_surroundings(np.random.default_rng(2).standard_normal((200, 2)))
+    yardstick = Yardstick(real, np.repeat([0, 1], 200), np.arange(400.0), 95.0)
+    distance, labels = np.array([0.0, 1e3, 0.0, 0.0]), np.array([0, 0, 0, 1])
+    table = yardstick.tabulate(distance, labels, np.array([100.0, 100, 1.5, 100]))
+    assert table["far_out"].tolist() == [False, True, False, False]
+    assert table["distance_to_real_percentile"].tolist() == [0, 100, 0, 0]
     assert table["far_out_in_realism"].tolist() == [False, False, True, True]  # class 1 begins at 200
-    assert table["far_out"].tolist() == [False, True, True, True]
     assert table["realism_percentile"].tolist() == [50.5, 50.5, 1, 0]
-    assert table["mahalanobis_percentile"][1] == 100
 
 
 def test_a_row_says_what_each_network_sees():
@@ -98,7 +68,7 @@ def test_a_row_says_what_each_network_sees():
         AUDITOR: [[0.6, 0.3, 0.1], [0.2, 0.2, 0.6], [0.2, 0.2, 0.6]],
     }
     shown = Shown(np.zeros((3, 1, 1, 1), np.uint8), {name: np.log(values) for name, values in said.items()})
-    table = tabulate_opinions(shown, np.zeros(3, int), NAMES, 0.8)
+    table = tabulate_opinions(shown, np.zeros(3, int), NAMES, 0.8, 0.7)
     expected = {
         "class": ["cat"] * 3,
         "predicted_class": ["dog", "cat", "owl"],
@@ -108,9 +78,15 @@ def test_a_row_says_what_each_network_sees():
         "reading": ["label kept", "label kept", CHANGED],
         "verdict": [TRUE, RIGHT, CHANGED],
         "auditor_class": ["cat", "owl", "owl"],
-        "auditor_confirms": [True, False, False],
+        "auditor_agrees": [True, False, False],
+        "auditor_confirms": [False, False, False],
     }
     assert table[list(expected)].to_dict("list") == expected
+    assert tabulate_opinions(shown, np.zeros(3, int), NAMES, 0.8, 0.59)["auditor_confirms"].tolist() == [
+        True,
+        False,
+        False,
+    ]
     numbers = {
         "classifier_probability": [0.1, 0.5, 0.2],
         "judge_probability": [0.9, 0.9, 0.05],

@@ -1,22 +1,16 @@
 """What the room reads beside the shared tiny inputs: two ensembles, a snapshot, walks and true failures."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from failure_atlas.core.arrays import read_array
-from failure_atlas.core.files import write_csv
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
-from failure_atlas.populations.effects import measure_effects
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
 from failure_atlas.stylegan2.generator import load_generator
 from failure_atlas.stylegan2.state import load_discriminator, new_state, save_state
-from stages.common.artefacts.population import tabulate_styles
 from stages.walk_corner_cases.__main__ import main as walk_corner_cases
 from tests import yaml12 as yaml
 from tests.stages.tiny_networks import teach_population
@@ -81,20 +75,6 @@ def snapshot(make_snapshot: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def critic(snapshot: Path) -> Discriminator:
     return load_discriminator(snapshot, CPU)
-
-
-@pytest.fixture(scope="session")
-def population(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, tiny_population: Path) -> Path:
-    """`tiny_population` with the effects of its style dimensions; ten of them are declared dead."""
-    folder = tmp_path_factory.mktemp("population")
-    shutil.copytree(tiny_population / "population.zarr", folder / "population.zarr")
-    generator = load_generator(tiny_generator, CPU)
-    styles = read_array(folder / "population.zarr", "s")
-    effects = measure_effects(generator, styles[:2], styles.std(axis=0, ddof=1, dtype=np.float64), batch_size=100)
-    table = tabulate_styles(generator.style_layout()).assign(**{name: effects[name] for name in effects})
-    table.loc[70:, "dead"] = True
-    write_csv(folder / "style_dimensions.csv", table)
-    return folder
 
 
 @pytest.fixture(scope="session")

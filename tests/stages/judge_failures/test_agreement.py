@@ -19,6 +19,7 @@ def failures(tmp_path):
     table["predicted_class"] = ["8"] * 6 + ["5"] * 7
     table["judge_class"] = ["3"] * 4 + ["8"] * 9
     table["reading"] = [KEPT] * 4 + [CHANGED] * 4 + [NEITHER] * 5
+    table["readable"] = [True] * 3 + [False] * 10
     table["review_id"] = [*range(1, 13), 0]
     path = tmp_path / "failures.csv"
     table.to_csv(path, index=False)
@@ -46,7 +47,7 @@ def test_two_reviewers_against_the_judge_and_each_other(tmp_path, failures, writ
     like = write("anna", classes=dict(enumerate(["3"] * 4 + ["8"] * 4 + [NEITHER] * 4, start=1)))
     # Ben: 1 to 3 as meant, 4 as another, 5 to 8 as another, two blank, two unreadable.
     ben = write("ben", classes=dict(enumerate([*"33358855", "unreadable", "Unreadable"], start=1)))
-    main([like, ben], failures, tmp_path / "out", seed=1)
+    main([like, ben], failures=failures, out=tmp_path / "out")
     result = json.loads((tmp_path / "out" / "agreement.json").read_text())
     anna, other = result["with_judge"]["anna"], result["with_judge"]["ben"]
     assert anna["kappa"]["value"] == anna["agreement"]["value"] == 1
@@ -58,22 +59,45 @@ def test_two_reviewers_against_the_judge_and_each_other(tmp_path, failures, writ
     assert other["kappa"]["low"] <= other["kappa"]["value"] <= other["kappa"]["high"]
     assert other["judge_right_on_label_kept"]["value"] == 0.75
     assert other["judge_right_on_unreadable"]["n"] == 2
+    # Ben reads 1 to 3 as meant, which the model of people can read, and none of the other seven.
+    assert (other["read_as_meant_where_readable"]["value"], other["read_as_meant_where_readable"]["n"]) == (1, 3)
+    assert (other["read_as_meant_elsewhere"]["value"], other["read_as_meant_elsewhere"]["n"]) == (0, 7)
     assert result["between_reviewers"]["anna and ben"]["kappa"]["value"] == pytest.approx(0.84375)
     counts = pd.read_csv(tmp_path / "out" / "agreement.csv")
     seen = {("anna", "judge"): 12, ("ben", "judge"): 10, ("anna", "ben"): 10}
     assert counts.groupby(["first", "second"])["n"].sum().to_dict() == seen
     own = counts[(counts["first"] == "ben") & (counts["first_reading"] == CHANGED) & (counts["second_reading"] == KEPT)]
     assert own["n"].tolist() == [1]
-    main([like, ben], failures, tmp_path / "again", seed=1)
+    main([like, ben], failures=failures, out=tmp_path / "again")
     assert hash_folder(tmp_path / "out") == hash_folder(tmp_path / "again")
 
 
 def test_a_reviewer_with_one_word_for_all_has_no_kappa_and_no_crash(tmp_path, failures, write):
-    main([write(classes={1: "3", 2: "3"})], failures, tmp_path / "out", seed=1)
+    main([write(classes={1: "3", 2: "3"})], failures=failures, out=tmp_path / "out")
     entry = json.loads((tmp_path / "out" / "agreement.json").read_text())["with_judge"]["anna"]
     assert entry["kappa"] == {"value": None, "low": None, "high": None, "n": 2}
     assert entry["agreement"]["value"] == 1
     assert entry["judge_right_on_unreadable"]["value"] is None
+
+
+def test_a_reviewer_who_is_no_person_is_told_as_such(tmp_path, failures, write):
+    form = write("anna", classes={1: "3", 5: "8"})
+    main([form], failures=failures, out=tmp_path / "out", not_people=["anna"])
+    result = json.loads((tmp_path / "out" / "agreement.json").read_text())
+    assert list(result["with_judge"]) == ["anna (no person)"]
+    assert set(pd.read_csv(tmp_path / "out" / "agreement.csv")["first"]) == {"anna (no person)"}
+    with pytest.raises(StageError, match="--not-people: got 'ben'; allowed: anna"):
+        main([form], failures=failures, out=tmp_path / "out", not_people=["ben"])
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"failures": "a"}, {"survey": "a"}, {"survey": "a", "images": "b", "failures": "c"}]
+)
+def test_either_reviews_or_a_survey_has_to_be_given_whole(tmp_path, write, given):
+    reviews = [write(classes={1: "3"})] if given.keys() == {"survey", "images", "failures"} else None
+    paths = {name: tmp_path / path for name, path in given.items()}
+    with pytest.raises(StageError, match="give either filled-in reviews and --failures, or --survey and --images"):
+        main(reviews, out=tmp_path / "out", **paths)
 
 
 def test_words_are_read_without_regard_to_case_spaces_and_a_mark_before_the_header(tmp_path, failures, write):
@@ -119,7 +143,7 @@ def test_files_that_are_no_forms_are_named(tmp_path, failures, write):
     (tmp_path / "b").mkdir()
     twin = path.rename(tmp_path / "b" / "anna.csv")
     with pytest.raises(StageError, match="a second review named 'anna'; rename one"):
-        main([write(classes={1: "3"}), twin], failures, tmp_path / "out", seed=1)
+        main([write(classes={1: "3"}), twin], failures=failures, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -4,12 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from failure_atlas.judges.correction import Record
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION, claim_population
 from stages.judge_failures.sheet import choose_shown, number_reviews, tabulate_review
-from stages.judge_failures.summary import summarize_failures, tabulate_directions, tell_failures
+from stages.judge_failures.summary import (
+    read_record,
+    summarize_failures,
+    summarize_real,
+    tabulate_directions,
+    tell_failures,
+)
 
 NAMES = ["cat", "dog", "owl"]
 TRUE, CHANGED, NEITHER, RIGHT = "true failure", "label changed", "unreadable", "still right"
+RECORD = Record(kept=160, changed=10, images=200)
 
 
 def test_misclassified_samples_are_claimed_and_no_others():
@@ -25,7 +33,7 @@ def test_directions_count_their_own_walks_and_give_shares_of_those_that_arrived(
     walks = {"dimension": [3, 3, 3, 1], "layer": "b4", "kind": "conv", "direction": [1, 1, -1, 1], "reached": True}
     walks |= {"name": ["wider", "larger", "", "noise +"]}
     failures = {"source": [POPULATION, *[CORNER_CASE] * 3], "index": [0, 0, 1, 2]}
-    failures |= {"verdict": [CHANGED, TRUE, NEITHER, TRUE]}
+    failures |= {"verdict": [CHANGED, TRUE, NEITHER, TRUE], "readable": [True, True, True, False]}
     table = tabulate_directions(pd.DataFrame(walks), pd.DataFrame(failures))
     assert table[["dimension", "direction"]].to_numpy().tolist() == [[1, 1], [3, -1], [3, 1]]
     assert table["walks"].tolist() == [1, 1, 2]
@@ -33,6 +41,8 @@ def test_directions_count_their_own_walks_and_give_shares_of_those_that_arrived(
     assert table["reached"].tolist() == [0, 1, 2]
     assert table["true_failure_share"].tolist()[1:] == [1, 0.5]
     assert np.isnan(table["true_failure_share"][0])
+    assert table["readable_true_failure_share"].tolist()[1:] == [0, 0.5]
+    assert table["unreadable_true_failure_share"].tolist()[1:] == [1, 0]
     assert table["label_changed_share"].tolist()[1:] == [0, 0]
     # Wilson's interval of 1 of 2
     assert table["unreadable_share_low"][2] == pytest.approx(0.0945, abs=1e-4)
@@ -52,24 +62,27 @@ def make_failures():
             "verdict": verdict,
             "misclassified": verdict != RIGHT,
             "reading": np.where(np.isin(verdict, [TRUE, RIGHT]), "label kept", verdict),
+            "readable": random.random(count) < 0.6,
+            "auditor_agrees": random.random(count) < 0.9,
             "auditor_confirms": random.random(count) < 0.7,
-            "auditor_probability": random.random(count),
-            "far_out_in_s": random.random(count) < 0.2,
+            "far_out": random.random(count) < 0.2,
             "far_out_in_realism": random.random(count) < 0.1,
         }
-    ).assign(far_out=lambda table: table["far_out_in_s"] | table["far_out_in_realism"])
+    )
 
 
 def test_without_true_failures_nothing_is_confirmed_and_nothing_breaks():
     failures = make_failures()
-    summary = summarize_failures(failures, failures[:0], NAMES, 0.8)
-    assert summary["confirmed_true_failure_share"]["n"] == summary["strictly_confirmed_true_failure_share"]["n"] == 0
+    summary = summarize_failures(failures, failures[:0], NAMES, RECORD, 1)
+    assert summary["confirmed_true_failure_share"]["n"] == summary["agreed_true_failure_share"]["n"] == 0
     assert np.isnan(summary["confirmed_true_failure_share"]["value"])
     assert summary["confirmed_true_failure_point_meets_bar"] is None
     assert summary["confirmed_true_failure_verdict"] == "not decided"
     alarm = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
     text = tell_failures(summary | {"judge_false_alarm_share": alarm})
     assert text.startswith("claimed failures: true 0.")
+    assert "; of all claims, true and readable 0." in text
+    assert "; true, corrected for the judge's mistakes 0." in text
     assert "; true failures of the search: confirmed by the auditor unknown, n=0; false alarms" in text
 
 
@@ -80,9 +93,43 @@ def test_without_true_failures_nothing_is_confirmed_and_nothing_breaks():
 def test_the_bar_on_confirmed_failures_is_decided_by_the_interval(confirmed, of, meets, verdict):
     failures = make_failures()
     found = failures.head(of).assign(auditor_confirms=np.arange(of) < confirmed)
-    summary = summarize_failures(failures, found, NAMES, 0.8)
+    summary = summarize_failures(failures, found, NAMES, RECORD, 1)
+    assert summary["agreed_true_failure_share"]["value"] == found["auditor_agrees"].mean()
     assert summary["confirmed_true_failure_point_meets_bar"] is meets
     assert summary["confirmed_true_failure_verdict"] == verdict
+
+
+def test_readable_and_unreadable_make_up_the_true_failures_and_the_correction_has_the_same_base():
+    failures = make_failures()
+    summary = summarize_failures(failures, failures[:9], NAMES, RECORD, 1)
+    for part, rows in {
+        "all": failures,
+        "population": failures[failures["source"] == POPULATION],
+        "corner_cases": failures[failures["source"] == CORNER_CASE],
+    }.items():
+        shares = summary if part == "all" else summary[part]
+        true = rows["verdict"] == TRUE
+        assert shares["readable_true_failure_share"]["value"] == (true & rows["readable"]).mean()
+        assert shares["unreadable_true_failure_share"]["value"] == (true & ~rows["readable"]).mean()
+        assert shares["readable_true_failure_share"]["n"] == shares["true_failure_share_corrected"]["n"] == len(rows)
+        wrong = rows["misclassified"].mean()
+        expected = min((true.mean() - 0.05 * wrong) / 0.75, wrong)
+        assert shares["true_failure_share_corrected"]["value"] == pytest.approx(expected)
+    assert summary["true_failure_search"]["readable_share"]["value"] == failures[:9]["readable"].mean()
+    assert summary == summarize_failures(failures, failures[:9], NAMES, RECORD, 1)
+    cat = failures[failures["class"] == "cat"]
+    readable = ((cat["verdict"] == TRUE) & cat["readable"]).mean()
+    assert summary["per_class"]["cat"]["readable_true_failure_share"]["value"] == readable
+
+
+def test_the_judges_record_is_counted_on_real_errors_and_far_ones_on_all():
+    real = pd.DataFrame({"verdict": [TRUE, TRUE, CHANGED, NEITHER], "readable": [True, False, True, False]})
+    assert read_record(real) == Record(2, 1, 4)
+    wrong, far = np.array([True] * 4 + [False] * 16), np.array([True, False] * 2 + [False] * 15 + [True])
+    summary = summarize_real(real, wrong, far)
+    assert (summary["judge_sensitivity"]["value"], summary["judge_false_alarm_share"]["value"]) == (0.5, 0.25)
+    assert (summary["real_far_out_share"]["value"], summary["real_images"]["far_out_share"]["value"]) == (0.15, 0.5)
+    assert summary["real_images"]["unreadable_true_failure_share"]["value"] == 0.25
 
 
 def test_the_form_names_each_shown_image_once_and_hides_the_verdict():

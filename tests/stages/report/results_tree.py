@@ -132,6 +132,7 @@ def write_tables(folder: Path, name: str) -> None:
     pd.DataFrame(rows).to_csv(folder / "compare_rankings" / name / "comparison.csv", index=False)
     walk = {"source": "true failure search", "class": "3", "predicted_class": "8", "classifier_probability": 0.4}
     walk |= {"judge_probability": 0.9, "auditor_confirms": True, "direction": 1, "far_out": False}
+    walk |= {"auditor_agrees": True, "readable": True}
     rows = [walk | {"dimension": 5, "shift_std": 7.25}, walk | {"dimension": 6, "shift_std": 2.125}]
     rows.append(walk | {"source": "population", "dimension": None, "direction": None, "shift_std": None})
     pd.DataFrame(rows).to_csv(folder / "judge_failures" / name / "true_failures.csv", index=False)

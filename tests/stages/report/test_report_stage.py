@@ -108,6 +108,7 @@ def tell(held):
 def test_sections_show_the_estimates_of_the_files(outline):
     metrics, text = build_metrics(), outline.text
     shares = ("true_failure_share", "still_right_share", "judge_false_alarm_share", "confirmed_true_failure_share")
+    shares += ("readable_true_failure_share", "agreed_true_failure_share", "judge_sensitivity")
     for place, keys in {
         "judge_failures/second": shares,
         "train_classifiers/first": ("corrupted_test_accuracy",),
@@ -116,6 +117,7 @@ def test_sections_show_the_estimates_of_the_files(outline):
     }.items():
         for key in keys:
             assert tell(metrics[place][key]) in text, (place, key)
+    assert "not assessable [0.000, 1.000], n = 40" in text
     walks = metrics["measure_robustness/first"]["from_samples"]
     farther, at_half = walks["beyond"]["true_failure_share"], walks["joint"]
     assert tell(at_half["true_failure_share"]) not in text, "joint walks fail where they go on, not at 0.50"
