@@ -90,7 +90,7 @@ def main(
         refuse_channels(steps, test.images.shape[1])
     except ValueError as error:
         raise StageError(f"{images}: corrupt_images.recipe: {error}") from error
-    labels = test.labels[: section.real_images]
+    labels, true_class = test.labels[: section.real_images], whole.true_class[: section.samples]
     shown, weights = show_conditions(test.images[: section.real_images], steps, corruption, section.seed)
 
     shifts_std = space_shifts(section.max_shift_std, section.shift_step_std)
@@ -120,13 +120,9 @@ def main(
     metrics |= compare_with_accuracy(
         on_generated, on_real, replicates, section.strong, numpy_stream(section.seed, "bootstrap", "differences")
     )
-    metrics |= compare_classes(
-        np.stack([one.well for one in generated.values()]),
-        whole.true_class[: section.samples],
-        np.stack([weights[CORRUPTED] @ correct for correct in right.values()]),
-        labels,
-    )
-    metrics |= {
+    well = np.stack([one.well for one in generated.values()])
+    on_average = np.stack([weights[CORRUPTED] @ correct for correct in right.values()])
+    metrics |= compare_classes(well, true_class, on_average, labels) | {
         "samples": section.samples, "real_images": len(labels), "ranking_top10_overlap": overlap
     }  # fmt: skip
     logging.info(tell_headline(metrics))
