@@ -47,6 +47,7 @@ KNOWN: dict[str, dict[str, Any]] = {
         "reached_within_5_std_interval": {"low": 0.117, "high": 0.267, "n": 100},
         "median_shift_std": 12.5, "median_shift_std_interval": {"low": 9.4, "high": None, "n": 100},
     },
+    "judge_failures": {"true_failure_share_corrected": {"value": None, "low": 0.0, "high": 1.0, "n": 40}},
     "compare_rankings": {
         "attfind_margin": 0.02, "best_gradient_no_worse_than_attfind": "not decided",
         "best_gradient_minus_attfind_accuracy": {"value": -0.01, "low": -0.16, "high": 0.14, "n": 300},
