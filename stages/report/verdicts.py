@@ -75,7 +75,7 @@ def show_claims(results: Results) -> PageSection:
     counts = [Counter(claim[key] for claim in claims) for key in ("verdict", "corrected_verdict")]
     told, corrected = (", ".join(f"{count[verdict]} {words}" for verdict, words in CLAIMED.items()) for count in counts)
     text = TEXTS["claims"].format(n=len(claims), told=told, corrected=corrected, multiplicity=MULTIPLICITY)
-    columns = ["claim", "verdict", "corrected", "place in the paper", "figure here", "rule", "evidence"]
+    columns = ["claim", "verdict", "corrected", "in the paper, and here", "rule", "evidence"]
     rows, csv = [_tell_claim(claim) for claim in claims], results.offer("check_claims/claims.csv")
     table = Table("Claims of the paper", columns, rows, csv, wide=("claim", "rule", "evidence"))
     return PageSection("claims", "The paper's claims", [Text(text), table])
@@ -87,8 +87,7 @@ def _tell_claim(claim: Mapping[str, Any]) -> list[str | Badge]:
     return [
         f"{claim['claim']} {claim['versions']}".strip(),
         *verdicts,
-        claim["source"],
-        ", ".join(claim["figure"]),
+        f"{claim['source']}: {', '.join(claim['figure'])}",
         claim["rule"],
         "; ".join(evidence),
     ]
