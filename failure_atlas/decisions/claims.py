@@ -219,10 +219,15 @@ def exceed(metric: str, bar: str, freedom: int | None = None) -> Check:
     return check
 
 
-def paired(comparison: str, metric: str, versions: Iterable[str] = ("",)) -> Check:
-    """A difference on the same samples lies on one side of 0, for both classifiers; versions: the end of its key."""
+def paired(comparison: str, metric: str, versions: Iterable[str] = ("",), shown: Iterable[str] = ()) -> Check:
+    """A difference on the same samples lies on one side of 0, for both classifiers; versions: the end of its key.
+
+    shown: metrics that are told beside it.
+    """
 
     def check(claim: Claim) -> None:
+        for each in shown:
+            claim.take(each)
         for version in versions:
             for each in _for_both(claim, f"{metric}.{version}" if version else metric):
                 claim.demand(claim.take(each), comparison, 0, version)
@@ -344,8 +349,9 @@ RULES: tuple[tuple[str, str, str, str, str, Check], ...] = (
      check_paired("corrupted_test_accuracy", "train_classifiers/{name}: corrupted_test_accuracy")),
     *((f"{better}_separates_better_than_{worse}",
        f"{better.upper()} separates well- from misclassified samples better than {worse.upper()}.",
-       "2.1.2, figure 3", f"{DIFFERENCE}: areas under the ROC curve of cross-validated probes", SPACES,
-       differ(*(f"sample_populations: outcome_separation.{space}" for space in (better, worse))))
+       "2.1.2, figure 3", f"{DIFFERENCE}: areas under the ROC curve of cross-validated probes, paired", SPACES,
+       paired(">", f"sample_populations: outcome_separation_difference.{better}_minus_{worse}",
+              shown=[f"sample_populations: outcome_separation.{space}" for space in (better, worse)]))
       for better, worse in ("sw", "wz")),
     ("top_histograms_differ",
      "Well- and misclassified samples are distributed differently along the top dimensions.", "2.2, figure 4",

@@ -35,34 +35,52 @@ def measure_class_separation(features: np.ndarray, labels: np.ndarray, *, folds:
     return proportion(predicted == labels)
 
 
-def measure_outcome_separation(features: np.ndarray, well: np.ndarray, *, folds: int, seed: int) -> dict[str, Any]:
-    """ROC AUC of a probe that tells well- from misclassified samples, with DeLong's interval; chance is 0.5.
+def score_outcomes(features: np.ndarray, well: np.ndarray, *, folds: int, seed: int) -> np.ndarray:
+    """Scores of a probe that tells well- from misclassified samples, each by a probe that was fitted without it: [N].
 
-    features: [N, F].  well: bool [N].  The values are NaN where either kind has fewer than `folds` samples.
+    features: [N, F].  well: bool [N].  NaN where either kind has fewer than `folds` samples.
     """
     if min(np.count_nonzero(well), np.count_nonzero(~well)) < folds:
-        return {"value": np.nan, "low": np.nan, "high": np.nan, "n": len(well)}
+        return np.full(len(well), np.nan)
     with threadpool_limits(1):
-        scores = cross_val_predict(
-            _probe(), _plain(features), well, cv=_splits(folds, seed), method="decision_function"
+        return np.asarray(
+            cross_val_predict(_probe(), _plain(features), well, cv=_splits(folds, seed), method="decision_function")
         )
-    return roc_auc(scores, well)
 
 
 def roc_auc(scores: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
-    """Area under the ROC curve with the 95 % interval of DeLong et al. (1988): {value, low, high, n}.
+    """Area under the ROC curve with the 95 % interval of DeLong et al. (1988): {value, low, high, n}; chance is 0.5.
 
-    scores: [N].  positive: bool [N], with both kinds present.  Ties count one half.
+    scores: [N], NaN where they are not known; then so are the values.  positive: bool [N], with both kinds present.
+    Ties count one half.
     """
+    area = _estimate_mean(*_place(scores, positive))
+    return area | {"low": max(0.0, area["low"]), "high": min(1.0, area["high"])}
+
+
+def compare_roc_auc(first: np.ndarray, second: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
+    """Area of the first scores less that of the second, of the same samples, with DeLong's paired interval."""
+    pairs = zip(_place(first, positive), _place(second, positive), strict=True)
+    above, below = (one - other for one, other in pairs)
+    return _estimate_mean(above, below)
+
+
+def _place(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each positive sample the share of the others that it lies above, of each other that of those above it."""
+    if np.isnan(scores).any():
+        return np.full(np.count_nonzero(positive), np.nan), np.full(np.count_nonzero(~positive), np.nan)
     upper, lower = scores[positive], scores[~positive]
-    # Placements: the share of the other kind that each score lies above (or below), from ranks in O(N log N).
-    ranks = stats.rankdata(np.concatenate([upper, lower]))
+    ranks = stats.rankdata(np.concatenate([upper, lower]))  # in O(N log N)
     above = (ranks[: len(upper)] - stats.rankdata(upper)) / len(lower)
-    below = 1 - (ranks[len(upper) :] - stats.rankdata(lower)) / len(upper)
-    value = float(above.mean())
-    variance = sum(placement.var(ddof=1) / len(placement) for placement in (above, below) if len(placement) > 1)
+    return above, 1 - (ranks[len(upper) :] - stats.rankdata(lower)) / len(upper)
+
+
+def _estimate_mean(above: np.ndarray, below: np.ndarray) -> dict[str, Any]:
+    """The mean of placements, with the variance that both kinds of samples give it."""
+    value = float(above.mean()) if len(above) else np.nan
+    variance = sum(each.var(ddof=1) / len(each) for each in (above, below) if len(each) > 1)
     half = float(Z * np.sqrt(variance))
-    return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half), "n": len(scores)}
+    return {"value": value, "low": value - half, "high": value + half, "n": len(above) + len(below)}
 
 
 def embed_spaces(spaces: Mapping[str, np.ndarray], *, perplexity: float, seed: int) -> dict[str, np.ndarray]:

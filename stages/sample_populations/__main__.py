@@ -15,7 +15,13 @@ from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
 from failure_atlas.populations.sampling import sample_in_parts
-from failure_atlas.populations.spaces import embed_spaces, measure_class_separation, measure_outcome_separation
+from failure_atlas.populations.spaces import (
+    compare_roc_auc,
+    embed_spaces,
+    measure_class_separation,
+    roc_auc,
+    score_outcomes,
+)
 from failure_atlas.statistics.estimates import proportion
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.world.show import CLASSIFIER, World
@@ -105,16 +111,19 @@ def _separate(
 ) -> dict[str, Any]:
     """Class and outcome separation of each space, the latter also with the class means subtracted."""
     options = {"folds": section.probe_folds, "seed": section.seed}
+    scores = {name: score_outcomes(space, well, **options) for name, space in spaces.items()}
+    centred = {name: subtract_class_means(space, labels) for name, space in spaces.items()}
     return {
         "class_separation": {
             name: measure_class_separation(space, labels, **options) for name, space in spaces.items()
         },
-        "outcome_separation": {
-            name: measure_outcome_separation(space, well, **options) for name, space in spaces.items()
+        "outcome_separation": {name: roc_auc(each, well) for name, each in scores.items()},
+        "outcome_separation_difference": {
+            f"{better}_minus_{worse}": compare_roc_auc(scores[better], scores[worse], well)
+            for better, worse in ("sw", "wz")
         },
         "outcome_separation_within_class": {
-            name: measure_outcome_separation(subtract_class_means(space, labels), well, **options)
-            for name, space in spaces.items()
+            name: roc_auc(score_outcomes(space, well, **options), well) for name, space in centred.items()
         },
     }
 

@@ -29,7 +29,8 @@ def build_metrics() -> dict[str, Any]:
         "populations": {
             "outcome_separation": {
                 space: build_estimate(value) for space, value in (("z", 0.6), ("w", 0.7), ("s", 0.8))
-            }
+            },
+            "outcome_separation_difference": {pair: build_estimate(0.1) for pair in ("s_minus_w", "w_minus_z")},
         },
     }
     for name in NAMES:

@@ -12,11 +12,12 @@ from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.populations import sampling
 from failure_atlas.populations.effects import measure_effects, summarize_effects
 from failure_atlas.populations.spaces import (
+    compare_roc_auc,
     embed,
     embed_spaces,
     measure_class_separation,
-    measure_outcome_separation,
     roc_auc,
+    score_outcomes,
 )
 from failure_atlas.stylegan2.generator import load_generator
 from stages.common.artefacts.images import read_class_names
@@ -185,13 +186,17 @@ def test_classes_far_apart_are_told_apart():
     assert separation["low"] < 1 == separation["high"]
 
 
+def separate(features, well):
+    return roc_auc(score_outcomes(features, well, folds=5, seed=1), well)
+
+
 def test_noise_is_at_chance_however_many_dimensions():
     # 400 dimensions fit 200 samples perfectly; a probe scored on what it has not seen gains nothing.
     stream = np.random.default_rng(2)
     features, labels = stream.standard_normal((200, 400)), np.arange(200) % 4
     separation = measure_class_separation(features, labels, folds=5, seed=1)
     assert separation["low"] < 0.25 < separation["high"]
-    outcome = measure_outcome_separation(features, stream.random(200) < 0.3, folds=5, seed=1)
+    outcome = separate(features, stream.random(200) < 0.3)
     assert outcome["low"] < 0.5 < outcome["high"]
 
 
@@ -200,7 +205,7 @@ def test_outcome_along_one_direction_has_the_auc_of_its_shift():
     well = np.arange(3000) % 3 > 0
     features = stream.standard_normal((3000, 5))
     features[well, 2] += 1
-    separation = measure_outcome_separation(features, well, folds=5, seed=1)
+    separation = separate(features, well)
     assert separation["value"] == pytest.approx(stats.norm.cdf(1 / np.sqrt(2)), abs=0.03)
     assert separation["low"] < separation["value"] < separation["high"]
 
@@ -211,19 +216,19 @@ def test_class_means_hide_what_is_within_a_class():
     labels = np.arange(400) % 2
     features = stream.standard_normal((400, 3)) + 6 * labels[:, None]
     well = stream.random(400) < np.where(labels == 0, 0.95, 0.4)
-    assert measure_outcome_separation(features, well, folds=5, seed=1)["low"] > 0.65
+    assert separate(features, well)["low"] > 0.65
     centred = subtract_class_means(features, labels)
     for label in range(2):
         own = labels == label
         np.testing.assert_allclose(centred[own].mean(0), 0, atol=1e-12)
         np.testing.assert_allclose(np.diff(centred[own], axis=0), np.diff(features[own], axis=0), rtol=1e-4)
-    within = measure_outcome_separation(centred, well, folds=5, seed=1)
+    within = separate(centred, well)
     assert within["value"] == pytest.approx(0.5, abs=0.08)
 
 
 def test_too_few_of_a_kind_have_no_auc():
     well = np.arange(50) > 2
-    separation = measure_outcome_separation(np.zeros((50, 2)), well, folds=5, seed=1)
+    separation = separate(np.zeros((50, 2)), well)
     assert np.isnan(separation["value"])
     assert separation["n"] == 50
 
@@ -250,3 +255,20 @@ def test_auc_interval_covers_the_truth_as_often_as_it_claims():
         auc = roc_auc(stream.standard_normal(120) + positive, positive)
         hits += auc["low"] <= truth <= auc["high"]
     assert hits / 400 == pytest.approx(0.95, abs=0.03)
+
+
+def test_the_difference_of_two_areas_is_that_of_pairs_and_its_interval_covers():
+    stream = np.random.default_rng(7)
+    positive = np.arange(150) % 3 > 0
+    held = []
+    for _ in range(400):
+        common = stream.standard_normal(150)
+        first, second = (common + 0.5 * stream.standard_normal(150) + gain * positive for gain in (1.2, 0.9))
+        found = compare_roc_auc(first, second, positive)
+        truth = np.subtract(*(stats.norm.cdf(gain / np.sqrt(2 * 1.25)) for gain in (1.2, 0.9)))
+        held.append(found["low"] <= truth <= found["high"])
+    each, other = (roc_auc(scores, positive) for scores in (first, second))
+    assert found["value"] == pytest.approx(each["value"] - other["value"])
+    assert found["high"] - found["low"] < 0.7 * (each["high"] - each["low"]), "what both share is not counted twice"
+    assert 0.92 < np.mean(held) < 0.98
+    assert np.isnan(compare_roc_auc(first, np.full(150, np.nan), positive)["high"])
