@@ -70,7 +70,7 @@ def compare_severities(
     for corruption, known in train_severities.by_step.items():
         if len(np.unique(known)) < 2:
             continue
-        probe = _fit(train, known)
+        probe = fit_probe(train, known)
         real, made = probe.predict(test), probe.predict(generated)
         accuracy[corruption] = proportion(real == test_severities.by_step[corruption])
         for severity in np.unique(known):
@@ -84,7 +84,8 @@ def compare_severities(
     return {"severity_shares": shares, "severity_share_gap": widest["gap"], "severity_reading_accuracy": accuracy}
 
 
-def _fit(features: np.ndarray, severities: np.ndarray) -> Pipeline:
+def fit_probe(features: np.ndarray, severities: np.ndarray) -> Pipeline:
+    """A probe that reads what is known of images, [N], from their features [N, F]."""
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=MAX_ITERATIONS))
     with threadpool_limits(1):  # equal bytes whatever the number of threads
         probe.fit(features.astype(np.float64), severities)

@@ -15,14 +15,26 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.images.image_set import to_unit
+from failure_atlas.images.image_set import to_bytes, to_unit
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.populations.sampling import draw_styles
 from failure_atlas.quality.comparison import compare_features
 from failure_atlas.quality.copies import compare_nearness, find_nearest
+from failure_atlas.quality.grey import (
+    GENERATED,
+    TEST,
+    TRAINING,
+    Looked,
+    compare_kinds,
+    compare_noise,
+    find_empty,
+    read_clean,
+    share_greys,
+    split_kinds,
+)
 from failure_atlas.quality.labels import compare_severities, measure_labels
 from failure_atlas.quality.manifold import count_classes, draw_matched
-from failure_atlas.statistics.estimates import Estimate
+from failure_atlas.statistics.estimates import Estimate, proportion
 from failure_atlas.stylegan2.generator import load_generator
 from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
@@ -30,6 +42,7 @@ from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_
 from stages.common.params import load_section
 from stages.qualify_generator.figures import (
     SHEET_COLUMNS,
+    draw_greys,
     draw_nearest,
     draw_real_above_generated,
     draw_sample_sheet,
@@ -84,18 +97,28 @@ def main(
         metrics = compare_features(made, seen, features[chosen], section.neighbours, progress.advance)
     _refuse_stranger(section, metrics)
     metrics |= measure_labels(np.concatenate(predicted), np.tile(labels, section.repeats), real, test.labels, names)
-    metrics |= compare_severities(
-        np.concatenate(seen),
-        read_severities(images, "train").rows(np.concatenate(subsets)),
-        features,
-        read_severities(images, "test"),
-        np.concatenate(made),
-    )
+    severities, rows = read_severities(images, "train"), np.concatenate(subsets)
+    known = read_severities(images, "test")
+    metrics |= compare_severities(np.concatenate(seen), severities.rows(rows), features, known, np.concatenate(made))
     pictures = torch.cat([batch for _, batch in world.make_images(styles[0])])
     with Progress("nearest training images", len(labels) + len(test.labels), "img") as progress:
         nearest = find_nearest(pictures, train.images, device, progress.advance)
         nearest_real = find_nearest(to_unit(test.images), train.images, device, progress.advance)
     metrics |= compare_nearness(nearest.distance, nearest_real.distance)
+    # As many images of each class from every source.
+    sources = {
+        GENERATED: Looked(to_bytes(pictures).cpu().numpy(), made[0]),
+        TEST: Looked(test.images[chosen], features[chosen]),
+        TRAINING: Looked(train.images[subsets[0]], seen[0]),
+    }
+    clean = read_clean(Looked(train.images[rows], np.concatenate(seen)), severities.rows(rows).clean, sources)
+    if clean:
+        metrics["clean_reading_accuracy"] = proportion(clean[TEST] == known.rows(chosen).clean)
+    kinds = split_kinds(sources, clean)
+    greys = {kind: {source: share_greys(each) for source, each in of.items()} for kind, of in kinds.items()}
+    empty = find_empty(train.images[severities.clean])
+    metrics |= compare_kinds(greys)
+    metrics |= compare_noise(kinds, empty, partial(numpy_stream, section.seed, "noise pairs"))
     for key in ("frechet_ratio", "label_consistency", "judge_accuracy_real"):
         logging.info("%s %s", key, Estimate(metrics[key], **metrics[f"{key}_interval"]).tell())
 
@@ -104,8 +127,9 @@ def main(
     draw_real_above_generated(figures / "fig2_real_above_generated.png", names, *sides)
     draw_nearest(figures / "nearest_training_images.png", shown, train.images, nearest)
     _draw_shares(figures, metrics)
-    rows = np.arange(len(names)).repeat(SHEET_COLUMNS)
-    sheet = world.show(draw(rows, numpy_stream(section.seed, "sample sheet"))[0], []).images
+    draw_greys(figures / "grey_values.png", greys)
+    ordered = np.arange(len(names)).repeat(SHEET_COLUMNS)
+    sheet = world.show(draw(ordered, numpy_stream(section.seed, "sample sheet"))[0], []).images
     draw_sample_sheet(figures / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
     draw_training_log(figures / "training_log.png", log)
     write_json(out / "metrics.json", metrics)

@@ -4,14 +4,16 @@ And what the training of the generator left: samples of each class, and its cour
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from failure_atlas.drawing.style import MIS_COLOR, WELL_COLOR, new_figure, save_figure, show_image, tile
+from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, save_figure, show_image, tile
 from failure_atlas.quality.copies import Nearest
+from failure_atlas.quality.grey import EDGES, GENERATED, TEST, TRAINING, Kinds, average
 
 ROWS_PER_CLASS = 4
 NEAREST_SHOWN = 16
@@ -78,6 +80,32 @@ def draw_shares(path: Path, shares: Mapping[str, Mapping[str, dict[str, Any]]], 
     ax.set_xticklabels([name.replace("_", "\n") for name in names])
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     save_figure(figure, path, table)
+
+
+def draw_greys(path: Path, greys: Kinds) -> None:
+    """The histogram of grey values of each source, one panel a kind, with 95 % intervals over images.
+
+    greys: kind -> source -> [N, bins] of `share_greys`.
+    """
+    names = [str(low) if high - low == 1 else f"{low}-{high - 1}" for low, high in pairwise(EDGES)]
+    places = np.arange(len(names))
+    figure, axes = new_figure(1, len(greys), width=0.6 + 4.2 * len(greys), height=3.2)
+    rows: list[dict[str, Any]] = []
+    colors = {GENERATED: MIS_COLOR, TEST: WELL_COLOR, TRAINING: RANDOM_COLOR}
+    for ax, (kind, sources) in zip(axes[0], greys.items(), strict=True):
+        for offset, (source, shares) in zip((-0.2, 0, 0.2), sources.items(), strict=True):
+            found = [average(column) for column in shares.T]
+            told = [
+                {"share" if key == "value" else key: part for key, part in each.as_dict().items()} for each in found
+            ]
+            rows += [{"kind": kind, "source": source, "grey": n} | each for n, each in zip(names, told, strict=True)]
+            value, low, high = (np.array([getattr(each, part) for each in found]) for part in ("value", "low", "high"))
+            label = f"{source} (n = {len(shares):,})"
+            ax.errorbar(places + offset, value, [value - low, high - value], fmt=".", color=colors[source], label=label)
+        ax.set(title=kind, yscale="log", xlabel="grey value", ylabel="share of pixels", xticks=places)
+        ax.set_xticklabels(names, rotation=90)
+        ax.legend()
+    save_figure(figure, path, pd.DataFrame(rows))
 
 
 def draw_nearest(path: Path, generated: np.ndarray, train: np.ndarray, nearest: Nearest) -> None:

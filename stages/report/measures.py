@@ -16,7 +16,7 @@ WITHIN_STD = (5, 10, 20)
 CURVES, DEGRADATION = "compute_curves", "fig5_degradation"
 FIGURES = ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig6b_classes")
 GENERATOR_FIGURES = (
-    *("fig2_real_above_generated", "label_consistency", "severities", "nearest_training_images"),
+    *("fig2_real_above_generated", "label_consistency", "severities", "grey_values", "nearest_training_images"),
     *("sample_sheet", "training_log"),
 )
 

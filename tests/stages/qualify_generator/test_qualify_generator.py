@@ -56,6 +56,13 @@ def test_twice_gives_equal_bytes_and_every_key(run, out, hash_folder):
     assert widest in gaps.values()
     assert all(abs(gap["value"]) <= abs(widest["value"]) for gap in gaps.values())
 
+    assert set(metrics["grey_of_kind"]) == {"clean", "corrupted"}
+    assert (metrics["black_share_gap"]["n"], metrics["clean_reading_accuracy"]["n"]) == (40, 40)
+    drawn = pd.read_csv(out / "figures" / "grey_values.csv")
+    assert (len(drawn), set(drawn["source"])) == (2 * 3 * 18, {"generated", "test", "training"})
+    black = drawn.query("kind == 'clean' and source == 'test' and grey == '0'").iloc[0]
+    assert black["share"] == pytest.approx(metrics["grey_of_kind"]["clean"]["black_share_real"]["value"], abs=1e-5)
+
     table = pd.read_csv(out / "figures" / "fig2_real_above_generated.csv")
     assert table.groupby("source").size().to_dict() == {"real": 40, "generated": 40}
     assert (table["class"] == table["column"]).all()
@@ -77,7 +84,10 @@ def test_a_generator_of_other_images_stops_the_run(refuse, out):
 
 def test_batch_size_changes_nothing_beyond_rounding(run, out):
     one, other = read_metrics(out), read_metrics(run(batch_size=7))
-    for key in ("frechet_distance", "frechet_floor", "precision", "recall", "label_consistency"):
+    for key in (
+        "frechet_distance", "frechet_floor", "precision", "recall", "label_consistency",
+        "black_share_gap", "grey_total_variation", "noise_correlation_whole_real"
+    ):  # fmt: skip
         assert one[key] == pytest.approx(other[key], rel=1e-3), key
 
 
@@ -93,7 +103,9 @@ def test_severities_of_one_kind_tell_nothing_apart(run, tmp_path, tiny_images):
         none = np.zeros(len(part.labels), np.uint8)
         arrays |= named_arrays(split, part) | named_severities(split, Severities({"blur": none, "noise": none}))
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
-    assert "severity_shares" not in read_metrics(run(images=tmp_path / "images.zarr"))
+    metrics = read_metrics(run(images=tmp_path / "images.zarr"))
+    assert "severity_shares" not in metrics
+    assert set(metrics["grey_of_kind"]) == {"all"}
     assert not (tmp_path / "out" / "figures" / "severities.png").exists()
 
 
