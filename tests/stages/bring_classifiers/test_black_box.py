@@ -315,7 +315,7 @@ CURVES = {
 
 def test_walks_and_curves_of_a_server_are_those_of_the_function_that_it_serves(
     brought, keep, hash_folder, tiny_generator, tiny_population, tiny_judge, tiny_names, tiny_black_box,
-    tiny_black_box_ranking,
+    tiny_black_box_ranking, tiny_images,
 ):  # fmt: skip
     names = {"classifiers": {"classifier": "bring_classifiers"}, "bring_classifiers": {"classifier": {}}}
     params = yaml.safe_dump(names | {"walk_corner_cases": WALKS, "compute_curves": CURVES})
@@ -338,7 +338,7 @@ def test_walks_and_curves_of_a_server_are_those_of_the_function_that_it_serves(
             world = tiny_generator, weights, tiny_judge, tiny_population
             walk_corner_cases(*world, tiny_black_box_ranking, tiny_names, Path(name) / "walks")
             places = f"{weights.parent}/{{name}}.safetensors", tiny_population, "ranked_{name}", tiny_judge
-            compute_curves(tiny_generator, *places, Path(name) / "curves")
+            compute_curves(tiny_generator, *places, tiny_images, Path(name) / "curves")
     assert sum(asked) > 100
     for out in ("walks", "curves"):
         assert hash_folder(Path("server") / out) == hash_folder(Path("function") / out) != {}
