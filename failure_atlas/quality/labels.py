@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from failure_atlas.classifiers.evaluation import measure_accuracy
 from failure_atlas.images.image_set import Severities
-from failure_atlas.statistics.estimates import Estimate, flatten, proportion, subtract
+from failure_atlas.statistics.estimates import NAN, Estimate, flatten, proportion, subtract
 
 MAX_ITERATIONS = 300
 
@@ -62,7 +62,8 @@ def compare_severities(
     """Shares of clean images and of each severity, as read from real test images and from generated ones.
 
     train, test, generated: features [N, F].  Returns `severity_shares`: kind -> {real, generated, gap}, each
-    {value, low, high, n}; `severity_share_gap`, the largest gap of them, in either direction; and
+    {value, low, high, n}; `severity_share_gap`, the largest gap of them, in either direction, NaN where all images are
+    of one kind; and
     `severity_reading_accuracy`: how often the probes are right on the test images, per corruption.
     """
     shares: dict[str, dict[str, Any]] = {}
@@ -78,10 +79,9 @@ def compare_severities(
             kind = f"{corruption}_{severity}" if severity else f"{corruption}_none"
             one, other = proportion(real == severity), proportion(made == severity)
             shares[kind] = {"real": one, "generated": other, "gap": subtract_proportions(other, one)}
-    if not shares:
-        return {}
-    widest = max(shares.values(), key=lambda share: abs(share["gap"]["value"]))
-    return {"severity_shares": shares, "severity_share_gap": widest["gap"], "severity_reading_accuracy": accuracy}
+    gaps = [share["gap"] for share in shares.values()]
+    widest = max(gaps, key=lambda gap: abs(gap["value"]), default=Estimate(NAN, n=len(generated)).as_dict())
+    return {"severity_shares": shares, "severity_share_gap": widest, "severity_reading_accuracy": accuracy}
 
 
 def fit_probe(features: np.ndarray, severities: np.ndarray) -> Pipeline:

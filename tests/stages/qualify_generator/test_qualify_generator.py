@@ -104,7 +104,8 @@ def test_severities_of_one_kind_tell_nothing_apart(run, tmp_path, tiny_images):
         arrays |= named_arrays(split, part) | named_severities(split, Severities({"blur": none, "noise": none}))
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
     metrics = read_metrics(run(images=tmp_path / "images.zarr"))
-    assert "severity_shares" not in metrics
+    assert metrics["severity_shares"] == {}
+    assert metrics["severity_share_gap"]["value"] is None, "the page says that it is not assessable"
     assert set(metrics["grey_of_kind"]) == {"all"}
     assert not (tmp_path / "out" / "figures" / "severities.png").exists()
 

@@ -136,7 +136,9 @@ def test_equal_shares_show_no_gap_and_others_do():
 def test_one_severity_leaves_nothing_to_compare():
     features = np.zeros((10, 2), np.float32)
     none = Severities({"blur": np.zeros(10, np.uint8), "noise": np.zeros(10, np.uint8)})
-    assert compare_severities(features, none, features, none, features) == {}
+    found = compare_severities(features, none, features, none, features)
+    assert np.isnan(found.pop("severity_share_gap")["value"])
+    assert found == {"severity_shares": {}, "severity_reading_accuracy": {}}
 
 
 def draw_covariance(stream, size):
