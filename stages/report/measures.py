@@ -15,8 +15,9 @@ from stages.report.wording import ROWS, TEXTS, compare, list_metrics, name_bound
 WITHIN_STD = (5, 10, 20)
 CURVES, DEGRADATION = "compute_curves", "fig5_degradation"
 FIGURES = ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig6b_classes")
+SEVERITIES = "severities"  # no figure where all images are of one
 GENERATOR_FIGURES = (
-    *("fig2_real_above_generated", "label_consistency", "severities", "grey_values", "nearest_training_images"),
+    *("fig2_real_above_generated", "label_consistency", SEVERITIES, "grey_values", "nearest_training_images"),
     *("sample_sheet", "training_log"),
 )
 
@@ -140,7 +141,11 @@ def show_quality(results: Results, out: Path) -> PageSection:
     names = list(results.classifiers)
     generator: list[Block] = [
         list_metrics("The generator against real images", "generator", results.read_metrics),
-        *(show_figure(results, "qualify_generator", stem) for stem in GENERATOR_FIGURES),
+        *(
+            show_figure(results, "qualify_generator", stem)
+            for stem in GENERATOR_FIGURES
+            if stem != SEVERITIES or results.has(f"qualify_generator/figures/{stem}.png")
+        ),
         show_figure(results, "sample_populations", "fig3_spaces"),
     ]
     caption = "Judge and auditor on real test images; the auditor is asked by no search"

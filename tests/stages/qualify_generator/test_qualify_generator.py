@@ -105,7 +105,7 @@ def test_severities_of_one_kind_tell_nothing_apart(run, tmp_path, tiny_images):
     write_arrays(tmp_path / "images.zarr", arrays, {"class_names": list("0123456789")})
     metrics = read_metrics(run(images=tmp_path / "images.zarr"))
     assert metrics["severity_shares"] == {}
-    assert metrics["severity_share_gap"]["value"] is None, "the page says that it is not assessable"
+    assert metrics["severity_share_gap"]["value"] is None, "the page says that it is not known"
     assert set(metrics["grey_of_kind"]) == {"all"}
     assert not (tmp_path / "out" / "figures" / "severities.png").exists()
 
