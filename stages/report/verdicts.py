@@ -77,7 +77,7 @@ def show_claims(results: Results) -> PageSection:
     text = TEXTS["claims"].format(n=len(claims), told=told, corrected=corrected, multiplicity=MULTIPLICITY)
     columns = ["claim", "verdict", "corrected", "in the paper, and here", "rule", "evidence"]
     rows, csv = [_tell_claim(claim) for claim in claims], results.offer("check_claims/claims.csv")
-    table = Table("Claims of the paper", columns, rows, csv, wide=("claim", "rule", "evidence"))
+    table = Table("Claims of the paper", columns, rows, csv, wide=("claim", columns[3], "rule", "evidence"))
     return PageSection("claims", "The paper's claims", [Text(text), table])
 
 
