@@ -200,11 +200,6 @@ class Claim:
         evidence = {name: estimate.as_dict() for name, estimate in self.evidence.items()}
         return {key: getattr(self, key) for key in (*keys, "versions", "rule")} | {"evidence": evidence}
 
-    def subtract(self, name: str, first: Estimate, second: Estimate) -> None:
-        """Keep a difference as evidence; a part of the claim is that the first is larger."""
-        self.evidence[name] = difference = subtract(first, second)
-        self.demand(difference, ">", 0)
-
 
 Check = Callable[[Claim], None]
 
@@ -236,13 +231,12 @@ def paired(comparison: str, metric: str, versions: Iterable[str] = ("",), shown:
 
 
 def differ(larger: str, smaller: str) -> Check:
-    """One metric is larger than another; `{name}` in them stands for both classifiers, one after the other."""
+    """One metric is larger than another, which is of other samples."""
 
     def check(claim: Claim) -> None:
-        pairs = list(zip(_for_both(claim, larger), _for_both(claim, smaller), strict=True))
-        labels = [f"{name}, difference" for name in claim.names] if len(pairs) > 1 else ["difference"]
-        for label, pair in zip(labels, pairs, strict=True):
-            claim.subtract(label, *map(claim.take, pair))
+        pair = [claim.take(metric) for each in (larger, smaller) for metric in _for_both(claim, each)]
+        claim.evidence["difference"] = difference = subtract(*pair)
+        claim.demand(difference, ">", 0)
 
     return check
 

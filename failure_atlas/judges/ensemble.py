@@ -97,13 +97,6 @@ def load_judge(path: Path, class_names: Sequence[str], device: torch.device) -> 
     return ensemble
 
 
-def ask(ensemble: Ensemble, images: torch.Tensor) -> torch.Tensor:
-    """Calibrated probabilities float64 [N, classes] of images [N, C, H, W] in [0, 1], without gradients."""
-    with torch.no_grad():
-        opinion: torch.Tensor = ensemble(images)
-    return opinion.exp()
-
-
 JUDGE = Path(__file__).parents[2] / "data" / "released" / "judge.safetensors"
 
 

@@ -12,22 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from torch import nn
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.images.frame import Frame, frame_all
-from failure_atlas.images.image_set import to_unit
 from failure_atlas.images.npz import DAMAGE
-from failure_atlas.judges.ensemble import Ensemble, ask
+from failure_atlas.judges.ensemble import Ensemble
 from failure_atlas.judges.verdicts import measure_kappa
 from failure_atlas.statistics.estimates import proportion
+from failure_atlas.world.show import JUDGE, World
 from stages.judge_failures.sheet import read_text
 
 EXPECTED, WORDS = "Expected", ("ASS 1", "ASS 2")
 SIZE_PX = 32  # the frame in which the released judges see images
 MOST_BYTES = 20_000_000  # of the table
 MOST_UNPACKED = 1_000_000_000  # bytes of the images
-BATCH = 250
 NOTHING = -1  # what a person said who saw none of the classes
 
 
@@ -97,8 +96,7 @@ def compare_people(survey: Survey, judge: Ensemble, confidence: float, random: n
     it is that class.  people_agreement, people_kappa: on the class, or none, of all images.
     """
     try:
-        batches = [survey.images[first : first + BATCH] for first in range(0, len(survey.images), BATCH)]
-        opinion = torch.cat([ask(judge, to_unit(batch)) for batch in batches]).numpy()
+        opinion = World(nn.Identity(), {JUDGE: judge}).look(survey.images).softmax(JUDGE)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise StageError(f"the judge cannot look at images of {survey.images.shape[1]} channels: {reason}") from error

@@ -7,7 +7,7 @@ import torch
 
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.errors import StageError
-from failure_atlas.judges.ensemble import ask, load_ensemble
+from failure_atlas.judges.ensemble import load_ensemble
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 from stages.common.artefacts.names import read_names
 from stages.common.artefacts.networks import load_networks
@@ -36,7 +36,7 @@ def look(tiny_generator, tiny_classifier, robust_judge):
     def read(styles):
         with torch.no_grad():
             images = generator.synthesize(torch.from_numpy(styles))
-            return classifier(images).double().softmax(1).numpy(), ask(judge, images).numpy()
+            return classifier(images).double().softmax(1).numpy(), judge(images).exp().detach().numpy()
 
     return read
 

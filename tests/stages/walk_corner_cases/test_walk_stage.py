@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from failure_atlas.core.arrays import read_array, read_attributes
-from failure_atlas.judges.ensemble import ask, load_ensemble, save_ensemble
+from failure_atlas.judges.ensemble import load_ensemble, save_ensemble
 from failure_atlas.judges.verdicts import READINGS, read_labels
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.ranking import read_ranking
@@ -190,7 +190,7 @@ def test_true_failures_are_wrong_answers_to_images_of_which_the_judge_is_sure(ou
     np.testing.assert_allclose(stored, unrounded.numpy() * 255, atol=0.51)
     sure = []
     for images in (unrounded, torch.from_numpy(stored).float() / 255):
-        softmax, judged = classifier(images).double().softmax(1).numpy(), ask(judge, images).numpy()
+        softmax, judged = classifier(images).double().softmax(1).numpy(), judge(images).exp().detach().numpy()
         assert (softmax.argmax(1) != labels).all()
         assert (softmax[each, labels] <= 0.5).all()
         sure.append(judged[each, labels])
@@ -208,7 +208,7 @@ def test_true_failures_are_wrong_answers_to_images_of_which_the_judge_is_sure(ou
 def test_the_judge_is_asked_at_the_end_of_each_walk_and_rules_on_corner_cases(out, networks):
     cases, (generator, _, judge) = read_cases(out), networks
     ends = torch.from_numpy(read_array(out / "corner_cases.zarr", "s"))
-    judged = ask(judge, generator.synthesize(ends)).numpy()
+    judged = judge(generator.synthesize(ends)).exp().detach().numpy()
     labels = cases["class"].astype(int).to_numpy()
     np.testing.assert_allclose(cases["judge_probability"], judged[np.arange(len(labels)), labels], rtol=1e-3, atol=1e-5)
     expected = np.array(READINGS)[read_labels(judged, labels, 0.8)]
