@@ -72,15 +72,18 @@ def ask_shifted(
     true_class: np.ndarray,
     shifts_std: np.ndarray,
     advance: Callable[[int], object] = lambda _: None,
+    noise: np.ndarray | None = None,
 ) -> np.ndarray:
     """Whether each of the M networks of a world sees each sample's class after each shift: bool [M, T, N].
 
     styles: [N, D] float32.  moves: the change of s for a shift of one std, [D], or [N, D]: one for each sample.
-    true_class: [N].  shifts_std: [T].  advance: told the number of images after each batch.
+    true_class: [N].  shifts_std: [T].  advance: told the number of images after each batch.  noise: int64 [N], see
+    `World.show`; a sample keeps its own on the way.
     """
     steps = []
     for shift in shifts_std:
-        shown = world.show(styles + np.float32(shift) * moves, keep_images=False, advance=advance)
+        moved = styles + np.float32(shift) * moves
+        shown = world.show(moved, noise=noise, keep_images=False, advance=advance)
         steps.append([shown.predicted(name) == true_class for name in world.networks])
     return np.array(steps, bool).reshape(len(shifts_std), len(world.networks), len(styles)).swapaxes(0, 1)
 
@@ -94,6 +97,7 @@ def shift_samples(
     random_sets: Sequence[np.ndarray],
     shifts_std: np.ndarray,
     advance: Callable[[int], object] = lambda _: None,
+    noise: np.ndarray | None = None,
 ) -> Shifted:
     """Move every sample along several dimensions together, each against the gradient's sign, and ask who is right.
 
@@ -104,6 +108,7 @@ def shift_samples(
     world: with a CLASSIFIER and a JUDGE.  styles: [N, D] float32, balanced in every run of samples.  true_class: [N]
     int64.  std: [D].  orders: `all` and each class's name in the order of the labels -> its ranking.  random_sets: sets
     of as many dimensions as are moved.  shifts_std: [T], from 0.  advance: told of N (1 + 3 (T - 1)) images in all.
+    noise: int64 [N], of `ask_shifted`.
     """
     k = len(random_sets[0])
     moves = {scope: build_move(order.dimensions[:k], order.direction, std) for scope, order in orders.items()}
@@ -115,7 +120,7 @@ def shift_samples(
         control[rows] = build_move(random_sets[place], orders[ALL].direction, std)
 
     def ask(move: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-        return ask_shifted(world, styles, move, true_class, shifts, advance)
+        return ask_shifted(world, styles, move, true_class, shifts, advance, noise)
 
     unmoved = ask(moves[ALL], shifts_std[:1])  # where all three start from
     right = np.stack(

@@ -10,16 +10,23 @@ Measure = Callable[[np.ndarray], np.ndarray]  # images uint8 [N, C, H, W] -> mea
 
 
 def measure_move(
-    world: World, measure: Measure, styles: np.ndarray, dimension: int, std: float, step_std: float
+    world: World,
+    measure: Measure,
+    styles: np.ndarray,
+    dimension: int,
+    std: float,
+    step_std: float,
+    noise: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Central difference between s + step and s - step along one dimension, per std.
 
     styles: [n, D] float32.  std: signed, of the dimension in raw style units: its sign is the direction of the move.
+    noise: int64 [n], see `World.show`.
     Returns differences of the measurements [n, M], and the mean absolute pixel change in grey [n].
     """
     along = np.full(len(styles), dimension)
     ends = [
-        world.show(move_styles(styles, along, np.full(len(styles), sign * step_std * std)), ()).images
+        world.show(move_styles(styles, along, np.full(len(styles), sign * step_std * std)), (), noise=noise).images
         for sign in (1, -1)
     ]
     at_up, at_down = np.split(measure(np.concatenate(ends)), 2)

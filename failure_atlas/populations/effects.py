@@ -17,12 +17,14 @@ def measure_effects(
     styles: np.ndarray,
     std: np.ndarray,
     *,
+    noise: np.ndarray | None = None,
     batch_size: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> pd.DataFrame:
     """Move one dimension at a time by one standard deviation and compare the images.
 
-    styles: float32 [N, D], the samples to move.  std: [D].  advance: told the number of images made after each batch.
+    styles: float32 [N, D], the samples to move.  std: [D].  noise: int64 [N], see `World.show`.  advance: told the
+    number of images made after each batch.
     Returns one row per dimension: std; `effect`, the root mean square change of a pixel in [0, 1] over all samples; and
     `dead`, whether no pixel of any sample changed by half a grey level.
     """
@@ -32,12 +34,13 @@ def measure_effects(
     effect, largest = np.zeros(dimensions), np.zeros(dimensions)
     at_once = max(1, batch_size // samples)
     with torch.no_grad():
-        before = generator.synthesize(start)
+        before = generator.synthesize(start, noise)
         for first in range(0, dimensions, at_once):
             moved = torch.arange(first, min(first + at_once, dimensions), device=device)
             batch = start.repeat(len(moved), 1).view(len(moved), samples, dimensions)
             batch[torch.arange(len(moved)), :, moved] += step[moved, None]
-            images = generator.synthesize(batch.flatten(0, 1)).view(len(moved), *before.shape)
+            seeds = None if noise is None else np.tile(noise, len(moved))
+            images = generator.synthesize(batch.flatten(0, 1), seeds).view(len(moved), *before.shape)
             change = (images - before).abs().flatten(1)
             effect[first : first + len(moved)] = change.square().mean(dim=1).sqrt().cpu().numpy()
             largest[first : first + len(moved)] = change.amax(dim=1).cpu().numpy()

@@ -10,6 +10,7 @@ from failure_atlas.core.arrays import SHARD_ROWS
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_bytes
 from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.stylegan2.noise import CONSTANT, draw_seeds
 
 SHARD_SAMPLES = 1_000
 LEAST_PER_CLASS = 4  # two samples in each half of a class
@@ -21,12 +22,20 @@ def draw_latents(seed: int, samples: int, z_dim: int, first: int = 0) -> np.ndar
     So a sample's z depends neither on how many samples are drawn nor on the batches or workers that use them.
     first: index of the first one, a multiple of 1,000.
     """
+    streams = _open_shards(seed, "latents", samples, first)
+    return np.concatenate([each.standard_normal((SHARD_SAMPLES, z_dim), np.float32) for each in streams])[:samples]
+
+
+def draw_noise(seed: int, samples: int, first: int = 0) -> np.ndarray:
+    """Seeds of the samples' noise, int64 [samples], drawn as `draw_latents` draws."""
+    streams = _open_shards(seed, "noise", samples, first)
+    return np.concatenate([draw_seeds(SHARD_SAMPLES, each) for each in streams])[:samples]
+
+
+def _open_shards(seed: int, purpose: str, samples: int, first: int) -> list[np.random.Generator]:
     start = first // SHARD_SAMPLES
-    shards = [
-        numpy_stream(seed, "sample_populations", "latents", shard).standard_normal((SHARD_SAMPLES, z_dim), np.float32)
-        for shard in range(start, start + -(-samples // SHARD_SAMPLES))
-    ]
-    return np.concatenate(shards)[:samples]
+    shards = range(start, start + -(-samples // SHARD_SAMPLES))
+    return [numpy_stream(seed, "sample_populations", purpose, shard) for shard in shards]
 
 
 def balance_labels(samples: int, classes: int) -> np.ndarray:
@@ -34,12 +43,27 @@ def balance_labels(samples: int, classes: int) -> np.ndarray:
     return np.arange(samples, dtype=np.int64) % classes
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """styles: [N, D] float32.  noise: int64 [N], the seed of each sample's noise.  true_class: [N] int64."""
+
+    styles: np.ndarray
+    noise: np.ndarray
+    true_class: np.ndarray
+
+
 def draw_styles(
-    generator: Generator, samples: int | np.ndarray, random: np.random.Generator, batch_size: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fresh samples z -> w -> s, no truncation: styles [N, D] float32 and true class [N] int64.
+    generator: Generator,
+    samples: int | np.ndarray,
+    random: np.random.Generator,
+    batch_size: int | None = None,
+    *,
+    constant_noise: bool = False,
+) -> Drawn:
+    """Fresh samples z -> w -> s, no truncation.
 
     samples: how many, with the classes in turn, or the true class of each.  batch_size: by default all at once.
+    constant_noise: the generator's own noise for all, in place of one for each sample.
     """
     true_class = balance_labels(samples, generator.num_classes) if isinstance(samples, int) else samples
     z, size = random.standard_normal((len(true_class), generator.z_dim), np.float32), batch_size or len(true_class)
@@ -48,14 +72,16 @@ def draw_styles(
         for rows in (slice(first, first + size) for first in range(0, len(z), size)):
             latents, labels = (torch.from_numpy(each[rows]).to(device) for each in (z, true_class))
             parts.append(generator.map_styles(generator.map_latents(latents, labels)).cpu().numpy())
-    return np.concatenate(parts), true_class
+    noise = np.full(len(z), CONSTANT) if constant_noise else draw_seeds(len(z), random)
+    return Drawn(np.concatenate(parts), noise, true_class)
 
 
 @dataclass(frozen=True)
 class Population:
-    """z [N, Z], w [N, W], s [N, D] float32; images uint8 [N, C, H, W], rounded; labels int64 [N]."""
+    """z [N, Z], w [N, W], s [N, D] float32; images uint8 [N, C, H, W], rounded; noise, labels int64 [N]."""
 
     z: np.ndarray
+    noise: np.ndarray
     w: np.ndarray
     s: np.ndarray
     images: np.ndarray
@@ -65,6 +91,7 @@ class Population:
 def sample_population(
     generator: Generator,
     z: np.ndarray,
+    noise: np.ndarray,
     labels: np.ndarray,
     *,
     batch_size: int,
@@ -72,11 +99,12 @@ def sample_population(
 ) -> Population:
     """Follow each latent vector through the generator: z -> w -> s -> image.
 
-    z: [N, Z] float32.  labels: [N] int64.  advance: told the number of samples done after each batch.
+    z: [N, Z] float32.  noise: int64 [N], the seed of each sample's noise.  labels: [N] int64.  advance: told the number
+    of samples done after each batch.
     The batch size changes nothing beyond float rounding.  Raises ValueError if N is 0 or the lengths differ.
     """
-    if len(z) == 0 or len(z) != len(labels):
-        raise ValueError(f"{len(z)} latent vectors and {len(labels)} labels")
+    if not 0 < len(z) == len(labels) == len(noise):
+        raise ValueError(f"{len(z)} latent vectors, {len(noise)} seeds of noise and {len(labels)} labels")
     device = next(generator.parameters()).device
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     with torch.no_grad():
@@ -84,19 +112,26 @@ def sample_population(
             rows = slice(start, start + batch_size)
             w = generator.map_latents(torch.from_numpy(z[rows]).to(device), torch.from_numpy(labels[rows]).to(device))
             s = generator.map_styles(w)
-            images = to_bytes(generator.synthesize(s))
+            images = to_bytes(generator.synthesize(s, noise[rows]))
             parts.append((w.cpu().numpy(), s.cpu().numpy(), images.cpu().numpy()))
             advance(len(w))
     w_all, s_all, images_all = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Population(z, w_all, s_all, images_all, labels)
+    return Population(z, noise, w_all, s_all, images_all, labels)
 
 
 def sample_in_parts(
-    generator: Generator, seed: int, samples: int, *, batch_size: int, advance: Callable[[int], None] = lambda _: None
+    generator: Generator,
+    seed: int,
+    samples: int,
+    *,
+    batch_size: int,
+    constant_noise: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Population]:
-    """A class-balanced population of its seed, 10,000 samples at a time, in order."""
+    """A class-balanced population of its seed, 10,000 samples at a time, in order; options: see `draw_styles`."""
     for first in range(0, samples, SHARD_ROWS):
         count = min(SHARD_ROWS, samples - first)
         z = draw_latents(seed, count, generator.z_dim, first)
         labels = balance_labels(first + count, generator.num_classes)[first:]
-        yield sample_population(generator, z, labels, batch_size=batch_size, advance=advance)
+        noise = np.full(count, CONSTANT) if constant_noise else draw_noise(seed, count, first)
+        yield sample_population(generator, z, noise, labels, batch_size=batch_size, advance=advance)

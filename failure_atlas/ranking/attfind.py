@@ -29,14 +29,16 @@ def find_effects(
     weights: np.ndarray,
     bounds: np.ndarray,
     *,
+    noise: np.ndarray | None = None,
     batch_size: int,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Effects:
     """Move each style of each sample to the population's minimum and maximum and ask the classifier.
 
     styles: [N, D] float32.  true_class: [N] int64.  weights: [N], of the mean.  bounds: [2, D], minimum and maximum.
-    advance: told the number of images classified. Equals N (2 D + 1) runs of generator and classifier; layers before
-    the moved one are not run again. At most batch_size images are in work at once.
+    noise: int64 [N], see `World.show`.  advance: told the number of images classified. Equals N (2 D + 1) runs of
+    generator and classifier; layers before the moved one are not run again. At most batch_size images are in work at
+    once.
     """
     device = generator.constant.device
     target = torch.from_numpy(bounds.astype(np.float32)).to(device)
@@ -46,8 +48,9 @@ def find_effects(
         s, labels = torch.from_numpy(styles[block]).to(device), torch.from_numpy(true_class[block]).to(device)
         weight = torch.from_numpy(weights[block]).to(device)
         with torch.no_grad():
-            trace = Trace(generator, s)
-            before = _ask(classify, generator.synthesize(s), labels)
+            seeds = None if noise is None else noise[block]
+            trace = Trace(generator, s, seeds)
+            before = _ask(classify, generator.synthesize(s, seeds), labels)
             advance(len(s))
             for layer in generator.style_layout():
                 for trial in torch.split(torch.arange(len(s) * layer.channels * 2, device=device), batch_size):
@@ -65,11 +68,15 @@ def find_effects(
 class Trace:
     """A run of the generator that keeps what enters each layer, so that a changed layer repeats what comes after it."""
 
-    def __init__(self, generator: Generator, styles: torch.Tensor) -> None:
+    def __init__(self, generator: Generator, styles: torch.Tensor, noise: np.ndarray | None = None) -> None:
         self._generator, self._styles, self._layout = generator, styles, generator.style_layout()
+        convs = [layer for layer in self._layout if layer.kind == "conv"]
+        planes = [] if noise is None else generator.make_noise(noise)
+        self._noise = dict(zip(convs, planes, strict=noise is not None))
         states = [generator.begin(len(styles))]
         for layer in self._layout:
-            states.append(generator.run_layer(layer, states[-1], styles[:, layer.columns]))
+            style = styles[:, layer.columns]
+            states.append(generator.run_layer(layer, states[-1], style, self._noise.get(layer)))
         self._before = dict(zip(self._layout, states, strict=False))
         self.raw = states[-1].image
 
@@ -92,12 +99,16 @@ class Trace:
                 change = generator.upsample(change)
             return to_unit(self.raw[rows] + change)
         state = State(features, before.image[rows] if before.image is not None else None)
-        state = generator.run_layer(layer, state, style)
+        state = generator.run_layer(layer, state, style, self._draw(layer, rows))
         for later in self._layout[self._layout.index(layer) + 1 :]:
-            state = generator.run_layer(later, state, self._styles[rows, later.columns])
+            state = generator.run_layer(later, state, self._styles[rows, later.columns], self._draw(later, rows))
         if state.image is None:
             raise ValueError("the generator has no tRGB layer after its last convolution")
         return to_unit(state.image)
+
+    def _draw(self, layer: StyleLayer, rows: torch.Tensor) -> torch.Tensor | None:
+        """The noise of some samples in one layer; None where it is the constant one."""
+        return self._noise[layer][rows] if layer in self._noise else None
 
 
 def score_effects(effect: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ def pass_gradients(
     true_class: np.ndarray,
     std: np.ndarray,
     *,
+    noise: np.ndarray | None = None,
     few: int,
     split_halves: int,
     replicates: int,
@@ -46,8 +47,8 @@ def pass_gradients(
     """Differentiate every sample once.
 
     styles: [N, D] float32.  true_class: [N] int64.  std: [D].  few: samples of the small budget, classes in equal
-    shares.  split_halves: random halvings.  replicates: bootstrap draws of samples within classes.  steps, advance: of
-    `average_gradients`.
+    shares.  split_halves: random halvings.  replicates: bootstrap draws of samples within classes.  noise, steps,
+    advance: of `average_gradients`.
     """
     first = np.zeros(len(styles))
     first[take_balanced(true_class, few)] = 1
@@ -57,7 +58,9 @@ def pass_gradients(
     moments = ClassMoments(int(true_class.max()) + 1, styles.shape[1])
     weights = {name: weigh_classes(true_class, both) for name in (*TARGETS, ABSOLUTE)}
     weights[SOFTMAX] = weigh_classes(true_class, members)
-    means = average_gradients(world, styles, true_class, weights, steps=steps, moments=moments, advance=advance)
+    means = average_gradients(
+        world, styles, true_class, weights, noise=noise, steps=steps, moments=moments, advance=advance
+    )
     of_all, of_few = ({name: rows[place] for name, rows in means.items()} for place in (0, 1))
     one, other, drawn = np.split(means[SOFTMAX][2:], [split_halves, 2 * split_halves])
     return RankingPass(
@@ -71,6 +74,7 @@ def average_gradients(
     true_class: np.ndarray,
     weights: Mapping[str, np.ndarray],
     *,
+    noise: np.ndarray | None = None,
     steps: np.ndarray | None = None,
     moments: ClassMoments | None = None,
     advance: Callable[[int], object] = lambda _: None,
@@ -78,14 +82,16 @@ def average_gradients(
     """Weighted means of gradients over samples: name of the gradient -> [R, D] float64.
 
     styles: [N, D] float32.  true_class: [N] int64.  weights: gradient -> [R, N]; `softmax` is always among them, and
-    `absolute` is |d softmax|.  steps: [D], for differences in place of gradients (see `differentiate`).  moments: takes
-    the softmax gradients in.  advance: told the number of images after each batch.
+    `absolute` is |d softmax|.  noise: int64 [N], see `World.show`.  steps: [D], for differences in place of gradients
+    (see `differentiate`).  moments: takes the softmax gradients in.  advance: told the number of images after each
+    batch.
     Memory grows with R and D, not with N; the result depends on the batch size by float rounding only.
     """
     means = {name: np.zeros((len(rows), styles.shape[1])) for name, rows in weights.items()}
     targets = {name: target for name, target in TARGETS.items() if name in weights}
     along = None if steps is None else Differences.along_all(len(styles), steps)
-    for slopes in differentiate(world, targets, styles, true_class, differences=along, advance=advance):
+    parts = differentiate(world, targets, styles, true_class, noise=noise, differences=along, advance=advance)
+    for slopes in parts:
         gradients = {name: values.astype(np.float64) for name, values in slopes.gradients.items()}
         gradients[ABSOLUTE] = np.abs(gradients[SOFTMAX])
         for name, mean in means.items():

@@ -46,6 +46,7 @@ def measure_shifts(
     true_class: np.ndarray,
     std: np.ndarray,
     *,
+    noise: np.ndarray | None = None,
     judged: tuple[int, float] | None = None,
     confidence: float = 0.8,
     advance: Callable[[int], object] = lambda _: None,
@@ -53,8 +54,8 @@ def measure_shifts(
     """Move the same samples along the first directions of each method together: the outcome of every cell.
 
     cells: label of a method -> its (k, shift in std).  styles: [N, D] float32.  true_class: [N] int64.  std: [D].
-    judged: the cell in which the judge is asked too, at that confidence.  advance: told the number of samples after
-    each. Methods that choose the same directions share one measurement.
+    noise: int64 [N], see `World.show`.  judged: the cell in which the judge is asked too, at that confidence.  advance:
+    told the number of samples after each. Methods that choose the same directions share one measurement.
     """
     outcomes: dict[Cell, Outcome] = {}
     known: dict[tuple[bool, bytes], Outcome] = {}
@@ -65,7 +66,7 @@ def measure_shifts(
             moved = np.asarray(styles + (shift_std * moves).astype(np.float32))
             key = (JUDGE in networks, moved.tobytes())
             if key not in known:
-                shown = world.show(moved, networks, keep_images=False)
+                shown = world.show(moved, networks, noise=noise, keep_images=False)
                 known[key] = judge_outcome(shown, true_class, confidence)
             outcomes[method.label, k, shift_std] = known[key]
             advance(len(styles))
@@ -120,14 +121,15 @@ def walk_coarsely(
     true_class: np.ndarray,
     moves: np.ndarray,
     *,
+    noise: np.ndarray | None = None,
     max_shift_std: int,
     confidence: float,
     on_end: Callable[[int], object] = lambda _: None,
 ) -> CoarseWalks:
     """Follow all directions from all starts at once in steps of one std, only those under way.
 
-    starts: [S, D] float32.  true_class: [S] int64.  moves: [M, D], one std each in raw style units.  A dip between two
-    whole stds is not seen.  on_end: told how many walks have just ended.
+    starts: [S, D] float32.  true_class: [S] int64.  moves: [M, D], one std each in raw style units.  noise: int64 [S],
+    of the starts.  A dip between two whole stds is not seen.  on_end: told how many walks have just ended.
     """
     start, move = (index.ravel() for index in np.indices((len(starts), len(moves))))
     reached, predicted = np.full(len(start), np.inf), np.full(len(start), -1, np.int64)
@@ -135,7 +137,8 @@ def walk_coarsely(
 
     def show(walks: np.ndarray, shift_std: np.ndarray, network: str) -> Shown:
         way = (shift_std[:, None] * moves[move[walks]]).astype(np.float32)
-        return world.show(starts[start[walks]] + way, [network], keep_images=False)
+        seeds = None if noise is None else noise[start[walks]]
+        return world.show(starts[start[walks]] + way, [network], noise=seeds, keep_images=False)
 
     under_way = np.arange(len(start))
     for step in range(1, max_shift_std + 1):

@@ -45,18 +45,19 @@ def score_population(
     true_class: np.ndarray,
     halves: np.ndarray | None = None,
     *,
+    noise: np.ndarray | None = None,
     advance: Callable[[int], object] = lambda _: None,
 ) -> PopulationScores:
     """Differentiate the true-class softmax of every sample and sum up per class.
 
     styles: [N, D] float32.  true_class: [N] int64.  halves: [R, N] bool, of which the agreement is to be told.
-    advance: told the number of samples after each batch.
+    noise: int64 [N], see `World.show`.  advance: told the number of samples after each batch.
     The result depends on the batch size by float rounding only.  Raises ValueError if N is 0 or the lengths differ.
     """
     halves = np.zeros((0, len(styles)), bool) if halves is None else halves
     if not 0 < len(styles) == len(true_class) == halves.shape[1]:
         raise ValueError(f"{len(styles)} styles, {len(true_class)} classes, halves of {halves.shape[1]}")
-    parts = differentiate(world, {SCORE: softmax}, styles, true_class, advance=advance)
+    parts = differentiate(world, {SCORE: softmax}, styles, true_class, noise=noise, advance=advance)
     return _sum_up(world, parts, np.ones(len(styles)), true_class, halves, styles.shape[1])
 
 
@@ -66,6 +67,7 @@ def difference_population(
     true_class: np.ndarray,
     std: np.ndarray,
     *,
+    noise: np.ndarray | None = None,
     samples: int,
     step_std: float,
     split_halves: int,
@@ -76,15 +78,19 @@ def difference_population(
     """Classify every sample, draw some in proportion to doubt, and difference their true-class softmax.
 
     styles: [N, D] float32.  true_class: [N] int64.  std: [D]; the step along a dimension is step_std of it, and a
-    dimension that does not vary scores 0.  samples: how many are drawn.  draw, halve: random streams.
+    dimension that does not vary scores 0.  noise: int64 [N], see `World.show`.  samples: how many are drawn.  draw,
+    halve: random streams.
     advance: told the number of forward passes after each batch; `count_passes` tells how many there will be.
     The moments are of weighted slopes, whose mean in a class estimates that of the whole population's slopes (see
     `draw_doubtful`). Mass and squares are of the weighted slopes, too, of the drawn samples; logits are of all.
     """
-    seen = world.show(styles, [CLASSIFIER], keep_images=False, advance=advance)
+    seen = world.show(styles, [CLASSIFIER], noise=noise, keep_images=False, advance=advance)
     rows, weights = draw_doubtful(seen.score(true_class), true_class, samples, draw)
     own_class, along = true_class[rows], Differences.along_all(len(rows), step_std * std)
-    slopes = differentiate(world, {SCORE: softmax}, styles[rows], own_class, differences=along, advance=advance)
+    own_noise = None if noise is None else noise[rows]
+    slopes = differentiate(
+        world, {SCORE: softmax}, styles[rows], own_class, noise=own_noise, differences=along, advance=advance
+    )
     scores = _sum_up(world, slopes, weights, own_class, draw_halves(own_class, split_halves, halve), len(std))
     return replace(scores, logits=seen.logits[CLASSIFIER].astype(np.float32))
 

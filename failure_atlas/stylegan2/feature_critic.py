@@ -1,8 +1,6 @@
 """A second critic, which sees of an image only what frozen classifiers see in it.
 
-After Projected GANs (Sauer et al. 2021), with classifiers of the training images themselves in place of ImageNet's. It
-looks at images made with the constant noise, as every analysis makes them, while the discriminator looks at images with
-fresh noise: shown the constant noise too, the discriminator learns its pattern by heart, and the generator gets worse.
+After Projected GANs (Sauer et al. 2021), with classifiers of the training images themselves in place of ImageNet's.
 
 Beside it, features of generated images are drawn towards the mean and covariance of real ones. The Frechet distance of
 two Gaussians is the cost of the optimal transport between them, which is linear: it moves a generated feature f to

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
 from failure_atlas.core.weights import load_tensors, save_tensors
 from failure_atlas.stylegan2.layers import EqualizedLinear, MappingNetwork, Resampling, upsample
 from failure_atlas.stylegan2.modulated_conv import ModulatedConv, ToImage
+from failure_atlas.stylegan2.noise import make_noise
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,14 @@ class Generator(nn.Module):
         """w: [N, w_dim]. Returns s [N, style_dimensions]."""
         return torch.cat([affine(w) for affine in self.affines], dim=1)
 
-    def synthesize(self, s: torch.Tensor) -> torch.Tensor:
-        """Image of each style vector, with the constant noise: a function of s alone.
+    def synthesize(self, s: torch.Tensor, seeds: np.ndarray | None = None) -> torch.Tensor:
+        """Image of each style vector, under the noise of its seed: for one seed a function of s alone.
 
-        s: [N, style_dimensions]. Returns [N, image_channels, size, size] float32 in [0, 1]: raw output clamped, as a
-        classifier would receive it. The gradient is that of the clamped image: none where a pixel is saturated.
+        s: [N, style_dimensions].  seeds: int64 [N], see `make_noise`; None: the constant noise. Returns [N,
+        image_channels, size, size] float32 in [0, 1]: raw output clamped, as a classifier would receive it. The
+        gradient is that of the clamped image: none where a pixel is saturated.
         """
-        return to_unit(self.synthesize_raw(s))
+        return to_unit(self.synthesize_raw(s, None if seeds is None else self.make_noise(seeds)))
 
     def synthesize_raw(self, s: torch.Tensor, noise: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
         """The unclamped image, nominally in [-1, 1], that the discriminator sees.
@@ -121,6 +124,11 @@ class Generator(nn.Module):
         if state.image is None:
             raise ValueError("the generator has no layers")
         return state.image
+
+    def make_noise(self, seeds: np.ndarray) -> list[torch.Tensor]:
+        """The noise of each seed, as `synthesize_raw` takes it; seeds: int64 [N]."""
+        constant = [conv.noise for conv in self.convs if isinstance(conv, ModulatedConv)]
+        return make_noise(seeds, self.noise_resolutions(), constant)
 
     def begin(self, samples: int) -> State:
         """What enters the first layer."""

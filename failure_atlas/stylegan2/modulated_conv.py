@@ -19,8 +19,7 @@ DEMODULATION_EPSILON = 1e-8
 class ModulatedConv(nn.Module):
     """3 x 3 convolution, modulated and demodulated, then per-pixel noise, bias and activation.
 
-    up: double the resolution first. `noise` is the constant noise used outside training, so that the image is a
-    function of the styles alone.
+    up: double the resolution first. `noise` is the constant noise, for whoever wants the same in every image.
     """
 
     def __init__(self, inputs: int, outputs: int, resolution_px: int, *, up: bool, resampling: Resampling) -> None:

@@ -120,11 +120,12 @@ def find_shortest(walks: Walks) -> np.ndarray:
     return np.asarray(order[np.unique(walks.start[order], return_index=True)[1]])
 
 
-def trace_walk(world: World, start: np.ndarray, dimension: int, amounts: np.ndarray) -> Shown:
+def trace_walk(world: World, start: np.ndarray, dimension: int, amounts: np.ndarray, seed: int | None = None) -> Shown:
     """What is seen along one style dimension: an image for each amount, and what every network says of it.
 
     start: [D], in raw style units.  dimension: which of the D is moved.  amounts: [K], what is added to it.
+    seed: of the noise in all of them; None: the constant noise.
     """
     styles = np.repeat(np.asarray(start, np.float32)[None], len(amounts), axis=0)
     styles[:, dimension] += np.asarray(amounts, np.float32)
-    return world.show(styles)
+    return world.show(styles, noise=None if seed is None else np.full(len(amounts), seed))

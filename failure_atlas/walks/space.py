@@ -44,6 +44,7 @@ class StdSpace:
     """Offsets u in std from N starts, s = styles + std * u, and what the networks of a world say there.
 
     styles: [N, D] float32.  true_class: [N] int64.  std: [D], of the population; a dimension of std 0 stays.
+    noise: int64 [N], of the starts, kept on the way; None: the constant noise.
     passes: counts what is computed, for all parts of a space together.  kept: in place of gradients.
     """
 
@@ -51,6 +52,7 @@ class StdSpace:
     styles: np.ndarray
     true_class: np.ndarray
     std: np.ndarray
+    noise: np.ndarray | None = None
     passes: Passes = field(default_factory=Passes)
     kept: KeptSlopes | None = None
 
@@ -59,7 +61,12 @@ class StdSpace:
         kept = self.kept
         if kept is not None:
             kept = replace(kept, at_start=kept.at_start[rows], dimensions=kept.dimensions[rows])
-        return replace(self, styles=self.styles[rows], true_class=self.true_class[rows], kept=kept)
+        own = {"styles": self.styles[rows], "true_class": self.true_class[rows], "noise": self.seeds(rows)}
+        return replace(self, kept=kept, **own)
+
+    def seeds(self, rows: np.ndarray) -> np.ndarray | None:
+        """The noise of some of the starts, as networks are shown their images under it."""
+        return None if self.noise is None else self.noise[rows]
 
     def place(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Raw styles [K, D] float32 at offsets [K, D] from the starts `rows`."""
@@ -74,16 +81,19 @@ class StdSpace:
         """True-class softmax [K] float64 after one dimension of each start has moved by an amount in raw units."""
         self.passes.count(len(rows))
         styles = move_styles(self.styles[rows], dimension, amount)
-        return self.world.show(styles, [CLASSIFIER], keep_images=False).score(self.true_class[rows])
+        shown = self.world.show(styles, [CLASSIFIER], noise=self.seeds(rows), keep_images=False)
+        return shown.score(self.true_class[rows])
 
     def weigh(self, walks: Walks, shift_std: np.ndarray) -> np.ndarray:
         """What `weigh_failures` says on walks, [M] float64."""
-        return weigh_failures(self.world, self.move(walks, shift_std), self.true_class[walks.start])
+        moved, start = self.move(walks, shift_std), walks.start
+        return weigh_failures(self.world, moved, self.true_class[start], self.seeds(start))
 
     def measure(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Log-odds [K] float64 of the true class at offsets [K, D]."""
         self.passes.count(len(rows))
-        logits = self.world.show(self.place(rows, offset), [CLASSIFIER], keep_images=False).logits[CLASSIFIER]
+        placed, noise = self.place(rows, offset), self.seeds(rows)
+        logits = self.world.show(placed, [CLASSIFIER], noise=noise, keep_images=False).logits[CLASSIFIER]
         return np.asarray(log_odds(torch.from_numpy(logits), torch.from_numpy(self.true_class[rows])).numpy())
 
     def differentiate(self, rows: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,8 +136,9 @@ class StdSpace:
         values, slopes = np.zeros(len(rows)), np.zeros((len(rows), std.shape[-1]))
         styles, true_class = self.place(rows, offset), self.true_class[rows]
         parts = differentiate(
-            self.world, LOG_ODDS, styles, true_class, differences=differences, advance=self.passes.count
-        )
+            self.world, LOG_ODDS, styles, true_class,
+            noise=self.seeds(rows), differences=differences, advance=self.passes.count,
+        )  # fmt: skip
         for part in parts if len(rows) else ():
             values[part.rows], slopes[part.rows] = part.values["log_odds"], part.gradients["log_odds"]
         return values, slopes * std

@@ -10,11 +10,16 @@ MEAN = "mean"
 
 @dataclass(frozen=True)
 class Starts:
-    """styles: [S, D] float32.  true_class: [S] int64.  names: `mean`, or the index of a population sample."""
+    """styles: [S, D] float32.  true_class: [S] int64.  names: `mean`, or the index of a population sample.
+
+    noise: int64 [S], the seed of each, see `World.show`.  draw: int64 [S], which draw of noise a mean has; else 0.
+    """
 
     styles: np.ndarray
     true_class: np.ndarray
     names: list[str]
+    noise: np.ndarray
+    draw: np.ndarray
 
     @property
     def is_mean(self) -> np.ndarray:
@@ -23,15 +28,25 @@ class Starts:
 
 
 def choose_starts(
-    styles: np.ndarray, true_class: np.ndarray, classes: int, samples: Sequence[int] | np.ndarray
+    styles: np.ndarray,
+    true_class: np.ndarray,
+    noise: np.ndarray,
+    mean_noise: np.ndarray,
+    samples: Sequence[int] | np.ndarray,
 ) -> Starts:
-    """The mean style of each class, then the named samples; styles: [N, D] float32, true_class: [N] int64."""
+    """The mean style of each class under each draw of noise, draw by draw, then the named samples under their own.
+
+    styles: [N, D] float32.  true_class: [N] int64.  noise: int64 [N].  mean_noise: int64 [draws, classes].
+    """
+    draws, classes = mean_noise.shape
     means = [styles[true_class == index].mean(axis=0, dtype=np.float64) for index in range(classes)]
     chosen = np.array(samples, np.int64)
     return Starts(
-        np.concatenate([np.array(means, np.float32), styles[chosen]]),
-        np.concatenate([np.arange(classes), true_class[chosen]]),
-        [MEAN] * classes + [str(index) for index in samples],
+        np.concatenate([np.tile(np.array(means, np.float32), (draws, 1)), styles[chosen]]),
+        np.concatenate([np.tile(np.arange(classes), draws), true_class[chosen]]),
+        [MEAN] * mean_noise.size + [str(index) for index in samples],
+        np.concatenate([mean_noise.ravel(), noise[chosen]]),
+        np.concatenate([np.arange(draws).repeat(classes), np.zeros(len(chosen), np.int64)]),
     )
 
 
@@ -53,11 +68,13 @@ def draw_samples(
 
 
 def choose_for_sets(starts: Starts, walked: np.ndarray, samples: int) -> np.ndarray:
-    """Which starts get a greedy set, [S] bool: the means and, class by class, the first samples drawn that are walked.
+    """Which starts get a greedy set, [S] bool: the means, under their first draw of noise, and samples.
+
+    Of the samples, class by class, the first ones drawn that are walked.
 
     walked: [S] bool.  samples: how many in all; a class with too few walked samples gives fewer.
     """
-    chosen: np.ndarray = starts.is_mean & walked
-    for label, share in enumerate(share_equally(samples, int(starts.is_mean.sum()))):
+    chosen: np.ndarray = starts.is_mean & (starts.draw == 0) & walked
+    for label, share in enumerate(share_equally(samples, len(np.unique(starts.true_class[starts.is_mean])))):
         chosen[np.flatnonzero(~starts.is_mean & walked & (starts.true_class == label))[:share]] = True
     return chosen

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from failure_atlas.images.image_set import to_bytes
+from failure_atlas.stylegan2.noise import draw_seeds
 from failure_atlas.walks.crossing import LEVEL, find_crossings
 from failure_atlas.walks.single import Walks
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
@@ -40,19 +41,21 @@ def tell_wrong(softmax: np.ndarray, true_class: np.ndarray) -> np.ndarray:
     return np.asarray(wrong & (softmax[np.arange(len(softmax)), true_class] <= LEVEL))
 
 
-def weigh_failures(world: World, styles: np.ndarray, true_class: np.ndarray) -> np.ndarray:
+def weigh_failures(
+    world: World, styles: np.ndarray, true_class: np.ndarray, noise: np.ndarray | None = None
+) -> np.ndarray:
     """The judge's true-class probability where the classifier is wrong, 0 where it is right; [N] float64.
 
-    styles: [N, D] float32.  true_class: [N]. Both see the unrounded image and the one in bytes that is stored: the
-    classifier must be wrong on both, and the smaller of the judge's two probabilities counts. At the edge of a failure,
-    where a search ends, rounding alone turns many answers.
+    styles: [N, D] float32.  true_class: [N].  noise: int64 [N], see `World.show`. Both see the unrounded image and the
+    one in bytes that is stored: the classifier must be wrong on both, and the smaller of the judge's two probabilities
+    counts. At the edge of a failure, where a search ends, rounding alone turns many answers.
     """
 
     def ask(network: str, images: torch.Tensor) -> np.ndarray:
         return np.asarray(world.ask(network, images).double().softmax(dim=1).cpu().numpy())
 
     weight = np.zeros(len(styles))
-    for rows, images in world.make_images(styles):
+    for rows, images in world.make_images(styles, noise):
         own = true_class[rows]
         # The judge is the slower of the two: it is asked about wrong answers only.
         wrong = np.flatnonzero(tell_wrong(ask(CLASSIFIER, images), own))
@@ -62,6 +65,39 @@ def weigh_failures(world: World, styles: np.ndarray, true_class: np.ndarray) -> 
         seen = [ask(JUDGE, shown)[np.arange(len(wrong)), own[wrong]] for shown in (images[wrong], stored)]
         weight[rows.start + wrong] = np.minimum(*seen)
     return weight
+
+
+@dataclass(frozen=True)
+class Survival:
+    """Of each of N images the share of fresh draws of noise under which ...
+
+    wrong: [N], ... the classifier is wrong.  true_failure: [N], ... and the judge still sees the class that was meant.
+    """
+
+    wrong: np.ndarray
+    true_failure: np.ndarray
+
+
+def survive_noise(
+    world: World,
+    styles: np.ndarray,
+    true_class: np.ndarray,
+    *,
+    confidence: float,
+    draws: int,
+    stream: Callable[[int], np.random.Generator],
+    advance: Callable[[int], object] = lambda _: None,
+) -> Survival:
+    """Draw the noise of each image anew and ask again, as `weigh_failures` does.
+
+    styles: [N, D] float32.  true_class: [N].  confidence: the judge's.  stream: of the seeds of a draw.  advance: told
+    the number of images after each draw. What fails under one draw alone is a failure of that draw, not of the styles.
+    """
+    weights = np.zeros((draws, len(styles)))
+    for draw in range(draws):
+        weights[draw] = weigh_failures(world, styles, true_class, draw_seeds(len(styles), stream(draw)))
+        advance(len(styles))
+    return Survival((weights > 0).mean(axis=0), (weights >= confidence).mean(axis=0))
 
 
 def find_true_failures(

@@ -80,6 +80,7 @@ def differentiate(
     styles: np.ndarray | Rows,
     true_class: np.ndarray,
     *,
+    noise: np.ndarray | None = None,
     network: str = CLASSIFIER,
     differences: Differences | None = None,
     advance: Callable[[int], object] = lambda _: None,
@@ -87,7 +88,8 @@ def differentiate(
     """Gradients of several targets, batch by batch.
 
     styles: [N, D] float32 in raw style units.  true_class: [N] int64.  Generator and network must treat samples
-    independently.  differences: in place of autograd, which takes one forward pass and a backward pass for each target.
+    independently.  noise: int64 [N], see `World.show`.  differences: in place of autograd, which takes one forward pass
+    and a backward pass for each target.
     advance: told the number of images after each batch: of differences two for each step that is not 0, and one.
     Differences are of targets of float64 logits, so that rounding does not swamp small ones.
     """
@@ -99,10 +101,10 @@ def differentiate(
     for rows in world.split(len(styles)):
         batch, labels = styles[rows], torch.from_numpy(true_class[rows]).to(world.device)
         if differences is None:
-            found = _by_autograd(world, world.networks[network], targets, rows, batch, labels)
+            found = _by_autograd(world, world.networks[network], targets, rows, batch, noise, labels)
         else:
             steps = Differences(differences.dimensions[rows], differences.steps[rows])
-            found = _by_differences(world, network, targets, rows, batch, labels, steps, advance)
+            found = _by_differences(world, network, targets, rows, batch, noise, labels, steps, advance)
         advance(len(batch))
         yield found
 
@@ -113,11 +115,12 @@ def _by_autograd(
     targets: Mapping[str, Target],
     rows: slice,
     styles: np.ndarray,
+    noise: np.ndarray | None,
     labels: torch.Tensor,
 ) -> Slopes:
     with torch.enable_grad():
         leaf = torch.from_numpy(styles).to(world.device).requires_grad_(True)
-        logits = classify(world.synthesize(leaf))
+        logits = classify(world.paint(leaf, noise, rows))
         values = {name: target(logits, labels) for name, target in targets.items()}
         gradients = {}
         for place, (name, value) in enumerate(values.items(), start=1):
@@ -132,11 +135,13 @@ def _by_differences(
     targets: Mapping[str, Target],
     rows: slice,
     styles: np.ndarray,
+    noise: np.ndarray | None,
     labels: torch.Tensor,
     along: Differences,
     advance: Callable[[int], object],
 ) -> Slopes:
-    logits = world.ask(network, next(iter(world.make_images(styles)))[1]).double()
+    seeds = None if noise is None else noise[rows]
+    logits = world.ask(network, next(iter(world.make_images(styles, seeds)))[1]).double()
     slopes = {name: np.zeros(along.dimensions.shape) for name in targets}
     row, place = np.nonzero(along.steps)
     at_once = max(1, world.batch_size // 2)
@@ -147,7 +152,8 @@ def _by_differences(
         # The step as float32 holds it, so that rounding of s + h makes no error of the slope.
         index = np.arange(len(some))
         width = up[index, dimension].astype(np.float64) - down[index, dimension]
-        ends = [world.ask(network, images) for _, images in world.make_images(np.concatenate([up, down]))]
+        own_noise = None if seeds is None else np.tile(seeds[some], 2)
+        ends = [world.ask(network, images) for _, images in world.make_images(np.concatenate([up, down]), own_noise)]
         own = labels[torch.from_numpy(np.tile(some, 2)).to(labels.device)]
         for name, value in _numpy(
             {name: target(torch.cat(ends).double(), own) for name, target in targets.items()}

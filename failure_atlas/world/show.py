@@ -9,7 +9,8 @@ import torch
 from failure_atlas.images.image_set import to_bytes, to_unit
 from failure_atlas.statistics.moments import Rows
 
-Synthesize = Callable[[torch.Tensor], torch.Tensor]  # styles [N, D] -> images [N, channels, H, W] in [0, 1]
+# Styles [N, D], and where it is given the noise's seeds [N] -> images [N, channels, H, W] in [0, 1].
+Synthesize = Callable[..., torch.Tensor]
 Classify = Callable[[torch.Tensor], torch.Tensor]  # images -> logits, or log-probabilities, [N, classes]
 CPU = torch.device("cpu")
 CLASSIFIER, JUDGE = "classifier", "judge"  # the names of networks where there is one of each
@@ -64,17 +65,19 @@ class World:
         styles: np.ndarray | Rows,
         networks: Sequence[str] | None = None,
         *,
+        noise: np.ndarray | None = None,
         keep_images: bool = True,
         advance: Callable[[int], object] = lambda _: None,
     ) -> Shown:
         """Make the image of each style vector once and ask the networks, all by default, about it.
 
-        styles: [N, D] float32, N may be 0.  advance: told the number of images done after each batch.
+        styles: [N, D] float32, N may be 0.  noise: int64 [N], the seed of each sample's noise, or None for the constant
+        noise.  advance: told the number of images done after each batch.
         The result depends on batch_size by float rounding only.
         """
         images: list[np.ndarray] = []
         said: dict[str, list[np.ndarray]] = {name: [] for name in (self.networks if networks is None else networks)}
-        for _, made in self.make_images(styles):
+        for _, made in self.make_images(styles, noise):
             if keep_images or not len(made):
                 images.append(to_bytes(made).cpu().numpy())
             self._ask(made, said)
@@ -97,15 +100,21 @@ class World:
             advance(len(batch))
         return Shown(images, {name: np.concatenate(parts) for name, parts in said.items()})
 
-    def make_images(self, styles: np.ndarray | Rows) -> Iterator[tuple[slice, torch.Tensor]]:
+    def make_images(
+        self, styles: np.ndarray | Rows, noise: np.ndarray | None = None
+    ) -> Iterator[tuple[slice, torch.Tensor]]:
         """Which rows, and their images [n, channels, H, W], unrounded and without gradients, batch by batch.
 
-        styles: [N, D] float32; of none there is one batch of none, which still has its shape.
+        styles: [N, D] float32; of none there is one batch of none, which still has its shape.  noise: of `show`.
         """
         for rows in self.split(len(styles)):
             with torch.no_grad():
-                images = self.synthesize(torch.from_numpy(styles[rows]).to(self.device))
+                images = self.paint(torch.from_numpy(styles[rows]).to(self.device), noise, rows)
             yield rows, images
+
+    def paint(self, styles: torch.Tensor, noise: np.ndarray | None, rows: slice) -> torch.Tensor:
+        """Images [n, channels, H, W] of one batch of styles [n, D]; noise: of all samples, of whom these are `rows`."""
+        return self.synthesize(styles) if noise is None else self.synthesize(styles, noise[rows])
 
     def split(self, n: int) -> list[slice]:
         """The batches of n rows; one empty one of none."""

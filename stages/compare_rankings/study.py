@@ -7,9 +7,10 @@ import numpy as np
 
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.populations.sampling import draw_styles
+from failure_atlas.populations.sampling import Drawn, draw_styles
 from failure_atlas.ranking import attfind, gradient_scores, held_out, influence, methods
 from failure_atlas.walks.crossing import LEVEL
+from failure_atlas.walks.starts import choose_starts
 from failure_atlas.world.show import CLASSIFIER
 from stages.common.artefacts.walks import Opened
 from stages.compare_rankings.params import Budget, CompareRankingsParams
@@ -45,7 +46,8 @@ class Study:
         """Rank in every way, on one set of samples of which the cheaper ways take the first of every class; w: all."""
         section, budget, std = self.section, self.budget, self.opened.samples.std
         rows = gradient_scores.take_balanced(self.opened.samples.true_class, section.samples)
-        styles, true_class = self.opened.samples.styles[rows], self.opened.samples.true_class[rows]
+        samples = self.opened.samples
+        styles, true_class, noise = samples.styles[rows], samples.true_class[rows], samples.noise[rows]
         ranked = gradient_scores.take_balanced(true_class, budget.samples)
         with self._progress("gradients", len(ranked)) as progress:
             gradients = gradient_scores.pass_gradients(
@@ -53,6 +55,7 @@ class Study:
                 styles[ranked],
                 true_class[ranked],
                 std,
+                noise=noise[ranked],
                 few=budget.few or len(ranked),
                 split_halves=section.split_halves,
                 replicates=section.bootstrap_replicates,
@@ -70,6 +73,7 @@ class Study:
                 true_class[tried],
                 gradient_scores.weigh_classes(true_class[tried], np.ones((1, len(tried))))[0],
                 np.stack([self.opened.samples.styles.min(axis=0), self.opened.samples.styles.max(axis=0)]),
+                noise=noise[tried],
                 batch_size=section.batch_size,
                 advance=progress.advance,
             )
@@ -100,13 +104,19 @@ class Study:
         grid = {method.label: every if method.is_measured_everywhere else [headline] for method in ways}
         alone = {method.label: [headline] for method in rivals}
         total = count * (len(rivals) + sum(map(len, grid.values())))
-        fresh, true_class = draw_styles(self.opened.generator, count, self.stream("held out"))
+        fresh = self._draw(count, "held out")
         with Progress("moving held-out samples", total, "img") as progress:
             measure = partial(held_out.measure_shifts, self.opened.world, std=std, advance=progress.advance)
-            seen = draw_styles(self.opened.generator, count, self.stream("choice"))
-            choice = held_out.select_cell(measure(rivals, alone, *seen), headline)
-            outcomes = measure(ways, grid, fresh, true_class, judged=headline, confidence=self.opened.judge.confidence)
-        unmoved = held_out.judge_outcome(self.opened.world.show(fresh, [CLASSIFIER], keep_images=False), true_class)
+            seen = self._draw(count, "choice")
+            choice = held_out.select_cell(
+                measure(rivals, alone, seen.styles, seen.true_class, noise=seen.noise), headline
+            )
+            outcomes = measure(
+                ways, grid, fresh.styles, fresh.true_class,
+                noise=fresh.noise, judged=headline, confidence=self.opened.judge.confidence,
+            )  # fmt: skip
+        shown = self.opened.world.show(fresh.styles, [CLASSIFIER], noise=fresh.noise, keep_images=False)
+        unmoved = held_out.judge_outcome(shown, fresh.true_class)
         cheapest = methods.FULL if self.budget.few is None else methods.SMALL
 
         def choose(names: tuple[str, ...], budget: str) -> str:
@@ -117,17 +127,22 @@ class Study:
         return Moved(outcomes, unmoved, best, best_full, choose(methods.ATTFIND, methods.FULL))
 
     def walk(self, ways: list[methods.Method]) -> tuple[dict[str, held_out.CoarseWalks], np.ndarray]:
-        """Walks from the class means of which the classifier is sure, by method; and of which it is, [classes] bool."""
-        classes, styles = np.arange(self.opened.generator.num_classes), self.opened.samples.styles
-        starts = np.stack([styles[self.opened.samples.true_class == index].mean(axis=0) for index in classes])
-        sure = self.opened.world.show(starts, [CLASSIFIER], keep_images=False).score(classes) > LEVEL
+        """Walks from the class means of which the classifier is sure, by method; and of which it is, bool.
+
+        Each mean under the first draw of its noise, [classes].
+        """
+        samples = self.opened.samples
+        starts = choose_starts(samples.styles, samples.true_class, samples.noise, samples.mean_noise[:1], [])
+        shown = self.opened.world.show(starts.styles, [CLASSIFIER], noise=starts.noise, keep_images=False)
+        sure = shown.score(starts.true_class) > LEVEL
         steps, columns = held_out.collect_directions(ways, self.section.walk_dimensions)
         with Progress("walking from class means", int(sure.sum()) * len(steps), "walks") as progress:
             walks = held_out.walk_coarsely(
                 self.opened.world,
-                starts[sure],
-                classes[sure],
+                starts.styles[sure],
+                starts.true_class[sure],
                 steps * self.opened.samples.std,
+                noise=starts.noise[sure],
                 max_shift_std=self.section.max_shift_std,
                 confidence=self.opened.judge.confidence,
                 on_end=progress.advance,
@@ -137,12 +152,14 @@ class Study:
     def test_influence(self, gradients: gradient_scores.RankingPass) -> influence.Influence:
         """Which dimensions are influential, and whether a second population of half the size would name the same."""
         samples, std = self.budget.samples, self.opened.samples.std
-        styles, true_class = draw_styles(self.opened.generator, samples // 2, self.stream("second population"))
-        weights = {gradient_scores.SOFTMAX: gradient_scores.weigh_classes(true_class, np.ones((1, len(styles))))}
-        with self._progress("gradients of a second population", len(styles)) as progress:
+        drawn = self._draw(samples // 2, "second population")
+        once = np.ones((1, len(drawn.noise)))
+        weights = {gradient_scores.SOFTMAX: gradient_scores.weigh_classes(drawn.true_class, once)}
+        with self._progress("gradients of a second population", len(drawn.noise)) as progress:
             second = gradient_scores.average_gradients(
-                self.opened.world, styles, true_class, weights, steps=self.budget.steps, advance=progress.advance
-            )
+                self.opened.world, drawn.styles, drawn.true_class, weights,
+                noise=drawn.noise, steps=self.budget.steps, advance=progress.advance,
+            )  # fmt: skip
         return influence.judge_influence(
             gradients.mean * std,
             (gradients.halves[0] * std, gradients.halves[1] * std),
@@ -152,6 +169,10 @@ class Study:
             fdr=self.section.fdr,
             samples=samples,
         )
+
+    def _draw(self, count: int, name: str) -> Drawn:
+        constant = self.opened.samples.constant_noise
+        return draw_styles(self.opened.generator, count, self.stream(name), constant_noise=constant)
 
     def _progress(self, what: str, samples: int) -> Progress:
         each = 1 if self.budget.steps is None else self.budget.passes

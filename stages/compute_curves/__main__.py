@@ -57,6 +57,7 @@ def main(
         move = partial(
             shift_samples, styles=styles[moved], true_class=true_class[moved], std=std,
             random_sets=sets[section.shift_dimensions], shifts_std=shifts_std, advance=progress.advance,
+            noise=inputs.samples.noise[moved],
         )  # fmt: skip
         shifted = {name: move(world, orders=inputs.orders[name]) for name, world in inputs.worlds.items()}
     judged = looked.predicted(JUDGE) == true_class

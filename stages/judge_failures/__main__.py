@@ -81,7 +81,7 @@ def main(
     real = read_test_images(images, names)
     walks, crossings, found = read_walks(corner_cases, styles.shape[1], names)
     pictures = read_array(population / "population.zarr", "images")
-    misses = claim_population(styles, pictures, true_class, logits.argmax(axis=1))
+    misses = claim_population(samples, pictures, logits.argmax(axis=1))
 
     networks = dict(zip((CLASSIFIER, JUDGE, AUDITOR), (network, *judges), strict=True))
     deviation = measure_deviation(critic, pictures, batch_size=size)
@@ -91,8 +91,9 @@ def main(
     yardstick = Yardstick(surroundings, true_class, realism, section.far_out_percentile)
     confidence = judges[0].confidence
     world = World(painter.synthesize, networks, size, device, len(names))
-    examiner = Examiner(world, judges[1], critic, deviation, yardstick, names, confidence, section.seed)
-    with Progress("judging", len(misses) + len(crossings) + len(found), "img") as progress:
+    draws = section.noise_draws
+    examiner = Examiner(world, judges[1], critic, deviation, yardstick, names, confidence, section.seed, draws)
+    with Progress("judging", (1 + draws) * (len(misses) + len(crossings) + len(found)), "img") as progress:
         by_source = {
             POPULATION: examiner.examine(misses, logits[misses.index], progress.advance),
             CORNER_CASE: examiner.examine(crossings, advance=progress.advance),

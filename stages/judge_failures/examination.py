@@ -14,9 +14,11 @@ from failure_atlas.judges.readability import weigh_readability
 from failure_atlas.judges.realism import score_realism
 from failure_atlas.judges.remoteness import Yardstick, represent
 from failure_atlas.stylegan2.discriminator import Discriminator
+from failure_atlas.walks.true_failures import survive_noise
 from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown, World
 from stages.judge_failures.inputs import POPULATION, REAL, Claims
 
+SURVIVAL = "noise_survival"  # share of fresh draws of noise under which the classifier is still wrong
 READABLE = "readable"  # as the class that was meant, by the model of people in `readability`
 
 
@@ -25,7 +27,8 @@ class Examiner:
     """All that is needed to examine a claim.
 
     world: with CLASSIFIER, JUDGE and AUDITOR.  auditor: itself, for its features and its confidence.  deviation: see
-    `realism.measure_deviation`.  confidence: the judge's.  seed: of the noise that readability is asked under.
+    `realism.measure_deviation`.  confidence: the judge's.  seed: of the noise that readability is asked under, and of
+    the fresh noise, of which there are `noise_draws`.
     """
 
     world: World
@@ -36,6 +39,7 @@ class Examiner:
     class_names: Sequence[str]
     confidence: float
     seed: int
+    noise_draws: int
 
     def examine(
         self, claims: Claims, logits: np.ndarray | None = None, advance: Callable[[int], object] = lambda _: None
@@ -47,7 +51,7 @@ class Examiner:
         """
         known = {} if logits is None else {CLASSIFIER: logits}
         asked = [name for name in self.world.networks if name not in known]
-        shown = self.world.show(claims.styles, asked, keep_images=False, advance=advance)
+        shown = self.world.show(claims.styles, asked, noise=claims.noise, keep_images=False, advance=advance)
         shown = replace(shown, images=claims.images, logits={**shown.logits, **known})
         opinions = self._tabulate(claims.source, claims.index, shown, claims.true_class)
         stick, size = self.yardstick, self.world.batch_size
@@ -58,7 +62,13 @@ class Examiner:
             realism = score_realism(self.critic, claims.images, claims.true_class, self.deviation, batch_size=size)
         distance = stick.real.measure(represent(self.auditor, claims.images, batch_size=size))
         remoteness = stick.tabulate(distance, claims.true_class, realism)
-        return pd.concat([opinions, claims.walks, remoteness], axis=1)
+        survival = survive_noise(
+            self.world, claims.styles, claims.true_class,
+            confidence=self.confidence, draws=self.noise_draws, advance=advance,
+            stream=lambda draw: numpy_stream(self.seed, "fresh noise", claims.source, draw),
+        )  # fmt: skip
+        survived = {SURVIVAL: survival.wrong, f"true_failure_{SURVIVAL}": survival.true_failure}
+        return pd.concat([opinions.assign(**survived), claims.walks, remoteness], axis=1)
 
     def examine_real(self, real: ImageSet) -> tuple[pd.DataFrame, np.ndarray]:
         """One row per real image that the classifier gets wrong, and which of all images these are, [N] bool."""

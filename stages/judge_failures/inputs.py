@@ -17,6 +17,7 @@ from failure_atlas.stylegan2.discriminator import Discriminator
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.stylegan2.state import load_discriminator
 from stages.common.artefacts.images import read_class_names, read_images
+from stages.common.artefacts.population import Samples
 
 POPULATION, CORNER_CASE, SEARCH, REAL = "population", "corner case", "true failure search", "real test image"
 # Missing where nobody walked; name: what the move does to images of the class, `not named` where nobody measured it.
@@ -29,13 +30,15 @@ class Claims:
     """M images on which the classifier is claimed to fail.
 
     source: one of the names above.  index: [M] int64, of the population sample, or the row of the source's own table.
-    styles: [M, D] float32.  images: [M, C, H, W] uint8, rounded.  true_class: [M] int64, the class that was meant.
+    styles: [M, D] float32.  noise: int64 [M], the seed of each.  images: [M, C, H, W] uint8, rounded.  true_class: [M]
+    int64, the class that was meant.
     walks: M rows, the columns of WALK_COLUMNS.
     """
 
     source: str
     index: np.ndarray
     styles: np.ndarray
+    noise: np.ndarray
     images: np.ndarray
     true_class: np.ndarray
     walks: pd.DataFrame
@@ -44,14 +47,12 @@ class Claims:
         return len(self.index)
 
 
-def claim_population(styles: np.ndarray, images: np.ndarray, true_class: np.ndarray, predicted: np.ndarray) -> Claims:
-    """All misclassified samples of a population.
-
-    styles: [N, D] float32.  images: [N, C, H, W] uint8.  true_class, predicted: [N] int64.
-    """
-    wrong = np.flatnonzero(predicted != true_class)
+def claim_population(samples: Samples, images: np.ndarray, predicted: np.ndarray) -> Claims:
+    """All misclassified samples of a population; images: [N, C, H, W] uint8.  predicted: [N] int64."""
+    wrong = np.flatnonzero(predicted != samples.true_class)
     walks = pd.DataFrame(np.nan, index=range(len(wrong)), columns=list(WALK_COLUMNS)).astype(WALK_COLUMNS)
-    return Claims(POPULATION, wrong, styles[wrong], images[wrong], true_class[wrong], walks)
+    own = (samples.styles[wrong], samples.noise[wrong], images[wrong], samples.true_class[wrong])
+    return Claims(POPULATION, wrong, *own, walks)
 
 
 def read_walks(folder: Path, dimensions: int, class_names: Sequence[str]) -> tuple[pd.DataFrame, Claims, Claims]:
@@ -68,23 +69,22 @@ def read_walks(folder: Path, dimensions: int, class_names: Sequence[str]) -> tup
         raise StageError(f"{path}: lacks the columns {', '.join(missing)}; {AGAIN.format('it')}")
 
     store = folder / "corner_cases.zarr"
-    styles, images, true_class, crossing = _read_store(store, "reached", dimensions, class_names)
+    *crossed, crossing = _read_store(store, "reached", dimensions, class_names)
     if len(crossing) != len(walks):
         raise StageError(f"{store}: {len(crossing)} walks, {path} has {len(walks)}; {AGAIN.format('both')}")
     reached = np.flatnonzero(crossing)
 
     store = folder / "true_failures.zarr"
-    found_styles, found_images, found_class, rows = _read_store(store, "corner_case", dimensions, class_names)
+    *found, rows = _read_store(store, "corner_case", dimensions, class_names)
     if rows.size and not 0 <= rows.min() <= rows.max() < len(walks):
         there = f"row {rows.max()} of corner_cases.csv, which has {len(walks)}"
         raise StageError(f"{store}: names {there}; {AGAIN.format('both')}")
     walked = _walks_of(walks.iloc[rows])
     if "true_failure_shift_std" in walks:
         walked["shift_std"] = walks["true_failure_shift_std"].iloc[rows].astype("Float64").to_numpy()
-    crossings = Claims(
-        CORNER_CASE, reached, styles[reached], images[reached], true_class[reached], _walks_of(walks.iloc[reached])
-    )
-    return walks, crossings, Claims(SEARCH, np.arange(len(rows)), found_styles, found_images, found_class, walked)
+    own = [each[reached] for each in crossed]
+    crossings = Claims(CORNER_CASE, reached, own[0], own[1], own[2], own[3], _walks_of(walks.iloc[reached]))
+    return walks, crossings, Claims(SEARCH, np.arange(len(rows)), found[0], found[1], found[2], found[3], walked)
 
 
 def load_judges(
@@ -120,7 +120,7 @@ def read_test_images(path: Path, class_names: Sequence[str]) -> ImageSet:
 
 
 def _read_store(path: Path, name: str, dimensions: int, class_names: Sequence[str]) -> list[np.ndarray]:
-    """Its styles, images and labels, and one more array; StageError if it is missing or of another run."""
+    """Its styles, noise, images and labels, and one more array; StageError if it is missing or of another run."""
     styles = read_array(require(path, "walk_corner_cases"), "s")
     names = read_attributes(path).get("class_names", [])
     if styles.shape[1] != dimensions or list(names) != list(class_names):
@@ -128,7 +128,7 @@ def _read_store(path: Path, name: str, dimensions: int, class_names: Sequence[st
             f"{path}: {styles.shape[1]} style dimensions and the classes {', '.join(map(str, names))}, the generator "
             f"has {dimensions} and the population {', '.join(class_names)}; {AGAIN.format('it')}"
         )
-    return [styles, *(read_array(path, each) for each in ("images", "labels", name))]
+    return [styles, *(read_array(path, each) for each in ("noise", "images", "labels", name))]
 
 
 def _walks_of(rows: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ class JudgeFailuresParams(Section):
     seed: Seed
     far_out_percentile: float = Field(gt=50, lt=100)
     contact_sheet_samples: int = Field(ge=1, le=100)
+    noise_draws: int = Field(ge=1, le=1000)
     batch_size: BatchSize
 
 

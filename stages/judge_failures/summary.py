@@ -10,8 +10,8 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.judges.correction import Record, correct_share
 from failure_atlas.judges.failures import ALL, share_verdicts
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE
-from failure_atlas.statistics.estimates import decide, proportion, read_estimate
-from stages.judge_failures.examination import READABLE
+from failure_atlas.statistics.estimates import decide, mean, proportion, read_estimate
+from stages.judge_failures.examination import READABLE, SURVIVAL
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION
 
 GROUP_COLUMNS = ["dimension", "layer", "kind", "direction"]
@@ -55,6 +55,8 @@ def summarize_source(failures: pd.DataFrame, record: Record, random: np.random.G
 
     All shares of verdicts are of all claims, which have all been judged, those that the classifier still gets right
     among them.  label_kept_share: the claims whose image the judge reads as meant, whatever the classifier says.
+    noise_survival: of the misclassified ones, the mean share of fresh draws of noise under which they still are;
+    true_failure_noise_survival: of the true failures, alike.
     true_failure_share_corrected: without the mistakes that the judge made on real images (record), see `correct_share`.
     """
     right, wrong = failures["verdict"] == TRUE_FAILURE, failures["misclassified"].to_numpy(bool)
@@ -68,6 +70,7 @@ def summarize_source(failures: pd.DataFrame, record: Record, random: np.random.G
         "label_kept_share": proportion((failures["reading"] == LABEL_KEPT).to_numpy()),
         **share_confirmed(failures[right]),
         **_share_far_out(failures),
+        **_tell_survival(failures),
         "true_failure_share_not_far_out": proportion(right[near].to_numpy()),
         "true_failure_share_not_far_out_in_realism": proportion(right[real].to_numpy()),
     }
@@ -99,7 +102,8 @@ def summarize_failures(
         "population": population,
         "corner_cases": corner_cases,
         "true_failure_search": {"found": len(found), "readable_share": proportion(found[READABLE].to_numpy(bool))}
-        | _share_far_out(found),
+        | _share_far_out(found)
+        | _tell_survival(found),
         "per_class": {name: _name_shares(failures[failures["class"] == name]) for name in class_names},
     }
 
@@ -160,6 +164,18 @@ def _name_shares(examined: pd.DataFrame) -> dict[str, dict[str, Any]]:
         "readable_true_failure_share": proportion(true & readable),
         "unreadable_true_failure_share": proportion(true & ~readable),
     }
+
+
+def _tell_survival(failures: pd.DataFrame) -> dict[str, Any]:
+    """How often what fails under the noise at hand fails under fresh noise, mean over the failures."""
+    wrong, true = failures["misclassified"].to_numpy(bool), (failures["verdict"] == TRUE_FAILURE).to_numpy()
+    columns = {SURVIVAL: wrong, f"true_failure_{SURVIVAL}": true}
+    return {name: mean_or_nothing(failures.loc[rows, name].to_numpy(float)) for name, rows in columns.items()}
+
+
+def mean_or_nothing(values: np.ndarray) -> dict[str, Any]:
+    """`mean`, of no values too."""
+    return mean(values) if len(values) else proportion(np.zeros(0, bool))
 
 
 def _share_far_out(failures: pd.DataFrame) -> dict[str, Any]:

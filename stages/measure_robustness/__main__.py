@@ -57,7 +57,7 @@ def main(
         )
     drawn = draw_samples(true_class, shares, partial(numpy_stream, section.seed, "samples"))
     starts, candidates, space = opened.start(ranked, "class", drawn)
-    shown = {START: opened.world.show(starts.styles)}
+    shown = {START: opened.world.show(starts.styles, noise=starts.noise)}
     start_probability = shown[START].score(starts.true_class)
     walked = start_probability > LEVEL
     if not is_differentiable(opened.classifier):
@@ -77,7 +77,7 @@ def main(
         most_dimensions=section.most_dimensions,
     )
     ends = {place: space.place(np.arange(len(walked)), moves.offset) for place, moves in found.moves.items()}
-    shown |= {place: opened.world.show(styles) for place, styles in ends.items()}
+    shown |= {place: opened.world.show(styles, noise=starts.noise) for place, styles in ends.items()}
     table = tabulate_starts(opened, starts, found, shown)
     metrics = summarize(table, class_names, section.max_shift_std, section.single_max_shift_std, space)
     logging.info(tell(metrics))
@@ -86,7 +86,12 @@ def main(
     write_csv(out / "dimensions.csv", tabulate_dimensions(opened, found))
     arrays: dict[str, NamedArray] = {f"{place}_s": (styles, ("start", "style")) for place, styles in ends.items()}
     arrays |= {f"{place}_images": (each.images, ("start", "channel", "y", "x")) for place, each in shown.items()}
-    flags = {"labels": starts.true_class, "reached": found.moves[JOINT].reached, "set_searched": found.searched}
+    flags = {
+        "labels": starts.true_class,
+        "noise": starts.noise,
+        "reached": found.moves[JOINT].reached,
+        "set_searched": found.searched,
+    }
     arrays |= {name: (values, ("start",)) for name, values in flags.items()}
     write_arrays(out / "walks.zarr", arrays, {"class_names": class_names})
     write_figures(out / "figures", table, shown, class_names, space.kept)

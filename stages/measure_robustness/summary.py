@@ -8,7 +8,7 @@ import pandas as pd
 
 from failure_atlas.judges.verdicts import LABEL_KEPT, VERDICTS
 from failure_atlas.ranking.scores import FINITE_DIFFERENCE
-from failure_atlas.statistics.estimates import proportion
+from failure_atlas.statistics.estimates import average_draws, proportion
 from failure_atlas.statistics.survival import find_median, share_within
 from failure_atlas.walks.search import BEYOND_STD
 from failure_atlas.walks.space import KeptSlopes, StdSpace
@@ -22,6 +22,7 @@ def summarize(
 ) -> dict[str, Any]:
     """Figures of the table of starts, and what the walks through a space cost.
 
+    from_means: means over draws of the noise of each mean, see `average_draws`; sets are of the first.
     population: the draw of samples as a whole, those in doubt from the start at distance 0.  from_samples, from_means:
     the walks alone.  joint, single, set: where 0.50 was reached, which the classifier mostly still gets right, so that
     label_kept_share tells how many images the judge still reads there; beyond: 1 std farther, where true_failure_share
@@ -30,6 +31,7 @@ def summarize(
     Walks share networks, so the intervals, made for independent walks, are on the narrow side.
     """
     is_mean = table["start"] == MEAN
+    draws = sorted(set(table.loc[is_mean, "noise_draw"]))
     samples, walked = table[~is_mean], table["walked"]
     summary: dict[str, Any] = {
         "max_shift_std": max_shift_std,
@@ -43,7 +45,17 @@ def summarize(
             for name in class_names
         },
         "from_samples": _summarize_walks(table[walked & ~is_mean], max_shift_std, single_max_shift_std),
-        "from_means": _summarize_walks(table[walked & is_mean], max_shift_std, single_max_shift_std),
+        "from_means": {
+            **average_draws(
+                [
+                    _summarize_walks(
+                        table[walked & is_mean & (table["noise_draw"] == draw)], max_shift_std, single_max_shift_std
+                    )
+                    for draw in draws
+                ]
+            ),
+            "noise_draws": len(draws),
+        },
         "images": space.passes.images,
         "gradients": space.passes.gradients,
     }

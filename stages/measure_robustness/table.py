@@ -58,6 +58,7 @@ def tabulate_starts(opened: Opened, starts: Starts, found: Found, shown: Mapping
     table: dict[str, Any] = {
         "class": names[true_class],
         "start": starts.names,
+        "noise_draw": starts.draw,
         "start_probability": shown[START].score(true_class),
         "start_predicted_class": names[shown[START].predicted()],
         "start_judge_probability": certainty,

@@ -73,7 +73,9 @@ def main(
             raise StageError(f"{clean_images}: cannot be calibrated on: {error}; raise check_images") from error
     world = World(network.synthesize, batch_size=section.batch_size, device=device)
     typical = choose_balanced(samples.true_class, SPREAD_SAMPLES, len(samples.class_names), stream("spread"))
-    values = calibration.mend(calibration.measure(world.show(samples.styles[typical], ()).images))
+    values = calibration.mend(
+        calibration.measure(world.show(samples.styles[typical], (), noise=samples.noise[typical]).images)
+    )
     spread = calibration.scene.keep(measure_spread(values, samples.true_class[typical]))
     with Progress("examining", len(examined) // GROUP_IMAGES * GROUP_IMAGES * len(KNOWN_CHANGES), "img") as progress:
         check = check_naming(examined, calibration, spread, section.fdr, partial(stream, "check"), progress.advance)

@@ -69,7 +69,8 @@ def show_steps(
     styles = np.repeat(samples.styles[starts], len(STEPS_STD), axis=0)
     dimensions = np.repeat(table["dimension"].to_numpy(), len(STEPS_STD))
     amounts = np.outer(table["direction"] * table["std"], STEPS_STD).ravel()
-    images = world.show(move_styles(styles, dimensions, amounts), ()).images
+    noise = np.repeat(samples.noise[starts], len(STEPS_STD))
+    images = world.show(move_styles(styles, dimensions, amounts), (), noise=noise).images
     return images.reshape(len(table), len(STEPS_STD), *images.shape[1:])
 
 

@@ -104,7 +104,8 @@ class Study:
 
     def _move(self, chosen: np.ndarray, ranked: dict[Any, Any]) -> Moved:
         std, styles = ranked["direction"] * ranked["std"], self.samples.styles[chosen]
-        return measure_move(self.world, self._measure, styles, int(ranked["dimension"]), std, self.section.step_std)
+        dimension, noise = int(ranked["dimension"]), self.samples.noise[chosen]
+        return measure_move(self.world, self._measure, styles, dimension, std, self.section.step_std, noise)
 
     def _measure(self, images: np.ndarray) -> np.ndarray:
         """Mended measurements, then the levels of noise and blur: [N, M + 2]."""

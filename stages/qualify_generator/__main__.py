@@ -85,13 +85,13 @@ def main(
     networks: dict[str, Classify] = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features}
     world = World(network.synthesize, networks, section.batch_size, device)
     draw = partial(draw_styles, network, batch_size=section.batch_size)
-    styles = [draw(labels, numpy_stream(section.seed, "latents", repeat))[0] for repeat in range(section.repeats)]
-    total = len(test.labels) + len(labels) * (len(subsets) + len(styles))
+    drawn = [draw(labels, numpy_stream(section.seed, "latents", repeat)) for repeat in range(section.repeats)]
+    total = len(test.labels) + len(labels) * (len(subsets) + len(drawn))
     with Progress("judging", total, "img") as progress:
         look, show = partial(world.look, advance=progress.advance), partial(world.show, advance=progress.advance)
         features, real = _split(look(test.images, [JUDGE]).logits[JUDGE], len(names))
         seen = [look(train.images[rows], [FEATURES]).logits[FEATURES] for rows in subsets]
-        judged = [show(each, [JUDGE], keep_images=False).logits[JUDGE] for each in styles]
+        judged = [show(each.styles, [JUDGE], noise=each.noise, keep_images=False).logits[JUDGE] for each in drawn]
     made, predicted = zip(*(_split(each, len(names)) for each in judged), strict=True)
     with Progress("comparing", len(made) + len(seen), "sets") as progress:
         metrics = compare_features(made, seen, features[chosen], section.neighbours, progress.advance)
@@ -100,7 +100,7 @@ def main(
     severities, rows = read_severities(images, "train"), np.concatenate(subsets)
     known = read_severities(images, "test")
     metrics |= compare_severities(np.concatenate(seen), severities.rows(rows), features, known, np.concatenate(made))
-    pictures = torch.cat([batch for _, batch in world.make_images(styles[0])])
+    pictures = torch.cat([batch for _, batch in world.make_images(drawn[0].styles, drawn[0].noise)])
     with Progress("nearest training images", len(labels) + len(test.labels), "img") as progress:
         nearest = find_nearest(pictures, train.images, device, progress.advance)
         nearest_real = find_nearest(to_unit(test.images), train.images, device, progress.advance)
@@ -129,7 +129,8 @@ def main(
     _draw_shares(figures, metrics)
     draw_greys(figures / "grey_values.png", greys)
     ordered = np.arange(len(names)).repeat(SHEET_COLUMNS)
-    sheet = world.show(draw(ordered, numpy_stream(section.seed, "sample sheet"))[0], []).images
+    pages = draw(ordered, numpy_stream(section.seed, "sample sheet"))
+    sheet = world.show(pages.styles, [], noise=pages.noise).images
     draw_sample_sheet(figures / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
     draw_training_log(figures / "training_log.png", log)
     write_json(out / "metrics.json", metrics)

@@ -128,7 +128,9 @@ def main(
 def _differentiate(section: RankDimensionsParams, world: World, samples: StoredSamples) -> PopulationScores:
     halves = draw_halves(samples.true_class, section.split_halves, numpy_stream(section.seed, "halves"))
     with Progress("gradients", len(samples.styles), "samples") as progress:
-        return score_population(world, samples.styles, samples.true_class, halves, advance=progress.advance)
+        return score_population(
+            world, samples.styles, samples.true_class, halves, noise=samples.noise, advance=progress.advance
+        )
 
 
 def _difference(
@@ -142,6 +144,7 @@ def _difference(
             samples.styles,
             samples.true_class,
             std,
+            noise=samples.noise,
             samples=section.finite_difference_samples,
             step_std=section.finite_difference_step_std,
             split_halves=section.split_halves,

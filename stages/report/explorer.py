@@ -14,7 +14,7 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.judges.verdicts import VERDICTS, give_verdicts
 from failure_atlas.walks.crossing import LEVEL, TOLERANCE, find_crossings, space_grid
-from failure_atlas.walks.starts import choose_starts
+from failure_atlas.walks.starts import Starts, choose_starts
 from failure_atlas.world.show import Shown, World, move_styles
 from stages.common.artefacts.names import Names, read_names
 from stages.common.artefacts.networks import load_networks
@@ -61,7 +61,8 @@ def explore(results: Results, section: ReportParams, device: torch.device) -> di
     network = next(iter(loaded.values()))[0]
     samples = read_samples(population, network)
     judge = load_judge(results.locate("train_judges/judge.safetensors"), samples.class_names, device)
-    means = choose_starts(samples.styles, samples.true_class, len(samples.class_names), []).styles
+    first = samples.mean_noise[:1]  # one draw of each class's noise: a picture shows no more
+    means = choose_starts(samples.styles, samples.true_class, samples.noise, first, [])
     shifts_std = np.concatenate([[0.0], space_grid(section.max_shift_std, section.step_std)])
     networks = {name: classifier for name, (_, classifier) in loaded.items()} | {JUDGE: judge}
     world = World(network.synthesize, networks, section.batch_size, device, len(samples.class_names))
@@ -99,33 +100,37 @@ Advance = Callable[[int], object]
 
 
 def trace_moves(
-    world: World, means: np.ndarray, moves: Sequence[Move], shifts_std: np.ndarray, advance: Advance = lambda _: None
+    world: World, means: Starts, moves: Sequence[Move], shifts_std: np.ndarray, advance: Advance = lambda _: None
 ) -> list[Shown]:
     """The frames of each move, in order; the networks see the unrounded image, the page shows it in bytes.
 
-    means: [C, D] float32.  shifts_std: [F], 0 or more.  advance: told how many images have just been made.
+    means: one start of each class.  shifts_std: [F], 0 or more.  advance: told how many images have just been made.
     """
     if not moves:
         return []
     count = len(shifts_std)
     rows, shift_std = np.arange(len(moves)).repeat(count), np.tile(shifts_std, len(moves))
-    shown = world.show(_shift(means, moves, rows, shift_std), advance=advance)
+    styles, noise = _shift(means, moves, rows, shift_std)
+    shown = world.show(styles, noise=noise, advance=advance)
     spans = [slice(first, first + count) for first in range(0, len(shown.images), count)]
     return [Shown(shown.images[span], {name: each[span] for name, each in shown.logits.items()}) for span in spans]
 
 
-def _shift(means: np.ndarray, moves: Sequence[Move], rows: np.ndarray, shift_std: np.ndarray) -> np.ndarray:
-    """Styles [K, D] after some of the moves; rows: which [K].  shift_std: how far [K]."""
+def _shift(
+    means: Starts, moves: Sequence[Move], rows: np.ndarray, shift_std: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Styles [K, D] and noise [K] after some of the moves; rows: which [K].  shift_std: how far [K]."""
     true_class, dimension, step = (
         np.array([getattr(move, name) for move in moves])[rows] for name in ("true_class", "dimension", "step")
     )
-    return move_styles(means[true_class], dimension, step * shift_std)
+    moved = move_styles(means.styles[true_class], dimension, step * shift_std)
+    return moved, means.noise[true_class]
 
 
 def locate_crossings(
     world: World,
     name: str,
-    means: np.ndarray,
+    means: Starts,
     moves: Sequence[Move],
     shifts_std: np.ndarray,
     frames: Mapping[Move, Shown],
@@ -143,7 +148,8 @@ def locate_crossings(
         if rows.size and set(shift_std.tolist()) <= known.keys():  # what a frame shows
             return np.array([traced[walked[row]][known[far]] for row, far in zip(rows, shift_std, strict=True)])
         true_class = np.array([walked[row].true_class for row in rows], np.int64)
-        return world.show(_shift(means, walked, rows, shift_std), [name], keep_images=False).score(true_class, name)
+        styles, noise = _shift(means, walked, rows, shift_std)
+        return world.show(styles, [name], noise=noise, keep_images=False).score(true_class, name)
 
     start = np.array([traced[move][0] for move in walked])
     found = find_crossings(measure, start, shifts_std[1:], level=LEVEL, tolerance=TOLERANCE)

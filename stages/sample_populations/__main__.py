@@ -11,6 +11,7 @@ from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_csv, write_json
 from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
@@ -24,6 +25,7 @@ from failure_atlas.populations.spaces import (
 )
 from failure_atlas.statistics.estimates import proportion
 from failure_atlas.statistics.moments import ClassMoments
+from failure_atlas.stylegan2.noise import CONSTANT, draw_seeds
 from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.images import read_class_names
 from stages.common.artefacts.networks import load_networks
@@ -65,13 +67,19 @@ def main(
             f"allowed: at least {needed} of each, one sample of every class in every probe fold"
         )
 
-    kept: dict[str, list[np.ndarray]] = {name: [] for name in ("z", "w", "s", "labels")}  # of the first samples
-    spread = ClassMoments(1, network.style_dimensions)
+    kept: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("z", "w", "s", "noise", "labels")
+    }  # of the first samples
+    spread, constant = ClassMoments(1, network.style_dimensions), section.noise == "constant"
+    draws = 1 if constant else section.mean_noise_draws
+    mean_noise = draw_seeds((draws, len(names)), numpy_stream(section.seed, "sample_populations", "noise of means"))
+    mean_noise = np.full_like(mean_noise, CONSTANT) if constant else mean_noise
     with Progress("sampling", section.samples, "img") as progress:
         parts = sample_in_parts(
-            network, section.seed, section.samples, batch_size=section.batch_size, advance=progress.advance
-        )
-        for part in store_population(out / "population.zarr", parts, section.samples, names):
+            network, section.seed, section.samples,
+            batch_size=section.batch_size, constant_noise=constant, advance=progress.advance,
+        )  # fmt: skip
+        for part in store_population(out / "population.zarr", parts, section.samples, names, mean_noise):
             spread.add(part.s, np.zeros(len(part.s), np.int64))
             missing = max(shown, PROBED_SAMPLES) - sum(map(len, kept["labels"]))
             for name, rows in kept.items():
@@ -80,14 +88,15 @@ def main(
     labels = first["labels"][:shown]
     spaces = {name: first[name][:shown] for name in ("z", "w", "s")}
     world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device)
-    predicted = world.show(spaces["s"], keep_images=False).predicted()
+    predicted = world.show(spaces["s"], noise=first["noise"][:shown], keep_images=False).predicted()
     planes = embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
     figure, table = draw_spaces(planes, labels, predicted == labels, names)
 
     with Progress("moving each style dimension", PROBED_SAMPLES * network.style_dimensions, "img") as progress:
         effects = measure_effects(
-            network, first["s"][:PROBED_SAMPLES], spread.std(), batch_size=section.batch_size, advance=progress.advance
-        )
+            network, first["s"][:PROBED_SAMPLES], spread.std(),
+            noise=first["noise"][:PROBED_SAMPLES], batch_size=section.batch_size, advance=progress.advance,
+        )  # fmt: skip
     styles = pd.concat([tabulate_styles(network.style_layout()), effects], axis=1)
 
     metrics = {

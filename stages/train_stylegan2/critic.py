@@ -17,20 +17,20 @@ from stages.train_stylegan2.workers import Worker
 def ask_critic(
     state: TrainingState,
     batch: Batch,
-    styles: torch.Tensor,
+    images: torch.Tensor,
     params: FeatureCriticParams,
     dtype: torch.dtype,
     worker: Worker,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """One step of the feature critic. Returns what the log says of it, and what the generator is to learn from it.
 
-    It sees the images of these styles with the constant noise, as all analyses do.
+    images: generated, in [-1, 1], those that the discriminator has just seen.
     """
     critic, optimizer = state.critic, state.critic_optimizer
     if critic is None or optimizer is None:
         raise ValueError("the state has no feature critic")
-    with computing_in(dtype, styles.device):
-        fake = critic.read(state.generator.synthesize(styles))
+    with computing_in(dtype, images.device):
+        fake = critic.read((images + 1) / 2)
         with torch.no_grad():
             real = critic.read((batch.real + 1) / 2)
     critic.head.requires_grad_(True)

@@ -13,6 +13,7 @@ from failure_atlas.stylegan2.augmentation import augment
 from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.discriminator import discriminator_loss, generator_loss, r1_penalty
 from failure_atlas.stylegan2.state import TrainingState
+from failure_atlas.stylegan2.stored import as_stored
 from stages.train_stylegan2.critic import ask_critic
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.workers import Worker
@@ -73,9 +74,9 @@ def train(
 def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worker: Worker) -> dict[str, float]:
     """One step of discriminator and generator on one batch. Returns the mean of what it saw.
 
-    Real and fake images go through the discriminator together, and one fake batch serves both networks. R1 joins the
-    discriminator's loss every r1_interval_steps-th step, weighted by that interval (lazy regularisation). The feature
-    critic, where there is one, learns and teaches beside the discriminator.
+    All of them see images as they are stored. Real and fake images go through the discriminator together, and one fake
+    batch serves both networks. R1 joins the discriminator's loss every r1_interval_steps-th step, weighted by that
+    interval (lazy regularisation). The feature critic, where there is one, learns and teaches beside the discriminator.
     """
     params = schedule.params
     step = state.images_seen // params.batch_size
@@ -89,7 +90,7 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
     generator, discriminator = state.generator, state.discriminator
     styles = generator.map_styles(generator.map_latents(batch.z, batch.labels))
     with computing_in(schedule.dtype, styles.device):
-        fake = generator.synthesize_raw(styles, batch.noise)
+        fake = as_stored(generator.synthesize_raw(styles, batch.noise))
 
     discriminator.requires_grad_(True)
     real = seen(batch.real, "augment real").detach()
@@ -114,7 +115,7 @@ def train_step(state: TrainingState, batches: Batches, schedule: Schedule, worke
     loss_of_generator = generator_loss(fooled_logits)
     of_critic: dict[str, torch.Tensor] = {}
     if params.feature_critic is not None:
-        of_critic, lesson = ask_critic(state, batch, styles, params.feature_critic, schedule.dtype, worker)
+        of_critic, lesson = ask_critic(state, batch, fake, params.feature_critic, schedule.dtype, worker)
         loss_of_generator = loss_of_generator + lesson
     worker.descend(loss_of_generator, generator, state.generator_optimizer, rate)
 

@@ -154,14 +154,18 @@ def _measure(
     """One classifier on generated images, along its own ranking, and how far the rankings of two halves agree."""
     styles, true_class = whole.styles[: section.samples], whole.true_class[: section.samples]
     halves = draw_halves(true_class, HALVINGS, numpy_stream(section.seed, "halves"))
-    scores = score_population(world, styles, true_class, halves, advance=progress.advance)
+    scores = score_population(
+        world, styles, true_class, halves, noise=whole.noise[: section.samples], advance=progress.advance
+    )
     well = scores.logits.argmax(axis=1) == true_class
     gradient = scores.gradients.global_mean()
     order, direction = order_dimensions(gradient), -np.sign(gradient).astype(np.int64)
     centres = find_centres(styles, true_class, well, world.classes, "own_class")
     deviations = measure_deviations(styles, true_class, centres, whole.std)
     move, moved = build_move(order[: section.shift_dimensions], direction, whole.std), slice(0, section.shift_samples)
-    correct, readable = ask_shifted(world, styles[moved], move, true_class[moved], shifts_std, progress.advance)
+    correct, readable = ask_shifted(
+        world, styles[moved], move, true_class[moved], shifts_std, progress.advance, whole.noise[moved]
+    )
     first, second = (means.mean(axis=1) for means in scores.halves.means())
     distance = measure_distances(deviations, order[: section.distance_dimensions])
     return Generated(well, distance, correct, readable & ~correct), float(share_top(first, second).mean())

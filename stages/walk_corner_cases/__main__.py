@@ -47,7 +47,7 @@ def main(
         allowed = f"0 to {len(samples.styles) - 1}"
         raise StageError(f"{params}: walk_corner_cases.start_samples: got {beyond[0]}; allowed: {allowed}")
     starts, candidates, space = opened.start(ranked, section.scope, section.start_samples)
-    begun = opened.world.show(starts.styles, [CLASSIFIER])
+    begun = opened.world.show(starts.styles, [CLASSIFIER], noise=starts.noise)
     start_probability = begun.score(starts.true_class)
     walks, skipped, failures = search_along_dimensions(
         space,

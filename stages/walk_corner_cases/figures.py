@@ -51,7 +51,9 @@ def write_figures(
     space, starts: class means first.  ends, failed: of the walks that are kept, and of those that meet a true failure.
     """
     (images, corner_cases), (failure_images, true_failures) = ends, failed
-    class_names, shown = opened.samples.class_names, corner_cases[corner_cases["start"] == MEAN]  # these come first
+    class_names = opened.samples.class_names
+    # The means under their first draw of noise, which come first.
+    shown = corner_cases[(corner_cases["start"] == MEAN) & (corner_cases["noise_draw"] == 0)]
     means = starts[0][: len(class_names)], starts[1][: len(class_names)]
     ending = "the first true failure of its walks" if section.only_true_failures else "its corner cases"
     figure = draw_corner_cases(means, (images[: len(shown)], shown), ending, opened.judge.confidence)
@@ -65,7 +67,7 @@ def write_figures(
         if not len(own):
             logging.info("class %s: no walk from its mean style to show; no figure 5", class_names[index])
             continue
-        traced = trace_walks(opened.world, space.styles[index], own, index, class_names)
+        traced = trace_walks(opened.world, space, own, index, class_names)
         figure = draw_degradation(traced, class_names[index])
         save_figure(figure, folder / f"fig5_degradation_class{index}.png", traced[1])
     nearest = choose_nearest(true_failures, class_names)
@@ -76,20 +78,22 @@ def write_figures(
 
 
 def trace_walks(
-    world: World, start: np.ndarray, corner_cases: pd.DataFrame, true_class: int, class_names: Sequence[str]
+    world: World, space: StdSpace, corner_cases: pd.DataFrame, true_class: int, class_names: Sequence[str]
 ) -> Pictured:
-    """Images and outputs on the way of M walks from one start, at each fraction of PROGRESS, walk by walk.
+    """Images and outputs on the way of M walks from the mean of a class, at each fraction of PROGRESS, walk by walk.
 
-    start: [D] float32.  Returns images [P * M, channels, H, W] uint8 and a table of as many rows.
+    space: its starts are the class means first.  Returns images [P * M, channels, H, W]
+    uint8 and a table of as many rows.
     """
     count = len(corner_cases)
     move = (corner_cases["direction"] * corner_cases["shift"]).to_numpy(float)
     styles = move_styles(
-        np.tile(start, (len(PROGRESS) * count, 1)),
+        np.tile(space.styles[true_class], (len(PROGRESS) * count, 1)),
         np.tile(corner_cases["dimension"].to_numpy(), len(PROGRESS)),
         np.outer(PROGRESS, move).ravel(),
     )
-    shown = world.show(styles, [CLASSIFIER])
+    noise = space.seeds(np.full(len(styles), true_class))
+    shown = world.show(styles, [CLASSIFIER], noise=noise)
     copied = corner_cases[["class", "rank", "dimension", "layer", "kind", "direction", "name", "reached"]]
     table = pd.concat([copied] * len(PROGRESS), ignore_index=True)
     table["progress"] = np.repeat(PROGRESS, count)

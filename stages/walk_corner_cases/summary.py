@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS
-from failure_atlas.statistics.estimates import flatten, proportion
+from failure_atlas.statistics.estimates import average_draws, flatten, proportion
 from failure_atlas.statistics.survival import find_median, share_within
 from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.walks.starts import MEAN
@@ -15,9 +15,18 @@ LIMITS_STD = (5, 10, 20)
 
 
 def summarize(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: float) -> dict[str, Any]:
-    """Figures of the walks from class means, and under `from_samples` of those from samples where there are any."""
+    """Figures of the walks from class means, and under `from_samples` of those from samples where there are any.
+
+    The former are means over `noise_draws` draws of each mean's noise, see `average_draws`.
+    """
     mean, begun = corner_cases["start"] == MEAN, starts["start"] == MEAN
-    summary = summarize_walks(corner_cases[mean], starts[begun], max_shift_std)
+    draws = sorted(set(starts.loc[begun, "noise_draw"]))
+
+    def summarize_draw(draw: int) -> dict[str, Any]:
+        walks, own = mean & (corner_cases["noise_draw"] == draw), begun & (starts["noise_draw"] == draw)
+        return summarize_walks(corner_cases[walks], starts[own], max_shift_std)
+
+    summary = {**average_draws([summarize_draw(draw) for draw in draws]), "noise_draws": len(draws)}
     if begun.all():
         return summary
     return summary | {"from_samples": summarize_walks(corner_cases[~mean], starts[~begun], max_shift_std)}

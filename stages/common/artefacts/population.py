@@ -15,6 +15,7 @@ from failure_atlas.core.files import require
 from failure_atlas.populations.sampling import LEAST_PER_CLASS, Population
 from failure_atlas.statistics.moments import measure_std
 from failure_atlas.stylegan2.generator import Generator, StyleLayer
+from failure_atlas.stylegan2.noise import CONSTANT
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,19 @@ class Samples:
     """A population as the analyses use it.
 
     styles: [N, D] float32 in raw style units.  true_class: [N] int64.  class_names: in the order of the labels.
+    noise: int64 [N], the seed of each sample's noise.  mean_noise: int64 [draws, classes], those of class means.
     """
 
     styles: np.ndarray
     true_class: np.ndarray
     class_names: list[str]
+    noise: np.ndarray
+    mean_noise: np.ndarray
+
+    @property
+    def constant_noise(self) -> bool:
+        """Whether all samples have the generator's own noise."""
+        return bool((self.noise == CONSTANT).all())
 
     @cached_property
     def std(self) -> np.ndarray:
@@ -41,6 +50,8 @@ class StoredSamples:
     styles: StoredRows
     true_class: np.ndarray
     class_names: list[str]
+    noise: np.ndarray
+    mean_noise: np.ndarray
 
 
 def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
@@ -50,14 +61,15 @@ def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
     Raises StageError if it is missing, was made with another generator, or holds too few samples of a class.
     """
     stored = open_samples(folder, generator)
-    return Samples(stored.styles[:], stored.true_class, stored.class_names)
+    return Samples(stored.styles[:], stored.true_class, stored.class_names, stored.noise, stored.mean_noise)
 
 
 def open_samples(folder: Path, generator: Generator | None = None) -> StoredSamples:
     """As `read_samples`, with styles that stay on disk: memory does not grow with their number."""
     path = require(folder / "population.zarr", "sample_populations")
-    styles, true_class = StoredRows(path, "s"), read_array(path, "labels")
-    names = read_attributes(path).get("class_names", [])
+    styles, true_class, noise = StoredRows(path, "s"), read_array(path, "labels"), read_array(path, "noise")
+    held = read_attributes(path)
+    names = held.get("class_names", [])
     if generator and (styles.shape[1] != generator.style_dimensions or len(names) != generator.num_classes):
         raise StageError(
             f"{path}: {styles.shape[1]} style dimensions and {len(names)} classes, the generator has "
@@ -70,11 +82,14 @@ def open_samples(folder: Path, generator: Generator | None = None) -> StoredSamp
             f"{path}: {count.min()} samples of class {names[int(count.argmin())]}; at least {LEAST_PER_CLASS} of each "
             "are needed; raise sample_populations.samples"
         )
-    return StoredSamples(styles, true_class, [str(name) for name in names])
+    mean_noise = np.array(held[MEAN_NOISE], np.int64)
+    return StoredSamples(styles, true_class, [str(name) for name in names], noise, mean_noise)
 
 
+MEAN_NOISE = "mean_noise"
 DIMENSIONS = {
     "z": ("sample", "latent_z"),
+    "noise": ("sample",),
     "w": ("sample", "latent_w"),
     "s": ("sample", "style"),
     "images": ("sample", "channel", "y", "x"),
@@ -83,11 +98,12 @@ DIMENSIONS = {
 
 
 def store_population(
-    path: Path, parts: Iterable[Population], samples: int, class_names: Sequence[str]
+    path: Path, parts: Iterable[Population], samples: int, class_names: Sequence[str], mean_noise: np.ndarray
 ) -> Iterator[Population]:
     """Write the parts of a population, in order, as one Zarr group with named dimensions, and pass each on.
 
-    samples: of all parts.  class_names: in the order of the labels. The group is there after the last part.
+    samples: of all parts.  class_names: in the order of the labels.  mean_noise: see `Samples`. The group is there
+    after the last part.
     """
     rest = iter(parts)
     begin = next(rest)
@@ -95,7 +111,8 @@ def store_population(
     specs = {
         name: ArraySpec((samples, *array.shape[1:]), array.dtype, DIMENSIONS[name]) for name, array in arrays.items()
     }
-    with writing_arrays(path, specs, {"class_names": list(class_names)}) as targets:
+    told = {"class_names": list(class_names), MEAN_NOISE: mean_noise.tolist()}
+    with writing_arrays(path, specs, told) as targets:
         first = 0
         for part in chain([begin], rest):
             for name, target in targets.items():

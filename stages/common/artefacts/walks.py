@@ -44,9 +44,9 @@ class Opened:
     ) -> tuple[Starts, Candidates, StdSpace]:
         """The class means and the chosen samples, the dimensions that each may move, and the space around them."""
         samples, names = self.samples, self.samples.class_names
-        starts = choose_starts(samples.styles, samples.true_class, len(names), chosen)
+        starts = choose_starts(samples.styles, samples.true_class, samples.noise, samples.mean_noise, chosen)
         candidates = choose_candidates(ranking, scope, starts.true_class, names, self.generator.style_dimensions)
-        return starts, candidates, StdSpace(self.world, starts.styles, starts.true_class, samples.std)
+        return starts, candidates, StdSpace(self.world, starts.styles, starts.true_class, samples.std, starts.noise)
 
 
 def open_walks(
@@ -87,19 +87,22 @@ def choose_candidates(
 class Ends:
     """Of M walks, in their order.
 
-    styles: [M, D] float32.  shown: their images, and what classifier and judge say.  true_class: [M] int64.
+    styles: [M, D] float32.  noise: int64 [M].  shown: their images, and what classifier and judge say.  true_class: [M]
+    int64.
     table: one row each, see `look_at_ends`.
     """
 
     styles: np.ndarray
+    noise: np.ndarray
     shown: Shown
     true_class: np.ndarray
     table: pd.DataFrame
 
     def write(self, path: Path, row: str, class_names: Sequence[str], **column: np.ndarray) -> None:
-        """Write styles, images, labels and one more array of their length; row: what a row is called."""
+        """Write styles, noise, images, labels and one more array of their length; row: what a row is called."""
         arrays = {
             "s": (self.styles, (row, "style")),
+            "noise": (self.noise, (row,)),
             "images": (self.shown.images, (row, "channel", "y", "x")),
             "labels": (self.true_class, (row,)),
         }
@@ -116,14 +119,15 @@ def look_at_ends(opened: Opened, space: StdSpace, walks: Walks, starts: Starts, 
     probable apart from the true one.
     """
     names, true_class = np.array(opened.samples.class_names), starts.true_class[walks.start]
-    styles = space.move(walks)
-    shown = opened.world.show(styles)
+    styles, noise = space.move(walks), starts.noise[walks.start]
+    shown = opened.world.show(styles, noise=noise)
     rival, direction = shown.rival(true_class), np.sign(walks.step).astype(np.int64)
     layers = tabulate_styles(opened.generator.style_layout()).iloc[walks.dimension]
     table = pd.DataFrame(
         {
             "class": names[true_class],
             "start": np.array(starts.names)[walks.start],
+            "noise_draw": starts.draw[walks.start],
             "rank": walks.place + 1,
             "dimension": walks.dimension,
             "layer": layers["layer"].to_numpy(),
@@ -140,7 +144,7 @@ def look_at_ends(opened: Opened, space: StdSpace, walks: Walks, starts: Starts, 
             "reached": walks.reached,
         }
     )
-    return Ends(styles, shown, true_class, table)
+    return Ends(styles, noise, shown, true_class, table)
 
 
 def add_readings(ends: Ends, failures: TrueFailures, confidence: float) -> pd.DataFrame:
@@ -187,6 +191,7 @@ def tabulate_starts(
         {
             "class": names[starts.true_class],
             "start": starts.names,
+            "noise_draw": starts.draw,
             "start_probability": probability,
             "predicted_class": names[shown.predicted()],
             "walked": probability > LEVEL,
