@@ -14,13 +14,17 @@ from torch import nn
 
 from failure_atlas.core.weights import load_tensors, save_tensors
 from failure_atlas.stylegan2.layers import EqualizedLinear, MappingNetwork, Resampling, upsample
-from failure_atlas.stylegan2.modulated_conv import ModulatedConv, ToImage
+from failure_atlas.stylegan2.modulated_conv import ModulatedConv, NoiseScale, ToImage
 from failure_atlas.stylegan2.noise import make_noise
 
 
 @dataclass(frozen=True)
 class GeneratorArchitecture:
-    """All that is needed to build a generator; `channels` are the widths at 4, 8, 16, ... px."""
+    """All that is needed to build a generator; `channels` are the widths at 4, 8, 16, ... px.
+
+    noise_scale: how strong noise is, is learned for each `layer` (StyleGAN2) or each `channel` (StyleGAN): then the
+    style of one channel can say how noisy an image is.
+    """
 
     z_dim: int
     w_dim: int
@@ -29,6 +33,7 @@ class GeneratorArchitecture:
     channels: tuple[int, ...]
     image_channels: int
     resampling: Resampling
+    noise_scale: NoiseScale = "layer"
 
     @property
     def size_px(self) -> int:
@@ -153,7 +158,9 @@ class Generator(nn.Module):
         return [layer.resolution_px for layer in self._layout if layer.kind == "conv"]
 
     def _add_conv(self, name: str, inputs: int, outputs: int, resolution_px: int, *, up: bool) -> None:
-        self.convs.append(ModulatedConv(inputs, outputs, resolution_px, up=up, resampling=self.architecture.resampling))
+        resampling, noise_scale = self.architecture.resampling, self.architecture.noise_scale
+        conv = ModulatedConv(inputs, outputs, resolution_px, up=up, resampling=resampling, noise_scale=noise_scale)
+        self.convs.append(conv)
         self._add_affine(name, "conv", inputs, resolution_px)
 
     def _add_affine(self, name: str, kind: Literal["conv", "torgb"], channels: int, resolution_px: int) -> None:

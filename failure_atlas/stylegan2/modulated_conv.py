@@ -6,6 +6,7 @@ need a grouped one.
 """
 
 import math
+from typing import Literal
 
 import torch
 from torch import nn
@@ -14,19 +15,31 @@ from torch.nn import functional
 from failure_atlas.stylegan2.layers import ACTIVATION_GAIN, Resampling, activate, upsample
 
 DEMODULATION_EPSILON = 1e-8
+NoiseScale = Literal["layer", "channel"]
 
 
 class ModulatedConv(nn.Module):
     """3 x 3 convolution, modulated and demodulated, then per-pixel noise, bias and activation.
 
-    up: double the resolution first. `noise` is the constant noise, for whoever wants the same in every image.
+    up: double the resolution first.  noise_scale: see `GeneratorArchitecture`. `noise` is the constant noise, for
+    whoever wants the same in every image.
     """
 
-    def __init__(self, inputs: int, outputs: int, resolution_px: int, *, up: bool, resampling: Resampling) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        resolution_px: int,
+        *,
+        up: bool,
+        resampling: Resampling,
+        noise_scale: NoiseScale = "layer",
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
+        # One number, or one for each channel: broadcast over [outputs, H, W].
+        self.noise_strength = nn.Parameter(torch.zeros(() if noise_scale == "layer" else (outputs, 1, 1)))
         self.noise: torch.Tensor
         self.register_buffer("noise", torch.randn(resolution_px, resolution_px))
         self.up, self.resampling = up, resampling

@@ -23,7 +23,8 @@ KIND = "stylegan2-snapshot"
 OF_DATA = ("num_classes", "image_channels")  # of an architecture: what the images decide, and no params
 BETAS = (0.0, 0.99)
 # Of Adam's state. With the first of BETAS at 0 the first moment is the last gradient, which no step reads.
-MOMENTS = ("exp_avg_sq", "step")
+STEP = "step"
+MOMENTS = ("exp_avg_sq", STEP)
 
 
 @dataclass
@@ -121,11 +122,16 @@ def restore_state(path: Path, state: TrainingState) -> None:
         known = description["class_names"] == state.class_names  # of clothes, what digits are told apart by says little
         state.critic_ready = known and description.get("critic") == state.critic.architecture.describe()
     for name, network in _networks(state):
-        network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})
+        held = {key: _spread(tensors[f"{name}.{key}"], own) for key, own in network.state_dict().items()}
+        network.load_state_dict(held)
     for name, network, optimizer in _trained(state):
         for parameter, own in network.named_parameters():
-            held = {key: tensors.get(f"{name}_optimizer.{parameter}.{key}") for key in MOMENTS}
-            known_moments = {key: _like(own, moment) for key, moment in held.items() if moment is not None}
+            moments = {key: tensors.get(f"{name}_optimizer.{parameter}.{key}") for key in MOMENTS}
+            known_moments = {
+                key: moment.to(own.device) if key == STEP else _like(own, moment)
+                for key, moment in moments.items()
+                if moment is not None
+            }
             if known_moments:
                 fresh = {"exp_avg": torch.zeros_like(own, requires_grad=False)}
                 optimizer.state[own] = known_moments | fresh
@@ -160,9 +166,12 @@ def _trained(state: TrainingState) -> list[tuple[str, nn.Module, torch.optim.Ada
 
 
 def check_architecture(path: Path, name: str, held: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
-    """Raise StageError unless a network of a snapshot is of the architecture that is needed; name: of the network."""
+    """Raise StageError unless a network of a snapshot is of the architecture that is needed; name: of the network.
+
+    Where noise is to be scaled for each channel, one scale for a layer fits: it is taken for that of each.
+    """
     for key in needed:
-        if held.get(key) != needed[key]:
+        if held.get(key) != needed[key] and not (key == "noise_scale" and needed[key] == "channel"):
             asks, remedy = ("data", "use the snapshot's data") if key in OF_DATA else ("params", "set the params to it")
             raise StageError(
                 f"{path}: its {name} has {key} {held.get(key)}, the {asks} ask for {needed[key]}; {remedy}, or "
@@ -176,9 +185,12 @@ def _optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
 
 def _like(parameter: nn.Parameter, moment: torch.Tensor) -> torch.Tensor:
     """A moment on the parameter's device and in its memory layout, which the fused optimiser takes for granted."""
-    if moment.shape != parameter.shape:
-        return moment.to(parameter.device)  # the step count
-    return torch.empty_like(parameter, requires_grad=False).copy_(moment)
+    return torch.empty_like(parameter, requires_grad=False).copy_(_spread(moment, parameter))
+
+
+def _spread(held: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """One number for a layer as one for each of its channels, which is the same function; all else as it is."""
+    return held.expand(own.shape) if held.dim() == 0 else held
 
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)

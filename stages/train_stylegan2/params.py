@@ -48,6 +48,7 @@ class TrainStylegan2Params(Section):
     discriminator_channels: Annotated[list[Width], Field(min_length=4, max_length=6)]
     discriminator_stem: Literal["space_to_depth", "pixels"]
     resampling: Literal["bilinear", "fir"]
+    noise_scale: Literal["layer", "channel"]
     minibatch_std_group: Annotated[int, Field(ge=1, le=64)]
     # Optimisation.
     batch_size: Annotated[int, Field(ge=2, le=4096)]
@@ -79,7 +80,7 @@ class TrainStylegan2Params(Section):
         """Generator and discriminator for a data set with so many classes and image channels."""
         shared: dict[str, Any] = {"num_classes": num_classes, "image_channels": image_channels}
         shared["resampling"] = self.resampling
-        own = self.model_dump(include={"z_dim", "w_dim", "mapping_layers"})
+        own = self.model_dump(include={"z_dim", "w_dim", "mapping_layers", "noise_scale"})
         generator = GeneratorArchitecture(channels=tuple(self.generator_channels), **own, **shared)
         own = {"stem": self.discriminator_stem, "minibatch_std_group": self.minibatch_std_group}
         return generator, DiscriminatorArchitecture(channels=tuple(self.discriminator_channels), **own, **shared)

@@ -10,7 +10,7 @@ import torch
 from failure_atlas.quality.frechet import fit_gaussian, frechet_distance
 from failure_atlas.stylegan2 import feature_critic
 from failure_atlas.stylegan2.state import save_state
-from stages.train_stylegan2.session import count_feature_images, prepare_critic, start_state
+from stages.train_stylegan2.session import count_feature_images, prepare_critic, run_session, start_state
 from stages.train_stylegan2.snapshots import main as change_snapshot
 from tests.refusing import refused
 from tests.stages.train_stylegan2 import tiny_training
@@ -92,18 +92,31 @@ def test_the_generator_learns_from_the_critic_too(session, trained, trained_with
             assert torch.equal(tensor, held[name]), name  # frozen while the generator learns
 
 
-def test_the_critic_sees_the_constant_noise_and_the_discriminator_fresh_noise(taught, monkeypatch):
-    noises: list[bool] = []
-    generator = type(start_state(taught).generator)
-    whole = generator.synthesize_raw
+def test_discriminator_and_critic_see_the_same_images_as_they_are_stored(taught, monkeypatch):
+    """In bytes, under fresh noise, made once; here without augmentation, which moves pixels."""
+    shown: dict[str, list[torch.Tensor]] = {"discriminator": [], "critic": []}
+    taught = tiny_training.change(taught, total_kimg=1, ada_target=0.0)
+    start = start_state(taught)
+    for name, network, method in (("discriminator", start.discriminator, "forward"), ("critic", start.critic, "read")):
+        whole = getattr(type(network), method)
 
-    def listen(self, s, noise=None):
-        noises.append(noise is not None)
-        return whole(self, s, noise)
+        def listen(self, images, *labels, name=name, whole=whole):
+            shown[name].append((images if name == "discriminator" else images * 2 - 1).detach().clone())
+            return whole(self, images, *labels)
 
-    monkeypatch.setattr(generator, "synthesize_raw", listen)
-    images_seen = tiny_training.finish(tiny_training.change(taught, total_kimg=1)).images_seen
-    assert noises == [True, False] * (images_seen // taught.params.batch_size)
+        monkeypatch.setattr(type(network), method, listen)
+    prepare_critic(taught, start)
+    for calls in shown.values():
+        calls.clear()
+    run_session(taught, start)
+    seen = torch.cat([images.flatten() for calls in shown.values() for images in calls])
+    levels = (seen + 1) * 127.5
+    torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
+    assert seen.min() >= -1
+    assert seen.max() <= 1
+    size = taught.params.batch_size
+    fake, read = shown["discriminator"][0][size:], shown["critic"][0]
+    torch.testing.assert_close(read, fake)
 
 
 def test_a_run_killed_while_features_are_learned_begins_again(taught):

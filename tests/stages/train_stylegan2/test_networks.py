@@ -16,13 +16,13 @@ from failure_atlas.stylegan2.modulated_conv import DEMODULATION_EPSILON, Modulat
 from tests.refusing import refused
 
 
-@pytest.fixture(params=["bilinear", "fir"])
+@pytest.fixture(params=[("bilinear", "layer"), ("fir", "channel")])
 def generator(request):
     torch.manual_seed(0)
-    architecture = GeneratorArchitecture(8, 12, 10, 2, (8, 8, 6, 4), 1, request.param)
+    architecture = GeneratorArchitecture(8, 12, 10, 2, (8, 8, 6, 4), 1, *request.param)
     generator = Generator(architecture)
     for conv in generator.convs:
-        torch.nn.init.constant_(conv.noise_strength, 0.1)
+        torch.nn.init.uniform_(conv.noise_strength, 0.05, 0.15)
     return generator
 
 
@@ -44,10 +44,11 @@ def convolve_with_sample_weights(conv, x, styles):
 
 
 @pytest.mark.parametrize("up", [False, True])
-def test_scaled_activations_equal_per_sample_weights(up):
+@pytest.mark.parametrize("noise_scale", ["layer", "channel"])
+def test_scaled_activations_equal_per_sample_weights(up, noise_scale):
     torch.manual_seed(0)
-    conv = ModulatedConv(5, 7, 16 if up else 8, up=up, resampling="bilinear").double()
-    torch.nn.init.constant_(conv.noise_strength, 0.3)
+    conv = ModulatedConv(5, 7, 16 if up else 8, up=up, resampling="bilinear", noise_scale=noise_scale).double()
+    torch.nn.init.uniform_(conv.noise_strength, 0.1, 0.5)
     torch.nn.init.normal_(conv.bias)
     x, styles = torch.randn(3, 5, 8, 8).double(), torch.randn(3, 5).double()
     torch.testing.assert_close(conv(x, styles), convolve_with_sample_weights(conv, x, styles))

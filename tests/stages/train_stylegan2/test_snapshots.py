@@ -240,3 +240,28 @@ def test_widths_that_are_no_widening_are_refused(channels):
     narrow = Discriminator(describe(NARROW))
     told = r"allowed: 4 widths, each at least \[8, 8, 6, 4\]"
     refused(told, widen_discriminator, narrow, channels, torch.Generator())
+
+
+def test_one_noise_scale_for_a_layer_becomes_that_of_each_of_its_channels(session, tmp_path):
+    """The same function, with all that training knew; the other way round nothing fits."""
+    params = {"noise_scale": "layer", "total_kimg": 1}
+    before = finish(change(session, "layer", **params))
+    save_state(tmp_path / "layer.safetensors", before)
+    held = PinnedFile(**pin(tmp_path / "layer.safetensors"))
+    after = start_state(change(session, "channel", noise_scale="channel", total_kimg=2, resume=[held]))
+    s, seeds = torch.randn(3, after.generator.style_dimensions), np.arange(3)
+    for name in ("generator", "average"):
+        one, other = (getattr(state, name) for state in (before, after))
+        images = (each.synthesize_raw(s, each.make_noise(seeds)) for each in (one, other))
+        torch.testing.assert_close(*images)
+    conv, own = after.generator.convs[0], before.generator.convs[0]
+    known = before.generator_optimizer.state[own.noise_strength]
+    moments = after.generator_optimizer.state[conv.noise_strength]
+    assert moments["step"] == known["step"]
+    assert torch.equal(moments["exp_avg_sq"], known["exp_avg_sq"].expand(8, 1, 1))
+    finish(change(session, "channel", noise_scale="channel", total_kimg=2, resume=[held]))
+
+    save_state(tmp_path / "channel.safetensors", after)
+    held = PinnedFile(**pin(tmp_path / "channel.safetensors"))
+    wanted = change(session, "back", noise_scale="layer", total_kimg=2, resume=[held])
+    refused("its generator has noise_scale channel, the params ask for layer", start_state, wanted)
