@@ -33,7 +33,7 @@ from stages.common.artefacts.ranking import GLOBAL
 from stages.rank_dimensions.__main__ import main as rank_dimensions
 from tests import yaml12 as yaml
 from tests.refusing import refused
-from tests.stages.running import Stage
+from tests.stages.running import Stage, demanding_noise
 from tests.stages.tiny_networks import CLASSES, teach, teach_population
 
 TRAIN_IMAGES, TEST_IMAGES, SAMPLES, NOISE_DRAWS = 100, 50, 200, 2
@@ -141,7 +141,8 @@ def _rank(folder: Path, *inputs: Path, **changes: float) -> Path:
     section = {"seed": 1, "batch_size": 100, "split_halves": 4, "top_k": 2, "histogram_bins": 10}
     params = folder / "params.yaml"
     params.write_text(yaml.safe_dump({"rank_dimensions": section | changes}), encoding="utf-8")
-    rank_dimensions(*inputs, folder / "out", params)
+    with demanding_noise():
+        rank_dimensions(*inputs, folder / "out", params)
     return folder / "out"
 
 
