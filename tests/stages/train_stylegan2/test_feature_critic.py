@@ -9,6 +9,7 @@ import torch
 
 from failure_atlas.quality.frechet import fit_gaussian, frechet_distance
 from failure_atlas.stylegan2 import feature_critic
+from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.stylegan2.state import save_state
 from stages.train_stylegan2.session import count_feature_images, prepare_critic, start_state
 from stages.train_stylegan2.snapshots import main as change_snapshot
@@ -92,18 +93,17 @@ def test_the_generator_learns_from_the_critic_too(session, trained, trained_with
             assert torch.equal(tensor, held[name]), name  # frozen while the generator learns
 
 
-def test_the_critic_sees_the_constant_noise_and_the_discriminator_fresh_noise(taught, monkeypatch):
-    noises: list[bool] = []
-    generator = type(start_state(taught).generator)
-    whole = generator.synthesize_raw
-
-    def listen(self, s, noise=None):
-        noises.append(noise is not None)
-        return whole(self, s, noise)
-
-    monkeypatch.setattr(generator, "synthesize_raw", listen)
+def test_the_critic_sees_the_images_that_the_discriminator_sees_as_they_are_stored(taught, monkeypatch):
+    made, read, critic = [], [], feature_critic.FeatureCritic
+    synthesize, look = Generator.synthesize_raw, critic.read
+    monkeypatch.setattr(Generator, "synthesize_raw", lambda *given: made.append(synthesize(*given)) or made[-1])
+    monkeypatch.setattr(critic, "read", lambda self, images: read.append(images) or look(self, images))
     images_seen = tiny_training.finish(tiny_training.change(taught, total_kimg=1)).images_seen
-    assert noises == [True, False] * (images_seen // taught.params.batch_size)
+    steps = images_seen // taught.params.batch_size
+    assert (len(made), len(read)) == (steps, 2 * steps)
+    for raw, seen in zip(made, read[::2], strict=True):
+        torch.testing.assert_close(seen * 255, ((raw + 1) * 127.5).clamp(0, 255).round(), rtol=0, atol=1e-3)
+    assert seen.requires_grad
 
 
 def test_a_run_killed_while_features_are_learned_begins_again(taught):
