@@ -108,20 +108,30 @@ def summarize_failures(
         "population": population,
         "corner_cases": corner_cases,
         "true_failure_search": {"found": len(found), **average_sources(_summarize_search, found)},
-        "per_class": {name: average_sources(_name_shares, failures[failures["class"] == name]) for name in class_names},
+        "per_class": {
+            name: average_sources(_name_shares, failures[failures["class"] == name], list_draws(failures))
+            for name in class_names
+        },
     }
 
 
-def average_sources(summarize: Callable[[pd.DataFrame], dict[str, Any]], failures: pd.DataFrame) -> dict[str, Any]:
+def average_sources(
+    summarize: Callable[[pd.DataFrame], dict[str, Any]], failures: pd.DataFrame, draws: Sequence[int] | None = None
+) -> dict[str, Any]:
     """The mean of what is told of failures under each draw of noise that starts were shown under, see `average_draws`.
 
     One mean style under several draws is one case, not several. What has no draw, samples of a population, is part of
-    each.
+    each.  draws: by default those of these failures.
     """
     own = failures["noise_draw"]
-    draws = sorted(own.dropna().unique()) or [0]
+    draws = draws or list_draws(failures)
     told: dict[str, Any] = average_draws([summarize(failures[own.isna() | (own == draw)]) for draw in draws])
     return told
+
+
+def list_draws(failures: pd.DataFrame) -> list[int]:
+    """The draws of noise of their starts, in order; the first one where none has any."""
+    return [int(draw) for draw in sorted(failures["noise_draw"].dropna().unique())] or [0]
 
 
 def _summarize_search(found: pd.DataFrame) -> dict[str, Any]:

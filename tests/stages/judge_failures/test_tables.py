@@ -128,8 +128,15 @@ def test_draws_of_one_start_are_one_case_not_several():
     shares = [(each["verdict"] == TRUE).mean() for each in split_draws(own)]
     assert shares[0] != shares[1], "else this tests nothing"
     assert table["true_failure_share"][0] == pytest.approx(np.mean(shares))
-    low, high = np.mean([wilson(*np.array([[share * 15], [15]])) for share in shares], axis=0)
-    assert (table["true_failure_share_low"][0], table["true_failure_share_high"][0]) == pytest.approx((low, high))
+    ends = np.mean([wilson(np.array(share * 15), np.array(15)) for share in shares], axis=0)
+    np.testing.assert_allclose(table.loc[0, ["true_failure_share_low", "true_failure_share_high"]].astype(float), ends)
+    # A class that has no walks under one draw is told of all draws: there its samples stand alone.
+    cat = (failures["class"] == "cat") & (failures["noise_draw"] != 1).fillna(value=True)
+    lacking = failures[cat | (failures["class"] != "cat")]
+    shares = summarize_failures(lacking, found, NAMES, RECORD, 1)["per_class"]["cat"]["true_failure_share"]
+    alone = failures[cat & failures["noise_draw"].isna()]
+    expected = [(each["verdict"] == TRUE).mean() for each in (failures[cat], alone)]
+    assert (shares["value"], shares["n"]) == (pytest.approx(np.mean(expected)), round((cat.sum() + len(alone)) / 2))
 
 
 def test_readable_and_unreadable_make_up_the_true_failures_and_the_correction_has_the_same_base():
