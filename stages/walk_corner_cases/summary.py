@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS
-from failure_atlas.statistics.estimates import average_draws, flatten, proportion
+from failure_atlas.statistics.estimates import NAN, average_draws, flatten, proportion
 from failure_atlas.statistics.survival import find_median, share_within
 from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.walks.starts import MEAN
@@ -77,9 +77,12 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
 
 
 def _measure_end_error(corner_cases: pd.DataFrame) -> float:
-    """How far the softmax at the end of a walk that reached 0.50 lies from it at most; NaN of none."""
+    """How far the softmax at the end of a walk that reached 0.50 lies from it at most; NaN of none.
+
+    To six decimals, as the table holds it: beyond these, a softmax of float32 logits is rounding.
+    """
     ends = corner_cases.loc[corner_cases["reached"].astype(bool), "end_probability"]
-    return float((ends - LEVEL).abs().max())
+    return float((ends - LEVEL).abs().max().round(6)) if len(ends) else NAN
 
 
 def _share_readings(readings: pd.Series) -> dict[str, Any]:
