@@ -18,7 +18,7 @@ from tests.stages.running import Stage, read_metrics
 CPU = torch.device("cpu")
 SECTION = {
     "scope": "class", "dimensions": 3, "max_shift_std": 20.0, "grid_step_std": 1.0, "min_effect": 0.001,
-    "only_true_failures": False, "start_samples": [], "figure_classes": [0, 1], "batch_size": 64,
+    "only_true_failures": False, "start_samples": [], "figure_classes": [0, 2], "batch_size": 64,
 }  # fmt: skip
 
 
