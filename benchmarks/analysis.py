@@ -14,7 +14,7 @@ from benchmarks import _turns as turns
 from benchmarks._turns import PARAMS, ParamsOption, SecondsOption
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
-from failure_atlas.populations.sampling import draw_latents
+from failure_atlas.populations.sampling import draw_latents, draw_noise
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.gradients import differentiate, softmax
 from failure_atlas.world.show import CLASSIFIER, World
@@ -76,12 +76,16 @@ def _list_work(generator: Generator, world: World) -> dict[str, Callable[[], flo
         with torch.no_grad():
             return generator.map_styles(generator.map_latents(z, torch.from_numpy(labels).to(world.device)))
 
-    s = map_styles().cpu().numpy()
+    s, noise = map_styles().cpu().numpy(), draw_noise(1, n)
+
+    def differentiate_all() -> int:
+        return sum(len(each.logits) for each in differentiate(world, {"softmax": softmax}, s, labels, noise=noise))
+
     return {
         STYLES: lambda: len(map_styles()),
-        IMAGES: lambda: sum(len(images) for _, images in world.make_images(s)),
-        GRADIENTS: lambda: sum(len(each.logits) for each in differentiate(world, {"softmax": softmax}, s, labels)),
-        WALKS: lambda: len(world.show(s, keep_images=False).score(labels)),
+        IMAGES: lambda: sum(len(images) for _, images in world.make_images(s, noise)),
+        GRADIENTS: differentiate_all,
+        WALKS: lambda: len(world.show(s, noise=noise, keep_images=False).score(labels)),
     }
 
 

@@ -51,7 +51,10 @@ def main(
             for each in (generator.synthesize, partial(synthesize_unclamped, generator))
         ]
         share = {SOFTMAX: weigh_classes(true_class, np.ones((1, samples)))}
-        through, around = (average_gradients(world, styles, true_class, share)[SOFTMAX][0] for world in worlds)
+        through, around = (
+            average_gradients(world, styles, true_class, share, noise=whole.noise[:samples])[SOFTMAX][0]
+            for world in worlds
+        )
         alike = stats.spearmanr(np.abs(through), np.abs(around)).statistic
         shared = float(share_top(through[None], around[None])[0])
         notes.append(
@@ -59,8 +62,8 @@ def main(
             f"shared; the mean gradient is {np.linalg.norm(around) / np.linalg.norm(through):.2f} times as long around"
         )
         chosen = np.concatenate([np.flatnonzero(true_class == label)[:STARTS_PER_CLASS] for label in set(true_class)])
-        space = StdSpace(worlds[0], styles[chosen], true_class[chosen], whole.std)
-        begun = worlds[0].show(styles[chosen]).score(true_class[chosen])
+        space = StdSpace(worlds[0], styles[chosen], true_class[chosen], whole.std, whole.noise[chosen])
+        begun = worlds[0].show(styles[chosen], noise=whole.noise[chosen]).score(true_class[chosen])
         for way, score in (("through", through), ("around", around)):
             top = order_dimensions(score)[:TOP]
             step = -np.sign(score[top]) * whole.std[top]
@@ -74,9 +77,9 @@ def main(
     turns.print_table(f"Rankings of {samples:,} samples through and around the clamp", heads, rows, notes)
 
 
-def synthesize_unclamped(generator: Generator, s: torch.Tensor) -> torch.Tensor:
-    """Images of styles [N, D], nominally in [0, 1], as they are before they are clamped."""
-    return (generator.synthesize_raw(s) + 1) / 2
+def synthesize_unclamped(generator: Generator, s: torch.Tensor, seeds: np.ndarray) -> torch.Tensor:
+    """Images of styles [N, D] under noise of seeds [N], nominally in [0, 1], as they are before they are clamped."""
+    return (generator.synthesize_raw(s, generator.make_noise(seeds)) + 1) / 2
 
 
 if __name__ == "__main__":

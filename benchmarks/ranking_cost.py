@@ -15,7 +15,7 @@ from benchmarks._turns import PARAMS, ParamsOption
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.populations.sampling import draw_latents
+from failure_atlas.populations.sampling import draw_latents, draw_noise
 from failure_atlas.ranking.attfind import count_trials, find_effects
 from failure_atlas.ranking.gradient_scores import BACKWARD_PASSES
 from failure_atlas.ranking.methods import find_principal, map_directions
@@ -43,7 +43,7 @@ def main(params: ParamsOption = PARAMS) -> None:
     with torch.no_grad():
         w = generator.map_latents(z, torch.from_numpy(labels).to(device))
         styles = generator.map_styles(w)
-    s, dimensions = styles.cpu().numpy(), generator.style_dimensions
+    s, dimensions, noise = styles.cpu().numpy(), generator.style_dimensions, draw_noise(1, section.samples)
     std = s.std(axis=0)
     few = count_small_budget(section.attfind_samples, dimensions)
     passes = 1 + BACKWARD_PASSES
@@ -52,11 +52,13 @@ def main(params: ParamsOption = PARAMS) -> None:
 
     def slopes(samples: int, steps: np.ndarray | None = None) -> None:
         along = None if steps is None else Differences.along_all(samples, steps)
-        list(differentiate(world, {"softmax": softmax}, s[:samples], labels[:samples], differences=along))
+        own = noise[:samples]
+        list(differentiate(world, {"softmax": softmax}, s[:samples], labels[:samples], noise=own, differences=along))
 
     def search(n: int = TRIED_SAMPLES) -> None:
         bounds, weights = np.stack([s.min(axis=0), s.max(axis=0)]), np.full(n, 1 / n)
-        find_effects(generator, classifier, s[:n], labels[:n], weights, bounds, batch_size=section.batch_size)
+        batch, own = section.batch_size, noise[:n]
+        find_effects(generator, classifier, s[:n], labels[:n], weights, bounds, noise=own, batch_size=batch)
 
     def mapped() -> object:
         return map_directions(generator, find_principal(w.cpu().numpy(), count))

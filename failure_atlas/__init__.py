@@ -11,6 +11,7 @@ _HOMES = {
     "World": "world.show",
     "differentiate": "world.gradients",
     "draw_halves": "statistics.agreement",
+    "draw_seeds": "stylegan2.noise",
     "draw_styles": "populations.sampling",
     "draw_walk": "drawing.walk",
     "load_classifier": "brought.checkpoint",

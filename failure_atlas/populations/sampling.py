@@ -63,7 +63,8 @@ def draw_styles(
     """Fresh samples z -> w -> s, no truncation.
 
     samples: how many, with the classes in turn, or the true class of each.  batch_size: by default all at once.
-    constant_noise: the generator's own noise for all, in place of one for each sample.
+    constant_noise: the generator's own noise for all, in place of one for each sample. Fewer samples are the first of
+    more.
     """
     true_class = balance_labels(samples, generator.num_classes) if isinstance(samples, int) else samples
     z, size = random.standard_normal((len(true_class), generator.z_dim), np.float32), batch_size or len(true_class)
@@ -72,7 +73,7 @@ def draw_styles(
         for rows in (slice(first, first + size) for first in range(0, len(z), size)):
             latents, labels = (torch.from_numpy(each[rows]).to(device) for each in (z, true_class))
             parts.append(generator.map_styles(generator.map_latents(latents, labels)).cpu().numpy())
-    noise = np.full(len(z), CONSTANT) if constant_noise else draw_seeds(len(z), random)
+    noise = np.full(len(z), CONSTANT) if constant_noise else draw_seeds(len(z), random.spawn(1)[0])
     return Drawn(np.concatenate(parts), noise, true_class)
 
 

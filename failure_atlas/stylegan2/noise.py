@@ -33,4 +33,4 @@ def make_noise(seeds: np.ndarray, resolutions: Sequence[int], constant: Sequence
         else:
             row.normal_(generator=stream.manual_seed(seed))
     planes = zip(torch.split(drawn, sizes, dim=1), resolutions, constant, strict=True)
-    return [plane.view(-1, 1, pixels, pixels).to(like.device) for plane, pixels, like in planes]
+    return [plane.view(len(seeds), 1, pixels, pixels).to(like.device) for plane, pixels, like in planes]

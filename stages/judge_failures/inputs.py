@@ -20,8 +20,11 @@ from stages.common.artefacts.images import read_class_names, read_images
 from stages.common.artefacts.population import Samples
 
 POPULATION, CORNER_CASE, SEARCH, REAL = "population", "corner case", "true failure search", "real test image"
-# Missing where nobody walked; name: what the move does to images of the class, `not named` where nobody measured it.
-WALK_COLUMNS = {"dimension": "Int64", "direction": "Int64", "name": "string", "shift_std": "Float64"}
+# Missing where nobody walked; name: what the move does to images of the class, `not named` where nobody measured it;
+# noise_draw: which draw of noise the start was shown under.
+WALK_COLUMNS = {
+    "dimension": "Int64", "direction": "Int64", "name": "string", "shift_std": "Float64", "noise_draw": "Int64"
+}  # fmt: skip
 AGAIN = "make {} again with: dvc repro walk_corner_cases"
 
 
@@ -31,8 +34,7 @@ class Claims:
 
     source: one of the names above.  index: [M] int64, of the population sample, or the row of the source's own table.
     styles: [M, D] float32.  noise: int64 [M], the seed of each.  images: [M, C, H, W] uint8, rounded.  true_class: [M]
-    int64, the class that was meant.
-    walks: M rows, the columns of WALK_COLUMNS.
+    int64, the class that was meant.  walks: M rows, the columns of WALK_COLUMNS.
     """
 
     source: str

@@ -1,6 +1,6 @@
 """What the stage reports: shares of the verdicts, readable and not, what the auditor confirms, how much is far out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.judges.correction import Record, correct_share
 from failure_atlas.judges.failures import ALL, share_verdicts
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE
-from failure_atlas.statistics.estimates import decide, mean, proportion, read_estimate
+from failure_atlas.statistics.estimates import average_draws, decide, mean, proportion, read_estimate
 from stages.judge_failures.examination import READABLE, SURVIVAL
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION
 
@@ -25,9 +25,10 @@ def tabulate_directions(walks: pd.DataFrame, failures: pd.DataFrame) -> pd.DataF
 
     walks: corner_cases.csv.  failures: the claims; only those of corner cases count.
     name: what it does to the images, in the words of each class, the most frequent first; `not named`: not measured.
-    walks: all of that direction, from whatever start.  reached: those that fell to 0.50; the shares are of these.
+    walks: all of that direction, from whatever start.  reached: those that fell to 0.50; the shares are of these, as
+    `average_sources` takes them.
     """
-    own = failures[failures["source"] == CORNER_CASE].set_index("index")[["verdict", READABLE]]
+    own = failures[failures["source"] == CORNER_CASE].set_index("index")[["verdict", READABLE, "noise_draw"]]
     examined = own.astype(object).reindex(range(len(walks)))
     rows: list[dict[str, Any]] = []
     for key, members in walks.reset_index(drop=True).groupby(GROUP_COLUMNS, sort=True):
@@ -35,7 +36,7 @@ def tabulate_directions(walks: pd.DataFrame, failures: pd.DataFrame) -> pd.DataF
         words = names[names != ""].value_counts(sort=True).index
         row = dict(zip(GROUP_COLUMNS, key, strict=True)) | {"name": "; ".join(map(str, words))}
         row |= {"walks": len(members), "reached": len(given)}
-        for column, share in _name_shares(given).items():
+        for column, share in average_sources(_name_shares, given).items():
             row |= {f"{column}{end}": share[part] for part, end in ENDS.items()}
         rows.append(row)
     shares = [f"{name}{end}" for name in _name_shares(own) for end in ENDS.values()]
@@ -83,29 +84,59 @@ def summarize_failures(
 
     failures: the claims of both sources.  found: the true failures of the search.  record: of the judge on real images.
     seed: of the draws behind the corrected shares.  Figures at the top are of all claims together, except that the
-    confirmed shares are of what the search found. Corner cases share starts and dimensions, so their intervals, made
-    for independent ones, are on the narrow side.
+    confirmed shares are of what the search found; all are means over draws of noise, see `average_sources`. Corner
+    cases share starts and dimensions, so their intervals, made for independent ones, are on the narrow side.
     confirmed_true_failure_verdict: on the bar, by the whole interval; the point may meet it and decide nothing.
     """
+
+    def summarize_all(name: str, claims: pd.DataFrame) -> dict[str, Any]:
+        random = numpy_stream(seed, "corrected share", name)
+        means = average_sources(lambda part: summarize_source(part, record, random), claims)
+        return means | {"claimed_failures": len(claims)}
+
     population, corner_cases = (
-        summarize_source(failures[failures["source"] == name], record, numpy_stream(seed, "corrected share", name))
-        for name in (POPULATION, CORNER_CASE)
+        summarize_all(name, failures[failures["source"] == name]) for name in (POPULATION, CORNER_CASE)
     )
-    confirmed = share_confirmed(found)
+    confirmed = average_sources(share_confirmed, found)
     share = confirmed["confirmed_true_failure_share"]
     return {
-        **summarize_source(failures, record, numpy_stream(seed, "corrected share", ALL)),
+        **summarize_all(ALL, failures),
         **confirmed,
         "confirmed_true_failure_bar": CONFIRMED_BAR,
         "confirmed_true_failure_point_meets_bar": bool(share["value"] >= CONFIRMED_BAR) if share["n"] else None,
         "confirmed_true_failure_verdict": decide(share, CONFIRMED_BAR),
         "population": population,
         "corner_cases": corner_cases,
-        "true_failure_search": {"found": len(found), "readable_share": proportion(found[READABLE].to_numpy(bool))}
-        | _share_far_out(found)
-        | _tell_survival(found),
-        "per_class": {name: _name_shares(failures[failures["class"] == name]) for name in class_names},
+        "true_failure_search": {"found": len(found), **average_sources(_summarize_search, found)},
+        "per_class": {
+            name: average_sources(_name_shares, failures[failures["class"] == name], list_draws(failures))
+            for name in class_names
+        },
     }
+
+
+def average_sources(
+    summarize: Callable[[pd.DataFrame], dict[str, Any]], failures: pd.DataFrame, draws: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """The mean of what is told of failures under each draw of noise that starts were shown under, see `average_draws`.
+
+    One mean style under several draws is one case, not several. What has no draw, samples of a population, is part of
+    each.  draws: by default those of these failures.
+    """
+    own = failures["noise_draw"]
+    draws = draws or list_draws(failures)
+    told: dict[str, Any] = average_draws([summarize(failures[own.isna() | (own == draw)]) for draw in draws])
+    return told
+
+
+def list_draws(failures: pd.DataFrame) -> list[int]:
+    """The draws of noise of their starts, in order; the first one where none has any."""
+    return [int(draw) for draw in sorted(failures["noise_draw"].dropna().unique())] or [0]
+
+
+def _summarize_search(found: pd.DataFrame) -> dict[str, Any]:
+    readable = {"readable_share": proportion(found[READABLE].to_numpy(bool))}
+    return readable | _share_far_out(found) | _tell_survival(found)
 
 
 def read_record(real: pd.DataFrame) -> Record:
@@ -170,12 +201,8 @@ def _tell_survival(failures: pd.DataFrame) -> dict[str, Any]:
     """How often what fails under the noise at hand fails under fresh noise, mean over the failures."""
     wrong, true = failures["misclassified"].to_numpy(bool), (failures["verdict"] == TRUE_FAILURE).to_numpy()
     columns = {SURVIVAL: wrong, f"true_failure_{SURVIVAL}": true}
-    return {name: mean_or_nothing(failures.loc[rows, name].to_numpy(float)) for name, rows in columns.items()}
-
-
-def mean_or_nothing(values: np.ndarray) -> dict[str, Any]:
-    """`mean`, of no values too."""
-    return mean(values) if len(values) else proportion(np.zeros(0, bool))
+    survived = {name: failures.loc[rows, name].to_numpy(float) for name, rows in columns.items()}
+    return {name: mean(shares) if len(shares) else proportion(np.zeros(0, bool)) for name, shares in survived.items()}
 
 
 def _share_far_out(failures: pd.DataFrame) -> dict[str, Any]:

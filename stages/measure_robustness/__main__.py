@@ -42,7 +42,7 @@ def main(
     """Walk from class means and samples along many dimensions at once until the true-class softmax is 0.50.
 
     With a classifier that gives no gradients, walks and sets follow central differences.
-    Leaves joint_walks.csv, dimensions.csv (of the greedy sets), walks.zarr (styles and images at the ends),
+    Leaves joint_walks.csv, dimensions.csv (of the greedy sets), walks.zarr (noise; styles and images at the ends),
     metrics.json and the figures robustness and joint_walks.
     """
     section = load_section(params, MeasureRobustnessParams, "measure_robustness")

@@ -38,8 +38,8 @@ def write_figures(
     is_mean, note = table["start"] == MEAN, tell_slopes(kept)
     curves = tabulate_curves(table[~is_mean], class_names)
     style.save_figure(draw_robustness(curves, class_names, note), folder / "robustness.png", curves)
-    # The means come first, so their rows are those of what is shown.
-    means = table[is_mean]
+    # The means under their first draw of noise come first, so their rows are those of what is shown.
+    means = table[is_mean & (table["noise_draw"] == 0)]
     style.save_figure(draw_joint_walks(shown, means, note), folder / "joint_walks.png", means)
 
 

@@ -35,8 +35,8 @@ def main(
     """Walk from each class's mean style along its top dimensions until the true-class softmax is 0.50 (paper 2.3, 3.4).
 
     Then walk on to the first true failure: the classifier is wrong and the judge still sees the class that was meant.
-    Leaves corner_cases.csv, starts.csv, corner_cases.zarr and true_failures.zarr (styles and images), metrics.json and
-    figures 5, 7 and true_failures.
+    Leaves corner_cases.csv, starts.csv, corner_cases.zarr and true_failures.zarr (styles, noise and images),
+    metrics.json and figures 5, 7 and true_failures.
     """
     section = load_section(params, WalkCornerCasesParams, "walk_corner_cases")
     ranked = read_ranking(ranking)

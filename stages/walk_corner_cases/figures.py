@@ -46,7 +46,7 @@ def write_figures(
     folder: Path, opened: Opened, space: StdSpace, starts: Pictured, ends: Pictured, failed: Pictured,
     section: WalkCornerCasesParams,
 ) -> None:  # fmt: skip
-    """Figures 5 and 7, of the walks from class means, and the nearest true failures, if there are any.
+    """Figures 5 and 7, of class means under their first draw of noise, and the nearest true failures of all walks.
 
     space, starts: class means first.  ends, failed: of the walks that are kept, and of those that meet a true failure.
     """
@@ -82,8 +82,8 @@ def trace_walks(
 ) -> Pictured:
     """Images and outputs on the way of M walks from the mean of a class, at each fraction of PROGRESS, walk by walk.
 
-    space: its starts are the class means first.  Returns images [P * M, channels, H, W]
-    uint8 and a table of as many rows.
+    space: its starts are the class means first, under their first draw of noise.  Returns images [P * M, channels, H,
+    W] uint8 and a table of as many rows.
     """
     count = len(corner_cases)
     move = (corner_cases["direction"] * corner_cases["shift"]).to_numpy(float)

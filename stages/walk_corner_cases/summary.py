@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS
-from failure_atlas.statistics.estimates import average_draws, flatten, proportion
+from failure_atlas.statistics.estimates import NAN, average_draws, flatten, proportion
 from failure_atlas.statistics.survival import find_median, share_within
 from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.walks.starts import MEAN
@@ -17,7 +17,8 @@ LIMITS_STD = (5, 10, 20)
 def summarize(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: float) -> dict[str, Any]:
     """Figures of the walks from class means, and under `from_samples` of those from samples where there are any.
 
-    The former are means over `noise_draws` draws of each mean's noise, see `average_draws`.
+    The former are means over `noise_draws` draws of each mean's noise, see `average_draws`; largest_end_error is the
+    largest of all.
     """
     mean, begun = corner_cases["start"] == MEAN, starts["start"] == MEAN
     draws = sorted(set(starts.loc[begun, "noise_draw"]))
@@ -26,7 +27,8 @@ def summarize(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: f
         walks, own = mean & (corner_cases["noise_draw"] == draw), begun & (starts["noise_draw"] == draw)
         return summarize_walks(corner_cases[walks], starts[own], max_shift_std)
 
-    summary = {**average_draws([summarize_draw(draw) for draw in draws]), "noise_draws": len(draws)}
+    summary = average_draws([summarize_draw(draw) for draw in draws])
+    summary |= {"noise_draws": len(draws), "largest_end_error": _measure_end_error(corner_cases[mean])}
     if begun.all():
         return summary
     return summary | {"from_samples": summarize_walks(corner_cases[~mean], starts[~begun], max_shift_std)}
@@ -59,7 +61,7 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
         "skipped_no_effect": int(starts["skipped_no_effect"].sum()),
         "max_shift_std": max_shift_std,
         "misclassified_at_end": proportion(misclassified[reached]),
-        "largest_end_error": float((corner_cases["end_probability"] - LEVEL)[reached].abs().max()),
+        "largest_end_error": _measure_end_error(corner_cases),
         **flatten("median_shift_std", find_median(distance, reached)),
         **flatten("true_failure_median_shift_std", find_median(failed_at, failed)),
         "true_failure_walks": proportion(failed),
@@ -72,6 +74,15 @@ def summarize_walks(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_
         name: _share_readings(at_level.loc[at_level["class"] == name, "reading"]) for name in starts["class"].unique()
     }
     return summary
+
+
+def _measure_end_error(corner_cases: pd.DataFrame) -> float:
+    """How far the softmax at the end of a walk that reached 0.50 lies from it at most; NaN of none.
+
+    To six decimals, as the table holds it: beyond these, a softmax of float32 logits is rounding.
+    """
+    ends = corner_cases.loc[corner_cases["reached"].astype(bool), "end_probability"]
+    return float((ends - LEVEL).abs().max().round(6)) if len(ends) else NAN
 
 
 def _share_readings(readings: pd.Series) -> dict[str, Any]:

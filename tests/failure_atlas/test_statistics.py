@@ -300,3 +300,27 @@ def test_the_interval_of_the_median_covers_at_its_level():
         median = find_median(np.minimum(values, limit), values <= limit)
         hits += median["low"] <= np.log(2) <= median["high"]
     assert 0.92 <= hits / 300 <= 0.99
+
+
+def test_draws_of_noise_become_one_estimate_as_wide_as_that_of_one_draw():
+    def tell(value, low, high, n):
+        return {"value": value, "low": low, "high": high, "n": n}
+
+    first = {"share": tell(0.2, 0.1, 0.4, 10), "none": tell(NAN, NAN, NAN, 0), "far": tell(3.0, 2, math.inf, 9)}
+    second = {"share": tell(0.4, 0.2, 0.5, 13), "none": tell(0.5, 0.1, 0.9, 4), "far": tell(math.inf, 4, math.inf, 9)}
+    found = estimates.average_draws([
+        {"walks": 3, "deep": first, "median": 2.0, "error": NAN, "median_interval": {"low": 1.0, "high": 3.0, "n": 5}},
+        {"walks": 4, "deep": second, "median": 3.0, "error": 0.5, "median_interval": {"low": 2.0, "high": 5.0, "n": 6}},
+    ])  # fmt: skip
+    deep = found.pop("deep")
+    assert found == {
+        "walks": 7, "median": 2.5, "error": 0.5, "median_interval": {"low": 1.5, "high": 4.0, "n": 6}
+    }  # fmt: skip
+    assert deep["share"] == pytest.approx(tell(0.3, 0.15, 0.45, 12))
+    assert deep["none"] == second["none"], "the draw that tells nothing leaves the word to the other"
+    assert deep["far"] == tell(math.inf, 3, math.inf, 9)
+    assert isinstance(found["walks"], int)
+    nothing = estimates.average_draws([{"none": first["none"], "at": NAN}] * 2)
+    assert np.isnan([nothing["at"], *(nothing["none"][key] for key in ("value", "low", "high"))]).all()
+    assert nothing["none"]["n"] == 0
+    assert estimates.average_draws([second]) == second

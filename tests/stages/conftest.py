@@ -24,18 +24,19 @@ from failure_atlas.core.arrays import write_arrays
 from failure_atlas.core.files import write_csv
 from failure_atlas.images.image_set import ImageSet, Severities, Split
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
-from failure_atlas.populations.sampling import Population, balance_labels, draw_latents, sample_population
+from failure_atlas.populations.sampling import Population, balance_labels, draw_latents, draw_noise, sample_population
 from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture, load_generator, save_generator
+from failure_atlas.stylegan2.noise import draw_seeds
 from stages.common.artefacts.images import named_arrays, named_severities
 from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
 from stages.rank_dimensions.__main__ import main as rank_dimensions
 from tests import yaml12 as yaml
 from tests.refusing import refused
-from tests.stages.running import Stage
+from tests.stages.running import Stage, demanding_noise
 from tests.stages.tiny_networks import CLASSES, teach, teach_population
 
-TRAIN_IMAGES, TEST_IMAGES, SAMPLES = 100, 50, 200
+TRAIN_IMAGES, TEST_IMAGES, SAMPLES, NOISE_DRAWS = 100, 50, 200, 2
 
 
 @pytest.fixture(scope="session")
@@ -61,16 +62,17 @@ def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def _tiny_samples(tiny_generator: Path) -> Population:
     generator = load_generator(tiny_generator, torch.device("cpu"))
-    z = draw_latents(1, SAMPLES, generator.z_dim)
-    return sample_population(generator, z, balance_labels(SAMPLES, CLASSES), batch_size=SAMPLES)
+    z, noise = draw_latents(1, SAMPLES, generator.z_dim), draw_noise(1, SAMPLES)
+    return sample_population(generator, z, noise, balance_labels(SAMPLES, CLASSES), batch_size=SAMPLES)
 
 
 @pytest.fixture(scope="session")
 def tiny_population(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path, _tiny_samples: Population) -> Path:
-    """Folder as sample_populations leaves it, without figures: 200 samples of `tiny_generator`."""
+    """Folder as sample_populations leaves it, without figures: 200 samples of `tiny_generator`, two noises a mean."""
     folder = tmp_path_factory.mktemp("tiny_population")
     names = [str(label) for label in range(CLASSES)]
-    list(store_population(folder / "population.zarr", [_tiny_samples], len(_tiny_samples.labels), names))
+    mean_noise = draw_seeds((NOISE_DRAWS, CLASSES), np.random.default_rng(1))
+    list(store_population(folder / "population.zarr", [_tiny_samples], len(_tiny_samples.labels), names, mean_noise))
     layout = load_generator(tiny_generator, torch.device("cpu")).style_layout()
     write_csv(folder / "style_dimensions.csv", tabulate_styles(layout))
     return folder
@@ -139,7 +141,8 @@ def _rank(folder: Path, *inputs: Path, **changes: float) -> Path:
     section = {"seed": 1, "batch_size": 100, "split_halves": 4, "top_k": 2, "histogram_bins": 10}
     params = folder / "params.yaml"
     params.write_text(yaml.safe_dump({"rank_dimensions": section | changes}), encoding="utf-8")
-    rank_dimensions(*inputs, folder / "out", params)
+    with demanding_noise():
+        rank_dimensions(*inputs, folder / "out", params)
     return folder / "out"
 
 

@@ -1,9 +1,27 @@
 """A stage as its tests run it: the inputs are files, all else is changed in its section of params."""
 
 import json
+from contextlib import contextmanager
 from inspect import signature
 
+import pytest
+
+from failure_atlas.stylegan2.generator import Generator
 from tests import yaml12 as yaml
+
+
+@contextmanager
+def demanding_noise():
+    """Whatever runs here shows each sample under a noise that it names; one style alone only checks networks."""
+    whole = Generator.synthesize
+
+    def synthesize(self, s, seeds=None):
+        assert seeds is not None or len(s) == 1, "the noise of the samples was forgotten"
+        return whole(self, s, seeds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Generator, "synthesize", synthesize)
+        yield
 
 
 class Stage:
@@ -19,7 +37,8 @@ class Stage:
         inputs = self.inputs | {name: changes.pop(name) for name in list(changes) if name in self.inputs}
         params = out.with_suffix(".yaml")
         params.write_text(yaml.safe_dump({self.section: self.params | changes}), encoding="utf-8")
-        self.main(**inputs, out=out, params=params)
+        with demanding_noise():
+            self.main(**inputs, out=out, params=params)
         return out
 
 

@@ -58,7 +58,8 @@ def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
     """Read what an analysis needs of a population from the result folder of sample_populations.
 
     generator: the one that will paint its styles, if any will.
-    Raises StageError if it is missing, was made with another generator, or holds too few samples of a class.
+    Raises StageError if it is missing, holds no noise, was made with another generator, or has too few samples of a
+    class.
     """
     stored = open_samples(folder, generator)
     return Samples(stored.styles[:], stored.true_class, stored.class_names, stored.noise, stored.mean_noise)
@@ -67,8 +68,10 @@ def read_samples(folder: Path, generator: Generator | None = None) -> Samples:
 def open_samples(folder: Path, generator: Generator | None = None) -> StoredSamples:
     """As `read_samples`, with styles that stay on disk: memory does not grow with their number."""
     path = require(folder / "population.zarr", "sample_populations")
-    styles, true_class, noise = StoredRows(path, "s"), read_array(path, "labels"), read_array(path, "noise")
     held = read_attributes(path)
+    if MEAN_NOISE not in held or not (path / "noise").exists():
+        raise StageError(f"{path}: holds no noise of its samples; make it again with: dvc repro sample_populations")
+    styles, true_class, noise = StoredRows(path, "s"), read_array(path, "labels"), read_array(path, "noise")
     names = held.get("class_names", [])
     if generator and (styles.shape[1] != generator.style_dimensions or len(names) != generator.num_classes):
         raise StageError(

@@ -200,9 +200,13 @@ def test_candidates_are_the_top_of_the_own_class_that_can_move():
 
 def test_starts_are_class_means_and_then_the_samples_asked_for():
     styles, true_class = np.arange(12, dtype=np.float32).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
-    starts = choose_starts(styles, true_class, 2, [5, 0])
-    np.testing.assert_array_equal(starts.styles, [[4, 5], [6, 7], [10, 11], [0, 1]])
-    assert (list(starts.true_class), starts.names) == ([0, 1, 1, 0], ["mean", "mean", "5", "0"])
+    noise, of_means = np.arange(20, 26), np.array([[1, 2], [3, 4]])
+    starts = choose_starts(styles, true_class, noise, of_means, [5, 0])
+    np.testing.assert_array_equal(starts.styles, [*[[4, 5], [6, 7]] * 2, [10, 11], [0, 1]])
+    assert (list(starts.true_class), starts.names) == ([0, 1, 0, 1, 1, 0], [*["mean"] * 4, "5", "0"])
+    assert (list(starts.noise), list(starts.draw)) == ([1, 2, 3, 4, 25, 20], [0, 0, 1, 1, 0, 0])
+    alone = choose_starts(styles, true_class, noise, of_means[:1], [])
+    assert (list(alone.noise), list(alone.draw), alone.styles.tolist()) == ([1, 2], [0, 0], [[4, 5], [6, 7]])
 
 
 def test_draws_are_equal_shares_and_larger_ones_hold_smaller_ones():
@@ -218,11 +222,13 @@ def test_draws_are_equal_shares_and_larger_ones_hold_smaller_ones():
 
 
 def test_sets_are_sought_from_the_walked_means_and_the_first_walked_samples():
-    starts = choose_starts(np.zeros((12, 1), np.float32), np.arange(12) % 2, 2, [0, 2, 4, 1, 3, 5])
-    walked = np.array([True, False, False, True, True, True, False, False])
-    assert list(choose_for_sets(starts, walked, 3)) == [True, False, False, True, True, True, False, False]
-    assert list(choose_for_sets(starts, walked, 1)) == [True, False, False, True, False, False, False, False]
-    assert list(choose_for_sets(starts, walked, 0)) == [True] + [False] * 7
+    styles, of_means = np.zeros((12, 1), np.float32), np.zeros((2, 2), np.int64)
+    starts = choose_starts(styles, np.arange(12) % 2, np.arange(12), of_means, [0, 2, 4, 1, 3, 5])
+    # The means under their second draw of noise, the third and fourth start, get no set.
+    walked = np.array([True, False, True, True, False, True, True, True, False, False])
+    assert np.flatnonzero(choose_for_sets(starts, walked, 3)).tolist() == [0, 5, 6, 7]
+    assert np.flatnonzero(choose_for_sets(starts, walked, 1)).tolist() == [0, 5]
+    assert np.flatnonzero(choose_for_sets(starts, walked, 0)).tolist() == [0]
 
 
 class JudgedWorld:

@@ -37,7 +37,9 @@ def build_metrics() -> dict[str, Any]:
         ks = {"null_95": 0.03, "n_well": 900, "n_mis": 100, "minus_class_mean": {"top": 0.4, "median": 0.02}}
         ks["raw"] = {"top": 0, "median": 0.9}  # which says nothing
         metrics[f"ranked/{name}"] = {"well_mis_ks": ks, **flatten_estimate("split_half_top10_overlap", 0.9)}
-        metrics[f"walks/{name}"] = {"reached": 80, "walks": 100, **flatten_estimate("median_shift_std", 12, 2)}
+        metrics[f"walks/{name}"] = {"reached": 160, "walks": 200, "noise_draws": 2} | flatten_estimate(
+            "median_shift_std", 12, 2
+        )
         accuracy = 0.985 if name == "corrupted" else 0.8
         metrics[f"classifiers/{name}"] = {
             "clean_test_accuracy": build_estimate(0.98),

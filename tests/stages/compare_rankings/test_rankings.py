@@ -12,6 +12,7 @@ from failure_atlas.ranking import attfind, gradient_scores, held_out, influence,
 from failure_atlas.statistics.estimates import mean, proportion
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture, load_generator
+from failure_atlas.stylegan2.noise import CONSTANT
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.common.artefacts.networks import load_networks
 from tests.linear_pair import D, LinearPair
@@ -33,8 +34,9 @@ def styles(tiny_population):
     return read_array(tiny_population / "population.zarr", "s")
 
 
+@pytest.mark.parametrize("noise", [None, np.array([5, CONSTANT, 9, 5])])
 @pytest.mark.parametrize("resampling", ["bilinear", "fir"])
-def test_a_changed_layer_gives_the_image_of_the_changed_styles(resampling):
+def test_a_changed_layer_gives_the_image_of_the_changed_styles(resampling, noise):
     torch.manual_seed(3)
     generator = Generator(
         GeneratorArchitecture(
@@ -42,17 +44,22 @@ def test_a_changed_layer_gives_the_image_of_the_changed_styles(resampling):
             resampling=resampling
         )
     ).requires_grad_(False)  # fmt: skip
+    for conv in generator.convs:
+        torch.nn.init.constant_(conv.noise_strength, 0.3)
     s, others = torch.rand(4, generator.style_dimensions) + 0.5, torch.rand(3, generator.style_dimensions) + 0.5
     rows = torch.tensor([2, 0, 2])
-    trace = attfind.Trace(generator, s)
-    torch.testing.assert_close(trace.raw, generator.synthesize_raw(s))
+    own_noise = None if noise is None else noise[rows]
+    trace = attfind.Trace(generator, s, noise)
+    torch.testing.assert_close(trace.raw.add(1).div(2).clamp(0, 1), generator.synthesize(s, noise))
     for layer in generator.style_layout():
         own = layer.columns
         found = trace.change_layer(layer, rows, others[:, own])
         changed = s[rows].clone()
         changed[:, own] = others[:, own]
-        torch.testing.assert_close(found, generator.synthesize(changed), rtol=1e-4, atol=1e-5)
-        assert (found - generator.synthesize(s[rows])).abs().max() > 1e-3
+        torch.testing.assert_close(found, generator.synthesize(changed, own_noise), rtol=1e-4, atol=1e-5)
+        assert (found - generator.synthesize(s[rows], own_noise)).abs().max() > 1e-3
+        if noise is not None:
+            assert (found - generator.synthesize(changed)).abs().amax(dim=(1, 2, 3)).min() > 1e-3
 
 
 @pytest.mark.parametrize("batch_size", [7, 500])
@@ -60,15 +67,16 @@ def test_effects_equal_the_slow_twin(networks, styles, batch_size):
     generator, classifier = networks
     chosen, true_class = styles[:3], np.array([0, 1, 2])
     weights, bounds = np.array([0.5, 0.2, 0.3]), np.stack([styles.min(0), styles.max(0)])
-    seen = []
+    seen, noise = [], np.array([3, 4, 5])
     effects = attfind.find_effects(
-        generator, classifier, chosen, true_class, weights, bounds, batch_size=batch_size, advance=seen.append
-    )
+        generator, classifier, chosen, true_class, weights, bounds,
+        noise=noise, batch_size=batch_size, advance=seen.append,
+    )  # fmt: skip
     assert sum(seen) == attfind.count_trials(3, 80) == 3 * 161
 
     def read(s):
         with torch.no_grad():
-            logits = classifier(generator.synthesize(torch.from_numpy(s))).double().numpy()
+            logits = classifier(generator.synthesize(torch.from_numpy(s), noise)).double().numpy()
         odds = np.exp(logits)
         own = np.arange(len(s)), true_class
         return logits[own], (odds / odds.sum(1, keepdims=True))[own]
@@ -154,10 +162,17 @@ def test_classes_count_alike_in_weights_choices_and_resamples():
 
 def test_fresh_samples_follow_the_generator_and_are_not_those_of_the_population(tiny_generator):
     generator = load_generator(tiny_generator, torch.device("cpu"))
-    styles, true_class = draw_styles(generator, 25, numpy_stream(1, "compare_rankings", "held out"))
+    drawn, fewer, constant = (
+        draw_styles(generator, count, numpy_stream(1, "compare_rankings", "held out"), constant_noise=constant)
+        for count, constant in ((25, False), (10, False), (25, True))
+    )
+    styles, true_class = drawn.styles, drawn.true_class
     assert true_class.tolist() == [index % 10 for index in range(25)]
-    fewer, _ = draw_styles(generator, 10, numpy_stream(1, "compare_rankings", "held out"))
-    np.testing.assert_allclose(fewer, styles[:10], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(fewer.styles, styles[:10], rtol=1e-5, atol=1e-6)
+    assert fewer.noise.tolist() == drawn.noise[:10].tolist()
+    assert len(set(drawn.noise)) == 25
+    np.testing.assert_array_equal(constant.styles, styles)
+    assert (constant.noise == CONSTANT).all()
     with torch.no_grad():
         z = torch.from_numpy(draw_latents(1, 25, generator.z_dim))
         population = generator.map_styles(generator.map_latents(z, torch.from_numpy(true_class))).numpy()

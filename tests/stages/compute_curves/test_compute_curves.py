@@ -20,6 +20,7 @@ from stages.compute_curves.__main__ import main
 from stages.compute_curves.figures import tell_p_value
 from stages.compute_curves.inputs import read_order
 from tests import yaml12 as yaml
+from tests.stages.running import demanding_noise
 
 SECTION = {
     "seed": 1, "top_k": [3, 10, "all"], "headline_k": 10, "bins": 4, "tail_quantile": 0.99, "shift_samples": 40,
@@ -59,7 +60,8 @@ def make_curves(folder, out, generator, population, judge, results, **changes):
         (folder / name / "trained").symlink_to(classifier.parent)  # what was brought lies beside its file
     params.write_text(yaml.safe_dump(names | {"compute_curves": SECTION | changes}), encoding="utf-8")
     weights, ranked = (f"{folder}/{{name}}/{each}" for each in ("trained/classifier.safetensors", "ranked"))
-    main(generator, weights, population, ranked, judge, write_real(folder), out, params)
+    with demanding_noise():
+        main(generator, weights, population, ranked, judge, write_real(folder), out, params)
 
 
 def write_real(folder):

@@ -13,6 +13,7 @@ from failure_atlas.stylegan2.generator import load_generator
 from failure_atlas.stylegan2.state import load_discriminator, new_state, save_state
 from stages.walk_corner_cases.__main__ import main as walk_corner_cases
 from tests import yaml12 as yaml
+from tests.stages.running import demanding_noise
 from tests.stages.tiny_networks import teach_population
 
 CPU = torch.device("cpu")
@@ -95,8 +96,9 @@ def corner_cases(
     }  # fmt: skip
     params = folder / "params.yaml"
     params.write_text(yaml.safe_dump({"walk_corner_cases": section}), encoding="utf-8")
-    walk_corner_cases(
-        generator=tiny_generator, classifier=tiny_classifier, judge=judge, population=tiny_population,
-        ranking=tiny_ranking, names=tiny_names, out=folder / "out", params=params,
-    )  # fmt: skip
+    with demanding_noise():
+        walk_corner_cases(
+            generator=tiny_generator, classifier=tiny_classifier, judge=judge, population=tiny_population,
+            ranking=tiny_ranking, names=tiny_names, out=folder / "out", params=params,
+        )  # fmt: skip
     return folder / "out"

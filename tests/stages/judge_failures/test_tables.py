@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from failure_atlas.judges.correction import Record
+from failure_atlas.statistics.estimates import wilson
+from stages.common.artefacts.population import Samples
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION, claim_population
 from stages.judge_failures.sheet import choose_shown, number_reviews, tabulate_review
 from stages.judge_failures.summary import (
@@ -22,9 +24,11 @@ RECORD = Record(kept=160, changed=10, images=200)
 
 def test_misclassified_samples_are_claimed_and_no_others():
     styles, images = np.arange(8, dtype=np.float32).reshape(4, 2), np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1)
-    claims = claim_population(styles, images, np.array([0, 1, 2, 0]), np.array([0, 2, 2, 1]))
+    samples = Samples(styles, np.array([0, 1, 2, 0]), NAMES, np.array([5, 6, 7, 8]), np.zeros((1, 3), np.int64))
+    claims = claim_population(samples, images, np.array([0, 2, 2, 1]))
     assert (list(claims.index), list(claims.true_class), claims.images.ravel().tolist()) == ([1, 3], [1, 0], [1, 3])
     np.testing.assert_array_equal(claims.styles, styles[[1, 3]])
+    assert claims.noise.tolist() == [6, 8]
     assert claims.walks.isna().all(axis=None)
     assert len(claims) == len(claims.walks) == 2
 
@@ -34,6 +38,7 @@ def test_directions_count_their_own_walks_and_give_shares_of_those_that_arrived(
     walks |= {"name": ["wider", "larger", "", "noise +"]}
     failures = {"source": [POPULATION, *[CORNER_CASE] * 3], "index": [0, 0, 1, 2]}
     failures |= {"verdict": [CHANGED, TRUE, NEITHER, TRUE], "readable": [True, True, True, False]}
+    failures |= {"noise_draw": [pd.NA, 0, 0, 0]}
     table = tabulate_directions(pd.DataFrame(walks), pd.DataFrame(failures))
     assert table[["dimension", "direction"]].to_numpy().tolist() == [[1, 1], [3, -1], [3, 1]]
     assert table["walks"].tolist() == [1, 1, 2]
@@ -57,6 +62,7 @@ def make_failures():
         {
             "source": np.where(np.arange(count) < 270, POPULATION, CORNER_CASE),
             "index": np.arange(count),
+            "noise_draw": pd.array(np.where(np.arange(count) < 270, pd.NA, np.arange(count) % 2), "Int64"),
             "class": random.choice(NAMES, count),
             "predicted_class": random.choice(NAMES, count),
             "verdict": verdict,
@@ -67,6 +73,8 @@ def make_failures():
             "auditor_confirms": random.random(count) < 0.7,
             "far_out": random.random(count) < 0.2,
             "far_out_in_realism": random.random(count) < 0.1,
+            "noise_survival": random.random(count),
+            "true_failure_noise_survival": random.random(count),
         }
     )
 
@@ -99,6 +107,38 @@ def test_the_bar_on_confirmed_failures_is_decided_by_the_interval(confirmed, of,
     assert summary["confirmed_true_failure_verdict"] == verdict
 
 
+def split_draws(rows):
+    """The rows under each draw of noise; those without one are under each."""
+    draws = rows["noise_draw"].dropna().unique().tolist() or [0]
+    return [rows[rows["noise_draw"].fillna(draw) == draw] for draw in draws]
+
+
+def test_draws_of_one_start_are_one_case_not_several():
+    failures = make_failures()
+    found = failures.head(60).assign(auditor_confirms=True, noise_draw=pd.array([0, 1] * 30, "Int64"))
+    first = found[found["noise_draw"] == 0]
+    once, twice = (summarize_failures(failures, part, NAMES, RECORD, 1) for part in (first, found))
+    for key in ("confirmed_true_failure_share", "confirmed_true_failure_verdict"):
+        assert twice[key] == once[key]
+    assert (twice["confirmed_true_failure_share"]["n"], twice["confirmed_true_failure_verdict"]) == (30, "not decided")
+    assert twice["true_failure_search"]["found"] == 60
+    walks = {"dimension": 3, "layer": "b4", "kind": "conv", "direction": 1, "reached": True, "name": ""}
+    own = failures[failures["source"] == CORNER_CASE].assign(index=range(30))
+    table = tabulate_directions(pd.DataFrame([walks] * 30), own)
+    shares = [(each["verdict"] == TRUE).mean() for each in split_draws(own)]
+    assert shares[0] != shares[1], "else this tests nothing"
+    assert table["true_failure_share"][0] == pytest.approx(np.mean(shares))
+    ends = np.mean([wilson(np.array(share * 15), np.array(15)) for share in shares], axis=0)
+    np.testing.assert_allclose(table.loc[0, ["true_failure_share_low", "true_failure_share_high"]].astype(float), ends)
+    # A class that has no walks under one draw is told of all draws: there its samples stand alone.
+    cat = (failures["class"] == "cat") & (failures["noise_draw"] != 1).fillna(value=True)
+    lacking = failures[cat | (failures["class"] != "cat")]
+    shares = summarize_failures(lacking, found, NAMES, RECORD, 1)["per_class"]["cat"]["true_failure_share"]
+    alone = failures[cat & failures["noise_draw"].isna()]
+    expected = [(each["verdict"] == TRUE).mean() for each in (failures[cat], alone)]
+    assert (shares["value"], shares["n"]) == (pytest.approx(np.mean(expected)), round((cat.sum() + len(alone)) / 2))
+
+
 def test_readable_and_unreadable_make_up_the_true_failures_and_the_correction_has_the_same_base():
     failures = make_failures()
     summary = summarize_failures(failures, failures[:9], NAMES, RECORD, 1)
@@ -108,18 +148,26 @@ def test_readable_and_unreadable_make_up_the_true_failures_and_the_correction_ha
         "corner_cases": failures[failures["source"] == CORNER_CASE],
     }.items():
         shares = summary if part == "all" else summary[part]
-        true = rows["verdict"] == TRUE
-        assert shares["readable_true_failure_share"]["value"] == (true & rows["readable"]).mean()
-        assert shares["unreadable_true_failure_share"]["value"] == (true & ~rows["readable"]).mean()
-        assert shares["readable_true_failure_share"]["n"] == shares["true_failure_share_corrected"]["n"] == len(rows)
-        wrong = rows["misclassified"].mean()
-        expected = min((true.mean() - 0.05 * wrong) / 0.75, wrong)
-        assert shares["true_failure_share_corrected"]["value"] == pytest.approx(expected)
+        told = []
+        for each in split_draws(rows):
+            true, wrong = each["verdict"] == TRUE, each["misclassified"].mean()
+            told.append({
+                "readable_true_failure_share": (true & each["readable"]).mean(),
+                "unreadable_true_failure_share": (true & ~each["readable"]).mean(),
+                "true_failure_share_corrected": min((true.mean() - 0.05 * wrong) / 0.75, wrong),
+                "noise_survival": each["noise_survival"][each["misclassified"]].mean(),
+                "true_failure_noise_survival": each["true_failure_noise_survival"][true].mean(),
+            })  # fmt: skip
+        for name, value in pd.DataFrame(told).mean().items():
+            assert shares[name]["value"] == pytest.approx(value), name
+        assert shares["claimed_failures"] == len(rows)
+        n = round(np.mean([len(each) for each in split_draws(rows)]))
+        assert shares["readable_true_failure_share"]["n"] == shares["true_failure_share_corrected"]["n"] == n
     assert summary["true_failure_search"]["readable_share"]["value"] == failures[:9]["readable"].mean()
     assert summary == summarize_failures(failures, failures[:9], NAMES, RECORD, 1)
     cat = failures[failures["class"] == "cat"]
-    readable = ((cat["verdict"] == TRUE) & cat["readable"]).mean()
-    assert summary["per_class"]["cat"]["readable_true_failure_share"]["value"] == readable
+    readable = np.mean([((each["verdict"] == TRUE) & each["readable"]).mean() for each in split_draws(cat)])
+    assert summary["per_class"]["cat"]["readable_true_failure_share"]["value"] == pytest.approx(readable)
 
 
 def test_the_judges_record_is_counted_on_real_errors_and_far_ones_on_all():

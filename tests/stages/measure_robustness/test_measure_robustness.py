@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from failure_atlas.core.arrays import read_array
+from failure_atlas.core.arrays import read_array, read_attributes
 from failure_atlas.core.errors import StageError
 from failure_atlas.judges.ensemble import load_ensemble
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
@@ -19,6 +19,7 @@ SECTION = {
     "single_step_std": 0.5, "budget_std": 2.0, "most_dimensions": 4, "batch_size": 64,
 }  # fmt: skip
 SAID = [f"{place}{word}" for place in ("", "beyond_", "single_", "set_") for word in ("reading", "verdict")]
+START = ["class", "start", "noise_draw"]  # the columns that name one
 WORDS = dict.fromkeys(["class", "start", "predicted_class", "beyond_predicted_class", *SAID], str)
 
 
@@ -33,9 +34,9 @@ def look(tiny_generator, tiny_classifier, robust_judge):
     generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
     judge = load_ensemble(robust_judge, torch.device("cpu"))
 
-    def read(styles):
+    def read(styles, noise):
         with torch.no_grad():
-            images = generator.synthesize(torch.from_numpy(styles))
+            images = generator.synthesize(torch.from_numpy(styles), noise)
             return classifier(images).double().softmax(1).numpy(), judge(images).exp().detach().numpy()
 
     return read
@@ -51,27 +52,31 @@ def read_ends(out, *kinds):
 
 @pytest.fixture(scope="module")
 def start(out, tiny_population):
-    """The styles of each start, and the std of the population."""
-    styles, labels = (read_array(tiny_population / "population.zarr", name) for name in ("s", "labels"))
+    """The styles and the noise of each start, and the std of the population."""
+    store = tiny_population / "population.zarr"
+    styles, labels, seeds = (read_array(store, name) for name in ("s", "labels", "noise"))
+    of_means = read_attributes(store)["mean_noise"]
     table = read_table(out)
-    pairs = zip(table["start"], table["class"].astype(int), strict=True)
-    rows = [styles[labels == own].mean(0, dtype=float) if at == "mean" else styles[int(at)] for at, own in pairs]
-    return np.array(rows, np.float32), styles.std(0, ddof=1, dtype=float)
+    starts = list(zip(table["start"], table["class"].astype(int), table["noise_draw"], strict=True))
+    rows = [styles[labels == own].mean(0, dtype=float) if at == "mean" else styles[int(at)] for at, own, _ in starts]
+    noise = [of_means[draw][own] if at == "mean" else seeds[int(at)] for at, own, draw in starts]
+    return np.array(rows, np.float32), np.array(noise), styles.std(0, ddof=1, dtype=float)
 
 
 def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, start):
-    table, (start, std) = read_table(out), start
+    table, (start, noise, std) = read_table(out), start
+    np.testing.assert_array_equal(read_array(out / "walks.zarr", "noise"), noise)
     truth, rows = table["class"].astype(int).to_numpy(), np.arange(len(table))
-    assert len(table) == 30
+    assert table["noise_draw"].tolist() == [0] * 10 + [1] * 10 + [0] * 20
     np.testing.assert_array_equal(read_array(out / "walks.zarr", "labels"), truth)
-    probability = look(start)[0][rows, truth]
+    probability = look(start, noise)[0][rows, truth]
     np.testing.assert_allclose(probability, table["start_probability"], rtol=1e-3, atol=1e-6)
     np.testing.assert_array_equal(table["walked"], probability > 0.5)
     assert table["walked"].sum() > 10, "the tiny networks must give walks, else this tests nothing"
     kinds = {"joint": ("distance_std", "reached"), "single": ("single_distance_std", "single_reached")}
     for kind, (distance, reached) in (kinds | {"set": ("set_distance_std", "set_reached")}).items():
         (ends,) = read_ends(out, kind)
-        softmax, opinion = look(ends)
+        softmax, opinion = look(ends, noise)
         arrived = (table["walked"] & table[reached]).to_numpy(bool)
         assert arrived.sum() > 3, kind
         end = softmax[rows, truth]
@@ -95,7 +100,7 @@ def test_ends_lie_at_half_where_reached_and_as_far_as_the_table_says(out, look, 
 
 
 def test_each_kind_of_walk_moves_what_it_may(out, start, tiny_names):
-    table, (start, std) = read_table(out), start
+    table, (start, _, std) = read_table(out), start
     joint, beyond, single, sets = (ends - start for ends in read_ends(out, "joint", "beyond", "single", "set"))
     walked, short = table["walked"].to_numpy(bool), table["single_best_dimension"].notna().to_numpy()
     assert (np.count_nonzero(joint[walked], axis=1) > 20).all()
@@ -137,19 +142,28 @@ def test_metrics_equal_a_recount_of_the_table(out):
         assert estimate["n"] == 20
     assert everyone["failed_within_10_std"]["value"] is None  # farther than was walked
     for name, part in (("from_samples", samples[samples["walked"]]), ("from_means", means[means["walked"]])):
-        walks = metrics[name]
+        walks, draw = metrics[name], part["noise_draw"]
+
+        def average(values, draw=draw):
+            return values.groupby(draw).mean().mean()
+
         assert walks["walks"] == len(part)
-        assert walks["only_joint_reaches"]["value"] == pytest.approx((part["reached"] & ~part["single_reached"]).mean())
+        assert walks["only_joint_reaches"]["value"] == pytest.approx(average(part["reached"] & ~part["single_reached"]))
+        assert walks["only_joint_reaches"]["n"] == round(part.groupby("noise_draw").size().mean())
         ends = part[part["reached"]]
         for key, place in (("joint", ""), ("beyond", "beyond_")):
             kept, wrong = ends[f"{place}reading"] == "label kept", ends[f"{place}predicted_class"] != ends["class"]
             shares = {verdict.replace(" ", "_"): ends[f"{place}verdict"] == verdict for verdict in VERDICTS}
-            assert sum(share.mean() for share in shares.values()) == pytest.approx(1)
+            assert sum(average(share) for share in shares.values()) == pytest.approx(1)
             for verdict, share in (shares | {"label_kept": kept, "true_failure": kept & wrong}).items():
-                assert walks[key][f"{verdict}_share"]["value"] == pytest.approx(share.mean(), rel=1e-5)  # of six digits
+                assert walks[key][f"{verdict}_share"]["value"] == pytest.approx(
+                    average(share), rel=1e-5
+                )  # of six digits
         if part["reached"].all():
-            assert walks["joint"]["median_std"]["value"] == pytest.approx(part["distance_std"].median(), rel=1e-4)
+            median = part.groupby("noise_draw")["distance_std"].median().mean()
+            assert walks["joint"]["median_std"]["value"] == pytest.approx(median, rel=1e-4)
         assert walks["set"]["searched"] == part["set_searched"].sum()
+    assert metrics["from_means"]["noise_draws"] == 2
     assert metrics["images"] > metrics["gradients"] > 0
     assert set(metrics["per_class"]) == {str(label) for label in range(10)}
 
@@ -184,12 +198,12 @@ def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, co
     walked = int(table["walked"].sum())
     assert metrics["images"] > walked * 160 + 2 * count * metrics["gradients"] > 0
     truth = table["class"].astype(int).to_numpy()
-    exact = read_table(out).set_index(["class", "start"])
-    both = table[table["walked"] & table["reached"]].set_index(["class", "start"])
+    exact = read_table(out).set_index(START)
+    both = table[table["walked"] & table["reached"]].set_index(START)
     assert len(both) > 5, "else this tests nothing"
     for ends, reached in zip(read_ends(folder, "joint", "set"), ("reached", "set_reached"), strict=True):
         arrived = (table["walked"] & table[reached]).to_numpy(bool)
-        softmax, _ = look(ends[arrived])
+        softmax, _ = look(ends[arrived], read_array(folder / "walks.zarr", "noise")[arrived])
         np.testing.assert_allclose(softmax[np.arange(len(softmax)), truth[arrived]], 0.5, atol=1.2e-3)
     if count == 80:
         np.testing.assert_allclose(both["distance_std"], exact.loc[both.index, "distance_std"], rtol=0.05, atol=0.02)
@@ -200,8 +214,8 @@ def test_a_black_box_is_walked_by_differences(out, run, look, tiny_black_box, co
 def test_fewer_samples_in_other_batches_move_by_rounding_only_and_need_no_sets(out, run):
     folder = run(greedy_samples=0, samples=10, batch_size=17)
     columns = ["walked", "distance_std", "path_std", "reached", "single_distance_std"]
-    every, fewer = (read_table(each).set_index(["class", "start"]) for each in (out, folder))
-    assert len(fewer) == 20
+    every, fewer = (read_table(each).set_index(START) for each in (out, folder))
+    assert len(fewer) == 30
     pd.testing.assert_frame_equal(every.loc[fewer.index, columns], fewer[columns], rtol=2e-2, atol=2e-3)
     is_mean = fewer.index.get_level_values("start") == "mean"
     pd.testing.assert_series_equal(every.loc[fewer.index, "set_size"][is_mean], fewer["set_size"][is_mean])

@@ -16,6 +16,7 @@ from failure_atlas.world import gradients, show
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.ranking import COLUMNS, read_ranking
 from stages.rank_dimensions.__main__ import main
+from tests.stages.running import demanding_noise
 
 SECTION = {"seed": 1, "batch_size": 64, "split_halves": 5, "top_k": 2, "histogram_bins": 10}
 
@@ -24,7 +25,8 @@ SECTION = {"seed": 1, "batch_size": 64, "split_halves": 5, "top_k": 2, "histogra
 def run(tmp_path, write_params, tiny_generator, tiny_classifier, tiny_population):
     def run_main(name="out", population=tiny_population, classifier=tiny_classifier, **changes):
         params = write_params({"rank_dimensions": SECTION | changes})
-        main(tiny_generator, classifier, population, tmp_path / name, params)
+        with demanding_noise():
+            main(tiny_generator, classifier, population, tmp_path / name, params)
         return tmp_path / name
 
     return run_main
@@ -34,16 +36,19 @@ def read_metrics(out):
     return json.loads((out / "metrics.json").read_text())
 
 
-def write_population(folder, styles, labels):
-    arrays = {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",))}
-    write_arrays(folder / "population.zarr", arrays, {"class_names": list("0123456789")})
+def write_population(folder, styles, labels, noise=None, lacks=""):
+    noise = np.arange(len(labels)) if noise is None else noise
+    arrays = {"s": (styles, ("sample", "style")), "labels": (labels, ("sample",)), "noise": (noise, ("sample",))}
+    told = {"class_names": list("0123456789"), "mean_noise": [[1] * 10]}
+    held = ({name: value for name, value in each.items() if name != lacks} for each in (arrays, told))
+    write_arrays(folder / "population.zarr", *held)
 
 
 def test_gradients_equal_finite_differences_in_float64(tiny_generator, tiny_classifier, tiny_population, monkeypatch):
     generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
     world = show.World(generator.synthesize, {show.CLASSIFIER: classifier})
-    read = read_array(tiny_population / "population.zarr", "s")[:3]
-    (slopes,) = gradients.differentiate(world, {"softmax": gradients.softmax}, read, np.arange(3))
+    read, noise = (read_array(tiny_population / "population.zarr", name)[:3] for name in ("s", "noise"))
+    (slopes,) = gradients.differentiate(world, {"softmax": gradients.softmax}, read, np.arange(3), noise=noise)
     styles, true_class = torch.from_numpy(read), torch.arange(3)
     generator.double(), classifier.double()
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)  # no step may round to float32 on the way
@@ -52,13 +57,14 @@ def test_gradients_equal_finite_differences_in_float64(tiny_generator, tiny_clas
     for sample, own in enumerate(true_class):
         both = torch.cat([styles[sample].double() + moves, styles[sample].double() - moves])
         with torch.no_grad():
-            up, down = classifier(generator.synthesize(both)).softmax(1)[:, own].split(len(moves))
+            images = generator.synthesize(both, np.full(len(both), noise[sample]))
+            up, down = classifier(images).softmax(1)[:, own].split(len(moves))
         expected = (up - down) / (2 * step)
         found = torch.from_numpy(slopes.gradients["softmax"][sample]).double()
         assert (found - expected).norm() < 1e-4 * expected.norm()
 
 
-def test_results_hold_what_they_promise(tiny_ranking, tiny_population):
+def test_results_hold_what_they_promise(tiny_ranking, tiny_population, tiny_generator, tiny_classifier):
     out = tiny_ranking
     ranking = read_ranking(out)
     labels = read_array(tiny_population / "population.zarr", "labels")
@@ -74,6 +80,10 @@ def test_results_hold_what_they_promise(tiny_ranking, tiny_population):
     np.testing.assert_allclose(spread, styles.std(0, ddof=1, dtype=float), rtol=1e-5)
 
     logits, well = read_array(out / "predictions.zarr", "logits"), read_array(out / "predictions.zarr", "well")
+    generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
+    noise = read_array(tiny_population / "population.zarr", "noise")
+    wanted = classifier(generator.synthesize(torch.from_numpy(styles), noise))
+    np.testing.assert_allclose(logits, wanted, rtol=1e-4, atol=1e-3)
     np.testing.assert_array_equal(read_array(out / "predictions.zarr", "predicted"), logits.argmax(1))
     np.testing.assert_array_equal(well, logits.argmax(1) == labels)
     assert logits.dtype == np.float32
@@ -129,7 +139,8 @@ def test_a_classifier_without_a_mistake_leaves_separation_unknown(run, tmp_path,
     predicted = read_array(tiny_ranking / "predictions.zarr", "predicted")
     rows = np.concatenate([np.flatnonzero(predicted == label)[:4] for label in range(10)])
     assert len(rows) == 40
-    write_population(tmp_path, read_array(tiny_population / "population.zarr", "s")[rows], predicted[rows])
+    styles, noise = (read_array(tiny_population / "population.zarr", name)[rows] for name in ("s", "noise"))
+    write_population(tmp_path, styles, predicted[rows], noise)
     out = run("after", population=tmp_path)
     metrics = read_metrics(out)
     assert metrics["population_accuracy"]["value"] == 1
@@ -159,12 +170,13 @@ def test_a_black_box_is_ranked_by_finite_differences_and_says_so(
     np.testing.assert_allclose(*probabilities, atol=1e-5)
 
     store = tiny_population / "population.zarr"
-    styles, labels = read_array(store, "s"), read_array(store, "labels")
+    styles, labels, noise = (read_array(store, name) for name in ("s", "labels", "noise"))
     own = probabilities[0][np.arange(200), labels]
     rows, weights = draw_doubtful(own, labels, 40, numpy_stream(1, "finite differences"))
     generator, classifier = load_networks(tiny_generator, tiny_classifier, torch.device("cpu"))
     world = show.World(generator.synthesize, {show.CLASSIFIER: classifier})
-    (slopes,) = gradients.differentiate(world, {"softmax": gradients.softmax}, styles[rows], labels[rows])
+    target = {"softmax": gradients.softmax}
+    (slopes,) = gradients.differentiate(world, target, styles[rows], labels[rows], noise=noise[rows])
     weighted = slopes.gradients["softmax"] * weights[:, None]
     wanted = np.mean([weighted[labels[rows] == label].mean(axis=0) for label in range(10)], axis=0)
     found = ranking[ranking["scope"] == "global"].sort_values("dimension")["score"].to_numpy()
@@ -204,4 +216,11 @@ def test_a_population_that_is_missing_or_does_not_fit_is_named(run, tmp_path, sh
     if shape:
         write_population(tmp_path, np.zeros(shape, np.float32), np.arange(shape[0]) % 10)
     with pytest.raises(StageError, match=message):
+        run(population=tmp_path)
+
+
+@pytest.mark.parametrize("lacks", ["noise", "mean_noise"])
+def test_a_population_of_before_samples_had_a_noise_is_named(run, tmp_path, lacks):
+    write_population(tmp_path, np.zeros((40, 80), np.float32), np.arange(40) % 10, lacks=lacks)
+    with pytest.raises(StageError, match=r"zarr: holds no noise of its samples; make it again with: dvc repro sample"):
         run(population=tmp_path)

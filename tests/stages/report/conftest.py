@@ -10,6 +10,7 @@ import pytest
 from stages.report.__main__ import main
 from tests import yaml12 as yaml
 from tests.stages.report.results_tree import NAMES, write_tree
+from tests.stages.running import demanding_noise
 
 SECTION = {"dimensions": 2, "max_shift_std": 6.0, "step_std": 1.0, "batch_size": 50}
 
@@ -42,7 +43,8 @@ def run() -> Callable[..., Path]:
         sections = {"classifiers": dict.fromkeys(NAMES, made), made: {name: {"train_on": "clean"} for name in NAMES}}
         sections |= {"rank_dimensions": {"seed": 17, "top_k": 3}, "report": SECTION | changes}
         params.write_text(yaml.safe_dump(sections), encoding="utf-8")
-        main(results, out, params)
+        with demanding_noise():
+            main(results, out, params)
         return out / "report.html"
 
     return start

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from failure_atlas.statistics.estimates import Estimate
+from failure_atlas.walks.starts import Starts
 from failure_atlas.world.show import Shown, World
 from stages.common.artefacts.names import Names
 from stages.report.explorer import (
@@ -26,9 +27,13 @@ from stages.report.wording import TIED, tell_estimate, tell_number
 NAMES = ["a", "b"]
 
 
-def synthesize(styles):
-    """An image of 1 x 2 px that is the first two styles."""
-    return styles[:, None, None, :2]
+def synthesize(styles, seeds):
+    """An image of 1 x 2 px that is the first two styles, the first one moved by a noise that is 1/1000 of the seed."""
+    return styles[:, None, None, :2] + torch.from_numpy(np.outer(seeds / 1000, [1, 0])).float()[:, None, None]
+
+
+def start(*styles, noise=(0, 0)):
+    return Starts(np.array(styles, np.float32), np.arange(2), ["mean"] * 2, np.array(noise), np.zeros(2, np.int64))
 
 
 def classify(images):
@@ -67,10 +72,10 @@ def cross(means, moves):
 
 
 def test_crossings_lie_where_the_logit_is_0():
-    means = np.array([[0.9, 0.2, 0], [0.1, 0.2, 0]], np.float32)
+    means = start([0.8, 0.2, 0], [0.2, 0.2, 0], noise=(100, -100))
     moves = [Move(0, 0, -0.1), Move(0, 0, -0.05), Move(0, 1, 0.1), Move(0, 0, -0.01), Move(1, 0, 0.1)]
     found = cross(means, moves)
-    # From 0.9, the first pixel meets 0.5 after 4 and 8 steps; class b's probability is 0.5 there, too.
+    # From 0.9, with the noise, the first pixel meets 0.5 after 4 and 8 steps; class b's probability is 0.5 there, too.
     expected = {moves[0]: 4, moves[1]: 8, moves[4]: 4}
     assert found.keys() == expected.keys()
     for move, shift in expected.items():
@@ -78,21 +83,21 @@ def test_crossings_lie_where_the_logit_is_0():
 
 
 def test_a_class_in_doubt_at_its_mean_has_no_crossing_and_no_moves_make_nothing():
-    assert cross(np.array([[0.4, 0, 0], [0.4, 0, 0]], np.float32), [Move(0, 0, -0.1)]) == {}
-    assert cross(np.zeros((2, 3), np.float32), []) == {}
+    assert cross(start([0.4, 0, 0], [0.4, 0, 0]), [Move(0, 0, -0.1)]) == {}
+    assert cross(start([0, 0, 0], [0, 0, 0]), []) == {}
 
 
 @pytest.mark.parametrize("batch_size", [2, 100])
 def test_frames_agree_with_one_image_at_a_time(batch_size):
-    means = np.array([[0.9, 0.2, 0], [0.1, 0.6, 0]], np.float32)
+    means = start([0.9, 0.2, 0], [0.1, 0.6, 0], noise=(50, 70))
     moves, shifts = [Move(0, 0, -0.1), Move(1, 1, 0.05), Move(0, 2, 1.0)], np.array([0, 0.5, 2.0])
     frames = trace_moves(replace(WORLD, batch_size=batch_size), means, moves, shifts)
     assert len(frames) == 3
     for move, each in zip(moves, frames, strict=True):
         for index, shift in enumerate(shifts):
-            style = means[move.true_class].copy()
+            style = means.styles[move.true_class].copy()
             style[move.dimension] += np.float32(move.step * shift)
-            image = synthesize(torch.from_numpy(style)[None])
+            image = synthesize(torch.from_numpy(style)[None], means.noise[[move.true_class]])
             assert np.array_equal(each.images[index], (image[0] * 255).round().byte().numpy())
             softmax = classify(image).double().softmax(dim=1)[0].numpy()
             assert np.allclose(each.softmax("one")[index], softmax, atol=1e-7)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from failure_atlas.core.arrays import read_array
+from failure_atlas.core.arrays import read_array, read_attributes
 from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.populations import sampling
 from failure_atlas.populations.effects import measure_effects, summarize_effects
@@ -34,7 +34,16 @@ def generator(tiny_generator):
 @pytest.fixture(scope="module")
 def population(generator):
     z, labels = sampling.draw_latents(1, 30, generator.z_dim), sampling.balance_labels(30, 10)
-    return sampling.sample_population(generator, z, labels, batch_size=30)
+    return sampling.sample_population(generator, z, sampling.draw_noise(1, 30), labels, batch_size=30)
+
+
+def test_seeds_of_noise_follow_seed_and_index_alone_and_are_all_different():
+    noise = sampling.draw_noise(1, 2500)
+    assert (noise.dtype, len(np.unique(noise))) == (np.int64, 2500)
+    assert noise.min() >= 0
+    for first, samples in ((0, 1), (0, 1001), (1000, 1500), (2000, 7)):
+        assert np.array_equal(sampling.draw_noise(1, samples, first), noise[first : first + samples])
+    assert not np.isin(sampling.draw_noise(2, 2500), noise).any()
 
 
 def test_latents_are_standard_normal_and_follow_seed_and_index_alone():
@@ -60,14 +69,14 @@ def test_steps_agree_with_the_generator(generator, population):
     torch.testing.assert_close(torch.from_numpy(population.w), w)
     torch.testing.assert_close(torch.from_numpy(population.s), s)
     # The image of the stored styles, rounded to whole grey levels and not cut.
-    levels = generator.synthesize(torch.from_numpy(population.s)).numpy() * 255
+    levels = generator.synthesize(torch.from_numpy(population.s), population.noise).numpy() * 255
     assert population.images.dtype == np.uint8
     assert np.abs(population.images - levels).max() <= 0.5 + 1e-3
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch_size):
-    told, latents = [], (population.z, population.labels)
+    told, latents = [], (population.z, population.noise, population.labels)
     other = sampling.sample_population(generator, *latents, batch_size=batch_size, advance=told.append)
     np.testing.assert_allclose(other.w, population.w, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(other.s, population.s, rtol=1e-4, atol=1e-5)
@@ -78,10 +87,12 @@ def test_batch_size_changes_nothing_beyond_rounding(generator, population, batch
 def test_written_and_read_back(population, tmp_path):
     cut = [np.split(getattr(population, name), 2) for name in DIMENSIONS]
     halves = [sampling.Population(*parts) for parts in zip(*cut, strict=True)]
-    passed = list(store_population(tmp_path / "population.zarr", halves, 30, list("0123456789")))
+    mean_noise = np.arange(20).reshape(2, 10)
+    passed = list(store_population(tmp_path / "population.zarr", halves, 30, list("0123456789"), mean_noise))
     assert [len(part.labels) for part in passed] == [15, 15]
     assert read_class_names(tmp_path / "population.zarr") == list("0123456789")
-    for name in ("z", "w", "s", "images", "labels"):
+    assert read_attributes(tmp_path / "population.zarr")["mean_noise"] == mean_noise.tolist()
+    for name in DIMENSIONS:
         one, two = getattr(population, name), read_array(tmp_path / "population.zarr", name)
         assert one.dtype == two.dtype
         assert np.array_equal(one, two), name
@@ -91,14 +102,19 @@ def test_parts_are_the_population(generator, monkeypatch):
     monkeypatch.setattr("failure_atlas.populations.sampling.SHARD_ROWS", sampling.SHARD_SAMPLES)
     parts = list(sampling.sample_in_parts(generator, 1, 2 * sampling.SHARD_SAMPLES + 7, batch_size=500))
     assert [len(part.labels) for part in parts] == [sampling.SHARD_SAMPLES, sampling.SHARD_SAMPLES, 7]
-    z, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "labels"))
+    z, noise, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "noise", "labels"))
     assert np.array_equal(z, sampling.draw_latents(1, len(z), generator.z_dim))
+    assert np.array_equal(noise, sampling.draw_noise(1, len(z)))
     assert np.array_equal(labels, sampling.balance_labels(len(z), 10))
 
 
 def test_lengths_must_agree(generator):
-    with pytest.raises(ValueError, match="0 latent vectors and 0 labels"):
-        sampling.sample_population(generator, np.empty((0, 8), np.float32), np.empty(0, np.int64), batch_size=5)
+    labels = sampling.balance_labels(2, 10)
+    for samples, seeds, told in ((0, 0, "0 latent vectors, 0 seeds of noise and 0"), (2, 1, "2 latent vectors, 1 see")):
+        with pytest.raises(ValueError, match=told):
+            sampling.sample_population(
+                generator, np.zeros((samples, 8), np.float32), labels[:seeds], labels[:samples], batch_size=5
+            )
 
 
 def test_table_has_one_row_per_style_dimension(generator):
@@ -118,12 +134,13 @@ def styles(generator):
 
 
 def test_the_effect_is_that_of_one_dimension_moved_alone(generator, styles):
-    std = np.linspace(0.5, 1.5, styles.shape[1])
-    table = measure_effects(generator, styles, std, batch_size=20)
+    std, noise = np.linspace(0.5, 1.5, styles.shape[1]), np.array([5, 6, 7])
+    table = measure_effects(generator, styles, std, noise=noise, batch_size=20)
     for dimension in (0, 17, styles.shape[1] - 1):
         moved = styles.copy()
         moved[:, dimension] += std[dimension].astype(np.float32)
-        change = generator.synthesize(torch.from_numpy(moved)) - generator.synthesize(torch.from_numpy(styles))
+        before, after = (generator.synthesize(torch.from_numpy(s), noise) for s in (styles, moved))
+        change = after - before
         assert table["effect"][dimension] == pytest.approx(float(change.square().mean().sqrt()), rel=1e-3, abs=1e-7)
         assert table["dead"][dimension] == (float(change.abs().max()) < 0.5 / 255)
 

@@ -3,17 +3,23 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import zarr
 
 from failure_atlas.classifiers.networks import Classifier, save_classifier
-from failure_atlas.core.arrays import read_array, write_arrays
-from failure_atlas.populations.sampling import Population
+from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
+from failure_atlas.populations.sampling import Population, draw_noise
+from failure_atlas.stylegan2.generator import load_generator
+from failure_atlas.stylegan2.noise import CONSTANT
 from stages.common.artefacts.images import read_class_names
-from stages.common.artefacts.population import DIMENSIONS
+from stages.common.artefacts.population import DIMENSIONS, read_samples
 from stages.sample_populations.__main__ import main
 from tests.stages.running import Stage, read_metrics
 
-SECTION = {"seed": 1, "samples": 60, "batch_size": 25, "tsne_samples": 50, "perplexity": 10.0, "probe_folds": 3}
+SECTION = {
+    "seed": 1, "samples": 60, "noise": "sample", "mean_noise_draws": 3, "batch_size": 25, "tsne_samples": 50,
+    "perplexity": 10.0, "probe_folds": 3,
+}  # fmt: skip
 
 
 def read_population(path):
@@ -36,6 +42,9 @@ def test_twice_gives_equal_bytes_and_every_result(run, out, hash_folder):
     population = read_population(out / "population.zarr")
     assert np.bincount(population.labels).tolist() == [6] * 10
     assert population.s.shape == (60, 80)
+    assert np.array_equal(population.noise, draw_noise(1, 60))
+    means = np.array(read_attributes(out / "population.zarr")["mean_noise"])
+    assert (means.shape, len(np.unique([*means.flat, *population.noise]))) == ((3, 10), 90)
     group = zarr.open_group(out / "population.zarr", mode="r")
     assert group["s"].metadata.dimension_names == ("sample", "style")
     assert group["images"].metadata.dimension_names == ("sample", "channel", "y", "x")
@@ -57,11 +66,28 @@ def test_a_black_box_says_well_or_mis_as_the_network_behind_it(run, out, tiny_bl
 def test_batch_size_and_number_of_samples_leave_each_sample_alone(run, out):
     one, more = (read_population(place / "population.zarr") for place in (out, run(batch_size=7, samples=90)))
     assert np.array_equal(one.z, more.z[:60])
+    assert np.array_equal(one.noise, more.noise[:60])
     np.testing.assert_allclose(one.s, more.s[:60], rtol=1e-4, atol=1e-5)
     assert np.abs(one.images.astype(int) - more.images[:60]).max() <= 1
 
 
+def test_constant_noise_is_that_of_the_generator_for_samples_and_means(run, out, tiny_generator):
+    constant = run(noise="constant") / "population.zarr"
+    own, other = read_population(constant), read_population(out / "population.zarr")
+    assert (own.noise == CONSTANT).all()
+    assert np.array_equal(own.s, other.s)
+    generator = load_generator(tiny_generator, torch.device("cpu"))
+    levels = generator.synthesize(torch.from_numpy(own.s)).numpy() * 255
+    assert np.abs(own.images - levels).max() <= 0.5 + 1e-3
+    assert np.abs(own.images.astype(int) - other.images).max() > 2
+    held = read_samples(constant.parent, generator)
+    assert (held.constant_noise, read_samples(out, generator).constant_noise) == (True, False)
+    assert held.mean_noise.tolist() == [[CONSTANT] * 10]
+
+
 WRONG_PARAMS = [
+    ({"noise": "fresh"}, r"sample_populations\.noise: got 'fresh'; allowed: 'sample' or 'constant'"),
+    ({"mean_noise_draws": 0}, r"sample_populations\.mean_noise_draws: got 0; allowed: greater than or equal to 1"),
     ({"samples": 0}, r"sample_populations\.samples: got 0; allowed: greater than or equal to 1"),
     ({"perplexity": 0.5}, r"sample_populations\.perplexity: got 0\.5; allowed: greater than 1"),
     ({"probe_folds": 1}, r"sample_populations\.probe_folds: got 1; allowed: greater than or equal to 2"),

@@ -10,6 +10,7 @@ import pytest
 from failure_atlas.core.errors import StageError
 from stages.validate_externally.__main__ import main
 from stages.validate_externally.measures import MEASURES
+from tests.stages.running import demanding_noise
 
 SECTION = {
     "seed": 1, "samples": 120, "shift_samples": 40, "shift_dimensions": 5, "max_shift_std": 2.0, "shift_step_std": 1.0,
@@ -29,7 +30,9 @@ def run(tmp_path, tiny_generator, tiny_population, tiny_images, tiny_judge, grad
         params = write_params(sections | {"train_classifiers": {key: {} for key in trained}})
         given = classifier if classifier is not None else [f"{key}={path}" for key, path in graded_classifiers.items()]
         pattern = str(tmp_path / "trained/{name}/classifier.safetensors") if trained else None
-        main(tiny_generator, population, images, judge or tiny_judge, given, tmp_path / name, pattern, params, params)
+        asked = images, judge or tiny_judge, given
+        with demanding_noise():
+            main(tiny_generator, population, *asked, tmp_path / name, pattern, params, params)
         return json.loads((tmp_path / name / "metrics.json").read_text())
 
     return start
