@@ -29,6 +29,7 @@ from failure_atlas.quality.extractors import NEUTRAL, measure_frechet
 from failure_atlas.quality.kernel import measure_kernel_distance
 from failure_atlas.quality.manifold import count_classes, draw_matched
 from failure_atlas.quality.neutral import load_neutral
+from failure_atlas.statistics.estimates import Estimate
 from failure_atlas.stylegan2.state import load_released_generator
 from failure_atlas.world.show import World
 from stages.common.artefacts.images import read_images
@@ -52,6 +53,10 @@ def main(
     parts = read_clean(params)
     counts = count_classes(parts[1].labels, parts[0].labels, most, 10)
     train, test = (choose(each, draw_matched(each.labels, counts, 1, numpy_stream(1, "sets"))[0]) for each in parts)
+    # Each training image stands beside a test image of its class, so that any first n are matched, too.
+    places = np.empty(len(test.labels), int)
+    places[np.argsort(test.labels, kind="stable")] = np.argsort(train.labels, kind="stable")
+    train, labels = choose(train, places), test.labels
     generator, device = load_released_generator(), choose_device()
     world = World(generator.synthesize, {NEUTRAL: load_neutral(device)}, device=device)
     shown, clean = corrupt_by(params, test, "test")
@@ -67,12 +72,16 @@ def main(
         made = world.show(styles, keep_images=False, advance=progress.advance).logits[NEUTRAL]
         changed = {name: look(corrupt_by(params, few, "train", by)[0]) for name, by in CHANGES.items()}
 
-    told = [[name, measure_kernel_distance(each, real[: len(each)]).tell()] for name, each in changed.items()]
+    def compare(features: np.ndarray) -> Estimate:
+        of = labels[: len(features)]
+        return measure_kernel_distance(features, real[: len(features)], (of, of))
+
+    told = [[name, compare(each).tell()] for name, each in changed.items()]
     told.append(["clean test images against corrupted ones", measure_kernel_distance(real[clean], real[~clean]).tell()])
     turns.print_table("Kernel distance, times 1,000, of real images to real test images", ["", "[95 %]"], told, [])
     heads, rows = ["n", "KID, real", "KID, generated", "Frechet", "floor", "ratio"], []
     for rows_of in (slice(each) for each in COUNTS if each <= n):
-        kernels = [measure_kernel_distance(each[rows_of], real[rows_of]) for each in (other, made)]
+        kernels = [compare(each[rows_of]) for each in (other, made)]
         found = [*kernels, *measure_frechet(made[rows_of], other[rows_of], real[rows_of])]
         rows.append([f"{rows_of.stop:,}", *(replace(each, n=None).tell() for each in found)])
     turns.print_table("Before the neutral eye, by the number of images of each set", heads, rows, [])

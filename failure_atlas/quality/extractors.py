@@ -24,11 +24,16 @@ MOST_LOOKED_AT = 2_000  # generated images that the neutral eye sees and kernel 
 
 @dataclass(frozen=True)
 class Seen:
-    """What an extractor sees, as features [N, F] of sets of equal size: generated, real training, real test images."""
+    """What an extractor sees, as features [N, F] of sets of equal size: generated, real training, real test images.
+
+    labels: their classes, [N] int64: of each generated set and of the test images, and of the first training set, which
+    has as many of each.
+    """
 
     generated: Sequence[np.ndarray]
     train: Sequence[np.ndarray]
     test: np.ndarray
+    labels: tuple[np.ndarray, np.ndarray]
 
 
 def count_draws(samples: int, repeats: int) -> int:
@@ -41,15 +46,14 @@ def compare_kernels(seen: Mapping[str, Seen]) -> dict[str, dict[str, Any]]:
 
     real: of the first set of training images.  Each is {value, low, high, n}.
     """
-    return {
-        name: {
-            "generated": measure_kernel_distance(
-                np.concatenate(each.generated[: count_draws(len(each.test), len(each.generated))]), each.test
-            ).as_dict(),
-            "real": measure_kernel_distance(each.train[0], each.test).as_dict(),
-        }
-        for name, each in seen.items()
-    }
+    found = {}
+    for name, each in seen.items():
+        made = each.generated[: count_draws(len(each.test), len(each.generated))]
+        labels, of_train = each.labels
+        generated = measure_kernel_distance(np.concatenate(made), each.test, (np.tile(labels, len(made)), labels))
+        real = measure_kernel_distance(each.train[0], each.test, (of_train, labels))
+        found[name] = {"generated": generated.as_dict(), "real": real.as_dict()}
+    return found
 
 
 def compare_neutral(seen: Seen, kernel: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

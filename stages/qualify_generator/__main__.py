@@ -99,8 +99,7 @@ def main(
     world = World(network.synthesize, networks, section.batch_size, device)
     draw = partial(draw_styles, network, batch_size=section.batch_size)
     styles = [draw(labels, numpy_stream(section.seed, "latents", repeat))[0] for repeat in range(section.repeats)]
-    total = len(test.labels) + len(labels) * (1 + len(subsets) + len(styles))
-    with Progress("judging", total, "img") as progress:
+    with Progress("judging", len(test.labels) + len(labels) * (1 + len(subsets) + len(styles)), "img") as progress:
         look, show = partial(world.look, advance=progress.advance), partial(world.show, advance=progress.advance)
         features, real = _split(look(test.images, [JUDGE]).logits[JUDGE], len(names))
         tested = look(test.images[chosen], list(eyes)).logits
@@ -110,8 +109,9 @@ def main(
     seen = [each[FEATURES] for each in trained]
     made, predicted = zip(*(_split(each[JUDGE], len(names)) for each in judged), strict=True)
     with Progress("comparing", (len(made) + len(seen)) * len(eyes), "sets") as progress:
-        before = {name: Seen(_pick(name, judged), _pick(name, trained), tested[name]) for name in eyes}
-        before[JUDGE] = Seen(made, seen, features[chosen])
+        both = labels, train.labels[subsets[0]]
+        before = {name: Seen(_pick(name, judged), _pick(name, trained), tested[name], both) for name in eyes}
+        before[JUDGE] = Seen(made, seen, features[chosen], both)
         metrics = _compare_before(before, section.neighbours, progress.advance)
     _refuse_stranger(section, metrics)
     metrics |= measure_labels(np.concatenate(predicted), np.tile(labels, section.repeats), real, test.labels, names)

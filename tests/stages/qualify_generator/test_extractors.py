@@ -59,6 +59,48 @@ def test_intervals_cover_the_truth_as_often_as_they_claim_and_no_difference_too(
     assert least <= np.mean([each.low <= truth <= each.high for each in found]) <= most
 
 
+def test_sets_with_equal_shares_of_classes_are_not_nearer_than_they_are():
+    stream, labels = np.random.default_rng(7), np.arange(60) % 5
+    centres = 1.5 * stream.standard_normal((5, 4))
+    found = []
+    for _ in range(200):
+        sets = [centres[labels] + 0.7 * stream.standard_normal((60, 4)) for _ in range(2)]
+        found.append([measure_kernel_distance(*sets, of) for of in ((labels, labels), None)])
+    weighted, plain = np.array([[each.value for each in pair] for pair in found]).T
+    assert abs(weighted.mean()) < 3 * weighted.std() / np.sqrt(200)
+    assert plain.mean() < -10 * plain.std() / np.sqrt(200)
+    assert np.mean([pair[0].low <= 0 <= pair[0].high for pair in found]) > 0.93
+
+
+def test_the_jackknife_leaves_out_within_classes():
+    stream, labels = np.random.default_rng(8), np.repeat([0, 1], [4, 5])
+    first, second = stream.standard_normal((9, 2)), 1 + stream.standard_normal((9, 2))
+
+    def measure(ones, of):  # pairs of classes weigh as their shares in the whole do
+        def average(left, right, others, same):
+            kernels = (left @ right.T / 2 + 1) ** 3
+            np.fill_diagonal(kernels, 0 if same else kernels.diagonal())
+            total = 0.0
+            for one in (0, 1):
+                for other in (0, 1):
+                    pairs = kernels[np.ix_(of[0] == one, others == other)]
+                    count = pairs.size - (len(pairs) if same and one == other else 0)
+                    total += (4, 5)[one] * (4, 5)[other] / 81 * pairs.sum() / count
+            return total
+
+        return average(ones, ones, of[0], True) - 2 * average(ones, second, of[1], False)
+
+    variance = 0
+    for label in (0, 1):
+        rows = np.flatnonzero(labels == label)
+        without = np.array([measure(np.delete(first, row, 0), (np.delete(labels, row), labels)) for row in rows])
+        variance += (len(rows) - 1) / len(rows) * ((without - without.mean()) ** 2).sum()
+    classes, scaled = kernel._Classes(labels), [each / np.sqrt(2) for each in (first, second)]
+    across = kernel._sum_kernel(*scaled, classes.members)[0].sum(axis=1) / 9
+    found = kernel._leave_out(kernel._sum_others(scaled[0], classes), across, classes)
+    assert found == (pytest.approx(measure(first, (labels, labels)) + 2 * across.mean()), pytest.approx(variance))
+
+
 @pytest.fixture(scope="module")
 def eye():
     return load_neutral(CPU)
@@ -102,13 +144,15 @@ def draw(n, scale=1.0, sets=2, seed=4):
 
 
 def see(n=120, scale=1.0):
-    return Seen(draw(n, scale), draw(n, seed=5), draw(n, seed=6)[0])
+    labels = np.arange(n) % 3
+    return Seen(draw(n, scale), draw(n, seed=5), draw(n, seed=6)[0], (labels, labels[::-1]))
 
 
 def test_few_samples_have_a_kernel_distance_and_no_frechet_ratio(monkeypatch):
     seen = see(scale=0.6)
     kernels = compare_kernels({"neutral": seen})
-    together = measure_kernel_distance(np.concatenate(seen.generated), seen.test)
+    classes = np.arange(240) % 3, np.arange(120) % 3
+    together = measure_kernel_distance(np.concatenate(seen.generated), seen.test, classes)
     assert kernels["neutral"]["generated"] == together.as_dict()
     found = compare_neutral(seen, kernels["neutral"])
     assert found["neutral_kid"] == together.value > found["neutral_kid_real"]
