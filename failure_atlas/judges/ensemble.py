@@ -41,11 +41,6 @@ class Ensemble(nn.Module):
         """Calibrated log-probabilities [N, classes] of images [N, C, H, W], float32 in [0, 1]."""
         return self.examine(images)[1]
 
-    @property
-    def channels(self) -> int:
-        """Of the images that it looks at."""
-        return int(self.members[0].architecture["channels"])  # type: ignore[index,union-attr]
-
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The first member's representation before its last layer, [N, F]."""
         features: torch.Tensor = self.members[0].features(images)  # type: ignore[operator]

@@ -4,13 +4,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
 import typer
 
+from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require, write_json
@@ -170,7 +171,8 @@ def _load_unseen(paths: Sequence[Path], names: list[str], channels: int, device:
                 f"--unseen {path}: another extractor is called {path.stem}, too; give the file another name"
             )
         ensemble = load_ensemble(path, device)
-        if ensemble.class_names != names or ensemble.channels != channels:
+        first = cast(Classifier, ensemble.members[0])
+        if ensemble.class_names != names or first.architecture["channels"] != channels:
             logging.warning("%s is left out: it was made for images of other classes or channels", path)
             continue
         eyes[path.stem] = ensemble.features
