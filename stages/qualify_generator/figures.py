@@ -100,7 +100,7 @@ def draw_extractors(path: Path, kernels: Mapping[str, Mapping[str, Mapping[str, 
             )
         ax.axhline(0, color="grey", linewidth=0.8)
         ax.set(title=name, xticks=[0, 1], xlim=(-0.5, 1.5))
-        ax.set_xticklabels(["real training", "generated"])
+        ax.set_xticklabels(["real", "generated"])
     axes[0, 0].set_ylabel("kernel distance x 1,000")
     save_figure(figure, path, pd.DataFrame(rows))
 
