@@ -76,7 +76,7 @@ def test_every_room_is_a_stage_of_the_dag_or_of_the_study() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_stage_reads_what_a_stage_above_it_leaves(section: str) -> None:
-    above = {"brought", "own_images", CHECK}  # what people bring, and what no room makes
+    above = {"brought", "own_images", "released", CHECK}  # what people bring, and what no room makes
     for name, stage in read_dag(section=section).items():
         read = {Path(dep).parts[1] for dep in stage["deps"] if dep.startswith("data/")}
         assert read <= above, name
@@ -246,7 +246,7 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
     assert len(tiny) <= 25, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 22_500), (True, 18_200)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 22_800), (True, 18_350)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()

@@ -102,6 +102,15 @@ def test_the_default_run_takes_the_released_judges_over(name: str) -> None:
     assert ensemble.class_names == list("0123456789")
 
 
+def test_the_outsider_is_as_the_study_makes_it_and_of_a_family_of_its_own() -> None:
+    study = yaml.safe_load((ROOT / "study/params.yaml").read_text(encoding="utf-8"))["train_judges"]
+    (member,) = load_ensemble(RELEASED / "outsider.safetensors", torch.device("cpu")).members
+    (made,) = study["auditor"]
+    assert (member.architecture["network"], member.architecture["width"]) == (made["network"], made["width"])
+    others = {each["network"] for name in ("judge", "auditor") for each in PARAMS["train_judges"][name]}
+    assert made["network"] not in others
+
+
 def test_the_release_is_small_and_holds_no_pickle() -> None:
     assert sum(path.stat().st_size for path in RELEASED.iterdir()) < MOST_BYTES
     assert {path.suffix for path in RELEASED.iterdir()} <= {".safetensors", ".csv", ".png", ".md", ""}

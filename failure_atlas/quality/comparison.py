@@ -1,4 +1,7 @@
-"""Generated against real, and real against real, in one extractor's features."""
+"""Generated against real, and real against real, in one extractor's features.
+
+Whose features they are decides what that says: those of the judge are of the family that a feature critic learned from.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -82,6 +82,29 @@ def draw_shares(path: Path, shares: Mapping[str, Mapping[str, dict[str, Any]]], 
     save_figure(figure, path, table)
 
 
+def draw_extractors(path: Path, kernels: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Kernel distances of generated and of real training images to test images; a panel an extractor, 95 % intervals.
+
+    kernels: extractor -> `generated` and `real` -> {value, low, high, n}, of `compare_kernels`.
+    """
+    figure, axes = new_figure(1, len(kernels), width=0.6 + 1.8 * len(kernels), height=2.8)
+    rows = []
+    for ax, (name, sources) in zip(axes[0], kernels.items(), strict=True):
+        for place, (source, color) in enumerate((("real", WELL_COLOR), ("generated", MIS_COLOR))):
+            found = sources[source]
+            errors = [[found["value"] - found["low"]], [found["high"] - found["value"]]]
+            ax.errorbar([place], [found["value"]], errors, fmt="o", color=color, capsize=3)
+            rows.append(
+                {"extractor": name, "source": source, "kernel_distance": found["value"]}
+                | {key: found[key] for key in ("low", "high", "n")}
+            )
+        ax.axhline(0, color="grey", linewidth=0.8)
+        ax.set(title=name, xticks=[0, 1], xlim=(-0.5, 1.5))
+        ax.set_xticklabels(["real", "generated"])
+    axes[0, 0].set_ylabel("kernel distance x 1,000")
+    save_figure(figure, path, pd.DataFrame(rows))
+
+
 def draw_greys(path: Path, greys: Kinds) -> None:
     """The histogram of grey values of each source, one panel a kind, with 95 % intervals over images.
 

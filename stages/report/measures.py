@@ -17,8 +17,8 @@ CURVES, DEGRADATION = "compute_curves", "fig5_degradation"
 FIGURES = ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig6b_classes")
 SEVERITIES = "severities"  # no figure where all images are of one
 GENERATOR_FIGURES = (
-    *("fig2_real_above_generated", "label_consistency", SEVERITIES, "grey_values", "nearest_training_images"),
-    *("sample_sheet", "training_log"),
+    *("fig2_real_above_generated", "extractors", "label_consistency", SEVERITIES, "grey_values"),
+    *("nearest_training_images", "sample_sheet", "training_log"),
 )
 
 

@@ -1,5 +1,7 @@
 """The stage on a tiny generator and judge: its results, batch sizes, a second run, and mistakes."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,10 +27,13 @@ LOG = """kimg,discriminator_loss,generator_loss,real_logit,fake_logit,real_sign,
 
 
 @pytest.fixture(scope="module")
-def stage(request, tmp_path_factory):
-    log = tmp_path_factory.mktemp("log") / "training_log.csv"
+def stage(request, tmp_path_factory, tiny_judge):
+    folder = tmp_path_factory.mktemp("log")
+    log, unseen = folder / "training_log.csv", [folder / "auditor.safetensors", folder / "stranger.safetensors"]
     log.write_text(LOG, encoding="utf-8")
-    return Stage(request, main, "qualify_generator", SECTION, training_log=log)
+    shutil.copyfile(tiny_judge, unseen[0])
+    save_ensemble(unseen[1], Ensemble([Classifier("plain", classes=10, width=8, channels=3)], list("0123456789")))
+    return Stage(request, main, "qualify_generator", SECTION, training_log=log, unseen=unseen)
 
 
 def test_twice_gives_equal_bytes_and_every_key(run, out, hash_folder):
@@ -36,7 +41,8 @@ def test_twice_gives_equal_bytes_and_every_key(run, out, hash_folder):
     assert hash_folder(out) == hash_folder(run(frechet_ratio_ceiling=1e6))
     for key in (
         "frechet_distance", "frechet_floor", "frechet_ratio", "precision", "recall", "precision_real", "recall_real",
-        "label_consistency", "judge_accuracy_real", "label_gap"
+        "label_consistency", "judge_accuracy_real", "label_gap", "neutral_kid", "neutral_kid_real",
+        "unseen_precision", "unseen_precision_real", "unseen_recall", "unseen_recall_real"
     ):  # fmt: skip
         assert isinstance(metrics[key], float), key
         assert set(metrics[f"{key}_interval"]) == {"low", "high", "n"}, key
@@ -63,6 +69,17 @@ def test_twice_gives_equal_bytes_and_every_key(run, out, hash_folder):
     black = drawn.query("kind == 'clean' and source == 'test' and grey == '0'").iloc[0]
     assert black["share"] == pytest.approx(metrics["grey_of_kind"]["clean"]["black_share_real"]["value"], abs=1e-5)
 
+    assert list(metrics["unseen"]) == ["auditor"], "the other one was made for colour"
+    assert (metrics["unseen"]["auditor"]["recall"]["value"], metrics["neutral_frechet_ratio"]) == (
+        metrics["recall"],
+        None,
+    )
+    kernels = metrics["kid_of_extractor"]
+    assert kernels["auditor"] == kernels["judge"] != kernels["neutral"]
+    assert kernels["neutral"]["generated"] == {"value": metrics["neutral_kid"], **metrics["neutral_kid_interval"]}
+    assert metrics["neutral_kid_interval"]["low"] > metrics["neutral_kid_real_interval"]["high"], "random weights"
+    assert len(pd.read_csv(out / "figures" / "extractors.csv")) == 3 * 2
+
     table = pd.read_csv(out / "figures" / "fig2_real_above_generated.csv")
     assert table.groupby("source").size().to_dict() == {"real": 40, "generated": 40}
     assert (table["class"] == table["column"]).all()
@@ -86,7 +103,7 @@ def test_batch_size_changes_nothing_beyond_rounding(run, out):
     one, other = read_metrics(out), read_metrics(run(batch_size=7))
     for key in (
         "frechet_distance", "frechet_floor", "precision", "recall", "label_consistency",
-        "black_share_gap", "grey_total_variation", "noise_correlation_whole_real"
+        "neutral_kid", "black_share_gap", "grey_total_variation", "noise_correlation_whole_real"
     ):  # fmt: skip
         assert one[key] == pytest.approx(other[key], rel=1e-3), key
 
@@ -126,6 +143,7 @@ def test_inputs_that_do_not_fit_are_refuse(refuse, tmp_path, tiny_images):
     judge, images = tmp_path / "judge.safetensors", tmp_path / "images.zarr"
     refuse(r"images\.zarr: missing; make it with: dvc repro corrupt_images", images=images)
     refuse(r"judge\.safetensors: no such weights file", judge=judge)
+    refuse(r"--unseen .*judge\.safetensors: another extractor is called judge, too; give .* name", unseen=[judge])
     save_ensemble(judge, Ensemble([Classifier("plain", classes=3, width=8)], ["a", "b", "c"]))
     refuse(r"judge\.safetensors: knows 3 classes, the images have 10", judge=judge)
     train, test = (read_images(tiny_images, split) for split in ("train", "test"))

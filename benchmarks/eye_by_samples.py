@@ -1,0 +1,120 @@
+"""What distances before the neutral eye depend on, and what they mean.
+
+How kernel distance and Frechet ratio change with the number of samples, for real training images and for the released
+generator; and how far from real test images real ones lie whose corruptions were changed by hand: a yardstick for bars.
+From MNIST's 60,000 and 10,000 images if MNIST_DIR is set, else from those of the default run (`make repro`).
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from benchmarks import _turns as turns
+from benchmarks._turns import PARAMS, ParamsOption
+from failure_atlas.core.device import choose_device
+from failure_atlas.core.files import require
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.corruptions.corruptions import corrupt, draw_severities, open_streams
+from failure_atlas.corruptions.registry import choose_steps
+from failure_atlas.images.frame import Frame
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.images.sources import FOLDER_VARIABLE
+from failure_atlas.populations.sampling import draw_styles
+from failure_atlas.quality.extractors import NEUTRAL, measure_frechet
+from failure_atlas.quality.kernel import measure_kernel_distance
+from failure_atlas.quality.manifold import count_classes, draw_matched
+from failure_atlas.quality.neutral import load_neutral
+from failure_atlas.statistics.estimates import Estimate
+from failure_atlas.stylegan2.state import load_released_generator
+from failure_atlas.world.show import World
+from stages.common.artefacts.images import read_images
+from stages.common.image_params import CorruptImagesParams, PrepareImagesParams
+from stages.common.params import load_section
+from stages.prepare_images.preparation import prepare_published
+
+COUNTS = (250, 500, 1_000, 2_000, 5_000, 10_000)
+CHANGED = 2_000  # images of each yardstick
+CHANGES = {
+    "as they are": (0, 0), "all corruptions one severity stronger": (1, 1), "blur one severity stronger": (1, 0),
+    "noise one severity stronger": (0, 1),
+}  # fmt: skip
+
+
+def main(
+    params: ParamsOption = PARAMS,
+    most: Annotated[int, typer.Option(min=COUNTS[0], help="Images of each set; 7 s for 1,000 on two cores.")] = 10_000,
+) -> None:
+    """Measure the released generator and real images before the neutral eye, in sets of several sizes."""
+    parts = read_clean(params)
+    counts = count_classes(parts[1].labels, parts[0].labels, most, 10)
+    train, test = (choose(each, draw_matched(each.labels, counts, 1, numpy_stream(1, "sets"))[0]) for each in parts)
+    # Each training image stands beside a test image of its class, so that any first n are matched, too.
+    places = np.empty(len(test.labels), int)
+    places[np.argsort(test.labels, kind="stable")] = np.argsort(train.labels, kind="stable")
+    train, labels = choose(train, places), test.labels
+    generator, device = load_released_generator(), choose_device()
+    world = World(generator.synthesize, {NEUTRAL: load_neutral(device)}, device=device)
+    shown, clean = corrupt_by(params, test, "test")
+    drawn = draw_styles(generator, test.labels, numpy_stream(1, "latents"), 250)
+    n = len(test.labels)
+    few = choose(train, np.arange(min(CHANGED, n)))
+    with Progress("looking", 3 * n + len(CHANGES) * len(few.labels), "img") as progress:
+
+        def look(images: np.ndarray) -> np.ndarray:
+            return world.look(images, advance=progress.advance).logits[NEUTRAL]
+
+        real, other = look(shown), look(corrupt_by(params, train, "train")[0])
+        shown_made = world.show(drawn.styles, noise=drawn.noise, keep_images=False, advance=progress.advance)
+        made = shown_made.logits[NEUTRAL]
+        changed = {name: look(corrupt_by(params, few, "train", by)[0]) for name, by in CHANGES.items()}
+
+    def compare(features: np.ndarray) -> Estimate:
+        of = labels[: len(features)]
+        return measure_kernel_distance(features, real[: len(features)], (of, of))
+
+    told = [[name, compare(each).tell()] for name, each in changed.items()]
+    told.append(["clean test images against corrupted ones", measure_kernel_distance(real[clean], real[~clean]).tell()])
+    turns.print_table("Kernel distance, times 1,000, of real images to real test images", ["", "[95 %]"], told, [])
+    heads, rows = ["n", "KID, real", "KID, generated", "Frechet", "floor", "ratio"], []
+    for rows_of in (slice(each) for each in COUNTS if each <= n):
+        kernels = [compare(each[rows_of]) for each in (other, made)]
+        found = [*kernels, *measure_frechet(made[rows_of], other[rows_of], real[rows_of])]
+        rows.append([f"{rows_of.stop:,}", *(replace(each, n=None).tell() for each in found)])
+    turns.print_table("Before the neutral eye, by the number of images of each set", heads, rows, [])
+
+
+def read_clean(params: Path) -> tuple[ImageSet, ImageSet]:
+    """Training and test images before they are corrupted, in random order."""
+    if FOLDER_VARIABLE in os.environ:
+        section = load_section(params, PrepareImagesParams, "prepare_images").model_copy(update={"source": "mnist"})
+        prepared = prepare_published(section, Frame(section.size_px, section.channels, section.fit), Path())
+        parts = prepared.train, prepared.test
+    else:
+        store = require(Path("data/prepare_images/images.zarr"), "prepare_images")
+        parts = read_images(store, "train"), read_images(store, "test")
+    train, test = (choose(each, numpy_stream(1, "order").permutation(len(each.labels))) for each in parts)
+    return train, test
+
+
+def choose(images: ImageSet, rows: np.ndarray) -> ImageSet:
+    return ImageSet(images.images[rows], images.labels[rows])
+
+
+def corrupt_by(
+    params: Path, images: ImageSet, split: str, by: tuple[int, int] = (0, 0)
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images after the recipe, its steps stronger by so many severities, and which are left clean."""
+    section = load_section(params, CorruptImagesParams, "corrupt_images")
+    steps, stream = choose_steps(section.recipe, section.table), numpy_stream(1, split)
+    drawn = draw_severities(len(images.labels), section.clean_fraction, section.severities, stream, steps=len(steps))
+    stronger = np.where(drawn, np.minimum(drawn + np.array(by, np.uint8)[:, None], 5), 0)
+    return corrupt(images.images, stronger, steps, open_streams(1, split)), (drawn == 0).all(axis=0)
+
+
+if __name__ == "__main__":
+    turns.run_benchmark(main)
