@@ -27,7 +27,7 @@ def summarize(corner_cases: pd.DataFrame, starts: pd.DataFrame, max_shift_std: f
         walks, own = mean & (corner_cases["noise_draw"] == draw), begun & (starts["noise_draw"] == draw)
         return summarize_walks(corner_cases[walks], starts[own], max_shift_std)
 
-    summary = average_draws([summarize_draw(draw) for draw in draws])
+    summary: dict[str, Any] = average_draws([summarize_draw(draw) for draw in draws])
     summary |= {"noise_draws": len(draws), "largest_end_error": _measure_end_error(corner_cases[mean])}
     if begun.all():
         return summary
