@@ -10,7 +10,8 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.judges.correction import Record, correct_share
 from failure_atlas.judges.failures import ALL, share_verdicts
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE
-from failure_atlas.statistics.estimates import average_draws, decide, mean, proportion, read_estimate
+from failure_atlas.statistics.estimates import decide, mean, proportion, read_estimate
+from failure_atlas.walks.draws import average_draws
 from stages.judge_failures.examination import READABLE, SURVIVAL
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION
 

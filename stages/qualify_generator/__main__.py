@@ -145,8 +145,7 @@ def main(
     _draw_shares(figures, metrics)
     draw_extractors(figures / "extractors.png", metrics["kid_of_extractor"])
     draw_greys(figures / "grey_values.png", greys)
-    ordered = np.arange(len(names)).repeat(SHEET_COLUMNS)
-    pages = draw(ordered, numpy_stream(section.seed, "sample sheet"))
+    pages = draw(np.arange(len(names)).repeat(SHEET_COLUMNS), numpy_stream(section.seed, "sample sheet"))
     sheet = world.show(pages.styles, [], noise=pages.noise).images
     draw_sample_sheet(figures / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
     draw_training_log(figures / "training_log.png", log)

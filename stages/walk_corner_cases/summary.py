@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS
-from failure_atlas.statistics.estimates import NAN, average_draws, flatten, proportion
+from failure_atlas.statistics.estimates import NAN, flatten, proportion
 from failure_atlas.statistics.survival import find_median, share_within
 from failure_atlas.walks.crossing import LEVEL
+from failure_atlas.walks.draws import average_draws
 from failure_atlas.walks.starts import MEAN
 
 LIMITS_STD = (5, 10, 20)

@@ -11,6 +11,7 @@ from scipy import stats
 from failure_atlas.statistics import estimates, rank_correlation
 from failure_atlas.statistics.moments import ClassMoments, measure_std
 from failure_atlas.statistics.survival import estimate_survival, find_median
+from failure_atlas.walks.draws import average_draws
 from tests.refusing import refused
 
 NAN = float("nan")
@@ -308,7 +309,7 @@ def test_draws_of_noise_become_one_estimate_as_wide_as_that_of_one_draw():
 
     first = {"share": tell(0.2, 0.1, 0.4, 10), "none": tell(NAN, NAN, NAN, 0), "far": tell(3.0, 2, math.inf, 9)}
     second = {"share": tell(0.4, 0.2, 0.5, 13), "none": tell(0.5, 0.1, 0.9, 4), "far": tell(math.inf, 4, math.inf, 9)}
-    found = estimates.average_draws([
+    found = average_draws([
         {"walks": 3, "deep": first, "median": 2.0, "error": NAN, "median_interval": {"low": 1.0, "high": 3.0, "n": 5}},
         {"walks": 4, "deep": second, "median": 3.0, "error": 0.5, "median_interval": {"low": 2.0, "high": 5.0, "n": 6}},
     ])  # fmt: skip
@@ -320,7 +321,7 @@ def test_draws_of_noise_become_one_estimate_as_wide_as_that_of_one_draw():
     assert deep["none"] == second["none"], "the draw that tells nothing leaves the word to the other"
     assert deep["far"] == tell(math.inf, 3, math.inf, 9)
     assert isinstance(found["walks"], int)
-    nothing = estimates.average_draws([{"none": first["none"], "at": NAN}] * 2)
+    nothing = average_draws([{"none": first["none"], "at": NAN}] * 2)
     assert np.isnan([nothing["at"], *(nothing["none"][key] for key in ("value", "low", "high"))]).all()
     assert nothing["none"]["n"] == 0
-    assert estimates.average_draws([second]) == second
+    assert average_draws([second]) == second
