@@ -199,11 +199,14 @@ def _name_shares(examined: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _tell_survival(failures: pd.DataFrame) -> dict[str, Any]:
-    """How often what fails under the noise at hand fails under fresh noise, mean over the failures."""
+    """How often what fails under the noise at hand fails under fresh noise: mean shares, intervals cut to [0, 1]."""
     wrong, true = failures["misclassified"].to_numpy(bool), (failures["verdict"] == TRUE_FAILURE).to_numpy()
     columns = {SURVIVAL: wrong, f"true_failure_{SURVIVAL}": true}
     survived = {name: failures.loc[rows, name].to_numpy(float) for name, rows in columns.items()}
-    return {name: mean(shares) if len(shares) else proportion(np.zeros(0, bool)) for name, shares in survived.items()}
+    told = {name: mean(shares) if len(shares) else proportion(np.zeros(0, bool)) for name, shares in survived.items()}
+    return {
+        name: each | {end: float(np.clip(each[end], 0, 1)) for end in ("low", "high")} for name, each in told.items()
+    }
 
 
 def _share_far_out(failures: pd.DataFrame) -> dict[str, Any]:
