@@ -8,14 +8,13 @@ rounded, learns at the published rate and averages its generator as published, w
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import torch
 import typer
-from failure_atlas.quality.kernel import measure_kernel_distance
-from failure_atlas.quality.neutral import load_neutral
 
 from benchmarks import _turns as turns
 from benchmarks._published_step import start_training
@@ -27,6 +26,8 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.populations.sampling import draw_styles
+from failure_atlas.quality.kernel import measure_kernel_distance
+from failure_atlas.quality.neutral import load_neutral
 from failure_atlas.statistics.estimates import Estimate
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.batches import Batches
@@ -66,7 +67,7 @@ def main(
     eye = load_neutral(CPU)
     real = World(lambda _: _, {EYE: eye}).look(test.images).logits[EYE]
     contenders = {
-        "published (twin)": start_published(section, train, names),
+        "twin": start_published(section, train, names),
         "project": start_own(section, train, names),
     }
     spent, rows = dict.fromkeys(contenders, 0.0), []
@@ -81,9 +82,9 @@ def main(
                 distance = look(generator, eye, real, samples)
                 if distance.value <= bar:
                     reached.setdefault(name, spent[name])
-                row += [f"{spent[name]:,.0f}", f"{seen / 1000:,.0f}", distance.tell()]
+                row += [f"{spent[name]:,.0f}", f"{seen / 1000:,.0f}", replace(distance, n=None).tell()]
             rows.append(row)
-    heads = [f"{head}\n{name}" for name in contenders for head in ("seconds", "kimg", "KID x 1,000")]
+    heads = [f"{name}:\n{head}" for name in contenders for head in ("seconds", "kimg", "KID x 1,000")]
     notes = [
         f"{name}: distance {bar:g} after {reached[name]:,.0f} s" if name in reached else f"{name}: {bar:g} not reached"
         for name in contenders
