@@ -9,7 +9,8 @@ from pathlib import Path
 from tests import yaml12 as yaml
 from tests.house import ROOT
 
-OWN_IMAGES = "data/own_images/README.md"  # keeps the folder that the first stage depends on
+# Of data: what keeps the folder that the first stage depends on, and a released file that no params name.
+KEPT = ("data/own_images/README.md", "data/released/outsider.safetensors")
 TINY = ROOT / "tests/tiny_params.yaml"
 
 
@@ -21,7 +22,7 @@ def copy_project(folder: Path) -> Path:
     )  # fmt: skip
     for name in filter(None, listed.stdout.split("\0")):
         # Results of the default run stay behind: this project makes its own.
-        kept = name.endswith(".gitignore") or name == OWN_IMAGES
+        kept = name.endswith(".gitignore") or name in KEPT
         if name == "dvc.lock" or (name.startswith("data/") and not kept):
             continue
         if (ROOT / name).is_file() or (ROOT / name).is_symlink():
