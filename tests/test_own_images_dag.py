@@ -165,6 +165,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, stand_in: Callable[[Path],
     params = write_params(folder, CHANGES, training_images=256)
     images, labels = draw_images()
     (folder / "data/own_images").mkdir(parents=True)
+    (folder / "data/released").symlink_to(ROOT / "data/released")
     np.savez(folder / "data/own_images/images.npz", images=images, labels=labels, class_names=np.array(NAMES))
     stand_in(folder)
     late = [command for command in commands(params) if command[0] == BRINGS]  # its weights are made on the way

@@ -69,7 +69,7 @@ def test_tables_hold_the_promised_columns(project: Path) -> None:
     promised = {"class", "dimension", "direction", "shift", "shift_std", "start_probability", "end_probability"}
     assert promised | {"predicted_class", "reached"} <= set(walks.columns)
     starts = pd.read_csv(project / "data/walk_corner_cases/clean/starts.csv")
-    assert len(starts) == 110  # ten class means and a hundred samples, walked or not
+    assert len(starts) == 120  # ten class means under two noises each, and a hundred samples, walked or not
     assert len(pd.read_csv(project / "data/compute_curves/curves.csv")) > 0
 
 
