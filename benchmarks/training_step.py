@@ -20,6 +20,7 @@ from benchmarks._turns import PARAMS, ParamsOption, SecondsOption
 from failure_atlas.core.computing import count_cores
 from failure_atlas.core.device import choose_device, choose_dtype, fix_kernels
 from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.images.image_set import ImageSet
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.state import TrainingState, new_state
@@ -197,18 +198,26 @@ def next_step(step: int, interval: int, penalized: bool) -> int:
 
 
 def _start(section: TrainStylegan2Params, device: torch.device, worker: Worker) -> tuple[TrainingState, Batches]:
-    """New networks without augmentation, as the twin has none, and random images."""
-    generator, discriminator = section.design_networks(CLASSES, image_channels=1)
+    """New networks, and random images."""
+    size_px = 2 << len(section.generator_channels)
+    pixels = numpy_stream(1, "benchmark").integers(0, 256, (IMAGES, 1, size_px, size_px), dtype=np.uint8)
+    images = ImageSet(pixels, np.arange(IMAGES) % CLASSES)
+    rate = section.model_copy(update={"learning_rate": LEARNING_RATE})
+    return start_anew(rate, images, [str(label) for label in range(CLASSES)], device, worker)
+
+
+def start_anew(
+    section: TrainStylegan2Params, images: ImageSet, names: list[str], device: torch.device, worker: Worker
+) -> tuple[TrainingState, Batches]:
+    """New networks of the section without augmentation, as the twin has none, and a worker's rows of its batches."""
+    generator, discriminator = section.design_networks(len(names), images.images.shape[1])
     off = AdaptiveProbability(0.0, section.ada_interval_steps, section.ada_kimg)
-    names = [str(label) for label in range(CLASSES)]
     state = new_state(
-        generator, discriminator, off, names, learning_rate=LEARNING_RATE, seed=section.seed, device=device
+        generator, discriminator, off, names, learning_rate=section.learning_rate, seed=section.seed, device=device
     )
-    size_px = generator.size_px
-    images = numpy_stream(1, "benchmark").integers(0, 256, (IMAGES, 1, size_px, size_px), dtype=np.uint8)
     batches = Batches(
-        images,
-        np.arange(IMAGES) % CLASSES,
+        images.images,
+        images.labels,
         batch_size=section.batch_size,
         z_dim=section.z_dim,
         noise_resolutions=state.generator.noise_resolutions(),
