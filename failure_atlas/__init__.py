@@ -8,12 +8,15 @@ from typing import Any
 
 _HOMES = {
     "Differences": "world.gradients",
+    "Steering": "search.nearest",
     "World": "world.show",
     "differentiate": "world.gradients",
     "draw_halves": "statistics.agreement",
     "draw_seeds": "stylegan2.noise",
     "draw_styles": "populations.sampling",
     "draw_walk": "drawing.walk",
+    "enter_latents": "search.domain",
+    "fit_domain": "search.domain",
     "load_classifier": "brought.checkpoint",
     "load_generator": "stylegan2.generator",
     "load_judge": "judges.ensemble",
@@ -26,6 +29,7 @@ _HOMES = {
     "score_population": "ranking.scores",
     "softmax": "world.gradients",
     "trace_walk": "walks.single",
+    "walk_to_failures": "search.nearest",
 }  # name -> module
 
 

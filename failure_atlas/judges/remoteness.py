@@ -37,6 +37,14 @@ class Surroundings:
         """Euclidean distance to the k-th nearest real image, exact: [M] float64; features: [M, F] of other images."""
         return np.asarray(self.tree.query(features, k=[self.neighbour])[0][:, 0])
 
+    def find_far(self, distance: np.ndarray, percentile: float) -> np.ndarray:
+        """Which images are far out, [M] bool; distance: [M] float64, see `measure`.
+
+        More than `percentile` of all real images are at most as far from their own k-th nearest other real image as
+        this one is from its k-th nearest; all classes together, for a failure may look like another.
+        """
+        return np.asarray(place_among(distance, self.own) > percentile)
+
 
 def fit_surroundings(features: np.ndarray) -> Surroundings:
     """features: [R, F] of the real images.  k is 5; of fewer than six images, as many as there are others.
@@ -85,12 +93,8 @@ class Yardstick:
     far_out_percentile: float
 
     def find_far(self, distance: np.ndarray) -> np.ndarray:
-        """Which images are far out, [M] bool; distance: [M] float64, see `Surroundings.measure`.
-
-        More than far_out_percentile of all real images are at most as far from their own k-th nearest other real image
-        as this one is from its k-th nearest; all classes together, for a failure may look like another.
-        """
-        return np.asarray(place_among(distance, self.real.own) > self.far_out_percentile)
+        """Which images are far out, [M] bool; distance: [M] float64."""
+        return self.real.find_far(distance, self.far_out_percentile)
 
     def tabulate(self, distance: np.ndarray, true_class: np.ndarray, realism: np.ndarray) -> pd.DataFrame:
         """Distances, realism and their percentiles, M rows.

@@ -8,7 +8,7 @@ import torch
 
 from failure_atlas.stylegan2.generator import Generator, State, StyleLayer, to_unit
 from failure_atlas.world.gradients import logit, softmax
-from failure_atlas.world.show import Classify
+from failure_atlas.world.show import Classify, select_seeds
 
 DOWN, UP = 0, 1  # to the population's minimum, to its maximum
 
@@ -48,9 +48,8 @@ def find_effects(
         s, labels = torch.from_numpy(styles[block]).to(device), torch.from_numpy(true_class[block]).to(device)
         weight = torch.from_numpy(weights[block]).to(device)
         with torch.no_grad():
-            seeds = None if noise is None else noise[block]
-            trace = Trace(generator, s, seeds)
-            before = _ask(classify, generator.synthesize(s, seeds), labels)
+            trace = Trace(generator, s, select_seeds(noise, block))
+            before = _ask(classify, to_unit(trace.raw), labels)
             advance(len(s))
             for layer in generator.style_layout():
                 for trial in torch.split(torch.arange(len(s) * layer.channels * 2, device=device), batch_size):
@@ -78,6 +77,8 @@ class Trace:
             style = styles[:, layer.columns]
             states.append(generator.run_layer(layer, states[-1], style, self._noise.get(layer)))
         self._before = dict(zip(self._layout, states, strict=False))
+        if states[-1].image is None:
+            raise ValueError("the generator has no tRGB layer")
         self.raw = states[-1].image
 
     def change_layer(self, layer: StyleLayer, rows: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
@@ -92,7 +93,7 @@ class Trace:
             own = State(before.features, None), self._styles[:, layer.columns]
             change = generator.run_layer(layer, State(features, None), style).image
             was = generator.run_layer(layer, *own).image
-            if self.raw is None or change is None or was is None:
+            if change is None or was is None:
                 raise ValueError("the generator has no tRGB layer")
             change = change - was[rows]
             while change.shape[-1] < self.raw.shape[-1]:

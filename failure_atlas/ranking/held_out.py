@@ -11,7 +11,7 @@ from failure_atlas.judges.verdicts import give_verdicts
 from failure_atlas.ranking.methods import Method, join_steps, single_steps
 from failure_atlas.statistics.estimates import CONFIDENCE, decide, mean, percentile, proportion
 from failure_atlas.walks.crossing import LEVEL
-from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown, World
+from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown, World, select_seeds
 
 REPLICATES = 2000
 Cell = tuple[str, int, float]  # label of the method, directions moved together, shift in std
@@ -137,7 +137,7 @@ def walk_coarsely(
 
     def show(walks: np.ndarray, shift_std: np.ndarray, network: str) -> Shown:
         way = (shift_std[:, None] * moves[move[walks]]).astype(np.float32)
-        seeds = None if noise is None else noise[start[walks]]
+        seeds = select_seeds(noise, start[walks])
         return world.show(starts[start[walks]] + way, [network], noise=seeds, keep_images=False)
 
     under_way = np.arange(len(start))

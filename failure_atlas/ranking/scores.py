@@ -17,7 +17,7 @@ from failure_atlas.ranking.doubt import draw_doubtful
 from failure_atlas.statistics.agreement import HalfMeans, draw_halves
 from failure_atlas.statistics.moments import ClassMoments, Rows
 from failure_atlas.world.gradients import Differences, Slopes, differentiate, softmax
-from failure_atlas.world.show import CLASSIFIER, Classify, World
+from failure_atlas.world.show import CLASSIFIER, Classify, World, select_seeds
 
 SCORE = "softmax"
 
@@ -87,7 +87,7 @@ def difference_population(
     seen = world.show(styles, [CLASSIFIER], noise=noise, keep_images=False, advance=advance)
     rows, weights = draw_doubtful(seen.score(true_class), true_class, samples, draw)
     own_class, along = true_class[rows], Differences.along_all(len(rows), step_std * std)
-    own_noise = None if noise is None else noise[rows]
+    own_noise = select_seeds(noise, rows)
     slopes = differentiate(
         world, {SCORE: softmax}, styles[rows], own_class, noise=own_noise, differences=along, advance=advance
     )

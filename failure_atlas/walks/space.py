@@ -9,7 +9,7 @@ import torch
 from failure_atlas.walks.single import Walks
 from failure_atlas.walks.true_failures import weigh_failures
 from failure_atlas.world.gradients import Differences, differentiate, log_odds
-from failure_atlas.world.show import CLASSIFIER, World, move_styles
+from failure_atlas.world.show import CLASSIFIER, World, move_styles, select_seeds
 
 LOG_ODDS = {"log_odds": log_odds}  # of the true class: 0 where its softmax is 0.50
 
@@ -66,7 +66,7 @@ class StdSpace:
 
     def seeds(self, rows: np.ndarray) -> np.ndarray | None:
         """The noise of some of the starts, as networks are shown their images under it."""
-        return None if self.noise is None else self.noise[rows]
+        return select_seeds(self.noise, rows)
 
     def place(self, rows: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Raw styles [K, D] float32 at offsets [K, D] from the starts `rows`."""

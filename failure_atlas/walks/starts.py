@@ -1,7 +1,12 @@
-"""Where walks start: the mean style of each class, population samples on request, and random draws of them."""
+"""Where walks start: the mean style of each class, population samples on request, and random draws of them.
 
-from collections.abc import Callable, Sequence
+Means are shown under several draws of noise: `average_draws` makes one figure of those of the draws.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,3 +83,22 @@ def choose_for_sets(starts: Starts, walked: np.ndarray, samples: int) -> np.ndar
     for label, share in enumerate(share_equally(samples, len(np.unique(starts.true_class[starts.is_mean])))):
         chosen[np.flatnonzero(~starts.is_mean & walked & (starts.true_class == label))[:share]] = True
     return chosen
+
+
+def average_draws(figures: Sequence[Any]) -> Any:
+    """The same figures of the same cases under several draws of noise, as one: means of estimates and of their bounds.
+
+    figures: of each draw a tree of mappings; where one holds `low` and `high` it is an estimate. Draws share their
+    cases, so an interval stays as wide as that of one draw, and n is one draw's: on the wide side. An estimate that no
+    case of a draw tells leaves the word to the other draws. Other whole numbers are counts, and add up; other numbers
+    are means.
+    """
+    first = figures[0]
+    if isinstance(first, Mapping):
+        if {"low", "high"} <= first.keys():
+            told = [each for each in figures if each["n"]] or [first]
+            means = {key: float(np.mean([each[key] for each in told])) for key in first if key != "n"}
+            return means | {"n": round(float(np.mean([each["n"] for each in told])))}
+        return {key: average_draws([each[key] for each in figures]) for key in first}
+    numbers = [each for each in figures if not math.isnan(each)] or [first]
+    return sum(numbers) if isinstance(first, int) else float(np.mean(numbers))

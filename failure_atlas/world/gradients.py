@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from failure_atlas.statistics.moments import Rows
-from failure_atlas.world.show import CLASSIFIER, Classify, World, move_styles
+from failure_atlas.world.show import CLASSIFIER, Classify, World, move_styles, select_seeds
 
 Target = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # logits [N, classes], true class [N] -> values [N]
 
@@ -140,7 +140,7 @@ def _by_differences(
     along: Differences,
     advance: Callable[[int], object],
 ) -> Slopes:
-    seeds = None if noise is None else noise[rows]
+    seeds = select_seeds(noise, rows)
     logits = world.ask(network, next(iter(world.make_images(styles, seeds)))[1]).double()
     slopes = {name: np.zeros(along.dimensions.shape) for name in targets}
     row, place = np.nonzero(along.steps)

@@ -133,6 +133,11 @@ class World:
             parts.append(self.ask(name, images).cpu().numpy())
 
 
+def select_seeds(noise: np.ndarray | None, rows: np.ndarray | slice) -> np.ndarray | None:
+    """The noise of some samples; None, the constant noise of all, stays None."""
+    return None if noise is None else noise[rows]
+
+
 def move_styles(styles: np.ndarray, dimension: np.ndarray, amount: np.ndarray) -> np.ndarray:
     """A copy with one dimension of each row raised by its amount; styles [N, D], dimension [N], amount [N]."""
     moved = styles.copy()

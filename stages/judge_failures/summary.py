@@ -11,7 +11,7 @@ from failure_atlas.judges.correction import Record, correct_share
 from failure_atlas.judges.failures import ALL, share_verdicts
 from failure_atlas.judges.verdicts import LABEL_CHANGED, LABEL_KEPT, TRUE_FAILURE
 from failure_atlas.statistics.estimates import decide, mean, proportion, read_estimate
-from failure_atlas.walks.draws import average_draws
+from failure_atlas.walks.starts import average_draws
 from stages.judge_failures.examination import READABLE, SURVIVAL
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION
 

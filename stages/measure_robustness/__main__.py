@@ -15,7 +15,7 @@ from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.walks.crossing import LEVEL
-from failure_atlas.walks.search import JOINT, search_failures
+from failure_atlas.walks.kinds import JOINT, search_failures
 from failure_atlas.walks.starts import choose_for_sets, draw_samples, share_equally
 from stages.common import command
 from stages.common.artefacts.ranking import read_ranking

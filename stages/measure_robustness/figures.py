@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from failure_atlas.drawing import style
 from failure_atlas.statistics.survival import estimate_survival
-from failure_atlas.walks.search import BEYOND, BEYOND_STD, JOINT, SINGLE
+from failure_atlas.walks.kinds import BEYOND, BEYOND_STD, JOINT, SINGLE
 from failure_atlas.walks.space import KeptSlopes
 from failure_atlas.walks.starts import MEAN
 from failure_atlas.world.show import Shown

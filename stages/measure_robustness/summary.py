@@ -10,10 +10,9 @@ from failure_atlas.judges.verdicts import LABEL_KEPT, VERDICTS
 from failure_atlas.ranking.scores import FINITE_DIFFERENCE
 from failure_atlas.statistics.estimates import proportion
 from failure_atlas.statistics.survival import find_median, share_within
-from failure_atlas.walks.draws import average_draws
-from failure_atlas.walks.search import BEYOND_STD
+from failure_atlas.walks.kinds import BEYOND_STD
 from failure_atlas.walks.space import KeptSlopes, StdSpace
-from failure_atlas.walks.starts import MEAN
+from failure_atlas.walks.starts import MEAN, average_draws
 
 LIMITS_STD = (1, 2, 3, 5, 10)
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
 from failure_atlas.statistics.estimates import wilson
-from failure_atlas.walks.search import BEYOND, JOINT, SET, SINGLE, Found
+from failure_atlas.walks.kinds import BEYOND, JOINT, SET, SINGLE, Found
 from failure_atlas.walks.space import measure_length
 from failure_atlas.walks.starts import Starts
 from failure_atlas.world.show import JUDGE, Shown

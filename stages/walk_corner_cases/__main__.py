@@ -10,7 +10,7 @@ import typer
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.walks.crossing import space_grid
-from failure_atlas.walks.search import search_along_dimensions
+from failure_atlas.walks.kinds import search_along_dimensions
 from failure_atlas.walks.true_failures import stop_at_true_failures
 from failure_atlas.world.show import CLASSIFIER
 from stages.common import command

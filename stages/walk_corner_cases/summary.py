@@ -9,8 +9,7 @@ from failure_atlas.judges.verdicts import READINGS
 from failure_atlas.statistics.estimates import NAN, flatten, proportion
 from failure_atlas.statistics.survival import find_median, share_within
 from failure_atlas.walks.crossing import LEVEL
-from failure_atlas.walks.draws import average_draws
-from failure_atlas.walks.starts import MEAN
+from failure_atlas.walks.starts import MEAN, average_draws
 
 LIMITS_STD = (5, 10, 20)
 

@@ -11,7 +11,7 @@ from scipy import stats
 from failure_atlas.statistics import estimates, rank_correlation
 from failure_atlas.statistics.moments import ClassMoments, measure_std
 from failure_atlas.statistics.survival import estimate_survival, find_median
-from failure_atlas.walks.draws import average_draws
+from failure_atlas.walks.starts import average_draws
 from tests.refusing import refused
 
 NAN = float("nan")

@@ -8,7 +8,7 @@ import torch
 
 from failure_atlas.walks.crossing import TOLERANCE as SOFTMAX_TOLERANCE
 from failure_atlas.walks.descent import find_sets, walk_jointly, walk_on
-from failure_atlas.walks.search import BEYOND, JOINT, SET, SINGLE, search_failures
+from failure_atlas.walks.kinds import BEYOND, JOINT, SET, SINGLE, search_failures
 from failure_atlas.walks.single import Candidates
 from failure_atlas.walks.space import StdSpace, measure_length
 from failure_atlas.world.gradients import log_odds
