@@ -65,7 +65,7 @@ def _tell_classifier(maker: str, fresh: set[str]) -> Iterator[str]:
             found = found.get(key) or {}
         return [(key, held) for key, held in found.items() if isinstance(held, dict) and "value" in held]
 
-    made, near = dict(read(maker.partition("@")[0])), dict(read("measure_robustness", "population"))
+    made, near = dict(read(maker.partition("@")[0])), dict(read("find_failures"))
     judged, words = dict(read("judge_failures")), read("name_directions", "global", "share_of_name")
     right = [
         f"{_tell(made[key])} of {made[key]['n']:,} real {kind}"
@@ -74,11 +74,11 @@ def _tell_classifier(maker: str, fresh: set[str]) -> Iterator[str]:
     ]
     if right:
         yield f"{name}: how accurate: right on {' and '.join(right)} test images"
-    if {"median_distance_std", "failed_within_1_std"} <= near.keys():
-        half, within = near["median_distance_std"], near["failed_within_1_std"]
+    if {"median_distance_std", "start_share"} <= near.keys():
+        half, found = near["median_distance_std"], near["start_share"]
         yield (
-            f"{name}: how far from failing: {_tell(half)} std, the median over {half['n']:,} generated images; "
-            f"{_tell(within)} fail within 1 std"
+            f"{name}: how far from failing: a true failure inside the population from {_tell(found)} of {found['n']:,} "
+            f"generated images that it reads rightly, at {_tell(half)} std of the class, the median"
         )
     leading = sorted(words, key=lambda word: -word[1]["value"])[:NAMES]
     fails = []

@@ -97,7 +97,7 @@ LIMITS: tuple[tuple[str, str, int, str, tuple[tuple[str, str], ...]], ...] = (
     ("sample_populations", "samples", 0, "the population's sample_populations.samples",
      (("compute_curves", "shift_samples"), ("measure_robustness", "samples"))),
     ("sample_populations", "samples", 1, "the last of sample_populations.samples, from 0 on",
-     (("walk_corner_cases", "start_samples"),)),
+     (("walk_corner_cases", "start_samples"), ("find_failures", "start_samples"))),
 )  # fmt: skip
 
 

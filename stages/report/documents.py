@@ -35,7 +35,7 @@ SHOWN = (  # at most ten: each run that is committed adds them to git once more
     "name_directions/corrupted/figures/directions.png",
     "walk_corner_cases/corrupted/figures/fig5_degradation_class3.png",
     "walk_corner_cases/corrupted/figures/fig7_corner_cases.png",
-    "judge_failures/corrupted/figures/contact_sheet.png",
+    "find_failures/corrupted/figures/failures.png",
     "compute_curves/figures/fig6a_classifiers.png",
     "compute_curves/figures/shift.png",
     "acceptance/figures/gates.png",

@@ -16,6 +16,7 @@ from stages.report.wording import (
     ROWS,
     TEXTS,
     TIED,
+    UNKNOWN,
     compare,
     name_bounds,
     tell_estimate,
@@ -35,6 +36,23 @@ VERDICT_KEYS = {
     "unreadable_share": "unreadable, to the judge",
     "still_right_share": "still right",
 }
+SHARES = {
+    "auditor_sure_share": "the auditor is sure of",
+    "far_share": "farther from real images than nearly all of these",
+    "readable_share": "people are expected to read",
+}
+METHODS = {
+    "walk_in_w": "walk in W",
+    "sampling_and_chains": "sampling and chains",
+    "plain_sampling": "plain sampling",
+    "single_dimensions_of_s": "single dimensions of S",
+    "all_dimensions_of_s": "all dimensions of S together",
+    "mean_direction_in_w": "mean direction of the class in W",
+}
+METHOD_COLUMNS = (
+    *("method", "tried", *name_bounds("start_share", *SHARES)),
+    *("distinct_per_cpu_second", "median_distance_std"),
+)
 FLAGS = ("auditor_confirms", "auditor_agrees", "readable", "far_out")
 FAILURE_COLUMNS = (
     *("class", "predicted_class", "classifier_probability", "judge_probability"),
@@ -77,6 +95,7 @@ def _show_one(results: Results, name: str) -> list[Group]:
     words = read_names(results.locate(f"{named}/directions.csv").parent)
     shapeless = f"shapeless_{results.read_metrics(named).content.get('shape_words')}"
     blocks: list[Block] = [
+        *_show_search(results, name),
         *_tell_ranking(results, name),
         *([Text(TEXTS[shapeless])] if shapeless in TEXTS else []),
         _list_directions(results, name, ranking, words),
@@ -91,6 +110,33 @@ def _show_one(results: Results, name: str) -> list[Group]:
         more.append(show_figure(results, walked, "true_failures", name))
     more += [show_figure(results, named, stem, name) for stem in ("ranking", "fig4_well_against_mis")]
     return [Group(f"Classifier {name}", blocks, folded=False), Group(f"Further figures of classifier {name}", more)]
+
+
+def _show_search(results: Results, name: str) -> list[Block]:
+    """The failures inside the population, and the methods side by side."""
+    found = f"find_failures/{name}"
+    settings = results.read_metrics(found)
+    told = {"confidence": settings.number("confidence"), "inside": settings.number("inside_share")}
+    blocks: list[Block] = [Text(TEXTS["search"].format(name=name, **told))]
+    if results.has(f"{found}/figures/failures.png"):  # a run may have found none
+        blocks.append(show_figure(results, found, "failures", name))
+    return [*blocks, _list_methods(results, found, name)]
+
+
+def _list_methods(results: Results, found: str, name: str) -> Table:
+    file = f"{found}/methods.csv"
+    rows = []
+    for row in results.read_table(file, METHOD_COLUMNS).to_dict("records"):
+        failures = round(row["start_share"] * row["tried"]) if row["tried"] else 0
+        shares = [tell_row(row, "start_share", int(row["tried"]))]
+        shares += [tell_row(row, share, failures) if failures else UNKNOWN for share in SHARES]
+        rate, far = (tell_number(float(row[key])) for key in ("distinct_per_cpu_second", "median_distance_std"))
+        rows.append([METHODS.get(str(row["method"]), str(row["method"])), *shares, rate, far])
+    columns = ["method", "tries that end in a true failure", *SHARES.values(), "distinct and sure a CPU second"]
+    return Table(
+        f"The search and what people would take instead: {name}", [*columns, "median distance in std"], rows,
+        results.offer(file),
+    )  # fmt: skip
 
 
 def measured_by_differences(metrics: Metrics) -> bool:

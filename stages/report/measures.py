@@ -48,7 +48,8 @@ def _tabulate_walks(results: Results) -> Table:
 
 def _draw_distances(results: Results, name: str) -> list[Picture]:
     walked, robust = f"walk_corner_cases/{name}", f"measure_robustness/{name}"
-    shown = [show_figure(results, robust, stem, name) for stem in ("robustness", "joint_walks")]
+    shown = [show_figure(results, f"find_failures/{name}", "distance", name)]
+    shown += [show_figure(results, robust, stem, name) for stem in ("robustness", "joint_walks")]
     shown.append(show_figure(results, walked, "fig7_corner_cases", name))
     for file in results.find(f"{walked}/figures", f"{DEGRADATION}_class*.png"):
         of = f"{name}, class index {Path(file).stem.removeprefix(f'{DEGRADATION}_class')}"

@@ -121,6 +121,7 @@ FAULTS = [
     ("walk_corner_cases.figure_classes", [3, 999], ".1: got 999; allowed: le"),
     ("walk_corner_cases.figure_classes", [10], ": got 10; allowed: at most 9, the last class, counted from 0"),
     ("walk_corner_cases.start_samples", [9999, 10000], ": got 10000; allowed: at most 9,999, the last of sample_popul"),
+    ("find_failures.start_samples", [9999, 10000], ": got 10000; allowed: at most 9,999, the last of sample_populatio"),
     ("walk_corner_cases.grid_step_std", 1e-9, "walk_corner_cases: allowed: at most 10,000 steps, not max_shi"),
     ("compute_curves.top_k", [100, 513, "all"], ": got 513; allowed: at most 512, the st"),
     ("compare_rankings.top_k", [3, 10, 600], ": got 600; allowed: 1 to 512"),
@@ -173,6 +174,7 @@ def test_good_metrics_are_taken():
     for metric in (
         "compute_curves: corrupted.area.low", "compute_curves: corrupted.area_per_class.3.low",
         "rank_dimensions/clean: samples", "qualify_generator: frechet_ratio_interval.high",
+        "find_failures/clean: start_share.low", "find_failures/corrupted: per_class.3.true_failure_rate.high",
         "train_classifiers/clean: clean_test_accuracy_per_class.T-shirt/top",
         "train_classifiers/clean: clean_test_accuracy_per_class.No.1.low",
     ):  # fmt: skip

@@ -31,6 +31,7 @@ SHARED_FIGURES = {
     "corrupt_images": ("severities",),
 }
 FIGURES = {
+    "find_failures": ("failures", "distance"),
     "name_directions": ("directions", "ranking", "fig4_well_against_mis"),
     "judge_failures": ("verdicts", "contact_sheet"),
     "walk_corner_cases": ("true_failures", "fig7_corner_cases", "fig5_degradation_class3"),
@@ -42,6 +43,11 @@ FIGURES = {
 # What of the metrics of the default run is put otherwise, so that the page's words for it are known.
 KNOWN: dict[str, dict[str, Any]] = {
     "rank_dimensions": {"samples": 200},
+    "find_failures": {
+        "confidence": 0.975, "inside_share": 0.9,
+        "start_share": {"value": 0.915, "low": 0.868, "high": 0.946, "n": 200},
+        "median_distance_std": {"value": 6.25, "low": 5.75, "high": None, "n": 200},
+    },
     "walk_corner_cases": {
         "reached_within_5_std": 0.18, "reached_within_20_std": None,
         "reached_within_5_std_interval": {"low": 0.117, "high": 0.267, "n": 100},
@@ -131,12 +137,28 @@ def write_tables(folder: Path, name: str) -> None:
     share |= {"probability": 0.45, "probability_low": 0.35, "probability_high": 0.55, "n": 300, "forward_passes": 12000}
     rows = [{"method": "paper", "budget": "full"} | share, {"method": "attfind", "budget": "1/50"} | share]
     pd.DataFrame(rows).to_csv(folder / "compare_rankings" / name / "comparison.csv", index=False)
+    write_methods(folder / "find_failures" / name / "methods.csv")
     walk = {"source": "true failure search", "class": "3", "predicted_class": "8", "classifier_probability": 0.4}
     walk |= {"judge_probability": 0.9, "auditor_confirms": True, "direction": 1, "far_out": False}
     walk |= {"auditor_agrees": True, "readable": True}
     rows = [walk | {"dimension": 5, "shift_std": 7.25}, walk | {"dimension": 6, "shift_std": 2.125}]
     rows.append(walk | {"source": "population", "dimension": None, "direction": None, "shift_std": None})
     pd.DataFrame(rows).to_csv(folder / "judge_failures" / name / "true_failures.csv", index=False)
+
+
+def write_methods(path: Path) -> None:
+    """One that finds something, one that finds nothing."""
+    shares = {"start_share": 0.5, "auditor_sure_share": 0.875, "far_share": 0.0625, "readable_share": 0.625}
+    found = {key: value for share, held in shares.items() for key, value in bound(share, held).items()}
+    rows = [
+        {"method": "walk_in_w", "tried": 240} | found | {"distinct_per_cpu_second": 12.5, "median_distance_std": 6.75},
+        {"method": "mean_direction_in_w", "tried": 30} | bound("start_share", 0.0) | {"distinct_per_cpu_second": 0.0},
+    ]
+    pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def bound(name: str, value: float) -> dict[str, float]:
+    return {name: value, f"{name}_low": value / 2, f"{name}_high": (1 + value) / 2}
 
 
 def write_outputs(folder: Path, kind: tuple[str, tuple[str, str]], seed: int) -> None:

@@ -18,7 +18,7 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.statistics.estimates import read_estimate
 from stages.report.explorer import explore
 from stages.report.failures import show_failures
-from stages.report.measures import show_comparison, show_quality
+from stages.report.measures import show_comparison, show_distances, show_quality
 from stages.report.page import Text, write_script
 from stages.report.params import ReportParams
 from stages.report.results import Results
@@ -109,14 +109,17 @@ def test_sections_show_the_estimates_of_the_files(outline):
     metrics, text = build_metrics(), outline.text
     shares = ("true_failure_share", "still_right_share", "judge_false_alarm_share", "confirmed_true_failure_share")
     shares += ("readable_true_failure_share", "agreed_true_failure_share", "judge_sensitivity")
+    sought = ("start_share", "auditor_sure_share", "far_share", "readable_share", "fresh_noise_share")
     for place, keys in {
         "judge_failures/second": shares,
+        "find_failures/second": (*sought, "median_distance_std"),
         "train_classifiers/first": ("corrupted_test_accuracy",),
         "rank_dimensions/first": ("population_accuracy",),
         "compare_rankings/first": ("unmoved_accuracy",),
     }.items():
         for key in keys:
             assert tell(metrics[place][key]) in text, (place, key)
+    assert tell(metrics["find_failures/first"]["independent"]["true_failure_rate"]) in text
     assert "not assessable [0.000, 1.000], n = 40" in text
     walks = metrics["measure_robustness/first"]["from_samples"]
     farther, at_half = walks["beyond"]["true_failure_share"], walks["joint"]
@@ -124,6 +127,12 @@ def test_sections_show_the_estimates_of_the_files(outline):
     for words in (
         f"joint walks gone on for 1 std: true failures {tell(farther)}",
         f"images at 0.50 that the judge still reads as their class {tell(at_half['label_kept_share'])}",
+        "From random samples that classifier first reads rightly, a walk in W goes to the nearest true failure",
+        "the judge is sure, at 0.975 or more, of the class that was meant. It stays where 90% of",
+        "6.25 [5.75, ?], n = 200",
+        "walk in W 0.500 [0.250, 0.750], n = 240 0.875 [0.438, 0.938], n = 120 0.062 [0.031, 0.531], n = 120",
+        "0.625 [0.312, 0.812], n = 120 12.5 6.75",
+        "mean direction of the class in W 0.000 [0.000, 0.500], n = 30 not known not known not known 0 not known",
         "0.180 [0.117, 0.267], n = 100",
         "12.5 [9.4, ?], n = 100",
         "no walk went as far",  # none went 20 std far
@@ -141,6 +150,10 @@ def test_sections_show_the_estimates_of_the_files(outline):
     for ordered in (
         [f"{name} (train_classifiers/first: {name})" for name in ("weak", "vague", "sound")],  # fails first
         ["2.12 6 rises", "7.25 5 rises"],  # the nearest true failure first
+        [  # what was found comes before what it is found with
+            *("From random samples that classifier first", "The search and what people would take instead: first"),
+            *("From random samples that classifier second", "The search and what people would take instead: second"),
+        ],
     ):
         places = [text.index(words) for words in ordered]
         assert places == sorted(places)
@@ -186,7 +199,8 @@ def test_what_a_run_has_of_its_own_is_told_and_else_is_not(outline, changed, run
         for place, metrics in edits:
             edit_json(changed / place / "metrics.json", lambda held, metrics=metrics: held.update(metrics))
     (changed / "acceptance" / "gates.json").unlink()
-    (changed / "walk_corner_cases" / "first" / "figures" / "true_failures.png").unlink()  # it found none
+    for place in ("walk_corner_cases/first/figures/true_failures", "find_failures/first/figures/failures"):
+        (changed / f"{place}.png").unlink()  # it found none
     (changed / "qualify_generator" / "figures" / "severities.png").unlink()
     page = read(run(changed, tmp_path / "out"))
     for words in (*TOLD, "No acceptance criteria were checked"):
@@ -195,8 +209,9 @@ def test_what_a_run_has_of_its_own_is_told_and_else_is_not(outline, changed, run
     assert "mean gradient of the score" in page.text  # of the first classifier
     assert page.text.index("Noticed in the images") < page.text.index("A claimed failure is")
     titles = [image["alt"].split(".")[0] for image in page.find("img")]
-    assert "First true failures of walks: second" in titles
-    assert "First true failures of walks: first" not in titles
+    for title in ("First true failures of walks", "The nearest true failure of each start, inside the population"):
+        assert f"{title}: second" in titles
+        assert f"{title}: first" not in titles
 
     estimate = {"value": 0.8123, "low": 0.8012, "high": 0.8234, "n": 10000}
     measured = {"clean_test_accuracy": estimate, "corrupted_test_accuracy": estimate | {"value": 0.8111}}
@@ -267,8 +282,21 @@ def test_a_brought_classifier_that_no_criterion_names_is_told(changed):
     assert told == ["No acceptance criterion names second, which was brought: no verdict is about it."]
 
 
+def test_a_method_that_was_not_tried_is_told_without_numbers(changed):
+    path = changed / "find_failures/first/methods.csv"
+    path.write_text(path.read_text() + "sampling_and_chains,0\n")  # of no chains; all else is empty
+    groups = show_failures(Results(changed, dict.fromkeys(NAMES, "train_classifiers"))).groups
+    (table,) = [block for group in groups for block in group.blocks if "would take instead: first" in str(block)]
+    assert [row[0] for row in table.rows] == ["walk in W", "mean direction of the class in W", "sampling and chains"]
+    assert set(table.rows[-1][2:]) == {"not known"}
+
+
 def unlink(path):
     path.unlink()
+
+
+def lose_column(name):
+    return lambda path: path.write_text(path.read_text().replace(name, "other"))
 
 
 def explore_all(results):
@@ -294,10 +322,16 @@ FAULTS = [
     (show_quality, "qualify_generator/metrics.json", lambda path: path.write_text("[1]"), "holds a list, no mapping"),
     (show_quality, "qualify_generator/metrics.json", lose_ratio, "holds no 'frechet_ratio'"),
     (
-        show_failures, "rank_dimensions/second/classes.csv",
-        lambda path: path.write_text(path.read_text().replace("accuracy_low", "other")),
+        show_failures, "rank_dimensions/second/classes.csv", lose_column("accuracy_low"),
         "lacks the columns accuracy_low; .*{}",
     ),
+    *(
+        (show_failures, "find_failures/first/methods.csv", lose_column(name), f"lacks the columns {name}; .*{{}}")
+        for name in ("start_share_high", "far_share_low", "distinct_per_cpu_second")
+    ),
+    (show_failures, "find_failures/first/methods.csv", unlink, MISSING),
+    (show_failures, "find_failures/second/metrics.json", unlink, MISSING),
+    (show_distances, "find_failures/second/figures/distance.png", unlink, MISSING),
     (
         show_comparison, "compute_curves/figures/shift.png", lambda path: path.write_bytes(b"nothing"),
         "no PNG; make it again with: dvc repro {}",
