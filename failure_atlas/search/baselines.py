@@ -12,7 +12,7 @@ from failure_atlas.search.nearest import measure_margin
 from failure_atlas.walks.crossing import space_grid
 from failure_atlas.walks.descent import walk_jointly, walk_on
 from failure_atlas.walks.kinds import BEYOND_STD, search_along_dimensions
-from failure_atlas.walks.single import Candidates
+from failure_atlas.walks.single import Candidates, find_shortest
 from failure_atlas.walks.space import StdSpace, measure_length
 from failure_atlas.walks.true_failures import find_true_failures, stop_at_true_failures, weigh_failures
 from failure_atlas.world.gradients import differentiate
@@ -76,12 +76,10 @@ def walk_single_dimensions(space: StdSpace, candidates: Candidates, confidence: 
         confidence=confidence,
     )
     ended = stop_at_true_failures(walks, failures)
-    places, found, distance = space.styles.copy(), np.zeros(len(space.styles), bool), np.full(len(space.styles), np.inf)
-    for row, moved in enumerate(space.move(ended)):
-        start = ended.start[row]
-        if ended.shift_std[row] < distance[start]:
-            found[start], places[start], distance[start] = True, moved, ended.shift_std[row]
-    return Reached(found, places, np.where(found, distance, 0.0))
+    best = ended.select(find_shortest(ended))
+    places, found, distance = space.styles.copy(), np.zeros(len(space.styles), bool), np.zeros(len(space.styles))
+    found[best.start], places[best.start], distance[best.start] = True, space.move(best), best.shift_std
+    return Reached(found, places, distance)
 
 
 def walk_all_dimensions(space: StdSpace, confidence: float) -> Reached:

@@ -7,7 +7,7 @@ all coordinates), and steps end inside the class's ellipsoid (`Domain`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -104,7 +104,7 @@ class Steering:
         noise: np.ndarray,
         differences: Differences | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        world = World(self.world.synthesize, network, self.world.batch_size, self.world.device, self.world.classes)
+        world = replace(self.world, networks=network)
         parts = list(
             differentiate(world, {BOTH: target}, w, true_class, noise=noise, network=BOTH, differences=differences)
         )

@@ -58,7 +58,7 @@ class Attempt:
 
     tried: walks, chains or samples.  row: int64 [M], of the start, chain or sample that each failure is from.
     w: [M, W] float32, NaN where only styles are known.  styles: [M, D] float32.  true_class, noise: int64 [M].
-    distance_std: [M], straight from the start in std of `unit`, NaN without a start.  start_styles: [M, D], NaN alike.
+    distance_std: [M], straight from the start in std of W or S, NaN without a start.  start_styles: [M, D], NaN alike.
     cpu_seconds: counted, see `metering`.
     """
 
@@ -72,7 +72,6 @@ class Attempt:
     distance_std: np.ndarray
     start_styles: np.ndarray
     cpu_seconds: float
-    unit: str = "W"
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _attempt(opened: Opened, method: str, starts: Starts, reached: Reached, befo
     return Attempt(
         method, len(starts.w), rows, w, opened.style(places) if unit == "W" else places, starts.true_class[rows],
         starts.noise[rows], reached.distance_std[rows], opened.style(starts.w[rows]),
-        opened.meter.cpu_seconds - before, unit,
+        opened.meter.cpu_seconds - before,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from stages.find_failures.attempts import DRAWN
 from stages.find_failures.examination import Examined
 from stages.find_failures.summary import read_distances
 
-SHOWN, PER_CLASS, MOST_ROWS = 50, 5, 25
+SHOWN, PER_CLASS = 50, 5
 GAP_PX = 9  # room for the text above a pair, in image pixels
 INCHES_PER_PX = 0.018
 LETTERS = 5  # of a class name above a pair
@@ -41,7 +41,7 @@ def _choose(table: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:
     """The first five of each class, in the order of the starts, which is random; of few classes more of each."""
     most = max(PER_CLASS, SHOWN // len(class_names))
     rows = [table.index[table["class"] == name][:most] for name in class_names]
-    return np.concatenate(rows)[: max(SHOWN, 2 * MOST_ROWS)]
+    return np.concatenate(rows)[:SHOWN]
 
 
 def draw_pairs(pairs: np.ndarray, table: pd.DataFrame) -> Figure:

@@ -9,7 +9,7 @@ import pandas as pd
 from failure_atlas.search.nearest import Nearest
 from failure_atlas.statistics.estimates import mean, proportion
 from failure_atlas.statistics.survival import find_median
-from stages.find_failures.attempts import DRAWN, NEAREST, Independent, Starts
+from stages.find_failures.attempts import DRAWN, MEAN, NEAREST, Independent, Starts
 from stages.find_failures.examination import Examined
 from stages.find_failures.inputs import Opened
 
@@ -90,7 +90,7 @@ def summarize(
             for label, (name, count) in enumerate(zip(names, counts, strict=True))
         },
         "independent": {"true_failure_rate": proportion(drawn.failed)},
-        "from_means": {"start_share": proportion(starts.loc[starts["start"] == "mean", "found"].to_numpy(bool))},
+        "from_means": {"start_share": proportion(starts.loc[starts["start"] == MEAN, "found"].to_numpy(bool))},
         "methods": {
             NEAREST: _summarize_method(walked.table[own], len(of_drawn), walked.attempt.cpu_seconds * share),
             **{
