@@ -17,6 +17,7 @@ _HOMES = {
     "draw_walk": "drawing.walk",
     "enter_latents": "search.domain",
     "fit_domain": "search.domain",
+    "invert": "inversion.invert",
     "load_classifier": "brought.checkpoint",
     "load_generator": "stylegan2.generator",
     "load_judge": "judges.ensemble",

@@ -81,10 +81,16 @@ def fit_domain(w: np.ndarray, true_class: np.ndarray, share: float) -> Domain:
     return Domain(np.array(centres), np.array(axes), np.array(inverses), np.array(radii))
 
 
-def enter_latents(world: World, map_styles: MapStyles) -> World:
-    """The same world with latents w [N, W] in the place of styles, for all that shows, asks and differentiates."""
+def enter_latents(world: World, map_styles: MapStyles, width: int | None = None) -> World:
+    """The same world with latents w [N, W] in the place of styles, for all that shows, asks and differentiates.
 
-    def synthesize(w: torch.Tensor, *noise: np.ndarray) -> torch.Tensor:
-        return world.synthesize(map_styles(w), *noise)
+    width: W, where latents [N, W + D] may carry an offset behind w that is added to the styles, as of real images.
+    """
+
+    def synthesize(latents: torch.Tensor, *noise: np.ndarray) -> torch.Tensor:
+        styles = map_styles(latents[:, :width])
+        if width is not None and latents.shape[1] > width:
+            styles = styles + latents[:, width:]
+        return world.synthesize(styles, *noise)
 
     return replace(world, synthesize=synthesize)

@@ -22,6 +22,7 @@ MEMORY, SCALE_MEMORY = 0.5, 0.95  # of the averages of the slope and of its squa
 DIFFERENCE_STD = 0.1  # half the width of central differences, in std of a coordinate of w
 RESTART_STD = 0.5  # by which a walk that begins again is shaken, in every coordinate
 CANDIDATE = 0.1  # a member of the judge may be less sure than the whole by so much
+SURER = 20  # times: a member of the judge steers until its doubt is so much smaller than is asked for
 STEEPEST = 1e-12
 BOTH = "classifier and judge's member"
 
@@ -52,6 +53,11 @@ def doubt(log_probabilities: torch.Tensor, true_class: torch.Tensor, goal: float
     own = log_probabilities.log_softmax(dim=1).gather(1, true_class[:, None])[:, 0]
     short: torch.Tensor = (np.log(goal) - own).relu()
     return short
+
+
+def aim_above(confidence: float) -> float:
+    """The goal of a member of the judge, of which the whole judge is to be so confident."""
+    return 1 - (1 - confidence) / SURER
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ class Steering:
         self, member: Classify, w: np.ndarray, true_class: np.ndarray, noise: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The classifier is asked on both sides along each coordinate of w; the member gives gradients."""
-        along = Differences.along_all(len(w), DIFFERENCE_STD * self.std)
+        steps = np.concatenate([DIFFERENCE_STD * self.std, np.zeros(w.shape[1] - len(self.std))])  # none of the offset
+        along = Differences.along_all(len(w), steps)
         classify = {BOTH: self.world.networks[CLASSIFIER]}
         first, logits = self._differentiate(classify, self._fail, w, true_class, noise, along)
         second, seen = self._differentiate({BOTH: member}, self._read, w, true_class, noise)
@@ -143,6 +150,7 @@ def walk_to_failures(
     most_steps: int,
     restart_steps: int,
     stream: Callable[[int], np.random.Generator],
+    offset: np.ndarray | None = None,
     on_end: Callable[[int], object] = lambda _: None,
 ) -> Nearest:
     """Walk from each start until classifier and judge make a true failure of it (`weigh_failures`), all at once.
@@ -150,16 +158,19 @@ def walk_to_failures(
     w: [N, W] float32, the starts.  true_class, noise: int64 [N].  confidence: of the whole judge in the true class, at
     the end.  step_std: root mean square over the coordinates, in std of the class.  A walk that has found nothing in
     restart_steps begins again at its start, shaken by RESTART_STD.  stream: start -> its random generator, so that a
-    walk does not depend on those beside it.  on_end: told how many walks have just ended.
+    walk does not depend on those beside it.  offset: [N, D], added to the styles all along (`enter_latents`).
+    on_end: told how many walks have just ended.
     """
     count, coordinates = w.shape
+    behind = np.zeros((count, 0), np.float32) if offset is None else offset
     origin = domain.whiten(w, true_class)
     at, mean, scale = domain.hold(origin, true_class), np.zeros(w.shape), np.zeros((count, 1))
     found, judge, steps = np.zeros(count, bool), np.zeros(count), np.full(count, most_steps)
     shakes = [stream(index) for index in range(count)]
     live, since = np.arange(count), 0
     for step in range(most_steps + 1):
-        own, seeds, place = true_class[live], noise[live], domain.place(at[live], true_class[live])
+        own, seeds = true_class[live], noise[live]
+        place = np.concatenate([domain.place(at[live], own), behind[live]], axis=1)
         slope, margin, seen = steering.look(place, own, seeds, step)
         likely = np.flatnonzero((margin < 0) & (seen >= confidence - CANDIDATE))
         weight = np.zeros(len(live))
@@ -177,7 +188,7 @@ def walk_to_failures(
             at[live], since = domain.hold(origin[live] + RESTART_STD * np.array(shaken), own), 0
             mean[live], scale[live] = 0, 0
             continue
-        slope = domain.pull_back(slope, own)
+        slope = domain.pull_back(slope[:, :coordinates], own)
         mean[live] = MEMORY * mean[live] + (1 - MEMORY) * slope
         scale[live] = SCALE_MEMORY * scale[live] + (1 - SCALE_MEMORY) * np.square(slope).mean(axis=1, keepdims=True)
         size = np.sqrt(scale[live] / (1 - SCALE_MEMORY**since)) + STEEPEST

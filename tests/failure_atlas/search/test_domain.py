@@ -72,3 +72,9 @@ def test_a_world_entered_by_latents_shows_what_their_styles_show() -> None:
     world = enter_latents(World(paint, batch_size=2), lambda w: w[:, :2] / 2)
     images = world.show(np.array([[0.4, 0.8, 9.0]] * 3, np.float32), noise=np.array([0.0, 0.2, 0.4])).images
     np.testing.assert_array_equal(images[:, 0, 0], [[51, 102], [102, 153], [153, 204]])
+
+
+def test_what_stands_behind_a_latent_is_added_to_its_styles() -> None:
+    world = enter_latents(World(lambda styles: styles[:, None, None, :]), lambda w: w / 2, width=2)
+    images = world.show(np.array([[0.4, 0.8, 0.2, -0.4], [0.4, 0.8, 0.0, 0.0]], np.float32)).images
+    np.testing.assert_array_equal(images[:, 0, 0], [[102, 0], [51, 102]])

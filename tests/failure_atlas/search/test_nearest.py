@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from failure_atlas.brought.black_box import BlackBox
+from failure_atlas.search.domain import enter_latents
 from failure_atlas.search.nearest import RESTART_STD, Nearest, Steering, doubt, measure_margin, walk_to_failures
 from failure_atlas.walks.true_failures import weigh_failures
 from failure_atlas.world.show import CLASSIFIER, World
@@ -58,6 +59,20 @@ def test_members_of_the_judge_are_asked_in_turn() -> None:
         seen = make_steering().look(W, TRUE_CLASS, NOISE, turn)[2]
         odds = 2 * corner.STEEPNESS[turn % 2] * SIGN * W[:, 1]
         np.testing.assert_allclose(seen, 1 / (1 + np.exp(-odds)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("black_box", [False, True])
+def test_an_offset_of_the_styles_is_kept_on_the_way(black_box: bool) -> None:
+    offset = np.tile(np.array([0.2, -0.1, 0.3], np.float32), (4, 1))
+    world = enter_latents(make_world(), lambda w: w, width=3)
+    kept = walk_to_failures(
+        make_steering(world, black_box), make_domain(100), W, TRUE_CLASS, NOISE, confidence=CONFIDENCE, step_std=STEP,
+        most_steps=STEPS, restart_steps=STEPS, stream=draw, offset=offset,
+    )  # fmt: skip
+    moved = walk(w=W + offset, radius=100, black_box=black_box)  # here latents are styles: the same images
+    np.testing.assert_array_equal(kept.steps, moved.steps)
+    np.testing.assert_allclose(kept.distance_std, moved.distance_std, rtol=1e-4)
+    assert kept.found.any()
 
 
 def test_where_the_judge_stays_sure_walks_are_straight_and_end_at_the_first_step_beyond() -> None:

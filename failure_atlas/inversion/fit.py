@@ -1,0 +1,45 @@
+"""How far a reconstruction is from its image: in pixels, in the strokes, in noise and in blur."""
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from failure_atlas.directions.measurements import EDGE, NOISE, measure_images
+from failure_atlas.inversion.invert import SMOOTHING_PX
+
+
+def measure_fit(images: np.ndarray, made: np.ndarray, *, figures: bool = True) -> pd.DataFrame:
+    """One row for each of N images; images, made: uint8 [N, C, H, W].
+
+    rmse: of all pixels, white being 1; most of a noisy image's is noise, which is never the same.  structure_rmse: of
+    the smoothed difference, in which little of the noise is left.  noise, edge: of the image, see `measure_texture`;
+    noise_error, edge_error: what the reconstruction has more.  figures: as in `measure_images`.
+    """
+    difference = (made.astype(np.float64) - images) / 255
+    smooth = ndimage.gaussian_filter(difference, (0, 0, SMOOTHING_PX, SMOOTHING_PX))
+    held, shown = (measure_images(each, figures=figures)[:, [NOISE, EDGE]] for each in (images, made))
+    noise, edge = held.T
+    noise_error, edge_error = (shown - held).T
+    return pd.DataFrame(
+        {
+            "rmse": _root_mean_square(difference),
+            "structure_rmse": _root_mean_square(smooth),
+            "noise": noise,
+            "noise_error": noise_error,
+            "edge": edge,
+            "edge_error": edge_error,
+        }
+    )
+
+
+def measure_contrast(images: np.ndarray) -> np.ndarray:
+    """Brightest less darkest place of each smoothed image, [N], white being 1; images: uint8 [N, C, H, W].
+
+    Far below that of real images there is nothing to see, whatever networks say of it.
+    """
+    smooth = ndimage.gaussian_filter(images / 255, (0, 0, SMOOTHING_PX, SMOOTHING_PX))
+    return np.asarray(np.ptp(smooth.reshape(len(images), -1), axis=1))
+
+
+def _root_mean_square(difference: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt(np.square(difference).mean(axis=(1, 2, 3))))
