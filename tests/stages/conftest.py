@@ -20,14 +20,17 @@ from failure_atlas.brought.checkpoint import adapt, read_network, save_brought
 from failure_atlas.brought.folder import hash_files
 from failure_atlas.brought.params import BringClassifierParams
 from failure_atlas.classifiers.networks import Classifier, load_classifier, save_classifier
-from failure_atlas.core.arrays import write_arrays
+from failure_atlas.core.arrays import read_array, write_arrays
 from failure_atlas.core.files import write_csv
 from failure_atlas.images.image_set import ImageSet, Severities, Split
+from failure_atlas.inversion.invert import Inverted
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from failure_atlas.populations.sampling import Population, balance_labels, draw_latents, draw_noise, sample_population
 from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture, load_generator, save_generator
 from failure_atlas.stylegan2.noise import draw_seeds
+from failure_atlas.world.show import World
 from stages.common.artefacts.images import named_arrays, named_severities
+from stages.common.artefacts.inverted import write_inverted
 from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
 from stages.rank_dimensions.__main__ import main as rank_dimensions
@@ -209,6 +212,26 @@ def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny_images") / "images.zarr"
     write_arrays(path, arrays, {"source": "tiny", "class_names": [str(label) for label in range(CLASSES)]})
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_inverted(tmp_path_factory: pytest.TempPathFactory, tiny_population: Path, tiny_generator: Path) -> Path:
+    """Folder as invert_images leaves it, of 40 images that `tiny_generator` can make: 38 at random, 37 of them usable.
+
+    Their styles are those of w and an offset, as of real images; the last two are errors of a second draw.
+    """
+    folder, rows = tmp_path_factory.mktemp("tiny_inverted"), slice(0, 40)
+    store, generator = tiny_population / "population.zarr", load_generator(tiny_generator, torch.device("cpu"))
+    w, styles, noise, labels = (read_array(store, name)[rows] for name in ("w", "s", "noise", "labels"))
+    offset = np.full_like(styles, 0.05)
+    found = Inverted(w, offset, styles + offset, noise, np.linalg.norm(w, axis=1))
+    made = World(generator.synthesize).show(found.styles, noise=noise).images
+    names = [str(label) for label in range(generator.num_classes)]
+    write_inverted(folder / "inverted.zarr", found, read_array(store, "images")[rows], made, labels, names)
+    place = np.arange(len(labels))
+    table = {"index": 100 + place, "draw": place // 38, "class": labels.astype(str), "sample": place < 38}
+    write_csv(folder / "images.csv", pd.DataFrame(table | {"auditor_kept": place % 2 == 0, "usable": place != 5}))
+    return folder
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Does what generated images say of a classifier hold of real ones?"""

@@ -1,0 +1,1 @@
+"""Real test images in the generator's world, so that what is found on generated ones can be held against them."""
