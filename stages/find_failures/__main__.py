@@ -16,12 +16,20 @@ from failure_atlas.world.show import JUDGE
 from stages.common import command
 from stages.common.artefacts.ranking import read_ranking
 from stages.common.params import load_section
-from stages.find_failures.attempts import chain, choose_starts, draw_independent, search, try_baselines
+from stages.find_failures.attempts import (
+    FROM_REAL,
+    chain,
+    choose_starts,
+    draw_independent,
+    search,
+    start_from_real,
+    try_baselines,
+)
 from stages.find_failures.examination import Examined, examine
-from stages.find_failures.figures import write_figures
+from stages.find_failures.figures import write_figures, write_real
 from stages.find_failures.inputs import SCORER, open_search
 from stages.find_failures.params import FindFailuresParams
-from stages.find_failures.summary import summarize, tabulate_methods, tabulate_starts, tell
+from stages.find_failures.summary import summarize, summarize_real, tabulate_methods, tabulate_starts, tell
 
 KEPT = 3  # methods whose failures are stored: the search's, not the baselines'
 
@@ -34,6 +42,7 @@ def main(
     images: Annotated[Path, typer.Option(help="The images store of corrupt_images, for its test images.")],
     population: command.PopulationOption,
     ranking: Annotated[Path, typer.Option(help="Result folder of rank_dimensions, for the walks in S beside it.")],
+    inverted: command.InvertedOption,
     out: command.OutOption,
     scorer: Annotated[Path | None, typer.Option(help="A third judge, asked after the auditor.")] = None,
     params: command.ParamsOption = Path("params.yaml"),
@@ -42,12 +51,12 @@ def main(
 
     A true failure: the classifier is wrong, and the judge sure of the class that was meant. The auditor is asked once,
     at the end. Leaves failures.csv and failures.zarr (latents, styles, noise and images), starts.csv, methods.csv,
-    metrics.json and the figures failures and distance.
+    metrics.json and the figures failures, distance and real_images.
     """
     section = load_section(params, FindFailuresParams, "find_failures")
     ranked = read_ranking(ranking)
     judges = {JUDGE: judge, AUDITOR: auditor} | ({SCORER: scorer} if scorer else {})
-    opened = open_search(generator, classifier, judges, images, population, section)
+    opened = open_search(generator, classifier, judges, images, population, inverted, section)
     starts = choose_starts(opened, section)
     walks, nearest = search(opened, starts, section)
     drawn, sampling = draw_independent(opened, section)
@@ -62,8 +71,16 @@ def main(
     settings = {"confidence": section.confidence, "inside_share": section.inside_share}
     metrics = summarize(opened, table, drawn, examined, starts.tried, settings)
     logging.info(tell(metrics))
-
     kept = examined[:KEPT]
+    if opened.inverted is not None:
+        real, pictures = start_from_real(opened, opened.inverted, section.real_starts)
+        walks, from_real = search(opened, real, section, FROM_REAL)
+        kept.append(examine(opened, from_real, section))
+        real_table = tabulate_starts(opened, real, walks)
+        metrics |= summarize_real(opened, real_table, kept[-1])
+        table = pd.concat([table, real_table], ignore_index=True)
+        write_real(out / "figures", kept[-1], pictures)
+
     write_csv(out / "failures.csv", pd.concat([each.table for each in kept], ignore_index=True))
     write_csv(out / "starts.csv", table)
     write_csv(out / "methods.csv", tabulate_methods(metrics))

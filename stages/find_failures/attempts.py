@@ -19,29 +19,31 @@ from failure_atlas.search.baselines import (
     walk_single_dimensions,
 )
 from failure_atlas.search.chains import chain_to_failures, measure_levels
-from failure_atlas.search.nearest import Nearest, Steering, walk_to_failures
+from failure_atlas.search.nearest import Nearest, Steering, aim_above, walk_to_failures
 from failure_atlas.stylegan2.noise import CONSTANT, draw_seeds
 from failure_atlas.walks.space import StdSpace
 from failure_atlas.walks.starts import share_equally
 from failure_atlas.walks.true_failures import weigh_failures
 from failure_atlas.world.show import JUDGE
+from stages.common.artefacts.inverted import RealImages
 from stages.common.artefacts.walks import choose_candidates
 from stages.find_failures.inputs import Opened
 from stages.find_failures.params import FindFailuresParams
 
 NEAREST, CHAINS, SAMPLES = "walk_in_w", "sampling_and_chains", "plain_sampling"
+FROM_REAL = "walk_in_w_from_real_images"
 MEAN_DIRECTION, SINGLE, JOINT = "mean_direction_in_w", "single_dimensions_of_s", "all_dimensions_of_s"
-DRAWN, MEAN, GIVEN = "drawn", "mean", "sample"  # kinds of starts
+DRAWN, MEAN, GIVEN, REAL = "drawn", "mean", "sample", "real"  # kinds of starts
 MOST_DRAWN = 50  # samples for each start, before a class counts as one of which there are too few
-SURER = 20  # times: a member of the judge steers until its doubt is so much smaller than is asked for
 ROUND = 1000  # samples drawn at once
 DOUBTFUL = 2.0  # logits: a sample whose true class leads by more is no first sample of a chain
 
 
 @dataclass(frozen=True)
 class Starts:
-    """S starts: w [S, W] float32, true_class and noise int64 [S].  kind: [S], DRAWN, MEAN or GIVEN.  index: int64 [S],
-    of the drawn or given sample, the draw of a mean's noise.  tried: how many samples were drawn for them.
+    """S starts: w [S, W] float32, true_class and noise int64 [S].  kind: [S], DRAWN, MEAN, GIVEN or REAL.  index: int64
+    [S], of the drawn or given sample or the test image, the draw of a mean's noise.  tried: how many samples were drawn
+    for them.  offset: [S, D] float32, added to the styles; None: nothing.
     """
 
     w: np.ndarray
@@ -50,6 +52,7 @@ class Starts:
     kind: np.ndarray
     index: np.ndarray
     tried: int
+    offset: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -154,11 +157,27 @@ def draw_noise(opened: Opened, count: int, random: np.random.Generator) -> np.nd
     return np.full(count, CONSTANT) if opened.samples.constant_noise else draw_seeds(count, random)
 
 
-def search(opened: Opened, starts: Starts, section: FindFailuresParams) -> tuple[Nearest, Attempt]:
+def start_from_real(opened: Opened, whole: RealImages, count: int) -> tuple[Starts, np.ndarray]:
+    """Real images whose reconstruction the classifier gets right and the judge is sure of, and these images.
+
+    The first ones that were drawn at random, classes in turn.
+    """
+    shown = opened.world.show(whole.found.styles, noise=whole.found.noise, keep_images=False)
+    good = (shown.predicted() == whole.true_class) & (shown.score(whole.true_class, JUDGE) >= opened.judge.confidence)
+    real = whole.take_turns(good, count)
+    found, count = real.found, len(real.table)
+    index = real.table["index"].to_numpy(np.int64)
+    starts = Starts(found.w, real.true_class, found.noise, np.full(count, REAL), index, 0, found.offset)
+    return starts, real.images
+
+
+def search(
+    opened: Opened, starts: Starts, section: FindFailuresParams, method: str = NEAREST
+) -> tuple[Nearest, Attempt]:
     """The walks in W from all starts."""
     before = opened.meter.cpu_seconds
     steering = Steering(
-        opened.latents, opened.members, 1 - (1 - section.confidence) / SURER, section.judge_weight, opened.std,
+        opened.latents, opened.members, aim_above(section.confidence), section.judge_weight, opened.std,
         not is_differentiable(opened.classifier),
     )  # fmt: skip
     with Progress("walks in W", len(starts.w), "walks") as progress:
@@ -166,20 +185,22 @@ def search(opened: Opened, starts: Starts, section: FindFailuresParams) -> tuple
             steering, opened.domain, starts.w, starts.true_class, starts.noise,
             confidence=section.confidence, step_std=section.step_std, most_steps=section.most_steps,
             restart_steps=section.restart_steps,
-            stream=partial(numpy_stream, section.seed, "find_failures", "restarts"), on_end=progress.advance,
+            stream=partial(numpy_stream, section.seed, "find_failures", "restarts"), offset=starts.offset,
+            on_end=progress.advance,
         )  # fmt: skip
     places = opened.domain.place(walks.whitened, starts.true_class)
     found = Reached(walks.found, places, walks.distance_std)
-    return walks, _attempt(opened, NEAREST, starts, found, before)
+    return walks, _attempt(opened, method, starts, found, before)
 
 
 def _attempt(opened: Opened, method: str, starts: Starts, reached: Reached, before: float, unit: str = "W") -> Attempt:
     rows = np.flatnonzero(reached.found)
     places = reached.places[rows]
     w = places if unit == "W" else np.full((len(rows), starts.w.shape[1]), np.nan, np.float32)
+    offset = 0 if starts.offset is None else starts.offset[rows]
     return Attempt(
-        method, len(starts.w), rows, w, opened.style(places) if unit == "W" else places, starts.true_class[rows],
-        starts.noise[rows], reached.distance_std[rows], opened.style(starts.w[rows]),
+        method, len(starts.w), rows, w, opened.style(places) + offset if unit == "W" else places,
+        starts.true_class[rows], starts.noise[rows], reached.distance_std[rows], opened.style(starts.w[rows]) + offset,
         opened.meter.cpu_seconds - before,
     )  # fmt: skip
 

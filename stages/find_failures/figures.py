@@ -18,6 +18,9 @@ SHOWN, PER_CLASS = 50, 5
 GAP_PX = 9  # room for the text above a pair, in image pixels
 INCHES_PER_PX = 0.018
 LETTERS = 5  # of a class name above a pair
+REAL_COLUMNS = 4
+SHEET = ["class", "predicted_class", "distance_std", "image_distance", "judge_probability", "auditor_probability",
+         "auditor_confirms", "readable", "far_out"]  # fmt: skip
 
 
 def write_figures(
@@ -27,14 +30,26 @@ def write_figures(
     drawn = (starts["start"] == DRAWN).to_numpy()[walked.attempt.row] & walked.table["distinct"].to_numpy(bool)
     rows = _choose(walked.table[drawn], class_names)
     if len(rows):
-        sheet = walked.table.loc[rows, [
-            "class", "predicted_class", "distance_std", "image_distance", "judge_probability", "auditor_probability",
-            "auditor_confirms", "readable", "far_out",
-        ]]  # fmt: skip
+        sheet = walked.table.loc[rows, SHEET]
         pairs = np.concatenate([walked.start_images[rows], walked.images[rows]], axis=3)
-        save_figure(draw_pairs(pairs, sheet), folder / "failures.png", sheet)
+        title = "start, and its nearest true failure: meant \N{RIGHTWARDS ARROW} classifier's class"
+        save_figure(draw_pairs(pairs, sheet, title), folder / "failures.png", sheet)
     table = tabulate_survival(starts, class_names, farthest_std)
     save_figure(draw_survival(table), folder / "distance.png", table)
+
+
+def write_real(folder: Path, walked: Examined, pictures: np.ndarray) -> None:
+    """Draw `real_images`: real images, their reconstructions and nearest true failures, with the table.
+
+    walked: of the walks from them.  pictures: uint8 [S, C, H, W], where these walks began.
+    """
+    rows = np.arange(len(walked.table))[:SHOWN]
+    if len(rows):
+        sheet = walked.table.loc[rows, SHEET]
+        begun = pictures[walked.attempt.row[rows]]
+        triples = np.concatenate([begun, walked.start_images[rows], walked.images[rows]], axis=3)
+        title = "real image, reconstruction, nearest true failure: meant \N{RIGHTWARDS ARROW} classifier's class"
+        save_figure(draw_pairs(triples, sheet, title, REAL_COLUMNS), folder / "real_images.png", sheet)
 
 
 def _choose(table: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:
@@ -44,12 +59,12 @@ def _choose(table: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:
     return np.concatenate(rows)[:SHOWN]
 
 
-def draw_pairs(pairs: np.ndarray, table: pd.DataFrame) -> Figure:
+def draw_pairs(pairs: np.ndarray, table: pd.DataFrame, title: str, columns: int = PER_CLASS) -> Figure:
     """Each start beside its nearest true failure; above, what was meant, what the classifier says, and how far.
 
-    pairs: uint8 [K, C, H, 2 W].  table: K rows.  Red: the auditor is not sure of the class that was meant.
+    pairs: uint8 [K, C, H, 2 W], or 3 W.  table: K rows.  Red: the auditor is not sure of the class that was meant.
     """
-    columns, (height, width) = PER_CLASS, pairs.shape[2:]
+    height, width = pairs.shape[2:]
     rows = -(-len(pairs) // columns)
     padded = np.full((len(pairs), pairs.shape[1], height + GAP_PX, width), 255, np.uint8)
     padded[:, :, GAP_PX:] = pairs
@@ -62,7 +77,7 @@ def draw_pairs(pairs: np.ndarray, table: pd.DataFrame) -> Figure:
         color = "black" if row["auditor_confirms"] else MIS_COLOR
         told = f"{text}  {row['distance_std']:.1f} std"
         axes[0, 0].text(left + width / 2, top + GAP_PX - 1.5, told, ha="center", va="bottom", fontsize=7, color=color)
-    figure.suptitle("start, and its nearest true failure: meant \N{RIGHTWARDS ARROW} classifier's class", fontsize=9)
+    figure.suptitle(title, fontsize=9)
     return figure
 
 

@@ -21,6 +21,7 @@ from failure_atlas.search.metering import Meter
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import CLASSIFIER, JUDGE, Classify, World
 from stages.common.artefacts.images import read_class_names, read_images
+from stages.common.artefacts.inverted import RealImages, read_inverted
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import Samples, read_samples
 from stages.find_failures.params import FindFailuresParams
@@ -35,7 +36,7 @@ class Opened:
     world: over styles, with CLASSIFIER and JUDGE.  latents: the same over w.  Both count what they do in `meter`.
     members: of the judge, counted, too.  witnesses: AUDITOR, and SCORER where there is one; no search asks them.
     w: [N, W], of the population; domain, std: of it.  real: the real test images; surroundings, features: to the
-    auditor.
+    auditor.  inverted: real images in W, those that are usable.
     """
 
     generator: Generator
@@ -53,6 +54,7 @@ class Opened:
     real: ImageSet
     surroundings: Surroundings
     features: np.ndarray
+    inverted: RealImages | None
 
     def locate(self, z: np.ndarray, true_class: np.ndarray) -> np.ndarray:
         """Latents w [N, W] float32 of z [N, Z]; true_class: [N]."""
@@ -72,9 +74,10 @@ def open_search(
     judges: Mapping[str, Path],
     images: Path,
     population: Path,
+    inverted: Path,
     section: FindFailuresParams,
 ) -> Opened:
-    """Read everything; judges: JUDGE, AUDITOR and perhaps SCORER.
+    """Read everything; inverted only if real images are asked for. judges: JUDGE, AUDITOR and perhaps SCORER.
 
     Raises StageError if something is missing, does not fit, or one of the judges is another one.
     """
@@ -99,7 +102,7 @@ def open_search(
         generator=painter,
         classifier=network,
         world=world,
-        latents=enter_latents(world, painter.map_styles),
+        latents=enter_latents(world, painter.map_styles, painter.w_dim),
         members=[meter.watch(member, example) for member in judge.members],
         meter=meter,
         judge=judge,
@@ -111,6 +114,7 @@ def open_search(
         real=real,
         surroundings=fit_surroundings(features),
         features=features,
+        inverted=read_inverted(inverted, painter, names) if section.real_starts else None,
     )
 
 

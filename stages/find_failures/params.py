@@ -13,6 +13,7 @@ class FindFailuresParams(Section):
     seed: Seed
     starts: int = Field(ge=1, le=100_000)
     start_samples: Annotated[list[Annotated[int, Field(ge=0, lt=1_000_000)]], Field(max_length=10_000)]
+    real_starts: int = Field(ge=0, le=10_000)
     confidence: float = Field(gt=0.5, lt=1)
     judge_weight: float = Field(ge=0, le=1000)
     inside_share: float = Field(gt=0.5, lt=1)

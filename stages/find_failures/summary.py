@@ -9,7 +9,7 @@ import pandas as pd
 from failure_atlas.search.nearest import Nearest
 from failure_atlas.statistics.estimates import mean, proportion
 from failure_atlas.statistics.survival import find_median
-from stages.find_failures.attempts import DRAWN, MEAN, NEAREST, Independent, Starts
+from stages.find_failures.attempts import DRAWN, MEAN, NEAREST, REAL, Independent, Starts
 from stages.find_failures.examination import Examined
 from stages.find_failures.inputs import Opened
 
@@ -38,9 +38,9 @@ def tabulate_starts(opened: Opened, starts: Starts, walks: Nearest) -> pd.DataFr
     )
 
 
-def read_distances(starts: pd.DataFrame, farthest_std: float) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of the starts that were drawn, and which were reached; what was not found lies beyond the domain."""
-    drawn = starts[starts["start"] == DRAWN]
+def read_distances(starts: pd.DataFrame, farthest_std: float, kind: str = DRAWN) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of the starts of a kind, and which were reached; what was not found lies beyond the domain."""
+    drawn = starts[starts["start"] == kind]
     found = drawn["found"].to_numpy(bool)
     return np.where(found, drawn["distance_std"], farthest_std), found
 
@@ -99,6 +99,14 @@ def summarize(
             },
         },
     }
+
+
+def summarize_real(opened: Opened, starts: pd.DataFrame, walked: Examined) -> dict[str, Any]:
+    """The same of the walks from real images, as `from_real_images`; starts: of `tabulate_starts`."""
+    share, farthest = proportion(starts["found"].to_numpy(bool)), 2 * float(opened.domain.radius.max())
+    median = find_median(*read_distances(starts, farthest, REAL))
+    told = {"start_share": share, "median_distance_std": median, **_tell_failures(walked.table)}
+    return {"from_real_images": told}
 
 
 def _summarize_method(table: pd.DataFrame, tried: int, cpu_seconds: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from stages.common.artefacts.walks import add_failures, add_readings, look_at_en
 from stages.common.params import load_section
 from stages.walk_corner_cases.figures import write_figures
 from stages.walk_corner_cases.params import WalkCornerCasesParams
+from stages.walk_corner_cases.real import walk_from_real
 from stages.walk_corner_cases.summary import summarize, tell_walks
 
 
@@ -29,6 +30,7 @@ def main(
     population: command.PopulationOption,
     ranking: Annotated[Path, typer.Option(help="Result folder of rank_dimensions for this classifier.")],
     names: command.NamesOption,
+    inverted: command.InvertedOption,
     out: command.OutOption,
     params: command.ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -36,7 +38,7 @@ def main(
 
     Then walk on to the first true failure: the classifier is wrong and the judge still sees the class that was meant.
     Leaves corner_cases.csv, starts.csv, corner_cases.zarr and true_failures.zarr (styles, noise and images),
-    metrics.json and figures 5, 7 and true_failures.
+    metrics.json and figures 5, 7 and true_failures; of real images that were inverted, figures 5 and 7 once more.
     """
     section = load_section(params, WalkCornerCasesParams, "walk_corner_cases")
     ranked = read_ranking(ranking)
@@ -66,6 +68,7 @@ def main(
     true_failures = add_failures(failed, failures)
     start_table = tabulate_starts(starts, begun, walks, skipped, class_names)
     metrics = summarize(corner_cases, start_table, section.max_shift_std)
+    metrics |= walk_from_real(opened, inverted, ranked, section, out)
     logging.info(tell_walks(metrics))
 
     rows = np.flatnonzero(failures.found)

@@ -55,21 +55,7 @@ def write_figures(
     # The means under their first draw of noise, which come first.
     shown = corner_cases[(corner_cases["start"] == MEAN) & (corner_cases["noise_draw"] == 0)]
     means = starts[0][: len(class_names)], starts[1][: len(class_names)]
-    ending = "the first true failure of its walks" if section.only_true_failures else "its corner cases"
-    figure = draw_corner_cases(means, (images[: len(shown)], shown), ending, opened.judge.confidence)
-    save_figure(figure, folder / "fig7_corner_cases.png", shown)
-    for index in section.figure_classes:
-        if index >= len(class_names):  # the classes of another data set: no reason to stop after all the work before
-            allowed = f"0 to {len(class_names) - 1}"
-            logging.info("walk_corner_cases.figure_classes: %d: classes are %s; no figure 5", index, allowed)
-            continue
-        own = shown[shown["class"] == class_names[index]]
-        if not len(own):
-            logging.info("class %s: no walk from its mean style to show; no figure 5", class_names[index])
-            continue
-        traced = trace_walks(opened.world, space, own, index, class_names)
-        figure = draw_degradation(traced, class_names[index])
-        save_figure(figure, folder / f"fig5_degradation_class{index}.png", traced[1])
+    write_walks(folder, "", opened, space, means, (images[: len(shown)], shown), section)
     nearest = choose_nearest(true_failures, class_names)
     if len(nearest):
         found = failure_images[nearest], true_failures.iloc[nearest]
@@ -77,28 +63,55 @@ def write_figures(
         save_figure(figure, folder / "true_failures.png", found[1])
 
 
-def trace_walks(
-    world: World, space: StdSpace, corner_cases: pd.DataFrame, true_class: int, class_names: Sequence[str]
-) -> Pictured:
-    """Images and outputs on the way of M walks from the mean of a class, at each fraction of PROGRESS, walk by walk.
+def write_walks(
+    folder: Path, suffix: str, opened: Opened, space: StdSpace, starts: Pictured, ends: Pictured,
+    section: WalkCornerCasesParams,
+) -> None:  # fmt: skip
+    """Figures 7 and 5 of the walks from one start of each class; suffix: of their names and of what starts are called.
 
-    space: its starts are the class means first, under their first draw of noise.  Returns images [P * M, channels, H,
-    W] uint8 and a table of as many rows.
+    space: its first starts are these.  starts: their images and table.  ends: of their walks.
+    """
+    class_names, what = opened.samples.class_names, "real image" if suffix else "mean style"
+    ending = "the first true failure of its walks" if section.only_true_failures else "its corner cases"
+    shown = ends[1]
+    figure = draw_corner_cases(starts, ends, what, ending, opened.judge.confidence)
+    save_figure(figure, folder / f"fig7_corner_cases{suffix}.png", shown)
+    for index in section.figure_classes:
+        if index >= len(class_names):  # the classes of another data set: no reason to stop after all the work before
+            allowed = f"0 to {len(class_names) - 1}"
+            logging.info("walk_corner_cases.figure_classes: %d: classes are %s; no figure 5", index, allowed)
+            continue
+        own = shown[shown["class"] == class_names[index]]
+        if not len(own):
+            logging.info("class %s: no walk from its %s to show; no figure 5", class_names[index], what)
+            continue
+        start = int(np.flatnonzero(starts[1]["class"] == class_names[index])[0])
+        traced = trace_walks(opened.world, space, own, start, class_names)
+        figure = draw_degradation(traced, class_names[index], what)
+        save_figure(figure, folder / f"fig5_degradation{suffix}_class{index}.png", traced[1])
+
+
+def trace_walks(
+    world: World, space: StdSpace, corner_cases: pd.DataFrame, start: int, class_names: Sequence[str]
+) -> Pictured:
+    """Images and outputs on the way of M walks from one start, at each fraction of PROGRESS, walk by walk.
+
+    start: which of the space's.  Returns images [P * M, channels, H, W] uint8 and a table of as many rows.
     """
     count = len(corner_cases)
     move = (corner_cases["direction"] * corner_cases["shift"]).to_numpy(float)
     styles = move_styles(
-        np.tile(space.styles[true_class], (len(PROGRESS) * count, 1)),
+        np.tile(space.styles[start], (len(PROGRESS) * count, 1)),
         np.tile(corner_cases["dimension"].to_numpy(), len(PROGRESS)),
         np.outer(PROGRESS, move).ravel(),
     )
-    noise = space.seeds(np.full(len(styles), true_class))
+    noise = space.seeds(np.full(len(styles), start))
     shown = world.show(styles, [CLASSIFIER], noise=noise)
     copied = corner_cases[["class", "rank", "dimension", "layer", "kind", "direction", "name", "reached"]]
     table = pd.concat([copied] * len(PROGRESS), ignore_index=True)
     table["progress"] = np.repeat(PROGRESS, count)
     table["shift_std"] = np.outer(PROGRESS, corner_cases["shift_std"]).ravel()
-    table["probability"] = shown.score(np.full(len(styles), true_class))
+    table["probability"] = shown.score(np.full(len(styles), space.true_class[start]))
     table["predicted_class"] = np.array(class_names)[shown.predicted()]
     return shown.images, table
 
@@ -146,8 +159,8 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str
     return figure
 
 
-def draw_degradation(traced: Pictured, class_name: str) -> Figure:
-    """Figure 5 of the paper: rows are fractions of the shift, columns the walks of one class's mean style."""
+def draw_degradation(traced: Pictured, class_name: str, what: str) -> Figure:
+    """Figure 5 of the paper: rows are fractions of the shift, columns the walks of one start; what: it is."""
     titles = "{dimension}{arrow} {probability:.2f}\n{caption}"
     cells = [
         Cell(
@@ -160,23 +173,24 @@ def draw_degradation(traced: Pictured, class_name: str) -> Figure:
     count = len(cells) // len(PROGRESS)
     rows = [cells[first : first + count] for first in range(0, len(cells), count)]
     title = (
-        f"class {class_name}: from the mean style to the end of each walk\n"
+        f"class {class_name}: from the {what} to the end of each walk\n"
         "titles: dimension, direction, true-class softmax, what the move does\n"
         "red: never fell to 0.50"
     )
     return draw_sheet(rows, [f"{share:.0%}" for share in PROGRESS], title, lines=2)
 
 
-def draw_corner_cases(starts: Pictured, ends: Pictured, ending: str, confidence: float) -> Figure:
-    """Figure 7 of the paper: one row a class, its mean style and then its corner cases.
+def draw_corner_cases(starts: Pictured, ends: Pictured, what: str, ending: str, confidence: float) -> Figure:
+    """Figure 7 of the paper: one row a class, its start and then its corner cases.
 
     Titles give predicted class and shift in std; walks that never fell to 0.50 show their farthest image. Frames give
-    what the judge reads.  ending: where the walks of the table end.  confidence: from which on it sees a class.
+    what the judge reads.  what: starts are, such as `mean style`.  ending: where the walks of the table end.
+    confidence: from which on it sees a class.
     """
     means = [
         Cell(
             image,
-            f"mean: {shorten(start['predicted_class'], LETTERS)}, p {start['start_probability']:.2f}"
+            f"{what.split()[0]}: {shorten(start['predicted_class'], LETTERS)}, p {start['start_probability']:.2f}"
             + ("" if start["walked"] else ", no walk"),
             GREY,
         )
@@ -192,7 +206,7 @@ def draw_corner_cases(starts: Pictured, ends: Pictured, ending: str, confidence:
     own = _group(cells, corner_cases["class"], class_names)
     rows = [[mean, *each] for mean, each in zip(means, own, strict=True)]
     title = (
-        f"mean style of each class, then {ending}\n"
+        f"{what} of each class, then {ending}\n"
         "titles: predicted class (the next one, if still right), shift, what the move does\n"
         f"red: never fell to 0.50; frames: what the judge reads in the image, at confidence {confidence:g}"
     )

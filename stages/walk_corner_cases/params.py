@@ -17,6 +17,7 @@ class WalkCornerCasesParams(Section):
     min_effect: float = Field(ge=0, lt=0.5)
     only_true_failures: bool
     start_samples: Annotated[list[Annotated[int, Field(ge=0, lt=1_000_000)]], Field(max_length=10_000)]
+    real_starts: int = Field(ge=0, le=10_000)
     figure_classes: Annotated[list[Annotated[int, Field(ge=0, lt=256)]], Field(max_length=256)]
     batch_size: BatchSize
 

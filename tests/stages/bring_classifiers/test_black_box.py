@@ -304,7 +304,7 @@ def test_a_server_is_asked_as_its_entry_says(tmp_path):
 
 WALKS = {
     "scope": "class", "dimensions": 1, "max_shift_std": 3.0, "grid_step_std": 1.5, "min_effect": 0.001,
-    "only_true_failures": False, "start_samples": [], "figure_classes": [], "batch_size": 64,
+    "only_true_failures": False, "start_samples": [], "real_starts": 0, "figure_classes": [], "batch_size": 64,
 }  # fmt: skip
 CURVES = {
     "seed": 1, "top_k": [3], "headline_k": 3, "bins": 2, "tail_quantile": 0.99, "shift_samples": 20,

@@ -19,15 +19,15 @@ from failure_atlas.walks.true_failures import tell_wrong
 from stages.common.artefacts.images import named_arrays, read_images
 from stages.common.artefacts.networks import load_networks
 from stages.find_failures.__main__ import main
-from stages.find_failures.attempts import CHAINS, JOINT, MEAN_DIRECTION, NEAREST, SAMPLES, SINGLE
+from stages.find_failures.attempts import CHAINS, FROM_REAL, JOINT, MEAN_DIRECTION, NEAREST, SAMPLES, SINGLE
 from stages.find_failures.figures import write_figures
 from tests.stages.running import Stage, read_metrics
 from tests.stages.tiny_networks import teach_population
 
 SECTION = {
-    "seed": 1, "starts": 30, "start_samples": [], "confidence": 0.85, "judge_weight": 12.0, "inside_share": 0.95,
-    "step_std": 0.2, "most_steps": 20, "restart_steps": 8, "class_samples": 50, "chains": 20, "baseline_starts": 20,
-    "noise_draws": 2, "batch_size": 64,
+    "seed": 1, "starts": 30, "start_samples": [], "real_starts": 0, "confidence": 0.85, "judge_weight": 12.0,
+    "inside_share": 0.95, "step_std": 0.2, "most_steps": 20, "restart_steps": 8, "class_samples": 50, "chains": 20,
+    "baseline_starts": 20, "noise_draws": 2, "batch_size": 64,
 }  # fmt: skip
 GIVEN = [126, 124, 130, 41]  # one fails where it starts, two are near, from the last nothing is found
 CPU = torch.device("cpu")
@@ -468,3 +468,33 @@ def test_mistakes_are_named(refuse, robust_judge, auditor, other_images, tmp_pat
 )
 def test_wrong_params_are_named(refuse, changes, message):
     refuse(message, **changes)
+
+
+def test_from_real_images_walks_start_at_their_reconstruction(run, out, tiny_inverted, tiny_generator, tiny_classifier):
+    other = run(real_starts=8)
+    starts = pd.read_csv(other / "starts.csv", dtype={"class": str})
+    real = starts[starts["start"] == "real"]
+    images = pd.read_csv(tiny_inverted / "images.csv", dtype={"class": str}).set_index("index")
+    assert images.loc[real["index"], "usable"].all()
+    assert images.loc[real["index"], "sample"].all()
+    assert list(images.loc[real["index"], "class"]) == list(real["class"])
+    failures = pd.read_csv(other / "failures.csv", dtype=TEXT)
+    own = (failures["method"] == FROM_REAL).to_numpy()
+    assert own.sum() == real["found"].sum() > 0, "the tiny networks must give failures, else this tests nothing"
+    generator, classifier = load_networks(tiny_generator, tiny_classifier, CPU)
+    w, styles, noise, labels = (
+        read_array(other / "failures.zarr", name)[own] for name in ("w", "s", "noise", "labels")
+    )
+    with torch.no_grad():
+        kept = styles - generator.map_styles(torch.from_numpy(w)).numpy()
+        softmax = classifier(generator.synthesize(torch.from_numpy(styles), noise)).double().softmax(dim=1).numpy()
+    np.testing.assert_allclose(kept, 0.05, atol=1e-5)  # the offset of the reconstruction, all the way
+    assert tell_wrong(softmax, labels).all()
+    told = read_metrics(other)["from_real_images"]
+    assert told["start_share"]["value"] == pytest.approx(real["found"].mean(), rel=1e-5)
+    assert (other / "figures/real_images.png").is_file()
+    assert not (out / "figures/real_images.png").exists()
+    assert "from_real_images" not in read_metrics(out)
+    before = pd.read_csv(out / "failures.csv", dtype=TEXT)
+    rest = failures[~own].drop(columns="row").reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, before.drop(columns="row"), rtol=1e-3, atol=2e-3)

@@ -92,7 +92,7 @@ def corner_cases(
     folder = tmp_path_factory.mktemp("walks")
     section = {
         "scope": "class", "dimensions": 3, "max_shift_std": 20.0, "grid_step_std": 1.0, "min_effect": 0.001,
-        "only_true_failures": False, "start_samples": [], "figure_classes": [], "batch_size": 64,
+        "only_true_failures": False, "start_samples": [], "real_starts": 0, "figure_classes": [], "batch_size": 64,
     }  # fmt: skip
     params = folder / "params.yaml"
     params.write_text(yaml.safe_dump({"walk_corner_cases": section}), encoding="utf-8")

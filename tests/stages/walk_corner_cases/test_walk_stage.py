@@ -18,7 +18,7 @@ from tests.stages.running import Stage, read_metrics
 CPU = torch.device("cpu")
 SECTION = {
     "scope": "class", "dimensions": 3, "max_shift_std": 20.0, "grid_step_std": 1.0, "min_effect": 0.001,
-    "only_true_failures": False, "start_samples": [], "figure_classes": [0, 2], "batch_size": 64,
+    "only_true_failures": False, "start_samples": [], "real_starts": 0, "figure_classes": [0, 2], "batch_size": 64,
 }  # fmt: skip
 
 
@@ -338,3 +338,21 @@ def test_titles_name_the_class_that_is_seen_or_the_next_one_in_few_letters():
     assert tell_seen("Coat", "Shirt", "Coat") == "(Shirt)"
     for names in (("Ankle boot", "T-shirt/top", "Ankle boot"), ("T-shirt/top", "Bag", "Ankle boot")):
         assert len(tell_seen(*names)) <= LETTERS
+
+
+def test_real_images_are_walked_from_beside_all_else(run, out, tiny_inverted, tiny_generator, networks):
+    other = run(real_starts=12, batch_size=17)
+    own = read_metrics(other)["from_real_images"]
+    assert own["starts"] == 12
+    assert own["walks"] == 3 * (12 - own["starts_in_doubt"])
+    assert own["starts_in_doubt"] == 0  # those in doubt are not chosen
+    assert (other / "corner_cases.csv").read_bytes() == (out / "corner_cases.csv").read_bytes()
+    assert not list((out / "figures").glob("*_real*"))
+    assert sorted(path.name for path in (other / "figures").glob("*_real*.png")) == [
+        "fig5_degradation_real_class0.png", "fig5_degradation_real_class2.png", "fig7_corner_cases_real.png",
+    ]  # fmt: skip
+    cases = pd.read_csv(other / "figures/fig7_corner_cases_real.csv", dtype={"class": str, "start": str})
+    assert cases.groupby("class")["start"].nunique().max() == 1
+    images = pd.read_csv(tiny_inverted / "images.csv", dtype={"class": str, "index": str}).set_index("index")
+    assert images.loc[cases["start"], "usable"].all()
+    assert list(images.loc[cases["start"], "class"]) == list(cases["class"])
