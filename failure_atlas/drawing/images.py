@@ -1,11 +1,14 @@
-"""Samples of each class, so that a person sees what the study is about."""
+"""Samples of each class, so that a person sees what the study is about; a few images side by side."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from failure_atlas.core.files import replacing
 from failure_atlas.drawing.style import new_figure, shorten, show_image, tile
 from failure_atlas.images.image_set import ImageSet
 
@@ -43,3 +46,14 @@ def draw_samples(part: ImageSet, class_names: Sequence[str], title: str) -> tupl
         columns=["row", "column", "class", "sample"],
     )
     return figure, table
+
+
+def write_panels(path: Path, panels: Sequence[tuple[np.ndarray, str]], title: str) -> None:
+    """Draw images [C, H, W] uint8 side by side, each with the text above it, as PNG."""
+    figure, axes = new_figure(1, len(panels), width=2.3 * len(panels), height=3.2)
+    for ax, (image, text) in zip(axes[0], panels, strict=True):
+        show_image(ax, image, text)
+    figure.suptitle(title, fontsize=9)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    plt.close(figure)
