@@ -21,7 +21,7 @@ from failure_atlas.decisions.metrics import find_estimate
 from stages.common.command import run_stage
 
 BEGIN, END = "<!-- table: {} -->", "<!-- end -->"
-PAGES = ("README.md", "docs/findings.md", "docs/generator.md", "docs/images.md")
+PAGES = ("README.md", "docs/findings.md", "docs/generator.md", "docs/images.md", "docs/real_images.md")
 CLAIMS = "claims"  # the table that is not of metrics
 BOTH = ("clean", "corrupted")
 DIGITS = 3
@@ -32,12 +32,12 @@ SHOWN = (  # at most ten: each run that is committed adds them to git once more
     "qualify_generator/figures/fig2_real_above_generated.png",
     "sample_populations/figures/fig3_spaces.png",
     "name_directions/corrupted/figures/fig4_well_against_mis.png",
-    "name_directions/corrupted/figures/directions.png",
     "walk_corner_cases/corrupted/figures/fig5_degradation_class3.png",
     "walk_corner_cases/corrupted/figures/fig7_corner_cases.png",
     "find_failures/corrupted/figures/failures.png",
+    "find_failures/corrupted/figures/real_images.png",
     "compute_curves/figures/fig6a_classifiers.png",
-    "compute_curves/figures/shift.png",
+    "corroborate/corrupted/figures/corroboration.png",
     "acceptance/figures/gates.png",
 )
 SOURCE = Path("stages/report/templates/documents.toml")

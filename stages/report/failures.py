@@ -11,6 +11,7 @@ from stages.common.artefacts.names import Names, read_names
 from stages.common.artefacts.ranking import GLOBAL, read_ranking
 from stages.report.figures import show_figure
 from stages.report.page import Block, Group, PageSection, Table, Text
+from stages.report.real import show_real
 from stages.report.results import MADE, Results
 from stages.report.wording import (
     ROWS,
@@ -109,7 +110,11 @@ def _show_one(results: Results, name: str) -> list[Group]:
     if results.has(f"{walked}/figures/true_failures.png"):  # a run may have found none
         more.append(show_figure(results, walked, "true_failures", name))
     more += [show_figure(results, named, stem, name) for stem in ("ranking", "fig4_well_against_mis")]
-    return [Group(f"Classifier {name}", blocks, folded=False), Group(f"Further figures of classifier {name}", more)]
+    return [
+        Group(f"Classifier {name}", blocks, folded=False),
+        Group(f"Classifier {name} on real images", show_real(results, name), folded=False),
+        Group(f"Further figures of classifier {name}", more),
+    ]
 
 
 def _show_search(results: Results, name: str) -> list[Block]:

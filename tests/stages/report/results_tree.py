@@ -23,6 +23,7 @@ NAMES = ("first", "second")
 TRAININGS = {"train_judges": ("ensemble", ("judge", "auditor"))} | {
     f"train_classifiers/{name}": ("test_set", ("clean", "corrupted")) for name in NAMES
 }
+CLAIMED = ("contradicted", "too few real images", "no claim")
 CLASSES = [str(label) for label in range(10)]
 SHARED_FIGURES = {
     "compute_curves": measures.FIGURES,
@@ -31,7 +32,8 @@ SHARED_FIGURES = {
     "corrupt_images": ("severities",),
 }
 FIGURES = {
-    "find_failures": ("failures", "distance"),
+    "find_failures": ("failures", "distance", "real_images"),
+    "corroborate": ("corroboration",),
     "name_directions": ("directions", "ranking", "fig4_well_against_mis"),
     "judge_failures": ("verdicts", "contact_sheet"),
     "walk_corner_cases": ("true_failures", "fig7_corner_cases", "fig5_degradation_class3"),
@@ -68,7 +70,7 @@ def build_metrics() -> dict[str, dict[str, Any]]:
     for path in sorted((ROOT / "data").rglob("metrics.json")):
         text = f'"{path.parent.relative_to(ROOT / "data").as_posix()}": {path.read_text(encoding="utf-8")}'
         for old, new in zip(("clean", "corrupted"), NAMES, strict=True):
-            text = re.sub(rf'(?<=["/]){old}(?=")', new, text)
+            text = re.sub(rf'(?<=["/]){old}(?="|_(wrong_)?kept_share")', new, text)
         tree |= json.loads("{" + text.replace("corrupted_minus_clean", "second_minus_first") + "}")
     for place, metrics in tree.items():
         metrics |= KNOWN.get(place.split("/")[0], {})
@@ -138,6 +140,10 @@ def write_tables(folder: Path, name: str) -> None:
     rows = [{"method": "paper", "budget": "full"} | share, {"method": "attfind", "budget": "1/50"} | share]
     pd.DataFrame(rows).to_csv(folder / "compare_rankings" / name / "comparison.csv", index=False)
     write_methods(folder / "find_failures" / name / "methods.csv")
+    claim = {"name": "fainter", "generated_n": 200, "real_n": 90} | bound("generated", 0.625) | bound("real", 0.5625)
+    rows = [{"claim": "distance", "dimension": -1, "verdict": "corroborated"} | claim]
+    rows += [{"claim": "direction", "dimension": 5, "verdict": verdict} | claim for verdict in CLAIMED]
+    pd.DataFrame(rows).to_csv(folder / "corroborate" / name / "claims.csv", index=False)
     walk = {"source": "true failure search", "class": "3", "predicted_class": "8", "classifier_probability": 0.4}
     walk |= {"judge_probability": 0.9, "auditor_confirms": True, "direction": 1, "far_out": False}
     walk |= {"auditor_agrees": True, "readable": True}

@@ -25,7 +25,7 @@ from stages.report.results import Results
 from stages.report.verdicts import show_claims, show_verdicts
 from stages.report.wording import TIED, tell_estimate
 from tests.stages.report.conftest import SECTION
-from tests.stages.report.results_tree import NAMES, build_metrics, edit_json
+from tests.stages.report.results_tree import CLAIMED, NAMES, build_metrics, edit_json
 
 ORDER = ["verdicts", "failures", "explorer", "distance", "comparison", "quality", "claims", "basis"]
 
@@ -116,11 +116,14 @@ def test_sections_show_the_estimates_of_the_files(outline):
         "train_classifiers/first": ("corrupted_test_accuracy",),
         "rank_dimensions/first": ("population_accuracy",),
         "compare_rankings/first": ("unmoved_accuracy",),
+        "invert_images": ("first_kept_share", "second_kept_share", "failed_share"),
     }.items():
         for key in keys:
             assert tell(metrics[place][key]) in text, (place, key)
     assert tell(metrics["find_failures/first"]["independent"]["true_failure_rate"]) in text
     assert "not assessable [0.000, 1.000], n = 40" in text
+    assert f"Compared are {metrics['corroborate/second']['cases']} real errors of second" in text
+    assert text.count("errors lie farther along 5 (fainter)") == 2 * len(CLAIMED)
     walks = metrics["measure_robustness/first"]["from_samples"]
     farther, at_half = walks["beyond"]["true_failure_share"], walks["joint"]
     assert tell(at_half["true_failure_share"]) not in text, "joint walks fail where they go on, not at 0.50"
@@ -330,6 +333,8 @@ FAULTS = [
         for name in ("start_share_high", "far_share_low", "distinct_per_cpu_second")
     ),
     (show_failures, "find_failures/first/methods.csv", unlink, MISSING),
+    (show_failures, "corroborate/second/claims.csv", lose_column("verdict"), "lacks the columns verdict; .*{}"),
+    (show_failures, "invert_images/metrics.json", unlink, MISSING),
     (show_failures, "find_failures/second/metrics.json", unlink, MISSING),
     (show_distances, "find_failures/second/figures/distance.png", unlink, MISSING),
     (
