@@ -1,7 +1,8 @@
 """`failure-atlas image`: what classifiers and judges make of one's own pictures, and the nearest failure of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,14 +109,19 @@ def _explain(files: Sequence[Path], wanted: Sequence[str], true_class: str | Non
         raise FlowError(f"--class: got '{true_class}'; allowed: {', '.join(atlas.class_names)}")
     label = None if true_class is None else list(atlas.class_names).index(true_class)
     explained = atlas.explain(pictures, label)
-    names: dict[str, int] = {}
+    names: set[str] = set()
     for row, (path, changes) in enumerate(used):
         told = {"file": path.name, "framing": changes} | describe(atlas, explained, row, units)
         print(escape(f"{path}: {tell(told)}"))
-        names[path.stem] = names.get(path.stem, 0) + 1
-        stem = path.stem if names[path.stem] == 1 else f"{path.stem}-{names[path.stem]}"
+        stem = next(name for name in _list_names(path.stem) if name not in names)
+        names.add(stem)
         _write(out, stem, told, pictures[row], explained, row)
     return bad
+
+
+def _list_names(stem: str) -> Iterator[str]:
+    yield stem
+    yield from (f"{stem}-{number}" for number in count(2))
 
 
 def _write(out: Path, stem: str, told: dict[str, Any], picture: Any, explained: "Explained", row: int) -> None:

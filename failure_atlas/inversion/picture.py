@@ -12,6 +12,7 @@ from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.arrays import read_array, read_attributes
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
+from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.inversion.fit import measure_contrast, measure_fit
 from failure_atlas.inversion.invert import Inverted, choose_nearest, invert
@@ -115,17 +116,23 @@ class Atlas:
         looked = self.world.look(pictures)
         labels = looked.predicted(JUDGE) if true_class is None else np.full(len(pictures), true_class)
         near, settings = choose_nearest(pictures, labels, self.images, self.labels), self.settings
-        found = invert(
-            self.world, self.generator.map_styles, fit_domain(self.w, self.labels, settings.inside_share), pictures,
-            labels, self.w[near], self.std, steps=settings.steps, style_steps=settings.style_steps,
-            stream=self._stream("noise"),
-        )  # fmt: skip
+        with Progress("inverting", len(pictures), "img") as progress:
+            found = invert(
+                self.world, self.generator.map_styles, fit_domain(self.w, self.labels, settings.inside_share),
+                pictures, labels, self.w[near], self.std, steps=settings.steps, style_steps=settings.style_steps,
+                stream=self._stream("noise"), advance=progress.advance,
+            )  # fmt: skip
         shown = self.world.show(found.styles, noise=found.noise)
-        failures = {name: self._walk(network, found, labels) for name, network in self.classifiers.items()}
+        failures = {}
+        for name, network in self.classifiers.items():
+            with Progress(f"walking, {name}", len(pictures), "walks") as progress:
+                failures[name] = self._walk(network, found, labels, progress.advance)
         fit = measure_fit(pictures, shown.images)["structure_rmse"].to_numpy(float)
         return Explained(looked, labels, found, shown, fit, measure_contrast(pictures), failures)
 
-    def _walk(self, network: nn.Module, found: Inverted, true_class: np.ndarray) -> Failure:
+    def _walk(
+        self, network: nn.Module, found: Inverted, true_class: np.ndarray, on_end: Callable[[int], object]
+    ) -> Failure:
         settings = self.settings
         domain = fit_domain(self.w, self.labels, settings.search_share)
         world = World(
@@ -140,7 +147,7 @@ class Atlas:
         walk = walk_to_failures(
             steering, domain, found.w, true_class, found.noise, confidence=settings.confidence,
             step_std=settings.step_std, most_steps=settings.most_steps, restart_steps=settings.restart_steps,
-            stream=self._stream("restarts"), offset=found.offset,
+            stream=self._stream("restarts"), offset=found.offset, on_end=on_end,
         )  # fmt: skip
         place = np.concatenate([domain.place(walk.whitened, true_class), found.offset], axis=1)
         return Failure(walk, latents.show(place, noise=found.noise))

@@ -13,6 +13,7 @@ CLAIMS = {
     "projection": "errors lie farther along the leading directions together",
 }
 COLUMNS = ("claim", "dimension", "name", "verdict", *name_bounds(*SIDES), "generated_n", "real_n")
+CHANCE = 0.5
 TONES = {"corroborated": "good", "contradicted": "bad", "too few real images": "open"}
 
 
@@ -39,7 +40,8 @@ def _list_claims(results: Results, place: str, name: str) -> Table:
     file = f"{place}/claims.csv"
     rows: list[list[str | Badge]] = []
     for row in results.read_table(file, COLUMNS).to_dict("records"):
-        claim = CLAIMS.get(str(row["claim"]), f"errors lie farther along {row['dimension']} ({row['name']})")
+        how = "farther" if row["generated"] >= CHANCE else "less far"
+        claim = CLAIMS.get(str(row["claim"]), f"errors lie {how} along {row['dimension']} ({row['name']})")
         sides = [tell_row(row, side, int(row[f"{side}_n"])) if row[f"{side}_n"] else UNKNOWN for side in SIDES]
         verdict = str(row["verdict"])
         rows.append([claim, *sides, Badge(verdict, TONES[verdict]) if verdict in TONES else verdict])
