@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = 1000
 FAILED = 1  # exit code where a picture could not be used
-IN_DOMAIN, TOO_FAR, BLANK = "in the domain", "reconstruction too far", "nothing to see"
+IN_DOMAIN, TOO_FAR, BLANK = "in the domain", "reconstruction too far", "too little contrast"
 OF_INVERSION = ("seed", "inside_share", "steps", "style_steps", "batch_size")
 OF_SEARCH = ("confidence", "judge_weight", "step_std", "most_steps", "restart_steps")
 
@@ -135,7 +135,7 @@ def _write(out: Path, stem: str, told: dict[str, Any], picture: Any, explained: 
     for name, failure in told["nearest_true_failure"].items():
         text = f"{shorten(name)}: no true failure found"
         if failure["found"]:
-            text = _list_said(f"{failure['distance_std']:.1f} std", failure["said"])
+            text = _list_said(f"{shorten(name)} fails {failure['distance_std']:.1f} std away", failure["said"])
         panels.append((explained.failures[name].shown.images[row], text))
     out.mkdir(parents=True, exist_ok=True)
     title = f"{shorten(told['file'], 40)}: {tell_domain(told)}"
@@ -204,7 +204,7 @@ def tell_domain(told: Mapping[str, Any]) -> str:
     far, domain = told["reconstruction"]["distance_in_real_ones"], told["domain"]
     if domain == BLANK:
         least = f"99 % of real images have at least {told['contrast_of_real_images']:.2f}"
-        return f"OUT OF THE DOMAIN: {BLANK}, contrast {told['contrast']:.2f}; {least}"
+        return f"OUT OF THE DOMAIN: {BLANK}, {told['contrast']:.2f}; {least}"
     if domain == TOO_FAR:
         return f"OUT OF THE DOMAIN: {TOO_FAR}, {far:.1f} times as far as that of 99 % of real images"
     return f"{IN_DOMAIN} (reconstruction at {far:.2f} of the distance within which 99 % of real images lie)"

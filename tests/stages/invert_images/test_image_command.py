@@ -96,7 +96,7 @@ def test_blank_and_foreign_pictures_are_out_of_the_domain_and_bad_ones_are_named
         image([project / f"{name}.png" for name in ("blank", "stripes", "large", "text", "absent")], ["one"], None)
     assert stop.value.exit_code == 1
     said = capsys.readouterr().out
-    assert read_told(project, "blank")["domain"] == "nothing to see"
+    assert read_told(project, "blank")["domain"] == "too little contrast"
     assert read_told(project, "stripes")["domain"] == "reconstruction too far"
     assert said.count("OUT OF THE DOMAIN") == 2
     assert "large.png: not used: it is 40 x 30 px, size_px is 32; set prepare_images.fit: resize, or scale it" in said
