@@ -1,5 +1,6 @@
 """One picture from anywhere: what everybody says of it, its reconstruction, and its nearest true failures."""
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,7 @@ class Atlas:
         true_class: of all of them; where nobody says it, each is what the judge sees in it.
         """
         pictures = np.stack(framed)
+        keys = [zlib.crc32(picture.tobytes()) for picture in framed]
         looked = self.world.look(pictures)
         labels = looked.predicted(JUDGE) if true_class is None else np.full(len(pictures), true_class)
         near, settings = choose_nearest(pictures, labels, self.images, self.labels), self.settings
@@ -120,18 +122,23 @@ class Atlas:
             found = invert(
                 self.world, self.generator.map_styles, fit_domain(self.w, self.labels, settings.inside_share),
                 pictures, labels, self.w[near], self.std, steps=settings.steps, style_steps=settings.style_steps,
-                stream=self._stream("noise"), advance=progress.advance,
+                stream=self._stream("noise", keys), advance=progress.advance,
             )  # fmt: skip
         shown = self.world.show(found.styles, noise=found.noise)
         failures = {}
         for name, network in self.classifiers.items():
             with Progress(f"walking, {name}", len(pictures), "walks") as progress:
-                failures[name] = self._walk(network, found, labels, progress.advance)
+                failures[name] = self._walk(network, found, labels, keys, progress.advance)
         fit = measure_fit(pictures, shown.images)["structure_rmse"].to_numpy(float)
         return Explained(looked, labels, found, shown, fit, measure_contrast(pictures), failures)
 
     def _walk(
-        self, network: nn.Module, found: Inverted, true_class: np.ndarray, on_end: Callable[[int], object]
+        self,
+        network: nn.Module,
+        found: Inverted,
+        true_class: np.ndarray,
+        keys: Sequence[int],
+        on_end: Callable[[int], object],
     ) -> Failure:
         settings = self.settings
         domain = fit_domain(self.w, self.labels, settings.search_share)
@@ -147,13 +154,14 @@ class Atlas:
         walk = walk_to_failures(
             steering, domain, found.w, true_class, found.noise, confidence=settings.confidence,
             step_std=settings.step_std, most_steps=settings.most_steps, restart_steps=settings.restart_steps,
-            stream=self._stream("restarts"), offset=found.offset, on_end=on_end,
+            stream=self._stream("restarts", keys), offset=found.offset, on_end=on_end,
         )  # fmt: skip
         place = np.concatenate([domain.place(walk.whitened, true_class), found.offset], axis=1)
         return Failure(walk, latents.show(place, noise=found.noise))
 
-    def _stream(self, purpose: str) -> Callable[[int], np.random.Generator]:
-        return lambda index: numpy_stream(self.settings.seed, "picture", purpose, index)
+    def _stream(self, purpose: str, keys: Sequence[int]) -> Callable[[int], np.random.Generator]:
+        """By what a picture shows, so that it does not matter beside which others it is asked about."""
+        return lambda index: numpy_stream(self.settings.seed, "picture", purpose, keys[index])
 
 
 def open_atlas(files: Files, settings: Settings) -> Atlas:
