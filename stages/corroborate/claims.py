@@ -10,7 +10,7 @@ import pandas as pd
 from failure_atlas.curves.distance import measure_distances, project
 from failure_atlas.inversion.corroboration import estimate_area, judge_claims
 from failure_atlas.populations.spaces import roc_auc
-from failure_atlas.statistics.estimates import read_estimate
+from failure_atlas.statistics.estimates import NAN, Estimate, read_estimate
 from stages.common.artefacts.names import UNNAMED
 from stages.common.artefacts.ranking import GLOBAL
 from stages.corroborate.inputs import Compared
@@ -71,7 +71,9 @@ def _compare(
     rows: np.ndarray | slice = slice(None),
 ) -> dict[str, Any]:
     """One row; rows: which of the real images have a part."""
-    generated = roc_auc(score(compared.deviations), ~compared.well)
+    generated = Estimate(NAN, n=len(compared.well)).as_dict()
+    if 0 < compared.well.sum() < len(compared.well):
+        generated = roc_auc(score(compared.deviations), ~compared.well)
     real = estimate_area(score(compared.real_deviations[rows]), compared.case[rows], compared.image[rows]).as_dict()
     words = UNNAMED
     if dimension != NONE:

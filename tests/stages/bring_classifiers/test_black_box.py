@@ -336,7 +336,8 @@ def test_walks_and_curves_of_a_server_are_those_of_the_function_that_it_serves(
         served = keep({"url": f"http://127.0.0.1:{server.server_port}/", "outputs": "probabilities"})
         for name, weights in (("function", tiny_black_box), ("server", served)):
             world = tiny_generator, weights, tiny_judge, tiny_population
-            walk_corner_cases(*world, tiny_black_box_ranking, tiny_names, Path(name) / "walks")
+            nowhere = Path("inverted")  # walks from real images are not asked for
+            walk_corner_cases(*world, tiny_black_box_ranking, tiny_names, nowhere, Path(name) / "walks")
             places = f"{weights.parent}/{{name}}.safetensors", tiny_population, "ranked_{name}", tiny_judge
             compute_curves(tiny_generator, *places, tiny_images, Path(name) / "curves")
     assert sum(asked) > 100

@@ -99,6 +99,6 @@ def corner_cases(
     with demanding_noise():
         walk_corner_cases(
             generator=tiny_generator, classifier=tiny_classifier, judge=judge, population=tiny_population,
-            ranking=tiny_ranking, names=tiny_names, out=folder / "out", params=params,
+            ranking=tiny_ranking, names=tiny_names, inverted=folder, out=folder / "out", params=params,
         )  # fmt: skip
     return folder / "out"
