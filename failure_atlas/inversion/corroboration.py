@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
-from failure_atlas.statistics.estimates import NAN, TAIL, Estimate, adjust_holm, find_p_value, wilson
+from failure_atlas.populations.spaces import place_samples
+from failure_atlas.statistics.estimates import NAN, TAIL, Estimate, adjust_holm, find_p_value, percentile, wilson
 
 CORROBORATED, CONTRADICTED = "corroborated", "contradicted"
 TOO_FEW, NO_CLAIM = "too few real images", "no claim"
@@ -39,13 +40,10 @@ def estimate_area(scores: np.ndarray, case: np.ndarray, image: np.ndarray) -> Es
     images = [int(np.unique(image[kind]).size) for kind in (case, ~case)]
     if min(images) < LEAST_IMAGES or np.isnan(scores).any():
         return Estimate(NAN, n=len(scores))
-    upper, lower = scores[case], scores[~case]
-    ranks = stats.rankdata(np.concatenate([upper, lower]))
-    above = (ranks[: len(upper)] - stats.rankdata(upper)) / len(lower)
-    below = 1 - (ranks[len(upper) :] - stats.rankdata(lower)) / len(upper)
+    above, below = place_samples(scores, case)
     value = float(above.mean())
     excess = np.zeros(len(scores))
-    excess[case], excess[~case] = (above - value) / len(upper), (below - value) / len(lower)
+    excess[case], excess[~case] = (above - value) / len(above), (below - value) / len(below)
     place = np.unique(image, return_inverse=True)[1]
     # Sums over an image's rows of either kind, and of both, which vary together.
     of_cases, of_controls = (np.bincount(place, np.where(kind, excess, 0)) for kind in (case, ~case))
@@ -105,7 +103,7 @@ def bin_accuracy(
 
 def _bound(replicates: np.ndarray) -> tuple[float, float]:
     known = replicates[np.isfinite(replicates)]
-    return tuple(np.quantile(known, [0.025, 0.975])) if len(known) else (NAN, NAN)
+    return percentile(known) if len(known) else (NAN, NAN)
 
 
 def find_bins(distance: np.ndarray, bins: int, tail_quantile: float) -> np.ndarray:

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from failure_atlas.directions.measurements import EDGE, NOISE, measure_images
-from failure_atlas.inversion.invert import SMOOTHING_PX
+from failure_atlas.inversion.invert import smooth_pixels
 
 
 def measure_fit(images: np.ndarray, made: np.ndarray, *, figures: bool = True) -> pd.DataFrame:
@@ -16,14 +15,13 @@ def measure_fit(images: np.ndarray, made: np.ndarray, *, figures: bool = True) -
     noise_error, edge_error: what the reconstruction has more.  figures: as in `measure_images`.
     """
     difference = (made.astype(np.float64) - images) / 255
-    smooth = ndimage.gaussian_filter(difference, (0, 0, SMOOTHING_PX, SMOOTHING_PX))
     held, shown = (measure_images(each, figures=figures)[:, [NOISE, EDGE]] for each in (images, made))
     noise, edge = held.T
     noise_error, edge_error = (shown - held).T
     return pd.DataFrame(
         {
             "rmse": _root_mean_square(difference),
-            "structure_rmse": _root_mean_square(smooth),
+            "structure_rmse": _root_mean_square(smooth_pixels(difference)),
             "noise": noise,
             "noise_error": noise_error,
             "edge": edge,
@@ -37,8 +35,7 @@ def measure_contrast(images: np.ndarray) -> np.ndarray:
 
     Far below that of real images there is nothing to see, whatever networks say of it.
     """
-    smooth = ndimage.gaussian_filter(images / 255, (0, 0, SMOOTHING_PX, SMOOTHING_PX))
-    return np.asarray(np.ptp(smooth.reshape(len(images), -1), axis=1))
+    return np.asarray(np.ptp(smooth_pixels(images / 255).reshape(len(images), -1), axis=1))
 
 
 def _root_mean_square(difference: np.ndarray) -> np.ndarray:

@@ -46,10 +46,15 @@ class Inverted:
     length_std: np.ndarray
 
 
+def smooth_pixels(unit: np.ndarray) -> np.ndarray:
+    """Images [N, C, H, W] float64, each smoothed so that little of its noise is left."""
+    return np.asarray(ndimage.gaussian_filter(unit, (0, 0, SMOOTHING_PX, SMOOTHING_PX)))
+
+
 def describe(images: np.ndarray) -> np.ndarray:
     """Smoothed pixels, and how much fine contrast there is: float64 [N, C H W + 1]; images: uint8 [N, C, H, W]."""
     unit = images / 255
-    smooth = ndimage.gaussian_filter(unit, (0, 0, SMOOTHING_PX, SMOOTHING_PX))
+    smooth = smooth_pixels(unit)
     grain = np.abs(unit - smooth).mean(axis=(1, 2, 3))
     pixels = smooth.reshape(len(images), -1) / np.sqrt(smooth[:1].size)
     return np.column_stack([pixels, GRAIN_WEIGHT * grain])

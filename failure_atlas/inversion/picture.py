@@ -19,7 +19,7 @@ from failure_atlas.inversion.fit import measure_contrast, measure_fit
 from failure_atlas.inversion.invert import Inverted, choose_nearest, invert
 from failure_atlas.judges.ensemble import Ensemble, load_judge
 from failure_atlas.judges.failures import AUDITOR
-from failure_atlas.search.domain import enter_latents, fit_domain
+from failure_atlas.search.domain import Domain, enter_latents, fit_domain
 from failure_atlas.search.nearest import Nearest, Steering, aim_above, walk_to_failures
 from failure_atlas.statistics.moments import measure_std
 from failure_atlas.stylegan2.generator import Generator, load_generator
@@ -125,23 +125,23 @@ class Atlas:
                 stream=self._stream("noise", keys), advance=progress.advance,
             )  # fmt: skip
         shown = self.world.show(found.styles, noise=found.noise)
-        failures = {}
+        failures, domain = {}, fit_domain(self.w, self.labels, settings.search_share)
         for name, network in self.classifiers.items():
             with Progress(f"walking, {name}", len(pictures), "walks") as progress:
-                failures[name] = self._walk(network, found, labels, keys, progress.advance)
+                failures[name] = self._walk(network, domain, found, labels, keys, progress.advance)
         fit = measure_fit(pictures, shown.images)["structure_rmse"].to_numpy(float)
         return Explained(looked, labels, found, shown, fit, measure_contrast(pictures), failures)
 
     def _walk(
         self,
         network: nn.Module,
+        domain: Domain,
         found: Inverted,
         true_class: np.ndarray,
         keys: Sequence[int],
         on_end: Callable[[int], object],
     ) -> Failure:
         settings = self.settings
-        domain = fit_domain(self.w, self.labels, settings.search_share)
         world = World(
             self.generator.synthesize, {CLASSIFIER: network, JUDGE: self.judge, AUDITOR: self.auditor},
             settings.batch_size, self.world.device, self.generator.num_classes,

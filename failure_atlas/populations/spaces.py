@@ -54,18 +54,18 @@ def roc_auc(scores: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
     scores: [N], NaN where they are not known; then so are the values.  positive: bool [N], with both kinds present.
     Ties count one half.
     """
-    area = _estimate_mean(*_place(scores, positive))
+    area = _estimate_mean(*place_samples(scores, positive))
     return area | {"low": max(0.0, area["low"]), "high": min(1.0, area["high"])}
 
 
 def compare_roc_auc(first: np.ndarray, second: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
     """Area of the first scores less that of the second, of the same samples, with DeLong's paired interval."""
-    pairs = zip(_place(first, positive), _place(second, positive), strict=True)
+    pairs = zip(place_samples(first, positive), place_samples(second, positive), strict=True)
     above, below = (one - other for one, other in pairs)
     return _estimate_mean(above, below)
 
 
-def _place(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def place_samples(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each positive sample the share of the others that it lies above, of each other that of those above it."""
     if np.isnan(scores).any():
         return np.full(np.count_nonzero(positive), np.nan), np.full(np.count_nonzero(~positive), np.nan)
