@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -255,12 +256,16 @@ def ask(server: str) -> Ask:
     """Ask the session's server: `ask("task_runs/filter", {...})`."""
 
     def send(path: str, body: dict[str, Any], method: str = "POST") -> Any:
-        with closing(HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)) as connection:
-            connection.request(method, f"/api/{path}", json.dumps(body), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            said = response.read()
-            assert response.status < 300, said
-            return json.loads(said or "null")
+        for _ in range(SERVER_SECONDS):
+            with closing(HTTPConnection(urlsplit(server).netloc, timeout=SERVER_SECONDS)) as connection:
+                connection.request(method, f"/api/{path}", json.dumps(body), {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                said = response.read()
+            if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)  # its database is locked for the moment: Prefect's own client asks again, too
+        assert response.status < 300, said
+        return json.loads(said or "null")
 
     return send
 
