@@ -1,0 +1,96 @@
+"""What the other half says of a mode: its rate, how much of the domain it is, and whether real images agree."""
+
+import numpy as np
+from scipy import stats
+
+from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract, wilson
+
+CORROBORATED, CONTRADICTED, TOO_FEW = "corroborated", "contradicted", "too few"
+
+
+def test_excess(members: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """One-sided p-values (Fisher's exact test) that what a mode adds to those before it fails no more than the rest.
+
+    members: bool [K, N], of the half that was not searched.  wrong: bool [N]. Returns [K]; 1 where a mode adds nothing.
+    """
+    left, p_values = np.ones(len(wrong), bool), []
+    for member in members:
+        added, rest = left & member, left & ~member
+        p_values.append(_fisher(wrong, added, rest))
+        left = rest
+    return np.array(p_values)
+
+
+def _fisher(wrong: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> float:
+    failed, n = np.count_nonzero(wrong & inside), np.count_nonzero(inside)
+    total = n + np.count_nonzero(outside)
+    failures = failed + np.count_nonzero(wrong & outside)
+    return float(stats.hypergeom.sf(failed - 1, total, failures, n)) if n else 1.0
+
+
+def select_distinct(members: np.ndarray, wrong: np.ndarray, fdr: float, new_share: float = 0.5) -> np.ndarray:
+    """Which modes are reported, int64: false discovery rate at most `fdr` (Benjamini and Hochberg 1995), none said twice.
+
+    members: bool [K, N], of the half that was not searched. Of a mode at least `new_share` is of none reported before.
+    """
+    if not len(members):
+        return np.empty(0, np.int64)
+    sure, seen, kept = stats.false_discovery_control(test_excess(members, wrong)) <= fdr, np.zeros(len(wrong), bool), []
+    for row in np.flatnonzero(sure):
+        if np.count_nonzero(members[row] & ~seen) >= new_share * max(np.count_nonzero(members[row]), 1):
+            kept.append(row)
+            seen |= members[row]
+    return np.array(kept, np.int64)
+
+
+def share_weighted(hit: np.ndarray, weights: np.ndarray) -> Estimate:
+    """A share of weighted cases; its Wilson interval is that of as many equal ones as they are worth (Kish 1965).
+
+    hit: bool [n].  weights: [n], at least 0. n of the estimate: the effective number, rounded down; NaN of none.
+    """
+    worth = count_effective(weights)
+    if worth == 0:
+        return estimate_share(0, 0)
+    share = float(weights[hit].sum() / weights.sum())
+    low, high = wilson(np.array(share * worth), np.array(worth))
+    return Estimate(share, float(low), float(high), int(worth))
+
+
+def count_effective(weights: np.ndarray) -> float:
+    """(sum w)^2 / sum w^2: as many equally weighted cases vary as much."""
+    return float(weights.sum() ** 2 / np.square(weights).sum()) if weights.any() else 0.0
+
+
+def estimate_lift(inside: Estimate, outside: Estimate) -> Estimate:
+    """The rate inside over that outside, with Katz's log interval (1978); half a case is added where one is 0."""
+    if not inside.n or not outside.n:
+        return Estimate(float("nan"), n=0)
+    counts = [(each.value * (each.n or 0), float(each.n or 0)) for each in (inside, outside)]
+    if min(count for count, _ in counts) == 0:
+        counts = [(count + 0.5, n + 0.5) for count, n in counts]
+    (a, n), (b, m) = counts
+    half = stats.norm.ppf(0.975) * np.sqrt(max(1 / a - 1 / n + 1 / b - 1 / m, 0))
+    lift = a / n / (b / m)
+    return Estimate(lift, float(lift * np.exp(-half)), float(lift * np.exp(half)), inside.n)
+
+
+def judge_modes(
+    generated: list[Estimate], members: np.ndarray, wrong: np.ndarray, fdr: float
+) -> tuple[list[str], list[Estimate]]:
+    """Whether real images fail more in each mode than outside it, and their differences in rate.
+
+    generated: of each mode, rate inside less outside.  members: bool [K, R], of real images.  wrong: bool [R].
+    corroborated: they do, at a false discovery rate of `fdr` over all modes (Fisher's exact test).  contradicted: they
+    do not, and the interval excludes half of the generated difference.  too few: neither.
+    """
+    differences = [
+        subtract(*(estimate_share(int(wrong[rows].sum()), int(rows.sum())) for rows in (each, ~each)))
+        for each in members
+    ]
+    tests = [_fisher(wrong, each, ~each) for each in members]
+    sure = stats.false_discovery_control(tests) <= fdr if tests else []
+    verdicts = [
+        CORROBORATED if agrees else CONTRADICTED if real.high < said.value / 2 else TOO_FEW
+        for agrees, real, said in zip(sure, differences, generated, strict=True)
+    ]
+    return verdicts, differences

@@ -1,0 +1,54 @@
+"""What a failure mode is: a class, or any, and one to three conditions on what an image looks like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Bounds = tuple[float | None, float | None]  # above the first, not above the second; None: unbounded
+
+
+@dataclass(frozen=True)
+class Mode:
+    """label: of the class that was meant, None for any.  bounds: by index of the attribute, none of them twice None."""
+
+    label: int | None = None
+    bounds: Mapping[int, Bounds] = field(default_factory=dict)
+
+    @property
+    def conditions(self) -> int:
+        """How much has to be said: each bound and the class count one."""
+        return sum(bound is not None for pair in self.bounds.values() for bound in pair) + (self.label is not None)
+
+    def covers(self, values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
+        """Which images are of this kind, bool [N]; values: [N, M], NaN meets no condition.  true_class: int64 [N]."""
+        inside = np.ones(len(true_class), bool) if self.label is None else true_class == self.label
+        for attribute, (low, high) in self.bounds.items():
+            inside &= np.isfinite(values[:, attribute])
+            if low is not None:
+                inside &= values[:, attribute] > low
+            if high is not None:
+                inside &= values[:, attribute] <= high
+        return inside
+
+    def change(self, attribute: int, bounds: Bounds) -> "Mode":
+        """The same with other bounds on an attribute; (None, None) takes its condition away."""
+        rest = {each: pair for each, pair in self.bounds.items() if each != attribute}
+        return Mode(self.label, rest if bounds == (None, None) else rest | {attribute: bounds})
+
+    def shorten(self) -> "list[Mode]":
+        """All modes that say one thing less, but for the one that says nothing."""
+        shorter = [Mode(None, self.bounds)] if self.label is not None else []
+        for attribute, (low, high) in self.bounds.items():
+            both = low is not None and high is not None
+            shorter += [self.change(attribute, pair) for pair in ((low, None), (None, high)) if both]
+            shorter += [self.change(attribute, (None, None))] * (not both)
+        return [mode for mode in shorter if mode.conditions]
+
+    def round(self, decimals: np.ndarray) -> "Mode":
+        """With bounds that a person can read aloud; decimals: int [M], of each attribute."""
+        told = {
+            each: tuple(None if bound is None else round(bound, int(decimals[each])) for bound in pair)
+            for each, pair in self.bounds.items()
+        }
+        return Mode(self.label, told)  # type: ignore[arg-type]
