@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from failure_atlas.directions.measurements import LEAST_SPREAD, MEASUREMENTS, NAMED
-from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.attributes.calibration import Scene
+from failure_atlas.attributes.registry import ATTRIBUTES, NAMED
 from failure_atlas.statistics.estimates import TAIL
 
 SHARED = 0.7  # of the classes must show the effect with one sign
@@ -18,6 +18,11 @@ LEAST_EFFECT = 0.1
 LEAST_PIXEL_CHANGE = 1 / 255  # mean over the frame; digits fill a seventh of it, so seven grey levels there
 NEARLY = 0.7  # of the first effect: what a second one must reach to be named too
 GLOBAL_REACH, CLASS_REACH, NO_REACH = "global", "class-specific", "none"
+
+
+def name_rest(scene: Scene) -> str:
+    """The name of what is seen and that no attribute tells: with all else measured, a change of shape."""
+    return SHAPE_CHANGE if scene.figures and not scene.colours else OTHER_CHANGE
 
 
 @dataclass(frozen=True)
@@ -100,27 +105,17 @@ def name_effects(
         return Name(NO_CHANGE, "", -1)
     standardised = standardise(effects.mean, spread)
     sure = np.zeros(len(spread), bool)
-    named = NAMED[: len(spread)]
-    sure[named] = stats.false_discovery_control(effects.p[named]) < fdr
+    # What moves in no image at all, as what is cut off where nothing reaches the frame, is no test among others.
+    tested = NAMED[: len(spread)] & ((effects.mean != 0) | (effects.low != effects.high))
+    if tested.any():
+        sure[tested] = stats.false_discovery_control(effects.p[tested]) < fdr
     strength = np.where(sure & np.isfinite(standardised), np.abs(np.nan_to_num(standardised)), 0)
     first, second = map(int, np.argsort(-strength, kind="stable")[:2])
     if strength[first] < LEAST_EFFECT:
         return Name(rest, "", -1)
     close = strength[second] >= max(NEARLY * strength[first], LEAST_EFFECT)
-    words = [MEASUREMENTS[each].more if standardised[each] > 0 else MEASUREMENTS[each].less for each in (first, second)]
+    words = [ATTRIBUTES[each].more if standardised[each] > 0 else ATTRIBUTES[each].less for each in (first, second)]
     return Name(words[0], words[1] if close else "", first)
-
-
-def measure_spread(values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
-    """The unit of each measurement, [M]: its standard deviation within the classes, at least `least_spread`.
-
-    values: [N, M]; rows with NaN are left out. NaN where fewer than two images show a stroke.
-    """
-    known = np.isfinite(values).all(axis=1)
-    if known.sum() < 2:
-        return np.full(values.shape[1], np.nan)
-    spread = subtract_class_means(values[known], true_class[known]).std(axis=0, ddof=1)
-    return np.asarray(np.maximum(spread, LEAST_SPREAD[: len(spread)]))
 
 
 def standardise(values: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from failure_atlas.directions.measurements import EDGE, NOISE, measure_images
+from failure_atlas.attributes.registry import REGISTRY, measure_images
 from failure_atlas.inversion.invert import smooth_pixels
 
 
@@ -11,11 +11,13 @@ def measure_fit(images: np.ndarray, made: np.ndarray, *, figures: bool = True) -
     """One row for each of N images; images, made: uint8 [N, C, H, W].
 
     rmse: of all pixels, white being 1; most of a noisy image's is noise, which is never the same.  structure_rmse: of
-    the smoothed difference, in which little of the noise is left.  noise, edge: of the image, see `measure_texture`;
-    noise_error, edge_error: what the reconstruction has more.  figures: as in `measure_images`.
+    the smoothed difference, in which little of the noise is left.  noise, edge: of the image, as the
+    attributes noise and blur are measured, which is the width of flanks; noise_error, edge_error: what the
+    reconstruction has more.  figures: as in `measure_images`.
     """
     difference = (made.astype(np.float64) - images) / 255
-    held, shown = (measure_images(each, figures=figures)[:, [NOISE, EDGE]] for each in (images, made))
+    measured = [REGISTRY[name] for name in ("noise", "blur")]
+    held, shown = (measure_images(each, figures=figures, attributes=measured) for each in (images, made))
     noise, edge = held.T
     noise_error, edge_error = (shown - held).T
     return pd.DataFrame(

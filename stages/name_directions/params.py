@@ -3,7 +3,6 @@
 from pydantic import Field
 
 from failure_atlas.core.fields import BatchSize, Section, Seed
-from failure_atlas.directions.known_changes import GROUP_IMAGES
 
 
 class NameDirectionsParams(Section):
@@ -15,7 +14,6 @@ class NameDirectionsParams(Section):
     samples: int = Field(ge=2, le=10_000)
     step_std: float = Field(gt=0, le=5)
     fdr: float = Field(gt=0, lt=1)
-    check_images: int = Field(ge=GROUP_IMAGES, le=10_000)
     batch_size: BatchSize
 
 

@@ -2,23 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from failure_atlas.attributes.calibration import Calibration
+from failure_atlas.attributes.registry import NAMES
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import require
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.directions import naming
-from failure_atlas.directions.calibration import Calibration
-from failure_atlas.directions.measurements import MEASUREMENTS, NAMES
 from failure_atlas.directions.moves import choose_balanced, measure_move
-from failure_atlas.images.image_set import Severities
 from failure_atlas.statistics.estimates import flatten, mean, proportion
 from failure_atlas.world.show import World
-from stages.common.artefacts.images import read_images, read_severities
 from stages.common.artefacts.population import Samples
 from stages.common.artefacts.ranking import GLOBAL
 from stages.name_directions.params import NameDirectionsParams
@@ -46,28 +42,6 @@ def choose_directions(
         pushing = block[(block["direction"] != 0) & (block["std"] > 0)]
         blocks.append(pushing.sort_values("rank").head(top if scope == GLOBAL else class_top))
     return pd.concat(blocks, ignore_index=True)
-
-
-def read_clean(path: Path, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two disjoint sets of `count` clean test images each, uint8 [count, C, H, W]: to calibrate, and to check.
-
-    Raises StageError if the store is missing or holds too few.
-    """
-    images = read_images(require(path, "prepare_images"), "test").images
-    if len(images) < 2 * count:
-        raise StageError(
-            f"{path}: {len(images)} test images; name_directions.check_images: got {count}; allowed: at most "
-            f"{len(images) // 2}, for as many calibrate as check"
-        )
-    order = random.permutation(len(images))
-    return images[order[:count]], images[order[count : 2 * count]]
-
-
-def read_corrupted(path: Path, count: int, random: np.random.Generator) -> tuple[np.ndarray, Severities]:
-    """Up to `count` corrupted test images, clean ones among them, uint8 [n, C, H, W], with their severities."""
-    images = read_images(require(path, "corrupt_images"), "test").images
-    chosen = np.sort(random.permutation(len(images))[:count])
-    return images[chosen], read_severities(path, "test").rows(chosen)
 
 
 @dataclass(frozen=True)
@@ -122,7 +96,7 @@ class Study:
         differences, pixel_change = moved
         effects, levels = (naming.estimate_effects(differences[:, part]) for part in (slice(None, -2), slice(-2, None)))
         pixels, fdr = mean(pixel_change), self.section.fdr
-        name = naming.name_effects(effects, self.spread, pixels["value"], fdr, self.calibration.scene.rest)
+        name = naming.name_effects(effects, self.spread, pixels["value"], fdr, naming.name_rest(self.calibration.scene))
         reach = naming.NO_REACH
         if (index := name.measurement) >= 0:
             sign, classes = float(effects.mean[index]), len(self.samples.class_names)
@@ -138,28 +112,16 @@ class Study:
         return row | {"n": effects.n}
 
 
-def tabulate_spread(spread: np.ndarray, values: np.ndarray) -> pd.DataFrame:
-    """The units of the table: per measurement its unit, its mean and its spread within the classes; values: [N, M]."""
-    known = np.isfinite(values).all(axis=1)
-    units = [
-        {"measurement": each.name, "unit": each.unit, "more": each.more, "less": each.less}
-        for each in MEASUREMENTS[: len(spread)]
-    ]
-    means = values[known].mean(axis=0) if known.any() else np.nan
-    return pd.DataFrame(units).assign(mean=means, spread=spread, n=int(known.sum()))
+def summarize_names(table: pd.DataFrame) -> dict[str, Any]:
+    """Figures of all rows, of the global ones and of the classes' ones; table: directions.csv.
 
-
-def summarize_names(table: pd.DataFrame, check: pd.DataFrame) -> dict[str, Any]:
-    """Figures of all rows, of the global ones and of the classes' ones; table: directions.csv, check: naming_check.csv.
-
-    A dimension that stands in several rankings counts once in each. Rows share samples and check groups share images,
-    so the intervals, made for independent ones, are on the narrow side.
+    A dimension that stands in several rankings counts once in each. Rows share samples, so the intervals, made for
+    independent ones, are on the narrow side.
     """
     of_classes = table["scope"] != GLOBAL
     return {
         "directions": len(table),
         "style_dimensions": int(table["dimension"].nunique()),
-        **flatten("naming_accuracy", proportion(check["correct"].to_numpy(bool))),
         "all": _summarize(table),
         "global": _summarize(table[~of_classes]),
         "classes": _summarize(table[of_classes]),

@@ -118,3 +118,10 @@ def count_holes(mask: np.ndarray, least_px: float) -> np.ndarray:
     inner = np.where(labels == outside, 0, labels)
     size, image = count_labels(split_frames(inner, len(mask)), len(mask))
     return np.bincount(image[size >= least_px], minlength=len(mask))
+
+
+def count_edges(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sides of mask pixels that lie on the frame, and those that face background: [N] int64 each; bool [N, H, W]."""
+    on_frame = mask[:, [0, -1]].sum(axis=(1, 2)) + mask[:, :, [0, -1]].sum(axis=(1, 2))
+    across = (mask[:, 1:] != mask[:, :-1]).sum(axis=(1, 2)) + (mask[:, :, 1:] != mask[:, :, :-1]).sum(axis=(1, 2))
+    return on_frame, across

@@ -12,15 +12,28 @@ import numpy as np
 import torch
 from scipy.interpolate import RegularGridInterpolator
 
+from failure_atlas.attributes.outline import measure_ground
+from failure_atlas.attributes.registry import (
+    ATTRIBUTES,
+    BLUR,
+    COLOUR,
+    FIGURE,
+    LEAST_SPREAD,
+    NAMES,
+    NOISE,
+    STROKE,
+    Attribute,
+    measure_images,
+)
+from failure_atlas.attributes.view import to_grey
 from failure_atlas.corruptions.blurs import blur
-from failure_atlas.directions.measurements import EDGE, MEASUREMENTS, NAMES, NOISE, Measurement, measure_images, to_grey
-from failure_atlas.directions.naming import OTHER_CHANGE, SHAPE_CHANGE
-from failure_atlas.directions.outline import measure_ground
+from failure_atlas.images.image_set import subtract_class_means
 
 NOISE_STD = (0.0, 0.05, 0.1, 0.18, 0.26)
 BLUR_STD_PX = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 MOST = 0.5  # of the images
 EVEN_GROUND = 0.1  # of the contrast: digits lie at 0, cut-outs of photographs at 0.15 and more
+PERIODIC = np.array([attribute.period > 0 for attribute in ATTRIBUTES])
 LEAST_SLENDERNESS = 4.0  # length over width of what is called a stroke: digits have 10, coats 1 to 2
 
 
@@ -36,22 +49,17 @@ class Scene:
     colours: bool = False
 
     @property
-    def rest(self) -> str:
-        """The name of what is seen and that no measurement tells: with all else measured, a change of shape."""
-        return SHAPE_CHANGE if self.figures and not self.colours else OTHER_CHANGE
-
-    @property
     def shape_words(self) -> str:
         """Which words of shape are used: strokes (all of them) | figures | none."""
         return "strokes" if self.strokes else "figures" if self.figures else "none"
 
-    def has(self, measurement: Measurement) -> bool:
+    def has(self, attribute: Attribute) -> bool:
         """Whether there is what is measured."""
-        return {"figure": self.figures, "stroke": self.strokes, "colour": self.colours, "": True}[measurement.needs]
+        return {FIGURE: self.figures, STROKE: self.strokes, COLOUR: self.colours, "": True}[attribute.needs]
 
-    def keep(self, spread: np.ndarray) -> np.ndarray:
-        """The units of measurements, [M], NaN where there is nothing to measure: no name comes of these."""
-        return np.where([self.has(each) for each in MEASUREMENTS[: len(spread)]], spread, np.nan)
+    def keep(self, values: np.ndarray) -> np.ndarray:
+        """Values or spreads, [..., M], NaN where there is nothing to measure: no name comes of these."""
+        return np.where([self.has(each) for each in ATTRIBUTES[: values.shape[-1]]], values, np.nan)
 
 
 def find_scene(images: np.ndarray) -> Scene:
@@ -92,28 +100,40 @@ class Calibration:
         noise = np.interp(values[:, NOISE], _rise(self.mean[:, :, NOISE].mean(axis=1)), self.noise_std)
         blurs = np.full(len(values), np.nan)
         known = np.isfinite(noise)
-        curves = RegularGridInterpolator((self.noise_std,), self.mean[:, :, EDGE])(noise[known, None])
+        curves = RegularGridInterpolator((self.noise_std,), self.mean[:, :, BLUR])(noise[known, None])
         blurs[known] = [
             np.interp(edge, _rise(curve), self.blur_std_px)
-            for edge, curve in zip(values[known, EDGE], curves, strict=True)
+            for edge, curve in zip(values[known, BLUR], curves, strict=True)
         ]
         return noise, blurs
 
     def mend(self, values: np.ndarray) -> np.ndarray:
-        """Measurements less what the image's own noise and blur explain; [N, M] to [N, M].
+        """Measurements less what the image's own noise and blur explain, as directions are named by; [N, M] to [N, M].
 
-        Noise becomes the sigma read from it. The edge keeps its blur and loses what noise does to it.
+        Noise becomes the sigma read from it. The flank, of which blur is read, keeps that and loses what noise does to
+        it. What comes round again, an angle, has no mean effect to be taken out.
         """
         noise, blurs = self.read_levels(values)
-        mended = values.copy()
-        known = np.isfinite(noise)
+        mended, known = values.copy(), np.isfinite(noise)
         table = RegularGridInterpolator((self.noise_std, self.blur_std_px), self.mean)
         here = table(np.stack([noise, blurs], axis=1)[known])
         noiseless = table(np.stack([np.zeros_like(blurs), blurs], axis=1)[known])
-        mended[known] -= here - self.mean[0, 0]
-        mended[known, EDGE] = values[known, EDGE] - (here - noiseless)[:, EDGE]
+        mended[known] -= np.where(PERIODIC[: values.shape[1]], 0, here - self.mean[0, 0])
+        mended[known, BLUR] = values[known, BLUR] - (here - noiseless)[:, BLUR]
         mended[:, NOISE] = noise
         return mended
+
+    def read(self, values: np.ndarray) -> np.ndarray:
+        """What people read of measurements, in the units that the attributes state; [N, M] to [N, M].
+
+        Noise and blur as the sigmas that real clean images would need, the rest mended, but for counts, which stay
+        whole. NaN where an image shows no figure, and of what the scene has not.
+        """
+        told = self.mend(values)
+        told[:, BLUR] = self.read_levels(values)[1]
+        for column, attribute in enumerate(ATTRIBUTES[: values.shape[1]]):
+            told[:, column] = attribute.tell(values[:, column] if attribute.counted[0] else told[:, column])
+        return self.scene.keep(told)
 
 
 def calibrate(
@@ -139,6 +159,38 @@ def calibrate(
         advance(len(images))
     means, errors = (np.array(rows).reshape(len(NOISE_STD), len(BLUR_STD_PX), -1) for rows in (mean, error))
     return Calibration(np.array(NOISE_STD), np.array(BLUR_STD_PX), means, errors, len(images), scene)
+
+
+def measure_spread(values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
+    """The standard deviation of mended measurements within the classes, at least `least_spread`: [M].
+
+    In these units effects of directions are compared.  values: [N, M]; rows with NaN are left out. NaN where fewer than
+    two images show a stroke.
+    """
+    return np.asarray(np.maximum(measure_scatter(values, true_class), LEAST_SPREAD[: values.shape[1]]))
+
+
+def measure_scatter(values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
+    """The standard deviation within the classes of what there is to measure, [M]; values: [N, M], NaN are left out."""
+    shown = np.isfinite(values).any(axis=0)
+    known, scatter = np.isfinite(values[:, shown]).all(axis=1), np.full(values.shape[1], np.nan)
+    if known.sum() >= 2:
+        held, labels = values[known].astype(np.float64), true_class[known]
+        for label in np.unique(labels):
+            held[labels == label] = unwrap(held[labels == label])
+        scatter[shown] = subtract_class_means(held[:, shown], labels).std(axis=0, ddof=1)
+    return scatter
+
+
+def unwrap(values: np.ndarray) -> np.ndarray:
+    """Values [N, M] of which those that come round again lie within half a period of their circular mean."""
+    unwrapped = values.copy()
+    for column, attribute in enumerate(ATTRIBUTES[: values.shape[1]]):
+        if period := attribute.period:
+            turns = np.exp(2j * np.pi * values[:, column] / period)
+            middle = np.angle(np.nansum(turns)) * period / (2 * np.pi)
+            unwrapped[:, column] = middle + (values[:, column] - middle + period / 2) % period - period / 2
+    return unwrapped
 
 
 def corrupt_known(images: np.ndarray, noise_std: float, blur_std_px: float, random: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,90 @@
+"""What images look like: attributes.zarr of measure_attributes, its writer and its reader."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from failure_atlas.attributes.calibration import Calibration, Scene
+from failure_atlas.attributes.registry import choose_attributes
+from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
+from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
+
+LEVELS = ("noise", "blur", "attribute")
+DIMENSIONS = {
+    "population": ("sample", "attribute"),
+    "images": ("image", "attribute"),
+    "spread": ("attribute",),
+    "noise_std": ("noise",),
+    "blur_std_px": ("blur",),
+    "mean": LEVELS,
+    "standard_error": LEVELS,
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """M attributes of the images that a run is about, as people read them (see `Calibration.read`).
+
+    names: [M], of the registry.  population: float32 [N, M], of the population's samples.  images: float32 [T, M], of
+    the corrupted test images. Both are NaN where an image shows no figure, and in columns that the scene has not.
+    spread: [M], of mended measurements of the population within its classes, the unit of directions (see
+    `measure_spread`); NaN where the scene has not what is measured.  calibration: with its scene.
+    """
+
+    names: tuple[str, ...]
+    population: np.ndarray
+    images: np.ndarray
+    spread: np.ndarray
+    calibration: Calibration
+
+    @property
+    def meaningful(self) -> np.ndarray:
+        """Which attributes the scene has, bool [M]."""
+        return np.asarray(np.isfinite(self.calibration.scene.keep(np.zeros(len(self.names)))))
+
+
+def write_measured(folder: Path, measured: Measured) -> None:
+    """Write the store that `read_measured` reads."""
+    calibration = measured.calibration
+    arrays = {
+        "population": measured.population.astype(np.float32),
+        "images": measured.images.astype(np.float32),
+        "spread": measured.spread,
+        **{name: getattr(calibration, name) for name in ("noise_std", "blur_std_px", "mean", "standard_error")},
+    }
+    told = {"names": list(measured.names), "scene": asdict(calibration.scene), "n": calibration.n}
+    write_arrays(folder / "attributes.zarr", {name: (array, DIMENSIONS[name]) for name, array in arrays.items()}, told)
+
+
+def read_measured(folder: Path, true_class: Sequence[int] | np.ndarray | None = None) -> Measured:
+    """Read the result folder of measure_attributes.
+
+    true_class: of the population that it has to be of, if its samples are looked at one by one.
+    Raises StageError if it is missing, of another form, of other attributes, or of another population.
+    """
+    path = require(folder / "attributes.zarr", "measure_attributes")
+    told, again = read_attributes(path), "make it again with: dvc repro measure_attributes"
+    try:
+        scene, names, n = Scene(**told["scene"]), tuple(map(str, told["names"])), int(told["n"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StageError(f"{path}: does not tell its scene, names and n ({error}); {again}") from error
+    known = tuple(attribute.name for attribute in choose_attributes(3 if scene.colours else 1))
+    if names != known:
+        raise StageError(f"{path}: holds the attributes {', '.join(names)}; known are {', '.join(known)}; {again}")
+    arrays = {name: read_array(path, name) for name in DIMENSIONS}
+    levels = (len(arrays["noise_std"]), len(arrays["blur_std_px"]), len(names))
+    wanted = {"mean": levels, "standard_error": levels, "spread": levels[2:]}
+    wanted |= {name: (len(arrays[name]), len(names)) for name in ("population", "images")}
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape:
+            raise StageError(f"{path}: array '{name}' is of shape {arrays[name].shape}, not {shape}; {again}")
+    held = arrays["population"]
+    if true_class is not None and len(held) != len(true_class):
+        raise StageError(f"{path}: measures {len(held)} samples, the population has {len(true_class)}; {again}")
+    calibration = Calibration(
+        arrays["noise_std"], arrays["blur_std_px"], arrays["mean"], arrays["standard_error"], n, scene
+    )
+    return Measured(names, held, arrays["images"], arrays["spread"], calibration)
