@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import stats
 
+from failure_atlas.inversion.corroboration import CONTRADICTED, CORROBORATED, TOO_FEW
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract, wilson
 
-CORROBORATED, CONTRADICTED, TOO_FEW = "corroborated", "contradicted", "too few"
 
 
 def test_excess(members: np.ndarray, wrong: np.ndarray) -> np.ndarray:

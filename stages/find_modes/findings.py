@@ -1,0 +1,201 @@
+"""Each mode as a row: its sentence, its rate, what real images say, what leads into it, what others do there."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.modes.domain import estimate_risk
+from failure_atlas.modes.estimate import estimate_lift, judge_modes, select_distinct, share_weighted
+from failure_atlas.modes.mode import Mode
+from failure_atlas.modes.search import search_modes
+from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract
+from stages.common.artefacts.ranking import GLOBAL
+from stages.find_modes.inputs import Evidence
+from stages.find_modes.params import FindModesParams
+
+MOSTLY = 0.5  # of the failures must have been read as the class that the sentence names
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Modes in the order of their risk; half: bool [N], the samples that no search has seen.
+
+    members: bool [K, N], of the population.  real_members: bool [K, R].  read_as: the class that most failures of the
+    mode are read as, -1 if there is no such.  dropped: candidates that the other half did not bear out, or that say
+    once more what is said.
+    """
+
+    modes: list[Mode]
+    members: np.ndarray
+    real_members: np.ndarray
+    read_as: list[int]
+    half: np.ndarray
+    dropped: int
+
+
+def find(evidence: Evidence, section: FindModesParams) -> Findings:
+    """Search one half, keep what the other half bears out."""
+    made, count = evidence.generated, len(evidence.generated.true_class)
+    half = np.zeros(count, bool)
+    half[numpy_stream(section.seed, "halves").permutation(count)[: count // 2]] = True
+    decimals = np.array([0 if each.counted[0] else each.decimals for each in evidence.attributes])
+    searched = search_modes(
+        made.values[~half], made.true_class[~half], made.wrong[~half], most=section.most_modes,
+        least_share=section.least_share, decimals=decimals,
+    )  # fmt: skip
+    members = _cover(searched, made.values, made.true_class)
+    kept = select_distinct(members[:, half], made.wrong[half], section.fdr)
+    risk = [
+        -estimate_risk((evidence.cost * members[row])[half], evidence.weights[half])[0] for row in kept
+    ]
+    kept = kept[np.argsort(risk, kind="stable")]
+    modes = [searched[row] for row in kept]
+    read_as = [_find_answer(made.predicted[members[row] & half & made.wrong], len(evidence.class_names)) for row in kept]
+    real = _cover(modes, evidence.real.values, evidence.real.true_class)
+    return Findings(modes, members[kept], real, read_as, half, len(searched) - len(kept))
+
+
+def _cover(modes: list[Mode], values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
+    return np.array([mode.covers(values, true_class) for mode in modes], bool).reshape(len(modes), len(true_class))
+
+
+def _find_answer(answers: np.ndarray, classes: int) -> int:
+    counts = np.bincount(answers, minlength=classes)
+    return int(counts.argmax()) if counts.max() > MOSTLY * len(answers) else -1
+
+
+def tell_mode(mode: Mode, read_as: int, evidence: Evidence) -> tuple[str, str]:
+    """A mode as a sentence without its subject, the classifier, and its conditions alone."""
+    label = "" if mode.label is None else evidence.class_names[mode.label]
+    answer = "" if read_as < 0 else evidence.class_names[read_as]
+    # Bounds above are open, so a count above 1.5 is one of at least 2; below they are closed.
+    conditions = ", ".join(
+        evidence.attributes[each].tell_condition(*pair) for each, pair in sorted(mode.bounds.items())
+    )
+    verb = f"reads {label} as {answer}" if label and answer else f"misreads {label}" if label else ""
+    verb = verb or (f"reads as {answer} what is another" if answer else "fails")
+    return f"{verb}: {conditions}" if conditions else verb, conditions
+
+
+def tabulate_modes(found: Findings, evidence: Evidence, section: FindModesParams) -> pd.DataFrame:
+    """modes.csv: one row a mode; rates and shares are of the half that was not searched."""
+    made, half, rows, told = evidence.generated, found.half, [], []
+    weights, wrong = evidence.weights[half], made.wrong[half]
+    for mode, member, read_as in zip(found.modes, found.members, found.read_as, strict=True):
+        inside = member[half]
+        rate, rest = (share_weighted(wrong[each], weights[each]) for each in (inside, ~inside))
+        told.append(subtract(rate, rest))
+        sentence, conditions = tell_mode(mode, read_as, evidence)
+        failures = inside & wrong
+        row: dict[str, Any] = {
+            "sentence": sentence,
+            "class": "" if mode.label is None else evidence.class_names[mode.label],
+            "read_as": "" if read_as < 0 else evidence.class_names[read_as],
+            "conditions": conditions,
+            "n": int(inside.sum()),
+            "failures": int(failures.sum()),
+        }
+        row |= _bounded("rate", rate) | _bounded("rate_elsewhere", rest)
+        row |= _bounded("share", share_weighted(inside, weights)) | _bounded("lift", estimate_lift(rate, rest))
+        confirmed = int((failures & evidence.confirmed[half]).sum())
+        row |= {"true_failures": confirmed}
+        row |= _bounded("true_failure_share", estimate_share(confirmed, int(failures.sum())))
+        risk = estimate_risk((evidence.cost * member)[half], weights)
+        row |= dict(zip(("risk", "risk_low", "risk_high"), risk, strict=True))
+        rows.append(row | _lead(mode, member, evidence) | _reach(mode, evidence))
+    table = pd.DataFrame(rows)
+    if len(table):
+        table.insert(0, "rank", np.arange(1, len(table) + 1))
+        return table.assign(**_hold_against_real(found, evidence, told, section))
+    return pd.DataFrame(columns=["rank", "sentence", "class", "read_as", "conditions", "n", "rate", "verdict"])
+
+
+def _bounded(name: str, estimate: Estimate) -> dict[str, float]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _lead(mode: Mode, member: np.ndarray, evidence: Evidence) -> dict[str, Any]:
+    """The ranked direction along which members lie farthest out among samples of their class."""
+    samples = evidence.samples
+    scope = GLOBAL if mode.label is None else evidence.class_names[mode.label]
+    of_class = np.ones(len(member), bool) if mode.label is None else samples.true_class == mode.label
+    best = {"direction": "", "direction_name": "", "direction_auc": np.nan}
+    if member[of_class].all() or not member[of_class].any():
+        return best
+    ranked = evidence.directions[evidence.directions["scope"] == scope]
+    for row in ranked.to_dict("records"):
+        dimension, way = int(row["dimension"]), int(row["direction"])
+        area = float(roc_auc_score(member[of_class], way * samples.styles[of_class, dimension]))
+        if not area <= best["direction_auc"]:  # the first is held against NaN
+            name = evidence.words.look_up(scope, dimension, way)
+            best = {"direction": dimension, "direction_name": name, "direction_auc": area}
+    return best
+
+
+def _reach(mode: Mode, evidence: Evidence) -> dict[str, Any]:
+    """How many true failures the search has found in a mode, and how near to its start the nearest lies."""
+    inside = mode.covers(evidence.found.values, evidence.found.true_class)
+    distance = evidence.found_rows["distance_std"].to_numpy(float)[inside]
+    return {"found_failures": int(inside.sum()), "nearest_distance_std": np.nanmin(distance) if inside.any() else np.nan}
+
+
+def _hold_against_real(
+    found: Findings, evidence: Evidence, told: list[Estimate], section: FindModesParams
+) -> dict[str, Any]:
+    wrong = evidence.real.wrong
+    verdicts, differences = judge_modes(told, found.real_members, wrong, section.fdr)
+    columns: dict[str, list[Any]] = {"n_real": [], "real_failures": []}
+    rates: list[dict[str, float]] = []
+    for member in found.real_members:
+        failed, n = int((member & wrong).sum()), int(member.sum())
+        columns["n_real"].append(n)
+        columns["real_failures"].append(failed)
+        elsewhere = estimate_share(int(wrong.sum()) - failed, len(wrong) - n)
+        rates.append(_bounded("real_rate", estimate_share(failed, n)) | {"real_rate_elsewhere": elsewhere.value})
+    columns |= {name: [each[name] for each in rates] for name in rates[0]}
+    columns["real_difference_low"] = [each.low for each in differences]
+    columns["real_difference_high"] = [each.high for each in differences]
+    return columns | {"verdict": verdicts}
+
+
+def tabulate_others(found: Findings, evidence: Evidence) -> pd.DataFrame:
+    """others.csv: failure rates of every classifier under test in each mode, on the half that was not searched."""
+    rows = []
+    for rank, member in enumerate(found.members, start=1):
+        inside = member & found.half
+        for name, predicted in evidence.others.items():
+            failed = int((predicted[inside] != evidence.generated.true_class[inside]).sum())
+            row = {"rank": rank, "classifier": name, "n": int(inside.sum())}
+            rows.append(row | _bounded("rate", estimate_share(failed, int(inside.sum()))))
+    return pd.DataFrame(rows, columns=["rank", "classifier", "n", "rate", "rate_low", "rate_high"])
+
+
+def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: pd.DataFrame) -> dict[str, Any]:
+    """metrics.json: how many modes, what they explain, and how much of the map is covered."""
+    wrong, half = evidence.generated.wrong, found.half
+    explained = found.members.any(axis=0) if len(found.modes) else np.zeros(len(wrong), bool)
+    real = found.real_members.any(axis=0) if len(found.modes) else np.zeros(len(evidence.real.wrong), bool)
+    verdicts = table["verdict"].value_counts()
+    inside, reachable = mapped["n"] >= ENOUGH, mapped["n"] > 0
+    return {
+        "modes": len(found.modes),
+        "candidates": len(found.modes) + found.dropped,
+        **{name.replace(" ", "_"): int(verdicts.get(name, 0)) for name in ("corroborated", "contradicted", "too few")},
+        "failure_rate": share_weighted(wrong[half], evidence.weights[half]).as_dict(),
+        "explained_share": estimate_share(int((explained & wrong & half).sum()), int((wrong & half).sum())).as_dict(),
+        "domain_share": share_weighted(explained[half], evidence.weights[half]).as_dict(),
+        "real_explained_share": estimate_share(
+            int((real & evidence.real.wrong).sum()), int(evidence.real.wrong.sum())
+        ).as_dict(),
+        "coverage": estimate_share(int(inside.sum()), int(reachable.sum())).as_dict(),
+        "reachable_cells": int(reachable.sum()),
+        "effective_n": int(evidence.weights[half].sum() ** 2 / np.square(evidence.weights[half]).sum()),
+        "attributes": [each.name for each in evidence.attributes],
+    }
+
+
+ENOUGH = 30  # samples of a cell whose accuracy is shown as covered

@@ -1,0 +1,52 @@
+"""The section `find_modes` of params.yaml."""
+
+from pydantic import Field, model_validator
+
+from failure_atlas.core.fields import BatchSize, Section, Seed, Text
+
+
+class Exposure(Section):
+    """How often a condition holds in use: an attribute above, or below, a value."""
+
+    attribute: Text
+    above: float | None = None
+    below: float | None = None
+    share: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_side(self) -> "Exposure":
+        if (self.above is None) == (self.below is None):
+            raise ValueError("above or below, one of them")
+        return self
+
+
+class Cost(Section):
+    """What a confusion costs, where others cost 1; names of classes."""
+
+    true: Text
+    read_as: Text
+    cost: float = Field(ge=0, le=1e9)
+
+
+class OperatingDomain(Section):
+    """Where the classifier is used, if not in the generator's own population."""
+
+    exposure: list[Exposure] = Field(max_length=20)
+    costs: list[Cost] = Field(max_length=1000)
+
+
+class FindModesParams(Section):
+    """How many modes, how large, how surely, and for which use; params.yaml tells the units."""
+
+    seed: Seed
+    most_modes: int = Field(ge=1, le=50)
+    least_share: float = Field(gt=0, le=0.5)
+    fdr: float = Field(gt=0, lt=0.5)
+    attributes: list[Text] | None = Field(max_length=100)
+    pictures: int = Field(ge=1, le=20)
+    map_bins: int = Field(ge=2, le=20)
+    batch_size: BatchSize
+    operating_domain: OperatingDomain
+
+
+MODEL = FindModesParams
