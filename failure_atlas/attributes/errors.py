@@ -166,6 +166,7 @@ KNOWN_AMOUNTS = (
     *(_degrade(noise_std, 0.0) for noise_std in NOISE_STD),
     *(_degrade(0.0, blur_px) for blur_px in BLUR_STD_PX),
     _degrade(USUAL_NOISE, USUAL_BLUR_PX),
+    _degrade(0.18, 3.0),  # the strongest of the default recipe
     KnownAmount("contrast times 0.7", scale_contrast(0.7), {"contrast": times(0.7), **_pick("thickness", "area")}),
     KnownAmount("grey raised by 0.2", _RAISED_GREY, {"brightness": plus(0.2), **_pick("contrast")}, _SMALLER_GREY),
     KnownAmount("sheared by 0.2", warp(xy=-0.2), {"slant": lean(0.2), **_pick("area", "holes", "pieces")}),
@@ -252,13 +253,17 @@ def measure_errors(
 
 
 def state_errors(table: pd.DataFrame) -> pd.DataFrame:
-    """The error that is stated of each attribute: that of the change that is read worst; table: of `measure_errors`.
+    """One error for each attribute: root mean square over all known changes, each counted alike.
 
-    Returns attribute, change, error and n, in the order of the table; of what was read of no image nothing.
+    table: as `measure_errors` returns it. Returns attribute, error, n (readings), largest_error, and worst_change, which
+    has that; in the order of the table, without what was read of no image.
     """
-    known = table.dropna(subset="error")
-    worst = known.loc[known.groupby("attribute", sort=False)["error"].idxmax()]
-    return worst[["attribute", "change", "error", "n"]].reset_index(drop=True)
+    known = table.dropna(subset="error").assign(square=table["error"] ** 2)
+    groups = known.groupby("attribute", sort=False)
+    stated = groups.agg(error=("square", "mean"), n=("n", "sum"), largest_error=("error", "max"))
+    stated["error"] = np.sqrt(stated["error"])
+    stated["worst_change"] = known.loc[groups["error"].idxmax(), "change"].to_numpy()
+    return stated.reset_index()
 
 
 def _subtract(name: str, new: np.ndarray, old: np.ndarray) -> np.ndarray:

@@ -92,9 +92,10 @@ ATTRIBUTES = (
         decimals=1, short_unit="px"),
     Attribute(
         "contrast", "grey, brightest strokes less ground", texture.measure_contrast, "more contrast", "fainter", 0.02),
+    # Noise that is clipped at black raises the ground of digits by a grey level or two, which nobody sees.
     Attribute(
         "brightness", "grey of the ground; of all without figures", texture.measure_brightness, "brighter", "darker",
-        0.02),
+        0.05),
     Attribute(
         "thickness", "px", shape.measure_thickness, "thicker stroke", "thinner stroke", 0.25, STROKE,
         "stroke thickness", "stroke thicker than", "stroke thinner than", 1, "px"),

@@ -10,25 +10,16 @@ from failure_atlas.attributes.outline import ENLARGE, Outlines
 from failure_atlas.attributes.view import View
 
 HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64)  # of norm 6, blind to planes and straight edges
-MARGIN_PX = 2  # background pixels this near to a stroke feel its flanks
-LEAST_BACKGROUND_PX = 64  # fewer tell no noise level; then the whole image is used
 WIDEST_FLANK_PX = 32.0
 
 
 def measure_noise(view: View) -> np.ndarray:
-    """Standard deviation of the background by Immerkaer's (1996) filter, in units of grey.
+    """Standard deviation of the ground by Immerkaer's (1996) filter, in units of grey.
 
     Images clipped at black show less than was added, which the calibration mends.
     """
-    if view.figures:
-        cells = view.outlines.mask.reshape(len(view), view.grey.shape[1], ENLARGE, view.grey.shape[2], ENLARGE)
-        reach = np.ones((1, 2 * MARGIN_PX + 1, 2 * MARGIN_PX + 1), bool)
-        background = ~ndimage.binary_dilation(cells.any(axis=(2, 4)), reach)
-        background[background.sum(axis=(1, 2)) < LEAST_BACKGROUND_PX] = True
-    else:
-        background = np.ones(view.grey.shape, bool)
     response = np.abs(ndimage.convolve(view.grey, HIGH_PASS[None], mode="reflect"))
-    mean = (response * background).sum(axis=(1, 2)) / background.sum(axis=(1, 2))
+    mean = (response * view.ground).sum(axis=(1, 2)) / view.ground.sum(axis=(1, 2))
     return np.asarray(np.sqrt(np.pi / 2) / 6 * mean)
 
 
@@ -39,7 +30,7 @@ def measure_flank(view: View) -> np.ndarray:
     """
     if view.figures:
         slope = _measure_slope(view.outlines)
-        flank = measure_contrast(view) / slope
+        flank = (view.ridge - view.outlines.background) / slope
         return np.where((slope > 0) & (flank < WIDEST_FLANK_PX), flank, WIDEST_FLANK_PX)
     slope = np.quantile(np.hypot(*np.gradient(view.smooth, axis=(1, 2))), 0.99, axis=(1, 2))
     height = measure_contrast(view)
@@ -52,14 +43,14 @@ def measure_contrast(view: View) -> np.ndarray:
     Without figures: the range of grey of the denoised image, but for the last hundredth at both ends.
     """
     if view.figures:
-        return np.asarray(view.ridge - view.outlines.background)
+        return np.asarray(view.ridge - view.ground_grey)
     low, high = view.grey_range
     return np.asarray(high - low)
 
 
 def measure_brightness(view: View) -> np.ndarray:
     """Grey of the ground around the figure; without figures the mean grey."""
-    return view.outlines.background if view.figures else np.asarray(view.grey.mean(axis=(1, 2)))
+    return view.ground_grey if view.figures else np.asarray(view.grey.mean(axis=(1, 2)))
 
 
 def _measure_slope(outlines: Outlines) -> np.ndarray:

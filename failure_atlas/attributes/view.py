@@ -19,6 +19,8 @@ from failure_atlas.images.image_set import LUMINANCE
 
 STRETCH_PX = 4.5  # of centreline over which grey is averaged against noise
 BRIGHT_QUANTILE = 0.9  # of the stretches: thin places are dimmer without the stroke being fainter
+MARGIN_PX = 2  # ground this near to a stroke feels its flanks
+LEAST_GROUND_PX = 64  # fewer tell no noise level
 BLOCK_PX = 4  # noise averages out over a block, the colours of parts do not
 
 
@@ -82,6 +84,25 @@ class View:
     def empty(self) -> np.ndarray:
         """Whether an image shows no stroke, bool [N]; without figures none is empty."""
         return np.asarray(~self.outlines.mask.any(axis=(1, 2))) if self.figures else np.zeros(len(self), bool)
+
+    @cached_property
+    def ground(self) -> np.ndarray:
+        """Pixels that no stroke reaches with its flanks, bool [N, H, W]; all of them where these are too few."""
+        if not self.figures:
+            return np.ones(self.grey.shape, bool)
+        count, height, width = self.grey.shape
+        strokes = self.outlines.mask.reshape(count, height, ENLARGE, width, ENLARGE).any(axis=(2, 4))
+        ground = ~ndimage.binary_dilation(strokes, np.ones((1, 2 * MARGIN_PX + 1, 2 * MARGIN_PX + 1), bool))
+        ground[ground.sum(axis=(1, 2)) < LEAST_GROUND_PX] = True
+        return np.asarray(ground)
+
+    @cached_property
+    def ground_grey(self) -> np.ndarray:
+        """Median grey of the ground, [N]: noise that is clipped at black or white moves a mean, but no median."""
+        sorted_grey = np.sort(np.where(self.ground, self.grey, np.inf).reshape(len(self), -1), axis=1)
+        count = self.ground.sum(axis=(1, 2))
+        below, above = (np.take_along_axis(sorted_grey, at[:, None], axis=1) for at in ((count - 1) // 2, count // 2))
+        return np.asarray((below + above)[:, 0] / 2)
 
     @cached_property
     def centreline(self) -> np.ndarray:

@@ -31,11 +31,12 @@ def draw_errors(errors: pd.DataFrame, table: pd.DataFrame) -> Drawn:
     for panel in axes.flat[len(stated) :]:
         panel.set_axis_off()
     sound = stated["error"] < stated["spread"]
-    for panel, (name, row) in zip(axes.flat, stated.iterrows(), strict=False):
+    for panel, name in zip(axes.flat, stated.index, strict=False):
+        row = stated.loc[name]
         own, attribute = errors[errors["attribute"] == name], REGISTRY[str(name)]
         ends = np.array([own["applied"].min(), own["applied"].max()])
         panel.plot(ends, ends, color="#777777", linewidth=1.2)
-        color = WELL_COLOR if sound[name] else MIS_COLOR
+        color = WELL_COLOR if row["error"] < row["spread"] else MIS_COLOR
         panel.errorbar(own["applied"], own["read"], own["error"], fmt="o", markersize=5, capsize=3, color=color)
         unit = f" {attribute.short_unit}" if attribute.short_unit else ""
         panel.set_title(f"{name}\nerror {row['error']:.2g}{unit}, spread {row['spread']:.2g}{unit}", fontsize=12)
@@ -46,7 +47,7 @@ def draw_errors(errors: pd.DataFrame, table: pd.DataFrame) -> Drawn:
     count, n = int(sound.sum()), int(errors["n"].max())
     figure.suptitle(
         f"{count} of {len(stated)} attributes are read more closely than images of a class differ (blue)\n"
-        f"known changes of up to {n} real clean images each; error: of the change that is read worst",
+        f"known changes of up to {n} real clean images each; error: root mean square over all of them",
         fontsize=14,
     )
     return figure, errors

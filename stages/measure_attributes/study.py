@@ -64,10 +64,11 @@ def _measure_parts(
 def tabulate_attributes(
     values: np.ndarray, true_class: np.ndarray, spread: np.ndarray, errors: pd.DataFrame
 ) -> pd.DataFrame:
-    """One row per attribute: what it is called, its mean and spread as read of the population, and its stated error.
+    """One row per attribute: what it is called, its mean and spread as read of the population, and its error.
 
     values: [N, M], as read.  spread: [M], the unit of directions, which is stated as `direction_unit`: of blur in px of
-    a flank, and no less than the least that anyone sees.  errors: as `measure_errors` returns them.
+    a flank, and no less than the least that anyone sees.  errors: as `measure_errors` returns them.  n: of the population's images, those of which it
+    was read.
     """
     chosen = ATTRIBUTES[: len(spread)]
     known = np.isfinite(values)
@@ -77,8 +78,7 @@ def tabulate_attributes(
         [{"attribute": each.name, "unit": each.unit, "more": each.more, "less": each.less} for each in chosen]
     )
     table = table.assign(mean=means, spread=measure_scatter(values, true_class), direction_unit=spread)
-    stated = state_errors(errors).set_index("attribute")["error"]
-    return table.assign(error=table["attribute"].map(stated), n=count)
+    return table.assign(n=count).merge(state_errors(errors).drop(columns="n"), on="attribute", how="left")
 
 
 def summarize(check: pd.DataFrame, errors: pd.DataFrame, scene: Scene, counts: dict[str, int]) -> dict[str, Any]:
@@ -90,6 +90,8 @@ def summarize(check: pd.DataFrame, errors: pd.DataFrame, scene: Scene, counts: d
     return {
         **flatten("naming_accuracy", proportion(check["correct"].to_numpy(bool))),
         "shape_words": scene.shape_words,
-        "error": {row["attribute"]: {"value": row["error"], "n": row["n"]} for row in stated},
+        "error": {
+            row["attribute"]: {"value": row["error"], "largest": row["largest_error"], "n": row["n"]} for row in stated
+        },
         **counts,
     }
