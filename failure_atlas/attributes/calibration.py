@@ -25,6 +25,7 @@ from failure_atlas.attributes.registry import (
     Attribute,
     measure_images,
 )
+from failure_atlas.attributes.spectrum import SpectrumReader, fit_spectrum, measure_spectrum
 from failure_atlas.attributes.view import to_grey
 from failure_atlas.corruptions.blurs import blur
 from failure_atlas.images.image_set import subtract_class_means
@@ -77,62 +78,59 @@ def find_scene(images: np.ndarray) -> Scene:
 class Calibration:
     """Mean measurements of the same images under each known noise and blur.
 
-    noise_std: [A], blur_std_px: [B], rising from 0.  mean, standard_error: [A, B, M].  n: images, of `scene`.
+    noise_std: [A], blur_std_px: [B], rising from 0.  mean, standard_error: [A, B, M].  spectrum: reads blur of the last
+    R columns that are measured.  n: images, of `scene`.
     """
 
     noise_std: np.ndarray
     blur_std_px: np.ndarray
     mean: np.ndarray
     standard_error: np.ndarray
+    spectrum: SpectrumReader
     n: int
     scene: Scene = field(default_factory=Scene)
 
     def measure(self, images: np.ndarray) -> np.ndarray:
-        """Measurements [N, M] of images of this scene, before they are mended."""
-        return measure_images(images, figures=self.scene.figures)
+        """M measurements of images of this scene, before they are mended, and R powers of their spectra: [N, M + R]."""
+        return np.column_stack([measure_images(images, figures=self.scene.figures), measure_spectrum(to_grey(images))])
 
     def read_levels(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The noise and the blur that real images would need to measure the same; values: [N, M].
+        """The noise and the blur that real images would need to measure the same; values: [N, M + R].
 
-        Monotone interpolation, held at the ends of the range tried: an image sharper than clean ones reads 0. The blur
-        is read from the curve at the image's own noise. Returns noise in grey and blur in pixels, [N] each.
+        Noise by monotone interpolation, blur by regression on the spectrum, which tells the two apart where flanks
+        cannot. Both are held at the ends of the range tried: an image sharper than clean ones reads 0. Returns noise in
+        grey and blur in pixels, [N] each; NaN where an image shows no figure.
         """
         noise = np.interp(values[:, NOISE], _rise(self.mean[:, :, NOISE].mean(axis=1)), self.noise_std)
-        blurs = np.full(len(values), np.nan)
-        known = np.isfinite(noise)
-        curves = RegularGridInterpolator((self.noise_std,), self.mean[:, :, BLUR])(noise[known, None])
-        blurs[known] = [
-            np.interp(edge, _rise(curve), self.blur_std_px)
-            for edge, curve in zip(values[known, BLUR], curves, strict=True)
-        ]
-        return noise, blurs
+        blurs = np.clip(self.spectrum.read(values[:, self.mean.shape[2] :]), 0, self.blur_std_px[-1])
+        return noise, np.where(np.isfinite(noise), blurs, np.nan)
 
     def mend(self, values: np.ndarray) -> np.ndarray:
-        """Measurements less what the image's own noise and blur explain, as directions are named by; [N, M] to [N, M].
+        """Measurements less what the image's own noise and blur explain, by which directions are named.
 
         Noise becomes the sigma read from it. The flank, of which blur is read, keeps that and loses what noise does to
-        it. What comes round again, an angle, has no mean effect to be taken out.
+        it. What comes round again, an angle, has no mean effect to be taken out. [N, M + R] to [N, M].
         """
-        noise, blurs = self.read_levels(values)
-        mended, known = values.copy(), np.isfinite(noise)
+        (noise, blurs), mended = self.read_levels(values), values[:, : self.mean.shape[2]].copy()
+        known = np.isfinite(noise)
         table = RegularGridInterpolator((self.noise_std, self.blur_std_px), self.mean)
         here = table(np.stack([noise, blurs], axis=1)[known])
         noiseless = table(np.stack([np.zeros_like(blurs), blurs], axis=1)[known])
-        mended[known] -= np.where(PERIODIC[: values.shape[1]], 0, here - self.mean[0, 0])
-        mended[known, BLUR] = values[known, BLUR] - (here - noiseless)[:, BLUR]
+        mended[known, BLUR] += (here[:, BLUR] - self.mean[0, 0, BLUR]) - (here - noiseless)[:, BLUR]
+        mended[known] -= np.where(PERIODIC[: mended.shape[1]], 0, here - self.mean[0, 0])
         mended[:, NOISE] = noise
         return mended
 
     def read(self, values: np.ndarray) -> np.ndarray:
-        """What people read of measurements, in the units that the attributes state; [N, M] to [N, M].
+        """What people read of measurements, in the units that the attributes state; [N, M + R] to [N, M].
 
-        Noise and blur as the sigmas that real clean images would need, the rest mended, but for counts, which stay
-        whole. NaN where an image shows no figure, and of what the scene has not.
+        Noise and blur as the sigmas that real clean images would need, the rest as it stands in the image: a blurred
+        stroke is thicker. NaN where an image shows no figure, and of what the scene has not.
         """
-        told = self.mend(values)
-        told[:, BLUR] = self.read_levels(values)[1]
-        for column, attribute in enumerate(ATTRIBUTES[: values.shape[1]]):
-            told[:, column] = attribute.tell(values[:, column] if attribute.counted[0] else told[:, column])
+        told = values[:, : self.mean.shape[2]].copy()
+        told[:, NOISE], told[:, BLUR] = self.read_levels(values)
+        for column, attribute in enumerate(ATTRIBUTES[: told.shape[1]]):
+            told[:, column] = attribute.tell(told[:, column])
         return self.scene.keep(told)
 
 
@@ -148,9 +146,12 @@ def calibrate(
     Raises ValueError if a pair leaves fewer than two images with a stroke.
     """
     scene, mean, error = scene or Scene(), [], []
+    powers, blurs = [], []
     for noise_std, blur_std_px in product(NOISE_STD, BLUR_STD_PX):
         changed = corrupt_known(images, noise_std, blur_std_px, stream(f"{noise_std} {blur_std_px}"))
         values = measure_images(changed, figures=scene.figures)
+        powers.append(measure_spectrum(to_grey(changed)))
+        blurs.append(np.full(len(changed), blur_std_px))
         values = values[np.isfinite(values).all(axis=1)]
         if len(values) < 2:
             raise ValueError(f"{len(values)} images show a stroke at noise {noise_std} and blur {blur_std_px} px")
@@ -158,7 +159,8 @@ def calibrate(
         error.append(values.std(axis=0, ddof=1) / np.sqrt(len(values)))
         advance(len(images))
     means, errors = (np.array(rows).reshape(len(NOISE_STD), len(BLUR_STD_PX), -1) for rows in (mean, error))
-    return Calibration(np.array(NOISE_STD), np.array(BLUR_STD_PX), means, errors, len(images), scene)
+    spectrum = fit_spectrum(np.concatenate(powers), np.concatenate(blurs))
+    return Calibration(np.array(NOISE_STD), np.array(BLUR_STD_PX), means, errors, spectrum, len(images), scene)
 
 
 def measure_spread(values: np.ndarray, true_class: np.ndarray) -> np.ndarray:

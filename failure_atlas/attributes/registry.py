@@ -29,6 +29,7 @@ class Attribute:
     nobody sees would be a large one.  needs: stroke | figure | colour, without which it means nothing (see `Scene`).
     phrase, above, below, decimals, short_unit: for `tell_condition`.  counted: what is counted, one of it, and the
     least that there can be.  tell: a measured value as people read it; it rises.  period: that far apart is the same.
+    offered: whether conditions of a failure mode may be made of it.
     """
 
     name: str
@@ -46,10 +47,16 @@ class Attribute:
     counted: tuple[str, int] = ("", 0)
     tell: Callable[[np.ndarray], np.ndarray] = np.asarray
     period: float = 0.0
+    offered: bool = True
+
+    @property
+    def shown_decimals(self) -> int:
+        """To which a value is rounded where people read it."""
+        return 0 if self.counted[0] else self.decimals
 
     def tell_value(self, value: float) -> str:
         """A value as people read it, with its unit: `3.1 px`."""
-        decimals = 0 if self.counted[0] else self.decimals
+        decimals = self.shown_decimals
         return f"{round(value, decimals) + 0.0:.{decimals}f} {self.short_unit}".rstrip()  # + 0.0: no -0
 
     def tell_condition(self, low: float | None = None, high: float | None = None) -> str:
@@ -120,7 +127,7 @@ ATTRIBUTES = (
     Attribute(
         "pieces", "count", shape.measure_pieces, "stroke breaks", "stroke joins", 0.1, STROKE, counted=("piece", 1)),
     # Length times thickness is area, so these two would only name twice what the others name once.
-    Attribute("area", "px^2", shape.measure_area, needs=FIGURE, decimals=0, short_unit="px^2"),
+    Attribute("area", "px^2", shape.measure_area, needs=FIGURE, decimals=0, short_unit="px^2", offered=False),
     Attribute(
         "length", "px of centreline", shape.measure_length, needs=STROKE, phrase="stroke length",
         above="stroke longer than", below="stroke shorter than", decimals=0, short_unit="px"),

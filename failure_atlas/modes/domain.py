@@ -1,4 +1,4 @@
-"""The domain in which the classifier is used, where it is not the generator's: weights of samples, costs of confusions."""
+"""The domain of use, where it is not the generator's: weights of samples, costs of confusions."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def rake(holds: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
 
 
 def estimate_risk(cost: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
-    """Mean weighted cost with its 95 % interval, not below 0; cost: [N], 0 where nothing is lost.  weights: of mean 1."""
+    """Mean weighted cost with its 95 % interval, from 0 up; cost: [N], 0 where nothing is lost.  weights: of mean 1."""
     loss = cost * weights
     mean, error = float(loss.mean()), float(loss.std(ddof=1) / np.sqrt(len(loss)))
     return mean, max(0.0, mean - 1.96 * error), mean + 1.96 * error

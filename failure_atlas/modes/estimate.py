@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import stats
 
-from failure_atlas.inversion.corroboration import CONTRADICTED, CORROBORATED, TOO_FEW
+from failure_atlas.inversion.corroboration import CONTRADICTED, CORROBORATED
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract, wilson
 
+TOO_FEW = "too few"
 
 
 def test_excess(members: np.ndarray, wrong: np.ndarray) -> np.ndarray:
@@ -29,15 +30,16 @@ def _fisher(wrong: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> float
 
 
 def select_distinct(members: np.ndarray, wrong: np.ndarray, fdr: float, new_share: float = 0.5) -> np.ndarray:
-    """Which modes are reported, int64: false discovery rate at most `fdr` (Benjamini and Hochberg 1995), none said twice.
+    """Which modes are reported, int64, at a false discovery rate `fdr` (Benjamini and Hochberg 1995), each said once.
 
     members: bool [K, N], of the half that was not searched. Of a mode at least `new_share` is of none reported before.
     """
     if not len(members):
         return np.empty(0, np.int64)
-    sure, seen, kept = stats.false_discovery_control(test_excess(members, wrong)) <= fdr, np.zeros(len(wrong), bool), []
+    sure = stats.false_discovery_control(test_excess(members, wrong)) <= fdr
+    seen, kept = np.zeros(len(wrong), bool), []
     for row in np.flatnonzero(sure):
-        if np.count_nonzero(members[row] & ~seen) >= new_share * max(np.count_nonzero(members[row]), 1):
+        if np.mean(~seen[members[row]]) >= new_share:
             kept.append(row)
             seen |= members[row]
     return np.array(kept, np.int64)

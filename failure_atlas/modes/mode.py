@@ -1,6 +1,6 @@
 """What a failure mode is: a class, or any, and one to three conditions on what an image looks like."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +36,14 @@ class Mode:
         rest = {each: pair for each, pair in self.bounds.items() if each != attribute}
         return Mode(self.label, rest if bounds == (None, None) else rest | {attribute: bounds})
 
+    def intersect(self, other: "Mode") -> "Mode":
+        """What is of both kinds; other: looked for among what is of this kind, so that its class contradicts none."""
+        bounds = dict(self.bounds)
+        for attribute, pair in other.bounds.items():
+            low, high = zip(pair, bounds.get(attribute, (None, None)), strict=True)
+            bounds[attribute] = (_strictest(low, max), _strictest(high, min))
+        return Mode(self.label if other.label is None else other.label, bounds)
+
     def shorten(self) -> "list[Mode]":
         """All modes that say one thing less, but for the one that says nothing."""
         shorter = [Mode(None, self.bounds)] if self.label is not None else []
@@ -52,3 +60,7 @@ class Mode:
             for each, pair in self.bounds.items()
         }
         return Mode(self.label, told)  # type: ignore[arg-type]
+
+
+def _strictest(pair: tuple[float | None, ...], choose: Callable[..., float]) -> float | None:
+    return choose((bound for bound in pair if bound is not None), default=None)

@@ -40,20 +40,22 @@ def _likelihood(failures: np.ndarray, n: np.ndarray, rate: np.ndarray | float) -
 class Samples:
     """Samples in which modes are looked for.
 
-    values: float64 [N, M], finite.  true_class: int64 [N].  wrong: bool [N].  least: members of a mode.
+    values: float64 [N, M], finite.  true_class: int64 [N].  wrong: bool [N].  least, most: members of a mode.
     """
 
-    def __init__(self, values: np.ndarray, true_class: np.ndarray, wrong: np.ndarray, least: int) -> None:
-        self.values, self.true_class, self.wrong, self.least = values, true_class, wrong, least
+    def __init__(self, values: np.ndarray, true_class: np.ndarray, wrong: np.ndarray, least: int, most: int) -> None:
+        self.values, self.true_class, self.wrong, self.least, self.most = values, true_class, wrong, least, most
         self.order = np.argsort(values, axis=0, kind="stable")
         self.sorted = np.take_along_axis(values, self.order, axis=0)
         self.failures = int(wrong.sum())
         self.price = float(np.log(max(values.size, 1)))  # of one condition
 
     def score(self, mode: Mode) -> float:
-        """The log likelihood ratio of a mode."""
+        """The log likelihood ratio of a mode; 0 of one that covers too many."""
         inside = mode.covers(self.values, self.true_class)
         counts = np.count_nonzero(inside), np.count_nonzero(inside & self.wrong)
+        if counts[0] > self.most:
+            return 0.0
         return float(score_scan(np.array(counts[0]), np.array(counts[1]), len(self.wrong), self.failures))
 
     def worth(self, mode: Mode) -> float:
@@ -109,7 +111,7 @@ class Samples:
         count, failed = np.cumsum(inside), np.cumsum(inside & self.wrong[order])
         if side == 0:  # what lies above
             count, failed = count[-1] - count, failed[-1] - failed
-        places = np.flatnonzero((held[1:] > held[:-1]) & (count[:-1] >= self.least))
+        places = np.flatnonzero((held[1:] > held[:-1]) & (count[:-1] >= self.least) & (count[:-1] <= self.most))
         if not len(places):
             return 0.0, mode.bounds[attribute]
         scores = score_scan(count[places], failed[places], len(self.wrong), self.failures)
@@ -137,17 +139,18 @@ class Samples:
 
 def search_modes(
     values: np.ndarray, true_class: np.ndarray, wrong: np.ndarray, *, most: int, least_share: float,
-    decimals: np.ndarray,
+    most_share: float, decimals: np.ndarray,
 ) -> list[Mode]:  # fmt: skip
     """Up to `most` modes of the half that may be searched, the strongest first.
 
-    values: float64 [N, M]; rows with NaN are left out.  true_class: int64 [N].  wrong: bool [N].  least_share: of the
-    samples, that a mode covers at least.  decimals: int [M], to which bounds are rounded.
+    values: float64 [N, M]; rows with NaN are left out.  true_class: int64 [N].  wrong: bool [N].  least_share,
+    most_share: of the samples, that a mode covers at least and at most.  decimals: int [M], of bounds.
     """
-    left, modes = np.isfinite(values).all(axis=1), []
-    least = max(2, int(np.ceil(least_share * len(wrong))))
+    modes: list[Mode] = []
+    left = np.isfinite(values).all(axis=1)
+    least, top = max(2, int(np.ceil(least_share * len(wrong)))), int(most_share * len(wrong))
     while len(modes) < most and left.sum() > 2 * least:
-        found = Samples(values[left], true_class[left], wrong[left], least).search()
+        found = Samples(values[left], true_class[left], wrong[left], least, top).search()
         if found is None:
             break
         modes.append(found.round(decimals))

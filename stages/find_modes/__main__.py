@@ -51,8 +51,8 @@ def main(
     table, mapped = tabulate_modes(found, evidence, section), tabulate_map(found, evidence, section.map_bins)
     metrics = summarize(table, found, evidence, mapped)
     for row in table.to_dict("records"):
-        logging.info("%s %s: %.0f%% of %d wrong there; real images: %s", name, row["sentence"], 100 * row["rate"], row["n"],
-                     row["verdict"])  # fmt: skip
+        told = name, row["sentence"], 100 * row["rate"], row["n"], row["verdict"]
+        logging.info("%s %s: %.0f%% of %d wrong there; real images: %s", *told)
     write_csv(out / "modes.csv", table)
     write_csv(out / "others.csv", tabulate_others(found, evidence))
     save_figure(draw_modes(table, metrics, name), out / "figures" / "modes.png", table)

@@ -18,7 +18,9 @@ def choose_pairs(found: Findings, evidence: Evidence) -> list[tuple[int, int]]:
     """Pairs of the attributes that modes are made of most often; counts make no axis."""
     used = [each for mode in found.modes for each in mode.bounds if _is_axis(evidence.attributes[each])]
     order = sorted(set(used), key=lambda each: (-used.count(each), each))
-    order += [each for each in range(len(evidence.attributes)) if _is_axis(evidence.attributes[each]) and each not in order]
+    order += [
+        each for each in range(len(evidence.attributes)) if _is_axis(evidence.attributes[each]) and each not in order
+    ]
     return list(combinations(order[:3], 2))[:PAIRS]
 
 
@@ -30,11 +32,10 @@ def tabulate_map(found: Findings, evidence: Evidence, bins: int) -> pd.DataFrame
     """map.csv: cells of equal width, their n, accuracy and interval, and real images in them; all samples."""
     made, real, rows = evidence.generated, evidence.real, []
     for pair in choose_pairs(found, evidence):
-        edges = [_cut(made.values[:, each], bins) for each in pair]
-        counts = [
-            np.histogram2d(*(each.values[rows_][:, column] for column in pair), bins=edges)[0].astype(int)
-            for each, rows_ in ((made, slice(None)), (made, ~made.wrong), (real, slice(None)), (real, ~real.wrong))
-        ]
+        edges = [_cut(made.looks[:, each], bins) for each in pair]
+        looks = [each.looks[:, list(pair)] for each in (made, real)]
+        looks = [looks[0], looks[0][~made.wrong], looks[1], looks[1][~real.wrong]]
+        counts = [np.histogramdd(each, bins=edges)[0].astype(int) for each in looks]
         names = [evidence.attributes[each].name for each in pair]
         for x in range(bins):
             for y in range(bins):

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.modes.domain import estimate_risk
-from failure_atlas.modes.estimate import estimate_lift, judge_modes, select_distinct, share_weighted
+from failure_atlas.modes.estimate import estimate_lift, judge_modes, select_distinct, share_weighted, test_excess
 from failure_atlas.modes.mode import Mode
 from failure_atlas.modes.search import search_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract
@@ -22,41 +23,56 @@ MOSTLY = 0.5  # of the failures must have been read as the class that the senten
 
 @dataclass(frozen=True)
 class Findings:
-    """Modes in the order of their risk; half: bool [N], the samples that no search has seen.
+    """Modes in the order of their risk, those within others last; half: bool [N], the samples that no search has seen.
 
     members: bool [K, N], of the population.  real_members: bool [K, R].  read_as: the class that most failures of the
-    mode are read as, -1 if there is no such.  dropped: candidates that the other half did not bear out, or that say
-    once more what is said.
+    mode are read as, -1 if there is no such.  within: the index of the mode that a mode is part of, -1 for none.
+    dropped: candidates that the other half did not bear out, or that say once more what is said.
     """
 
     modes: list[Mode]
     members: np.ndarray
     real_members: np.ndarray
     read_as: list[int]
+    within: list[int]
     half: np.ndarray
     dropped: int
 
 
 def find(evidence: Evidence, section: FindModesParams) -> Findings:
-    """Search one half, keep what the other half bears out."""
-    made, count = evidence.generated, len(evidence.generated.true_class)
-    half = np.zeros(count, bool)
-    half[numpy_stream(section.seed, "halves").permutation(count)[: count // 2]] = True
-    decimals = np.array([0 if each.counted[0] else each.decimals for each in evidence.attributes])
-    searched = search_modes(
-        made.values[~half], made.true_class[~half], made.wrong[~half], most=section.most_modes,
-        least_share=section.least_share, decimals=decimals,
-    )  # fmt: skip
-    members = _cover(searched, made.values, made.true_class)
+    """Search one half, keep what the other half bears out; then the same within each mode."""
+    made, half = evidence.generated, np.zeros(len(evidence.generated.true_class), bool)
+    half[numpy_stream(section.seed, "halves").permutation(len(half))[: len(half) // 2]] = True
+    searched = _search(evidence, section, ~half, section.most_modes)
+    members = _cover(searched, made.looks, made.true_class)
     kept = select_distinct(members[:, half], made.wrong[half], section.fdr)
-    risk = [
-        -estimate_risk((evidence.cost * members[row])[half], evidence.weights[half])[0] for row in kept
-    ]
-    kept = kept[np.argsort(risk, kind="stable")]
-    modes = [searched[row] for row in kept]
-    read_as = [_find_answer(made.predicted[members[row] & half & made.wrong], len(evidence.class_names)) for row in kept]
-    real = _cover(modes, evidence.real.values, evidence.real.true_class)
-    return Findings(modes, members[kept], real, read_as, half, len(searched) - len(kept))
+    losses = [estimate_risk((evidence.cost * members[row])[half], evidence.weights[half])[0] for row in kept]
+    modes = [searched[row] for row in kept[np.argsort(np.negative(losses), kind="stable")]]
+    members, within, tried, p_values = _cover(modes, made.looks, made.true_class), [-1] * len(modes), [], []
+    for place, outer in enumerate(members):
+        inner = [
+            modes[place].intersect(each) for each in _search(evidence, section, outer & ~half, section.inner_modes)
+        ]
+        tried += [(place, mode) for mode in inner]
+        rest = outer & half
+        p_values += test_excess(_cover(inner, made.looks, made.true_class)[:, rest], made.wrong[rest]).tolist()
+    sure = stats.false_discovery_control(p_values) <= section.fdr if tried else []
+    for (place, mode), holds in zip(tried, sure, strict=True):
+        if holds:
+            modes.append(mode)
+            within.append(place)
+    members = _cover(modes, made.looks, made.true_class)
+    read_as = [_find_answer(made.predicted[each & half & made.wrong], len(evidence.class_names)) for each in members]
+    real = _cover(modes, evidence.real.looks, evidence.real.true_class)
+    return Findings(modes, members, real, read_as, within, half, len(searched) + len(tried) - len(modes))
+
+
+def _search(evidence: Evidence, section: FindModesParams, chosen: np.ndarray, most: int) -> list[Mode]:
+    made = evidence.generated
+    return search_modes(
+        made.looks[chosen], made.true_class[chosen], made.wrong[chosen], most=most, least_share=section.least_share,
+        most_share=section.most_share, decimals=np.array([each.shown_decimals for each in evidence.attributes]),
+    )  # fmt: skip
 
 
 def _cover(modes: list[Mode], values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
@@ -110,8 +126,11 @@ def tabulate_modes(found: Findings, evidence: Evidence, section: FindModesParams
     table = pd.DataFrame(rows)
     if len(table):
         table.insert(0, "rank", np.arange(1, len(table) + 1))
+        table.insert(1, "within", ["" if place < 0 else place + 1 for place in found.within])
         return table.assign(**_hold_against_real(found, evidence, told, section))
-    return pd.DataFrame(columns=["rank", "sentence", "class", "read_as", "conditions", "n", "rate", "verdict"])
+    return pd.DataFrame(
+        columns=["rank", "within", "sentence", "class", "read_as", "conditions", "n", "rate", "verdict"]
+    )
 
 
 def _bounded(name: str, estimate: Estimate) -> dict[str, float]:
@@ -123,7 +142,7 @@ def _lead(mode: Mode, member: np.ndarray, evidence: Evidence) -> dict[str, Any]:
     samples = evidence.samples
     scope = GLOBAL if mode.label is None else evidence.class_names[mode.label]
     of_class = np.ones(len(member), bool) if mode.label is None else samples.true_class == mode.label
-    best = {"direction": "", "direction_name": "", "direction_auc": np.nan}
+    best: dict[str, Any] = {"direction": "", "direction_name": "", "direction_auc": np.nan}
     if member[of_class].all() or not member[of_class].any():
         return best
     ranked = evidence.directions[evidence.directions["scope"] == scope]
@@ -138,9 +157,12 @@ def _lead(mode: Mode, member: np.ndarray, evidence: Evidence) -> dict[str, Any]:
 
 def _reach(mode: Mode, evidence: Evidence) -> dict[str, Any]:
     """How many true failures the search has found in a mode, and how near to its start the nearest lies."""
-    inside = mode.covers(evidence.found.values, evidence.found.true_class)
+    inside = mode.covers(evidence.found.looks, evidence.found.true_class)
     distance = evidence.found_rows["distance_std"].to_numpy(float)[inside]
-    return {"found_failures": int(inside.sum()), "nearest_distance_std": np.nanmin(distance) if inside.any() else np.nan}
+    return {
+        "found_failures": int(inside.sum()),
+        "nearest_distance_std": min(distance, default=np.nan),
+    }
 
 
 def _hold_against_real(
@@ -177,8 +199,7 @@ def tabulate_others(found: Findings, evidence: Evidence) -> pd.DataFrame:
 def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: pd.DataFrame) -> dict[str, Any]:
     """metrics.json: how many modes, what they explain, and how much of the map is covered."""
     wrong, half = evidence.generated.wrong, found.half
-    explained = found.members.any(axis=0) if len(found.modes) else np.zeros(len(wrong), bool)
-    real = found.real_members.any(axis=0) if len(found.modes) else np.zeros(len(evidence.real.wrong), bool)
+    explained, real = (np.asarray(each.any(axis=0)) for each in (found.members, found.real_members))
     verdicts = table["verdict"].value_counts()
     inside, reachable = mapped["n"] >= ENOUGH, mapped["n"] > 0
     return {

@@ -33,10 +33,10 @@ FOUND = ["method", "verdict", "distance_std"]
 class Seen:
     """Images of one kind, what they look like and how they were read.
 
-    values: float64 [n, M], of the attributes offered.  images: uint8 [n, C, H, W].  true_class, predicted: int64 [n].
+    looks: float64 [n, M], of the attributes offered.  images: uint8 [n, C, H, W].  true_class, predicted: int64 [n].
     """
 
-    values: np.ndarray
+    looks: np.ndarray
     images: np.ndarray
     true_class: np.ndarray
     predicted: np.ndarray
@@ -119,7 +119,9 @@ def choose_offered(
         unknown = [name for name in section.attributes if name not in there]
         if unknown or not section.attributes:
             held = unknown[0] if unknown else section.attributes
-            raise StageError(f"{params}: find_modes.attributes: got {held}; allowed: null, or some of {', '.join(there)}")
+            raise StageError(
+                f"{params}: find_modes.attributes: got {held}; allowed: null, or some of {', '.join(there)}"
+            )
         return tuple(section.attributes)
     spread = dict(zip(measured.names, measured.scatter(true_class), strict=True))
     return tuple(name for name in there if spread[name] >= REGISTRY[name].least_spread and REGISTRY[name].offered)
@@ -159,7 +161,11 @@ def _read_found(folder: Path, measured: Measured, chosen: tuple[str, ...]) -> tu
             "find_failures"
         )
     kept = np.flatnonzero((table["verdict"] == TRUE_FAILURE) & table["method"].isin(SEARCHED))
-    values = measured.calibration.read(images[kept]) if len(kept) else np.empty((0, len(measured.names)))
+    values = (
+        measured.calibration.read(measured.calibration.measure(images[kept]))
+        if len(kept)
+        else np.empty((0, len(measured.names)))
+    )
     seen = Seen(_pick(measured, values, chosen), images[kept], labels[kept], np.full(len(kept), -1))
     return seen, table.iloc[kept].reset_index(drop=True)
 

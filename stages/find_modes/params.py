@@ -41,6 +41,8 @@ class FindModesParams(Section):
     seed: Seed
     most_modes: int = Field(ge=1, le=50)
     least_share: float = Field(gt=0, le=0.5)
+    most_share: float = Field(gt=0, le=1)
+    inner_modes: int = Field(ge=0, le=10)
     fdr: float = Field(gt=0, lt=0.5)
     attributes: list[Text] | None = Field(max_length=100)
     pictures: int = Field(ge=1, le=20)

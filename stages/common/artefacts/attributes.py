@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from failure_atlas.attributes.calibration import Calibration, Scene
+from failure_atlas.attributes.calibration import Calibration, Scene, measure_scatter
 from failure_atlas.attributes.registry import choose_attributes
+from failure_atlas.attributes.spectrum import SpectrumReader
 from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
@@ -19,6 +20,9 @@ DIMENSIONS = {
     "spread": ("attribute",),
     "noise_std": ("noise",),
     "blur_std_px": ("blur",),
+    "centre": ("ring",),
+    "scale": ("ring",),
+    "weights": ("term",),
     "mean": LEVELS,
     "standard_error": LEVELS,
 }
@@ -45,6 +49,10 @@ class Measured:
         """Which attributes the scene has, bool [M]."""
         return np.asarray(np.isfinite(self.calibration.scene.keep(np.zeros(len(self.names)))))
 
+    def scatter(self, true_class: np.ndarray) -> np.ndarray:
+        """How far the population's images differ within their classes, [M]: standard deviations as people read them."""
+        return measure_scatter(self.population, true_class)
+
 
 def write_measured(folder: Path, measured: Measured) -> None:
     """Write the store that `read_measured` reads."""
@@ -54,6 +62,7 @@ def write_measured(folder: Path, measured: Measured) -> None:
         "images": measured.images.astype(np.float32),
         "spread": measured.spread,
         **{name: getattr(calibration, name) for name in ("noise_std", "blur_std_px", "mean", "standard_error")},
+        **vars(calibration.spectrum),
     }
     told = {"names": list(measured.names), "scene": asdict(calibration.scene), "n": calibration.n}
     write_arrays(folder / "attributes.zarr", {name: (array, DIMENSIONS[name]) for name, array in arrays.items()}, told)
@@ -84,7 +93,7 @@ def read_measured(folder: Path, true_class: Sequence[int] | np.ndarray | None = 
     held = arrays["population"]
     if true_class is not None and len(held) != len(true_class):
         raise StageError(f"{path}: measures {len(held)} samples, the population has {len(true_class)}; {again}")
-    calibration = Calibration(
-        arrays["noise_std"], arrays["blur_std_px"], arrays["mean"], arrays["standard_error"], n, scene
-    )
+    spectrum = SpectrumReader(*(arrays[name] for name in ("centre", "scale", "weights")))
+    levels_read = {name: arrays[name] for name in ("noise_std", "blur_std_px", "mean", "standard_error")}
+    calibration = Calibration(**levels_read, spectrum=spectrum, n=n, scene=scene)
     return Measured(names, held, arrays["images"], arrays["spread"], calibration)
