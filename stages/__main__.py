@@ -18,6 +18,7 @@ from failure_atlas.core.fields import Section
 from stages.common.classifier_params import ENTRIES
 from stages.common.classifiers import KEY, check_classifiers, check_name
 from stages.common.image_params import CorruptImagesParams, PrepareImagesParams
+from stages.common.mode_params import FindModesParams
 from stages.common.params import check_section, read_params, shorten
 from stages.cross_checks import Document, check_across, check_files
 
@@ -27,6 +28,7 @@ PASSED = "params.yaml is good\n"  # always the same, so that what rests on it ru
 SHARED: dict[str, type[Section]] = {
     "prepare_images": PrepareImagesParams,
     "corrupt_images": CorruptImagesParams,
+    "find_modes": FindModesParams,
     **ENTRIES,
 }
 ROOMS = sorted({*SHARED, *(path.parent.name for path in Path(__file__).parent.glob("*/params.py"))} - {"common"})

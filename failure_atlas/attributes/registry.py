@@ -50,13 +50,13 @@ class Attribute:
     offered: bool = True
 
     @property
-    def shown_decimals(self) -> int:
-        """To which a value is rounded where people read it."""
-        return 0 if self.counted[0] else self.decimals
+    def bound_decimals(self) -> int:
+        """To which the bound of a condition is rounded; between two counts it lies in the middle."""
+        return 1 if self.counted[0] else self.decimals
 
     def tell_value(self, value: float) -> str:
         """A value as people read it, with its unit: `3.1 px`."""
-        decimals = self.shown_decimals
+        decimals = 0 if self.counted[0] else self.decimals
         return f"{round(value, decimals) + 0.0:.{decimals}f} {self.short_unit}".rstrip()  # + 0.0: no -0
 
     def tell_condition(self, low: float | None = None, high: float | None = None) -> str:

@@ -1,6 +1,6 @@
 """What a failure mode is: a class, or any, and one to three conditions on what an image looks like."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,3 +64,8 @@ class Mode:
 
 def _strictest(pair: tuple[float | None, ...], choose: Callable[..., float]) -> float | None:
     return choose((bound for bound in pair if bound is not None), default=None)
+
+
+def cover(modes: Sequence[Mode], values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
+    """Which images are of each kind, bool [K, N]."""
+    return np.array([mode.covers(values, true_class) for mode in modes], bool).reshape(len(modes), len(true_class))

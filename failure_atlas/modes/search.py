@@ -12,7 +12,8 @@ import numpy as np
 from scipy.special import xlog1py, xlogy
 from sklearn.tree import DecisionTreeClassifier
 
-from failure_atlas.modes.mode import Bounds, Mode
+from failure_atlas.modes.estimate import select_distinct
+from failure_atlas.modes.mode import Bounds, Mode, cover
 
 DEPTH = 3  # conditions of a proposal, the class among them
 ROUNDS = 5  # in which thresholds are set anew, each given the others
@@ -157,3 +158,20 @@ def search_modes(
         covered = modes[-1].covers(values, true_class) | found.covers(values, true_class)
         left &= ~covered
     return modes
+
+
+def find_modes(
+    values: np.ndarray, true_class: np.ndarray, wrong: np.ndarray, half: np.ndarray, *, most: int, least_share: float,
+    most_share: float, decimals: np.ndarray, fdr: float,
+) -> tuple[list[Mode], int]:  # fmt: skip
+    """Search what is not of `half`, bool [N], and keep what `half` bears out, the strongest first.
+
+    The rest as `search_modes` and `select_distinct` have it. Returns the modes and how many candidates were dropped.
+    """
+    searched = search_modes(
+        values[~half], true_class[~half], wrong[~half], most=most, least_share=least_share, most_share=most_share,
+        decimals=decimals,
+    )  # fmt: skip
+    members = cover(searched, values[half], true_class[half])
+    kept = select_distinct(members, wrong[half], fdr)
+    return [searched[row] for row in kept], len(searched) - len(kept)

@@ -11,12 +11,12 @@ from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.drawing.style import save_figure
 from stages.common import command
 from stages.common.classifiers import expand_paths, read_classifiers
+from stages.common.mode_params import FindModesParams
 from stages.common.params import load_section
 from stages.find_modes.atlas import tabulate_map
 from stages.find_modes.figures import draw_map, draw_modes, draw_pictures
 from stages.find_modes.findings import find, summarize, tabulate_modes, tabulate_others
 from stages.find_modes.inputs import open_evidence
-from stages.find_modes.params import FindModesParams
 
 
 def main(

@@ -10,13 +10,13 @@ from sklearn.metrics import roc_auc_score
 
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.modes.domain import estimate_risk
-from failure_atlas.modes.estimate import estimate_lift, judge_modes, select_distinct, share_weighted, test_excess
-from failure_atlas.modes.mode import Mode
-from failure_atlas.modes.search import search_modes
+from failure_atlas.modes.estimate import estimate_lift, judge_modes, share_weighted, test_excess
+from failure_atlas.modes.mode import Mode, cover
+from failure_atlas.modes.search import find_modes, search_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract
 from stages.common.artefacts.ranking import GLOBAL
+from stages.common.mode_params import FindModesParams
 from stages.find_modes.inputs import Evidence
-from stages.find_modes.params import FindModesParams
 
 MOSTLY = 0.5  # of the failures must have been read as the class that the sentence names
 
@@ -43,40 +43,34 @@ def find(evidence: Evidence, section: FindModesParams) -> Findings:
     """Search one half, keep what the other half bears out; then the same within each mode."""
     made, half = evidence.generated, np.zeros(len(evidence.generated.true_class), bool)
     half[numpy_stream(section.seed, "halves").permutation(len(half))[: len(half) // 2]] = True
-    searched = _search(evidence, section, ~half, section.most_modes)
-    members = _cover(searched, made.looks, made.true_class)
-    kept = select_distinct(members[:, half], made.wrong[half], section.fdr)
-    losses = [estimate_risk((evidence.cost * members[row])[half], evidence.weights[half])[0] for row in kept]
-    modes = [searched[row] for row in kept[np.argsort(np.negative(losses), kind="stable")]]
-    members, within, tried, p_values = _cover(modes, made.looks, made.true_class), [-1] * len(modes), [], []
+    settings: dict[str, Any] = {
+        "least_share": section.least_share, "most_share": section.most_share,
+        "decimals": np.array([each.bound_decimals for each in evidence.attributes]),
+    }  # fmt: skip
+    data = made.looks, made.true_class, made.wrong
+    modes, dropped = find_modes(*data, half, most=section.most_modes, fdr=section.fdr, **settings)
+    losses = [
+        estimate_risk((evidence.cost * mode.covers(*data[:2]))[half], evidence.weights[half])[0] for mode in modes
+    ]
+    modes = [modes[row] for row in np.argsort(np.negative(losses), kind="stable")]
+    members, within, tried, p_values = cover(modes, made.looks, made.true_class), [-1] * len(modes), [], []
     for place, outer in enumerate(members):
-        inner = [
-            modes[place].intersect(each) for each in _search(evidence, section, outer & ~half, section.inner_modes)
-        ]
+        candidates = search_modes(*(each[outer & ~half] for each in data), most=section.inner_modes, **settings)
+        inner = [modes[place].intersect(each) for each in candidates]
         tried += [(place, mode) for mode in inner]
         rest = outer & half
-        p_values += test_excess(_cover(inner, made.looks, made.true_class)[:, rest], made.wrong[rest]).tolist()
+        p_values += test_excess(cover(inner, made.looks, made.true_class)[:, rest], made.wrong[rest]).tolist()
     sure = stats.false_discovery_control(p_values) <= section.fdr if tried else []
     for (place, mode), holds in zip(tried, sure, strict=True):
         if holds:
             modes.append(mode)
             within.append(place)
-    members = _cover(modes, made.looks, made.true_class)
+    members = cover(modes, made.looks, made.true_class)
     read_as = [_find_answer(made.predicted[each & half & made.wrong], len(evidence.class_names)) for each in members]
-    real = _cover(modes, evidence.real.looks, evidence.real.true_class)
-    return Findings(modes, members, real, read_as, within, half, len(searched) + len(tried) - len(modes))
-
-
-def _search(evidence: Evidence, section: FindModesParams, chosen: np.ndarray, most: int) -> list[Mode]:
-    made = evidence.generated
-    return search_modes(
-        made.looks[chosen], made.true_class[chosen], made.wrong[chosen], most=most, least_share=section.least_share,
-        most_share=section.most_share, decimals=np.array([each.shown_decimals for each in evidence.attributes]),
-    )  # fmt: skip
-
-
-def _cover(modes: list[Mode], values: np.ndarray, true_class: np.ndarray) -> np.ndarray:
-    return np.array([mode.covers(values, true_class) for mode in modes], bool).reshape(len(modes), len(true_class))
+    real = cover(modes, evidence.real.looks, evidence.real.true_class)
+    return Findings(
+        modes, members, real, read_as, within, half, dropped + len(tried) - sum(place >= 0 for place in within)
+    )
 
 
 def _find_answer(answers: np.ndarray, classes: int) -> int:
@@ -88,7 +82,6 @@ def tell_mode(mode: Mode, read_as: int, evidence: Evidence) -> tuple[str, str]:
     """A mode as a sentence without its subject, the classifier, and its conditions alone."""
     label = "" if mode.label is None else evidence.class_names[mode.label]
     answer = "" if read_as < 0 else evidence.class_names[read_as]
-    # Bounds above are open, so a count above 1.5 is one of at least 2; below they are closed.
     conditions = ", ".join(
         evidence.attributes[each].tell_condition(*pair) for each, pair in sorted(mode.bounds.items())
     )

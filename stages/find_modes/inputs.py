@@ -22,7 +22,7 @@ from stages.common.artefacts.images import read_class_names, read_images
 from stages.common.artefacts.names import Names, read_directions, read_names
 from stages.common.artefacts.population import Samples, read_samples
 from stages.common.artefacts.predictions import read_logits
-from stages.find_modes.params import FindModesParams, OperatingDomain
+from stages.common.mode_params import FindModesParams, OperatingDomain
 
 SEARCHED = ("walk_in_w", "walk_in_w_from_real_images")  # methods whose failures have a distance from a start
 JUDGED = ["source", "index", "verdict", "auditor_confirms"]
@@ -89,11 +89,11 @@ def open_evidence(
     """Read all that the options name; StageError for what does not fit together."""
     samples = read_samples(population)
     measured = read_measured(attributes, samples.true_class)
-    chosen = choose_offered(measured, section, samples.true_class, params)
+    chosen = measured.offer(section.attributes, samples.true_class, params)
     count, classes = len(samples.true_class), len(samples.class_names)
     predicted = {name: read_logits(folder, count, classes).argmax(axis=1) for name, folder in others.items()}
     made = Seen(
-        _pick(measured, measured.population, chosen), read_array(population / "population.zarr", "images"),
+        measured.pick(measured.population, chosen), read_array(population / "population.zarr", "images"),
         samples.true_class, read_logits(ranking, count, classes).argmax(axis=1),
     )  # fmt: skip
     real = _look_at_real(section, classifier, images, samples.class_names, measured, chosen)
@@ -108,27 +108,6 @@ def open_evidence(
         weights, cost, predicted, read_directions(names, ["scope", "rank", "dimension", "direction", "name"]),
         read_names(names),
     )  # fmt: skip
-
-
-def choose_offered(
-    measured: Measured, section: FindModesParams, true_class: np.ndarray, params: Path
-) -> tuple[str, ...]:
-    """The attributes that conditions may be made of: those asked for, else those in which images visibly differ."""
-    there = [name for name, has in zip(measured.names, measured.meaningful, strict=True) if has]
-    if section.attributes is not None:
-        unknown = [name for name in section.attributes if name not in there]
-        if unknown or not section.attributes:
-            held = unknown[0] if unknown else section.attributes
-            raise StageError(
-                f"{params}: find_modes.attributes: got {held}; allowed: null, or some of {', '.join(there)}"
-            )
-        return tuple(section.attributes)
-    spread = dict(zip(measured.names, measured.scatter(true_class), strict=True))
-    return tuple(name for name in there if spread[name] >= REGISTRY[name].least_spread and REGISTRY[name].offered)
-
-
-def _pick(measured: Measured, values: np.ndarray, chosen: tuple[str, ...]) -> np.ndarray:
-    return values[:, [measured.names.index(name) for name in chosen]].astype(np.float64)
 
 
 def _look_at_real(
@@ -147,7 +126,7 @@ def _look_at_real(
     world = World(lambda styles: styles, {CLASSIFIER: network}, section.batch_size, choose_device(), len(class_names))
     with Progress("reading real images", len(test.labels), "img") as progress:
         predicted = world.look(test.images, advance=progress.advance).predicted()
-    return Seen(_pick(measured, measured.images, chosen), test.images, test.labels, predicted)
+    return Seen(measured.pick(measured.images, chosen), test.images, test.labels, predicted)
 
 
 def _read_found(folder: Path, measured: Measured, chosen: tuple[str, ...]) -> tuple[Seen, pd.DataFrame]:
@@ -166,7 +145,7 @@ def _read_found(folder: Path, measured: Measured, chosen: tuple[str, ...]) -> tu
         if len(kept)
         else np.empty((0, len(measured.names)))
     )
-    seen = Seen(_pick(measured, values, chosen), images[kept], labels[kept], np.full(len(kept), -1))
+    seen = Seen(measured.pick(values, chosen), images[kept], labels[kept], np.full(len(kept), -1))
     return seen, table.iloc[kept].reset_index(drop=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from failure_atlas.attributes.calibration import Calibration, Scene, measure_scatter
-from failure_atlas.attributes.registry import choose_attributes
+from failure_atlas.attributes.registry import REGISTRY, choose_attributes
 from failure_atlas.attributes.spectrum import SpectrumReader
 from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
 from failure_atlas.core.errors import StageError
@@ -49,9 +49,24 @@ class Measured:
         """Which attributes the scene has, bool [M]."""
         return np.asarray(np.isfinite(self.calibration.scene.keep(np.zeros(len(self.names)))))
 
-    def scatter(self, true_class: np.ndarray) -> np.ndarray:
-        """How far the population's images differ within their classes, [M]: standard deviations as people read them."""
-        return measure_scatter(self.population, true_class)
+    def offer(self, asked: Sequence[str] | None, true_class: np.ndarray, params: Path) -> tuple[str, ...]:
+        """The attributes that conditions may be made of: those asked for, else those in which images visibly differ.
+
+        params: the file in which find_modes.attributes asks; StageError for one that there is not.
+        """
+        there = [name for name, has in zip(self.names, self.meaningful, strict=True) if has]
+        if asked is not None:
+            unknown = [name for name in asked if name not in there]
+            if unknown or not asked:
+                held, allowed = unknown[0] if unknown else "[]", f"null, or some of {', '.join(there)}"
+                raise StageError(f"{params}: find_modes.attributes: got {held}; allowed: {allowed}")
+            return tuple(asked)
+        scatter = dict(zip(self.names, measure_scatter(self.population, true_class), strict=True))
+        return tuple(name for name in there if scatter[name] >= REGISTRY[name].least_spread and REGISTRY[name].offered)
+
+    def pick(self, values: np.ndarray, chosen: Sequence[str]) -> np.ndarray:
+        """Some columns of what was read, float64 [n, len(chosen)]; values: [n, M]."""
+        return values[:, [self.names.index(name) for name in chosen]].astype(np.float64)
 
 
 def write_measured(folder: Path, measured: Measured) -> None:

@@ -1,4 +1,4 @@
-"""The section `find_modes` of params.yaml."""
+"""The section `find_modes` of params.yaml, which find_planted reads, too."""
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,3 @@ class FindModesParams(Section):
     map_bins: int = Field(ge=2, le=20)
     batch_size: BatchSize
     operating_domain: OperatingDomain
-
-
-MODEL = FindModesParams

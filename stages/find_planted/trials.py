@@ -1,0 +1,94 @@
+"""One trial after the other: plant, search, and see what was found; a table of spots, and one of trials."""
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.modes.search import find_modes
+from failure_atlas.statistics.estimates import wilson
+from stages.find_planted.params import FindPlantedParams
+from stages.find_planted.plants import KINDS, Pool, cover_half, draw_failures, draw_plants, measure_overlap
+
+Settings = Mapping[str, Any]  # of `find_modes`
+GENERATED, REAL = "generated", "real images alone"
+
+
+def try_all(
+    pools: Mapping[str, tuple[Pool, Pool]], settings: Settings, section: FindPlantedParams,
+    advance: Callable[[int], object],
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Each kind in each pool, `runs` times, found in generated images, and beside it in real ones.
+
+    pools: by what spots fire on, generated and real. Where nothing is planted, pools take turns.
+    """
+    spots, trials = [], []
+    for run in range(section.runs):
+        for kind in KINDS:
+            for place, (basis, pool) in enumerate(pools.items()):
+                if KINDS[kind] or run % len(pools) == place:
+                    supports = (section.least_support, section.most_support)
+                    own = (basis, kind, run, supports, section.failure_rate)
+                    found, trial = _try_one(pool, settings, section, *own)
+                    spots += found
+                    trials += trial
+                advance(1)
+    return pd.DataFrame(spots), pd.DataFrame(trials)
+
+
+def try_curve(
+    pools: Mapping[str, tuple[Pool, Pool]], settings: Settings, section: FindPlantedParams,
+    advance: Callable[[int], object],
+) -> pd.DataFrame:  # fmt: skip
+    """Share found by support and by failure rate in the spot, of a condition with or without a class."""
+    edges = section.curve_supports
+    spots: list[dict[str, Any]] = []
+    for rate in section.curve_rates:
+        for supports in pairwise(edges):
+            for run in range(section.curve_runs):
+                for basis, pool in pools.items():
+                    for kind in ("condition", "class, condition"):
+                        try:
+                            found, _ = _try_one(pool, settings, section, basis, kind, run, supports, rate)
+                        except ValueError:  # severities cannot be cut so finely
+                            found = []
+                        here = {"rate": rate, "support_low": supports[0], "support_high": supports[1]}
+                        spots += [spot | here for spot in found if spot["by"] == GENERATED]
+                        advance(1)
+    rows: list[dict[str, Any]] = []
+    for (rate, low, high), own in pd.DataFrame(spots).groupby(["rate", "support_low", "support_high"], sort=False):
+        found = own["found"].to_numpy(bool)
+        row = {"rate": rate, "support_low": low, "support_high": high, "found": int(found.sum()), "n": len(found)}
+        bounds = wilson(np.array(found.sum()), np.array(len(found)))
+        rows.append(row | {"share": found.mean(), "share_low": float(bounds[0]), "share_high": float(bounds[1])})
+    return pd.DataFrame(rows)
+
+
+def _try_one(
+    pool: tuple[Pool, Pool], settings: Settings, section: FindPlantedParams, basis: str, kind: str, run: int,
+    supports: tuple[float, float], rate: float,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:  # fmt: skip
+    """Rows of spots and of trials; overlaps are measured on generated images that no search has seen."""
+    made, real = pool
+    random = numpy_stream(section.seed, basis, kind, str(run), f"{supports} {rate}")
+    plants = draw_plants(made, kind, supports, random)
+    half = made.split(random)
+    masks = [plant.covers(made)[half] for plant in plants]
+    spots, trials = [], []
+    for by, own in ((GENERATED, made), (REAL, real)):
+        chance, failed = draw_failures(own, plants, section.error_rate, rate, random)
+        held = half if by == GENERATED else own.split(random)
+        modes, _ = find_modes(own.looks, own.true_class, failed, held, **settings)
+        inside = cover_half(modes, own, held)
+        false = [not mode.any() or np.mean(chance[held][mode]) <= np.mean(chance[held][~mode]) for mode in inside]
+        here = {"by": by, "basis": basis, "kind": kind, "run": run}
+        trials.append(here | {"modes": len(modes), "false_modes": int(np.sum(false))})
+        shown = cover_half(modes[: section.first_modes], made, half)
+        for plant, mask in zip(plants, masks, strict=True):
+            overlap = measure_overlap(mask, shown)
+            told = {"spot": plant.tell(), "support": float(plant.covers(made).mean()), "overlap": overlap}
+            spots.append(here | told | {"found": overlap >= section.overlap})
+    return spots, trials
