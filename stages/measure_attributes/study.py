@@ -67,8 +67,8 @@ def tabulate_attributes(
     """One row per attribute: what it is called, its mean and spread as read of the population, and its error.
 
     values: [N, M], as read.  spread: [M], the unit of directions, which is stated as `direction_unit`: of blur in px of
-    a flank, and no less than the least that anyone sees.  errors: as `measure_errors` returns them.  n: of the population's images, those of which it
-    was read.
+    a flank, and no less than the least that anyone sees.  errors: as `measure_errors` returns them.  n: images of the
+    population of which it was read.
     """
     chosen = ATTRIBUTES[: len(spread)]
     known = np.isfinite(values)
