@@ -90,8 +90,9 @@ def summarize(check: pd.DataFrame, errors: pd.DataFrame, scene: Scene, counts: d
     return {
         **flatten("naming_accuracy", proportion(check["correct"].to_numpy(bool))),
         "shape_words": scene.shape_words,
-        "error": {
-            row["attribute"]: {"value": row["error"], "largest": row["largest_error"], "n": row["n"]} for row in stated
+        **{
+            kind: {row["attribute"]: {"value": row[kind], "n": row["n"]} for row in stated}
+            for kind in ("error", "largest_error")
         },
         **counts,
     }

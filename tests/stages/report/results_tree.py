@@ -29,6 +29,7 @@ SHARED_FIGURES = {
     "compute_curves": measures.FIGURES,
     "qualify_generator": measures.GENERATOR_FIGURES,
     "sample_populations": ("fig3_spaces",),
+    "measure_attributes": ("attribute_errors",),
     "corrupt_images": ("severities",),
 }
 FIGURES = {
