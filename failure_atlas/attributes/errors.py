@@ -255,8 +255,8 @@ def measure_errors(
 def state_errors(table: pd.DataFrame) -> pd.DataFrame:
     """One error for each attribute: root mean square over all known changes, each counted alike.
 
-    table: as `measure_errors` returns it. Returns attribute, error, n (readings), largest_error, and worst_change, which
-    has that; in the order of the table, without what was read of no image.
+    table: as `measure_errors` returns it. Returns attribute, error, n (readings), largest_error, and worst_change, that
+    which has it; in the order of the table, without what was read of no image.
     """
     known = table.dropna(subset="error").assign(square=table["error"] ** 2)
     groups = known.groupby("attribute", sort=False)

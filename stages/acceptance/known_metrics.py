@@ -13,7 +13,12 @@ from ruamel.yaml import YAML
 
 RESULTS = Path("data")
 PARTS = ("value", "low", "high", "n")
-OF_RUN = ("qualify_generator", "train_judges", "compute_curves")  # the other stages have results of each classifier
+OF_RUN = (
+    "qualify_generator",
+    "train_judges",
+    "measure_attributes",
+    "compute_curves",
+)  # the other stages have results of each classifier
 Tree = dict[str, "Tree | None"]
 
 

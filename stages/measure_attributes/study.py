@@ -67,8 +67,8 @@ def tabulate_attributes(
     """One row per attribute: what it is called, its mean and spread as read of the population, and its error.
 
     values: [N, M], as read.  spread: [M], the unit of directions, which is stated as `direction_unit`: of blur in px of
-    a flank, and no less than the least that anyone sees.  errors: as `measure_errors` returns them.  n: of the population's images, those of which it
-    was read.
+    a flank, and no less than the least that anyone sees.  errors: as `measure_errors` returns them.  n: images of the
+    population of which it was read.
     """
     chosen = ATTRIBUTES[: len(spread)]
     known = np.isfinite(values)
@@ -90,8 +90,9 @@ def summarize(check: pd.DataFrame, errors: pd.DataFrame, scene: Scene, counts: d
     return {
         **flatten("naming_accuracy", proportion(check["correct"].to_numpy(bool))),
         "shape_words": scene.shape_words,
-        "error": {
-            row["attribute"]: {"value": row["error"], "largest": row["largest_error"], "n": row["n"]} for row in stated
+        **{
+            kind: {row["attribute"]: {"value": row[kind], "n": row["n"]} for row in stated}
+            for kind in ("error", "largest_error")
         },
         **counts,
     }

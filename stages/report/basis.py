@@ -16,6 +16,7 @@ def show_basis(results: Results, params: Mapping[str, Any]) -> PageSection:
     """Counts, seeds, params, digests; call it last, when all files have been read."""
     counts: list[Block] = [list_metrics(words, key, results.read_metrics) for key, words in COUNTS.items()]
     counts.append(show_figure(results, "corrupt_images", "severities"))
+    counts.append(show_figure(results, "measure_attributes", "attribute_errors"))
     seeds = [[key, str(seed)] for section, held in params.items() for key, seed in _find_seeds(section, held)]
     listings = [Listing(str(section), format_params(held).rstrip()) for section, held in params.items()]
     digests, columns = sorted(results.digests.items()), ["file below the folder of results", "SHA-256"]

@@ -15,14 +15,22 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from failure_atlas.attributes.registry import ATTRIBUTES, COLOUR, FIGURE, STROKE
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import read_json, replacing, require
 from failure_atlas.decisions.metrics import find_estimate
 from stages.common.command import run_stage
 
 BEGIN, END = "<!-- table: {} -->", "<!-- end -->"
-PAGES = ("README.md", "docs/findings.md", "docs/generator.md", "docs/images.md", "docs/real_images.md")
-CLAIMS = "claims"  # the table that is not of metrics
+PAGES = (
+    "README.md",
+    "docs/attributes.md",
+    "docs/findings.md",
+    "docs/generator.md",
+    "docs/images.md",
+    "docs/real_images.md",
+)
+CLAIMS, VOCABULARY = "claims", "attributes"  # the tables that are not of metrics alone
 BOTH = ("clean", "corrupted")
 DIGITS = 3
 MISSING = "–"
@@ -86,14 +94,30 @@ def render_claims(root: Path) -> list[str]:
     return lines
 
 
+def render_attributes(root: Path) -> list[str]:
+    """Every attribute with its unit, the world that it needs, its words for a direction, and the errors of the run."""
+    worlds = {FIGURE: "figures", STROKE: "strokes", COLOUR: "colours", "": "any"}
+    lines = ["| attribute | unit | world | more, less | error | largest |", "|---" * 6 + "|"]
+    held = read_json(root / "data/measure_attributes/metrics.json", "measure_attributes")
+    for attribute in ATTRIBUTES:
+        words = f"{attribute.more}, {attribute.less}" if attribute.more else MISSING
+        cells = [f"`{attribute.name}`", attribute.unit, worlds[attribute.needs], words]
+        for kind in ("error", "largest_error"):
+            found = held.get(kind, {}).get(attribute.name, {}).get("value")
+            cells.append(MISSING if found is None else f"{found:.2g}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def render_page(text: str, root: Path, page: str) -> str:
     """A page with all its tables written anew; StageError for a name that there is no table of."""
 
     def replace(found: re.Match[str]) -> str:
         name = found[1]
-        if name not in {*TABLES, CLAIMS}:
-            raise StageError(f"{page}: table '{name}': allowed: {', '.join(sorted([*TABLES, CLAIMS]))}")
-        lines = render_claims(root) if name == CLAIMS else render_table(name, root)
+        others = {CLAIMS: render_claims, VOCABULARY: render_attributes}
+        if name not in {*TABLES, *others}:
+            raise StageError(f"{page}: table '{name}': allowed: {', '.join(sorted([*TABLES, *others]))}")
+        lines = others[name](root) if name in others else render_table(name, root)
         return "\n".join([BEGIN.format(name), "", *lines, "", END])
 
     return re.sub(BEGIN.format("([^\n]*?)") + f".*?{END}", replace, text, flags=re.DOTALL)

@@ -94,7 +94,7 @@ def _show_one(results: Results, name: str) -> list[Group]:
     named = f"name_directions/{name}"
     ranking = read_ranking(results.locate(f"{ranked}/ranking.csv").parent)
     words = read_names(results.locate(f"{named}/directions.csv").parent)
-    shapeless = f"shapeless_{results.read_metrics(named).content.get('shape_words')}"
+    shapeless = f"shapeless_{results.read_metrics('measure_attributes').content.get('shape_words')}"
     blocks: list[Block] = [
         *_show_search(results, name),
         *_tell_ranking(results, name),

@@ -29,6 +29,7 @@ SHARED_FIGURES = {
     "compute_curves": measures.FIGURES,
     "qualify_generator": measures.GENERATOR_FIGURES,
     "sample_populations": ("fig3_spaces",),
+    "measure_attributes": ("attribute_errors",),
     "corrupt_images": ("severities",),
 }
 FIGURES = {
@@ -72,6 +73,7 @@ def build_metrics() -> dict[str, dict[str, Any]]:
         for old, new in zip(("clean", "corrupted"), NAMES, strict=True):
             text = re.sub(rf'(?<=["/]){old}(?="|_(wrong_)?kept_share")', new, text)
         tree |= json.loads("{" + text.replace("corrupted_minus_clean", "second_minus_first") + "}")
+    tree["measure_attributes"] = {"shape_words": "strokes"}
     for place, metrics in tree.items():
         metrics |= KNOWN.get(place.split("/")[0], {})
     return tree

@@ -175,8 +175,7 @@ TOLD = {
     "Noticed when second was brought: its outputs may be sigmoids.": [
         ("train_classifiers/second", {"warnings": ["its outputs may be sigmoids"]})
     ],
-    "The real images show no light things": [("name_directions/first", {"shape_words": "none"})],
-    "The real images show no strokes": [("name_directions/second", {"shape_words": "figures"})],
+    "The real images show no light things": [("measure_attributes", {"shape_words": "none"})],
     f"{MNIST} above: its accuracy on them says little. It was not measured on MNIST's own test images.": [
         ("train_classifiers/first", {"mnist_test": None, "mnist_test_reason": "not set"})
     ],
@@ -221,13 +220,13 @@ def test_what_a_run_has_of_its_own_is_told_and_else_is_not(outline, changed, run
     for place, metrics in {
         "train_classifiers/first": {"mnist_test": measured},
         "rank_dimensions/second": {"classifier_gives_gradients": True},
-        "name_directions/first": {"shape_words": "strokes"},
+        "measure_attributes": {"shape_words": "figures"},
     }.items():
         edit_json(changed / place / "metrics.json", lambda held, metrics=metrics: held.update(metrics))
     text = read(run(changed, tmp_path / "out")).text
     for words in (
         MNIST, "0.812 [0.801, 0.823], n = 10,000", "0.811 [0.801, 0.823], n = 10,000",
-        "Its params ask for finite differences although it gives gradients.",
+        "Its params ask for finite differences although it gives gradients.", "The real images show no strokes",
     ):  # fmt: skip
         assert words in text, words
     assert "Without gradients: second" not in text
