@@ -114,7 +114,12 @@ ATTRIBUTES = (
         decimals=1, short_unit="px"),
     Attribute(
         "aspect", "height over width", shape.measure_aspect, "taller", "wider", 0.05, FIGURE,
-        "height over width", tell=np.exp),
+        "height over width", tell=np.exp, offered=False),
+    # As with a ruler: a slant makes a figure wider, so no direction is named by them, but people read them.
+    Attribute("height", "px", shape.measure_height, needs=FIGURE, decimals=1, short_unit="px"),
+    Attribute("width", "px", shape.measure_width, needs=FIGURE, decimals=1, short_unit="px"),
+    Attribute(
+        "elongation", "height over width", shape.measure_elongation, needs=FIGURE, phrase="height over width"),
     # MNIST is centred to a third of a pixel: in that unit a shift that nobody sees would beat a blur that all see.
     Attribute(
         "x", "px from the left", shape.measure_x, "moves right", "moves left", 1.0, FIGURE,
@@ -168,7 +173,7 @@ def measure_images(
 ) -> np.ndarray:
     """Measure each image; uint8 [N, C, H, W], C 1 or 3. Returns [N, M] float64, before anything is mended.
 
-    attributes: which ones; all that the channels allow by default, of which the first 16 are of the luminance.
+    attributes: which ones; all that the channels allow by default, of which those that need no colours are of the luminance.
     A stroke is what is lighter than half-way between the image's median and its brightest: shape is that of light
     strokes on a darker ground. A row is NaN where the image holds no stroke.  figures: false where there are none, as
     in photographs: the images are measured as a whole, and all shape is 0.

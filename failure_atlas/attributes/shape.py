@@ -12,6 +12,7 @@ from failure_atlas.attributes.view import Moments, View
 UNIFORM = np.sqrt(12)  # length of a uniform bar over its standard deviation
 LEAST_VARIANCE = 1 / 12  # px^2: of a single row or column of pixels
 LEAST_HOLE_PX2 = 1.0
+ENDS = 0.01  # of a figure's pixels, at either end, are no part of its height or width: one speck stretches neither
 
 
 def measure_thickness(view: View) -> np.ndarray:
@@ -44,6 +45,21 @@ def measure_aspect(view: View) -> np.ndarray:
     """Log of height over width, after the slant is taken out."""
     height, width = _measure_sides(view.moments)
     return np.asarray(np.log(height / width))
+
+
+def measure_height(view: View) -> np.ndarray:
+    """From the top to the bottom, as with a ruler: but for a hundredth of the pixels at either end."""
+    return _measure_extent(view.outlines.mask.sum(axis=2))
+
+
+def measure_width(view: View) -> np.ndarray:
+    """From the left to the right, as with a ruler: but for a hundredth of the pixels at either end."""
+    return _measure_extent(view.outlines.mask.sum(axis=1))
+
+
+def measure_elongation(view: View) -> np.ndarray:
+    """Height over width, as with a ruler."""
+    return np.asarray(measure_height(view) / np.maximum(measure_width(view), 1 / ENLARGE))
 
 
 def measure_x(view: View) -> np.ndarray:
@@ -87,3 +103,15 @@ def _measure_sides(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
     upright = var_x - cov**2 / np.maximum(var_y, LEAST_VARIANCE)
     height, width = (UNIFORM * np.sqrt(np.maximum(variance, LEAST_VARIANCE)) for variance in (var_y, upright))
     return height, width
+
+
+def _measure_extent(profile: np.ndarray) -> np.ndarray:
+    """Where all but the ends of a profile [N, 2L] lie, in image pixels, linear within a pixel."""
+    share = np.cumsum(profile, axis=1) / np.maximum(profile.sum(axis=1, keepdims=True), 1)
+    before = np.concatenate([np.zeros((len(share), 1)), share[:, :-1]], axis=1)
+    rows, places = np.arange(len(share)), []
+    for level in (ENDS, 1 - ENDS):
+        first = (share >= level).argmax(axis=1)
+        step = np.maximum(share[rows, first] - before[rows, first], np.finfo(float).tiny)
+        places.append(first + (level - before[rows, first]) / step)
+    return np.asarray((places[1] - places[0]) / (1 - 2 * ENDS) / ENLARGE)

@@ -1,6 +1,6 @@
 """What images look like, measured by code that shares nothing with the attributes: blind spots fire on it.
 
-Otsu's threshold or half the height of the smoothed image, regions and bounding boxes of scikit-image, noise from the
+Half the height of the smoothed image, regions and bounding boxes of scikit-image, noise from the
 diagonal Haar coefficients (Donoho and Johnstone 1994).
 """
 
@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
-from skimage.measure import label, regionprops
-from skimage.morphology import skeletonize
+from skimage.measure import label, perimeter, regionprops
 
 MEASURES = ("noise", "contrast", "thickness", "rotation", "aspect", "size")
 SMOOTH_PX = 0.7
@@ -39,8 +38,6 @@ def _measure(image: np.ndarray) -> list[float]:
         return [noise] + [np.nan] * (len(MEASURES) - 1)
     (figure,) = regionprops(mask.astype(np.uint8))  # type: ignore[no-untyped-call]
     top, left, bottom, right = figure.bbox
-    line = skeletonize(mask)  # type: ignore[no-untyped-call]
-    thickness = mask.sum() / max(int(line.sum()), 1)
+    thickness = 2 * mask.sum() / max(perimeter(mask), 1.0)  # type: ignore[no-untyped-call]
     height, width = bottom - top, right - left
-    contrast = float(smooth[mask].mean() - smooth[~mask].mean())
-    return [noise, contrast, thickness, -np.degrees(figure.orientation), height / width, np.sqrt(height * width)]
+    return [noise, float(peak - ground), thickness, -np.degrees(figure.orientation), height / width, np.sqrt(height * width)]
