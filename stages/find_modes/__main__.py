@@ -31,6 +31,13 @@ def main(
     failures: Annotated[Path, typer.Option(help="Result folder of find_failures for this classifier.")],
     out: command.OutOption,
     params: command.ParamsOption = Path("params.yaml"),
+    second: Annotated[
+        tuple[Path, Path, Path] | None,
+        typer.Option(
+            metavar="POPULATION ATTRIBUTES RANKED",
+            help="Another generator's result folders of sample_populations, measure_attributes and rank_dimensions.",
+        ),
+    ] = None,
     recipe: Annotated[Path | None, typer.Option(help="The params file whose classifiers are under test.")] = None,
 ) -> None:
     """Say in words on what kind of input a classifier fails: a class, or any, and up to three conditions.
@@ -46,6 +53,7 @@ def main(
         section, params, classifier=classifier, population=population, attributes=attributes, images=images,
         ranking=folders[name], names=names, judged=judged, failures=failures,
         others={other: folder for other, folder in folders.items() if other != name},
+        second=second,
     )  # fmt: skip
     found = find(evidence, section)
     table, mapped = tabulate_modes(found, evidence, section), tabulate_map(found, evidence, section.map_bins)

@@ -1,6 +1,7 @@
 """The modes side by side, a strip of pictures for each, and the map."""
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ NO_MODE = "no kind of input on which it fails more than elsewhere"
 
 def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Figure:
     """Failure rates in each mode: generated, real, and elsewhere."""
-    figure, axes = new_figure(1, 1, width=8.5, height=0.42 * max(len(table), 1) + 1.3)
-    panel = axes[0, 0]
+    figure, axes = new_figure(1, 1, width=9.0, height=0.5 * max(len(table), 1) + 1.3)
+    panel, kinds = axes[0, 0], int((table["within"] == "").sum())
     for place, row in enumerate(table.to_dict("records")):
         color, marker = MARKS[row["verdict"]]
         for side, tint, shape, shift in (("rate", GENERATED, "|", -0.14), ("real_rate", color, marker, 0.14)):
@@ -32,15 +33,17 @@ def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Fi
                 options = {"fmt": shape, "color": tint, "markersize": 6, "linewidth": 1}
                 panel.errorbar([row[side]], [place + shift], xerr=reach, **options)
         panel.plot([row["rate_elsewhere"]], [place - 0.14], ".", color=GENERATED, markersize=4)
-    labels = [f"{'within it, ' * (row['within'] != '')}{row['sentence']}" for row in table.to_dict("records")]
-    panel.set_yticks(range(len(table)), [shorten(label, 70) for label in labels], fontsize=8)
+    labels = [f"{row['rank']}. {row['sentence']}" for row in table.to_dict("records")]
+    panel.set_yticks(range(len(table)), ["\n".join(wrap(shorten(label, 110), 58)) for label in labels], fontsize=8)
     panel.set_ylim(max(len(table), 1) - 0.5, -0.5)
-    panel.set_xlim(0, 1)
-    panel.set_xlabel("share misread (bars: 95 %; black: generated, dot: elsewhere; colour: real images)")
+    panel.set_xlim(0, min(1, 1.1 * table[["rate_high", "real_rate_high"]].max(axis=None)) if len(table) else 1)
+    panel.set_xlabel("share misread, with 95 % interval")
+    panel.plot([], [], "|-", color=GENERATED, label="generated (dot: elsewhere)")
     for verdict, (color, marker) in MARKS.items():
-        panel.plot([], [], marker, color=color, label=f"real images: {verdict}")
+        if (table["verdict"] == verdict).any():
+            panel.plot([], [], marker, color=color, label=f"real images: {verdict}")
     panel.legend(fontsize=7, loc="best")
-    kinds, share = int((table["within"] == "").sum()), metrics["explained_share"]["value"]
+    share = metrics["explained_share"]["value"]
     told = f"{share:.0%} of its failures lie in {kinds} kind{'s' * (kinds != 1)} of input" if kinds else NO_MODE
     panel.set_title(f"{shorten(name, 40)}: {told}")
     return figure
@@ -48,7 +51,7 @@ def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Fi
 
 def draw_pictures(row: Mapping[Any, Any], place: int, found: Findings, evidence: Evidence, most: int) -> Figure:
     """Generated failures of a mode on the left, real ones on the right, with what they are read as."""
-    figure, axes = new_figure(1, 2, width=9.0, height=1.75)
+    figure, axes = new_figure(1, 2, width=9.0, height=1.45)
     confirmed = found.members[place] & found.half & evidence.confirmed
     sides = ((evidence.generated, confirmed, "generated"), (evidence.real, found.real_members[place], "real"))
     for panel, (seen, member, title) in zip(axes[0], sides, strict=True):
@@ -56,7 +59,8 @@ def draw_pictures(row: Mapping[Any, Any], place: int, found: Findings, evidence:
         panel.set_axis_off()
         answers = "none is misread"
         if len(rows):
-            show_image(panel, tile(seen.images[rows], len(rows)))
+            blank = np.full((most - len(rows), *seen.images.shape[1:]), 255, np.uint8)  # equal sizes in all strips
+            show_image(panel, tile(np.concatenate([seen.images[rows], blank]), most))
             names = [
                 [shorten(evidence.class_names[label], 8) for label in each[rows]]
                 for each in (seen.true_class, seen.predicted)
@@ -68,7 +72,7 @@ def draw_pictures(row: Mapping[Any, Any], place: int, found: Findings, evidence:
 
 
 def draw_map(table: pd.DataFrame, evidence: Evidence, name: str) -> Figure:
-    """Accuracy over pairs of attributes; what holds fewer than 30 samples is pale, real misread images are dots."""
+    """Accuracy over pairs of attributes; pale: fewer than 30 samples.  rings: real images that are misread."""
     panels = [((str(x), str(y)), own) for (x, y), own in table.groupby(["x", "y"], sort=False)]
     figure, axes = new_figure(1, len(panels), width=4.3 * len(panels) + 0.6, height=3.9)
     for panel, ((x, y), own) in zip(axes[0], panels, strict=True):
@@ -80,7 +84,9 @@ def draw_map(table: pd.DataFrame, evidence: Evidence, name: str) -> Figure:
         mesh = panel.pcolormesh(*edges, accuracy, cmap="RdYlBu", vmin=0, vmax=1, alpha=alpha)
         for row in cells[cells["n"] > 0].to_dict("records"):
             centre = (row["x_low"] + row["x_high"]) / 2, (row["y_low"] + row["y_high"]) / 2
-            panel.text(*centre, f"{row['accuracy']:.2f}\n{row['n']}", ha="center", va="center", fontsize=6)
+            color = "white" if row["accuracy"] > 0.85 and row["n"] >= ENOUGH else "black"
+            told = f"{row['accuracy']:.2f}\n{row['n']}"
+            panel.text(*centre, told, ha="center", va="center", fontsize=6, color=color)
         _draw_real(panel, evidence, (x, y))
         panel.set_xlim(edges[0][[0, -1]])
         panel.set_ylim(edges[1][[0, -1]])
@@ -90,7 +96,7 @@ def draw_map(table: pd.DataFrame, evidence: Evidence, name: str) -> Figure:
     figure.colorbar(mesh, ax=list(axes[0]), label="accuracy", shrink=0.8)
     worst = table.loc[table["n"] >= ENOUGH, "accuracy"].min()
     told = f"accuracy falls to {worst:.2f} where {ENOUGH} samples or more lie"
-    figure.suptitle(f"{shorten(name, 40)}: {told} (cells: accuracy, n; dots: real images misread)", fontsize=9)
+    figure.suptitle(f"{shorten(name, 40)}: {told} (cells: accuracy, n; rings: real images misread)", fontsize=9)
     return figure
 
 
@@ -98,7 +104,7 @@ def _draw_real(panel: Axes, evidence: Evidence, pair: tuple[str, str]) -> None:
     columns = [each.name for each in evidence.attributes]
     dots = evidence.real.looks[evidence.real.wrong]
     x, y = (dots[:, columns.index(each)] for each in pair)
-    panel.plot(x, y, ".", color="black", markersize=3, alpha=0.6)
+    panel.plot(x, y, "o", markerfacecolor="none", markeredgecolor="black", markersize=3, alpha=0.5)
 
 
 def _label(name: str) -> str:

@@ -9,6 +9,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.inversion.corroboration import CORROBORATED
 from failure_atlas.modes.domain import estimate_risk
 from failure_atlas.modes.estimate import estimate_lift, judge_modes, share_weighted, test_excess
 from failure_atlas.modes.mode import Mode, cover
@@ -16,8 +17,9 @@ from failure_atlas.modes.search import find_modes, search_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract
 from stages.common.artefacts.ranking import GLOBAL
 from stages.common.mode_params import FindModesParams
-from stages.find_modes.inputs import Evidence
+from stages.find_modes.inputs import Evidence, Seen
 
+REAL, SECOND = "real", "second"  # images that modes are held against: of the world, and of another generator
 MOSTLY = 0.5  # of the failures must have been read as the class that the sentence names
 
 
@@ -86,7 +88,7 @@ def tell_mode(mode: Mode, read_as: int, evidence: Evidence) -> tuple[str, str]:
         evidence.attributes[each].tell_condition(*pair) for each, pair in sorted(mode.bounds.items())
     )
     verb = f"reads {label} as {answer}" if label and answer else f"misreads {label}" if label else ""
-    verb = verb or (f"reads as {answer} what is another" if answer else "fails")
+    verb = verb or (f"reads other classes as {answer}" if answer else "fails")
     return f"{verb}: {conditions}" if conditions else verb, conditions
 
 
@@ -120,7 +122,10 @@ def tabulate_modes(found: Findings, evidence: Evidence, section: FindModesParams
     if len(table):
         table.insert(0, "rank", np.arange(1, len(table) + 1))
         table.insert(1, "within", ["" if place < 0 else place + 1 for place in found.within])
-        return table.assign(**_hold_against_real(found, evidence, told, section))
+        table = table.assign(**_hold_against(evidence.real, found, told, section, REAL))
+        if evidence.second:
+            table = table.assign(**_hold_against(evidence.second, found, told, section, SECOND))
+        return table
     return pd.DataFrame(
         columns=["rank", "within", "sentence", "class", "read_as", "conditions", "n", "rate", "verdict"]
     )
@@ -158,23 +163,21 @@ def _reach(mode: Mode, evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _hold_against_real(
-    found: Findings, evidence: Evidence, told: list[Estimate], section: FindModesParams
-) -> dict[str, Any]:
-    wrong = evidence.real.wrong
-    verdicts, differences = judge_modes(told, found.real_members, wrong, section.fdr)
-    columns: dict[str, list[Any]] = {"n_real": [], "real_failures": []}
-    rates: list[dict[str, float]] = []
-    for member in found.real_members:
+def _hold_against(
+    seen: Seen, found: Findings, told: list[Estimate], section: FindModesParams, kind: str
+) -> dict[str, list[Any]]:
+    """What other images say of each mode: `n_real`, `real_failures`, `real_rate`, ... with `kind` for real."""
+    wrong, members = seen.wrong, cover(found.modes, seen.looks, seen.true_class)
+    verdicts, differences = judge_modes(told, members, wrong, section.fdr)
+    rows = []
+    for member, difference, verdict in zip(members, differences, verdicts, strict=True):
         failed, n = int((member & wrong).sum()), int(member.sum())
-        columns["n_real"].append(n)
-        columns["real_failures"].append(failed)
-        elsewhere = estimate_share(int(wrong.sum()) - failed, len(wrong) - n)
-        rates.append(_bounded("real_rate", estimate_share(failed, n)) | {"real_rate_elsewhere": elsewhere.value})
-    columns |= {name: [each[name] for each in rates] for name in rates[0]}
-    columns["real_difference_low"] = [each.low for each in differences]
-    columns["real_difference_high"] = [each.high for each in differences]
-    return columns | {"verdict": verdicts}
+        row: dict[str, Any] = {f"n_{kind}": n, f"{kind}_failures": failed}
+        row |= _bounded(f"{kind}_rate", estimate_share(failed, n))
+        row[f"{kind}_rate_elsewhere"] = estimate_share(int(wrong.sum()) - failed, len(wrong) - n).value
+        row |= {f"{kind}_difference_low": difference.low, f"{kind}_difference_high": difference.high}
+        rows.append(row | {"verdict" if kind == REAL else f"{kind}_verdict": verdict})
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def tabulate_others(found: Findings, evidence: Evidence) -> pd.DataFrame:
@@ -195,7 +198,10 @@ def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: 
     explained, real = (np.asarray(each.any(axis=0)) for each in (found.members, found.real_members))
     verdicts = table["verdict"].value_counts()
     inside, reachable = mapped["n"] >= ENOUGH, mapped["n"] > 0
-    return {
+    carried = {}
+    if evidence.second and len(table):
+        carried["second_corroborated"] = int((table["second_verdict"] == CORROBORATED).sum())
+    return carried | {
         "modes": len(found.modes),
         "candidates": len(found.modes) + found.dropped,
         **{name.replace(" ", "_"): int(verdicts.get(name, 0)) for name in ("corroborated", "contradicted", "too few")},

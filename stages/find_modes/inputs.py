@@ -54,7 +54,7 @@ class Evidence:
     attributes: [M], those offered.  generated, real: the population and the test images.  confirmed: bool [N], failures
     of the population that judge and auditor both call true.  found: true failures of the search, with its rows.
     weights: [N], of use, of mean 1.  cost: [N], of how each sample is read.  others: predicted by other classifiers.
-    directions: rows of directions.csv.
+    directions: rows of directions.csv.  second: the population of another generator, where there is one.
     """
 
     attributes: tuple[Attribute, ...]
@@ -70,6 +70,7 @@ class Evidence:
     others: Mapping[str, np.ndarray]
     directions: pd.DataFrame
     words: Names
+    second: Seen | None = None
 
 
 def open_evidence(
@@ -85,6 +86,7 @@ def open_evidence(
     judged: Path,
     failures: Path,
     others: Mapping[str, Path],
+    second: tuple[Path, Path, Path] | None = None,
 ) -> Evidence:
     """Read all that the options name; StageError for what does not fit together."""
     samples = read_samples(population)
@@ -106,8 +108,17 @@ def open_evidence(
     return Evidence(
         tuple(REGISTRY[name] for name in chosen), samples.class_names, samples, made, real, confirmed, found, rows,
         weights, cost, predicted, read_directions(names, ["scope", "rank", "dimension", "direction", "name"]),
-        read_names(names),
+        read_names(names), _open_second(*second, chosen) if second else None,
     )  # fmt: skip
+
+
+def _open_second(population: Path, attributes: Path, ranking: Path, chosen: tuple[str, ...]) -> Seen:
+    """Another generator's population as the same classifier reads it; images are not needed."""
+    samples = read_samples(population)
+    measured = read_measured(attributes, samples.true_class)
+    predicted = read_logits(ranking, len(samples.true_class), len(samples.class_names)).argmax(axis=1)
+    looks = measured.pick(measured.population, chosen)
+    return Seen(looks, np.empty(0, np.uint8), samples.true_class, predicted)
 
 
 def _look_at_real(
