@@ -103,14 +103,26 @@ def saturate(factor: float) -> Change:
     return apply
 
 
-def cut(axis: int) -> Change:
-    """Images shifted down (axis 2) or to the right (axis 3) by a quarter of the frame, and cut there."""
-    return lambda images, _: extend(images, axis)[(slice(None),) * axis + (slice(images.shape[axis]),)]
+def cut(axis: int, *, gap: bool = False) -> Change:
+    """Images shifted down (axis 2) or to the right (axis 3) by half of the frame, and cut there.
+
+    gap: with one row or column of ground between what is left and the frame.
+    """
+
+    def apply(images: np.ndarray, _: np.random.Generator) -> np.ndarray:
+        shifted = np.take(extend(images, axis), np.arange(images.shape[axis]), axis)
+        if gap:
+            last = np.arange(images.shape[axis]) == images.shape[axis] - 1
+            ground = np.median(images, axis=(2, 3), keepdims=True).astype(np.uint8)
+            shifted = np.where(last[:, None] if axis == 2 else last, ground, shifted)
+        return np.asarray(shifted)
+
+    return apply
 
 
 def extend(images: np.ndarray, axis: int) -> np.ndarray:
-    """Images with a quarter more at the top (axis 2) or on the left (axis 3), which goes on as the frame's edge is."""
-    more = [(images.shape[axis] // 4, 0) if each == axis else (0, 0) for each in range(4)]
+    """Images with half as much more at the top (axis 2) or on the left (axis 3), where the frame's edge goes on."""
+    more = [(images.shape[axis] // 2, 0) if each == axis else (0, 0) for each in range(4)]
     return np.pad(images, more, mode="edge")
 
 

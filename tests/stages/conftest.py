@@ -33,11 +33,13 @@ from stages.common.artefacts.images import named_arrays, named_severities
 from stages.common.artefacts.inverted import write_inverted
 from stages.common.artefacts.population import store_population, tabulate_styles
 from stages.common.artefacts.ranking import GLOBAL
+from stages.measure_attributes.__main__ import main as measure_attributes
 from stages.rank_dimensions.__main__ import main as rank_dimensions
 from tests import yaml12 as yaml
 from tests.refusing import refused
 from tests.stages.running import Stage, demanding_noise
 from tests.stages.tiny_networks import CLASSES, teach, teach_population
+from tests.strokes import take_digits
 
 TRAIN_IMAGES, TEST_IMAGES, SAMPLES, NOISE_DRAWS = 100, 50, 200, 2
 
@@ -212,6 +214,28 @@ def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny_images") / "images.zarr"
     write_arrays(path, arrays, {"source": "tiny", "class_names": [str(label) for label in range(CLASSES)]})
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_clean_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An images store of the form that prepare_images leaves, test split only: 24 real digits."""
+    path = tmp_path_factory.mktemp("tiny_clean_images") / "images.zarr"
+    images = take_digits()[:24]
+    arrays = named_arrays("test", ImageSet(images, np.arange(len(images)) % CLASSES))
+    write_arrays(path, arrays, {"class_names": [str(label) for label in range(CLASSES)]})
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_attributes(
+    tmp_path_factory: pytest.TempPathFactory, tiny_population: Path, tiny_images: Path, tiny_clean_images: Path
+) -> Path:
+    """Folder as measure_attributes leaves it, of `tiny_population` and `tiny_images`."""
+    folder = tmp_path_factory.mktemp("tiny_attributes")
+    section = {"measure_attributes": {"seed": 1, "check_images": 10, "fdr": 0.05}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(section), encoding="utf-8")
+    measure_attributes(tiny_population, tiny_images, tiny_clean_images, folder / "out", folder / "params.yaml")
+    return folder / "out"
 
 
 @pytest.fixture(scope="session")

