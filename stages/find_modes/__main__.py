@@ -31,6 +31,9 @@ def main(
     failures: Annotated[Path, typer.Option(help="Result folder of find_failures for this classifier.")],
     out: command.OutOption,
     params: command.ParamsOption = Path("params.yaml"),
+    real_attributes: Annotated[
+        Path | None, typer.Option(help="Result folder of measure_attributes of these images, if it is another one.")
+    ] = None,
     second: Annotated[
         tuple[Path, Path, Path] | None,
         typer.Option(
@@ -43,7 +46,7 @@ def main(
     """Say in words on what kind of input a classifier fails: a class, or any, and up to three conditions.
 
     One half of the population is searched, the other tells the rates; real test images corroborate or contradict.
-    Leaves modes.csv, others.csv, map.csv, metrics.json and the figures modes, map and mode_1, mode_2, ...
+    Leaves modes.csv, others.csv, metrics.json and the figures modes, map and mode_1, mode_2, ...
     """
     section = load_section(params, FindModesParams, "find_modes")
     folders = expand_paths(ranked, under_test := read_classifiers(recipe or params), "--ranked")
@@ -53,7 +56,7 @@ def main(
         section, params, classifier=classifier, population=population, attributes=attributes, images=images,
         ranking=folders[name], names=names, judged=judged, failures=failures,
         others={other: folder for other, folder in folders.items() if other != name},
-        second=second,
+        second=second, real_attributes=real_attributes or attributes,
     )  # fmt: skip
     found = find(evidence, section)
     table, mapped = tabulate_modes(found, evidence, section), tabulate_map(found, evidence, section.map_bins)

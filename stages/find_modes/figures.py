@@ -36,7 +36,8 @@ def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Fi
     labels = [f"{row['rank']}. {row['sentence']}" for row in table.to_dict("records")]
     panel.set_yticks(range(len(table)), ["\n".join(wrap(shorten(label, 110), 58)) for label in labels], fontsize=8)
     panel.set_ylim(max(len(table), 1) - 0.5, -0.5)
-    panel.set_xlim(0, min(1, 1.1 * table[["rate_high", "real_rate_high"]].max(axis=None)) if len(table) else 1)
+    highest = table[["rate_high", "real_rate_high"]].to_numpy(float) if len(table) else np.ones(1)
+    panel.set_xlim(0, min(1, 1.1 * float(np.nanmax(highest))))
     panel.set_xlabel("share misread, with 95 % interval")
     panel.plot([], [], "|-", color=GENERATED, label="generated (dot: elsewhere)")
     for verdict, (color, marker) in MARKS.items():

@@ -20,6 +20,7 @@ from stages.common.mode_params import FindModesParams
 from stages.find_modes.inputs import Evidence, Seen
 
 REAL, SECOND = "real", "second"  # images that modes are held against: of the world, and of another generator
+ENOUGH = 30  # samples of a cell whose accuracy is shown as covered
 MOSTLY = 0.5  # of the failures must have been read as the class that the sentence names
 
 
@@ -211,11 +212,14 @@ def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: 
         "real_explained_share": estimate_share(
             int((real & evidence.real.wrong).sum()), int(evidence.real.wrong.sum())
         ).as_dict(),
+        **({"worst_rate": _find_worst(table)} if len(table) else {}),
         "coverage": estimate_share(int(inside.sum()), int(reachable.sum())).as_dict(),
         "reachable_cells": int(reachable.sum()),
         "effective_n": int(evidence.weights[half].sum() ** 2 / np.square(evidence.weights[half]).sum()),
-        "attributes": [each.name for each in evidence.attributes],
     }
 
 
-ENOUGH = 30  # samples of a cell whose accuracy is shown as covered
+def _find_worst(table: pd.DataFrame) -> dict[str, Any]:
+    """The failure rate of the mode in which it is highest."""
+    row = table.iloc[int(table["rate"].argmax())]
+    return Estimate(row["rate"], row["rate_low"], row["rate_high"], int(row["n"])).as_dict()

@@ -86,6 +86,7 @@ def open_evidence(
     judged: Path,
     failures: Path,
     others: Mapping[str, Path],
+    real_attributes: Path,
     second: tuple[Path, Path, Path] | None = None,
 ) -> Evidence:
     """Read all that the options name; StageError for what does not fit together."""
@@ -98,7 +99,8 @@ def open_evidence(
         measured.pick(measured.population, chosen), read_array(population / "population.zarr", "images"),
         samples.true_class, read_logits(ranking, count, classes).argmax(axis=1),
     )  # fmt: skip
-    real = _look_at_real(section, classifier, images, samples.class_names, measured, chosen)
+    of_real = measured if real_attributes == attributes else read_measured(real_attributes)
+    real = _look_at_real(section, classifier, images, samples.class_names, of_real, chosen)
     found, rows = _read_found(failures, measured, chosen)
     table = read_table(judged / "failures.csv", "judge_failures", JUDGED)
     own = table[(table["source"] == "population") & (table["verdict"] == TRUE_FAILURE) & table["auditor_confirms"]]

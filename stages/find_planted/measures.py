@@ -40,4 +40,5 @@ def _measure(image: np.ndarray) -> list[float]:
     top, left, bottom, right = figure.bbox
     thickness = 2 * mask.sum() / max(perimeter(mask), 1.0)  # type: ignore[no-untyped-call]
     height, width = bottom - top, right - left
-    return [noise, float(peak - ground), thickness, -np.degrees(figure.orientation), height / width, np.sqrt(height * width)]
+    rotation, contrast = -np.degrees(figure.orientation), float(peak - ground)
+    return [noise, contrast, thickness, rotation, height / width, np.sqrt(height * width)]

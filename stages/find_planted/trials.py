@@ -59,11 +59,12 @@ def try_curve(
                         spots += [spot | here for spot in found if spot["by"] == GENERATED]
                         advance(1)
     rows: list[dict[str, Any]] = []
-    for (rate, low, high), own in pd.DataFrame(spots).groupby(["rate", "support_low", "support_high"], sort=False):
-        found = own["found"].to_numpy(bool)
-        row = {"rate": rate, "support_low": low, "support_high": high, "found": int(found.sum()), "n": len(found)}
-        bounds = wilson(np.array(found.sum()), np.array(len(found)))
-        rows.append(row | {"share": found.mean(), "share_low": float(bounds[0]), "share_high": float(bounds[1])})
+    for place, own in pd.DataFrame(spots).groupby(["rate", "support_low", "support_high"], sort=False):
+        seen = own["found"].to_numpy(bool)
+        row = dict(zip(("rate", "support_low", "support_high"), place, strict=True))
+        low, high = wilson(np.array(seen.sum()), np.array(len(seen)))
+        row |= {"found": int(seen.sum()), "n": len(seen), "share": seen.mean()}
+        rows.append(row | {"share_low": float(low), "share_high": float(high)})
     return pd.DataFrame(rows)
 
 
