@@ -160,41 +160,27 @@ def _degrade(noise_std: float, blur_px: float) -> KnownAmount:
     return KnownAmount(", ".join(parts), corrupt(noise_std, blur_px), {**rest, **levels})
 
 
-_SMALLER_GREY, _RAISED_GREY = scale_grey(0.7), scale_grey(0.7, 0.2)
-_TURN = np.radians(15)
+TURN = np.radians(15)
+# fmt: off
 KNOWN_AMOUNTS = (
     *(_degrade(noise_std, 0.0) for noise_std in NOISE_STD),
     *(_degrade(0.0, blur_px) for blur_px in BLUR_STD_PX),
     _degrade(USUAL_NOISE, USUAL_BLUR_PX),
     _degrade(0.18, 3.0),  # the strongest of the default recipe
     KnownAmount("contrast times 0.7", scale_contrast(0.7), {"contrast": times(0.7), **_pick("thickness", "area")}),
-    KnownAmount("grey raised by 0.2", _RAISED_GREY, {"brightness": plus(0.2), **_pick("contrast")}, _SMALLER_GREY),
+    KnownAmount("grey raised by 0.2", scale_grey(0.7, 0.2), {"brightness": plus(0.2), **_pick("contrast")},
+                scale_grey(0.7)),
     KnownAmount("sheared by 0.2", warp(xy=-0.2), {"slant": lean(0.2), **_pick("area", "holes", "pieces")}),
     KnownAmount("sheared by -0.2", warp(xy=0.2), {"slant": lean(-0.2)}),
-    KnownAmount(
-        "turned by 15 degrees",
-        warp(np.cos(_TURN), np.sin(_TURN), -np.sin(_TURN), np.cos(_TURN)),
-        {"rotation": plus(15), **_pick("area", "thickness", "length", "holes", "pieces")},
-    ),
-    KnownAmount(
-        "drawn anew, in full grey",
-        BINARISE,
-        {name: _trace(name, 1) for name in ("thickness", "area", "length")},
-        BINARISE,
-        absolute=True,
-    ),
-    KnownAmount(
-        "strokes scaled by 1.2",
-        scale_strokes(1.2),
-        {**_scale(1.2), **_pick("slant", "rotation", "aspect", "holes", "pieces")},
-        BINARISE,
-    ),
+    KnownAmount("turned by 15 degrees", warp(np.cos(TURN), np.sin(TURN), -np.sin(TURN), np.cos(TURN)),
+                {"rotation": plus(15), **_pick("area", "thickness", "length", "holes", "pieces")}),
+    KnownAmount("drawn anew, in full grey", BINARISE,
+                {name: _trace(name, 1) for name in ("thickness", "area", "length")}, BINARISE, absolute=True),
+    KnownAmount("strokes scaled by 1.2", scale_strokes(1.2),
+                {**_scale(1.2), **_pick("slant", "rotation", "aspect", "holes", "pieces")}, BINARISE),
     KnownAmount("strokes scaled by 0.8", scale_strokes(0.8), _scale(0.8), BINARISE),
-    KnownAmount(
-        "height times 1.15, width over 1.15",
-        warp(yy=1.15, xx=1 / 1.15),
-        {"aspect": times(1.15**2), **_pick("size", "area")},
-    ),
+    KnownAmount("height times 1.15, width over 1.15", warp(yy=1.15, xx=1 / 1.15),
+                {"aspect": times(1.15**2), **_pick("size", "area")}),
     KnownAmount("width times 1.15, height over 1.15", warp(yy=1 / 1.15, xx=1.15), {"aspect": times(1.15**-2)}),
     KnownAmount("shifted by 1.5 px to the right", warp(right=1.5), {"x": plus(1.5), **_pick("y", "size", "slant")}),
     KnownAmount("shifted by 1.5 px down", warp(down=1.5), {"y": plus(1.5), **_pick("x")}),
@@ -207,6 +193,7 @@ KNOWN_AMOUNTS = (
     KnownAmount("blue times 1.3, as bright as before", tint(1, 1, 1.3), {"blue_yellow": _tint(1, (1, 1, 1.3))}),
     KnownAmount("half as far from grey", saturate(0.5), {"saturation": _saturate(0.5)}),
 )
+# fmt: on
 
 
 def measure_errors(

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from failure_atlas.attributes import colour, shape, texture
+from failure_atlas.attributes import shape, texture
 from failure_atlas.attributes.view import View
 
 FIGURE, STROKE, COLOUR = "figure", "stroke", "colour"
@@ -145,13 +145,13 @@ ATTRIBUTES = (
     # Of images with colours, where these columns come last; shares of the light, so that brightness moves none of them.
     # The hue is the first two: an angle is no number that could be above or below another.
     Attribute(
-        "red_green", "share of the light, red less green", colour.measure_red_green, "redder", "greener", 0.05, COLOUR,
+        "red_green", "share of the light, red less green", texture.measure_red_green, "redder", "greener", 0.05, COLOUR,
         "red less green"),
     Attribute(
-        "blue_yellow", "share of the light, blue less mean of the others", colour.measure_blue_yellow, "bluer",
+        "blue_yellow", "share of the light, blue less mean of the others", texture.measure_blue_yellow, "bluer",
         "yellower", 0.05, COLOUR, "blue less yellow"),
     Attribute(
-        "saturation", "share of the light, mean over blocks", colour.measure_saturation, "more colourful",
+        "saturation", "share of the light, mean over blocks", texture.measure_saturation, "more colourful",
         "less colourful", 0.05, COLOUR),
 )
 # fmt: on

@@ -1,6 +1,7 @@
-"""Noise, sharpness, contrast and brightness of an image, each as little moved by the others as a small image allows.
+"""Noise, sharpness, contrast, brightness and colour, each as little moved by the others as a small image allows.
 
 Each function takes N images and returns [N] float64. Without figures, as in photographs, it is of the whole image.
+Colours are of images of 3 channels, as shares of all light, so that brightness moves none of them; 0 of black ones.
 """
 
 import numpy as np
@@ -51,6 +52,24 @@ def measure_contrast(view: View) -> np.ndarray:
 def measure_brightness(view: View) -> np.ndarray:
     """Grey of the ground around the figure; without figures the mean grey."""
     return view.ground_grey if view.figures else np.asarray(view.grey.mean(axis=(1, 2)))
+
+
+def measure_red_green(view: View) -> np.ndarray:
+    """Red less green of the mean colour."""
+    opponents, light = view.colour_blocks
+    return np.asarray(opponents[0].sum(axis=(1, 2)) / light)
+
+
+def measure_blue_yellow(view: View) -> np.ndarray:
+    """Blue less the mean of red and green of the mean colour."""
+    opponents, light = view.colour_blocks
+    return np.asarray(opponents[1].sum(axis=(1, 2)) / light)
+
+
+def measure_saturation(view: View) -> np.ndarray:
+    """How far from grey blocks of 4 x 4 px are, whichever way."""
+    opponents, light = view.colour_blocks
+    return np.asarray(np.hypot(*opponents).sum(axis=(1, 2)) / light)
 
 
 def _measure_slope(outlines: Outlines) -> np.ndarray:

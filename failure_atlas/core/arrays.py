@@ -76,7 +76,7 @@ def writing_arrays(
 
 
 class StoredRows:
-    """An array on disk, read by rows, one of two dimensions also by columns, with the memory of one shard.
+    """A two-dimensional array on disk, read by rows and columns, with the memory of one shard.
 
     It takes the place of an array where only its length, its shape, slices of rows and rows by index are asked for.
     Raises StageError, when made and when read, if the group or the array is missing or damaged.
