@@ -91,7 +91,9 @@ def _trace(name: str, factor: float) -> Amount:
 
 def _scale(by: float) -> dict[str, Amount]:
     traced = {"thickness": by - 1, "length": by - 1, "area": by**2 - 1}
-    return {"size": times(by)} | {name: _trace(name, factor) for name, factor in traced.items()}
+    return {name: times(by) for name in ("size", "height", "width")} | {
+        name: _trace(name, factor) for name, factor in traced.items()
+    }
 
 
 def lean(by: float) -> Amount:
@@ -145,6 +147,7 @@ LEVELS = ("noise", "blur")
 STILL = {name: plus(0) for name in NAMES}
 NOISE_STD, BLUR_STD_PX = (0.05, 0.08, 0.12, 0.18, 0.26), (0.5, 1.0, 1.5, 2.0, 3.0)
 USUAL_NOISE, USUAL_BLUR_PX = 0.12, 1.5  # under which all else is read, too
+UNBLURRED = ("brightness", "slant", "rotation", "x", "y")  # the rest blur changes: a blurred stroke is thicker
 
 
 def _pick(*names: str) -> dict[str, Amount]:
@@ -153,10 +156,11 @@ def _pick(*names: str) -> dict[str, Amount]:
 
 
 def _degrade(noise_std: float, blur_px: float) -> KnownAmount:
-    """A level of noise and of blur; at the usual one, or at both, all else has to be read as if it were not there."""
+    """A level of noise and of blur; at the usual one all has to be read that noise, or blur, truly leaves alone."""
     parts = [f"blur of {blur_px:g} px"] * (blur_px > 0) + [f"noise of sigma {noise_std:g}"] * (noise_std > 0)
     levels = {"noise": plus(noise_std), "blur": plus(blur_px)}
-    rest = STILL if {noise_std, blur_px} <= {0, USUAL_NOISE, USUAL_BLUR_PX} else {}
+    usual = {noise_std, blur_px} <= {0, USUAL_NOISE, USUAL_BLUR_PX}
+    rest = (_pick(*UNBLURRED) if blur_px else STILL) if usual else {}
     return KnownAmount(", ".join(parts), corrupt(noise_std, blur_px), {**rest, **levels})
 
 
@@ -177,11 +181,13 @@ KNOWN_AMOUNTS = (
     KnownAmount("drawn anew, in full grey", BINARISE,
                 {name: _trace(name, 1) for name in ("thickness", "area", "length")}, BINARISE, absolute=True),
     KnownAmount("strokes scaled by 1.2", scale_strokes(1.2),
-                {**_scale(1.2), **_pick("slant", "rotation", "aspect", "holes", "pieces")}, BINARISE),
+                {**_scale(1.2), **_pick("slant", "rotation", "aspect", "elongation", "holes", "pieces")}, BINARISE),
     KnownAmount("strokes scaled by 0.8", scale_strokes(0.8), _scale(0.8), BINARISE),
     KnownAmount("height times 1.15, width over 1.15", warp(yy=1.15, xx=1 / 1.15),
-                {"aspect": times(1.15**2), **_pick("size", "area")}),
-    KnownAmount("width times 1.15, height over 1.15", warp(yy=1 / 1.15, xx=1.15), {"aspect": times(1.15**-2)}),
+                {"aspect": times(1.15**2), "elongation": times(1.15**2), "height": times(1.15),
+                 "width": times(1 / 1.15), **_pick("size", "area")}),
+    KnownAmount("width times 1.15, height over 1.15", warp(yy=1 / 1.15, xx=1.15),
+                {"aspect": times(1.15**-2), "elongation": times(1.15**-2)}),
     KnownAmount("shifted by 1.5 px to the right", warp(right=1.5), {"x": plus(1.5), **_pick("y", "size", "slant")}),
     KnownAmount("shifted by 1.5 px down", warp(down=1.5), {"y": plus(1.5), **_pick("x")}),
     KnownAmount("dilated by 1 px", THICKEN, {"thickness": plus(1), **_pick("pieces")}, BINARISE),
