@@ -57,7 +57,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 REPEATED = (
     "rank_dimensions", "name_directions", "compare_rankings", "walk_corner_cases", "measure_robustness",
-    "find_failures", "judge_failures",
+    "find_failures", "judge_failures", "find_modes",
 )  # fmt: skip
 SOURCE = """
 from torch import nn

@@ -22,7 +22,7 @@ AGAIN = (
 )  # fmt: skip
 LOOK_AT_ALL = (  # themselves, or a stage whose results they read
     "invert_images", "walk_corner_cases", "find_failures", "judge_failures", "compute_curves", "corroborate",
-    "check_claims", "acceptance", "report",
+    "find_modes", "check_claims", "acceptance", "report",
 )  # fmt: skip
 
 

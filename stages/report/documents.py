@@ -24,13 +24,14 @@ from stages.common.command import run_stage
 BEGIN, END = "<!-- table: {} -->", "<!-- end -->"
 PAGES = (
     "README.md",
+    "docs/atlas.md",
     "docs/attributes.md",
     "docs/findings.md",
     "docs/generator.md",
     "docs/images.md",
     "docs/real_images.md",
 )
-CLAIMS, VOCABULARY = "claims", "attributes"  # the tables that are not of metrics alone
+CLAIMS, VOCABULARY, MODES = "claims", "attributes", "modes"  # the tables that are not of metrics alone
 BOTH = ("clean", "corrupted")
 DIGITS = 3
 MISSING = "–"
@@ -46,7 +47,7 @@ SHOWN = (  # at most ten: each run that is committed adds them to git once more
     "find_failures/corrupted/figures/real_images.png",
     "compute_curves/figures/fig6a_classifiers.png",
     "corroborate/corrupted/figures/corroboration.png",
-    "acceptance/figures/gates.png",
+    "find_modes/corrupted/figures/modes.png",
 )
 SOURCE = Path("stages/report/templates/documents.toml")
 TABLES: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parents[2] / SOURCE).read_text(encoding="utf-8"))
@@ -109,12 +110,30 @@ def render_attributes(root: Path) -> list[str]:
     return lines
 
 
+def render_modes(root: Path) -> list[str]:
+    """Every kind of input on which a classifier fails: generated rates, and those of MNIST's 10,000 in the study."""
+    lines = ["| classifier | kind of input | share of the domain | misread there | elsewhere | of real images | verdict |"
+             " second generator |", "|---" * 8 + "|"]  # fmt: skip
+    for name in BOTH:
+        table = pd.read_csv(require(root / "study/data/find_modes" / name / "modes.csv", "find_modes"))
+        for row in table.to_dict("records"):
+            rates = [
+                f"{row[key]:.2f} [{row[f'{key}_low']:.2f}, {row[f'{key}_high']:.2f}]"
+                for key in ("share", "rate", "real_rate", "second_rate")
+            ]
+            real, second = (f"{rate} of {int(row[f'n_{kind}']):,}" for rate, kind in zip(rates[2:], ("real", "second")))
+            cells = [f"`{name}`", row["sentence"], rates[0], f"{rates[1]} of {int(row['n']):,}",
+                     f"{row['rate_elsewhere']:.3f}", real, row["verdict"], f"{second}: {row['second_verdict']}"]  # fmt: skip
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def render_page(text: str, root: Path, page: str) -> str:
     """A page with all its tables written anew; StageError for a name that there is no table of."""
 
     def replace(found: re.Match[str]) -> str:
         name = found[1]
-        others = {CLAIMS: render_claims, VOCABULARY: render_attributes}
+        others = {CLAIMS: render_claims, VOCABULARY: render_attributes, MODES: render_modes}
         if name not in {*TABLES, *others}:
             raise StageError(f"{page}: table '{name}': allowed: {', '.join(sorted([*TABLES, *others]))}")
         lines = others[name](root) if name in others else render_table(name, root)
