@@ -73,7 +73,8 @@ def build_metrics() -> dict[str, dict[str, Any]]:
         for old, new in zip(("clean", "corrupted"), NAMES, strict=True):
             text = re.sub(rf'(?<=["/]){old}(?="|_(wrong_)?kept_share")', new, text)
         tree |= json.loads("{" + text.replace("corrupted_minus_clean", "second_minus_first") + "}")
-    tree["measure_attributes"] = {"shape_words": "strokes"}
+    accuracy = {"naming_accuracy": 0.9875, "naming_accuracy_interval": {"low": 0.95, "high": 0.996, "n": 80}}
+    tree["measure_attributes"] = {"shape_words": "strokes"} | accuracy
     for place, metrics in tree.items():
         metrics |= KNOWN.get(place.split("/")[0], {})
     return tree
