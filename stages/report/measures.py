@@ -18,7 +18,7 @@ FIGURES = ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig
 SEVERITIES = "severities"  # no figure where all images are of one
 GENERATOR_FIGURES = (
     *("fig2_real_above_generated", "extractors", "label_consistency", SEVERITIES, "grey_values"),
-    *("nearest_training_images", "sample_sheet", "training_log"),
+    "nearest_training_images",
 )
 
 
@@ -31,7 +31,7 @@ def show_distances(results: Results) -> PageSection:
     joint = compare(caption, ROWS["joint"], names, results.read_metrics_of)
     blocks: list[Block] = [Text(TEXTS["distance"]), *_tell_walks(results), _tabulate_walks(results), joint]
     groups = [Group(f"Distances of classifier {name}", _draw_distances(results, name)) for name in names]
-    return PageSection("distance", "How far it is from failing", blocks, groups)
+    return PageSection("distance", "How far it is from failing", blocks, groups, TEXTS["inside_distance"])
 
 
 def _tabulate_walks(results: Results) -> Table:
@@ -77,7 +77,7 @@ def show_comparison(results: Results) -> PageSection:
         for name in results.classifiers
     ]
     blocks: list[Block] = [Text(TEXTS["comparison"]), areas, pairs, *figures]
-    return PageSection("comparison", "How the classifiers compare", blocks, groups)
+    return PageSection("comparison", "How the classifiers compare", blocks, groups, TEXTS["inside_comparison"])
 
 
 def _list_pairs(metrics: Metrics) -> Table:
@@ -119,9 +119,9 @@ def _compare_rankings(results: Results, name: str) -> list[Block]:
         difference=tell_metric(metrics, "best_gradient_minus_attfind_accuracy"),
         leads=leads or "none",
     )
-    figures = [show_figure(results, place, stem, name) for stem in ("comparison", "influence")]
     blocks += _tell_basis(results, name)
-    return [*blocks, Text(told), _list_rankings(results, name, metrics), *figures]
+    figure = show_figure(results, place, "comparison", name)
+    return [*blocks, Text(told), _list_rankings(results, name, metrics), figure]
 
 
 def _list_rankings(results: Results, name: str, metrics: Metrics) -> Table:
@@ -162,4 +162,5 @@ def show_quality(results: Results, out: Path) -> PageSection:
         Group("Judge and auditor", judges),
         Group("The classifiers on real images", [*under_test, *chain(*drawn)]),
     ]
-    return PageSection("quality", "How good the generator and the judges are", [Text(TEXTS["quality"])], groups)
+    title = "How good the generator and the judges are"
+    return PageSection("quality", title, [Text(TEXTS["quality"])], groups, TEXTS["inside_quality"])

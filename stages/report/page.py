@@ -10,6 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
+SORTERS = {  # of modes, by what a card's order calls it
+    "rank": "importance",
+    "rate": "failure rate",
+    "share": "share of the domain",
+    "risk": "risk",
+    "corroboration": "corroboration",
+}
 STYLE_AND_SCRIPT = {"style": "css", "script": "js"}
 
 
@@ -58,7 +65,7 @@ class Table(Block):
 
 @dataclass(frozen=True)
 class Picture(Block):
-    """A figure: the PNG as a data URI, what it shows for those who do not see it, and its numbers."""
+    """A figure as a data URI, what it shows for those who do not see it, and its numbers."""
 
     title: str
     caption: str
@@ -82,6 +89,54 @@ class Explorer(Block):
 
 
 @dataclass(frozen=True)
+class Strip:
+    """The pictures of a mode; uri: empty where they stand on the page already, under the same id."""
+
+    id: str
+    alternative: str
+    uri: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """A mode; facts: what is told of it, by what it is.  order: what cards are sorted by, by name, largest first."""
+
+    rank: int
+    sentence: str
+    rate: str
+    told_rate: str
+    told_real: str
+    badge: Badge
+    strip: Strip
+    facts: Mapping[str, str]
+    order: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Modes(Block):
+    """The modes of a classifier as cards that can be sorted."""
+
+    name: str
+    cards: Sequence[Card]
+    downloads: Sequence[Download]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A classifier on the first screen; badge: its verdict.  counted: how many criteria pass.  none: if no mode is."""
+
+    name: str
+    badge: Badge
+    counted: str
+    modes: Sequence[Card]
+    none: str
+    how_far: str
+    proof: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Group:
     """Blocks under a heading of their own; folded: closed until somebody opens it."""
 
@@ -92,18 +147,28 @@ class Group:
 
 @dataclass(frozen=True)
 class PageSection:
-    """A part of the page with its place in the table of contents; id: as links name it."""
+    """A part of the page; id: as links name it.  told: one line on what is inside.  folded: closed until it is opened."""
 
     id: str
     title: str
     blocks: Sequence[Block]
     groups: Sequence[Group] = ()
+    told: str = ""
+    folded: bool = True
 
 
 def render_page(
-    title: str, summary: str, sections: Sequence[PageSection], metrics: Mapping[str, Any], explorer: Mapping[str, Any]
+    title: str,
+    noticed: str,
+    answers: Sequence[Answer],
+    sections: Sequence[PageSection],
+    metrics: Mapping[str, Any],
+    explorer: Mapping[str, Any],
 ) -> str:
-    """The page as text; metrics: content of every metrics.json by its path below the folder of results."""
+    """The page as text; metrics: content of every metrics.json by its path below the folder of results.
+
+    noticed: what is to be known of the classifiers and images before all else; may be empty.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -115,8 +180,10 @@ def render_page(
     own = {name: (TEMPLATES / f"page.{ending}").read_text("utf-8") for name, ending in STYLE_AND_SCRIPT.items()}
     return environment.get_template("page.html").render(
         title=title,
-        summary=summary,
+        noticed=noticed,
+        answers=answers,
         sections=sections,
+        sorters=SORTERS,
         metrics=write_script(metrics),
         explorer=write_script(explorer),
         **{name: Markup(text) for name, text in own.items()},  # noqa: S704 - our own files
