@@ -19,14 +19,19 @@ from failure_atlas.statistics.estimates import NAN, Estimate
 
 Content = Mapping[str, Any]
 CORROBORATED, CONTRADICTED, TOO_FEW = "corroborated", "contradicted", "too few"
-REAL = {CORROBORATED: "real images corroborate it", CONTRADICTED: "real images contradict it"}
+WORDS = {TOO_FEW: "too few to tell"}  # where the verdict stands in a sentence
 NO_MODE = "no kind of input found on which it fails more than elsewhere"
 UNASKED = "no criterion"  # the verdict on a classifier of which none speaks
 GENERATOR = "qualify_generator: neutral_kid"
 ESTIMATES = ("rate", "share", "lift", "true_failure_share", "real_rate", "risk")
 TEXTS = ("sentence", "class", "read_as", "verdict", "direction_name")
 COUNTS = ("rank", "n", "failures", "n_real", "real_failures", "found_failures")
-COLUMNS = (*TEXTS, *COUNTS, "nearest_distance_std", *(f"{key}{end}" for key in ESTIMATES for end in ("", "_low", "_high")))
+COLUMNS = (
+    *TEXTS,
+    *COUNTS,
+    "nearest_distance_std",
+    *(f"{key}{end}" for key in ESTIMATES for end in ("", "_low", "_high")),
+)
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,14 @@ class Mode:
 
     @property
     def told_real(self) -> str:
-        """What real images of that kind say to it."""
-        if not self.counts["n_real"]:
-            return "no real image is of that kind"
-        found = f"wrong on {tell_percent(self.estimates['real_rate'])}"
-        return f"{REAL.get(self.verdict, 'too few real images to tell')}: {found}"
+        """How often it is wrong on real ones."""
+        return (
+            f"on {tell_percent(self.estimates['real_rate'])} real ones" if self.counts["n_real"] else "on no real one"
+        )
 
     def tell(self) -> str:
         """The whole of it in one sentence."""
-        return f"{self.texts['sentence']}: {self.told_rate}; {self.told_real}"
+        return f"{self.texts['sentence']}: {self.told_rate}, {self.told_real}: {WORDS.get(self.verdict, self.verdict)}"
 
 
 def read_modes(text: str, name: str) -> list[Mode]:
@@ -131,7 +135,7 @@ def summarise(
     found = {stage: metrics.get(stage, {}) for stage in ("find_failures", "judge_failures", "qualify_generator")}
     proof = [
         _tell_auditor(_find(found["find_failures"], "auditor_sure_share")),
-        _tell_judge(_find(found["judge_failures"], "judge_sensitivity")),
+        _tell_judge(_find(found["judge_failures"], "judge_sensitivity"), name),
         _tell_real(modes or ()),
         _tell_generator(_find(found["qualify_generator"], "neutral_kid"), criteria or ()),
     ]
@@ -147,7 +151,7 @@ def decide_own(criteria: Sequence[Content], name: str) -> tuple[str, str]:
     """
     own = [each for each in criteria if name in re.split(r"[/.]|: |_minus_[^.]*", str(each["metric"]))]
     if not own:
-        return UNASKED, "no acceptance criterion names it"
+        return UNASKED, f"none of {len(criteria)} names it"
     count = Counter(str(each["verdict"]) for each in own)
     verdict = next((each for each in (FAIL, NOT_ASSESSABLE) if count[each]), PASS)
     rest = "".join(f", {count[each]} {each}" for each in (FAIL, NOT_ASSESSABLE) if count[each])
@@ -183,19 +187,20 @@ def _find(content: Content, key: str) -> Estimate | None:
 def _tell_distance(median: Estimate | None, share: Estimate | None) -> str:
     if median is None or share is None:
         return ""
-    starts = "generated images that it reads rightly"
+    found = f"one is found from {tell_percent(share)} generated images read rightly"
     if math.isnan(median.value):
-        return f"a true failure is found from {tell_percent(share)} {starts}: too few for a median distance"
-    near = f"{tell_std(median)} of the class to the nearest true failure found"
-    return f"{near}, the median; found from {tell_percent(share)} {starts}"
+        return f"more often than not no true failure is found: {found}"
+    return f"{tell_std(median)} to the nearest true failure, the median; {found}"
 
 
 def _tell_auditor(sure: Estimate | None) -> str:
-    return "" if sure is None else f"the auditor, asked by no search, is sure of {tell_percent(sure)} found failures"
+    return "" if sure is None else f"the auditor, asked by no search, is sure of {tell_percent(sure)} failures found"
 
 
-def _tell_judge(right: Estimate | None) -> str:
-    return "" if right is None else f"the judge sees the class of the label in {tell_percent(right)} real errors of it"
+def _tell_judge(right: Estimate | None, name: str) -> str:
+    return (
+        "" if right is None else f"the judge reads as labelled {tell_percent(right)} real images that {name} misreads"
+    )
 
 
 def _tell_real(modes: Sequence[Mode]) -> str:
@@ -210,8 +215,8 @@ def _tell_generator(distance: Estimate | None, criteria: Sequence[Content]) -> s
     if distance is None:
         return ""
     value, low, high = (_tell(each, 1) for each in (distance.value, distance.low, distance.high))
-    told = f"generated images lie {value} [{low}, {high}] from real ones before a neutral eye"
+    told = f"generated images lie {value} [{low}, {high}] from real ones"
     for each in criteria:
         if each["metric"] == GENERATOR:
-            return f"{told}, asked for {each['comparison']} {each['bar']:g}: {each['verdict']}"
-    return told
+            return f"{told} (bar: {each['bar']:g}): {each['verdict']}"
+    return f"{told}, to a neutral network"

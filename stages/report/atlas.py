@@ -84,7 +84,9 @@ def show_mode(mode: Mode, strip: Strip, facts: Mapping[str, str] | None = None) 
 
 def show_atlas(results: Results, summaries: Sequence[Summary], strips: Sequence[Sequence[Strip]]) -> PageSection:
     """The modes of every classifier as cards, and its map."""
-    groups = [_show_one(results, *each, folded=at >= OPEN) for at, each in enumerate(zip(summaries, strips, strict=True))]
+    groups = [
+        _show_one(results, *each, folded=at >= OPEN) for at, each in enumerate(zip(summaries, strips, strict=True))
+    ]
     return PageSection("atlas", "On what it fails: all modes", [Text(TEXTS["modes"])], groups, folded=False)
 
 
@@ -105,7 +107,8 @@ def _show_one(results: Results, summary: Summary, strips: Sequence[Strip], folde
     told = TEXTS["explained"].format(explained=explained, coverage=tell_metric(metrics, "coverage"))
     blocks: list[Block] = [Text(told if cards else f"{NO_MODE.capitalize()}.")]
     if cards:
-        downloads = [results.offer(f"{place}/{file}.csv") for file in ("modes", "others")]
+        offered = {"modes": "Modes", "others": "Other classifiers in them"}
+        downloads = [results.offer(f"{place}/{file}.csv", words) for file, words in offered.items()]
         blocks.append(Modes(name, cards, downloads))
     blocks.append(show_figure(results, place, "map", name))
     count = f"{len(cards)} kinds of input" if len(cards) != 1 else "1 kind of input"

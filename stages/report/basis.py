@@ -45,4 +45,3 @@ def tell_images(results: Results) -> str:
     """What was noticed about all images when they were read, as sentences for the top of the page; else empty."""
     warnings = results.read_metrics("prepare_images").content.get("warnings", [])
     return " ".join(f"Noticed in the images: {warning}." for warning in warnings)
-

@@ -1,6 +1,7 @@
 """What a page is made of, and the one HTML file that needs nothing else."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,11 @@ class Badge:
 
 @dataclass(frozen=True)
 class Download:
-    """A file inside the page; uri: a data URI."""
+    """A file inside the page; uri: a data URI.  words: what it holds."""
 
     name: str
     uri: str
+    words: str = "Numbers"
 
 
 class Block:
@@ -177,6 +179,7 @@ def render_page(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["tie"] = tie
     own = {name: (TEMPLATES / f"page.{ending}").read_text("utf-8") for name, ending in STYLE_AND_SCRIPT.items()}
     return environment.get_template("page.html").render(
         title=title,
@@ -188,6 +191,11 @@ def render_page(
         explorer=write_script(explorer),
         **{name: Markup(text) for name, text in own.items()},  # noqa: S704 - our own files
     )
+
+
+def tie(text: str) -> str:
+    """Spaces inside an interval, and before a unit, that do not break a line."""
+    return re.sub(r"(?<=\d) (?=%|std)|(?<=[\d?]) (?=\[)|(?<=,) (?=[-\d?.]+\])", "\u00a0", text)
 
 
 def write_script(content: Mapping[str, Any]) -> Markup:
