@@ -1,4 +1,4 @@
-"""What a run found, in the lines that a person wants: the verdicts, and at the end three sentences on each classifier."""
+"""What a run found, in the lines that a person wants: the verdicts, and of each classifier three sentences."""
 
 import json
 from collections import Counter

@@ -19,6 +19,7 @@ from failure_atlas.statistics.estimates import NAN, Estimate
 
 Content = Mapping[str, Any]
 CORROBORATED, CONTRADICTED, TOO_FEW = "corroborated", "contradicted", "too few"
+VERDICTS = (CONTRADICTED, TOO_FEW, CORROBORATED)  # of real images on a mode, the best last
 WORDS = {TOO_FEW: "too few to tell"}  # where the verdict stands in a sentence
 NO_MODE = "no kind of input found on which it fails more than elsewhere"
 UNASKED = "no criterion"  # the verdict on a classifier of which none speaks
@@ -85,6 +86,8 @@ def _read_mode(row: Mapping[str, str]) -> Mode:
     def number(column: str) -> float:
         return float(row[column]) if row[column] else NAN
 
+    if row["verdict"] not in VERDICTS:
+        raise ValueError(f"verdict '{row['verdict']}'; allowed: {', '.join(VERDICTS)}")
     counts = {key: int(float(row[key])) for key in COUNTS}
     of = {"rate": counts["n"], "true_failure_share": counts["failures"], "real_rate": counts["n_real"]}
     estimates = {

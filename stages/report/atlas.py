@@ -1,32 +1,34 @@
 """On what each classifier fails: its answer on the first screen, and the atlas of its modes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from failure_atlas.decisions.acceptance import FAIL, PASS
+from failure_atlas.decisions.metrics import Metrics
 from failure_atlas.decisions.summary import (
     CONTRADICTED,
     CORROBORATED,
     NO_MODE,
     TOO_FEW,
+    VERDICTS,
     Mode,
     Summary,
     read_modes,
     summarise,
     tell_percent,
 )
-from failure_atlas.statistics.estimates import Estimate
+from failure_atlas.statistics.estimates import Estimate, read_estimate
 from stages.report.figures import embed_figure, show_figure
 from stages.report.page import Answer, Badge, Block, Card, Group, Modes, PageSection, Strip, Text
 from stages.report.results import Results
 from stages.report.verdicts import read_criteria
-from stages.report.wording import TEXTS, name_bounds, tell_estimate, tell_metric, tell_number
+from stages.report.wording import TEXTS, name_bounds, tell_estimate, tell_number
 
 FIRST = 3  # modes of each classifier on the first screen
 OPEN = 2  # classifiers whose modes are not folded
 STAGES = ("find_failures/{}", "judge_failures/{}", "qualify_generator")
 TONES = {CORROBORATED: "good", CONTRADICTED: "bad", TOO_FEW: "open", PASS: "good", FAIL: "bad"}
-STEPS = (CONTRADICTED, TOO_FEW, CORROBORATED)  # the best last
 OTHERS = ("rank", "classifier", "n", *name_bounds("rate"))
 
 
@@ -65,11 +67,11 @@ def answer(summary: Summary, strips: Sequence[Strip]) -> Answer:
 def show_mode(mode: Mode, strip: Strip, facts: Mapping[str, str] | None = None) -> Card:
     """A mode as a card; facts: what more is told of it, by what it is."""
     found, verdict = mode.estimates, mode.verdict
-    rate = replace(found["rate"], low=float("nan"), high=float("nan"), n=None)
+    rate = mode.told_rate.removeprefix("wrong on ").partition(" %")[0]
     return Card(
         rank=mode.counts["rank"],
         sentence=mode.texts["sentence"],
-        rate=tell_percent(rate),
+        rate=f"{rate} %",
         told_rate=mode.told_rate,
         told_real=mode.told_real,
         badge=Badge(verdict, TONES[verdict]),
@@ -77,7 +79,7 @@ def show_mode(mode: Mode, strip: Strip, facts: Mapping[str, str] | None = None) 
         facts=facts or {},
         order={
             **{key: found[key].value for key in ("rate", "share", "risk")},
-            "corroboration": STEPS.index(verdict) + (found["real_rate"].value if mode.counts["n_real"] else 0.0) / 2,
+            "corroboration": VERDICTS.index(verdict) + (found["real_rate"].value if mode.counts["n_real"] else 0.0) / 2,
         },
     )
 
@@ -94,18 +96,16 @@ def _show_one(results: Results, summary: Summary, strips: Sequence[Strip], folde
     name, modes, place = summary.name, summary.modes or (), f"find_modes/{summary.name}"
     metrics = results.read_metrics(place)
     others = results.read_table(f"{place}/others.csv", OTHERS, text=("classifier",)).to_dict("records")
-    cards = []
+    cards: list[Card] = []
     for mode, strip in zip(modes, strips, strict=True):
         beside = {
-            str(row["classifier"]): Estimate(*(float(row[key]) for key in name_bounds("rate")))
+            str(row["classifier"]): Estimate(float(row["rate"]), float(row["rate_low"]), float(row["rate_high"]))
             for row in others
             if int(row["rank"]) == mode.counts["rank"]
         }
         shown = replace(strip, uri="") if len(cards) < FIRST else strip  # those stand on the first screen
         cards.append(show_mode(mode, shown, _tell_facts(mode, beside)))
-    explained = tell_metric(metrics, "explained_share")
-    told = TEXTS["explained"].format(explained=explained, coverage=tell_metric(metrics, "coverage"))
-    blocks: list[Block] = [Text(told if cards else f"{NO_MODE.capitalize()}.")]
+    blocks: list[Block] = [Text(_tell_explained(metrics) if cards else f"{NO_MODE.capitalize()}.")]
     if cards:
         offered = {"modes": "Modes", "others": "Other classifiers in them"}
         downloads = [results.offer(f"{place}/{file}.csv", words) for file, words in offered.items()]
@@ -115,6 +115,15 @@ def _show_one(results: Results, summary: Summary, strips: Sequence[Strip], folde
     return Group(f"{name}: {count if cards else 'no kind of input'}", blocks, folded)
 
 
+def _tell_explained(metrics: Metrics) -> str:
+    key, content = "explained_share", metrics.content
+    bounds = {part: content.get(f"{key}_{part}") for part in ("low", "high", "n")}
+    flat = bounds["low"] is not None
+    explained = read_estimate({"value": content[key]} | bounds) if flat else metrics.estimate(key)
+    coverage = Estimate(metrics.number("coverage"))
+    return TEXTS["explained"].format(explained=tell_percent(explained), coverage=tell_percent(coverage))
+
+
 def _tell_facts(mode: Mode, others: Mapping[str, Estimate]) -> dict[str, str]:
     found, far = mode.estimates, mode.nearest_distance_std
     facts = {
@@ -122,7 +131,7 @@ def _tell_facts(mode: Mode, others: Mapping[str, Estimate]) -> dict[str, str]:
         "risk: rate times share": tell_percent(found["risk"]),
         "times the rate elsewhere": tell_estimate(found["lift"]),
         "true failures, by judge and auditor": tell_percent(found["true_failure_share"]),
-        "nearest found failure": f"{tell_number(far)} std" if far == far else "none lies in it",  # noqa: PLR0124 - NaN
+        "nearest found failure": "none lies in it" if math.isnan(far) else f"{tell_number(far)} std",
         "a direction that leads there": mode.texts["direction_name"] or "none found",
     }
     return facts | {f"{name} there": f"wrong on {tell_percent(rate)}" for name, rate in others.items()}

@@ -149,7 +149,7 @@ class Group:
 
 @dataclass(frozen=True)
 class PageSection:
-    """A part of the page; id: as links name it.  told: one line on what is inside.  folded: closed until it is opened."""
+    """A part of the page; id: as links name it.  told: one line on what is inside, where it is folded."""
 
     id: str
     title: str
