@@ -154,11 +154,10 @@ def decide_own(criteria: Sequence[Content], name: str) -> tuple[str, str]:
     """
     own = [each for each in criteria if name in re.split(r"[/.]|: |_minus_[^.]*", str(each["metric"]))]
     if not own:
-        return UNASKED, f"none of {len(criteria)} names it"
+        return UNASKED, f"none of {len(criteria)} criteria names it"
     count = Counter(str(each["verdict"]) for each in own)
     verdict = next((each for each in (FAIL, NOT_ASSESSABLE) if count[each]), PASS)
-    rest = "".join(f", {count[each]} {each}" for each in (FAIL, NOT_ASSESSABLE) if count[each])
-    return verdict, f"{count[PASS]} of {len(own)} criteria pass{rest}"
+    return verdict, ", ".join(f"{count[each]} {each}" for each in (PASS, FAIL, NOT_ASSESSABLE))
 
 
 def tell_percent(estimate: Estimate) -> str:
@@ -202,7 +201,7 @@ def _tell_auditor(sure: Estimate | None) -> str:
 
 def _tell_judge(right: Estimate | None, name: str) -> str:
     return (
-        "" if right is None else f"the judge reads as labelled {tell_percent(right)} real images that {name} misreads"
+        "" if right is None else f"the judge reads rightly {tell_percent(right)} real images that {name} misreads"
     )
 
 

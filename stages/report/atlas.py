@@ -130,7 +130,7 @@ def _tell_facts(mode: Mode, others: Mapping[str, Estimate]) -> dict[str, str]:
         "share of the domain": tell_percent(found["share"]),
         "risk: rate times share": tell_percent(found["risk"]),
         "times the rate elsewhere": tell_estimate(found["lift"]),
-        "true failures, by judge and auditor": tell_percent(found["true_failure_share"]),
+        "true failures (judge, auditor)": tell_percent(found["true_failure_share"]),
         "nearest found failure": "none lies in it" if math.isnan(far) else f"{tell_number(far)} std",
         "a direction that leads there": mode.texts["direction_name"] or "none found",
     }

@@ -147,7 +147,6 @@ def show_quality(results: Results, out: Path) -> PageSection:
             for stem in GENERATOR_FIGURES
             if stem != SEVERITIES or results.has(f"qualify_generator/figures/{stem}.png")
         ),
-        show_figure(results, "sample_populations", "fig3_spaces"),
     ]
     caption = "Judge and auditor on real test images; the auditor is asked by no search"
     judges: list[Block] = [

@@ -29,7 +29,6 @@ CLASSES = [str(label) for label in range(10)]
 SHARED_FIGURES = {
     "compute_curves": measures.FIGURES,
     "qualify_generator": measures.GENERATOR_FIGURES,
-    "sample_populations": ("fig3_spaces",),
     "corrupt_images": ("severities",),
 }
 FIGURES = {

@@ -251,7 +251,7 @@ def pixels(content):
     return Image.open(BytesIO(content)).convert("RGB").tobytes()
 
 
-FIRST = """first Pass or not fail 1 of 3 criteria pass, 1 fail, 1 not assessable On what it fails
+FIRST = """first Pass or not fail 1 pass, 1 fail, 1 not assessable On what it fails
 reads 8 as 3 when noise is above 0.14 wrong on 62 % [55, 69] of 190 generated images
 corroborated on 41 % [30, 52] of 66 real ones
 reads any digit as 1 when strokes are thinner than 1.6 px wrong on 31 % [24, 38] of 190 generated images
@@ -270,7 +270,7 @@ def test_the_first_screen_says_of_each_classifier_what_the_terminal_says(outline
         assert far == summary.how_far
         for each in proof.split("; pass or not: ")[0].split("; "):
             assert each in text
-    assert "second Pass or not no criterion none of 3 names it" in text
+    assert "second Pass or not no criterion none of 3 criteria names it" in text
     assert text.index("What proves it") < text.index("A mode is a kind of input") < text.index("Pick a classifier")
 
 
@@ -279,7 +279,7 @@ def test_the_atlas_tells_every_mode_and_what_others_do_in_it(outline):
     for words in (
         "first: 3 kinds of input These modes hold 71 % [66, 76] of 812 failures; the search covers 93 % of the domain.",
         "share of the domain 6.0 % [5.0, 7.0] risk: rate times share 3.7 % [3.3, 4.1] times the rate elsewhere 4.50",
-        "true failures, by judge and auditor 80 % [74, 86] of 118 nearest found failure 1.25 std",
+        "true failures (judge, auditor) 80 % [74, 86] of 118 nearest found failure 1.25 std",
         "a direction that leads there fainter second there wrong on 12 % [8, 18]",
         "nearest found failure none lies in it a direction that leads there none found",
     ):
