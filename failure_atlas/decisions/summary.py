@@ -200,9 +200,7 @@ def _tell_auditor(sure: Estimate | None) -> str:
 
 
 def _tell_judge(right: Estimate | None, name: str) -> str:
-    return (
-        "" if right is None else f"the judge reads rightly {tell_percent(right)} real images that {name} misreads"
-    )
+    return "" if right is None else f"the judge reads rightly {tell_percent(right)} real images that {name} misreads"
 
 
 def _tell_real(modes: Sequence[Mode]) -> str:

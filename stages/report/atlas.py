@@ -6,18 +6,7 @@ from dataclasses import replace
 
 from failure_atlas.decisions.acceptance import FAIL, PASS
 from failure_atlas.decisions.metrics import Metrics
-from failure_atlas.decisions.summary import (
-    CONTRADICTED,
-    CORROBORATED,
-    NO_MODE,
-    TOO_FEW,
-    VERDICTS,
-    Mode,
-    Summary,
-    read_modes,
-    summarise,
-    tell_percent,
-)
+from failure_atlas.decisions.summary import NO_MODE, VERDICTS, Mode, Summary, read_modes, summarise, tell_percent
 from failure_atlas.statistics.estimates import Estimate, read_estimate
 from stages.report.figures import embed_figure, show_figure
 from stages.report.page import Answer, Badge, Block, Card, Group, Modes, PageSection, Strip, Text
@@ -28,7 +17,7 @@ from stages.report.wording import TEXTS, name_bounds, tell_estimate, tell_number
 FIRST = 3  # modes of each classifier on the first screen
 OPEN = 2  # classifiers whose modes are not folded
 STAGES = ("find_failures/{}", "judge_failures/{}", "qualify_generator")
-TONES = {CORROBORATED: "good", CONTRADICTED: "bad", TOO_FEW: "open", PASS: "good", FAIL: "bad"}
+TONES = {PASS: "good", FAIL: "bad"} | dict(zip(VERDICTS, ("bad", "open", "good"), strict=True))
 OTHERS = ("rank", "classifier", "n", *name_bounds("rate"))
 
 

@@ -11,13 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
-SORTERS = {  # of modes, by what a card's order calls it
-    "rank": "importance",
-    "rate": "failure rate",
-    "share": "share of the domain",
-    "risk": "risk",
-    "corroboration": "corroboration",
-}
 STYLE_AND_SCRIPT = {"style": "css", "script": "js"}
 
 
@@ -186,7 +179,6 @@ def render_page(
         noticed=noticed,
         answers=answers,
         sections=sections,
-        sorters=SORTERS,
         metrics=write_script(metrics),
         explorer=write_script(explorer),
         **{name: Markup(text) for name, text in own.items()},  # noqa: S704 - our own files

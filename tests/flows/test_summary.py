@@ -64,6 +64,16 @@ def test_tables_in_markdown_and_in_a_narrow_terminal() -> None:
     assert markdown_table(("a", "b"), [("1|2", "3")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 |\n"
 
 
+SENTENCES = """\
+mine: on what: reads 8 as 3 when noise is above 0.14: wrong on 62 % [55, 69] of 190 generated images, \
+on 41 % [30, 52] of 66 real ones: corroborated
+mine: how far: 2.50 std [0.12, 0.75] to the nearest true failure, the median; one is found from \
+30 % [12, 75] of 1,040 generated images read rightly
+mine: what proves it: the auditor, asked by no search, is sure of 70 % [12, 75] of 300 failures found; \
+the judge reads rightly 60 % [12, 75] of 90 real images that mine misreads; \
+real images corroborate 1 of 3 modes, contradict 1, are too few for 1; \
+generated images lie 9.5 [?, ?] from real ones, to a neutral network; \
+pass or not: fail (1 pass, 1 fail, 1 not assessable)""".splitlines()
 ROOMS = ("train_classifiers", "find_failures", "judge_failures", "find_modes")
 
 
@@ -107,15 +117,7 @@ def test_a_run_ends_on_verdicts_and_three_sentences(folder: Path) -> None:
         "  not assessable: a: 0.4 [0.125, 0.75], n=9: that is why",
         "report: data/report/report.html",
         "all metrics: failure-atlas metrics",
-        "mine: on what: reads 8 as 3 when noise is above 0.14: wrong on 62 % [55, 69] of 190 generated images, "
-        "on 41 % [30, 52] of 66 real ones: corroborated",
-        "mine: how far: 2.50 std [0.12, 0.75] to the nearest true failure, the median; one is found from "
-        "30 % [12, 75] of 1,040 generated images read rightly",
-        "mine: what proves it: the auditor, asked by no search, is sure of 70 % [12, 75] of 300 failures found; "
-        "the judge reads rightly 60 % [12, 75] of 90 real images that mine misreads; "
-        "real images corroborate 1 of 3 modes, contradict 1, are too few for 1; "
-        "generated images lie 9.5 [?, ?] from real ones, to a neutral network; "
-        "pass or not: fail (1 pass, 1 fail, 1 not assessable)",
+        *SENTENCES,
     ]
 
 

@@ -137,9 +137,6 @@ def write_tree(folder: Path, networks: Mapping[str, Path]) -> Path:
 
 
 def write_tables(folder: Path, name: str) -> None:
-    dimensions = range(80)
-    influence = pd.DataFrame({"dimension": dimensions, "influential": [d < 3 for d in dimensions], "q_value": 0.04})
-    influence.to_csv(folder / "compare_rankings" / name / "influence.csv", index=False)
     share = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
     share |= {"probability": 0.45, "probability_low": 0.35, "probability_high": 0.55, "n": 300, "forward_passes": 12000}
     rows = [{"method": "paper", "budget": "full"} | share, {"method": "attfind", "budget": "1/50"} | share]
