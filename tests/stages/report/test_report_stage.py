@@ -16,11 +16,11 @@ from PIL import Image
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.statistics.estimates import read_estimate
-from stages.report.atlas import summarise_all
+from stages.report.atlas import answer, draw_strips, show_atlas, summarise_all
 from stages.report.explorer import explore
 from stages.report.failures import show_failures
 from stages.report.measures import show_comparison, show_distances, show_quality
-from stages.report.page import Text, write_script
+from stages.report.page import Text, render_page, write_script
 from stages.report.params import ReportParams
 from stages.report.results import Results
 from stages.report.verdicts import show_claims, show_verdicts
@@ -288,6 +288,20 @@ def test_a_classifier_without_modes_is_told_to_have_none(changed, run, tmp_path)
     assert "On what it fails no kind of input found on which it fails more than elsewhere How far" in text
     assert "first: no kind of input No kind of input found on which it fails more than elsewhere." in text
     assert "modes hold" in text.split("second: 3 kinds of input")[1]
+
+
+def test_of_more_than_two_classifiers_all_verdicts_come_first_and_further_modes_are_folded(changed):
+    for room in ("find_modes", "find_failures", "judge_failures"):
+        shutil.copytree(changed / room / "second", changed / room / "third")
+    held = Results(changed, dict.fromkeys((*NAMES, "third"), "train_classifiers"))
+    summaries = summarise_all(held)
+    strips = [draw_strips(held, each) for each in summaries]
+    answers = [answer(*each) for each in zip(summaries, strips, strict=True)]
+    page = Outline(render_page("Title", "", answers, [show_atlas(held, summaries, strips)], {}, {}))
+    assert "Title first fail second no criterion third no criterion first Pass or not" in page.text
+    assert ["open" in held for held in page.find("details")] == [True, True, False]
+    ids = [held["id"] for _, held in page.held if "id" in held]
+    assert len(ids) == len(set(ids))
 
 
 def test_hashes_of_all_files_read_are_those_of_the_bytes(outline, results):
