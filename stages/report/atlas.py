@@ -99,7 +99,8 @@ def _show_one(results: Results, summary: Summary, strips: Sequence[Strip], folde
         offered = {"modes": "Modes", "others": "Other classifiers in them"}
         downloads = [results.offer(f"{place}/{file}.csv", words) for file, words in offered.items()]
         blocks.append(Modes(name, cards, downloads))
-    blocks.append(show_figure(results, place, "map", name))
+    if results.has(f"{place}/figures/map.png"):  # a run may have nothing to draw
+        blocks.append(show_figure(results, place, "map", name))
     count = f"{len(cards)} kinds of input" if len(cards) != 1 else "1 kind of input"
     return Group(f"{name}: {count if cards else 'no kind of input'}", blocks, folded)
 

@@ -10,7 +10,7 @@ from stages.report.failures import measured_by_differences
 from stages.report.figures import draw_tables, show_figure
 from stages.report.page import Block, Group, PageSection, Picture, Table, Text
 from stages.report.results import Results
-from stages.report.wording import ROWS, TEXTS, compare, list_metrics, name_bounds, tell_metric, tell_row
+from stages.report.wording import ROWS, TEXTS, compare, list_metrics, tell_metric
 
 WITHIN_STD = (5, 10, 20)
 CURVES, DEGRADATION = "compute_curves", "fig5_degradation"
@@ -121,20 +121,7 @@ def _compare_rankings(results: Results, name: str) -> list[Block]:
     )
     blocks += _tell_basis(results, name)
     figure = show_figure(results, place, "comparison", name)
-    return [*blocks, Text(told), _list_rankings(results, name, metrics), figure]
-
-
-def _list_rankings(results: Results, name: str, metrics: Metrics) -> Table:
-    file, measures = f"compare_rankings/{name}/comparison.csv", ("accuracy", "probability")
-    table = results.read_table(file, ["method", "budget", "n", "forward_passes", *name_bounds(*measures)])
-    rows = [["not moved", "", *(tell_metric(metrics, f"unmoved_{measure}") for measure in measures)]]
-    for row in table.sort_values("probability", kind="stable").to_dict("records"):
-        budget = "" if row["budget"] == "full" else f" ({row['budget']} of the samples)"
-        told = (tell_row(row, measure, int(row["n"])) for measure in measures)
-        rows.append([f"{row['method']}{budget}", f"{row['forward_passes']:,}", *told])
-    caption = f"Held-out samples after a move along each ranking's first directions: {name}; lower is a better ranking"
-    columns = ["ranking", "forward passes", "accuracy", "softmax of the true class"]
-    return Table(caption, columns, rows, results.offer(file))
+    return [*blocks, Text(told), figure]
 
 
 def show_quality(results: Results, out: Path) -> PageSection:

@@ -137,10 +137,6 @@ def write_tree(folder: Path, networks: Mapping[str, Path]) -> Path:
 
 
 def write_tables(folder: Path, name: str) -> None:
-    share = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
-    share |= {"probability": 0.45, "probability_low": 0.35, "probability_high": 0.55, "n": 300, "forward_passes": 12000}
-    rows = [{"method": "paper", "budget": "full"} | share, {"method": "attfind", "budget": "1/50"} | share]
-    pd.DataFrame(rows).to_csv(folder / "compare_rankings" / name / "comparison.csv", index=False)
     claim = {"name": "fainter", "generated_n": 200, "real_n": 90} | bound("generated", 0.625) | bound("real", 0.5625)
     rows = [{"claim": "distance", "dimension": -1, "verdict": "corroborated"} | claim]
     rows += [{"claim": "direction", "dimension": 5, "verdict": verdict} | claim for verdict in CLAIMED]

@@ -118,7 +118,6 @@ def test_sections_show_the_estimates_of_the_files(outline):
         "find_failures/second": (*sought, "median_distance_std"),
         "train_classifiers/first": ("corrupted_test_accuracy",),
         "rank_dimensions/first": ("population_accuracy",),
-        "compare_rankings/first": ("unmoved_accuracy",),
         "invert_images": ("first_kept_share", "second_kept_share", "failed_share"),
     }.items():
         for key in keys:
