@@ -28,7 +28,7 @@ def write_modes(folder: Path, modes: int = 3, others: Mapping[str, float] | None
     columns = ["rank", "classifier", "n", "rate", "rate_low", "rate_high"]
     pd.DataFrame(beside, columns=columns).to_csv(folder / "others.csv", index=False)
     share = {"value": 0.71, "low": 0.66, "high": 0.76, "n": 812}
-    held = {"modes": modes, "explained_share": share, "coverage": 0.93, "effective_n": 912.5}
+    held = {"modes": modes, "explained_share": share, "coverage": share | {"value": 0.7, "n": 64}, "effective_n": 912.5}
     (folder / "metrics.json").write_text(json.dumps(held), encoding="utf-8")
 
 
@@ -36,7 +36,13 @@ def _build_row(rank: int) -> dict[str, object]:
     label, read_as, sentence = SENTENCES[rank - 1]
     verdict, n_real, real_failures = REAL[rank - 1]
     rate, share = (0.62, 0.31, 0.45)[rank - 1], (0.06, 0.09, 0.03)[rank - 1]
-    row: dict[str, object] = {"rank": rank, "sentence": sentence, "class": label, "read_as": read_as}
+    row: dict[str, object] = {
+        "rank": rank,
+        "within": "1" if rank == 2 else "",
+        "sentence": sentence,
+        "class": label,
+        "read_as": read_as,
+    }
     row |= {"conditions": sentence.split(" when ")[1], "n": 190, "failures": round(190 * rate), "verdict": verdict}
     row |= bound("rate", rate, 0.07) | bound("share", share, 0.01) | bound("lift", 4.5, 0.5)
     row |= {"true_failures": 80} | bound("true_failure_share", 0.8, 0.06) | bound("risk", rate * share, 0.004)

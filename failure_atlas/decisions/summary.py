@@ -25,7 +25,7 @@ NO_MODE = "no kind of input found on which it fails more than elsewhere"
 UNASKED = "no criterion"  # the verdict on a classifier of which none speaks
 GENERATOR = "qualify_generator: neutral_kid"
 ESTIMATES = ("rate", "share", "lift", "true_failure_share", "real_rate", "risk")
-TEXTS = ("sentence", "class", "read_as", "verdict", "direction_name")
+TEXTS = ("sentence", "within", "class", "read_as", "verdict", "direction_name")
 COUNTS = ("rank", "n", "failures", "n_real", "real_failures", "found_failures")
 COLUMNS = (
     *TEXTS,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from failure_atlas.decisions.acceptance import FAIL, PASS
 from failure_atlas.decisions.metrics import Metrics
 from failure_atlas.decisions.summary import NO_MODE, VERDICTS, Mode, Summary, read_modes, summarise, tell_percent
-from failure_atlas.statistics.estimates import Estimate, read_estimate
+from failure_atlas.statistics.estimates import Estimate
 from stages.report.figures import embed_figure, show_figure
 from stages.report.page import Answer, Badge, Block, Card, Group, Modes, PageSection, Strip, Text
 from stages.report.results import Results
@@ -101,17 +101,12 @@ def _show_one(results: Results, summary: Summary, strips: Sequence[Strip], folde
         blocks.append(Modes(name, cards, downloads))
     if results.has(f"{place}/figures/map.png"):  # a run may have nothing to draw
         blocks.append(show_figure(results, place, "map", name))
-    count = f"{len(cards)} kinds of input" if len(cards) != 1 else "1 kind of input"
-    return Group(f"{name}: {count if cards else 'no kind of input'}", blocks, folded)
+    return Group(f"{name}: {len(cards) or 'no'} mode{'s' * (len(cards) != 1)}", blocks, folded)
 
 
 def _tell_explained(metrics: Metrics) -> str:
-    key, content = "explained_share", metrics.content
-    bounds = {part: content.get(f"{key}_{part}") for part in ("low", "high", "n")}
-    flat = bounds["low"] is not None
-    explained = read_estimate({"value": content[key]} | bounds) if flat else metrics.estimate(key)
-    coverage = Estimate(metrics.number("coverage"))
-    return TEXTS["explained"].format(explained=tell_percent(explained), coverage=tell_percent(coverage))
+    shares = {key: tell_percent(metrics.estimate(key)) for key in ("explained_share", "coverage")}
+    return TEXTS["explained"].format(**shares)
 
 
 def _tell_facts(mode: Mode, others: Mapping[str, Estimate]) -> dict[str, str]:
@@ -124,4 +119,6 @@ def _tell_facts(mode: Mode, others: Mapping[str, Estimate]) -> dict[str, str]:
         "nearest found failure": "none lies in it" if math.isnan(far) else f"{tell_number(far)} std",
         "a direction that leads there": mode.texts["direction_name"] or "none found",
     }
+    if mode.texts["within"]:
+        facts["part of"] = f"mode {mode.texts['within']}"
     return facts | {f"{name} there": f"wrong on {tell_percent(rate)}" for name, rate in others.items()}

@@ -272,7 +272,9 @@ def test_the_first_screen_says_of_each_classifier_what_the_terminal_says(outline
 def test_the_atlas_tells_every_mode_and_what_others_do_in_it(outline):
     text = outline.text.replace(TIED, " ")
     for words in (
-        "first: 3 kinds of input These modes hold 71 % [66, 76] of 812 failures; the search covers 93 % of the domain.",
+        "first: 3 modes These modes hold 71 % [66, 76] of 812 failures.",
+        "Of the cells of the domain, 70 % [66, 76] of 64 hold images enough to tell.",
+        "a direction that leads there none found part of mode 1 second there",
         "share of the domain 6.0 % [5.0, 7.0] risk: rate times share 3.7 % [3.3, 4.1] times the rate elsewhere 4.50",
         "true failures (judge, auditor) 80 % [74, 86] of 118 nearest found failure 1.25 std",
         "a direction that leads there fainter second there wrong on 12 % [8, 18]",
@@ -285,8 +287,8 @@ def test_a_classifier_without_modes_is_told_to_have_none(changed, run, tmp_path)
     write_modes(changed / "find_modes" / "first", modes=0)
     text = read(run(changed, tmp_path / "out")).text
     assert "On what it fails no kind of input found on which it fails more than elsewhere How far" in text
-    assert "first: no kind of input No kind of input found on which it fails more than elsewhere." in text
-    assert "modes hold" in text.split("second: 3 kinds of input")[1]
+    assert "first: no modes No kind of input found on which it fails more than elsewhere." in text
+    assert "modes hold" in text.split("second: 3 modes")[1]
 
 
 def test_of_more_than_two_classifiers_all_verdicts_come_first_and_further_modes_are_folded(changed):
