@@ -34,7 +34,8 @@ def _tell_seen(results: Results) -> list[Block]:
 
 def _show_one(results: Results, name: str) -> list[Group]:
     judged, named = f"judge_failures/{name}", f"name_directions/{name}"
-    shapeless = f"shapeless_{results.read_metrics(named).content.get('shape_words')}"
+    found = results.read_metrics(named)  # as all metrics, whether they are told or not
+    shapeless = f"shapeless_{found.content.get('shape_words')}"
     blocks: list[Block] = [
         *_show_search(results, name),
         *_tell_ranking(results, name),
