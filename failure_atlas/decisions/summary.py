@@ -139,6 +139,7 @@ def summarise(
     proof = [
         _tell_auditor(_find(found["find_failures"], "auditor_sure_share")),
         _tell_judge(_find(found["judge_failures"], "judge_sensitivity"), name),
+        _tell_true(modes or ()),
         _tell_real(modes or ()),
         _tell_generator(_find(found["qualify_generator"], "neutral_kid"), criteria or ()),
     ]
@@ -200,7 +201,13 @@ def _tell_auditor(sure: Estimate | None) -> str:
 
 
 def _tell_judge(right: Estimate | None, name: str) -> str:
-    return "" if right is None else f"the judge reads rightly {tell_percent(right)} real images that {name} misreads"
+    return "" if right is None else f"the judge reads rightly {tell_percent(right)} real errors of {name}"
+
+
+def _tell_true(modes: Sequence[Mode]) -> str:
+    if not modes:
+        return ""
+    return f"of failures in mode 1 judge and auditor confirm {tell_percent(modes[0].estimates['true_failure_share'])}"
 
 
 def _tell_real(modes: Sequence[Mode]) -> str:

@@ -65,7 +65,10 @@ def test_what_is_not_measured_is_not_told(text):
         "rightly"
     )
     whole = summarise("mine", read_modes(text, MODES), near, [])
-    assert whole.proof == ["real images corroborate 1 of 3 modes, contradict 1, are too few for 1"]
+    assert whole.proof == [
+        "of failures in mode 1 judge and auditor confirm 80 % [74, 86] of 118",
+        "real images corroborate 1 of 3 modes, contradict 1, are too few for 1",
+    ]
     assert whole.tell()[-1].endswith("; pass or not: no criterion (none of 0 criteria names it)")
 
 
