@@ -15,7 +15,7 @@ from tests.project import commit, copy_project, git, run
 
 pytestmark = pytest.mark.slow
 
-TOLD = ("how accurate", "how far from failing", "fails on")
+TOLD = ("on what", "how far", "what proves it")
 AGAIN = (
     "prepare_images", "train_classifiers@clean", "train_stylegan2", "sample_populations", "rank_dimensions@clean",
     "compute_curves", "report",

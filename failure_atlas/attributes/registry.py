@@ -173,7 +173,8 @@ def measure_images(
 ) -> np.ndarray:
     """Measure each image; uint8 [N, C, H, W], C 1 or 3. Returns [N, M] float64, before anything is mended.
 
-    attributes: which ones; all that the channels allow by default, of which those that need no colours are of the luminance.
+    attributes: which ones; all that the channels allow by default. Of coloured images all that need no colours are
+    measured on the luminance.
     A stroke is what is lighter than half-way between the image's median and its brightest: shape is that of light
     strokes on a darker ground. A row is NaN where the image holds no stroke.  figures: false where there are none, as
     in photographs: the images are measured as a whole, and all shape is 0.

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -24,6 +26,8 @@ TOP: Look = ("-", ":", 1.2, 0.2)
 RANDOM: Look = ("--", (0, (1, 4)), 0.9, 0.1)
 WHOLE: Look = ("-", ":", 1.4, 0.2)
 CLASS: Look = ("-", ":", 0.8, 0.06)
+FINDING: dict[str, Any] = {"fontsize": 12, "fontweight": "bold"}  # a title that half the size leaves readable
+LETTERS = 80  # of a line of it
 SHIFT_LABEL = "shift of each dimension in std"
 CENTRE_TITLES = {"own_class": "centre of the own class", "all": "centre of all"}
 DIFFERENCE_AXES = {
@@ -56,7 +60,9 @@ def save_figures(
 def draw_classifiers(results: Sequence[Result], top_k: Sequence[int | str]) -> Figure:
     """Figure 6a: accuracy against standardised distance; a row per centre, a column per K, a colour per classifier."""
     rows = [select(results, scope=ALL, scaling=SCALING, centre=centre) for centre in CENTRES]
-    figure, axes = new_figure(len(rows), len(top_k), width=3.2 * len(top_k) + 1.6, height=2.7 * len(rows))
+    figure, axes = new_figure(len(rows), len(top_k), width=2.8 * len(top_k) + 1.6, height=2.4 * len(rows) + 0.5)
+    first = select(rows[0], k=str(top_k[0]), dimensions="top")
+    figure.suptitle(tell_change(first, "from the nearest samples to the farthest"), **FINDING)
     for centre, drawn, row in zip(CENTRES, rows, axes, strict=True):
         _draw_each_k(row, drawn, top_k, "distance in std", f", {CENTRE_TITLES[centre]}")
     _finish(axes)
@@ -77,7 +83,7 @@ def draw_differences(differences: Sequence[Difference]) -> Figure:
     Bars: interval of each point; shade: band of the whole curve.
     """
     pairs = list(dict.fromkeys(each.name for each in differences))
-    figure, axes = new_figure(max(len(pairs), 1), len(DIFFERENCE_AXES), width=8.4, height=3.2 * max(len(pairs), 1))
+    figure, axes = new_figure(max(len(pairs), 1), len(DIFFERENCE_AXES), width=7.6, height=2.9 * max(len(pairs), 1))
     for ax in axes.flat:
         ax.axhline(0, color="black", linewidth=0.8)
     if not pairs:
@@ -90,11 +96,27 @@ def draw_differences(differences: Sequence[Difference]) -> Figure:
         half = np.clip([value - points["low"], points["high"] - value], 0, None)
         ax.errorbar(x, value, half, color=WELL_COLOR, marker=".", linewidth=1.2, elinewidth=1, capsize=2)
         ax.set_title(
-            f"{each.second} minus {each.first}, same samples\narea {each.area['value']:+.3f} "
-            f"[{each.area['low']:+.3f}, {each.area['high']:+.3f}], n={each.area['n']:,}"
+            f"{tell_lead(each)}, same samples\narea {each.area['value']:+.3f} "
+            f"[{each.area['low']:+.3f}, {each.area['high']:+.3f}], n={each.area['n']:,}",
+            fontsize=10,
         )
         ax.set(xlabel=DIFFERENCE_AXES[each.kind], ylabel="difference in accuracy")
     return figure
+
+
+def tell_change(results: Sequence[Result], how: str) -> str:
+    """How each classifier's accuracy ends, as a figure's title; how: it gets from the first to the last point."""
+    ends = {each.key.classifier: (each.curve.accuracy[0], each.curve.accuracy[-1]) for each in results}
+    verb = "falls" if all(last < first for first, last in ends.values()) else "goes"
+    told = ", ".join(f"{shorten(name)} {first:.2f} to {last:.2f}" for name, (first, last) in ends.items())
+    return f"Accuracy {verb} {how}:\n{fill(told, LETTERS)}"
+
+
+def tell_lead(difference: Difference) -> str:
+    """Which of two classifiers the interval of the area puts ahead."""
+    low, high = difference.area["low"], difference.area["high"]
+    verb = "is ahead of" if low > 0 else "is behind" if high < 0 else "against"
+    return f"{shorten(difference.second)} {verb} {shorten(difference.first)}" + (": open" if verb == "against" else "")
 
 
 def draw_classes(results: Sequence[Result]) -> Figure:
@@ -109,7 +131,9 @@ def draw_classes(results: Sequence[Result]) -> Figure:
 def draw_shifts(results: Sequence[Result]) -> Figure:
     """Accuracy against shift: classifiers with the random control, then a panel per classifier with its classes."""
     names = _names(results)
-    figure, axes = new_figure(1, 1 + len(names), width=3.6 * (1 + len(names)) + 0.8, height=3.2)
+    figure, axes = new_figure(1, 1 + len(names), width=3.2 * (1 + len(names)) + 0.8, height=3.4)
+    top = select(results, scope=ALL, dimensions="top")
+    figure.suptitle(tell_change(top, f"under a shift of {top[0].curve.x[-1]:g} std in every top dimension"), **FINDING)
     first, *others = axes[0]
     _draw_with_control(first, select(results, scope=ALL), names)
     first.set(title=f"{results[0].key.k} dimensions together, top against random", xlabel=SHIFT_LABEL)
@@ -144,7 +168,7 @@ def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]
         color = CLASS_COLORS[names.index(name) % len(CLASS_COLORS)]
         look = TOP if top else RANDOM
         _draw_line(ax, result, color, name if top else f"{name}, random", look, bars=top)
-    ax.legend(fontsize=6, loc="lower left", title="p of the trend test", title_fontsize=6)
+    ax.legend(fontsize=7, loc="lower left", title="p of the trend test", title_fontsize=7)
 
 
 def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:

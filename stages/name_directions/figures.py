@@ -33,7 +33,7 @@ def draw_steps(world: World, samples: Samples, measured: Measured, table: pd.Dat
     is_global, values = table["scope"] == GLOBAL, measured.population[:, measured.meaningful].astype(np.float64)
     figures = {}
     for name, rows, what in (
-        ("directions", is_global, "most influential over all classes"),
+        ("directions", is_global, "the most influential over all classes"),
         (
             "class_directions",
             ~is_global & (table["rank"] <= SHOWN_PER_CLASS),
@@ -43,7 +43,9 @@ def draw_steps(world: World, samples: Samples, measured: Measured, table: pd.Dat
         if rows.any():
             shown = head_effects(table[rows])
             sheet = show_steps(world, samples, values, shown)
-            title = f"{what}: a typical noisy sample, moved along the failing direction"
+            count = shown["name"].value_counts()
+            finding = f"Most often {count.index[0]}: {count.iloc[0]} of {len(shown)} directions, {what}"
+            title = f"{finding}\na typical noisy sample, moved along them"
             figures[name] = draw_directions(sheet, shown, title), shown
     return figures
 
@@ -105,7 +107,7 @@ def draw_directions(images: np.ndarray, table: pd.DataFrame, title: str) -> Figu
         name = join_names(row["name"], row["second_name"]) + (f"  ({row['reach']})" if row["reach"] != "none" else "")
         panel.text(edge, middle - 6, name, ha="left", va="center", fontsize=7.5, weight="bold")
         panel.text(edge, middle + 7, _tell_effect(row), ha="left", va="center", fontsize=6.5, color="#555555")
-    panel.set_title(title, pad=16)
+    panel.set_title(title, pad=16, fontsize=11)
     return figure
 
 

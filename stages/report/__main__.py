@@ -14,6 +14,7 @@ from stages.common.classifier_params import complete_entries
 from stages.common.classifiers import read_classifiers
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section, read_params
+from stages.report.atlas import answer, draw_strips, show_atlas, summarise_all
 from stages.report.basis import show_basis, tell_black_boxes, tell_images
 from stages.report.explorer import explore
 from stages.report.failures import show_failures
@@ -25,6 +26,7 @@ from stages.report.verdicts import show_claims, show_verdicts
 from stages.report.wording import TEXTS
 
 TITLE = "On what does the classifier fail, and how far is it from failing?"
+EXPLORER = "Explorer: move an image until it fails"
 
 
 def main(
@@ -32,7 +34,7 @@ def main(
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
-    """Write report.html: verdicts, failures with an explorer, distances, comparisons, quality, claims, and the basis.
+    """Write report.html: what is found of each classifier on the first screen, then modes, explorer, and all evidence.
 
     The page opens from disk, asks nothing of the network, and holds every metrics.json as it is. Beside it stand the
     figures of judges and classifiers, drawn from the tables that their trainings left.
@@ -41,10 +43,13 @@ def main(
     read = Results(results, read_classifiers(params))
     explained = TEXTS["explorer"].format(max_shift_std=section.max_shift_std)
     with TemporaryDirectory() as drawn:
+        summaries = summarise_all(read)
+        strips = [draw_strips(read, each) for each in summaries]
         sections = [
+            show_atlas(read, summaries, strips),
+            PageSection("explorer", EXPLORER, [Text(explained), Explorer()], folded=False),
             show_verdicts(read),
             show_failures(read),
-            PageSection("explorer", "Explorer: move an image until it fails", [Text(explained), Explorer()]),
             show_distances(read),
             show_comparison(read),
             show_quality(read, Path(drawn)),
@@ -52,9 +57,9 @@ def main(
         ]
         explorer = explore(read, section, choose_device())  # the only long work: after all else is known good
         sections.append(show_basis(read, complete_entries(read_params(params), params)))
-        summary = TEXTS["summary"].format(classifiers=", ".join(read.classifiers))
-        summary += tell_black_boxes(read) + tell_images(read)
-        page = render_page(TITLE, summary, sections, read.metrics, explorer)
+        answers = [answer(*each) for each in zip(summaries, strips, strict=True)]
+        noticed = " ".join(filter(None, [tell_black_boxes(read), tell_images(read)]))
+        page = render_page(TITLE, noticed, answers, sections, read.metrics, explorer)
         with replacing(out / "report.html") as temporary:
             temporary.write_text(page, encoding="utf-8")
         with replacing(out / "figures") as temporary:

@@ -112,18 +112,19 @@ def render_attributes(root: Path) -> list[str]:
 
 def render_modes(root: Path) -> list[str]:
     """Every kind of input on which a classifier fails: generated rates, and those of MNIST's 10,000 in the study."""
-    lines = ["| classifier | kind of input | share of the domain | misread there | elsewhere | of real images | verdict |"
-             " second generator |", "|---" * 8 + "|"]  # fmt: skip
+    heads = ("classifier", "kind of input", "share of the domain", "misread there", "elsewhere", "of real images",
+             "verdict", "of the second generator's", "verdict")  # fmt: skip
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name in BOTH:
         table = pd.read_csv(require(root / "study/data/find_modes" / name / "modes.csv", "find_modes"))
         for row in table.to_dict("records"):
-            rates = [
-                f"{row[key]:.2f} [{row[f'{key}_low']:.2f}, {row[f'{key}_high']:.2f}]"
-                for key in ("share", "rate", "real_rate", "second_rate")
-            ]
-            real, second = (f"{rate} of {int(row[f'n_{kind}']):,}" for rate, kind in zip(rates[2:], ("real", "second")))
-            cells = [f"`{name}`", row["sentence"], rates[0], f"{rates[1]} of {int(row['n']):,}",
-                     f"{row['rate_elsewhere']:.3f}", real, row["verdict"], f"{second}: {row['second_verdict']}"]  # fmt: skip
+
+            def tell(key: str, n: str = "n", row: dict[Any, Any] = row) -> str:
+                return f"{row[key]:.2f} [{row[f'{key}_low']:.2f}, {row[f'{key}_high']:.2f}] of {int(row[n]):,}"
+
+            cells = [f"`{name}`", row["sentence"], f"{row['share']:.3f}", tell("rate"), f"{row['rate_elsewhere']:.3f}",
+                     tell("real_rate", "n_real"), row["verdict"], tell("second_rate", "n_second"),
+                     row["second_verdict"]]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -3,13 +3,14 @@
 A stage that trains draws nothing. What shows its result is drawn here, from the tables that it left.
 """
 
-import struct
 import tomllib
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image, UnidentifiedImageError
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.drawing import classifiers
@@ -17,8 +18,7 @@ from failure_atlas.drawing.style import save_figure
 from stages.report.page import TEMPLATES, Picture
 from stages.report.results import Results, embed
 
-PNG_START = b"\x89PNG\r\n\x1a\n"
-SIZE_AT = 16  # byte at which a PNG states width and height
+Embedded = tuple[str, int, int]  # data URI, width and height in px
 WORDS: Mapping[str, Mapping[str, str]] = tomllib.loads((TEMPLATES / "figures.toml").read_text(encoding="utf-8"))
 ALIKE = {"bring_classifiers": "train_classifiers"}  # stages whose figures have the words of another's
 DRAWN: Mapping[str, Callable[[pd.DataFrame], Figure]] = {
@@ -38,11 +38,25 @@ def show_figure(results: Results, place: str, stem: str, of: str = "", kind: str
     place: the stage's folder.  of: what the figure is of, put behind its title, such as a classifier's name.  kind: its
     name among the words where that is not the file's.
     """
-    name = f"{place}/figures/{stem}.png"
-    content, stage = results.read(name), place.split("/")[0]
-    if not content.startswith(PNG_START):
-        raise StageError(f"{results.folder / name}: no PNG; make it again with: dvc repro {stage}")
-    return _describe(results, content, place, kind or stem, of, f"{place}/figures/{stem}.csv")
+    picture = embed_figure(results, f"{place}/figures/{stem}.png")
+    return _describe(results, picture, place, kind or stem, of, f"{place}/figures/{stem}.csv")
+
+
+def embed_figure(results: Results, name: str) -> Embedded:
+    """A PNG file of a stage for the page; StageError if it is none."""
+    try:
+        return _embed(results.read(name))
+    except UnidentifiedImageError as error:
+        stage = name.split("/")[0]
+        raise StageError(f"{results.folder / name}: no PNG; make it again with: dvc repro {stage}") from error
+
+
+def _embed(content: bytes) -> Embedded:
+    """The same pixels as lossless WebP, which takes less than half of a PNG's room."""
+    file = BytesIO()
+    with Image.open(BytesIO(content), formats=["PNG"]) as image:
+        image.convert("RGB").save(file, "WEBP", lossless=True, method=4, quality=80)
+        return embed(file.getvalue(), "image/webp"), *image.size
 
 
 def draw_tables(results: Results, place: str, out: Path, of: str = "") -> list[Picture]:
@@ -53,21 +67,20 @@ def draw_tables(results: Results, place: str, out: Path, of: str = "") -> list[P
         if stem not in OPTIONAL or results.has(source):
             table, path = results.read_table(source, text=TEXT_COLUMNS), out / place / f"{stem}.png"
             save_figure(draw(table), path, table)
-            pictures.append(_describe(results, path.read_bytes(), place, stem, of, source))
+            pictures.append(_describe(results, _embed(path.read_bytes()), place, stem, of, source))
     return pictures
 
 
-def _describe(results: Results, content: bytes, place: str, kind: str, of: str, source: str) -> Picture:
+def _describe(results: Results, picture: Embedded, place: str, kind: str, of: str, source: str) -> Picture:
     stage = place.split("/")[0]
     words = WORDS.get(f"{stage}/{kind}") or WORDS[f"{ALIKE[stage]}/{kind}"]
-    width, height = struct.unpack(">II", content[SIZE_AT : SIZE_AT + 8])
     title = f"{words['title']}: {of}" if of else words["title"]
     return Picture(
         title=title,
         caption=words["caption"],
         alternative=f"{title}. {words['alternative']}",
-        uri=embed(content, "image/png"),
-        width_px=width,
-        height_px=height,
+        uri=picture[0],
+        width_px=picture[1],
+        height_px=picture[2],
         download=results.offer(source),
     )

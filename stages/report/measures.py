@@ -10,7 +10,7 @@ from stages.report.failures import measured_by_differences
 from stages.report.figures import draw_tables, show_figure
 from stages.report.page import Block, Group, PageSection, Picture, Table, Text
 from stages.report.results import Results
-from stages.report.wording import ROWS, TEXTS, compare, list_metrics, name_bounds, tell_metric, tell_row
+from stages.report.wording import ROWS, TEXTS, compare, list_metrics, tell_metric
 
 WITHIN_STD = (5, 10, 20)
 CURVES, DEGRADATION = "compute_curves", "fig5_degradation"
@@ -18,7 +18,7 @@ FIGURES = ("fig6a_classifiers", "paired_difference", "shift", "projection", "fig
 SEVERITIES = "severities"  # no figure where all images are of one
 GENERATOR_FIGURES = (
     *("fig2_real_above_generated", "extractors", "label_consistency", SEVERITIES, "grey_values"),
-    *("nearest_training_images", "sample_sheet", "training_log"),
+    "nearest_training_images",
 )
 
 
@@ -31,7 +31,7 @@ def show_distances(results: Results) -> PageSection:
     joint = compare(caption, ROWS["joint"], names, results.read_metrics_of)
     blocks: list[Block] = [Text(TEXTS["distance"]), *_tell_walks(results), _tabulate_walks(results), joint]
     groups = [Group(f"Distances of classifier {name}", _draw_distances(results, name)) for name in names]
-    return PageSection("distance", "How far it is from failing", blocks, groups)
+    return PageSection("distance", "How far it is from failing", blocks, groups, TEXTS["inside_distance"])
 
 
 def _tabulate_walks(results: Results) -> Table:
@@ -77,7 +77,7 @@ def show_comparison(results: Results) -> PageSection:
         for name in results.classifiers
     ]
     blocks: list[Block] = [Text(TEXTS["comparison"]), areas, pairs, *figures]
-    return PageSection("comparison", "How the classifiers compare", blocks, groups)
+    return PageSection("comparison", "How the classifiers compare", blocks, groups, TEXTS["inside_comparison"])
 
 
 def _list_pairs(metrics: Metrics) -> Table:
@@ -119,22 +119,9 @@ def _compare_rankings(results: Results, name: str) -> list[Block]:
         difference=tell_metric(metrics, "best_gradient_minus_attfind_accuracy"),
         leads=leads or "none",
     )
-    figures = [show_figure(results, place, stem, name) for stem in ("comparison", "influence")]
     blocks += _tell_basis(results, name)
-    return [*blocks, Text(told), _list_rankings(results, name, metrics), *figures]
-
-
-def _list_rankings(results: Results, name: str, metrics: Metrics) -> Table:
-    file, measures = f"compare_rankings/{name}/comparison.csv", ("accuracy", "probability")
-    table = results.read_table(file, ["method", "budget", "n", "forward_passes", *name_bounds(*measures)])
-    rows = [["not moved", "", *(tell_metric(metrics, f"unmoved_{measure}") for measure in measures)]]
-    for row in table.sort_values("probability", kind="stable").to_dict("records"):
-        budget = "" if row["budget"] == "full" else f" ({row['budget']} of the samples)"
-        told = (tell_row(row, measure, int(row["n"])) for measure in measures)
-        rows.append([f"{row['method']}{budget}", f"{row['forward_passes']:,}", *told])
-    caption = f"Held-out samples after a move along each ranking's first directions: {name}; lower is a better ranking"
-    columns = ["ranking", "forward passes", "accuracy", "softmax of the true class"]
-    return Table(caption, columns, rows, results.offer(file))
+    figure = show_figure(results, place, "comparison", name)
+    return [*blocks, Text(told), figure]
 
 
 def show_quality(results: Results, out: Path) -> PageSection:
@@ -147,7 +134,6 @@ def show_quality(results: Results, out: Path) -> PageSection:
             for stem in GENERATOR_FIGURES
             if stem != SEVERITIES or results.has(f"qualify_generator/figures/{stem}.png")
         ),
-        show_figure(results, "sample_populations", "fig3_spaces"),
     ]
     caption = "Judge and auditor on real test images; the auditor is asked by no search"
     judges: list[Block] = [
@@ -162,4 +148,5 @@ def show_quality(results: Results, out: Path) -> PageSection:
         Group("Judge and auditor", judges),
         Group("The classifiers on real images", [*under_test, *chain(*drawn)]),
     ]
-    return PageSection("quality", "How good the generator and the judges are", [Text(TEXTS["quality"])], groups)
+    title = "How good the generator and the judges are"
+    return PageSection("quality", title, [Text(TEXTS["quality"])], groups, TEXTS["inside_quality"])

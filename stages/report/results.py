@@ -90,9 +90,9 @@ class Results:
         path, options = self.locate(name), {"keep_default_na": False, "na_values": [""]}
         return read_table(path, _stage(name), columns, dtype=dict.fromkeys(text, str), **options)
 
-    def offer(self, name: str) -> Download:
-        """A CSV to save; its name tells the folders that it stands in."""
-        return Download(name.replace("/", "_"), embed(self.read(name), "text/csv"))
+    def offer(self, name: str, words: str = "Numbers") -> Download:
+        """A CSV to save; its name tells the folders that it stands in.  words: what it holds."""
+        return Download(name.replace("/", "_"), embed(self.read(name), "text/csv"), words)
 
 
 def embed(content: bytes, kind: str) -> str:

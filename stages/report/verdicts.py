@@ -24,10 +24,10 @@ def show_verdicts(results: Results) -> PageSection:
 
     StageError if gates.json is of another form.
     """
-    blocks: list[Block] = [Text("No acceptance criteria were checked: this run has no data/acceptance/gates.json.")]
-    criteria: list[dict[str, Any]] = []
-    if results.has(GATES):
-        criteria = results.read_entries(GATES, "criteria", GATE_KEYS, list(TONES))
+    told = "No acceptance criteria were checked: this run has no data/acceptance/gates.json."
+    blocks: list[Block] = [Text(told)]
+    criteria = read_criteria(results)
+    if criteria is not None:
         count = Counter(criterion["verdict"] for criterion in criteria)
         told = ", ".join(f"{count[verdict]} {verdict}" for verdict in ("pass", "fail", "not assessable"))
         columns = ["criterion", "verdict", "asked", "found", "why", "supports"]
@@ -38,8 +38,13 @@ def show_verdicts(results: Results) -> PageSection:
             Table("Acceptance criteria", columns, rows, wide=("criterion", "found", "why", "supports")),
         ]
         results.read_metrics("acceptance")
-    blocks += _tell_brought(results, criteria)
-    return PageSection("verdicts", "Verdicts against the acceptance criteria", blocks)
+    blocks += _tell_brought(results, criteria or [])
+    return PageSection("verdicts", "Verdicts against the acceptance criteria", blocks, told=told)
+
+
+def read_criteria(results: Results) -> list[dict[str, Any]] | None:
+    """The acceptance criteria with their verdicts; None where none were checked, StageError if of another form."""
+    return results.read_entries(GATES, "criteria", GATE_KEYS, list(TONES)) if results.has(GATES) else None
 
 
 def _tell_criterion(criterion: Mapping[str, Any]) -> list[str | Badge]:
@@ -78,7 +83,7 @@ def show_claims(results: Results) -> PageSection:
     columns = ["claim", "verdict", "corrected", "in the paper, and here", "rule", "evidence"]
     rows, csv = [_tell_claim(claim) for claim in claims], results.offer("check_claims/claims.csv")
     table = Table("Claims of the paper", columns, rows, csv, wide=("claim", columns[3], "rule", "evidence"))
-    return PageSection("claims", "The paper's claims", [Text(text), table])
+    return PageSection("claims", "The paper's claims", [Text(text), table], told=told)
 
 
 def _tell_claim(claim: Mapping[str, Any]) -> list[str | Badge]:

@@ -155,7 +155,7 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], labels: Sequence[str], title: str
             if cell.reading:
                 corner = (left - 0.5 - FRAME_PX, top - 0.5 - FRAME_PX)
                 axes[0, 0].add_patch(_frame(cell.reading, corner, width + 2 * FRAME_PX, height + 2 * FRAME_PX))
-    axes[0, 0].set_title(title, pad=9 * lines + 9)
+    axes[0, 0].set_title(title, pad=9 * lines + 9, fontsize=11)
     return figure
 
 
@@ -205,7 +205,10 @@ def draw_corner_cases(starts: Pictured, ends: Pictured, what: str, ending: str, 
     class_names, corner_cases = list(starts[1]["class"]), ends[1]
     own = _group(cells, corner_cases["class"], class_names)
     rows = [[mean, *each] for mean, each in zip(means, own, strict=True)]
+    reached = corner_cases[corner_cases["reached"]]
+    far = f", half of these within {reached['shift_std'].median():.1f} std" if len(reached) else ""
     title = (
+        f"{len(reached)} of {len(corner_cases)} walks arrive{far}\n"
         f"{what} of each class, then {ending}\n"
         "titles: predicted class (the next one, if still right), shift, what the move does\n"
         f"red: never fell to 0.50; frames: what the judge reads in the image, at confidence {confidence:g}"

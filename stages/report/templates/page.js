@@ -161,6 +161,39 @@ find("theme").addEventListener("click", () => {
   root.dataset.theme = dark ? "light" : "dark";
 });
 
+// Cards change places in the document, so that keys and ears follow.
+const sorter = document.querySelector(".sorter");
+sorter.hidden = false;
+for (const button of sorter.querySelectorAll("button")) {
+  button.addEventListener("click", () => {
+    const key = button.dataset.key;
+    const sign = key === "rank" ? 1 : -1;
+    for (const list of document.querySelectorAll(".cards")) {
+      list.append(...[...list.children].sort((one, other) =>
+        sign * (one.dataset[key] - other.dataset[key]) || one.dataset.rank - other.dataset.rank));
+    }
+    for (const each of sorter.querySelectorAll("button")) each.setAttribute("aria-pressed", String(each === button));
+    find("sorted").textContent = `Sorted by ${button.textContent}`;
+  });
+}
+
+// A link to what is folded opens it.
+function openTarget() {
+  const target = location.hash && find(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let at = target.querySelector(":scope > details") || target; at; at = at.parentElement) {
+    if (at.tagName === "DETAILS") at.open = true;
+  }
+  target.scrollIntoView();
+}
+window.addEventListener("hashchange", openTarget);
+document.addEventListener("click", (event) => {
+  // The same link a second time changes no hash.
+  const link = event.target.closest("a[href^='#']");
+  if (link && link.hash === location.hash) openTarget();
+});
+openTarget();
+
 // What is folded on the screen is printed all the same.
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;

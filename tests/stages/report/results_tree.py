@@ -18,6 +18,7 @@ from failure_atlas.core.files import write_csv
 from failure_atlas.images.image_set import Severities
 from stages.report import measures
 from tests.house import ROOT
+from tests.modes import write_modes
 
 NAMES = ("first", "second")
 TRAININGS = {"train_judges": ("ensemble", ("judge", "auditor"))} | {
@@ -28,18 +29,18 @@ CLASSES = [str(label) for label in range(10)]
 SHARED_FIGURES = {
     "compute_curves": measures.FIGURES,
     "qualify_generator": measures.GENERATOR_FIGURES,
-    "sample_populations": ("fig3_spaces",),
     "measure_attributes": ("attribute_errors",),
     "corrupt_images": ("severities",),
 }
 FIGURES = {
     "find_failures": ("failures", "distance", "real_images"),
     "corroborate": ("corroboration",),
+    "find_modes": ("mode_1", "mode_2", "mode_3", "map"),
     "name_directions": ("directions", "ranking", "fig4_well_against_mis"),
     "judge_failures": ("verdicts", "contact_sheet"),
-    "walk_corner_cases": ("true_failures", "fig7_corner_cases", "fig5_degradation_class3"),
+    "walk_corner_cases": ("fig7_corner_cases", "fig5_degradation_class3"),
     "measure_robustness": ("robustness", "joint_walks"),
-    "compare_rankings": ("comparison", "influence"),
+    "compare_rankings": ("comparison",),
 }
 
 
@@ -113,13 +114,18 @@ def write_tree(folder: Path, networks: Mapping[str, Path]) -> Path:
     """Write all results; networks: as the fixtures of the rooms make them."""
     for place, content in build_metrics().items():
         write_json(folder / place / "metrics.json", content)
+    for name, other in zip(NAMES, reversed(NAMES), strict=True):
+        write_modes(folder / "find_modes" / name, others={other: 0.125})
     write_json(folder / "acceptance" / "gates.json", build_gates())
     write_json(folder / "check_claims" / "claims.json", build_claims())
     pd.DataFrame({"id": ["holds"]}).to_csv(folder / "check_claims" / "claims.csv", index=False)
     figures = dict(SHARED_FIGURES)
     figures |= {f"{stage}/{name}": stems for stage, stems in FIGURES.items() for name in NAMES}
     for index, (place, stem) in enumerate((place, stem) for place, stems in figures.items() for stem in stems):
-        write_figure(folder / place / "figures" / f"{stem}.png", index)
+        path = folder / place / "figures" / f"{stem}.png"
+        write_figure(path, index)
+        if stem.startswith("mode_"):  # its numbers are those of modes.csv
+            path.with_suffix(".csv").unlink()
     for seed, (place, kind) in enumerate(TRAININGS.items()):
         write_outputs(folder / place / "tables", kind, seed)
     copy(networks["generator"], folder / "train_stylegan2" / "generator.safetensors")
@@ -127,43 +133,17 @@ def write_tree(folder: Path, networks: Mapping[str, Path]) -> Path:
     shutil.copytree(networks["population"], folder / "sample_populations", dirs_exist_ok=True)
     for name in NAMES:
         copy(networks["classifier"], folder / "train_classifiers" / name / "classifier.safetensors")
-        for file in ("ranking.csv", "classes.csv"):
-            copy(networks["ranking"] / file, folder / "rank_dimensions" / name / file)
+        copy(networks["ranking"] / "ranking.csv", folder / "rank_dimensions" / name / "ranking.csv")
         copy(networks["names"] / "directions.csv", folder / "name_directions" / name / "directions.csv")
         write_tables(folder, name)
     return folder
 
 
 def write_tables(folder: Path, name: str) -> None:
-    dimensions = range(80)
-    influence = pd.DataFrame({"dimension": dimensions, "influential": [d < 3 for d in dimensions], "q_value": 0.04})
-    influence.to_csv(folder / "compare_rankings" / name / "influence.csv", index=False)
-    share = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
-    share |= {"probability": 0.45, "probability_low": 0.35, "probability_high": 0.55, "n": 300, "forward_passes": 12000}
-    rows = [{"method": "paper", "budget": "full"} | share, {"method": "attfind", "budget": "1/50"} | share]
-    pd.DataFrame(rows).to_csv(folder / "compare_rankings" / name / "comparison.csv", index=False)
-    write_methods(folder / "find_failures" / name / "methods.csv")
     claim = {"name": "fainter", "generated_n": 200, "real_n": 90} | bound("generated", 0.625) | bound("real", 0.5625)
     rows = [{"claim": "distance", "dimension": -1, "verdict": "corroborated"} | claim]
     rows += [{"claim": "direction", "dimension": 5, "verdict": verdict} | claim for verdict in CLAIMED]
     pd.DataFrame(rows).to_csv(folder / "corroborate" / name / "claims.csv", index=False)
-    walk = {"source": "true failure search", "class": "3", "predicted_class": "8", "classifier_probability": 0.4}
-    walk |= {"judge_probability": 0.9, "auditor_confirms": True, "direction": 1, "far_out": False}
-    walk |= {"auditor_agrees": True, "readable": True}
-    rows = [walk | {"dimension": 5, "shift_std": 7.25}, walk | {"dimension": 6, "shift_std": 2.125}]
-    rows.append(walk | {"source": "population", "dimension": None, "direction": None, "shift_std": None})
-    pd.DataFrame(rows).to_csv(folder / "judge_failures" / name / "true_failures.csv", index=False)
-
-
-def write_methods(path: Path) -> None:
-    """One that finds something, one that finds nothing."""
-    shares = {"start_share": 0.5, "auditor_sure_share": 0.875, "far_share": 0.0625, "readable_share": 0.625}
-    found = {key: value for share, held in shares.items() for key, value in bound(share, held).items()}
-    rows = [
-        {"method": "walk_in_w", "tried": 240} | found | {"distinct_per_cpu_second": 12.5, "median_distance_std": 6.75},
-        {"method": "mean_direction_in_w", "tried": 30} | bound("start_share", 0.0) | {"distinct_per_cpu_second": 0.0},
-    ]
-    pd.DataFrame(rows).to_csv(path, index=False)
 
 
 def bound(name: str, value: float) -> dict[str, float]:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.stages.report.results_tree import NAMES
+
 PHONE, DESKTOP = {"width": 375, "height": 800}, {"width": 1280, "height": 900}
 READABLE = 4.5  # contrast of text that WCAG 2.1 AA asks for
 
@@ -25,8 +27,8 @@ CONTRAST = """
     return [255, 255, 255];
   };
   let lowest = [99, ""];
-  for (const element of document.querySelectorAll("p, h1, h2, h3, h4, a, th, td, caption, button, select, label, "
-      + "summary, pre, figcaption, strong, span.badge, output, span.value")) {
+  for (const element of document.querySelectorAll("p, h1, h2, h3, h4, a, li, dt, dd, th, td, caption, button, select, "
+      + "label, summary, pre, figcaption, strong, output, .badge, .label, .told, .rank, .value")) {
     if (!element.textContent.trim() || !element.getClientRects().length) continue;
     const [one, two] = [luminance(parse(getComputedStyle(element).color)), luminance(ground(element))];
     const contrast = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
@@ -35,6 +37,9 @@ CONTRAST = """
   return lowest;
 }
 """
+
+
+OPEN_ALL = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
 
 
 @pytest.fixture
@@ -88,6 +93,7 @@ def choose_crossing(page):
 
 def test_it_opens_from_disk_without_a_word_and_asks_for_nothing_else(open_page, page_file):
     page = open_page()
+    page.evaluate(OPEN_ALL)
     choose_crossing(page)
     page.locator("#shift").fill("3")
     page.locator("button.zoom").first.click()
@@ -191,9 +197,6 @@ def test_the_slider_is_moved_by_keys_and_every_control_has_a_label(open_page):
     assert page.evaluate(unnamed) == 0
 
 
-OPEN_ALL = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground_and_a_phone_does_not_scroll_sideways(open_page, scheme):
     page = open_page(viewport=PHONE, color_scheme=scheme, has_touch=True)
@@ -227,6 +230,7 @@ def test_dark_follows_the_system_and_the_button_turns_it(open_page):
 
 def test_a_figure_offers_its_numbers(open_page, results):
     page = open_page()
+    page.evaluate(OPEN_ALL)
     link = page.locator("a[download='compute_curves_figures_shift.csv']")
     with page.expect_download() as waiting:
         link.click()
@@ -241,3 +245,78 @@ def test_on_paper_all_is_open_black_on_white(open_page, tmp_path):
     assert page.evaluate("[...document.querySelectorAll('details')].every((each) => each.open)")
     assert not page.locator("#theme").is_visible()
     assert len(page.pdf(path=tmp_path / "page.pdf")) > 10_000
+
+
+SCREENS = 12  # of a desk, that the page takes at first sight
+
+
+def test_the_first_screen_answers_four_questions_of_each_classifier(open_page):
+    page = open_page()
+    for name in NAMES:
+        answer = page.get_by_role("article", name=name)
+        for question in ("Pass or not", "On what it fails", "How far it is from failing", "What proves it"):
+            assert answer.get_by_text(question, exact=True).is_visible()
+        assert answer.locator(".strip").count() == 3
+        for part in (".badge", ".strip", ".proof li"):
+            box = answer.locator(part).last.bounding_box()
+            assert box["height"] > 10
+            assert box["y"] + box["height"] <= DESKTOP["height"], part
+    left, right = (page.get_by_role("article", name=name).bounding_box() for name in NAMES)
+    assert left["y"] == right["y"], "side by side"
+    assert page.evaluate("document.documentElement.scrollHeight") <= SCREENS * DESKTOP["height"]
+    folded = page.locator("section > details.part")
+    assert folded.count() == 7
+    for part in folded.all():
+        assert part.get_attribute("open") is None
+        assert len(part.locator(".told").text_content()) > 15
+
+
+def test_on_a_phone_answers_stand_below_each_other(open_page):
+    page = open_page(viewport=PHONE)
+    first, second = (page.get_by_role("article", name=name).bounding_box() for name in NAMES)
+    assert second["y"] >= first["y"] + first["height"]
+    assert first["x"] == second["x"]
+
+
+def test_each_strip_is_drawn_where_it_stands_first_and_where_it_stands_again(open_page):
+    page = open_page()
+    strips = [page.locator(f"{part} .strip").first.screenshot() for part in (".leading", ".card")]
+    shots = [Image.open(BytesIO(shot)).convert("RGB") for shot in strips]
+    colors = [shot.getpixel((shot.width // 2, shot.height // 2)) for shot in shots]
+    assert colors[0][1:] == colors[1][1:] == (90, 200), "as results_tree.py paints them"
+
+
+def test_modes_are_sorted_by_keys_and_say_so(open_page):
+    page = open_page()
+    cards, sentences = page.locator(".cards").first.locator(".card h4"), {}
+    page.get_by_role("button", name="importance", exact=True).focus()
+    for words in ("importance", "failure rate", "share of the domain", "risk", "corroboration"):
+        button = page.get_by_role("button", name=words, exact=True)
+        assert button.evaluate("each => each === document.activeElement"), "Tab goes from one to the next"
+        page.keyboard.press("Enter")
+        assert button.get_attribute("aria-pressed") == "true"
+        assert page.locator(".sorter [aria-pressed=true]").count() == 1
+        assert page.locator("#sorted").text_content() == f"Sorted by {words}"
+        sentences[words] = [text.split()[0] for text in cards.all_text_contents()]
+        page.keyboard.press("Tab")
+    assert list(sentences.values()) == [list(order) for order in ("123", "132", "213", "123", "132")]
+
+
+def test_a_link_opens_what_it_leads_to(open_page):
+    page = open_page()
+    claims, verdicts = (page.locator(f"#{part} > details") for part in ("claims", "verdicts"))
+    page.evaluate("location.hash = 'claims'")
+    page.wait_for_function("document.querySelector('#claims > details').open")
+    assert verdicts.get_attribute("open") is None
+    link = page.get_by_role("link", name="1 pass, 1 fail, 1 not assessable")
+    for _ in range(2):  # the second time the address does not change
+        link.click()
+        page.wait_for_function("document.querySelector('#verdicts > details').open")
+        bar = page.locator(".top").bounding_box()
+        assert bar["y"] == 0, "it stays at the top"
+        assert page.locator("#verdicts-title").bounding_box()["y"] >= bar["height"], "and hides nothing"
+        verdicts.evaluate("each => { each.open = false; }")
+    assert claims.get_attribute("open") is not None
+    page.goto(page.url.split("#")[0] + "#quality")
+    page.reload()
+    assert page.locator("#quality > details").get_attribute("open") is not None
