@@ -68,8 +68,8 @@ def main(
     write_csv(out / "others.csv", tabulate_others(found, evidence))
     save_figure(draw_modes(table, metrics, name), out / "figures" / "modes.png", table)
     save_figure(draw_map(mapped, evidence, name), out / "figures" / "map.png", mapped)
-    for place, row in enumerate(table.to_dict("records")):
-        figure = draw_pictures(row, place, found, evidence, section.pictures)
+    for place in range(len(table)):
+        figure = draw_pictures(place, found, evidence, section.pictures)
         save_figure(figure, out / "figures" / f"mode_{place + 1}.png", table.iloc[[place]])
     write_json(out / "metrics.json", metrics)
 

@@ -50,9 +50,9 @@ def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Fi
     return figure
 
 
-def draw_pictures(row: Mapping[Any, Any], place: int, found: Findings, evidence: Evidence, most: int) -> Figure:
+def draw_pictures(place: int, found: Findings, evidence: Evidence, most: int) -> Figure:
     """Generated failures of a mode on the left, real ones on the right, with what they are read as."""
-    figure, axes = new_figure(1, 2, width=9.0, height=1.45)
+    figure, axes = new_figure(1, 2, width=9.0, height=1.1)
     confirmed = found.members[place] & found.half & evidence.confirmed
     sides = ((evidence.generated, confirmed, "generated"), (evidence.real, found.real_members[place], "real"))
     for panel, (seen, member, title) in zip(axes[0], sides, strict=True):
@@ -68,7 +68,6 @@ def draw_pictures(row: Mapping[Any, Any], place: int, found: Findings, evidence:
             ]
             answers = "  ".join(f"{true}\N{RIGHTWARDS ARROW}{read}" for true, read in zip(*names, strict=True))
         panel.set_title(f"{title}: {answers}", fontsize=8)
-    figure.suptitle(shorten(str(row["sentence"]), 110), fontsize=9)
     return figure
 
 
