@@ -3,10 +3,8 @@
 import numpy as np
 from scipy import stats
 
-from failure_atlas.inversion.corroboration import CONTRADICTED, CORROBORATED
+from failure_atlas.decisions.summary import CONTRADICTED, CORROBORATED, TOO_FEW
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract, wilson
-
-TOO_FEW = "too few"
 
 
 def test_excess(members: np.ndarray, wrong: np.ndarray) -> np.ndarray:

@@ -10,15 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from failure_atlas.attributes.registry import REGISTRY
+from failure_atlas.decisions.summary import CONTRADICTED, CORROBORATED, NO_MODE, TOO_FEW
 from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten, show_image, tile
-from failure_atlas.inversion.corroboration import CONTRADICTED, CORROBORATED
-from failure_atlas.modes.estimate import TOO_FEW
 from stages.find_modes.findings import ENOUGH, Findings
 from stages.find_modes.inputs import Evidence
 
 MARKS = {CORROBORATED: (WELL_COLOR, "o"), CONTRADICTED: (MIS_COLOR, "X"), TOO_FEW: (RANDOM_COLOR, "s")}
 GENERATED = "black"
-NO_MODE = "no kind of input on which it fails more than elsewhere"
 
 
 def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Figure:

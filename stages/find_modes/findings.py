@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.inversion.corroboration import CORROBORATED
+from failure_atlas.decisions.summary import CORROBORATED
 from failure_atlas.modes.domain import estimate_risk
 from failure_atlas.modes.estimate import estimate_lift, judge_modes, share_weighted, test_excess
 from failure_atlas.modes.mode import Mode, cover
