@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.decisions.summary import CORROBORATED
+from failure_atlas.decisions.summary import COLUMNS, CORROBORATED
 from failure_atlas.modes.domain import estimate_risk
 from failure_atlas.modes.estimate import estimate_lift, judge_modes, share_weighted, test_excess
 from failure_atlas.modes.mode import Mode, cover
@@ -127,9 +127,7 @@ def tabulate_modes(found: Findings, evidence: Evidence, section: FindModesParams
         if evidence.second:
             table = table.assign(**_hold_against(evidence.second, found, told, section, SECOND))
         return table
-    return pd.DataFrame(
-        columns=["rank", "within", "sentence", "class", "read_as", "conditions", "n", "rate", "verdict"]
-    )
+    return pd.DataFrame(columns=list(COLUMNS))
 
 
 def _bounded(name: str, estimate: Estimate) -> dict[str, float]:
