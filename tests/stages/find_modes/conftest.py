@@ -55,16 +55,15 @@ def world(tmp_path_factory, tiny_population, tiny_images, tiny_ranking, tiny_nam
     judged = pd.DataFrame({
         "source": "population", "index": spot, "verdict": "true failure", "auditor_confirms": spot % 2 == 0,
     })  # fmt: skip
-    others = pd.DataFrame({
-        "source": ["corner case", "population"], "index": [spot[0] + 1 - spot[0] % 2, spot[1]],
-        "verdict": ["true failure", "unreadable"], "auditor_confirms": True,
-    })  # fmt: skip
+    unlike = pd.concat([judged.assign(source="corner case"), judged.assign(verdict="unreadable")])
+    both = pd.concat([judged, unlike.assign(auditor_confirms=True)])
     (folder / "judged").mkdir()
-    pd.concat([judged, others]).to_csv(folder / "judged" / "failures.csv", index=False)
+    both.to_csv(folder / "judged" / "failures.csv", index=False)
 
     clean, loud = (corrupt_known(real.images[:4], level, 0.0, random) for level in (0.0, 0.26))
     found = pd.DataFrame({
-        "method": ["walk_in_w"] * 6 + ["samples"] * 2, "verdict": ["true failure"] * 5 + ["unreadable"] * 3,
+        "method": ["walk_in_w"] * 6 + ["samples"] * 2,
+        "verdict": ["true failure"] * 5 + ["unreadable"] + ["true failure"] * 2,
         "distance_std": [9.0, 1.0, 8.0, 2.0, 2.5, 0.1, 0.2, 0.3],
     })  # fmt: skip
     images = np.concatenate([loud[:1], clean[:1], loud[1:2], clean[1:2], loud[2:3], loud[3:], loud[:2]])

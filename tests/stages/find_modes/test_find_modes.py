@@ -148,6 +148,15 @@ def test_a_kind_within_a_kind_is_told_after_it(ask, world, tmp_path):
     assert table["n"][1] < table["n"][0]
 
 
+def test_what_only_the_other_half_shows_within_a_kind_is_not_found(ask, world, tmp_path, half):
+    looks = world.measured.population
+    outer, thick = looks[:, 0] > 0.1, looks[:, NAMES.index("thickness")] > 10
+    wrong = outer & np.where(half, thick, np.arange(200) // 10 % 2 == 0)
+    ranked = write_spots(world, tmp_path, np.where(wrong, (world.true_class + 1) % 10, world.true_class))
+    table = read_modes(ask({"attributes": ["noise", "thickness"], "most_share": 0.7}, ranked=ranked))
+    assert table["sentence"].tolist() == ["fails: noise above 0.10"]
+
+
 @pytest.fixture
 def two_spots(world, tmp_path):
     """Noise reads as 3, and what is thickest as 4; --ranked, and where the thickest begin."""

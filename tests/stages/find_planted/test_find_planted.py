@@ -24,6 +24,7 @@ from stages.find_planted.inputs import open_pools
 from stages.find_planted.measures import measure_otherwise
 from stages.find_planted.params import FindPlantedParams
 from stages.find_planted.plants import APPLIED, KINDS, MEASURED
+from stages.find_planted.summary import summarize
 from tests import yaml12 as yaml
 from tests.stages.find_planted.bars import draw_bar
 from tests.stages.running import Stage, read_metrics
@@ -112,6 +113,8 @@ def test_every_kind_is_planted_in_each_pool(out):
 
 def test_metrics_and_shares_count_the_tables(out):
     metrics, spots, trials = read_metrics(out), pd.read_csv(out / "spots.csv"), pd.read_csv(out / "trials.csv")
+    false = trials["kind"].eq("none") & (trials["run"] == 1)
+    assert summarize(spots, trials.assign(modes=trials["modes"] + false))["clean_runs_without_mode"] == 1
     for by, ending in ((GENERATED, ""), (ALONE, "_real_images_alone")):
         own, tried = spots[spots["by"] == by], trials[trials["by"] == by]
         counts = {
