@@ -16,6 +16,7 @@ from failure_atlas.attributes import shape, texture
 from failure_atlas.attributes.view import View
 
 FIGURE, STROKE, COLOUR = "figure", "stroke", "colour"
+MOST_DECIMALS = 7
 AT_ONCE = 60  # images per thread; each is measured on its own, and SciPy lets other threads run
 
 
@@ -54,9 +55,9 @@ class Attribute:
         """To which the bound of a condition is rounded; between two counts it lies in the middle."""
         return 1 if self.counted[0] else self.decimals
 
-    def tell_value(self, value: float) -> str:
+    def tell_value(self, value: float, decimals: int | None = None) -> str:
         """A value as people read it, with its unit: `3.1 px`."""
-        decimals = 0 if self.counted[0] else self.decimals
+        decimals = (0 if self.counted[0] else self.decimals) if decimals is None else decimals
         return f"{round(value, decimals) + 0.0:.{decimals}f} {self.short_unit}".rstrip()  # + 0.0: no -0
 
     def tell_condition(self, low: float | None = None, high: float | None = None) -> str:
@@ -71,8 +72,13 @@ class Attribute:
         phrase = self.phrase or self.name.replace("_", " ")
         if low is None or high is None:
             words, bound = (self.below or f"{phrase} below", high) if low is None else (self.above, low)
-            return f"{words or f'{phrase} above'} {self.tell_value(float(bound or 0))}"
-        return f"{phrase} between {f'{self.tell_value(low)}'.split(' ')[0]} and {self.tell_value(high)}"
+            return f"{words or f'{phrase} above'} {self._tell_bound(float(bound or 0))}"
+        return f"{phrase} between {self._tell_bound(low).split(' ')[0]} and {self._tell_bound(high)}"
+
+    def _tell_bound(self, bound: float) -> str:
+        """With more decimals than usual where it was rounded to more, so that it says what holds."""
+        enough = (more for more in range(self.decimals, MOST_DECIMALS) if round(bound, more) == bound)
+        return self.tell_value(bound, next(enough, self.decimals))
 
     def _tell_count(self, low: float | None, high: float | None) -> str:
         one, none = self.counted

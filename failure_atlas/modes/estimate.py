@@ -75,19 +75,20 @@ def estimate_lift(inside: Estimate, outside: Estimate) -> Estimate:
 
 
 def judge_modes(
-    generated: list[Estimate], members: np.ndarray, wrong: np.ndarray, fdr: float
+    generated: list[Estimate], members: np.ndarray, around: np.ndarray, wrong: np.ndarray, fdr: float
 ) -> tuple[list[str], list[Estimate]]:
-    """Whether real images fail more in each mode than outside it, and their differences in rate.
+    """Whether real images fail more in each mode than around it, and their differences in rate.
 
-    generated: of each mode, rate inside less outside.  members: bool [K, R], of real images.  wrong: bool [R].
+    generated: of each mode, rate inside less around.  members: bool [K, R], of real images.  around: bool [K, R], what
+    each is compared with: all else, or the rest of the mode that it is part of.  wrong: bool [R].
     corroborated: they do, at a false discovery rate of `fdr` over all modes (Fisher's exact test).  contradicted: they
     do not, and the interval excludes half of the generated difference.  too few: neither.
     """
     differences = [
-        subtract(*(estimate_share(int(wrong[rows].sum()), int(rows.sum())) for rows in (each, ~each)))
-        for each in members
+        subtract(*(estimate_share(int(wrong[rows].sum()), int(rows.sum())) for rows in pair))
+        for pair in zip(members, around, strict=True)
     ]
-    tests = [_fisher(wrong, each, ~each) for each in members]
+    tests = [_fisher(wrong, *pair) for pair in zip(members, around, strict=True)]
     sure = stats.false_discovery_control(tests) <= fdr if tests else []
     verdicts = [
         CORROBORATED if agrees else CONTRADICTED if real.high < said.value / 2 else TOO_FEW

@@ -16,6 +16,7 @@ from failure_atlas.modes.estimate import select_distinct
 from failure_atlas.modes.mode import Bounds, Mode, cover
 
 DEPTH = 3  # conditions of a proposal, the class among them
+MOST_DECIMALS = 6  # more than an attribute's own
 ROUNDS = 5  # in which thresholds are set anew, each given the others
 
 
@@ -129,6 +130,14 @@ class Samples:
             mode = best
         return mode
 
+    def round(self, mode: Mode, decimals: np.ndarray) -> Mode:
+        """With as few decimals, from `decimals` on, as cost the ratio no more than a hundredth."""
+        for more in range(MOST_DECIMALS):
+            rounded = mode.round(decimals + more)
+            if self.score(rounded) >= 0.99 * self.score(mode):
+                return rounded
+        return mode
+
     def search(self) -> Mode | None:
         """The best mode, None if none is worth its price."""
         if not 0 < self.failures < len(self.wrong):
@@ -145,16 +154,17 @@ def search_modes(
     """Up to `most` modes of the half that may be searched, the strongest first.
 
     values: float64 [N, M]; rows with NaN are left out.  true_class: int64 [N].  wrong: bool [N].  least_share,
-    most_share: of the samples, that a mode covers at least and at most.  decimals: int [M], of bounds.
+    most_share: of the samples, what a mode adds to those before, at least and at most.  decimals: int [M], of bounds.
     """
     modes: list[Mode] = []
     left = np.isfinite(values).all(axis=1)
     least, top = max(2, int(np.ceil(least_share * len(wrong)))), int(most_share * len(wrong))
     while len(modes) < most and left.sum() > 2 * least:
-        found = Samples(values[left], true_class[left], wrong[left], least, top).search()
+        samples = Samples(values[left], true_class[left], wrong[left], least, top)
+        found = samples.search()
         if found is None:
             break
-        modes.append(found.round(decimals))
+        modes.append(samples.round(found, decimals))
         covered = modes[-1].covers(values, true_class) | found.covers(values, true_class)
         left &= ~covered
     return modes

@@ -1,6 +1,6 @@
 """The section `find_modes` of params.yaml, which find_planted reads, too."""
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from failure_atlas.core.fields import BatchSize, Section, Seed, Text
 
@@ -49,3 +49,10 @@ class FindModesParams(Section):
     map_bins: int = Field(ge=2, le=20)
     batch_size: BatchSize
     operating_domain: OperatingDomain
+
+    @field_validator("most_share")
+    @classmethod
+    def _above_least(cls, value: float, info: ValidationInfo) -> float:
+        if value <= info.data.get("least_share", 0):
+            raise ValueError("more than least_share")
+        return value

@@ -67,7 +67,8 @@ def main(
     write_csv(out / "modes.csv", table)
     write_csv(out / "others.csv", tabulate_others(found, evidence))
     save_figure(draw_modes(table, metrics, name), out / "figures" / "modes.png", table)
-    save_figure(draw_map(mapped, evidence, name), out / "figures" / "map.png", mapped)
+    if len(mapped):  # two attributes are needed that are no counts
+        save_figure(draw_map(mapped, evidence, name), out / "figures" / "map.png", mapped)
     for place in range(len(table)):
         figure = draw_pictures(place, found, evidence, section.pictures)
         save_figure(figure, out / "figures" / f"mode_{place + 1}.png", table.iloc[[place]])

@@ -21,6 +21,7 @@ from stages.find_modes.inputs import Evidence, Seen
 
 REAL, SECOND = "real", "second"  # images that modes are held against: of the world, and of another generator
 ENOUGH = 30  # samples of a cell whose accuracy is shown as covered
+SAME = 0.7  # overlap (intersection over union) from which on a mode within another says what is said
 MOSTLY = 0.5  # of the failures must have been read as the class that the sentence names
 
 
@@ -40,6 +41,11 @@ class Findings:
     within: list[int]
     half: np.ndarray
     dropped: int
+
+    def surround(self, members: np.ndarray) -> np.ndarray:
+        """What each mode is compared with, bool [K, n]: all else, or the rest of the mode that it is part of."""
+        outer = [members[place] if place >= 0 else np.ones(members.shape[1], bool) for place in self.within]
+        return np.asarray(np.array(outer, bool).reshape(members.shape) & ~members)
 
 
 def find(evidence: Evidence, section: FindModesParams) -> Findings:
@@ -65,7 +71,9 @@ def find(evidence: Evidence, section: FindModesParams) -> Findings:
         p_values += test_excess(cover(inner, made.looks, made.true_class)[:, rest], made.wrong[rest]).tolist()
     sure = stats.false_discovery_control(p_values) <= section.fdr if tried else []
     for (place, mode), holds in zip(tried, sure, strict=True):
-        if holds:
+        own = mode.covers(made.looks, made.true_class)
+        others = [each.covers(made.looks, made.true_class) for each in modes]
+        if holds and all(np.sum(own & each) <= SAME * np.sum(own | each) for each in others):
             modes.append(mode)
             within.append(place)
     members = cover(modes, made.looks, made.true_class)
@@ -97,9 +105,9 @@ def tabulate_modes(found: Findings, evidence: Evidence, section: FindModesParams
     """modes.csv: one row a mode; rates and shares are of the half that was not searched."""
     made, half, rows, told = evidence.generated, found.half, [], []
     weights, wrong = evidence.weights[half], made.wrong[half]
-    for mode, member, read_as in zip(found.modes, found.members, found.read_as, strict=True):
-        inside = member[half]
-        rate, rest = (share_weighted(wrong[each], weights[each]) for each in (inside, ~inside))
+    for place, (mode, member, read_as) in enumerate(zip(found.modes, found.members, found.read_as, strict=True)):
+        inside, around = member[half], found.surround(found.members)[place][half]
+        rate, rest = (share_weighted(wrong[each], weights[each]) for each in (inside, around))
         told.append(subtract(rate, rest))
         sentence, conditions = tell_mode(mode, read_as, evidence)
         failures = inside & wrong
@@ -139,14 +147,14 @@ def _lead(mode: Mode, member: np.ndarray, evidence: Evidence) -> dict[str, Any]:
     samples = evidence.samples
     scope = GLOBAL if mode.label is None else evidence.class_names[mode.label]
     of_class = np.ones(len(member), bool) if mode.label is None else samples.true_class == mode.label
-    best: dict[str, Any] = {"direction": "", "direction_name": "", "direction_auc": np.nan}
+    best: dict[str, Any] = {"direction": "", "direction_name": "", "direction_auc": 0.5}  # none leads there
     if member[of_class].all() or not member[of_class].any():
         return best
     ranked = evidence.directions[evidence.directions["scope"] == scope]
     for row in ranked.to_dict("records"):
         dimension, way = int(row["dimension"]), int(row["direction"])
         area = float(roc_auc_score(member[of_class], way * samples.styles[of_class, dimension]))
-        if not area <= best["direction_auc"]:  # the first is held against NaN
+        if area > best["direction_auc"]:
             name = evidence.words.look_up(scope, dimension, way)
             best = {"direction": dimension, "direction_name": name, "direction_auc": area}
     return best
@@ -167,20 +175,21 @@ def _hold_against(
 ) -> dict[str, list[Any]]:
     """What other images say of each mode: `n_real`, `real_failures`, `real_rate`, ... with `kind` for real."""
     wrong, members = seen.wrong, cover(found.modes, seen.looks, seen.true_class)
-    verdicts, differences = judge_modes(told, members, wrong, section.fdr)
+    around = found.surround(members)
+    verdicts, differences = judge_modes(told, members, around, wrong, section.fdr)
     rows = []
-    for member, difference, verdict in zip(members, differences, verdicts, strict=True):
+    for member, rest, difference, verdict in zip(members, around, differences, verdicts, strict=True):
         failed, n = int((member & wrong).sum()), int(member.sum())
         row: dict[str, Any] = {f"n_{kind}": n, f"{kind}_failures": failed}
         row |= _bounded(f"{kind}_rate", estimate_share(failed, n))
-        row[f"{kind}_rate_elsewhere"] = estimate_share(int(wrong.sum()) - failed, len(wrong) - n).value
+        row[f"{kind}_rate_elsewhere"] = estimate_share(int((rest & wrong).sum()), int(rest.sum())).value
         row |= {f"{kind}_difference_low": difference.low, f"{kind}_difference_high": difference.high}
         rows.append(row | {"verdict" if kind == REAL else f"{kind}_verdict": verdict})
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def tabulate_others(found: Findings, evidence: Evidence) -> pd.DataFrame:
-    """others.csv: failure rates of every classifier under test in each mode, on the half that was not searched."""
+    """others.csv: failure rates of the other classifiers in each mode, on the half that was not searched."""
     rows = []
     for rank, member in enumerate(found.members, start=1):
         inside = member & found.half
@@ -196,7 +205,10 @@ def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: 
     wrong, half = evidence.generated.wrong, found.half
     explained, real = (np.asarray(each.any(axis=0)) for each in (found.members, found.real_members))
     verdicts = table["verdict"].value_counts()
-    inside, reachable = mapped["n"] >= ENOUGH, mapped["n"] > 0
+    coverage: dict[str, Any] = {}
+    if len(mapped):
+        inside, reachable = int((mapped["n"] >= ENOUGH).sum()), int((mapped["n"] > 0).sum())
+        coverage = {"coverage": estimate_share(inside, reachable).as_dict(), "reachable_cells": reachable}
     carried = {}
     if evidence.second and len(table):
         carried["second_corroborated"] = int((table["second_verdict"] == CORROBORATED).sum())
@@ -211,8 +223,7 @@ def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: 
             int((real & evidence.real.wrong).sum()), int(evidence.real.wrong.sum())
         ).as_dict(),
         **({"worst_rate": _find_worst(table)} if len(table) else {}),
-        "coverage": estimate_share(int(inside.sum()), int(reachable.sum())).as_dict(),
-        "reachable_cells": int(reachable.sum()),
+        **coverage,
         "effective_n": int(evidence.weights[half].sum() ** 2 / np.square(evidence.weights[half]).sum()),
     }
 

@@ -104,8 +104,13 @@ def open_evidence(
     found, rows = _read_found(failures, measured, chosen)
     table = read_table(judged / "failures.csv", "judge_failures", JUDGED)
     own = table[(table["source"] == "population") & (table["verdict"] == TRUE_FAILURE) & table["auditor_confirms"]]
-    confirmed = np.zeros(count, bool)
-    confirmed[own["index"].to_numpy(np.int64)] = True
+    confirmed, rows_of = np.zeros(count, bool), own["index"].to_numpy(np.int64)
+    if len(rows_of) and not 0 <= rows_of.min() <= rows_of.max() < count:
+        raise StageError(
+            f"{judged / 'failures.csv'}: names sample {rows_of.max()} of a population of {count}; make it again with: "
+            "dvc repro judge_failures"
+        )
+    confirmed[rows_of] = True
     weights, cost = weigh(section.operating_domain, measured, made, samples.class_names, params)
     return Evidence(
         tuple(REGISTRY[name] for name in chosen), samples.class_names, samples, made, real, confirmed, found, rows,

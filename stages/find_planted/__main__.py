@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from failure_atlas.attributes.registry import REGISTRY
+from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.drawing.style import save_figure
@@ -47,7 +48,13 @@ def main(
         "decimals": np.array([REGISTRY[name].bound_decimals for name in chosen]),
     }  # fmt: skip
     with Progress("planting", section.runs * len(KINDS) * len(pools), "spots") as progress:
-        spots, trials = try_all(pools, settings, section, progress.advance)
+        try:
+            spots, trials = try_all(pools, settings, section, progress.advance)
+        except ValueError as error:
+            keys = "find_planted.least_support and most_support"
+            raise StageError(
+                f"{params}: {keys}: {error} can be planted in these images; allow a wider range"
+            ) from error
     bins = len(section.curve_supports) - 1
     with Progress("smaller and milder", len(section.curve_rates) * bins * section.curve_runs * 4, "spots") as progress:
         curve = try_curve(pools, settings, section, progress.advance)

@@ -11,7 +11,7 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.corruptions.corruptions import corrupt, draw_severities, open_streams
 from failure_atlas.corruptions.registry import choose_steps
 from stages.common.artefacts.attributes import Measured, read_measured
-from stages.common.artefacts.images import read_images, read_severities
+from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.artefacts.population import read_samples
 from stages.common.image_params import CorruptImagesParams
 from stages.common.mode_params import FindModesParams
@@ -35,6 +35,11 @@ def open_pools(
     samples, measured = read_samples(population), read_measured(attributes)
     if len(measured.population) != len(samples.true_class):
         raise StageError(f"{attributes}: of another population; make it again with: dvc repro measure_attributes")
+    held = read_class_names(images)
+    if held != samples.class_names:
+        raise StageError(
+            f"{images}: shows the classes {', '.join(held)}; the population has {', '.join(samples.class_names)}"
+        )
     chosen = measured.offer(modes.attributes, samples.true_class, recipe)
     made = read_array(population / "population.zarr", "images")
     random = numpy_stream(section.seed, "real images")
@@ -61,6 +66,14 @@ def open_pools(
             Pool(looks, test.labels[rows], others[1], some),
         ),
     }
+    for basis, (own_pool, real_pool) in pools.items():
+        for name in own_pool.levels:
+            if name not in real_pool.levels:
+                raise StageError(
+                    f"{images}: was not corrupted by {name}, as {recipe} asks; make it again with: dvc repro"
+                )
+        if not any(len(np.unique(level)) > 1 for level in own_pool.levels.values()):
+            raise StageError(f"{recipe}: corrupt_images leaves all images alike: nothing {basis} can be planted")
     return pools, chosen
 
 
@@ -70,6 +83,8 @@ def _corrupt_clean(
 ) -> Pool:  # fmt: skip
     noise, blur = (measured.population[:, measured.names.index(name)] for name in ("noise", "blur"))
     clean = np.flatnonzero((noise < LEAST_NOISE) & (blur < LEAST_BLUR))
+    if not len(clean):
+        raise StageError("measure_attributes: no image of the population looks clean, so that none can be corrupted")
     rows, steps = np.tile(clean, COPIES), choose_steps(corruption.recipe, corruption.table)
     random = numpy_stream(seed, "severities")
     severities = draw_severities(len(rows), corruption.clean_fraction, corruption.severities, random, steps=len(steps))

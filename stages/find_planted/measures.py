@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
-from skimage.measure import label, perimeter, regionprops
+from skimage.measure import label, perimeter_crofton, regionprops
 
 MEASURES = ("noise", "contrast", "thickness", "rotation", "aspect", "size")
 SMOOTH_PX = 0.7
@@ -38,7 +38,7 @@ def _measure(image: np.ndarray) -> list[float]:
         return [noise] + [np.nan] * (len(MEASURES) - 1)
     (figure,) = regionprops(mask.astype(np.uint8))  # type: ignore[no-untyped-call]
     top, left, bottom, right = figure.bbox
-    thickness = 2 * mask.sum() / max(perimeter(mask), 1.0)  # type: ignore[no-untyped-call]
+    thickness = 2 * mask.sum() / max(perimeter_crofton(mask), 1.0)  # type: ignore[no-untyped-call]
     height, width = bottom - top, right - left
     rotation, contrast = -np.degrees(figure.orientation), float(peak - ground)
     return [noise, contrast, thickness, rotation, height / width, np.sqrt(height * width)]

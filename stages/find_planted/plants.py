@@ -79,7 +79,7 @@ def _draw_plant(pool: Pool, classes: int, supports: tuple[float, float], random:
     labels = np.unique(pool.true_class)
     chosen = tuple(sorted(int(each) for each in random.choice(labels, classes, replace=False)))
     own = np.isin(pool.true_class, chosen) if chosen else np.ones(len(pool.true_class), bool)
-    name = str(random.choice(sorted(pool.levels)))
+    name = str(random.choice(sorted(name for name, level in pool.levels.items() if len(np.unique(level)) > 1)))
     level = pool.levels[name][own]
     level = level[np.isfinite(level)]
     share = min(0.95, np.exp(random.uniform(*np.log(supports))) / own.mean())

@@ -59,13 +59,14 @@ def try_curve(
                         spots += [spot | here for spot in found if spot["by"] == GENERATED]
                         advance(1)
     rows: list[dict[str, Any]] = []
-    for place, own in pd.DataFrame(spots).groupby(["rate", "support_low", "support_high"], sort=False):
+    groups = ["rate", "support_low", "support_high"]
+    for place, own in pd.DataFrame(spots, columns=None if spots else groups).groupby(groups, sort=False):
         seen = own["found"].to_numpy(bool)
         row = dict(zip(("rate", "support_low", "support_high"), place, strict=True))
         low, high = wilson(np.array(seen.sum()), np.array(len(seen)))
         row |= {"found": int(seen.sum()), "n": len(seen), "share": seen.mean()}
         rows.append(row | {"share_low": float(low), "share_high": float(high)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*groups, "found", "n", "share", "share_low", "share_high"])
 
 
 def _try_one(

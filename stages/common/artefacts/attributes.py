@@ -13,6 +13,7 @@ from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
 
+NO_SPREAD = 1e-6  # what does not vary at all tells no image from another
 LEVELS = ("noise", "blur", "attribute")
 DIMENSIONS = {
     "population": ("sample", "attribute"),
@@ -57,12 +58,14 @@ class Measured:
         there = [name for name, has in zip(self.names, self.meaningful, strict=True) if has]
         if asked is not None:
             unknown = [name for name in asked if name not in there]
-            if unknown or not asked:
-                held, allowed = unknown[0] if unknown else "[]", f"null, or some of {', '.join(there)}"
+            if unknown or not asked or len(set(asked)) < len(asked):
+                held = unknown[0] if unknown else f"[{', '.join(asked)}]"
+                allowed = f"null, or some of {', '.join(there)}, each once"
                 raise StageError(f"{params}: find_modes.attributes: got {held}; allowed: {allowed}")
             return tuple(asked)
         scatter = dict(zip(self.names, measure_scatter(self.population, true_class), strict=True))
-        return tuple(name for name in there if scatter[name] >= REGISTRY[name].least_spread and REGISTRY[name].offered)
+        least = {name: max(REGISTRY[name].least_spread, NO_SPREAD) for name in there}
+        return tuple(name for name in there if scatter[name] >= least[name] and REGISTRY[name].offered)
 
     def pick(self, values: np.ndarray, chosen: Sequence[str]) -> np.ndarray:
         """Some columns of what was read, float64 [n, len(chosen)]; values: [n, M]."""
