@@ -12,7 +12,12 @@ from flows.outcome import WORDS, Outcome, StageRun
 
 DATA, REPORT = Path("data"), Path("data/report/report.html")
 MAKERS = ("train_classifiers", "bring_classifiers")
-ROOMS = {"find_failures": "{}", "judge_failures": "{}", "qualify_generator": ""}  # whose metrics are told
+ROOMS = {
+    "find_failures": "{}",
+    "judge_failures": "{}",
+    "qualify_generator": "",
+    "train_judges": "",
+}  # whose metrics are told
 VERDICTS, CLASSIFIERS = 6, 4  # how many are told one by one, so that a run ends on at most 30 lines
 
 

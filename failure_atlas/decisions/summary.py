@@ -23,6 +23,7 @@ VERDICTS = (CONTRADICTED, TOO_FEW, CORROBORATED)  # of real images on a mode, th
 WORDS = {TOO_FEW: "too few to tell"}  # where the verdict stands in a sentence
 NO_MODE = "no kind of input found on which it fails more than elsewhere"
 UNASKED = "no criterion"  # the verdict on a classifier of which none speaks
+STAGES = ("find_failures", "judge_failures", "qualify_generator", "train_judges")  # whose metrics are told
 GENERATOR = "qualify_generator: neutral_kid"
 ESTIMATES = ("rate", "share", "lift", "true_failure_share", "real_rate", "risk")
 TEXTS = ("sentence", "within", "class", "read_as", "verdict", "direction_name")
@@ -133,12 +134,12 @@ def summarise(
     """The summary of one classifier.
 
     metrics: content of metrics.json by stage, where there is one: find_failures, judge_failures and find_modes of this
-    classifier, qualify_generator.  criteria: entries of gates.json; None where none were checked.
+    classifier, qualify_generator, train_judges.  criteria: entries of gates.json; None where none were checked.
     """
-    found = {stage: metrics.get(stage, {}) for stage in ("find_failures", "judge_failures", "qualify_generator")}
+    found = {stage: metrics.get(stage, {}) for stage in STAGES}
     proof = [
         _tell_auditor(_find(found["find_failures"], "auditor_sure_share")),
-        _tell_judge(_find(found["judge_failures"], "judge_sensitivity"), name),
+        _tell_people(found["train_judges"]) or _tell_judge(_find(found["judge_failures"], "judge_sensitivity"), name),
         _tell_true(modes or ()),
         _tell_real(modes or ()),
         _tell_generator(_find(found["qualify_generator"], "neutral_kid"), criteria or ()),
@@ -198,6 +199,15 @@ def _tell_distance(median: Estimate | None, share: Estimate | None) -> str:
 
 def _tell_auditor(sure: Estimate | None) -> str:
     return "" if sure is None else f"the auditor, asked by no search, is sure of {tell_percent(sure)} failures found"
+
+
+def _tell_people(judges: Content) -> str:
+    """What people's labels say of the judge: how many of its true failures are some, and how many it misses."""
+    precision, recall = (_find(judges, f"judge.against_people.{key}") for key in ("precision", "recall"))
+    if precision is None or recall is None:
+        return ""
+    told = "people call true failures {} of those that the judge calls so, the judge {} of those that people do"
+    return told.format(tell_percent(precision), tell_percent(recall))
 
 
 def _tell_judge(right: Estimate | None, name: str) -> str:

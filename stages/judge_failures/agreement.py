@@ -11,7 +11,7 @@ import torch
 import typer
 
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.files import write_json
+from failure_atlas.core.files import hash_file, write_json
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.judges import ensemble
@@ -82,7 +82,7 @@ def _compare_survey(survey: Path, images: Path, judge: Path, confidence: float |
     found = compare_people(people, asked, confidence, numpy_stream(seed, "survey"))
     for key in ("precision", "recall", "judge_agrees_where_sure", "people_agreement", "people_kappa"):
         logging.info("%s: %s", key.replace("_", " "), read_estimate(found[key]).tell())
-    write_json(out / "survey.json", found)
+    write_json(out / "survey.json", {"judge_sha256": hash_file(judge), **found})
 
 
 def _compare_reviews(reviews: list[Path], failures: Path, not_people: list[str], out: Path, seed: int) -> None:

@@ -16,7 +16,7 @@ from stages.report.wording import TEXTS, name_bounds, tell_estimate, tell_number
 
 FIRST = 3  # modes of each classifier on the first screen
 OPEN = 2  # classifiers whose modes are not folded
-STAGES = ("find_failures/{}", "judge_failures/{}", "qualify_generator")
+STAGES = ("find_failures/{}", "judge_failures/{}", "qualify_generator", "train_judges")
 TONES = {PASS: "good", FAIL: "bad"} | dict(zip(VERDICTS, ("bad", "open", "good"), strict=True))
 OTHERS = ("rank", "classifier", "n", *name_bounds("rate"))
 

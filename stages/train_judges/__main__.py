@@ -46,7 +46,7 @@ def main(
     judge.safetensors, auditor.safetensors, metrics.json and tables.
     """
     section = load_section(params, TrainJudgesParams, "train_judges")
-    device = choose_device()
+    device, people = choose_device(), dict[str, Any]()
     require(images, "prepare_images"), require(corrupted, "corrupt_images")
     class_names = read_class_names(corrupted)
     test, severities = read_images(corrupted, "test"), read_severities(corrupted, "test")
@@ -59,7 +59,7 @@ def main(
     elif judge is not None:
         raise StageError("--judge: train_judges.released is taken over whole; set it to null to train an auditor alone")
     else:
-        ensembles = take_over(section, class_names, test.images.shape[1], device)
+        ensembles, people = take_over(section, class_names, test.images.shape[1], device)
 
     metrics: dict[str, Any] = {}
     raw, calibrated = {}, {}
@@ -90,6 +90,8 @@ def main(
         )
     refuse_strangers(section, {name: metrics[name]["accuracy"] for name in ENSEMBLES}, test.labels, len(class_names))
     metrics |= compare_errors(calibrated, test.labels, numpy_stream(section.seed, "errors of judge and auditor"))
+    if people:
+        metrics["judge"]["against_people"] = people
     metrics |= {f"auditor_{key}": metrics["auditor"][key] for key in ("accuracy", "calibration_error")}
     logging.info(
         "errors of judge and auditor correlate by %s; the judge is right on %s more of the images",

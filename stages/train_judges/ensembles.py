@@ -11,6 +11,7 @@ from failure_atlas.classifiers.evaluation import calibration_error, calibration_
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.classifiers.training import train
 from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import read_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.core.weights import check_pinned
@@ -20,7 +21,7 @@ from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.judges.verdicts import LABEL_CHANGED, READINGS, read_labels
 from failure_atlas.statistics.agreement import draw_halves, measure_phi
 from failure_atlas.statistics.estimates import flatten, mean, proportion
-from stages.train_judges.params import TrainJudgesParams
+from stages.train_judges.params import ReleasedParams, TrainJudgesParams
 
 ENSEMBLES = ("judge", "auditor")
 
@@ -69,8 +70,11 @@ def train_ensembles(
 
 def take_over(
     section: TrainJudgesParams, class_names: list[str], channels: int, device: torch.device
-) -> dict[str, Ensemble]:
-    """The first released pair that knows these classes; StageError if none does, or it sees other channels."""
+) -> tuple[dict[str, Ensemble], dict[str, Any]]:
+    """The first released pair that knows these classes, and what people's labels said of its judge, if they did.
+
+    Raises StageError if none knows them, it sees other channels, or people saw another judge.
+    """
     known = []
     for index, released in enumerate(section.released or []):
         key = f"train_judges.released.{index}"
@@ -85,12 +89,24 @@ def take_over(
                     f"{key}: sees images of {', '.join(map(str, sorted(sees)))} channels; the data's have {channels}; "
                     "set train_judges.released: null to train judges on them"
                 )
-            return ensembles
+            return ensembles, _read_people(released, f"{key}.people")
         known += [ensemble.class_names for ensemble in ensembles.values()]
     raise StageError(
         f"train_judges.released: knows {'; '.join(dict.fromkeys(map(', '.join, known)))}; the images show "
         f"{', '.join(class_names)}; set train_judges.released: null to train judges on them"
     )
+
+
+def _read_people(released: ReleasedParams, key: str) -> dict[str, Any]:
+    if released.people is None:
+        return {}
+    held = read_json(path := check_pinned(released.people, key), "train_judges")
+    if held.get("judge_sha256") != released.judge.sha256:
+        raise StageError(
+            f"{path}: says what people's labels tell of the judge {held.get('judge_sha256')}, not of "
+            f"{released.judge.path}; make it with python -m stages.judge_failures.agreement, or set {key}: null"
+        )
+    return {name: held[name] for name in ("precision", "recall") if name in held}
 
 
 def refuse_strangers(

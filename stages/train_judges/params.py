@@ -22,6 +22,7 @@ class ReleasedParams(Section):
 
     judge: PinnedFile
     auditor: PinnedFile
+    people: PinnedFile | None = None
 
 
 class TrainJudgesParams(Recipe):
