@@ -206,7 +206,7 @@ def _tell_people(judges: Content) -> str:
     precision, recall = (_find(judges, f"judge.against_people.{key}") for key in ("precision", "recall"))
     if precision is None or recall is None:
         return ""
-    told = "people call true failures {} of those that the judge calls so, the judge {} of those that people do"
+    told = "people agree to {} true failures of the judge, the judge to {} of theirs"
     return told.format(tell_percent(precision), tell_percent(recall))
 
 

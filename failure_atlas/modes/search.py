@@ -131,10 +131,10 @@ class Samples:
         return mode
 
     def round(self, mode: Mode, decimals: np.ndarray) -> Mode:
-        """With as few decimals, from `decimals` on, as cost the ratio no more than a twentieth."""
+        """With as few decimals, from `decimals` on, as cost the ratio no more than a tenth."""
         for more in range(MOST_DECIMALS):
             rounded = mode.round(decimals + more)
-            if self.score(rounded) >= 0.95 * self.score(mode):
+            if self.score(rounded) >= 0.9 * self.score(mode):
                 return rounded
         return mode
 
