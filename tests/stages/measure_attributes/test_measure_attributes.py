@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from failure_atlas.attributes.calibration import BLUR_STD_PX, NOISE_STD, Calibration
-from failure_atlas.attributes.registry import ATTRIBUTES, BLUR, GREYS, NAMES, NOISE
+from failure_atlas.attributes.registry import ATTRIBUTES, GREYS, NAMES
 from failure_atlas.core.arrays import ArraySpec, read_array, read_attributes, write_arrays, writing_arrays
 from failure_atlas.images.image_set import ImageSet, Severities
 from stages.common.artefacts.attributes import DIMENSIONS, read_measured
@@ -18,6 +17,7 @@ from stages.measure_attributes.figures import draw_calibration
 from stages.measure_attributes.study import measure_stored, open_images
 from tests.refusing import refused
 from tests.stages.running import Stage, read_metrics
+from tests.strokes import calibrate_closed_form, measure_closed_form
 
 SECTION = {"seed": 1, "check_images": 12, "fdr": 0.05}
 
@@ -167,14 +167,6 @@ def test_a_store_is_read_in_parts(tmp_path, out):
     assert seen == [1000, 1000, 300]
 
 
-def closed_form():
-    """Noise measures sigma itself, the flank 1 + blur, all else is 0."""
-    noise, blur = np.array(NOISE_STD), np.array(BLUR_STD_PX)
-    mean = np.zeros((len(noise), len(blur), GREYS))
-    mean[..., NOISE], mean[..., BLUR] = noise[:, None], 1 + blur
-    return Calibration(noise, blur, mean, np.zeros_like(mean), 10)
-
-
 @pytest.mark.parametrize(
     ("steps", "kinds"),
     [(("blur", "noise"), ["noise", "blur"]), (("noise", "fog"), ["noise"]), (("blur",), ["blur"]), (("fog",), [])],
@@ -182,9 +174,9 @@ def closed_form():
 def test_levels_of_each_severity_are_drawn_of_what_the_recipe_holds(steps, kinds):
     """Images of severity 0, 1, 2, four each, that need a noise of 0.1 and a blur of 1 px for each level."""
     severity = np.repeat([0, 1, 2], 4).astype(np.uint8)
-    values = np.zeros((12, GREYS))
-    values[:, NOISE], values[:, BLUR] = 0.1 * severity, 1.0 + severity
-    figure, table = draw_calibration(closed_form(), values, Severities(dict.fromkeys(steps, severity)))
+    values = measure_closed_form(0.1 * severity, 1.0 * severity)
+    form = calibrate_closed_form()
+    figure, table = draw_calibration(form, values, Severities(dict.fromkeys(steps, severity)))
     plt.close(figure)
     levels = table[table["panel"] == "real corrupted"]
     assert levels["corruption"].tolist() == np.repeat(kinds, 3).tolist()
