@@ -54,7 +54,7 @@ def calibrate_closed_form(**scene):
 
 
 def measure_closed_form(noise, blur):
-    """What an image of such levels measures in it, [N, GREYS + RINGS]; all else is 0."""
+    """What an image of such levels measures in it, [N, GREYS + RINGS]; all else is 0. NaN shows no figure."""
     values = np.zeros((len(noise), GREYS + RINGS))
-    values[:, NOISE], values[:, BLUR], values[:, GREYS] = noise, 1 + np.asarray(blur), blur
+    values[:, NOISE], values[:, BLUR], values[:, GREYS] = noise, 1 + np.asarray(blur), np.nan_to_num(blur)
     return values

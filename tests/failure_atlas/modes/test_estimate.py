@@ -1,6 +1,7 @@
 """What the half that was not searched says, and what use weighs, against closed forms and SciPy's tests."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -108,7 +109,8 @@ def judge(*counts, generated=0.5, fdr=0.05):
         members.append(rows(n, (first, first + inside)))
         wrong[first : first + failed] = True
         first += inside
-    return judge_modes([Estimate(generated)] * len(counts), np.array(members), wrong, fdr)
+    rest = ~np.array(members) & (np.arange(n) < 400)
+    return judge_modes([Estimate(generated)] * len(counts), np.array(members), rest, wrong, fdr)
 
 
 @pytest.mark.parametrize("verdict", REAL)
@@ -119,12 +121,21 @@ def test_verdicts_of_real_images(verdict):
     assert difference.value == pytest.approx(failed / inside - 0.05)
 
 
+def test_a_mode_is_held_against_what_is_around_it_and_against_nothing_else():
+    wrong, member = rows(600, (0, 20), (300, 400)), rows(600, (300, 350))
+    of = partial(judge_modes, [Estimate(0.5)], member[None], wrong=wrong, fdr=0.05)
+    assert of(around=~member[None])[0] == ["corroborated"]
+    (said,), (difference,) = of(around=rows(600, (350, 400))[None])  # the rest of another mode fails as often
+    assert (said, difference.value) == ("contradicted", 0)
+    assert of(around=rows(600)[None])[0] == ["too few"], "nothing is around it"
+
+
 def test_real_images_contradict_by_what_was_claimed_and_confirm_by_how_many_were_asked():
     assert [judge((100, 6), generated=each)[0] for each in (0.5, 0.1)] == [["contradicted"], ["too few"]]
     assert judge((0, 0))[0] == ["too few"]
     assert judge((10, 3))[0] == ["corroborated"]
     assert judge((10, 3), *[(10, 0)] * 9)[0][0] == "too few", "one of ten"
-    assert judge_modes([], np.empty((0, 5), bool), rows(5), 0.05) == ([], [])
+    assert judge_modes([], *[np.empty((0, 5), bool)] * 2, rows(5), 0.05) == ([], [])
 
 
 def test_raking_hits_every_share_and_keeps_what_it_was_not_asked_about():

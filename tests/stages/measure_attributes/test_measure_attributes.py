@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from failure_atlas.attributes.registry import ATTRIBUTES, GREYS, NAMES
+from failure_atlas.attributes.calibration import measure_scatter, measure_spread
+from failure_atlas.attributes.registry import GREYS, NAMES
 from failure_atlas.core.arrays import ArraySpec, read_array, read_attributes, write_arrays, writing_arrays
 from failure_atlas.images.image_set import ImageSet, Severities
 from stages.common.artefacts.attributes import DIMENSIONS, read_measured
@@ -43,7 +44,7 @@ def test_every_image_is_read_as_its_calibration_reads_it(out, tiny_population, t
     assert np.isfinite(measured.spread).all()
 
 
-def test_tables_hold_what_was_read(out):
+def test_tables_hold_what_was_read(out, tiny_population):
     table, errors = pd.read_csv(out / "attributes.csv"), pd.read_csv(out / "errors.csv")
     measured = read_measured(out)
     assert table["attribute"].tolist() == list(measured.names)
@@ -53,9 +54,10 @@ def test_tables_hold_what_was_read(out):
     means = measured.population[known].mean(axis=0, dtype=float)
     np.testing.assert_allclose(table["mean"][straight], means[straight], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(table["direction_unit"], measured.spread, rtol=1e-5)
-    alike = ~table["attribute"].isin(["blur", "aspect", "holes", "pieces"])  # these are named in another scale
-    floored = np.maximum(table["spread"], [attribute.least_spread for attribute in ATTRIBUTES[:GREYS]])
-    np.testing.assert_allclose(table["direction_unit"][alike], floored[alike], rtol=1e-4)
+    labels, held = (read_array(tiny_population / "population.zarr", name) for name in ("labels", "images"))
+    np.testing.assert_allclose(table["spread"], measure_scatter(measured.population, labels), rtol=1e-4)
+    mended = measured.calibration.mend(measured.calibration.measure(held))  # directions are named by these
+    np.testing.assert_allclose(table["direction_unit"], measure_spread(mended, labels), rtol=1e-4)
     for row in table.itertuples():
         own = errors[errors["attribute"] == row.attribute]
         assert row.error == pytest.approx(np.sqrt(np.square(own["error"].dropna()).mean()), rel=1e-4)
@@ -142,8 +144,8 @@ def test_a_store_that_is_not_of_this_form_is_refused(out, tmp_path):
                 {},
                 rf"holds the attributes noise, edge; known are noise, blur, .*; {again}",
             ),
-            ({}, {"spread": np.zeros(3)}, rf"array 'spread' is of shape \(3,\), not \(16,\); {again}"),
-            ({}, {"images": np.zeros((2, 3))}, rf"array 'images' is of shape \(2, 3\), not \(2, 16\); {again}"),
+            ({}, {"spread": np.zeros(3)}, rf"array 'spread' is of shape \(3,\), not \(19,\); {again}"),
+            ({}, {"images": np.zeros((2, 3))}, rf"array 'images' is of shape \(2, 3\), not \(2, 19\); {again}"),
         ]
     ):
         folder = tmp_path / str(place)
