@@ -180,6 +180,10 @@ def test_what_does_not_fit_together_is_named(refuse, inputs, tmp_path):
         "of another population; make it again with: dvc repro measure_attributes$", attributes=tmp_path / "population"
     )
     refuse(r"images\.zarr: 60 test images; 59 were measured", attributes=tmp_path / "images")
+    test = named_arrays("test", read_images(inputs["images"], "test"))
+    write_arrays(tmp_path / "others.zarr", test, {"class_names": list("xyz")})
+    message = r"others\.zarr: shows the classes x, y, z; the population has a, b, c$"
+    refuse(message, images=tmp_path / "others.zarr")
     refuse(r"find_planted\.real_images: got 61; allowed: at most as many as there are$", real_images=61)
     recipe = RECIPE | {"find_modes": RECIPE["find_modes"] | {"attributes": ["nois"]}}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
@@ -205,6 +209,13 @@ def test_what_is_missing_is_named(refuse, tmp_path, key, message):
     [
         ({"error_rate": 0.5}, r"find_planted\.error_rate: got 0\.5; allowed: less than 0\.5"),
         ({"failure_rate": 0.0}, r"find_planted\.failure_rate: got 0\.0; allowed: greater than 0"),
+        ({"most_support": 0.08}, r"find_planted\.most_support: got 0\.08; allowed: .*more than least_support"),
+        ({"curve_supports": [0.1, 0.05]}, r"find_planted\.curve_supports: got \[0\.1, 0\.05\]; allowed: .*rising, each "),
+        ({"curve_rates": [5.0]}, r"find_planted\.curve_rates: got \[5\.0\]; allowed: .*each more than 0, at most 1"),
+        (
+            {"least_support": 0.45, "most_support": 0.49},
+            r"find_planted\.least_support and most_support: no class, condition of a support in \(0\.45, 0\.49\) can be ",
+        ),
         ({"curve_supports": [0.1]}, r"find_planted\.curve_supports: .*; allowed: .*at least 2"),
         ({"spots": 3}, r"find_planted\.spots: unknown key; allowed here: "),
     ],
