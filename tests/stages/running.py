@@ -25,7 +25,7 @@ def demanding_noise():
 
 
 class Stage:
-    """A stage's `main`, its section of params, and its inputs: those named, and fixtures tiny_NAME where it has none."""
+    """A stage's `main`, its section of params, and its inputs: those named, else tiny_NAME or its default."""
 
     def __init__(self, request, main, section, params, **named):
         self.main, self.section, self.params, self.inputs = main, section, params, named

@@ -27,8 +27,8 @@ MEANS = [
     ("aspect", "height times 1.15, width over 1.15", 0.15), ("x", "shifted by 1.5 px to the right", 0.03),
     ("y", "shifted by 1.5 px down", 0.03), ("thickness", "dilated by 1 px", 0.35), ("holes", "holes filled", 0.15),
     ("height", "strokes scaled by 1.2", 0.06), ("width", "strokes scaled by 0.8", 0.06),
-    ("elongation", "height times 1.15, width over 1.15", 0.06), ("pieces", "a gap across the stroke", 0.05), ("cut_off", "half cut off at the bottom", 0.1),
-    ("cut_off", "half cut off on the right", 0.1),
+    ("elongation", "height times 1.15, width over 1.15", 0.06), ("pieces", "a gap across the stroke", 0.05),
+    ("cut_off", "half cut off at the bottom", 0.1), ("cut_off", "half cut off on the right", 0.1),
 ]  # fmt: skip
 
 

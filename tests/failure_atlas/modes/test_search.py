@@ -112,10 +112,10 @@ def test_bounds_have_as_few_decimals_as_cost_at_most_a_hundredth(bound, decimals
     assert rounded == mode.round(np.array([decimals]))
     assert samples.score(rounded) >= 0.99 * samples.score(mode)
     assert decimals == 1 or samples.score(shorter) < 0.99 * samples.score(mode)
-    wrong = np.random.default_rng(1).random(5000) < np.where(steps > bound, 0.8, 0.02)
-    settings = SETTINGS | {"decimals": np.array([1])}
-    found, *_ = search_modes(steps[:, None], np.zeros(5000, int), wrong, **settings)
-    assert abs(found.bounds[0][0] - bound) < 0.003, "as it is rounded in the search"
+    settings = SETTINGS | {"decimals": np.array([1]), "most_share": 0.9}
+    found, *_ = search_modes(samples.values, samples.true_class, samples.wrong, **settings)
+    assert found == found.round(np.array([decimals]))
+    assert abs(found.bounds[0][0] - bound) < 0.0007
 
 
 @pytest.mark.parametrize(("limits", "least", "most"), [({"most_share": 0.2}, 0, 0.2), ({"least_share": 0.1}, 0.1, 0.5)])

@@ -192,14 +192,10 @@ def test_a_kind_within_a_kind_is_told_after_it_and_held_against_the_rest_of_that
     assert table[["n_real", "real_failures"]].to_numpy().tolist() == [[16, 10], [8, 5]]
     assert table["real_rate_elsewhere"].tolist() == [0, 5 / 8]
     assert table["verdict"][0] == "corroborated" != table["verdict"][1], "of all others fewer are misread"
-
-
-def test_what_only_the_other_half_shows_within_a_kind_is_not_found(ask, world, tmp_path, half):
-    looks = world.measured.population
-    outer, thick = looks[:, 0] > 0.1, looks[:, NAMES.index("thickness")] > 10
+    # What only the half that was not searched shows within a kind is not found.
     wrong = outer & np.where(half, thick, np.arange(200) // 10 % 2 == 0)
-    ranked = write_spots(world, tmp_path, np.where(wrong, (world.true_class + 1) % 10, world.true_class))
-    table = read_modes(ask({"attributes": ["noise", "thickness"], "most_share": 0.7}, ranked=ranked))
+    ranked = write_spots(world, tmp_path / "half", np.where(wrong, (world.true_class + 1) % 10, world.true_class))
+    table = read_modes(ask(section, "half out", ranked=ranked))
     assert table["sentence"].tolist() == ["fails: noise above 0.102"]
 
 

@@ -118,7 +118,7 @@ def test_missing_or_foreign_inputs_are_named(refuse, tmp_path, tiny_clean_images
         ({"images": tiny_clean_images}, r"holds no array 'test_blur_severity'"),
         (
             {"clean_images": write("faint.zarr", digits // 36)},
-            r"faint\.zarr: cannot be calibrated on: 0 images show a stroke at noise 0\.0",
+            r"faint\.zarr: cannot be calibrated on: 0 images show a s",
         ),
     ):
         refuse(message, **changes)
@@ -136,22 +136,17 @@ def rewrite(folder, told=None, **changed):
 def test_a_store_that_is_not_of_this_form_is_refused(out, tmp_path):
     refused(r"attributes\.zarr: missing; make it with: dvc repro measure_attributes", read_measured, tmp_path)
     again = "make it again with: dvc repro measure_attributes"
-    for place, (told, changed, message) in enumerate(
-        [
-            ({"scene": {"shapes": True}}, {}, rf"does not tell its scene, names and n \(.*\); {again}"),
-            (
-                {"names": ["noise", "edge"]},
-                {},
-                rf"holds the attributes noise, edge; known are noise, blur, .*; {again}",
-            ),
-            ({}, {"spread": np.zeros(3)}, rf"array 'spread' is of shape \(3,\), not \(19,\); {again}"),
-            ({}, {"images": np.zeros((2, 3))}, rf"array 'images' is of shape \(2, 3\), not \(2, 19\); {again}"),
-        ]
-    ):
+    faults = [
+        ({"scene": {"shapes": True}}, {}, r"does not tell its scene, names and n \(.*\)"),
+        ({"names": ["noise", "edge"]}, {}, "holds the attributes noise, edge; known are noise, blur, .*"),
+        ({}, {"spread": np.zeros(3)}, r"array 'spread' is of shape \(3,\), not \(19,\)"),
+        ({}, {"images": np.zeros((2, 3))}, r"array 'images' is of shape \(2, 3\), not \(2, 19\)"),
+    ]
+    for place, (told, changed, message) in enumerate(faults):
         folder = tmp_path / str(place)
         shutil.copytree(out, folder)
         rewrite(folder, told, **changed)
-        refused(message, read_measured, folder)
+        refused(f"{message}; {again}$", read_measured, folder)
     refused(rf"measures 200 samples, the population has 7; {again}", read_measured, out, np.zeros(7))
 
 
