@@ -101,6 +101,8 @@ def test_the_blind_spot_is_told_in_words_and_counted_again(out, world, half):
     assert (row["n_real"], row["real_failures"], row["verdict"]) == (10, 10, "corroborated")
     told = (metrics["modes"], metrics["corroborated"], metrics["explained_share"]["value"], metrics["effective_n"])
     assert told == (1, 1, 1, 100)
+    found = [metrics[key]["value"] for key in ("worst_rate", "domain_share", "real_explained_share")]
+    assert found == pytest.approx([row["rate"], row["share"], 1], rel=1e-4)
     assert metrics["failure_rate"]["value"] == (wrong & half).mean() * 2
     (other,) = pd.read_csv(out / "others.csv").to_dict("records")
     assert (other["rank"], other["classifier"], other["n"], other["rate"]) == (1, "two", n, 0)
