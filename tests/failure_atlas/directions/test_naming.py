@@ -159,7 +159,7 @@ def calibration(digits, stream):
 
 @pytest.fixture(scope="module")
 def check(calibration, digits, stream):
-    values = calibration.mend(measure_images(digits))
+    values = calibration.mend(calibration.measure(digits))
     # Real corrupted images vary in noise and blur, clean ones do not: their units, about as the population has them.
     spread = measure_spread(values, np.zeros(len(values), int))
     units = {"noise": 0.06, "blur": 1.5, "contrast": 0.12, "thickness": 0.9, "holes": 0.39, "pieces": 0.2}

@@ -1,6 +1,7 @@
 """What the half that was not searched says, and what use weighs, against closed forms and SciPy's tests."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -64,14 +65,9 @@ def test_a_weak_mode_is_reported_alone_but_not_as_the_best_of_many():
     assert select_distinct(np.array([weak, *others]), wrong, 0.05).tolist() == []
 
 
-@pytest.mark.parametrize("weight", [1.0, 7.0])
-def test_equal_weights_change_nothing(weight):
-    share = share_weighted(rows(40, (0, 9)), np.full(40, weight))
-    plain = estimate_share(9, 40)
+def test_equal_weights_change_nothing_and_unequal_ones_count_as_fewer_cases():
+    share, plain = share_weighted(rows(40, (0, 9)), np.full(40, 7.0)), estimate_share(9, 40)
     assert (share.value, share.low, share.high, share.n) == pytest.approx((plain.value, plain.low, plain.high, 40))
-
-
-def test_unequal_weights_count_as_fewer_cases():
     weights = np.array([3.0, 1.0, 1.0, 1.0])
     assert count_effective(weights) == 36 / 12
     share = share_weighted(rows(4, (0, 2)), weights)
@@ -94,37 +90,36 @@ def test_lifts_have_katz_intervals():
     assert np.isnan(estimate_lift(estimate_share(0, 0), estimate_share(1, 2)).value)
 
 
-REAL = {  # images and failures inside, of 400 more of which 20 fail
-    "corroborated": (40, 20),
-    "contradicted": (200, 2),
-    "too few": (3, 0),
-}
-
-
 def judge(*counts, generated=0.5, fdr=0.05):
+    """counts: images and failures inside each mode, of 400 more of which 20 fail."""
     n = 400 + sum(inside for inside, _ in counts)
     wrong, members, first = rows(n, (0, 20)), [], 400
     for inside, failed in counts:
         members.append(rows(n, (first, first + inside)))
         wrong[first : first + failed] = True
         first += inside
-    return judge_modes([Estimate(generated)] * len(counts), np.array(members), wrong, fdr)
+    rest = ~np.array(members) & (np.arange(n) < 400)
+    return judge_modes([Estimate(generated)] * len(counts), np.array(members), rest, wrong, fdr)
 
 
-@pytest.mark.parametrize("verdict", REAL)
-def test_verdicts_of_real_images(verdict):
-    inside, failed = REAL[verdict]
-    (said,), (difference,) = judge((inside, failed))
-    assert said == verdict
-    assert difference.value == pytest.approx(failed / inside - 0.05)
+def test_a_mode_is_held_against_what_is_around_it_and_against_nothing_else():
+    wrong, member = rows(600, (0, 20), (300, 400)), rows(600, (300, 350))
+    of = partial(judge_modes, [Estimate(0.5)], member[None], wrong=wrong, fdr=0.05)
+    assert of(around=~member[None])[0] == ["corroborated"]
+    (said,), (difference,) = of(around=rows(600, (350, 400))[None])  # the rest of another mode fails as often
+    assert (said, difference.value) == ("contradicted", 0)
+    assert of(around=rows(600)[None])[0] == ["too few"], "nothing is around it"
 
 
 def test_real_images_contradict_by_what_was_claimed_and_confirm_by_how_many_were_asked():
+    for inside, failed, verdict in ((40, 20, "corroborated"), (200, 2, "contradicted"), (3, 0, "too few")):
+        (said,), (difference,) = judge((inside, failed))
+        assert (said, difference.value) == (verdict, pytest.approx(failed / inside - 0.05))
     assert [judge((100, 6), generated=each)[0] for each in (0.5, 0.1)] == [["contradicted"], ["too few"]]
     assert judge((0, 0))[0] == ["too few"]
     assert judge((10, 3))[0] == ["corroborated"]
     assert judge((10, 3), *[(10, 0)] * 9)[0][0] == "too few", "one of ten"
-    assert judge_modes([], np.empty((0, 5), bool), rows(5), 0.05) == ([], [])
+    assert judge_modes([], *[np.empty((0, 5), bool)] * 2, rows(5), 0.05) == ([], [])
 
 
 def test_raking_hits_every_share_and_keeps_what_it_was_not_asked_about():

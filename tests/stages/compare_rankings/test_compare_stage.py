@@ -23,8 +23,8 @@ METHODS = 15
 
 
 @pytest.fixture(scope="module")
-def stage(request):
-    return Stage(request, main, "compare_rankings", SECTION)
+def stage(request, tiny_ranking):
+    return Stage(request, main, "compare_rankings", SECTION, ranking=tiny_ranking)
 
 
 def test_the_table_holds_every_method_with_its_cost(out):

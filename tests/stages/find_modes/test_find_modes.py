@@ -1,5 +1,6 @@
 """The whole stage on a classifier whose blind spot is known; what it tells is counted again."""
 
+import re
 import shutil
 from copy import copy
 from dataclasses import replace
@@ -10,13 +11,14 @@ import pytest
 
 from failure_atlas.core.arrays import read_array, write_arrays
 from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.decisions.summary import COLUMNS
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.statistics.estimates import estimate_share
-from stages.common.artefacts.attributes import write_measured
+from stages.common.artefacts.attributes import read_measured, write_measured
 from stages.common.artefacts.images import named_arrays, read_images
 from stages.find_modes.__main__ import main
 from tests.refusing import refused
-from tests.stages.find_modes.conftest import NAMES, NOISY, write_found, write_logits
+from tests.stages.find_modes.conftest import LOW, NAMES, NOISY, write_found, write_logits
 from tests.stages.running import Stage, read_metrics
 
 SECTION = {
@@ -26,7 +28,7 @@ SECTION = {
 }  # fmt: skip
 FILES = {"modes.csv", "others.csv", "metrics.json", *(f"figures/{name}.{end}" for name in ("modes", "map", "mode_1")
          for end in ("csv", "png"))}  # fmt: skip
-SENTENCE = "reads as 3 what is another: noise above 0.15"
+SENTENCE = "reads other classes as 3: noise above 0.15"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,8 @@ def test_twice_and_in_other_batches_gives_equal_bytes(run, out, hash_folder):
 
 def test_the_blind_spot_is_told_in_words_and_counted_again(out, world, half):
     (row,), metrics = read_modes(out).to_dict("records"), read_metrics(out)
+    assert {*COLUMNS} <= row.keys()
+    assert not [name for name in (*row, *metrics) if "second" in name], "none was given"
     inside, wrong = world.noise > NOISY, world.predicted != world.true_class
     assert (row["rank"], row["sentence"], row["conditions"], row["read_as"]) == (1, SENTENCE, "noise above 0.15", "3")
     assert pd.isna([row["within"], row["class"]]).all()
@@ -97,8 +101,9 @@ def test_the_blind_spot_is_told_in_words_and_counted_again(out, world, half):
     assert (row["n_real"], row["real_failures"], row["verdict"]) == (10, 10, "corroborated")
     told = (metrics["modes"], metrics["corroborated"], metrics["explained_share"]["value"], metrics["effective_n"])
     assert told == (1, 1, 1, 100)
+    found = [metrics[key]["value"] for key in ("worst_rate", "domain_share", "real_explained_share")]
+    assert found == pytest.approx([row["rate"], row["share"], 1], rel=1e-4)
     assert metrics["failure_rate"]["value"] == (wrong & half).mean() * 2
-    assert metrics["attributes"] == SECTION["attributes"]
     (other,) = pd.read_csv(out / "others.csv").to_dict("records")
     assert (other["rank"], other["classifier"], other["n"], other["rate"]) == (1, "two", n, 0)
 
@@ -127,34 +132,73 @@ def test_a_classifier_without_errors_has_no_modes(ask, world, tmp_path):
     out = ask(name="two", failures=tmp_path / "found", judged=tmp_path / "judged")
     table, metrics = read_modes(out), read_metrics(out)
     assert len(table) == metrics["modes"] == metrics["candidates"] == 0
-    assert {"rank", "within", "sentence", "class", "read_as", "conditions", "n", "rate", "verdict"} <= set(table)
+    assert table.columns.tolist() == [*COLUMNS]
     assert metrics["explained_share"] == {"value": None, "low": None, "high": None, "n": 0}
     assert (out / "figures/modes.png").is_file()
     assert (out / "figures/map.png").is_file()
     assert len(pd.read_csv(out / "others.csv")) == 0
 
 
-def test_a_kind_within_a_kind_is_told_after_it(ask, world, tmp_path):
-    looks = world.measured.population
+def test_without_two_attributes_that_are_no_counts_there_is_no_map(ask):
+    out = ask({"attributes": ["holes", "pieces"]})
+    assert not list(out.glob("figures/map.*"))
+    assert (out / "figures" / "modes.png").is_file()
+    assert "coverage" not in read_metrics(out)
+
+
+def test_another_generator_is_asked_and_real_images_that_were_measured_elsewhere(
+    ask, world, tmp_path, tiny_population, out
+):
+    noise, labels = world.noise[::-1], world.true_class
+    looks, quiet = world.measured.population.copy(), world.measured.images.copy()
+    looks[:, NAMES.index("noise")], quiet[:, NAMES.index("noise")] = noise, LOW
+    write_measured(tmp_path / "second", replace(world.measured, population=looks))
+    write_measured(tmp_path / "real", replace(world.measured, population=looks[:7], images=quiet))
+    inside = noise > 0.15
+    for answers, verdict in ((np.where(inside, 3, labels), "corroborated"), (labels, "contradicted")):
+        write_logits(tmp_path / verdict, answers)
+        second = tiny_population, tmp_path / "second", tmp_path / verdict
+        told = ask({}, f"{verdict} out", second=second, real_attributes=tmp_path / "real")
+        (row,), (plain,) = (read_modes(each).to_dict("records") for each in (told, out))
+        failed, n = int((inside & (answers != labels)).sum()), int(inside.sum())
+        expected = estimate_share(failed, n)
+        assert (row["n_second"], row["second_failures"], row["second_verdict"]) == (n, failed, verdict)
+        shares = [row[f"second_rate{side}"] for side in ("", "_low", "_high", "_elsewhere")]
+        assert shares == pytest.approx([expected.value, expected.low, expected.high, 0], rel=1e-4)
+        assert read_metrics(told)["second_corroborated"] == (verdict == "corroborated")
+        assert (row["n_real"], row["verdict"], plain["n_real"]) == (0, "too few", 10)
+        assert [row[name] for name in ("sentence", "n", "rate")] == [plain[name] for name in ("sentence", "n", "rate")]
+
+
+def test_a_kind_within_a_kind_is_told_after_it_and_held_against_the_rest_of_that(ask, world, tmp_path, half):
+    looks, images = world.measured.population.astype(np.float32), world.measured.images.copy()
     outer, thick = looks[:, 0] > 0.1, looks[:, NAMES.index("thickness")] > 10
+    # Of 16 noisy real images 10 are misread, five of the thicker eight and five of the others; elsewhere none is.
+    order = np.argsort(~world.taught, kind="stable")
+    images[order, 0] = np.where(np.arange(50) < 16, 0.18, LOW)
+    images[order, NAMES.index("thickness")] = np.where(np.arange(50) % 2, 14, 6)
+    write_measured(tmp_path / "measured", replace(world.measured, images=images))
     wrong = outer & (thick | (np.arange(200) // 10 % 2 == 0))
     ranked = write_spots(world, tmp_path, np.where(wrong, (world.true_class + 1) % 10, world.true_class))
-    table = read_modes(ask({"attributes": ["noise", "thickness"], "most_share": 0.7}, ranked=ranked))
+    section, measured = {"attributes": ["noise", "thickness"], "most_share": 0.7}, tmp_path / "measured"
+    table = read_modes(ask(section, ranked=ranked, attributes=measured))
     assert table["within"].isna().tolist() == [True, False]
     assert table["within"][1] == 1
     assert table["sentence"][0].startswith("fails: noise above 0."), "read as many classes, of many classes"
     assert table["sentence"][1].startswith(f"{table['sentence'][0]}, stroke thicker than ")
     assert table["rate"][1] > table["rate"][0] + 0.1
     assert table["n"][1] < table["n"][0]
-
-
-def test_what_only_the_other_half_shows_within_a_kind_is_not_found(ask, world, tmp_path, half):
-    looks = world.measured.population
-    outer, thick = looks[:, 0] > 0.1, looks[:, NAMES.index("thickness")] > 10
+    noisy, thicker = (float(bound) for bound in re.findall(r" ([0-9.]+)(?: px)?(?:,|$)", table["conditions"][1]))
+    rest = half & (looks[:, 0] > noisy) & (looks[:, NAMES.index("thickness")] <= thicker)
+    assert table["rate_elsewhere"][1] == pytest.approx(wrong[rest].mean(), rel=1e-4)
+    assert table[["n_real", "real_failures"]].to_numpy().tolist() == [[16, 10], [8, 5]]
+    assert table["real_rate_elsewhere"].tolist() == [0, 5 / 8]
+    assert table["verdict"][0] == "corroborated" != table["verdict"][1], "of all others fewer are misread"
+    # What only the half that was not searched shows within a kind is not found.
     wrong = outer & np.where(half, thick, np.arange(200) // 10 % 2 == 0)
-    ranked = write_spots(world, tmp_path, np.where(wrong, (world.true_class + 1) % 10, world.true_class))
-    table = read_modes(ask({"attributes": ["noise", "thickness"], "most_share": 0.7}, ranked=ranked))
-    assert table["sentence"].tolist() == ["fails: noise above 0.10"]
+    ranked = write_spots(world, tmp_path / "half", np.where(wrong, (world.true_class + 1) % 10, world.true_class))
+    table = read_modes(ask(section, "half out", ranked=ranked))
+    assert table["sentence"].tolist() == ["fails: noise above 0.102"]
 
 
 @pytest.fixture
@@ -189,7 +233,8 @@ def test_without_a_list_conditions_are_made_of_what_visibly_differs(ask, world, 
     looks[:, NAMES.index("slant")] = 3
     write_measured(tmp_path / "measured", replace(world.measured, population=looks))
     out = ask({"attributes": None}, attributes=tmp_path / "measured")
-    assert set(NAMES) - set(read_metrics(out)["attributes"]) == {"slant", "aspect", "area"}
+    offered = read_measured(tmp_path / "measured").offer(None, world.true_class, tmp_path)
+    assert set(NAMES) - set(offered) == {"slant", "aspect", "area"}
     assert read_modes(out)["sentence"].tolist() == [SENTENCE]
 
 
@@ -201,6 +246,8 @@ ONE_SIDE = r"find_modes\.operating_domain\.exposure\.0: .*above or below, one of
     ("section", "message"),
     [
         ({"attributes": ["nois"]}, r"find_modes\.attributes: got nois; allowed: null, or some of noise, blur, "),
+        ({"attributes": ["noise"] * 2}, r"find_modes\.attributes: got \[noise, noise\]; allowed: null, .*, each once$"),
+        ({"most_share": 0.05}, r"find_modes\.most_share: got 0\.05; allowed: .*more than least_share"),
         ({"attributes": []}, r"find_modes\.attributes: got \[\]; allowed: null, or some of noise, "),
         (use([NOISE | {"attribute": "x y", "above": 1}]), r"exposure: got 'x y'; allowed: noise, blur"),
         (use([NOISE | {"above": 9}]), r"noise above 9\.0 cannot hold in 0\.1 of use: it holds in 0\.000 of the popul"),
@@ -257,5 +304,8 @@ def test_what_does_not_fit_together_is_named(ask, refuse, world, tmp_path, tiny_
     refuse(
         r"failures\.zarr: 5 images, failures\.csv has 8 rows; .* dvc repro find_failures$", failures=tmp_path / "found"
     )
+    (tmp_path / "judged").mkdir()
+    world.judged.assign(index=200, auditor_confirms=True).to_csv(tmp_path / "judged" / "failures.csv")
+    refuse(r"failures\.csv: names sample 200 of a population of 200; .* judge_failures$", judged=tmp_path / "judged")
     ranked = write_spots(world, tmp_path, world.predicted[:9])
     refuse(r"outputs for 9 samples and 10 classes, the population has 200 and 10; .* rank_dimensions$", ranked=ranked)

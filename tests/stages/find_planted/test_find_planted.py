@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from failure_atlas.attributes.calibration import calibrate, corrupt_known, round_grey
-from failure_atlas.attributes.registry import choose_attributes
+from failure_atlas.attributes.registry import GREYS, NAMES
 from failure_atlas.core.arrays import read_array, write_arrays
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import ImageSet, Severities
@@ -45,7 +45,6 @@ RECIPE = {
         "severities": [1, 2, 3],
     },
 }  # fmt: skip
-NAMES = tuple(attribute.name for attribute in choose_attributes(1))
 MADE, REAL, CLASSES = 240, 60, 3
 GENERATED, ALONE = "generated", "real images alone"
 
@@ -77,7 +76,7 @@ def inputs(tmp_path_factory):
     write_arrays(folder / "images.zarr", test | levels, {"class_names": list("abc")})
     calibration = calibrate(draw_bars(12, random), partial(numpy_stream, 1))
     looks = [calibration.read(calibration.measure(each)) for each in (images, real)]
-    write_measured(folder / "measured", Measured(NAMES, *looks, np.ones(len(NAMES)), calibration))
+    write_measured(folder / "measured", Measured(NAMES[:GREYS], *looks, np.ones(GREYS), calibration))
     (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE), encoding="utf-8")
     return {
         "population": write_population(folder / "population", images), "attributes": folder / "measured",
@@ -143,10 +142,8 @@ def test_metrics_and_shares_count_the_tables(out):
 def test_spots_fire_on_written_severities_or_on_the_other_measurements(inputs):
     models = FindModesParams(**RECIPE["find_modes"]), CorruptImagesParams(**RECIPE["corrupt_images"])
     pools, chosen = open_pools(*inputs.values(), *models, FindPlantedParams(**SECTION))
-    measured, images = (
-        read_measured(inputs["attributes"]),
-        read_array(inputs["population"] / "population.zarr", "images"),
-    )
+    measured = read_measured(inputs["attributes"])
+    images = read_array(inputs["population"] / "population.zarr", "images")
     looks, real_looks = (measured.pick(each, chosen) for each in (measured.population, measured.images))
     made, real = pools[APPLIED]
     assert len(made.origin) > MADE
@@ -171,7 +168,10 @@ def test_spots_fire_on_written_severities_or_on_the_other_measurements(inputs):
     np.testing.assert_array_equal(pools[MEASURED][0].looks, looks)
 
 
-def test_what_does_not_fit_together_is_named(refuse, inputs, tmp_path):
+def test_what_is_missing_or_does_not_fit_together_is_named(refuse, inputs, tmp_path):
+    made_by = {"population": "sample_populations", "attributes": "measure_attributes", "images": ""}
+    for key, stage in made_by.items():
+        refuse(f"missing; make it with:? dvc repro ?{stage}$", **{key: tmp_path / "gone"})
     measured = read_measured(inputs["attributes"])
     for name, lost in (("population", MADE), ("images", REAL)):
         changed = replace(measured, **{name: getattr(measured, name)[: lost - 1]})
@@ -180,6 +180,10 @@ def test_what_does_not_fit_together_is_named(refuse, inputs, tmp_path):
         "of another population; make it again with: dvc repro measure_attributes$", attributes=tmp_path / "population"
     )
     refuse(r"images\.zarr: 60 test images; 59 were measured", attributes=tmp_path / "images")
+    test = named_arrays("test", read_images(inputs["images"], "test"))
+    write_arrays(tmp_path / "others.zarr", test, {"class_names": list("xyz")})
+    message = r"others\.zarr: shows the classes x, y, z; the population has a, b, c$"
+    refuse(message, images=tmp_path / "others.zarr")
     refuse(r"find_planted\.real_images: got 61; allowed: at most as many as there are$", real_images=61)
     recipe = RECIPE | {"find_modes": RECIPE["find_modes"] | {"attributes": ["nois"]}}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
@@ -189,22 +193,20 @@ def test_what_does_not_fit_together_is_named(refuse, inputs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "message"),
-    [
-        ("population", r"population\.zarr: missing; make it with: dvc repro sample_populations$"),
-        ("attributes", r"attributes\.zarr: missing; make it with: dvc repro measure_attributes$"),
-        ("images", r"gone: missing; make it with.* dvc repro"),
-    ],
-)
-def test_what_is_missing_is_named(refuse, tmp_path, key, message):
-    refuse(message, **{key: tmp_path / "gone"})
-
-
-@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"error_rate": 0.5}, r"find_planted\.error_rate: got 0\.5; allowed: less than 0\.5"),
         ({"failure_rate": 0.0}, r"find_planted\.failure_rate: got 0\.0; allowed: greater than 0"),
+        ({"most_support": 0.08}, r"find_planted\.most_support: got 0\.08; allowed: .*more than least_support"),
+        (
+            {"curve_supports": [0.1, 0.05]},
+            r"find_planted\.curve_supports: got \[0\.1, 0\.05\]; allowed: .*rising, each ",
+        ),
+        ({"curve_rates": [5.0]}, r"find_planted\.curve_rates: got \[5\.0\]; allowed: .*each more than 0, at most 1"),
+        (
+            {"least_support": 0.45, "most_support": 0.49},
+            r"least_support and most_support: no class, condition of a supp",
+        ),
         ({"curve_supports": [0.1]}, r"find_planted\.curve_supports: .*; allowed: .*at least 2"),
         ({"spots": 3}, r"find_planted\.spots: unknown key; allowed here: "),
     ],

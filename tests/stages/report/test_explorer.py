@@ -154,14 +154,7 @@ def test_estimates_have_equally_many_decimals(estimate, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [
-        (1130.05, "1,130"),
-        (4000, "4,000"),
-        (0.5, "0.500"),
-        (2.74e-71, "2.74e-71"),
-        (0, "0"),
-        (float("nan"), "not known"),
-    ],
+    [(1130.05, "1,130"), (4000, "4,000"), (0.5, "0.500"), (2.74e-71, "2.74e-71"), (0, "0"), (np.nan, "not known")],
 )
 def test_numbers_have_three_digits(value, text):
     assert tell_number(value) == text
