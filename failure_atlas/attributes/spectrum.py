@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import PolynomialFeatures
 
-RING = 1 / 32  # cycles per px; of every size of image the same rings
+RING = 1 / 32  # cycles per px; a reader is for images of the size that it was fitted on
 RINGS = 17  # up to half a cycle per px, and the corners
 FLOOR = 1e-3  # of power, at which the rounding to bytes lies
 PENALTY = 1.0
@@ -23,7 +23,8 @@ def measure_spectrum(grey: np.ndarray) -> np.ndarray:
     ring = np.minimum((frequency / RING).astype(np.int64), RINGS - 1).ravel()
     power = (np.abs(np.fft.fft2(grey)) ** 2).reshape(len(grey), -1) * (32 * 32 / (height * width))
     members = (ring[:, None] == np.arange(RINGS)).astype(float)
-    return np.asarray(np.log(power @ (members / np.maximum(members.sum(axis=0), 1)) + FLOOR))
+    means = power[:, None] @ (members / np.maximum(members.sum(axis=0), 1))  # one product per image: equal bytes
+    return np.asarray(np.log(means[:, 0] + FLOOR))
 
 
 @dataclass(frozen=True)

@@ -115,13 +115,20 @@ def open_evidence(
     return Evidence(
         tuple(REGISTRY[name] for name in chosen), samples.class_names, samples, made, real, confirmed, found, rows,
         weights, cost, predicted, read_directions(names, ["scope", "rank", "dimension", "direction", "name"]),
-        read_names(names), _open_second(*second, chosen) if second else None,
+        read_names(names), _open_second(*second, chosen, samples.class_names) if second else None,
     )  # fmt: skip
 
 
-def _open_second(population: Path, attributes: Path, ranking: Path, chosen: tuple[str, ...]) -> Seen:
+def _open_second(
+    population: Path, attributes: Path, ranking: Path, chosen: tuple[str, ...], class_names: list[str]
+) -> Seen:
     """Another generator's population as the same classifier reads it; images are not needed."""
     samples = read_samples(population)
+    if samples.class_names != class_names:
+        raise StageError(
+            f"{population}: --second shows the classes {', '.join(samples.class_names)}, the population "
+            f"{', '.join(class_names)}; use a generator of the same classes"
+        )
     measured = read_measured(attributes, samples.true_class)
     predicted = read_logits(ranking, len(samples.true_class), len(samples.class_names)).argmax(axis=1)
     looks = measured.pick(measured.population, chosen)

@@ -6,6 +6,7 @@ import numpy as np
 
 from failure_atlas.core.arrays import read_array
 from failure_atlas.core.errors import StageError
+from failure_atlas.core.files import require
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.corruptions.corruptions import corrupt, draw_severities, open_streams
@@ -35,7 +36,7 @@ def open_pools(
     samples, measured = read_samples(population), read_measured(attributes)
     if len(measured.population) != len(samples.true_class):
         raise StageError(f"{attributes}: of another population; make it again with: dvc repro measure_attributes")
-    held = read_class_names(images)
+    held = read_class_names(require(images, "corrupt_images"))
     if held != samples.class_names:
         raise StageError(
             f"{images}: shows the classes {', '.join(held)}; the population has {', '.join(samples.class_names)}"

@@ -68,7 +68,14 @@ class Measured:
         return tuple(name for name in there if scatter[name] >= least[name] and REGISTRY[name].offered)
 
     def pick(self, values: np.ndarray, chosen: Sequence[str]) -> np.ndarray:
-        """Some columns of what was read, float64 [n, len(chosen)]; values: [n, M]."""
+        """Some columns of what was read, float64 [n, len(chosen)]; values: [n, M].
+
+        Raises StageError for an attribute that these images do not show.
+        """
+        there = dict(zip(self.names, self.meaningful, strict=True))
+        for name in chosen:
+            if not there.get(name):
+                raise StageError(f"measure_attributes: these images show no {name}, as those of the search do")
         return values[:, [self.names.index(name) for name in chosen]].astype(np.float64)
 
 
