@@ -113,7 +113,7 @@ def test_the_outsider_is_as_the_study_makes_it_and_of_a_family_of_its_own() -> N
 
 def test_the_release_is_small_and_holds_no_pickle() -> None:
     assert sum(path.stat().st_size for path in RELEASED.iterdir()) < MOST_BYTES
-    assert {path.suffix for path in RELEASED.iterdir()} <= {".safetensors", ".csv", ".png", ".md", ""}
+    assert {path.suffix for path in RELEASED.iterdir()} <= {".safetensors", ".csv", ".json", ".png", ".md", ""}
     with safe_open(RELEASED / "snapshot.safetensors", framework="pt") as file:
         assert list(file.metadata()) == ["failure-atlas"]
 

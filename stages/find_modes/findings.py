@@ -10,8 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.decisions.summary import COLUMNS, CORROBORATED
-from failure_atlas.modes.domain import estimate_risk
-from failure_atlas.modes.estimate import estimate_lift, judge_modes, share_weighted, test_excess
+from failure_atlas.modes.estimate import estimate_lift, estimate_risk, judge_modes, share_weighted, test_excess
 from failure_atlas.modes.mode import Mode, cover
 from failure_atlas.modes.search import find_modes, search_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract

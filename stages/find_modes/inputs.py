@@ -15,7 +15,7 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import read_table, require
 from failure_atlas.core.progress import Progress
 from failure_atlas.judges.verdicts import TRUE_FAILURE
-from failure_atlas.modes.domain import rake
+from failure_atlas.modes.estimate import rake
 from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.attributes import Measured, read_measured
 from stages.common.artefacts.images import read_class_names, read_images

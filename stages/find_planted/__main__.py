@@ -20,8 +20,7 @@ from stages.find_planted.figures import draw_planted
 from stages.find_planted.inputs import open_pools
 from stages.find_planted.params import FindPlantedParams
 from stages.find_planted.plants import KINDS
-from stages.find_planted.summary import summarize, tabulate
-from stages.find_planted.trials import try_all, try_curve
+from stages.find_planted.trials import summarize, tabulate, try_all, try_curve
 
 
 def main(

@@ -1,4 +1,4 @@
-"""One trial after the other: plant, search, and see what was found; a table of spots, and one of trials."""
+"""One trial after the other: plant, search, see what was found; tables of spots and trials, and what they say."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -9,7 +9,7 @@ import pandas as pd
 
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.modes.search import find_modes
-from failure_atlas.statistics.estimates import wilson
+from failure_atlas.statistics.estimates import flatten, proportion, wilson
 from stages.find_planted.params import FindPlantedParams
 from stages.find_planted.plants import KINDS, Pool, cover_half, draw_failures, draw_plants, measure_overlap
 
@@ -94,3 +94,31 @@ def _try_one(
             told = {"spot": plant.tell(), "support": float(plant.covers(made).mean()), "overlap": overlap}
             spots.append(here | told | {"found": overlap >= section.overlap})
     return spots, trials
+
+
+def summarize(spots: pd.DataFrame, trials: pd.DataFrame) -> dict[str, Any]:
+    """metrics.json: shares found, with Wilson intervals over spots, and what is reported without reason."""
+    metrics: dict[str, Any] = {}
+    for by, ending in ((GENERATED, ""), (REAL, "_real_images_alone")):
+        own, tried = spots[spots["by"] == by], trials[trials["by"] == by]
+        metrics |= flatten(f"planted_recovered_share{ending}", proportion(own["found"].to_numpy(bool)))
+        reported, false = int(tried["modes"].sum()), int(tried["false_modes"].sum())
+        none = np.repeat([True, False], [false, reported - false])
+        metrics |= flatten(f"reported_false_share{ending}", proportion(none))
+        clean = tried[tried["kind"] == "none"]
+        metrics[f"clean_runs_without_mode{ending}"] = int((clean["modes"] == 0).sum())
+        metrics[f"clean_runs{ending}"] = len(clean)
+    return metrics
+
+
+def tabulate(spots: pd.DataFrame) -> pd.DataFrame:
+    """planted.csv: share found by basis and kind, generated beside real images alone."""
+    rows = []
+    for (basis, kind), own in spots.groupby(["basis", "kind"], sort=False):
+        row: dict[str, Any] = {"basis": basis, "kind": kind}
+        for by, name in ((GENERATED, "generated"), (REAL, "real")):
+            found = own.loc[own["by"] == by, "found"].to_numpy(bool)
+            low, high = wilson(np.array(found.sum()), np.array(len(found)))
+            row |= {name: found.mean(), f"{name}_low": float(low), f"{name}_high": float(high), "n": len(found)}
+        rows.append(row)
+    return pd.DataFrame(rows)

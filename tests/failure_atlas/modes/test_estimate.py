@@ -8,11 +8,12 @@ import pytest
 from scipy.stats import fisher_exact
 from scipy.stats.contingency import relative_risk
 
-from failure_atlas.modes.domain import estimate_risk, rake
 from failure_atlas.modes.estimate import (
     count_effective,
     estimate_lift,
+    estimate_risk,
     judge_modes,
+    rake,
     select_distinct,
     share_weighted,
     test_excess,

@@ -24,7 +24,7 @@ from stages.find_planted.inputs import open_pools
 from stages.find_planted.measures import measure_otherwise
 from stages.find_planted.params import FindPlantedParams
 from stages.find_planted.plants import APPLIED, KINDS, MEASURED
-from stages.find_planted.summary import summarize
+from stages.find_planted.trials import summarize
 from tests import yaml12 as yaml
 from tests.stages.find_planted.bars import draw_bar
 from tests.stages.running import Stage, read_metrics
