@@ -204,6 +204,7 @@ def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: 
     wrong, half = evidence.generated.wrong, found.half
     explained, real = (np.asarray(each.any(axis=0)) for each in (found.members, found.real_members))
     verdicts = table["verdict"].value_counts()
+    failure_rate = share_weighted(wrong[half], evidence.weights[half]).as_dict()
     coverage: dict[str, Any] = {}
     if len(mapped):
         inside, reachable = int((mapped["n"] >= ENOUGH).sum()), int((mapped["n"] > 0).sum())
@@ -215,13 +216,13 @@ def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: 
         "modes": len(found.modes),
         "candidates": len(found.modes) + found.dropped,
         **{name.replace(" ", "_"): int(verdicts.get(name, 0)) for name in ("corroborated", "contradicted", "too few")},
-        "failure_rate": share_weighted(wrong[half], evidence.weights[half]).as_dict(),
+        "failure_rate": failure_rate,
         "explained_share": estimate_share(int((explained & wrong & half).sum()), int((wrong & half).sum())).as_dict(),
         "domain_share": share_weighted(explained[half], evidence.weights[half]).as_dict(),
         "real_explained_share": estimate_share(
             int((real & evidence.real.wrong).sum()), int(evidence.real.wrong.sum())
         ).as_dict(),
-        **({"worst_rate": _find_worst(table)} if len(table) else {}),
+        "worst_rate": _find_worst(table) if len(table) else failure_rate,  # without a mode, of the whole domain
         **coverage,
         "effective_n": int(evidence.weights[half].sum() ** 2 / np.square(evidence.weights[half]).sum()),
     }

@@ -198,7 +198,7 @@ def test_a_kind_within_a_kind_is_told_after_it_and_held_against_the_rest_of_that
     wrong = outer & np.where(half, thick, np.arange(200) // 10 % 2 == 0)
     ranked = write_spots(world, tmp_path / "half", np.where(wrong, (world.true_class + 1) % 10, world.true_class))
     table = read_modes(ask(section, "half out", ranked=ranked))
-    assert table["sentence"].tolist() == ["fails: noise above 0.102"]
+    assert table["sentence"].tolist() == ["fails: noise above 0.10"]
 
 
 @pytest.fixture
