@@ -103,19 +103,19 @@ def test_what_the_other_half_does_not_bear_out_is_dropped():
     assert find_modes(values, labels, wrong, half, fdr=0.05, **SETTINGS) == ([], 1)
 
 
-@pytest.mark.parametrize(("bound", "decimals"), [(0.5, 1), (0.52, 2), (0.5234, 3), (0.4951, 3)])
-def test_bounds_have_as_few_decimals_as_cost_at_most_a_hundredth(bound, decimals):
+@pytest.mark.parametrize(("bound", "decimals"), [(0.5, 1), (0.52, 2), (0.5234, 2), (0.4951, 1)])
+def test_bounds_have_as_few_decimals_as_cost_at_most_a_tenth(bound, decimals):
     steps = np.arange(0, 1, 0.0002)
     samples = Samples(steps[:, None], np.zeros(5000, int), steps > bound, least=20, most=4900)
     mode = Mode(None, {0: (bound, None)})
     rounded, shorter = samples.round(mode, np.array([1])), mode.round(np.array([decimals - 1]))
     assert rounded == mode.round(np.array([decimals]))
-    assert samples.score(rounded) >= 0.99 * samples.score(mode)
-    assert decimals == 1 or samples.score(shorter) < 0.99 * samples.score(mode)
+    assert samples.score(rounded) >= 0.9 * samples.score(mode)
+    assert decimals == 1 or samples.score(shorter) < 0.9 * samples.score(mode)
     settings = SETTINGS | {"decimals": np.array([1]), "most_share": 0.9}
     found, *_ = search_modes(samples.values, samples.true_class, samples.wrong, **settings)
     assert found == found.round(np.array([decimals]))
-    assert abs(found.bounds[0][0] - bound) < 0.0007
+    assert abs(found.bounds[0][0] - round(bound, decimals)) < 0.0007
 
 
 @pytest.mark.parametrize(("limits", "least", "most"), [({"most_share": 0.2}, 0, 0.2), ({"least_share": 0.1}, 0.1, 0.5)])

@@ -169,9 +169,9 @@ def test_spots_fire_on_written_severities_or_on_the_other_measurements(inputs):
 
 
 def test_what_is_missing_or_does_not_fit_together_is_named(refuse, inputs, tmp_path):
-    made_by = {"population": "sample_populations", "attributes": "measure_attributes", "images": ""}
+    made_by = {"population": "sample_populations", "attributes": "measure_attributes", "images": "corrupt_images"}
     for key, stage in made_by.items():
-        refuse(f"missing; make it with:? dvc repro ?{stage}$", **{key: tmp_path / "gone"})
+        refuse(f"missing; make it with: dvc repro {stage}$", **{key: tmp_path / "gone"})
     measured = read_measured(inputs["attributes"])
     for name, lost in (("population", MADE), ("images", REAL)):
         changed = replace(measured, **{name: getattr(measured, name)[: lost - 1]})
