@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import PolynomialFeatures
+from threadpoolctl import threadpool_limits
 
 RING = 1 / 32  # cycles per px; a reader is for images of the size that it was fitted on
 RINGS = 17  # up to half a cycle per px, and the corners
@@ -43,7 +44,8 @@ class SpectrumReader:
 def fit_spectrum(powers: np.ndarray, level: np.ndarray) -> SpectrumReader:
     """Ridge regression of a known level [N] on the rings [N, RINGS]."""
     centre, scale = powers.mean(axis=0), np.maximum(powers.std(axis=0), 1e-9)
-    fitted = Ridge(PENALTY).fit(_expand((powers - centre) / scale)[:, 1:], level)
+    with threadpool_limits(1):  # equal bytes whatever the number of threads
+        fitted = Ridge(PENALTY).fit(_expand((powers - centre) / scale)[:, 1:], level)
     return SpectrumReader(centre, scale, np.append(fitted.intercept_, fitted.coef_))
 
 
