@@ -154,7 +154,7 @@ def decide_own(criteria: Sequence[Content], name: str) -> tuple[str, str]:
 
     What holds one against another names the first of the two.
     """
-    own = [each for each in criteria if name in re.split(r"[/.]|: |_minus_[^.]*", str(each["metric"]))]
+    own = [each for each in criteria if name in re.split(r"[/.]|: |_minus_[^.]*", str(each.get("metric", "")))]
     if not own:
         return UNASKED, f"none of {len(criteria)} criteria names it"
     count = Counter(str(each["verdict"]) for each in own)
@@ -234,6 +234,6 @@ def _tell_generator(distance: Estimate | None, criteria: Sequence[Content]) -> s
     value, low, high = (_tell(each, 1) for each in (distance.value, distance.low, distance.high))
     told = f"generated images lie {value} [{low}, {high}] from real ones"
     for each in criteria:
-        if each["metric"] == GENERATOR:
+        if each.get("metric") == GENERATOR:
             return f"{told} (bar: {each['bar']:g}): {each['verdict']}"
     return f"{told}, to a neutral network"
