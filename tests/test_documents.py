@@ -15,8 +15,8 @@ from failure_atlas.core.errors import StageError
 from stages.__main__ import check_params
 from stages.report.documents import (
     CLAIMS,
-    MODES,
     FIGURES,
+    MODES,
     PAGES,
     SHOWN,
     TABLES,
