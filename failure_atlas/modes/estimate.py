@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from failure_atlas.decisions.summary import CONTRADICTED, CORROBORATED, TOO_FEW
-from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract, wilson
+from failure_atlas.statistics.estimates import Estimate, Z, estimate_share, subtract, wilson
 
 RAKINGS, CLOSE = 200, 1e-6
 
@@ -76,7 +76,7 @@ def estimate_lift(inside: Estimate, outside: Estimate) -> Estimate:
     if min(count for count, _ in counts) == 0:
         counts = [(count + 0.5, n + 0.5) for count, n in counts]
     (a, n), (b, m) = counts
-    half = stats.norm.ppf(0.975) * np.sqrt(max(1 / a - 1 / n + 1 / b - 1 / m, 0))
+    half = Z * np.sqrt(max(1 / a - 1 / n + 1 / b - 1 / m, 0))
     lift = a / n / (b / m)
     return Estimate(lift, float(lift * np.exp(-half)), float(lift * np.exp(half)), inside.n)
 

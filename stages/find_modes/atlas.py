@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.attributes.registry import Attribute
-from failure_atlas.statistics.estimates import wilson
+from failure_atlas.statistics.estimates import estimate_share
 from stages.find_modes.findings import Findings
 from stages.find_modes.inputs import Evidence
 
@@ -40,11 +40,11 @@ def tabulate_map(found: Findings, evidence: Evidence, bins: int) -> pd.DataFrame
         for x in range(bins):
             for y in range(bins):
                 n, right, n_real, real_right = (int(each[x, y]) for each in counts)
-                low, high = wilson(np.array(right), np.array(n))
+                share = estimate_share(right, n)
                 rows.append({
                     "x": names[0], "y": names[1], "x_low": edges[0][x], "x_high": edges[0][x + 1],
                     "y_low": edges[1][y], "y_high": edges[1][y + 1], "n": n, "right": right,
-                    "accuracy": right / n if n else np.nan, "low": float(low), "high": float(high), "n_real": n_real,
+                    "accuracy": share.value, "low": share.low, "high": share.high, "n_real": n_real,
                     "real_right": real_right,
                 })  # fmt: skip
     return pd.DataFrame(rows)

@@ -9,8 +9,15 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.decisions.summary import COLUMNS, CORROBORATED
-from failure_atlas.modes.estimate import estimate_lift, estimate_risk, judge_modes, share_weighted, test_excess
+from failure_atlas.decisions.summary import COLUMNS, CORROBORATED, VERDICTS
+from failure_atlas.modes.estimate import (
+    count_effective,
+    estimate_lift,
+    estimate_risk,
+    judge_modes,
+    share_weighted,
+    test_excess,
+)
 from failure_atlas.modes.mode import Mode, cover
 from failure_atlas.modes.search import find_modes, search_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract
@@ -103,9 +110,9 @@ def tell_mode(mode: Mode, read_as: int, evidence: Evidence) -> tuple[str, str]:
 def tabulate_modes(found: Findings, evidence: Evidence, section: FindModesParams) -> pd.DataFrame:
     """modes.csv: one row a mode; rates and shares are of the half that was not searched."""
     made, half, rows, told = evidence.generated, found.half, [], []
-    weights, wrong = evidence.weights[half], made.wrong[half]
-    for place, (mode, member, read_as) in enumerate(zip(found.modes, found.members, found.read_as, strict=True)):
-        inside, around = member[half], found.surround(found.members)[place][half]
+    weights, wrong, rest_of = evidence.weights[half], made.wrong[half], found.surround(found.members)
+    for mode, member, read_as, others in zip(found.modes, found.members, found.read_as, rest_of, strict=True):
+        inside, around = member[half], others[half]
         rate, rest = (share_weighted(wrong[each], weights[each]) for each in (inside, around))
         told.append(subtract(rate, rest))
         sentence, conditions = tell_mode(mode, read_as, evidence)
@@ -215,7 +222,7 @@ def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: 
     return carried | {
         "modes": len(found.modes),
         "candidates": len(found.modes) + found.dropped,
-        **{name.replace(" ", "_"): int(verdicts.get(name, 0)) for name in ("corroborated", "contradicted", "too few")},
+        **{name.replace(" ", "_"): int(verdicts.get(name, 0)) for name in VERDICTS},
         "failure_rate": failure_rate,
         "explained_share": estimate_share(int((explained & wrong & half).sum()), int((wrong & half).sum())).as_dict(),
         "domain_share": share_weighted(explained[half], evidence.weights[half]).as_dict(),
@@ -224,7 +231,7 @@ def summarize(table: pd.DataFrame, found: Findings, evidence: Evidence, mapped: 
         ).as_dict(),
         "worst_rate": _find_worst(table) if len(table) else failure_rate,  # without a mode, of the whole domain
         **coverage,
-        "effective_n": int(evidence.weights[half].sum() ** 2 / np.square(evidence.weights[half]).sum()),
+        "effective_n": int(count_effective(evidence.weights[half])),
     }
 
 

@@ -19,7 +19,7 @@ from failure_atlas.modes.estimate import rake
 from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.attributes import Measured, read_measured
 from stages.common.artefacts.images import read_class_names, read_images
-from stages.common.artefacts.names import Names, read_directions, read_names
+from stages.common.artefacts.names import COLUMNS, Names, collect_names, read_directions
 from stages.common.artefacts.population import Samples, read_samples
 from stages.common.artefacts.predictions import read_logits
 from stages.common.mode_params import FindModesParams, OperatingDomain
@@ -111,11 +111,12 @@ def open_evidence(
             "dvc repro judge_failures"
         )
     confirmed[rows_of] = True
+    directions = read_directions(names, COLUMNS)
     weights, cost = weigh(section.operating_domain, measured, made, samples.class_names, params)
     return Evidence(
         tuple(REGISTRY[name] for name in chosen), samples.class_names, samples, made, real, confirmed, found, rows,
-        weights, cost, predicted, read_directions(names, ["scope", "rank", "dimension", "direction", "name"]),
-        read_names(names), _open_second(*second, chosen, samples.class_names) if second else None,
+        weights, cost, predicted, directions, collect_names(directions),
+        _open_second(*second, chosen, samples.class_names) if second else None,
     )  # fmt: skip
 
 

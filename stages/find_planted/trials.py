@@ -9,7 +9,7 @@ import pandas as pd
 
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.modes.search import find_modes
-from failure_atlas.statistics.estimates import flatten, proportion, wilson
+from failure_atlas.statistics.estimates import estimate_share, flatten, proportion
 from stages.find_planted.params import FindPlantedParams
 from stages.find_planted.plants import KINDS, Pool, cover_half, draw_failures, draw_plants, measure_overlap
 
@@ -62,10 +62,10 @@ def try_curve(
     groups = ["rate", "support_low", "support_high"]
     for place, own in pd.DataFrame(spots, columns=None if spots else groups).groupby(groups, sort=False):
         seen = own["found"].to_numpy(bool)
-        row = dict(zip(("rate", "support_low", "support_high"), place, strict=True))
-        low, high = wilson(np.array(seen.sum()), np.array(len(seen)))
-        row |= {"found": int(seen.sum()), "n": len(seen), "share": seen.mean()}
-        rows.append(row | {"share_low": float(low), "share_high": float(high)})
+        row = dict(zip(groups, place, strict=True))
+        share = estimate_share(int(seen.sum()), len(seen))
+        row |= {"found": int(seen.sum()), "n": len(seen), "share": share.value}
+        rows.append(row | {"share_low": share.low, "share_high": share.high})
     return pd.DataFrame(rows, columns=[*groups, "found", "n", "share", "share_low", "share_high"])
 
 
@@ -118,7 +118,7 @@ def tabulate(spots: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"basis": basis, "kind": kind}
         for by, name in ((GENERATED, "generated"), (REAL, "real")):
             found = own.loc[own["by"] == by, "found"].to_numpy(bool)
-            low, high = wilson(np.array(found.sum()), np.array(len(found)))
-            row |= {name: found.mean(), f"{name}_low": float(low), f"{name}_high": float(high), "n": len(found)}
+            share = estimate_share(int(found.sum()), len(found))
+            row |= {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high, "n": share.n}
         rows.append(row)
     return pd.DataFrame(rows)
