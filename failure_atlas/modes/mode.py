@@ -1,5 +1,6 @@
 """What a failure mode is: a class, or any, and one to three conditions on what an image looks like."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -60,6 +61,25 @@ class Mode:
             for each, pair in self.bounds.items()
         }
         return Mode(self.label, told)  # type: ignore[arg-type]
+
+    def define(self, attributes: Sequence[str], class_names: Sequence[str]) -> str:
+        """As JSON that `read_mode` reads: the class or null, and the bounds of each attribute by name."""
+        bounds = {attributes[each]: list(pair) for each, pair in sorted(self.bounds.items())}
+        label = None if self.label is None else class_names[self.label]
+        return json.dumps({"class": label, "bounds": bounds}, ensure_ascii=False)
+
+
+def read_mode(definition: str, attributes: Sequence[str], class_names: Sequence[str]) -> Mode:
+    """What `Mode.define` wrote; ValueError for what is none, or is of other attributes or classes."""
+    try:
+        held = json.loads(definition)
+        label, bounds = held["class"], held["bounds"].items()
+        pairs = {attributes.index(name): (low, high) for name, (low, high) in bounds}
+        if any(not isinstance(bound, (int, float, type(None))) for pair in pairs.values() for bound in pair):
+            raise ValueError("a bound that is no number")
+        return Mode(None if label is None else class_names.index(label), pairs)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no class and bounds ({error})") from error
 
 
 def _strictest(pair: tuple[float | None, ...], choose: Callable[..., float]) -> float | None:

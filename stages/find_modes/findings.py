@@ -122,6 +122,7 @@ def tabulate_modes(found: Findings, evidence: Evidence, section: FindModesParams
             "class": "" if mode.label is None else evidence.class_names[mode.label],
             "read_as": "" if read_as < 0 else evidence.class_names[read_as],
             "conditions": conditions,
+            "definition": mode.define([each.name for each in evidence.attributes], evidence.class_names),
             "n": int(inside.sum()),
             "failures": int(failures.sum()),
         }
@@ -141,7 +142,7 @@ def tabulate_modes(found: Findings, evidence: Evidence, section: FindModesParams
         if evidence.second:
             table = table.assign(**_hold_against(evidence.second, found, told, section, SECOND))
         return table
-    return pd.DataFrame(columns=list(COLUMNS))
+    return pd.DataFrame(columns=[*COLUMNS, "definition"])
 
 
 def _bounded(name: str, estimate: Estimate) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Training again with what was found: mixtures of images, and gains with their intervals."""

@@ -1,0 +1,144 @@
+"""Faults planted in the training data: images of a cell get another label, or are withheld. Are they repaired?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from failure_atlas.attributes.registry import REGISTRY
+from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.images.image_set import ImageSet
+from failure_atlas.modes.mode import Mode, cover
+from failure_atlas.modes.search import find_modes
+from failure_atlas.statistics.estimates import Estimate, estimate_share, mean, read_estimate
+from stages.common.mode_params import FindModesParams
+from stages.repair_classifier.inputs import POPULATION, RECIPE, Inputs, Looked
+from stages.repair_classifier.mixtures import BY_MODE, Arm, draw_seeds
+from stages.repair_classifier.params import RepairClassifierParams
+from stages.repair_classifier.trainings import Job, Trainer
+
+RELABELLED, WITHHELD = "relabelled", "withheld"
+POOL, ADDED = "pool", "generated/pool"
+THIRD = 1 / 3  # of the failure rate before is the most that is left after a repair
+
+
+@dataclass(frozen=True)
+class Plant:
+    """cell: a class and one condition.  as_label: what its training images are called; None: they are withheld."""
+
+    cell: Mode
+    as_label: int | None
+
+    def apply(self, real: Looked) -> ImageSet:
+        """The training set with the fault in it."""
+        inside = self.cell.covers(real.looks, real.images.labels)
+        if self.as_label is None:
+            return real.select(~inside)
+        return ImageSet(real.images.images, np.where(inside, self.as_label, real.images.labels))
+
+
+def draw_plants(inputs: Inputs, offered: Sequence[int], section: RepairClassifierParams) -> list[Plant]:
+    """As many relabelled as withheld cells, each a share of its class at one end of an attribute, drawn at random."""
+    random, classes = numpy_stream(section.seed, "repair_classifier", "plants"), len(inputs.class_names)
+    plants = []
+    for place in range(section.plants):
+        label, other = (int(each) for each in random.choice(classes, 2, replace=False))
+        attribute = int(random.choice(offered))
+        values = inputs.real.looks[inputs.real.images.labels == label, attribute]
+        above = bool(random.random() < 0.5)
+        bound = float(np.nanquantile(values, 1 - section.plant_share if above else section.plant_share))
+        cell = Mode(label, {attribute: (bound, None) if above else (None, bound)})
+        plants.append(Plant(cell, other if place % 2 == 0 else None))
+    return plants
+
+
+def try_plants(
+    trainer: Trainer, inputs: Inputs, arms: Sequence[Arm], right: np.ndarray, modes: FindModesParams,
+    section: RepairClassifierParams, params: Path,
+) -> pd.DataFrame:  # fmt: skip
+    """plants.csv: each cell misread before, after generated images were added, and after failures by mode were.
+
+    Of the first generator, with the shares that were chosen for failures by mode.  right: what networks without a fault
+    read rightly in the test `recipe`, bool [S, R].  params: where find_modes asks for attributes.
+    """
+    if not section.plants:
+        return pd.DataFrame()
+    arm = next(arm for arm in arms if arm.kind == BY_MODE)
+    pool, (seed,) = inputs.pools[arm.generator], draw_seeds(section.seed, 1, "plants")
+    chosen = inputs.measured.offer(modes.attributes, inputs.population.images.labels, params)
+    offered = [inputs.measured.names.index(name) for name in chosen]
+    plants = draw_plants(inputs, offered, section)
+    planted = {f"planted/{place}": plant.apply(inputs.real) for place, plant in enumerate(plants)}
+    tests = {RECIPE: inputs.tests[RECIPE].images, POPULATION: inputs.population.images.images}
+    first = trainer.renew(planted, tests | {POOL: pool.images.images})
+    before = first.train_all(
+        [Job(((name, 1.0),), seed, (RECIPE, POPULATION, POOL)) for name in planted], "training with faults"
+    )
+    found = [_search(read[POPULATION], inputs, offered, modes) for read in before]
+    sources = planted | {ADDED: pool.images}
+    jobs = []
+    for place, (read, kinds) in enumerate(zip(before, found, strict=True)):
+        failed = (read[POOL] != pool.images.labels) & (pool.probability >= section.least_probability)
+        members = [each & failed for each in cover(kinds, pool.looks, pool.images.labels)]
+        own = {f"modes/{place}/{row}": pool.select(each) for row, each in enumerate(members) if each.any()}
+        sources |= own
+        real = (f"planted/{place}", round(1 - arm.added, 9))
+        generated = arm.added - arm.failures if own else arm.added
+        mixtures = [[real, (ADDED, arm.added)], [real, (ADDED, round(generated, 9))]]
+        mixtures[1] += [(name, round(arm.failures / len(own), 9)) for name in own]
+        jobs += [Job(tuple(mixture), seed, (RECIPE,)) for mixture in mixtures]
+    after = trainer.renew(sources, tests).train_all(jobs, "repairing")
+    rows = []
+    for place, plant in enumerate(plants):
+        answers = {
+            "before": before[place][RECIPE],
+            "generated": after[2 * place][RECIPE],
+            "after": after[2 * place + 1][RECIPE],
+        }
+        rows.append(_tell(plant, found[place], answers, right, inputs))
+    return pd.DataFrame(rows)
+
+
+def _search(predicted: np.ndarray, inputs: Inputs, offered: Sequence[int], modes: FindModesParams) -> list[Mode]:
+    """Modes of a network in the population, as find_modes looks for them; by the index of all attributes."""
+    seen, half = inputs.population, np.zeros(len(predicted), bool)
+    half[numpy_stream(modes.seed, "halves").permutation(len(half))[: len(half) // 2]] = True
+    found, _ = find_modes(
+        seen.looks[:, offered], seen.images.labels, predicted != seen.images.labels, half, most=modes.most_modes,
+        least_share=modes.least_share, most_share=modes.most_share, fdr=modes.fdr,
+        decimals=np.array([REGISTRY[inputs.measured.names[each]].bound_decimals for each in offered]),
+    )  # fmt: skip
+    return [Mode(mode.label, {offered[each]: pair for each, pair in mode.bounds.items()}) for mode in found]
+
+
+def _tell(
+    plant: Plant, found: Sequence[Mode], answers: Mapping[str, np.ndarray], right: np.ndarray, inputs: Inputs
+) -> dict[str, Any]:
+    test, names = inputs.real_test, inputs.class_names
+    labels = test.images.labels
+    inside = plant.cell.covers(test.looks, labels)
+    ((attribute, pair),) = plant.cell.bounds.items()
+    condition = REGISTRY[inputs.measured.names[attribute]].tell_condition(*pair)
+    row: dict[str, Any] = {
+        "kind": WITHHELD if plant.as_label is None else RELABELLED,
+        "cell": f"{names[plant.cell.label or 0]}: {condition}",
+        "as_class": "" if plant.as_label is None else names[plant.as_label],
+        "n": int(inside.sum()), "modes": len(found),
+    }  # fmt: skip
+    overlaps = [np.sum(each & inside) / max(np.sum(each | inside), 1) for each in cover(found, test.looks, labels)]
+    row["overlap"] = float(max(overlaps, default=0.0))
+    wrong = {name: answer != labels for name, answer in answers.items()}
+    rates = {name: estimate_share(int(each[inside].sum()), int(inside.sum())) for name, each in wrong.items()}
+    row["without"] = float(1 - right[:, inside].mean())
+    for name, rate in rates.items():
+        row |= {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high}
+    row["took"] = bool(rates["before"].low > row["without"])
+    for name in ("after", "generated"):
+        key = "repaired" if name == "after" else f"{name}_repaired"
+        row[key] = bool(rates[name].value <= THIRD * rates["before"].value)
+    change: Estimate = read_estimate(mean(wrong["after"][~inside].astype(float) - wrong["before"][~inside]))
+    row |= {"others_change": change.value, "others_change_low": change.low, "others_change_high": change.high}
+    return row | {"others_worse": bool(change.low > 0)}
