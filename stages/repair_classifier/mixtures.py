@@ -32,7 +32,10 @@ FAILURES, BY_MODE, REAL_OF_MODES = (
     "generated and real of modes",
 )
 REPAIRS = (FAILURES, BY_MODE, REAL_OF_MODES)
-CONTROLS = (PLAIN, ADDED_MORE, GENERATED)
+KEYS = {
+    PLAIN: "plain", ADDED_MORE: "more", GENERATED: "generated", FAILURES: "failures", BY_MODE: "failures_by_mode",
+    REAL_OF_MODES: "real_of_modes",
+}  # fmt: skip
 MANY = 2**31  # seeds of choice and of the report lie apart
 
 
@@ -47,6 +50,16 @@ class Arm:
     generator: str = ""
     added: float = 0.0
     failures: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """Its name in metrics.json."""
+        return "_".join(filter(None, (KEYS[self.kind], self.generator)))
+
+    @property
+    def without_failures(self) -> "Arm":
+        """Generated images alone, as many, of the same generator."""
+        return replace(self, kind=GENERATED, failures=0.0)
 
     def compose(self, sources: Mapping[str, ImageSet]) -> Mixture:
         """Names of sets and their shares; failures by mode in equal shares of all modes that have any."""

@@ -11,7 +11,7 @@ from failure_atlas.modes.mode import cover
 from failure_atlas.repair.gains import cross_mean, find_detectable
 from failure_atlas.statistics.estimates import Estimate, flatten, read_estimate
 from stages.repair_classifier.inputs import CLEAN, OUTSIDE, POPULATION, REAL_TESTS, RECIPE, Inputs
-from stages.repair_classifier.mixtures import ADDED_MORE, GENERATED, PLAIN, Arm
+from stages.repair_classifier.mixtures import ADDED_MORE, PLAIN, REPAIRS, Arm
 
 Right = Mapping[Arm, Mapping[str, np.ndarray]]  # by arm and test: bool [S, I]
 REPAIRED, NOT_DECIDED, WORSE = "repaired", "not decided", "worse"
@@ -30,7 +30,7 @@ def tabulate_mixtures(right: Right, arms: Sequence[Arm], inputs: Inputs) -> pd.D
     more = next(arm for arm in arms if arm.kind == ADDED_MORE)
     rows = []
     for arm in arms:
-        own = next((each for each in arms if (each.kind, each.generator) == (GENERATED, arm.generator)), None)
+        own = arm.without_failures if arm.generator else None
         for test, kept in _list_tests(inputs):
             row: dict[str, Any] = {"mixture": arm.kind, "generator": arm.generator, "added": arm.added}
             row |= {"failures": arm.failures, "test": test, "trainings": len(right[arm][RECIPE])}
@@ -88,9 +88,16 @@ def summarize(
     """
     plain = next(arm for arm in arms if arm.kind == PLAIN)
     more = next(arm for arm in arms if arm.kind == ADDED_MORE)
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"accuracy": {}, "gain": {}}
+    for arm in arms:
+        accuracy = {test: cross_mean(right[arm][test].astype(float)) for test in REAL_TESTS}
+        told["accuracy"][arm.key] = {test: _in_points(each).as_dict() for test, each in accuracy.items()}
+        if arm.kind in REPAIRS:
+            controls = {"plain": plain, "more": more, "generated": arm.without_failures}
+            gains = {of: cross_mean(subtract_right(right, arm, each, RECIPE)) for of, each in controls.items()}
+            told["gain"][arm.key] = {of: _in_points(each).as_dict() for of, each in gains.items()}
     for name, arm in best.items():
-        own = next(each for each in arms if (each.kind, each.generator) == (GENERATED, name))
+        own = arm.without_failures
         group: dict[str, Any] = {"mixture": arm.kind, "added": arm.added, "failures": arm.failures}
         for key, first, second, test in (
             ("gain_over_generated", arm, own, RECIPE), ("gain_over_more", arm, more, RECIPE),
@@ -123,6 +130,8 @@ def tell(metrics: Mapping[str, Any], name: str) -> list[str]:
     """The findings in a line for each generator, and one for the planted faults."""
     lines = []
     for generator, held in metrics.items():
+        if generator in ("accuracy", "gain"):
+            continue
         if generator == PLANTS:
             lines.append(
                 f"of {held['took']} faults planted in the training data {held['repaired']} are repaired, "
