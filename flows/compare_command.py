@@ -30,7 +30,7 @@ def compare(
       failure-atlas compare v1.0 HEAD --out diff.html  two commits, as a page
       failure-atlas compare HEAD my-experiment         an experiment of dvc exp run
       failure-atlas compare evidence/A evidence/B --all
-      failure-atlas compare workspace workspace --renamed corrupted=repaired   before and after, in one run
+      failure-atlas compare workspace workspace --renamed corrupted=repaired
 
     Exit code: 0 compared, whatever differs; 1 one side cannot be read; 2 wrong command line.
     """

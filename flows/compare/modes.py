@@ -14,6 +14,7 @@ HEADER = "kind of input", "what", "misread in A", "misread in B", "how often", "
 GONE, NEW, STAYS = "gone", "new", "stays"
 VERBS = {GONE: ("is gone", "are gone"), NEW: ("is new", "are new"), STAYS: ("stays", "stay")}
 LESS, MORE, SAME = "less often", "more often", "within the intervals"
+NEITHER = "none less or more often"
 EXPLAINED = (
     "A kind of input stays if both sides have one of the same class with bounds on the same sides of the same "
     "attributes. Less or more often: the two intervals lie apart. In A's kind: B's classifier on the same images; in "
@@ -126,9 +127,7 @@ def count_fates(fates: Sequence[Fate]) -> str:
     told, of = [], f" of {sum(fate.old is not None for fate in fates)} kinds of input"
     for what, verbs in VERBS.items():
         ways = [fate.way for fate in fates if fate.what == what]
-        moved = (
-            " and ".join(f"{ways.count(way)} {way}" for way in (LESS, MORE) if way in ways) or "none less or more often"
-        )
+        moved = " and ".join(f"{ways.count(way)} {way}" for way in (LESS, MORE) if way in ways) or NEITHER
         known = f" (B misreads {moved})" if any(ways) else ""
         told.append(f"{len(ways)}{of if what == GONE else ''} {verbs[len(ways) != 1]}{known}")
     return ", ".join(told) if fates else ""

@@ -157,9 +157,9 @@ def _compare_modes(old: Run, new: Run, fates: Mapping[Pair, list[Fate] | None]) 
             told = f"those of {' and '.join(aged)} are of an older version, which tells them in words alone"
             section.say(f"{pair.label}: modes are not compared: {told}.")
         elif before == after:
-            section.say(f"{pair.label}: the same {len(after)} kinds of input, with the same rates.")
+            section.say(f"{pair.label}: the same kinds of input ({len(after)}), with the same rates.")
         else:
-            section.say(f"{pair.label}: {len(before)} kinds of input in A, {len(after)} in B.")
+            section.say(f"{pair.label}: kinds of input: {len(before)} in A, {len(after)} in B.")
             section.show(modes.HEADER, [fate.tell() for fate in found])
     if any(not isinstance(part, str) for part in section.parts):
         section.say(modes.EXPLAINED)

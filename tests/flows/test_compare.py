@@ -205,7 +205,7 @@ TOLD = {
         "| accuracy | pass | fail | >= 0.9 | >= 0.9 | 0.95 [0.94, 0.96], n=1,000 | 0.88 [0.87, 0.89], n=1,000 |",
     ],
     "Failure modes": [
-        "clean: 1 kinds of input in A, 1 in B.",
+        "clean: kinds of input: 1 in A, 1 in B.",
         "| fails: blur above 2 px | stays | 5.0 % [4.0, 6.0] of 500 | 12 % [11, 13] of 500 | more often | none seen |",
     ],
     "Metrics": [
@@ -256,7 +256,7 @@ def test_a_run_against_itself_differs_in_nothing(run: Compare) -> None:
     found = sections(text)
     for title, told in (
         ("Acceptance criteria", "0 of 2 criteria have another verdict."),
-        ("Failure modes", "clean: the same 1 kinds of input, with the same rates."),
+        ("Failure modes", "clean: the same kinds of input (1), with the same rates."),
         ("Metrics", "5 of 5 metrics are equal."),
         ("Top 10 directions", "clean: the same directions in the same order."),
         ("Inputs and results", "No input from outside changed, of 1"),

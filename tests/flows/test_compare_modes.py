@@ -155,7 +155,7 @@ def test_before_and_after_in_two_runs(tmp_path: Path) -> None:
     reverse = sections(new, old)["In short"]
     assert "2 stay (B misreads 1 more often)" in reverse
     same = sections(old, old)
-    assert same["Failure modes"] == "clean: the same 3 kinds of input, with the same rates."
+    assert same["Failure modes"] == "clean: the same kinds of input (3), with the same rates."
     assert "3 stay (B misreads none less or more often); misread in the worst kind 30 %" in same["In short"]
 
 
@@ -189,10 +189,10 @@ def test_a_repair_within_one_run_is_told_on_the_same_images(tmp_path: Path) -> N
         ["before -> after", "left", "6+", "way 1", "1", "beyond 10"],
     ]
     plain = sections(run, run)
-    assert "before: the same 2 kinds of input, with the same rates." in plain["Failure modes"]
+    assert "before: the same kinds of input (2), with the same rates." in plain["Failure modes"]
     assert "12 of 12 metrics are equal" in plain["Metrics"]
     several = sections(run, run, "--renamed", "before=after", "--renamed", "clean=clean")
-    assert "clean: the same 0 kinds of input" in several["Failure modes"]
+    assert "clean: the same kinds of input (0)" in several["Failure modes"]
 
 
 def test_the_new_run_tells_of_a_repair_what_it_does_in_the_kinds_of_the_old_one(tmp_path: Path) -> None:
