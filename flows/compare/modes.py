@@ -16,9 +16,9 @@ VERBS = {GONE: ("is gone", "are gone"), NEW: ("is new", "are new"), STAYS: ("sta
 LESS, MORE, SAME = "less often", "more often", "within the intervals"
 NEITHER = "none less or more often"
 EXPLAINED = (
-    "A kind of input stays if both sides have one of the same class with bounds on the same sides of the same "
-    "attributes. Less or more often: the two intervals lie apart. In A's kind: B's classifier on the same images; in "
-    "B's kind: A's."
+    "A kind of input stays if both sides report one of the same class with bounds on the same sides of the same "
+    "attributes. Less or more often: the two intervals lie apart. In A's kind, where B's others.csv tells it: B's "
+    "classifier on the same images; in B's kind: A's. What is gone without it may be misread as before."
 )
 
 Bounds = tuple[float | None, float | None]  # above the first, not above the second

@@ -53,7 +53,7 @@ def write_run(root: Path, distance_std: float | None = 1.0, without: str = "", *
     told: dict[str, Any] = {"qualify_generator": quality, "compute_curves": curves}
     for place, (name, found) in enumerate(modes.items()):
         distance = None if distance_std is None else within(distance_std + place)
-        told[f"find_failures/{name}"] = {"median_distance_std": distance, "group": {"clean": within(0.1)}}
+        told[f"find_failures/{name}"] = {"median_distance_std": distance, "group": {"before": within(0.1)}}
         rows = [
             {"rank": rank, "sentence": sentence, **columns("rate", rate), "n": 400, **columns("real_rate", rate / 2)}
             | {"n_real": 50, "definition": json.dumps({"class": label, "bounds": bounds})}
