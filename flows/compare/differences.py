@@ -46,9 +46,12 @@ class Number:
     has_interval: bool = False
 
     def is_apart(self, other: "Number") -> bool:
-        """Whether the two intervals lie apart; an unknown bound may lie anywhere."""
-        pairs = ((self.high, other.low), (other.high, self.low))
-        return any(high is not None and low is not None and high < low for high, low in pairs)
+        """Whether the two intervals lie apart."""
+        return self.is_below(other) or other.is_below(self)
+
+    def is_below(self, other: "Number") -> bool:
+        """Whether the whole interval lies below the other one; an unknown bound may lie anywhere."""
+        return self.high is not None and other.low is not None and self.high < other.low
 
     def tell(self) -> tuple[str, str]:
         """The number with its interval, and how many samples it rests on, as far as it says so."""

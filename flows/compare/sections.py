@@ -1,47 +1,171 @@
 """What is said of two runs, section by section: verdicts, metrics, directions, and what lies behind the differences."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from flows.compare import differences
+from flows.compare import differences, modes
 from flows.compare.differences import TOP, Flat, Leading, Move, Number, tell_hash, tell_value
 from flows.compare.document import Section
+from flows.compare.modes import Fate
 from flows.compare.sources import LOCK, PARAMS, Source
 from flows.dag import DAG_FILE
 from flows.errors import FlowError
 from flows.gates_command import GATES, parse_gates, tell_found
 
-LEADING = "name_directions/*/leading.csv"
+LEADING, MODES, OTHERS = "name_directions/*/leading.csv", "find_modes/*/modes.csv", "find_modes/*/others.csv"
+STUDY = "study/"
+DISTANCE = "find_failures/{}: median_distance_std"
+QUALITY = "qualify_generator"  # whose groups are kinds of images, some called as classifiers are
 GENERATOR, POPULATION = "generator.safetensors", "population.zarr"
 ENVIRONMENT = "environment.json"
 NO_CRITERION = ("no criterion", "", "")
 PAIRED = "paired"  # the group of metrics that holds differences on the same samples
 
+Held = TypeVar("Held")
+
+
+class Pair(NamedTuple):
+    """A classifier of A, and the one of B that it is compared with."""
+
+    old: str
+    new: str
+
+    @property
+    def label(self) -> str:
+        """How the two are called."""
+        return self.old if self.old == self.new else f"{self.old} -> {self.new}"
+
 
 class Run:
-    """One side: where it is read, its name as the user calls it, and what is compared of it; leading: by classifier."""
+    """One side: where it is read, its name as the user calls it, and what is compared of it.
+
+    leading, modes, others: by classifier.  compared: of its numbers, those that are held against the other side's.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source, self.name = source, source.name
         self.lock = differences.read_lock(source.read_mapping(LOCK), source.read_mapping(DAG_FILE))
-        self.numbers, self.leading = _read_numbers(source), _read_leading(source)
+        self.numbers = self.compared = _read_numbers(source)
+        self.leading = _read_tables(source, LEADING, "ranking", differences.read_leading)
+        self.modes = _read_tables(source, MODES, "modes", modes.read_kinds)
+        self.others = _read_tables(source, OTHERS, "rates", modes.read_others)
         self.params = differences.flatten(source.read_mapping(PARAMS))
 
+    @property
+    def classifiers(self) -> list[str]:
+        """Names of those that have results of their own."""
+        folders = [key.partition(": ")[0].split("/") for key in self.numbers]
+        return sorted({folder[-1] for folder in folders if len(folder) > 1} | {*self.modes, *self.leading})
 
-def compare(old: Source, new: Source, *, show_all: bool = False) -> list[Section]:
-    """The sections of the comparison; show_all: list the metrics that moved within their intervals, too."""
+    def narrow(self, names: Sequence[tuple[str, str]]) -> None:
+        """Compare the numbers of some classifiers alone; names: each with the label that takes its place in keys."""
+        renamed = ((_rename(key, *each), number) for each in names for key, number in self.numbers.items())
+        self.compared = {key: number for key, number in renamed if key}
+
+
+def compare(old: Source, new: Source, *, renamed: Sequence[str] = (), show_all: bool = False) -> list[Section]:
+    """The sections of the comparison; show_all: list the metrics that moved within their intervals, too.
+
+    renamed: `OLD=NEW`, a classifier of A and the one of B that it is compared with. What goes by classifier is then
+    told of these alone.
+    """
     before, after = Run(old), Run(new)
+    pairs = [_read_pair(each, before, after) for each in dict.fromkeys(renamed)]
+    if pairs:
+        before.narrow([(pair.old, pair.label) for pair in pairs])
+        after.narrow([(pair.new, pair.label) for pair in pairs])
+    else:
+        pairs = [Pair(name, name) for name in dict.fromkeys([*after.classifiers, *before.classifiers])]
+    fates = {pair: _follow(pair, before, after) for pair in pairs}
     return [
+        _tell_in_short(before, after, fates),
         _compare_verdicts(old, new),
+        _compare_modes(before, after, fates),
         _compare_metrics(before, after, show_all=show_all),
         _compare_pairs(before, after),
-        _compare_directions(before, after),
+        _compare_directions(before, after, pairs),
         _compare_inputs(before, after),
         _compare_params(before, after),
         _compare_code(before, after),
         _compare_environments(old, new),
     ]
+
+
+def _read_pair(given: str, old: Run, new: Run) -> Pair:
+    """The classifiers in `OLD=NEW`; FlowError that tells which there are."""
+    pair = Pair(*given.partition("=")[::2])
+    for side, run, name in (("A", old, pair.old), ("B", new, pair.new)):
+        if name not in run.classifiers:
+            known = ", ".join(run.classifiers) or "no classifier"
+            raise FlowError(
+                f"--renamed: got '{given}'; allowed: OLD=NEW, a classifier of A and one of B; {side} has {known}"
+            )
+    return pair
+
+
+def _rename(key: str, name: str, label: str) -> str:
+    """A classifier's metric (`find_failures/NAME: x`, `compute_curves: NAME.x`) under a label; empty if of another."""
+    folder, _, rest = key.partition(": ")
+    stage, _, owner = folder.rpartition("/")
+    if owner == name:
+        return f"{stage}/{label}: {rest}"
+    parts = rest.split(".")
+    if stage or folder == QUALITY or name not in parts:
+        return ""
+    return f"{folder}: {'.'.join(label if part == name else part for part in parts)}"
+
+
+def _follow(pair: Pair, old: Run, new: Run) -> list[Fate] | None:
+    """What became of each kind of input; None if one side has none that can be compared."""
+    before, after = old.modes.get(pair.old), new.modes.get(pair.new)
+    if before is None or after is None or any(kind.bounds is None for kind in (*before, *after)):
+        return None
+    # A run of B that also has A's classifier, and finds the same of it, tells what each does in the other's kinds.
+    others = new.others if before and new.modes.get(pair.old) == before else {}
+    in_old, in_new = others.get(pair.old, {}).get(pair.new, {}), others.get(pair.new, {}).get(pair.old, {})
+    return modes.follow(before, after, in_old, in_new)
+
+
+def _tell_in_short(old: Run, new: Run, fates: Mapping[Pair, list[Fate] | None]) -> Section:
+    """What became of each classifier, in a few words."""
+    section = Section("In short")
+    for pair, found in fates.items():
+        distances = (side.compared.get(DISTANCE.format(pair.label)) for side in (old, new))
+        told = [
+            modes.count_fates(found or ()),
+            modes.tell_worst(old.modes.get(pair.old, ()), new.modes.get(pair.new, ())),
+            modes.tell_distance(*distances),
+        ]
+        if any(told):
+            section.say(f"{pair.label}: {'; '.join(filter(None, told))}.")
+    if not section.parts:
+        section.say("Of no classifier both sides hold failure modes or a distance to failure.")
+    return section
+
+
+def _compare_modes(old: Run, new: Run, fates: Mapping[Pair, list[Fate] | None]) -> Section:
+    """Which kinds of input are gone, new or stay, and how often they are misread."""
+    section = Section("Failure modes")
+    for pair, found in fates.items():
+        before, after = old.modes.get(pair.old), new.modes.get(pair.new)
+        if before is None or after is None:
+            if before is not after:
+                section.say(f"{pair.label}: modes in {'B' if before is None else 'A'} only.")
+        elif found is None:
+            aged = [side for side, held in (("A", before), ("B", after)) if any(kind.bounds is None for kind in held)]
+            told = f"those of {' and '.join(aged)} are of an older version, which tells them in words alone"
+            section.say(f"{pair.label}: modes are not compared: {told}.")
+        elif before == after:
+            section.say(f"{pair.label}: the same kinds of input ({len(after)}), with the same rates.")
+        else:
+            section.say(f"{pair.label}: kinds of input: {len(before)} in A, {len(after)} in B.")
+            section.show(modes.HEADER, [fate.tell() for fate in found])
+    if any(not isinstance(part, str) for part in section.parts):
+        section.say(modes.EXPLAINED)
+    if not section.parts:
+        section.say("Neither side holds modes.")
+    return section
 
 
 def _compare_verdicts(old: Source, new: Source) -> Section:
@@ -76,7 +200,7 @@ def _compare_metrics(old: Run, new: Run, *, show_all: bool) -> Section:
     """Which metrics moved, and whether beyond their intervals."""
     section = Section("Metrics")
     section.say(*(f"{side.name} holds no metrics." for side in (old, new) if not side.numbers))
-    before, after = old.numbers, new.numbers
+    before, after = old.compared, new.compared
     shared = [key for key in after if key in before]
     moved = {key: differences.tell_move(before[key], after[key]) for key in shared if before[key] != after[key]}
     with_interval = sum(before[key].has_interval and after[key].has_interval for key in shared)
@@ -141,7 +265,7 @@ def _compare_pairs(old: Run, new: Run) -> Section:
     return section
 
 
-def _compare_directions(old: Run, new: Run) -> Section:
+def _compare_directions(old: Run, new: Run, pairs: Sequence[Pair]) -> Section:
     """Which directions entered or left the leading ones of each global ranking."""
     section = Section(f"Top {TOP} directions")
     if old.lock.find_result(GENERATOR) != new.lock.find_result(GENERATOR):
@@ -150,10 +274,11 @@ def _compare_directions(old: Run, new: Run) -> Section:
         )
     if not old.leading and not new.leading:
         section.say("Neither side holds a ranking.")
-    for name in {**new.leading, **old.leading}:
-        before, after = old.leading.get(name), new.leading.get(name)
+    for pair in pairs:
+        name, before, after = pair.label, old.leading.get(pair.old), new.leading.get(pair.new)
         if before is None or after is None:
-            section.say(f"{name}: ranked in {'B' if before is None else 'A'} only.")
+            if before is not after:
+                section.say(f"{name}: ranked in {'B' if before is None else 'A'} only.")
             continue
         rows = [(name, *row) for row in _tell_directions(before, after)]
         if not rows:
@@ -163,14 +288,14 @@ def _compare_directions(old: Run, new: Run) -> Section:
     return section
 
 
-def _read_leading(side: Source) -> dict[str, Leading]:
-    """Leading directions by classifier."""
+def _read_tables(side: Source, paths: str, what: str, read: Callable[[bytes], Held]) -> dict[str, Held]:
+    """What the tables of a stage hold, by classifier; the studies are another project, in the same commit."""
     found = {}
-    for path in side.find(LEADING):
+    for path in (each for each in side.find(paths) if not each.startswith(STUDY)):
         try:
-            found[path.split("/")[-2]] = differences.read_leading(side.read(path) or b"")
+            found[path.split("/")[-2]] = read(side.read(path) or b"")
         except (KeyError, ValueError, TypeError) as error:
-            raise FlowError(f"{side.name}: {path}: no ranking ({error}); make it again or restore it") from error
+            raise FlowError(f"{side.name}: {path}: no {what} ({error}); make it again or restore it") from error
     return found
 
 

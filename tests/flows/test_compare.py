@@ -51,6 +51,10 @@ names = {77: "noise +", 0: "thinner"}
 rows = "".join(f"global,{rank},{dimension},0.5,{sign},{names.get(dimension, '')}\\n"
                for rank, (dimension, sign) in enumerate(said["ranking"], 1))
 save("data/name_directions/clean/leading.csv", "scope,rank,dimension,score,direction,name\\n" + rows)
+rate = 1 - said["accuracy"]
+save("data/find_modes/clean/modes.csv", "rank,sentence,rate,rate_low,rate_high,n,real_rate,real_rate_low,"
+     f"real_rate_high,n_real,definition\\n1,fails: blur above 2 px,{rate},{rate - 0.01},{rate + 0.01},500,,,,0,"
+     '"{""class"": null, ""bounds"": {""blur"": [2.0, null]}}"\\n')
 verdict = "pass" if said["accuracy"] - 0.01 >= 0.9 else "fail"
 gate = {"id": "accuracy", "verdict": verdict, "comparison": ">=", "bar": 0.9, "found": accuracy}
 save("data/acceptance/gates.json", json.dumps({"criteria": [gate, {"id": "other", "verdict": "pass", "bar": 1}]}))
@@ -59,7 +63,8 @@ RANKING = [[dimension, 1] for dimension in range(12)]
 FIRST = {"accuracy": 0.95, "area": 0.90, "population": "frozen", "ranking": RANKING}
 SECOND = FIRST | {"accuracy": 0.88, "area": 0.91, "ranking": [[77, -1], [1, -1], *RANKING[2:9], [10, 1], [0, 1]]}
 OUTS = ["data/population.zarr", "data/generator.safetensors"]
-KEPT = ["data/name_directions/clean/leading.csv", "data/acceptance/gates.json"]
+MODES = "data/find_modes/clean/modes.csv"
+KEPT = ["data/name_directions/clean/leading.csv", "data/acceptance/gates.json", MODES]
 METRICS = ["data/train/clean/metrics.json", "data/curves/metrics.json"]
 Compare = Callable[..., str]
 
@@ -152,6 +157,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in (("inputs/images.txt", "one"), ("stages/make.py", MAKE)):
         (project / name).parent.mkdir()
         (project / name).write_text(text)
+    (project / "study" / MODES).parent.mkdir(parents=True)
+    (project / "study" / MODES).write_text("another project's\n")
     stage = {
         "cmd": "python stages/make.py", "params": ["make"], "deps": ["stages", "inputs/images.txt"],
         "outs": [*OUTS, *({path: {"cache": False}} for path in KEPT)],
@@ -189,9 +196,17 @@ def sections(text: str) -> dict[str, str]:
 
 
 TOLD = {
+    "In short": [
+        "clean: 0 of 1 kinds of input are gone, 0 are new, 1 stays (B misreads 1 more often); misread in the worst",
+        " kind 5.0 % [4.0, 6.0] of 500 -> 12 % [11, 13] of 500: beyond their intervals.",
+    ],
     "Acceptance criteria": [
         "1 of 2 criteria have another verdict.",
         "| accuracy | pass | fail | >= 0.9 | >= 0.9 | 0.95 [0.94, 0.96], n=1,000 | 0.88 [0.87, 0.89], n=1,000 |",
+    ],
+    "Failure modes": [
+        "clean: kinds of input: 1 in A, 1 in B.",
+        "| fails: blur above 2 px | stays | 5.0 % [4.0, 6.0] of 500 | 12 % [11, 13] of 500 | more often | none seen |",
     ],
     "Metrics": [
         "2 of 5 metrics are equal. Of the 3 with a 95 % interval on both sides, 1 moved beyond",
@@ -241,6 +256,7 @@ def test_a_run_against_itself_differs_in_nothing(run: Compare) -> None:
     found = sections(text)
     for title, told in (
         ("Acceptance criteria", "0 of 2 criteria have another verdict."),
+        ("Failure modes", "clean: the same kinds of input (1), with the same rates."),
         ("Metrics", "5 of 5 metrics are equal."),
         ("Top 10 directions", "clean: the same directions in the same order."),
         ("Inputs and results", "No input from outside changed, of 1"),
@@ -361,6 +377,7 @@ def test_a_project_without_a_commit_has_no_revision(tmp_path: Path, monkeypatch:
         ("params.yaml", "- a\n", r"workspace: params\.yaml: holds list, needed: a mapping"),
         ("data/acceptance/gates.json", "{", r"workspace: data/acceptance/gates\.json: no JSON \("),
         ("data/name_directions/clean/leading.csv", "a,b\n1,2\n", r"leading\.csv: no ranking \('rank'\); make it again"),
+        (MODES, "a,b\n1,2\n", r"modes\.csv: no modes \('rate'\); make it again"),
     ],
 )
 def test_damaged_files_are_named(run: Compare, path: str, text: str, message: str) -> None:
@@ -376,5 +393,7 @@ def test_missing_results_are_told_and_no_reason_to_stop(run: Compare) -> None:
     assert "workspace holds no verdicts" in found["Acceptance criteria"]
     assert "workspace holds no metrics." in found["Metrics"]
     assert "clean: ranked in A only." in found["Top 10 directions"]
+    assert "clean: modes in A only." in found["Failure modes"]
+    assert "Of no classifier both sides hold failure modes or a distance to failure." in found["In short"]
     assert "workspace holds no dvc.lock, or an empty one." in found["Inputs and results"]
     assert "At least one side records no population." in found["Paired comparison"]
