@@ -213,13 +213,15 @@ def read_answers(classifier: Path, pools: Mapping[str, Looked]) -> dict[str, np.
 def list_sources(inputs: Inputs, answers: Mapping[str, np.ndarray], least_probability: float) -> dict[str, ImageSet]:
     """Sets to learn from, by name: real, more of them, and of each generator all, failures, and failures by mode.
 
-    A failure is misread, and its judge gives the class that was meant at least this probability.
+    Of generated images those are taken whose meant class their judge gives at least this probability; a failure is
+    one that the classifier misreads.
     """
     in_modes = np.any(cover(inputs.modes, inputs.more.looks, inputs.more.images.labels), axis=0)
     sources = {REAL: inputs.real.images, MORE: inputs.more.images, MORE_IN_MODES: inputs.more.select(in_modes)}
     for name, pool in inputs.pools.items():
-        failed = (answers[name] != pool.images.labels) & (pool.probability >= least_probability)
-        sources |= {f"generated/{name}": pool.images, f"failures/{name}": pool.select(failed)}
+        readable = pool.probability >= least_probability
+        failed = (answers[name] != pool.images.labels) & readable
+        sources |= {f"generated/{name}": pool.select(readable), f"failures/{name}": pool.select(failed)}
         for place, inside in enumerate(cover(inputs.modes, pool.looks, pool.images.labels)):
             sources[f"modes/{name}/{place}"] = pool.select(inside & failed)
     return {name: each for name, each in sources.items() if len(each.labels)}

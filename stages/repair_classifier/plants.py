@@ -78,10 +78,11 @@ def try_plants(
         [Job(((name, 1.0),), seed, (RECIPE, POPULATION, POOL)) for name in planted], "training with faults"
     )
     found = [_search(read[POPULATION], inputs, offered, modes) for read in before]
-    sources = planted | {ADDED: pool.images}
+    readable = pool.probability >= section.least_probability
+    sources = planted | {ADDED: pool.select(readable)}
     jobs = []
     for place, (read, kinds) in enumerate(zip(before, found, strict=True)):
-        failed = (read[POOL] != pool.images.labels) & (pool.probability >= section.least_probability)
+        failed = (read[POOL] != pool.images.labels) & readable
         members = [each & failed for each in cover(kinds, pool.looks, pool.images.labels)]
         own = {f"modes/{place}/{row}": pool.select(each) for row, each in enumerate(members) if each.any()}
         sources |= own
