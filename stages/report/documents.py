@@ -30,6 +30,7 @@ PAGES = (
     "docs/generator.md",
     "docs/images.md",
     "docs/real_images.md",
+    "docs/repair.md",
 )
 CLAIMS, VOCABULARY, MODES = "claims", "attributes", "modes"  # the tables that are not of metrics alone
 BOTH = ("clean", "corrupted")
