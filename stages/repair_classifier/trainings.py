@@ -63,14 +63,15 @@ class Trainer:
     def train_all(self, jobs: Sequence[Job], title: str) -> list[dict[str, np.ndarray]]:
         """What each trained network reads in the sets that it was asked about: class indices, int64 [N]."""
         self.unfinished.mkdir(parents=True, exist_ok=True)
-        waiting = [job for job in jobs if not self.place(job).is_file()]
+        # Of equal jobs one is trained: two processes must not write one file.
+        waiting = {place: job for job in jobs if not (place := self.place(job)).is_file()}
         shown = self.recipe.training_images
         with Progress(title, len(jobs) * shown, "img", done=(len(jobs) - len(waiting)) * shown) as progress:
             count = min(count_cores() if choose_device().type == "cpu" else 1, len(waiting), MOST_PROCESSES)
             if waiting:
                 context = multiprocessing.get_context("spawn")
                 with ProcessPoolExecutor(count, context, initializer=_open, initargs=(self,)) as pool:
-                    for _ in pool.map(_train, [(job, self.place(job)) for job in waiting]):
+                    for _ in pool.map(_train, waiting.values(), waiting):
                         progress.advance(shown)
         return [self._read(job) for job in jobs]
 
@@ -110,5 +111,5 @@ def _open(trainer: Trainer) -> None:
     _TRAINER[:] = [trainer]
 
 
-def _train(work: tuple[Job, Path]) -> None:
-    _TRAINER[0].run(*work)
+def _train(job: Job, place: Path) -> None:
+    _TRAINER[0].run(job, place)
