@@ -2,7 +2,7 @@
 
 import hashlib
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 
 from failure_atlas.classifiers.evaluation import predict
 from failure_atlas.classifiers.networks import Classifier, save_classifier
-from failure_atlas.classifiers.training import train
+from failure_atlas.classifiers.training import shard_workers, train
 from failure_atlas.core.computing import count_cores
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.progress import Progress
@@ -67,13 +67,22 @@ class Trainer:
         waiting = {place: job for job in jobs if not (place := self.place(job)).is_file()}
         shown = self.recipe.training_images
         with Progress(title, len(jobs) * shown, "img", done=(len(jobs) - len(waiting)) * shown) as progress:
-            count = min(count_cores() if choose_device().type == "cpu" else 1, len(waiting), MOST_PROCESSES)
-            if waiting:
-                context = multiprocessing.get_context("spawn")
-                with ProcessPoolExecutor(count, context, initializer=_open, initargs=(self,)) as pool:
-                    for _ in pool.map(_train, waiting.values(), waiting):
-                        progress.advance(shown)
+            for _ in self._run_all(waiting):
+                progress.advance(shown)
         return [self._read(job) for job in jobs]
+
+    def _run_all(self, waiting: Mapping[Path, Job]) -> Iterator[None]:
+        """Several at once in processes of their own, one after the other in this one; on one thread each time."""
+        count = min(count_cores() if choose_device().type == "cpu" else 1, len(waiting), MOST_PROCESSES)
+        if count > 1:
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(count, context, initializer=_open, initargs=(self,)) as pool:
+                yield from pool.map(_train, waiting.values(), waiting)
+            return
+        with shard_workers():
+            for place, job in waiting.items():
+                self.run(job, place)
+                yield
 
     def place(self, job: Job) -> Path:
         """Where the answers of a training are kept: its name tells all that they depend on."""
