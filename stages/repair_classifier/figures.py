@@ -43,8 +43,8 @@ def draw_modes(table: pd.DataFrame, name: str) -> Figure:
         panel.set_xlabel("misread, % (bars: 95 %)")
         panel.set_title(f"{side} images" if side == "real" else side)
         panel.legend(fontsize=7)
-    better = int(((first["images"] == "real") & (first["change_high"] < 0)).sum()) if len(first) else 0
-    told = f"{better} of {int((first['images'] == 'real').sum()) if len(first) else 0} modes are misread less"
+    real = first[first["images"] == "real"]
+    told = f"{int((real['change_high'] < 0).sum())} of {len(real)} modes are misread less"
     figure.suptitle(f"{shorten(name, 40)}: {told} on real images after the repair", fontsize=10)
     return figure
 

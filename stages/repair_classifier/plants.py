@@ -16,7 +16,7 @@ from failure_atlas.modes.search import find_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, mean, read_estimate
 from stages.common.mode_params import FindModesParams
 from stages.repair_classifier.inputs import POPULATION, RECIPE, Inputs, Looked
-from stages.repair_classifier.mixtures import BY_MODE, Arm, draw_seeds
+from stages.repair_classifier.mixtures import BY_MODE, FAILURES, Arm, draw_seeds
 from stages.repair_classifier.params import RepairClassifierParams
 from stages.repair_classifier.trainings import Job, Trainer
 
@@ -61,20 +61,21 @@ def try_plants(
 ) -> pd.DataFrame:  # fmt: skip
     """plants.csv: each cell misread before, after generated images were added, and after failures by mode were.
 
-    Of the first generator, with the shares that were chosen for failures by mode.  right: what networks without a fault
-    read rightly in the test `recipe`, bool [S, R].  params: where find_modes asks for attributes.
+    Of the first generator, with the shares that were chosen for failures by mode; for all failures, where no mode of
+    the classifier has any.  right: what networks without a fault read rightly in the test `recipe`, bool [S, R].
+    params: where find_modes asks for attributes.
     """
     if not section.plants:
-        return pd.DataFrame()
-    arm = next(arm for arm in arms if arm.kind == BY_MODE)
-    pool, (seed,) = inputs.pools[arm.generator], draw_seeds(section.seed, 1, "plants")
+        return pd.DataFrame(columns=["kind", "cell"])
+    first = next(iter(inputs.pools))
+    arm = next(arm for kind in (BY_MODE, FAILURES) for arm in arms if (arm.kind, arm.generator) == (kind, first))
+    pool, (seed,) = inputs.pools[first], draw_seeds(section.seed, 1, "plants")
     chosen = inputs.measured.offer(modes.attributes, inputs.population.images.labels, params)
     offered = [inputs.measured.names.index(name) for name in chosen]
     plants = draw_plants(inputs, offered, section)
     planted = {f"planted/{place}": plant.apply(inputs.real) for place, plant in enumerate(plants)}
     tests = {RECIPE: inputs.tests[RECIPE].images, POPULATION: inputs.population.images.images}
-    first = trainer.renew(planted, tests | {POOL: pool.images.images})
-    before = first.train_all(
+    before = trainer.renew(planted, tests | {POOL: pool.images.images}).train_all(
         [Job(((name, 1.0),), seed, (RECIPE, POPULATION, POOL)) for name in planted], "training with faults"
     )
     found = [_search(read[POPULATION], inputs, offered, modes) for read in before]
