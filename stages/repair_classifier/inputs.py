@@ -17,10 +17,10 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.corruptions.corruptions import corrupt, draw_severities, open_streams
 from failure_atlas.corruptions.registry import Step, choose_steps, refuse_channels
 from failure_atlas.images.image_set import ImageSet
-from failure_atlas.judges.ensemble import load_judge
+from failure_atlas.judges.ensemble import Ensemble, load_judge
 from failure_atlas.modes.mode import Mode, cover, read_mode
 from failure_atlas.populations.sampling import draw_styles
-from failure_atlas.stylegan2.generator import load_generator
+from failure_atlas.stylegan2.generator import Generator, load_generator
 from failure_atlas.world.show import JUDGE, World
 from stages.common.artefacts.attributes import Measured, read_measured
 from stages.common.artefacts.images import read_class_names, read_images, read_training
@@ -89,19 +89,25 @@ def read_modes(folder: Path, measured: Measured, class_names: Sequence[str]) -> 
     return modes, table["sentence"].astype(str).tolist()
 
 
+def load_painter(path: Path, classes: int, shape: tuple[int, ...]) -> Generator:
+    """A generator; StageError unless it makes images of so many classes, of the shape [C, H, W]."""
+    painter = load_generator(path, choose_device())
+    held = painter.architecture
+    made = (held.image_channels, held.size_px, held.size_px)
+    if held.num_classes != classes or made != shape:
+        told = f"images of {held.num_classes} classes and shape {made}; --images has {classes} and {shape}"
+        raise StageError(f"{path}: makes {told}; use a generator that was trained on these")
+    return painter
+
+
 def draw_pools(
-    generators: Mapping[str, Path], judges: Mapping[str, Path], measured: Measured, class_names: Sequence[str],
-    section: RepairClassifierParams,
-) -> dict[str, Looked]:  # fmt: skip
+    painters: Mapping[str, tuple[Generator, Ensemble]], measured: Measured, section: RepairClassifierParams
+) -> dict[str, Looked]:
     """Fresh images of each generator, what they look like, and what the judge that goes with it says of them."""
     device, pools = choose_device(), {}
-    for name, path in generators.items():
-        painter = load_generator(path, device)
-        if painter.num_classes != len(class_names):
-            raise StageError(f"{path}: of {painter.num_classes} classes, the images are of {len(class_names)}")
+    for name, (painter, judge) in painters.items():
         drawn = draw_styles(painter, section.pool, numpy_stream(section.seed, "pool", name), section.batch_size)
-        judge = load_judge(judges[name], class_names, device)
-        world = World(painter.synthesize, {JUDGE: judge}, section.batch_size, device, len(class_names))
+        world = World(painter.synthesize, {JUDGE: judge}, section.batch_size, device, painter.num_classes)
         with Progress(f"drawing from {name}", section.pool, "img") as progress:
             shown = world.show(drawn.styles, noise=drawn.noise, advance=progress.advance)
         pools[name] = Looked(
@@ -154,17 +160,22 @@ def open_inputs(
     class_names = read_class_names(require(images, "prepare_images"))
     samples = read_samples(population)
     measured = read_measured(attributes, samples.true_class)
-    stores = {"--test-images": test_images, "--test-corrupted": test_corrupted, "--population": None}
-    for option, store in stores.items():
-        held = samples.class_names if store is None else read_class_names(require(store, "prepare_images"))
+    shown = {"--population": samples.class_names}
+    for option, store, maker in (
+        ("--corrupted", corrupted, "corrupt_images"), ("--test-images", test_images, "prepare_images"),
+        ("--test-corrupted", test_corrupted, "corrupt_images"),
+    ):  # fmt: skip
+        shown[option] = read_class_names(require(store, maker))
+    for option, held in shown.items():
         if held != class_names:
             raise StageError(f"{option}: shows the classes {', '.join(held)}; --images shows {', '.join(class_names)}")
     found, sentences = read_modes(modes, measured, class_names)
     steps = choose_steps(corruption.recipe, corruption.table)
-    outside = choose_steps(section.outside, corruption.table)
     clean = {split: read_images(images, split) for split in ("train", "test")}
+    shape = clean["train"].images.shape[1:]
     try:
-        refuse_channels([*steps, *outside], clean["train"].images.shape[1])
+        outside = choose_steps(section.outside, corruption.table)
+        refuse_channels([*steps, *outside], shape[0])
     except ValueError as error:
         raise StageError(f"{params}: repair_classifier.outside: {error}") from error
     if again := sorted(set(section.outside) & set(corruption.recipe)):
@@ -172,27 +183,29 @@ def open_inputs(
             f"{params}: repair_classifier.outside: got {again[0]}; allowed: corruptions that are not of the recipe "
             f"({', '.join(corruption.recipe)})"
         )
-    real = read_training(images, corrupted, recipe.train_on)
-    more = corrupt_anew(clean["train"], corruption, steps, section.copies, section.seed, MORE)
-    real_test = read_images(test_corrupted, "test")
-    of_test = read_measured(test_attributes)
+    painters = {
+        name: (load_painter(path, len(class_names), shape), load_judge(judges[name], class_names, choose_device()))
+        for name, path in generators.items()
+    }
+    sure = load_judge(auditor, class_names, choose_device())
+    real_test, of_test = read_images(test_corrupted, "test"), read_measured(test_attributes)
     if len(of_test.images) != len(real_test.labels):
         raise StageError(
             f"{test_attributes}: measures {len(of_test.images)} test images, {test_corrupted} has "
             f"{len(real_test.labels)}; make it again with: dvc repro measure_attributes"
         )
-    test = read_images(test_images, "test")
+    real, test = read_training(images, corrupted, recipe.train_on), read_images(test_images, "test")
+    more = corrupt_anew(clean["train"], corruption, steps, section.copies, section.seed, MORE)
     tests = {CLEAN: test, RECIPE: real_test}
     tests[OUTSIDE], kind_of = corrupt_outside(test, outside, section.outside_severities, section.seed)
     tests[HELD_OUT] = corrupt_anew(clean["test"], corruption, steps, section.copies, section.seed, HELD_OUT)
     made = ImageSet(read_array(population / "population.zarr", "images"), samples.true_class)
     tests[POPULATION] = made
-    sure = load_judge(auditor, class_names, choose_device())
     probability = predict(sure, made.images)[np.arange(len(made.labels)), made.labels]
     return Inputs(
         class_names, measured, recipe,
         real=_look(real, measure(real.images, measured)), more=_look(more, measure(more.images, measured)),
-        pools=draw_pools(generators, judges, measured, class_names, section),
+        pools=draw_pools(painters, measured, section),
         modes=found, sentences=sentences, tests=tests,
         population=Looked(made, measured.population.astype(np.float64), probability),
         real_test=_look(real_test, of_test.images.astype(np.float64)),
