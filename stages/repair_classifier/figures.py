@@ -49,7 +49,7 @@ def draw_modes(table: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
-def draw_plants(table: pd.DataFrame) -> Figure:
+def draw_planted(table: pd.DataFrame) -> Figure:
     """Failure rate in each planted cell of real images, before and after."""
     figure, axes = new_figure(1, 1, width=9.0, height=0.36 * len(table) + 1.6)
     panel = axes[0, 0]

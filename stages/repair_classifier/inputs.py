@@ -27,6 +27,7 @@ from stages.common.artefacts.images import read_class_names, read_images, read_t
 from stages.common.artefacts.population import read_samples
 from stages.common.classifier_params import TrainClassifierParams
 from stages.common.image_params import CorruptImagesParams
+from stages.common.mode_params import FindModesParams
 from stages.repair_classifier.params import RepairClassifierParams
 
 CLEAN, RECIPE, OUTSIDE, HELD_OUT, POPULATION = "clean", "recipe", "outside", "held out", "population"
@@ -56,14 +57,15 @@ class Inputs:
     """All that is learned from and measured on.
 
     real: the training set, as the classifier under repair learned from it.  more: its images, corrupted anew.  pools:
-    by generator.  modes: of that classifier, with their sentences.  tests: what is read, with its labels, by name.
+    by generator.  modes: of that classifier, with their sentences.  offered: indices of the attributes that conditions
+    may be made of.  tests: what is read, with its labels, by name.
     population, real_test: what modes are held against.  auditor_sure: bool [N], of the population.  kinds: names of
     corruptions outside the recipe.  kind_of: int64 [R], which of them each image of the test `outside` has.
     """
 
     class_names: list[str]
     measured: Measured
-    recipe: TrainClassifierParams
+    offered: Sequence[int]
     real: Looked
     more: Looked
     pools: Mapping[str, Looked]
@@ -152,11 +154,15 @@ def corrupt_outside(
 
 
 def open_inputs(
-    section: RepairClassifierParams, recipe: TrainClassifierParams, corruption: CorruptImagesParams, params: Path, *,
+    section: RepairClassifierParams, entry: TrainClassifierParams, corruption: CorruptImagesParams,
+    search: FindModesParams, *, params: Path, recipe: Path,
     generators: Mapping[str, Path], judges: Mapping[str, Path], auditor: Path, population: Path, attributes: Path,
     modes: Path, images: Path, corrupted: Path, test_images: Path, test_corrupted: Path, test_attributes: Path,
 ) -> Inputs:  # fmt: skip
-    """Read all that the options name, draw and corrupt what is not yet there; StageError for what does not fit."""
+    """Read all that the options name, draw and corrupt what is not yet there; StageError for what does not fit.
+
+    section: of the file `params`.  entry, corruption, search: of the file `recipe`.
+    """
     class_names = read_class_names(require(images, "prepare_images"))
     samples = read_samples(population)
     measured = read_measured(attributes, samples.true_class)
@@ -170,6 +176,7 @@ def open_inputs(
         if held != class_names:
             raise StageError(f"{option}: shows the classes {', '.join(held)}; --images shows {', '.join(class_names)}")
     found, sentences = read_modes(modes, measured, class_names)
+    offered = measured.offer(search.attributes, samples.true_class, recipe)
     steps = choose_steps(corruption.recipe, corruption.table)
     clean = {split: read_images(images, split) for split in ("train", "test")}
     shape = clean["train"].images.shape[1:]
@@ -194,7 +201,7 @@ def open_inputs(
             f"{test_attributes}: measures {len(of_test.images)} test images, {test_corrupted} has "
             f"{len(real_test.labels)}; make it again with: dvc repro measure_attributes"
         )
-    real, test = read_training(images, corrupted, recipe.train_on), read_images(test_images, "test")
+    real, test = read_training(images, corrupted, entry.train_on), read_images(test_images, "test")
     more = corrupt_anew(clean["train"], corruption, steps, section.copies, section.seed, MORE)
     tests = {CLEAN: test, RECIPE: real_test}
     tests[OUTSIDE], kind_of = corrupt_outside(test, outside, section.outside_severities, section.seed)
@@ -203,7 +210,7 @@ def open_inputs(
     tests[POPULATION] = made
     probability = predict(sure, made.images)[np.arange(len(made.labels)), made.labels]
     return Inputs(
-        class_names, measured, recipe,
+        class_names, measured, [measured.names.index(each) for each in offered],
         real=_look(real, measure(real.images, measured)), more=_look(more, measure(more.images, measured)),
         pools=draw_pools(painters, measured, section),
         modes=found, sentences=sentences, tests=tests,
@@ -223,17 +230,24 @@ def read_answers(classifier: Path, pools: Mapping[str, Looked]) -> dict[str, np.
     return {name: predict(network, pool.images.images).argmax(axis=1) for name, pool in pools.items()}
 
 
-def list_sources(inputs: Inputs, answers: Mapping[str, np.ndarray], least_probability: float) -> dict[str, ImageSet]:
+def list_sources(
+    inputs: Inputs, answers: Mapping[str, np.ndarray], least_probability: float, params: Path
+) -> dict[str, ImageSet]:
     """Sets to learn from, by name: real, more of them, and of each generator all, failures, and failures by mode.
 
     Of generated images those are taken whose meant class their judge gives at least this probability; a failure is
-    one that the classifier misreads.
+    one that the classifier misreads. StageError, which names the file `params`, if a generator shows none.
     """
     in_modes = np.any(cover(inputs.modes, inputs.more.looks, inputs.more.images.labels), axis=0)
     sources = {REAL: inputs.real.images, MORE: inputs.more.images, MORE_IN_MODES: inputs.more.select(in_modes)}
     for name, pool in inputs.pools.items():
         readable = pool.probability >= least_probability
         failed = (answers[name] != pool.images.labels) & readable
+        if not failed.any():
+            raise StageError(
+                f"{params}: repair_classifier: none of {len(failed)} images of {name} is misread where its judge gives "
+                f"{least_probability:g} to the class that was meant; raise pool, or lower least_probability"
+            )
         sources |= {f"generated/{name}": pool.select(readable), f"failures/{name}": pool.select(failed)}
         for place, inside in enumerate(cover(inputs.modes, pool.looks, pool.images.labels)):
             sources[f"modes/{name}/{place}"] = pool.select(inside & failed)
