@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten
 from stages.repair_classifier.inputs import REAL_TESTS
 from stages.repair_classifier.mixtures import PLAIN
+from stages.repair_classifier.results import REPAIRED
 
 TITLES = {"clean": "clean images", "recipe": "corrupted by the recipe", "outside": "corruptions outside the recipe"}
 
@@ -44,7 +45,7 @@ def draw_modes(table: pd.DataFrame, name: str) -> Figure:
         panel.set_title(f"{side} images" if side == "real" else side)
         panel.legend(fontsize=7)
     real = first[first["images"] == "real"]
-    told = f"{int((real['change_high'] < 0).sum())} of {len(real)} modes are misread less"
+    told = f"{int((real['verdict'] == REPAIRED).sum())} of {len(real)} modes are misread less"
     figure.suptitle(f"{shorten(name, 40)}: {told} on real images after the repair", fontsize=10)
     return figure
 

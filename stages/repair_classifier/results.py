@@ -17,6 +17,7 @@ Right = Mapping[Arm, Mapping[str, np.ndarray]]  # by arm and test: bool [S, I]
 REPAIRED, NOT_DECIDED, WORSE = "repaired", "not decided", "worse"
 PLANTS = "plants"
 GENERATED_SURE = "generated, the auditor sure"
+FEWEST = 6  # images: of fewer, all turned right by chance, are no rarity (two-sided sign test: 2 / 2^6 = 0.03)
 RATES = ("before", "after", "change")
 COLUMNS = [
     "generator", "rank", "sentence", "images", *(f"{name}{end}" for name in RATES for end in ("", "_low", "_high")),
@@ -62,7 +63,8 @@ def _tell(name: str, estimate: Estimate) -> dict[str, Any]:
 def tabulate_modes(right: Right, best: Mapping[str, Arm], before: Arm, inputs: Inputs) -> pd.DataFrame:
     """modes.csv: how often each mode is misread before and after, on real images and where the auditor is sure.
 
-    best: by generator, the repair whose trainings are `after`.
+    best: by generator, the repair whose trainings are `after`.  Nothing is decided on fewer than 6 images: where all of
+    them change alike, an interval has no width.
     """
     sides = {
         "real": (RECIPE, inputs.real_test, np.ones(len(inputs.real_test.images.labels), bool)),
@@ -76,6 +78,7 @@ def tabulate_modes(right: Right, best: Mapping[str, Arm], before: Arm, inputs: I
             rates = [cross_mean(1.0 - right[each][test][:, kept]) for each in (before, arm)]
             change = cross_mean(-subtract_right(right, arm, before, test)[:, kept])
             verdict = REPAIRED if change.high < 0 else WORSE if change.low > 0 else NOT_DECIDED
+            verdict = verdict if kept.sum() >= FEWEST else NOT_DECIDED
             row: dict[str, Any] = {"generator": generator, "rank": place + 1}
             row |= {"sentence": sentence, "images": side}
             for name, each in zip(RATES, (*rates, change), strict=True):
