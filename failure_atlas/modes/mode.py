@@ -70,16 +70,19 @@ class Mode:
 
 
 def read_mode(definition: str, attributes: Sequence[str], class_names: Sequence[str]) -> Mode:
-    """What `Mode.define` wrote; ValueError for what is none, or is of other attributes or classes."""
+    """What `Mode.define` wrote; ValueError that says why for what is none, or is of other attributes or classes."""
     try:
         held = json.loads(definition)
-        label, bounds = held["class"], held["bounds"].items()
-        pairs = {attributes.index(name): (low, high) for name, (low, high) in bounds}
-        if any(not isinstance(bound, (int, float, type(None))) for pair in pairs.values() for bound in pair):
-            raise ValueError("a bound that is no number")
-        return Mode(None if label is None else class_names.index(label), pairs)
+        label, bounds = held["class"], {name: (low, high) for name, (low, high) in held["bounds"].items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no class and bounds ({error})") from error
+    if any(not isinstance(bound, (int, float, type(None))) for pair in bounds.values() for bound in pair):
+        raise ValueError("a bound that is no number")
+    for kind, names, known in (("attribute", bounds, attributes), ("class", [label], [None, *class_names])):
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"there is no {kind} {unknown[0]}")
+    pairs = {attributes.index(name): pair for name, pair in bounds.items()}
+    return Mode(None if label is None else class_names.index(label), pairs)
 
 
 def _strictest(pair: tuple[float | None, ...], choose: Callable[..., float]) -> float | None:

@@ -16,11 +16,11 @@ from stages.common.classifiers import parse_named_paths
 from stages.common.image_params import CorruptImagesParams
 from stages.common.mode_params import FindModesParams
 from stages.common.params import load_section
-from stages.repair_classifier.figures import draw_gains, draw_modes, draw_plants
+from stages.repair_classifier.figures import draw_gains, draw_modes, draw_planted
 from stages.repair_classifier.inputs import HELD_OUT, RECIPE, list_sources, open_inputs, read_answers
 from stages.repair_classifier.mixtures import choose, choose_best, train_arms
 from stages.repair_classifier.params import RepairClassifierParams
-from stages.repair_classifier.plants import try_plants
+from stages.repair_classifier.plants import draw_plants, try_plants
 from stages.repair_classifier.results import summarize, tabulate_mixtures, tabulate_modes, tell
 from stages.repair_classifier.trainings import Trainer
 
@@ -61,28 +61,29 @@ def main(
             f"--judge: got {', '.join(judges)}; allowed: one for each of {', '.join(generators)}, in order"
         )
     inputs = open_inputs(
-        section, entry, corruption, params, generators=generators, judges=judges, auditor=auditor,
-        population=population, attributes=attributes, modes=modes, images=images, corrupted=corrupted,
+        section, entry, corruption, search, params=params, recipe=recipe, generators=generators, judges=judges,
+        auditor=auditor, population=population, attributes=attributes, modes=modes, images=images, corrupted=corrupted,
         test_images=test_images, test_corrupted=test_corrupted, test_attributes=test_attributes,
     )  # fmt: skip
-    sources = list_sources(inputs, read_answers(classifier, inputs.pools), section.least_probability)
+    sources = list_sources(inputs, read_answers(classifier, inputs.pools), section.least_probability, params)
+    plants = draw_plants(inputs, section, params)
     tests = {test: held.images for test, held in inputs.tests.items()}
     trainer = Trainer(entry, len(inputs.class_names), sources, tests, out / "unfinished")
     arms, tried = choose(trainer, inputs.tests[HELD_OUT].labels, list(generators), section)
     best = choose_best(arms, tried, list(generators))
     right, weights = train_arms(trainer, arms, best[next(iter(generators))], inputs, section)
-    plants = try_plants(trainer, inputs, arms, right[arms[0]][RECIPE], search, section, recipe)
+    planted = try_plants(trainer, inputs, arms, plants, right[arms[0]][RECIPE], search, section)
     mixtures = tabulate_mixtures(right, arms, inputs)
     changes = tabulate_modes(right, best, arms[0], inputs)
-    metrics = summarize(right, arms, best, changes, plants)
+    metrics = summarize(right, arms, best, changes, planted)
     for line in tell(metrics, name):
         logging.info(line)
-    for title, table in (("mixtures", mixtures), ("choice", tried), ("modes", changes), ("plants", plants)):
+    for title, table in (("mixtures", mixtures), ("choice", tried), ("modes", changes), ("plants", planted)):
         write_csv(out / f"{title}.csv", table)
     save_figure(draw_gains(mixtures, name), out / "figures" / "gains.png", mixtures)
     save_figure(draw_modes(changes, name), out / "figures" / "modes.png", changes)
-    if len(plants):
-        save_figure(draw_plants(plants), out / "figures" / "plants.png", plants)
+    if len(planted):
+        save_figure(draw_planted(planted), out / "figures" / "plants.png", planted)
     shutil.copyfile(weights, out / "classifier.safetensors")
     write_json(out / "metrics.json", metrics)
     shutil.rmtree(out / "unfinished")

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new_figure, shorten
 from stages.repair_classifier.inputs import REAL_TESTS
 from stages.repair_classifier.mixtures import PLAIN
+from stages.repair_classifier.results import REPAIRED
 
 TITLES = {"clean": "clean images", "recipe": "corrupted by the recipe", "outside": "corruptions outside the recipe"}
 
@@ -43,13 +44,13 @@ def draw_modes(table: pd.DataFrame, name: str) -> Figure:
         panel.set_xlabel("misread, % (bars: 95 %)")
         panel.set_title(f"{side} images" if side == "real" else side)
         panel.legend(fontsize=7)
-    better = int(((first["images"] == "real") & (first["change_high"] < 0)).sum()) if len(first) else 0
-    told = f"{better} of {int((first['images'] == 'real').sum()) if len(first) else 0} modes are misread less"
+    real = first[first["images"] == "real"]
+    told = f"{int((real['verdict'] == REPAIRED).sum())} of {len(real)} modes are misread less"
     figure.suptitle(f"{shorten(name, 40)}: {told} on real images after the repair", fontsize=10)
     return figure
 
 
-def draw_plants(table: pd.DataFrame) -> Figure:
+def draw_planted(table: pd.DataFrame) -> Figure:
     """Failure rate in each planted cell of real images, before and after."""
     figure, axes = new_figure(1, 1, width=9.0, height=0.36 * len(table) + 1.6)
     panel = axes[0, 0]

@@ -17,16 +17,17 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.corruptions.corruptions import corrupt, draw_severities, open_streams
 from failure_atlas.corruptions.registry import Step, choose_steps, refuse_channels
 from failure_atlas.images.image_set import ImageSet
-from failure_atlas.judges.ensemble import load_judge
+from failure_atlas.judges.ensemble import Ensemble, load_judge
 from failure_atlas.modes.mode import Mode, cover, read_mode
 from failure_atlas.populations.sampling import draw_styles
-from failure_atlas.stylegan2.generator import load_generator
+from failure_atlas.stylegan2.generator import Generator, load_generator
 from failure_atlas.world.show import JUDGE, World
 from stages.common.artefacts.attributes import Measured, read_measured
 from stages.common.artefacts.images import read_class_names, read_images, read_training
 from stages.common.artefacts.population import read_samples
 from stages.common.classifier_params import TrainClassifierParams
 from stages.common.image_params import CorruptImagesParams
+from stages.common.mode_params import FindModesParams
 from stages.repair_classifier.params import RepairClassifierParams
 
 CLEAN, RECIPE, OUTSIDE, HELD_OUT, POPULATION = "clean", "recipe", "outside", "held out", "population"
@@ -56,14 +57,15 @@ class Inputs:
     """All that is learned from and measured on.
 
     real: the training set, as the classifier under repair learned from it.  more: its images, corrupted anew.  pools:
-    by generator.  modes: of that classifier, with their sentences.  tests: what is read, with its labels, by name.
+    by generator.  modes: of that classifier, with their sentences.  offered: indices of the attributes that conditions
+    may be made of.  tests: what is read, with its labels, by name.
     population, real_test: what modes are held against.  auditor_sure: bool [N], of the population.  kinds: names of
     corruptions outside the recipe.  kind_of: int64 [R], which of them each image of the test `outside` has.
     """
 
     class_names: list[str]
     measured: Measured
-    recipe: TrainClassifierParams
+    offered: Sequence[int]
     real: Looked
     more: Looked
     pools: Mapping[str, Looked]
@@ -89,19 +91,25 @@ def read_modes(folder: Path, measured: Measured, class_names: Sequence[str]) -> 
     return modes, table["sentence"].astype(str).tolist()
 
 
+def load_painter(path: Path, classes: int, shape: tuple[int, ...]) -> Generator:
+    """A generator; StageError unless it makes images of so many classes, of the shape [C, H, W]."""
+    painter = load_generator(path, choose_device())
+    held = painter.architecture
+    made = (held.image_channels, held.size_px, held.size_px)
+    if held.num_classes != classes or made != shape:
+        told = f"images of {held.num_classes} classes and shape {made}; --images has {classes} and {shape}"
+        raise StageError(f"{path}: makes {told}; use a generator that was trained on these")
+    return painter
+
+
 def draw_pools(
-    generators: Mapping[str, Path], judges: Mapping[str, Path], measured: Measured, class_names: Sequence[str],
-    section: RepairClassifierParams,
-) -> dict[str, Looked]:  # fmt: skip
+    painters: Mapping[str, tuple[Generator, Ensemble]], measured: Measured, section: RepairClassifierParams
+) -> dict[str, Looked]:
     """Fresh images of each generator, what they look like, and what the judge that goes with it says of them."""
     device, pools = choose_device(), {}
-    for name, path in generators.items():
-        painter = load_generator(path, device)
-        if painter.num_classes != len(class_names):
-            raise StageError(f"{path}: of {painter.num_classes} classes, the images are of {len(class_names)}")
+    for name, (painter, judge) in painters.items():
         drawn = draw_styles(painter, section.pool, numpy_stream(section.seed, "pool", name), section.batch_size)
-        judge = load_judge(judges[name], class_names, device)
-        world = World(painter.synthesize, {JUDGE: judge}, section.batch_size, device, len(class_names))
+        world = World(painter.synthesize, {JUDGE: judge}, section.batch_size, device, painter.num_classes)
         with Progress(f"drawing from {name}", section.pool, "img") as progress:
             shown = world.show(drawn.styles, noise=drawn.noise, advance=progress.advance)
         pools[name] = Looked(
@@ -146,25 +154,35 @@ def corrupt_outside(
 
 
 def open_inputs(
-    section: RepairClassifierParams, recipe: TrainClassifierParams, corruption: CorruptImagesParams, params: Path, *,
+    section: RepairClassifierParams, entry: TrainClassifierParams, corruption: CorruptImagesParams,
+    search: FindModesParams, *, params: Path, recipe: Path,
     generators: Mapping[str, Path], judges: Mapping[str, Path], auditor: Path, population: Path, attributes: Path,
     modes: Path, images: Path, corrupted: Path, test_images: Path, test_corrupted: Path, test_attributes: Path,
 ) -> Inputs:  # fmt: skip
-    """Read all that the options name, draw and corrupt what is not yet there; StageError for what does not fit."""
+    """Read all that the options name, draw and corrupt what is not yet there; StageError for what does not fit.
+
+    section: of the file `params`.  entry, corruption, search: of the file `recipe`.
+    """
     class_names = read_class_names(require(images, "prepare_images"))
     samples = read_samples(population)
     measured = read_measured(attributes, samples.true_class)
-    stores = {"--test-images": test_images, "--test-corrupted": test_corrupted, "--population": None}
-    for option, store in stores.items():
-        held = samples.class_names if store is None else read_class_names(require(store, "prepare_images"))
+    shown = {"--population": samples.class_names}
+    for option, store, maker in (
+        ("--corrupted", corrupted, "corrupt_images"), ("--test-images", test_images, "prepare_images"),
+        ("--test-corrupted", test_corrupted, "corrupt_images"),
+    ):  # fmt: skip
+        shown[option] = read_class_names(require(store, maker))
+    for option, held in shown.items():
         if held != class_names:
             raise StageError(f"{option}: shows the classes {', '.join(held)}; --images shows {', '.join(class_names)}")
     found, sentences = read_modes(modes, measured, class_names)
+    offered = measured.offer(search.attributes, samples.true_class, recipe)
     steps = choose_steps(corruption.recipe, corruption.table)
-    outside = choose_steps(section.outside, corruption.table)
     clean = {split: read_images(images, split) for split in ("train", "test")}
+    shape = clean["train"].images.shape[1:]
     try:
-        refuse_channels([*steps, *outside], clean["train"].images.shape[1])
+        outside = choose_steps(section.outside, corruption.table)
+        refuse_channels([*steps, *outside], shape[0])
     except ValueError as error:
         raise StageError(f"{params}: repair_classifier.outside: {error}") from error
     if again := sorted(set(section.outside) & set(corruption.recipe)):
@@ -172,27 +190,29 @@ def open_inputs(
             f"{params}: repair_classifier.outside: got {again[0]}; allowed: corruptions that are not of the recipe "
             f"({', '.join(corruption.recipe)})"
         )
-    real = read_training(images, corrupted, recipe.train_on)
-    more = corrupt_anew(clean["train"], corruption, steps, section.copies, section.seed, MORE)
-    real_test = read_images(test_corrupted, "test")
-    of_test = read_measured(test_attributes)
+    painters = {
+        name: (load_painter(path, len(class_names), shape), load_judge(judges[name], class_names, choose_device()))
+        for name, path in generators.items()
+    }
+    sure = load_judge(auditor, class_names, choose_device())
+    real_test, of_test = read_images(test_corrupted, "test"), read_measured(test_attributes)
     if len(of_test.images) != len(real_test.labels):
         raise StageError(
             f"{test_attributes}: measures {len(of_test.images)} test images, {test_corrupted} has "
             f"{len(real_test.labels)}; make it again with: dvc repro measure_attributes"
         )
-    test = read_images(test_images, "test")
+    real, test = read_training(images, corrupted, entry.train_on), read_images(test_images, "test")
+    more = corrupt_anew(clean["train"], corruption, steps, section.copies, section.seed, MORE)
     tests = {CLEAN: test, RECIPE: real_test}
     tests[OUTSIDE], kind_of = corrupt_outside(test, outside, section.outside_severities, section.seed)
     tests[HELD_OUT] = corrupt_anew(clean["test"], corruption, steps, section.copies, section.seed, HELD_OUT)
     made = ImageSet(read_array(population / "population.zarr", "images"), samples.true_class)
     tests[POPULATION] = made
-    sure = load_judge(auditor, class_names, choose_device())
     probability = predict(sure, made.images)[np.arange(len(made.labels)), made.labels]
     return Inputs(
-        class_names, measured, recipe,
+        class_names, measured, [measured.names.index(each) for each in offered],
         real=_look(real, measure(real.images, measured)), more=_look(more, measure(more.images, measured)),
-        pools=draw_pools(generators, judges, measured, class_names, section),
+        pools=draw_pools(painters, measured, section),
         modes=found, sentences=sentences, tests=tests,
         population=Looked(made, measured.population.astype(np.float64), probability),
         real_test=_look(real_test, of_test.images.astype(np.float64)),
@@ -210,17 +230,24 @@ def read_answers(classifier: Path, pools: Mapping[str, Looked]) -> dict[str, np.
     return {name: predict(network, pool.images.images).argmax(axis=1) for name, pool in pools.items()}
 
 
-def list_sources(inputs: Inputs, answers: Mapping[str, np.ndarray], least_probability: float) -> dict[str, ImageSet]:
+def list_sources(
+    inputs: Inputs, answers: Mapping[str, np.ndarray], least_probability: float, params: Path
+) -> dict[str, ImageSet]:
     """Sets to learn from, by name: real, more of them, and of each generator all, failures, and failures by mode.
 
     Of generated images those are taken whose meant class their judge gives at least this probability; a failure is
-    one that the classifier misreads.
+    one that the classifier misreads. StageError, which names the file `params`, if a generator shows none.
     """
     in_modes = np.any(cover(inputs.modes, inputs.more.looks, inputs.more.images.labels), axis=0)
     sources = {REAL: inputs.real.images, MORE: inputs.more.images, MORE_IN_MODES: inputs.more.select(in_modes)}
     for name, pool in inputs.pools.items():
         readable = pool.probability >= least_probability
         failed = (answers[name] != pool.images.labels) & readable
+        if not failed.any():
+            raise StageError(
+                f"{params}: repair_classifier: none of {len(failed)} images of {name} is misread where its judge gives "
+                f"{least_probability:g} to the class that was meant; raise pool, or lower least_probability"
+            )
         sources |= {f"generated/{name}": pool.select(readable), f"failures/{name}": pool.select(failed)}
         for place, inside in enumerate(cover(inputs.modes, pool.looks, pool.images.labels)):
             sources[f"modes/{name}/{place}"] = pool.select(inside & failed)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.repair.mixture import Mixture
@@ -79,9 +78,8 @@ class Arm:
 
     def can_be(self, sources: Mapping[str, ImageSet]) -> bool:
         """Whether there are images of all that it is made of."""
-        by_mode = any(name.startswith(f"modes/{self.generator}/") for name in sources)
-        needed = {FAILURES: f"failures/{self.generator}", REAL_OF_MODES: MORE_IN_MODES}.get(self.kind, REAL)
-        return needed in sources and (self.kind != BY_MODE or by_mode)
+        needed = {BY_MODE: f"modes/{self.generator}/", REAL_OF_MODES: MORE_IN_MODES}.get(self.kind, REAL)
+        return any(name.startswith(needed) for name in sources)
 
 
 def draw_seeds(seed: int, count: int, purpose: str) -> list[int]:
@@ -133,18 +131,16 @@ def _try_all(
 
 
 def choose_best(arms: Sequence[Arm], tried: pd.DataFrame, generators: Sequence[str]) -> dict[str, Arm]:
-    """Of each generator the repair that read the most held-out images rightly; StageError if one has none."""
+    """Of each generator the repair that read the most held-out images rightly."""
     chosen = tried[tried["chosen"]].set_index(["mixture", "generator"])["accuracy"]
-    best = {}
-    for name in generators:
-        own = [arm for arm in arms if arm.kind in REPAIRS and arm.generator == name]
-        if not own:
-            raise StageError(
-                f"{name}: shows no failure that its judge reads; raise repair_classifier.pool, or lower "
-                "least_probability"
-            )
-        best[name] = max(own, key=lambda arm: float(chosen[arm.kind, arm.generator]))
-    return best
+    repairs = [arm for arm in arms if arm.kind in REPAIRS]
+    return {
+        name: max(
+            (arm for arm in repairs if arm.generator == name),
+            key=lambda arm: float(chosen[arm.kind, arm.generator]),
+        )
+        for name in generators
+    }
 
 
 def train_arms(

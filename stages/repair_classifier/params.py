@@ -29,6 +29,13 @@ class RepairClassifierParams(Section):
     plant_share: float = Field(gt=0, lt=1)
     batch_size: BatchSize
 
+    @field_validator("added_shares", "failure_shares")
+    @classmethod
+    def _distinct(cls, shares: list[float]) -> list[float]:
+        if len(set(shares)) < len(shares):
+            raise ValueError("each share once")
+        return shares
+
     @field_validator("failure_shares")
     @classmethod
     def _part_of_what_is_added(cls, shares: list[float], info: ValidationInfo) -> list[float]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from failure_atlas.attributes.registry import REGISTRY
+from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.modes.mode import Mode, cover
@@ -16,12 +17,13 @@ from failure_atlas.modes.search import find_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, mean, read_estimate
 from stages.common.mode_params import FindModesParams
 from stages.repair_classifier.inputs import POPULATION, RECIPE, Inputs, Looked
-from stages.repair_classifier.mixtures import BY_MODE, Arm, draw_seeds
+from stages.repair_classifier.mixtures import BY_MODE, FAILURES, Arm, draw_seeds
 from stages.repair_classifier.params import RepairClassifierParams
 from stages.repair_classifier.trainings import Job, Trainer
 
 RELABELLED, WITHHELD = "relabelled", "withheld"
 POOL, ADDED = "pool", "generated/pool"
+TRIES = 1000
 THIRD = 1 / 3  # of the failure rate before is the most that is left after a repair
 
 
@@ -40,44 +42,52 @@ class Plant:
         return ImageSet(real.images.images, np.where(inside, self.as_label, real.images.labels))
 
 
-def draw_plants(inputs: Inputs, offered: Sequence[int], section: RepairClassifierParams) -> list[Plant]:
-    """As many relabelled as withheld cells, each a share of its class at one end of an attribute, drawn at random."""
-    random, classes = numpy_stream(section.seed, "repair_classifier", "plants"), len(inputs.class_names)
-    plants = []
-    for place in range(section.plants):
-        label, other = (int(each) for each in random.choice(classes, 2, replace=False))
-        attribute = int(random.choice(offered))
-        values = inputs.real.looks[inputs.real.images.labels == label, attribute]
+def draw_plants(inputs: Inputs, section: RepairClassifierParams, params: Path) -> list[Plant]:
+    """As many relabelled as withheld cells, each a share of its class at one end of an attribute, drawn at random.
+
+    Where many images of a class measure the same, as counts do, no bound may part such a share: then another is drawn.
+    StageError that names the file `params` if none is found.
+    """
+    random = numpy_stream(section.seed, "repair_classifier", "plants")
+    share, labels, plants = section.plant_share, inputs.real.images.labels, list[Plant]()
+    for _ in range(TRIES):
+        if len(plants) == section.plants:
+            return plants
+        label, other = (int(each) for each in random.choice(len(inputs.class_names), 2, replace=False))
+        attribute = int(random.choice(inputs.offered))
+        values = inputs.real.looks[labels == label, attribute]
         above = bool(random.random() < 0.5)
-        bound = float(np.nanquantile(values, 1 - section.plant_share if above else section.plant_share))
+        bound = float(np.nanquantile(values, 1 - share if above else share))
         cell = Mode(label, {attribute: (bound, None) if above else (None, bound)})
-        plants.append(Plant(cell, other if place % 2 == 0 else None))
-    return plants
+        held = cell.covers(inputs.real.looks, labels).sum() / len(values)
+        if abs(held - share) <= min(share, 1 - share) / 2:
+            plants.append(Plant(cell, other if len(plants) % 2 == 0 else None))
+    raise StageError(
+        f"{params}: repair_classifier.plant_share: got {share:g}; allowed: a share of the training images of a class "
+        f"that a bound on {', '.join(inputs.measured.names[each] for each in inputs.offered)} parts"
+    )
 
 
 def try_plants(
-    trainer: Trainer, inputs: Inputs, arms: Sequence[Arm], right: np.ndarray, modes: FindModesParams,
-    section: RepairClassifierParams, params: Path,
+    trainer: Trainer, inputs: Inputs, arms: Sequence[Arm], plants: Sequence[Plant], right: np.ndarray,
+    modes: FindModesParams, section: RepairClassifierParams,
 ) -> pd.DataFrame:  # fmt: skip
     """plants.csv: each cell misread before, after generated images were added, and after failures by mode were.
 
-    Of the first generator, with the shares that were chosen for failures by mode.  right: what networks without a fault
-    read rightly in the test `recipe`, bool [S, R].  params: where find_modes asks for attributes.
+    Of the first generator, with the shares that were chosen for failures by mode; for all failures, where no mode of
+    the classifier has any.  right: what networks without a fault read rightly in the test `recipe`, bool [S, R].
     """
-    if not section.plants:
-        return pd.DataFrame()
-    arm = next(arm for arm in arms if arm.kind == BY_MODE)
-    pool, (seed,) = inputs.pools[arm.generator], draw_seeds(section.seed, 1, "plants")
-    chosen = inputs.measured.offer(modes.attributes, inputs.population.images.labels, params)
-    offered = [inputs.measured.names.index(name) for name in chosen]
-    plants = draw_plants(inputs, offered, section)
+    if not plants:
+        return pd.DataFrame(columns=["kind", "cell"])
+    first = next(iter(inputs.pools))
+    arm = next(arm for kind in (BY_MODE, FAILURES) for arm in arms if (arm.kind, arm.generator) == (kind, first))
+    pool, (seed,) = inputs.pools[first], draw_seeds(section.seed, 1, "plants")
     planted = {f"planted/{place}": plant.apply(inputs.real) for place, plant in enumerate(plants)}
     tests = {RECIPE: inputs.tests[RECIPE].images, POPULATION: inputs.population.images.images}
-    first = trainer.renew(planted, tests | {POOL: pool.images.images})
-    before = first.train_all(
+    before = trainer.renew(planted, tests | {POOL: pool.images.images}).train_all(
         [Job(((name, 1.0),), seed, (RECIPE, POPULATION, POOL)) for name in planted], "training with faults"
     )
-    found = [_search(read[POPULATION], inputs, offered, modes) for read in before]
+    found = [_search(read[POPULATION], inputs, modes) for read in before]
     readable = pool.probability >= section.least_probability
     sources = planted | {ADDED: pool.select(readable)}
     jobs = []
@@ -103,9 +113,9 @@ def try_plants(
     return pd.DataFrame(rows)
 
 
-def _search(predicted: np.ndarray, inputs: Inputs, offered: Sequence[int], modes: FindModesParams) -> list[Mode]:
+def _search(predicted: np.ndarray, inputs: Inputs, modes: FindModesParams) -> list[Mode]:
     """Modes of a network in the population, as find_modes looks for them; by the index of all attributes."""
-    seen, half = inputs.population, np.zeros(len(predicted), bool)
+    seen, offered, half = inputs.population, inputs.offered, np.zeros(len(predicted), bool)
     half[numpy_stream(modes.seed, "halves").permutation(len(half))[: len(half) // 2]] = True
     found, _ = find_modes(
         seen.looks[:, offered], seen.images.labels, predicted != seen.images.labels, half, most=modes.most_modes,

@@ -17,6 +17,12 @@ Right = Mapping[Arm, Mapping[str, np.ndarray]]  # by arm and test: bool [S, I]
 REPAIRED, NOT_DECIDED, WORSE = "repaired", "not decided", "worse"
 PLANTS = "plants"
 GENERATED_SURE = "generated, the auditor sure"
+FEWEST = 6  # images: of fewer, all turned right by chance, are no rarity (two-sided sign test: 2 / 2^6 = 0.03)
+RATES = ("before", "after", "change")
+COLUMNS = [
+    "generator", "rank", "sentence", "images", *(f"{name}{end}" for name in RATES for end in ("", "_low", "_high")),
+    "n", "verdict",
+]  # fmt: skip
 
 
 def subtract_right(right: Right, first: Arm, second: Arm, test: str) -> np.ndarray:
@@ -57,7 +63,8 @@ def _tell(name: str, estimate: Estimate) -> dict[str, Any]:
 def tabulate_modes(right: Right, best: Mapping[str, Arm], before: Arm, inputs: Inputs) -> pd.DataFrame:
     """modes.csv: how often each mode is misread before and after, on real images and where the auditor is sure.
 
-    best: by generator, the repair whose trainings are `after`.
+    best: by generator, the repair whose trainings are `after`.  Nothing is decided on fewer than 6 images: where all of
+    them change alike, an interval has no width.
     """
     sides = {
         "real": (RECIPE, inputs.real_test, np.ones(len(inputs.real_test.images.labels), bool)),
@@ -71,12 +78,13 @@ def tabulate_modes(right: Right, best: Mapping[str, Arm], before: Arm, inputs: I
             rates = [cross_mean(1.0 - right[each][test][:, kept]) for each in (before, arm)]
             change = cross_mean(-subtract_right(right, arm, before, test)[:, kept])
             verdict = REPAIRED if change.high < 0 else WORSE if change.low > 0 else NOT_DECIDED
+            verdict = verdict if kept.sum() >= FEWEST else NOT_DECIDED
             row: dict[str, Any] = {"generator": generator, "rank": place + 1}
             row |= {"sentence": sentence, "images": side}
-            for name, each in (("before", rates[0]), ("after", rates[1]), ("change", change)):
+            for name, each in zip(RATES, (*rates, change), strict=True):
                 row |= _tell(name, each)
             rows.append(row | {"verdict": verdict})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def summarize(
@@ -107,8 +115,8 @@ def summarize(
         ):  # fmt: skip
             group |= flatten(key, _in_points(cross_mean(subtract_right(right, first, second, test))).as_dict())
         group["detectable_gain"] = 100 * find_detectable(subtract_right(right, arm, own, RECIPE))
-        for side, rows in modes[modes["generator"] == name].groupby("images", sort=False):
-            key = "real" if side == "real" else "generated"
+        for key, side in (("real", "real"), ("generated", GENERATED_SURE)):
+            rows = modes[(modes["generator"] == name) & (modes["images"] == side)]
             group |= {f"{key}_modes": len(rows), f"{key}_modes_repaired": int((rows["verdict"] == REPAIRED).sum())}
             group[f"{key}_modes_worse"] = int((rows["verdict"] == WORSE).sum())
         told[name] = group

@@ -2,7 +2,7 @@
 
 import hashlib
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 
 from failure_atlas.classifiers.evaluation import predict
 from failure_atlas.classifiers.networks import Classifier, save_classifier
-from failure_atlas.classifiers.training import train
+from failure_atlas.classifiers.training import shard_workers, train
 from failure_atlas.core.computing import count_cores
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.progress import Progress
@@ -63,16 +63,26 @@ class Trainer:
     def train_all(self, jobs: Sequence[Job], title: str) -> list[dict[str, np.ndarray]]:
         """What each trained network reads in the sets that it was asked about: class indices, int64 [N]."""
         self.unfinished.mkdir(parents=True, exist_ok=True)
-        waiting = [job for job in jobs if not self.place(job).is_file()]
+        # Of equal jobs one is trained: two processes must not write one file.
+        waiting = {place: job for job in jobs if not (place := self.place(job)).is_file()}
         shown = self.recipe.training_images
         with Progress(title, len(jobs) * shown, "img", done=(len(jobs) - len(waiting)) * shown) as progress:
-            count = min(count_cores() if choose_device().type == "cpu" else 1, len(waiting), MOST_PROCESSES)
-            if waiting:
-                context = multiprocessing.get_context("spawn")
-                with ProcessPoolExecutor(count, context, initializer=_open, initargs=(self,)) as pool:
-                    for _ in pool.map(_train, [(job, self.place(job)) for job in waiting]):
-                        progress.advance(shown)
+            for _ in self._run_all(waiting):
+                progress.advance(shown)
         return [self._read(job) for job in jobs]
+
+    def _run_all(self, waiting: Mapping[Path, Job]) -> Iterator[None]:
+        """Several at once in processes of their own, one after the other in this one; on one thread each time."""
+        count = min(count_cores() if choose_device().type == "cpu" else 1, len(waiting), MOST_PROCESSES)
+        if count > 1:
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(count, context, initializer=_open, initargs=(self,)) as pool:
+                yield from pool.map(_train, waiting.values(), waiting)
+            return
+        with shard_workers():
+            for place, job in waiting.items():
+                self.run(job, place)
+                yield
 
     def place(self, job: Job) -> Path:
         """Where the answers of a training are kept: its name tells all that they depend on."""
@@ -110,5 +120,5 @@ def _open(trainer: Trainer) -> None:
     _TRAINER[:] = [trainer]
 
 
-def _train(work: tuple[Job, Path]) -> None:
-    _TRAINER[0].run(*work)
+def _train(job: Job, place: Path) -> None:
+    _TRAINER[0].run(job, place)

@@ -13,6 +13,7 @@ from failure_atlas.core.arrays import read_array, write_arrays
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.decisions.summary import COLUMNS
 from failure_atlas.images.image_set import ImageSet
+from failure_atlas.modes.mode import Mode, read_mode
 from failure_atlas.statistics.estimates import estimate_share
 from stages.common.artefacts.attributes import read_measured, write_measured
 from stages.common.artefacts.images import named_arrays, read_images
@@ -20,6 +21,7 @@ from stages.find_modes.__main__ import main
 from tests.refusing import refused
 from tests.stages.find_modes.conftest import LOW, NAMES, NOISY, write_found, write_logits
 from tests.stages.running import Stage, read_metrics
+from tests.stages.tiny_networks import CLASSES
 
 SECTION = {
     "seed": 1, "most_modes": 4, "least_share": 0.05, "most_share": 0.5, "inner_modes": 1, "fdr": 0.05,
@@ -84,6 +86,8 @@ def test_the_blind_spot_is_told_in_words_and_counted_again(out, world, half):
     inside, wrong = world.noise > NOISY, world.predicted != world.true_class
     assert (row["rank"], row["sentence"], row["conditions"], row["read_as"]) == (1, SENTENCE, "noise above 0.15", "3")
     assert pd.isna([row["within"], row["class"]]).all()
+    read = read_mode(row["definition"], NAMES, [str(label) for label in range(CLASSES)])
+    assert read == Mode(None, {NAMES.index("noise"): (NOISY, None)})
     n, failures = (inside & half).sum(), (inside & wrong & half).sum()
     assert (row["n"], row["failures"]) == (n, failures)
     confirmed = world.judged[world.judged["auditor_confirms"]]["index"]
@@ -132,7 +136,7 @@ def test_a_classifier_without_errors_has_no_modes(ask, world, tmp_path):
     out = ask(name="two", failures=tmp_path / "found", judged=tmp_path / "judged")
     table, metrics = read_modes(out), read_metrics(out)
     assert len(table) == metrics["modes"] == metrics["candidates"] == 0
-    assert table.columns.tolist() == [*COLUMNS]
+    assert table.columns.tolist() == [*COLUMNS, "definition"]
     assert metrics["explained_share"] == {"value": None, "low": None, "high": None, "n": 0}
     assert (out / "figures/modes.png").is_file()
     assert (out / "figures/map.png").is_file()
