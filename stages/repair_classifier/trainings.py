@@ -2,6 +2,8 @@
 
 import hashlib
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -117,7 +119,15 @@ _TRAINER: list[Trainer] = []  # of a process of the pool
 
 def _open(trainer: Trainer) -> None:
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _TRAINER[:] = [trainer]
+
+
+def _end_with_parent() -> None:
+    """Processes of a pool whose owner was killed would go on, and then wait for work for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _train(job: Job, place: Path) -> None:
