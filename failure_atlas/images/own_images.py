@@ -111,7 +111,8 @@ def choose_names(names: Sequence[str], wanted: Sequence[str] | None, key: str = 
 def choose_classes(own: OwnImages, wanted: Sequence[str] | None) -> OwnImages:
     """The images of some classes, None: all; what lies in no class stays.  StageError if there is no such class."""
     names = choose_names(own.class_names, wanted)
-    images = [image for image in own.images if image.label.class_name in ("", *names)]
+    kept = {"", *names}
+    images = [image for image in own.images if image.label.class_name in kept]
     return replace(own, images=images, class_names=tuple(names))
 
 
