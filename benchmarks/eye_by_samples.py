@@ -23,6 +23,7 @@ from failure_atlas.corruptions.corruptions import corrupt, draw_severities, open
 from failure_atlas.corruptions.registry import choose_steps
 from failure_atlas.images.frame import Frame
 from failure_atlas.images.image_set import ImageSet
+from failure_atlas.images.own_images import frame_own
 from failure_atlas.images.sources import FOLDER_VARIABLE
 from failure_atlas.populations.sampling import draw_styles
 from failure_atlas.quality.extractors import NEUTRAL, measure_frechet
@@ -35,7 +36,7 @@ from failure_atlas.world.show import World
 from stages.common.artefacts.images import read_images
 from stages.common.image_params import CorruptImagesParams, PrepareImagesParams
 from stages.common.params import load_section
-from stages.prepare_images.preparation import prepare_published
+from stages.prepare_images.preparation import read_published
 
 COUNTS = (250, 500, 1_000, 2_000, 5_000, 10_000)
 CHANGED = 2_000  # images of each yardstick
@@ -92,8 +93,9 @@ def read_clean(params: Path) -> tuple[ImageSet, ImageSet]:
     """Training and test images before they are corrupted, in random order."""
     if FOLDER_VARIABLE in os.environ:
         section = load_section(params, PrepareImagesParams, "prepare_images").model_copy(update={"source": "mnist"})
-        prepared = prepare_published(section, Frame(section.size_px, section.channels, section.fit), Path())
-        parts = prepared.train, prepared.test
+        frame = Frame(section.size_px, section.channels, section.fit)
+        framed = frame_own(read_published(section, Path()), frame, whole=True)[0]
+        parts = framed.select("train"), framed.select("test")
     else:
         store = require(Path("data/prepare_images/images.zarr"), "prepare_images")
         parts = read_images(store, "train"), read_images(store, "test")

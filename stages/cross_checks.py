@@ -7,6 +7,8 @@ from typing import Any
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import check_pinned, read_description
+from failure_atlas.images.gtsrb import SIGNS
+from failure_atlas.images.own_images import choose_names
 from failure_atlas.images.sources import DIGITS, GARMENTS
 from failure_atlas.populations.sampling import LEAST_PER_CLASS
 from failure_atlas.ranking.scores import FINITE_DIFFERENCE, check_samples
@@ -16,7 +18,7 @@ from stages.common.image_params import PUBLISHED
 from stages.compare_rankings.params import check_sizes
 from stages.train_stylegan2.session import check_resumed, choose_snapshot
 
-CLASSES = dict(zip(PUBLISHED, (DIGITS, DIGITS, GARMENTS), strict=True))
+CLASSES = dict(zip(PUBLISHED, (DIGITS, DIGITS, GARMENTS, SIGNS), strict=True))
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Document:
         """Names of the classes, where params tell them; images in folders and without names do so themselves."""
         images = self.sections["prepare_images"]
         known = CLASSES.get(images.source, images.class_names)
-        return None if known is None else list(known)
+        return None if known is None else choose_names(known, images.classes, f"{self.path}: prepare_images.classes")
 
     @property
     def classes(self) -> int:

@@ -24,12 +24,14 @@ def download(
     attempts: int = 5,
     timeout_seconds: float = 30.0,
     pause_seconds: float = 1.0,
+    folder_variable: str = "MNIST_DIR",
 ) -> None:
     """Fetch `target` from the first mirror that serves it whole.
 
     check: called with the fetched file before it takes its name; raises StageError if the content is wrong.
     attempts: per mirror; the pause between them doubles.  What a broken connection brought stays in a file beside the
     target, also after a kill, and the next attempt asks only for the rest.
+    folder_variable: of the environment, which names a folder with such files, for the message.
     Raises StageError that lists each mirror with its last error.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +46,7 @@ def download(
         failures.append(f"{url}: {failure}")
     raise StageError(
         f"{target.name}: could not be downloaded ({'; '.join(failures)}); check the connection and run again, "
-        "or set MNIST_DIR to a folder that holds the file"
+        f"or set {folder_variable} to a folder that holds the file"
     )
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from failure_atlas.core.errors import StageError
 
 Kind = Literal["misplaced", "unreadable", "empty", "wrong_size", "duplicate", "leak", "conflict"]
-Fit = Literal["pad", "resize"]
+Fit = Literal["pad", "resize", "stretch"]
 CHANGES = ("converted_to_grey", "converted_to_colour", "padded", "resized")
 
 
@@ -35,11 +35,14 @@ def frame_image(pixels: np.ndarray, frame: Frame) -> np.ndarray:
 
     Grey is repeated in each channel; colour becomes grey by luminance (ITU-R 601, as Pillow computes it).  fit 'pad':
     centred on black at its own size; 'resize': padded to a black square, then scaled to fill the frame, smaller by the
-    mean of the area that a pixel covers, larger bilinearly.
+    mean of the area that a pixel covers, larger bilinearly; 'stretch': each side scaled on its own to fill the frame,
+    bilinearly between the four nearest pixels, as OpenCV scales, so that fine texture aliases.
     Raises BadImageError if it is larger than the frame and not to be resized.
     """
     pixels = convert_channels(pixels, frame.channels)
     height, width = pixels.shape[:2]
+    if frame.fit == "stretch":
+        return np.moveaxis(_stretch(pixels, frame.size_px), -1, 0)
     if frame.fit == "resize":
         return np.moveaxis(_resize(_pad(pixels, max(height, width)), frame.size_px), -1, 0)
     if max(height, width) > frame.size_px:
@@ -72,9 +75,10 @@ def tell_changes(shape: tuple[int, ...], frame: Frame) -> list[str]:
     if channels != frame.channels:
         changes.append("converted_to_grey" if frame.channels == 1 else "converted_to_colour")
     height, width = shape[:2]
-    if height != width or (frame.fit == "pad" and height != frame.size_px):
+    if frame.fit != "stretch" and (height != width or (frame.fit == "pad" and height != frame.size_px)):
         changes.append("padded")
-    if frame.fit == "resize" and max(height, width) != frame.size_px:
+    sides = {"pad": set[int](), "resize": {max(height, width)}, "stretch": {height, width}}[frame.fit]
+    if sides - {frame.size_px}:
         changes.append("resized")
     return changes
 
@@ -114,3 +118,14 @@ def _resize(square: np.ndarray, size_px: int) -> np.ndarray:
         np.asarray(Image.fromarray(plane).resize((size_px, size_px), how)) for plane in np.moveaxis(square, -1, 0)
     ]
     return np.stack(planes, axis=-1)
+
+
+def _stretch(pixels: np.ndarray, size_px: int) -> np.ndarray:
+    scaled = pixels.astype(np.float64)
+    for axis, held in enumerate(pixels.shape[:2]):
+        place = np.clip((np.arange(size_px) + 0.5) * held / size_px - 0.5, 0, held - 1)
+        before = place.astype(int)
+        share = np.expand_dims(place - before, (1, 2) if axis == 0 else (0, 2))
+        after = np.minimum(before + 1, held - 1)
+        scaled = scaled.take(before, axis) * (1 - share) + scaled.take(after, axis) * share
+    return np.rint(scaled).astype(np.uint8)

@@ -7,17 +7,18 @@ import warnings
 import zlib
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.images.frame import BadImageError
 from failure_atlas.images.own_images import MOST_CLASSES, OwnImage, OwnImages, check_class_names
 from failure_atlas.images.problems import Label
 
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")  # the last with its kin: PGM, PBM
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
 ROLES = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 ROLES |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")
 LAYOUTS = (
@@ -115,24 +116,42 @@ def read_picture(path: Path) -> np.ndarray:
         raise BadImageError("unreadable", f"no image file: known are {', '.join(SUFFIXES)}")
     if not path.stat().st_size:
         raise BadImageError("empty", "the file has no bytes")
+    return decode_picture(path)
+
+
+def decode_picture(source: Path | BinaryIO, formats: tuple[str, ...] = FORMATS) -> np.ndarray:
+    """Pixels as `read_picture` gives them, of a file that may be open already."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as opened:
+            with Image.open(source, formats=formats) as opened:
                 if opened.width * opened.height > MOST_PIXELS:
                     raise BadImageError(
                         "unreadable", f"it is {opened.width} x {opened.height} px; at most {MOST_PIXELS:,} are unpacked"
                     )
                 if getattr(opened, "n_frames", 1) > 1:
                     raise BadImageError("unreadable", f"it holds {opened.n_frames} pictures")  # type: ignore[attr-defined]
+                wide = opened.mode.startswith("I;16") or (opened.format, opened.mode) == ("PPM", "I")
+                _check_line_ends(opened)
                 opened.load()
-                return _to_pixels(ImageOps.exif_transpose(opened))
+                return _to_pixels(ImageOps.exif_transpose(opened), wide)
     except DAMAGE as error:
         raise BadImageError("unreadable", " ".join(f"{type(error).__name__}: {error}".split())[:200]) from error
 
 
-def _to_pixels(picture: Image.Image) -> np.ndarray:
-    if picture.mode.startswith("I;16"):
+def _check_line_ends(opened: ImageFile.ImageFile) -> None:
+    """Raise BadImageError for a PPM whose header ends in CR LF: the LF would be taken for the first byte of pixels."""
+    if opened.format == "PPM" and opened.tile[0].codec_name != "ppm_plain" and opened.fp is not None:
+        opened.fp.seek(opened.tile[0].offset - 1)
+        if opened.fp.read(2) == b"\r\n":
+            raise BadImageError(
+                "unreadable", "its line ends are CR LF, as git or FTP write them into text; get it as a binary file"
+            )
+
+
+def _to_pixels(picture: Image.Image, wide: bool) -> np.ndarray:
+    """wide: of 16 bits."""
+    if wide:
         return np.rint(np.asarray(picture).astype(np.float64) / 257).astype(np.uint8)
     if picture.mode in ("I", "F"):
         raise BadImageError("unreadable", f"its pixels are of the mode {picture.mode!r}; save it with 8 or 16 bits")

@@ -14,10 +14,14 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """images: uint8 [N, C, H, W].  labels: int64 [N]."""
+    """images: uint8 [N, C, H, W].  labels: int64 [N].
+
+    tracks: int64 [N], alike for images of one thing, which are nearly copies; None: nothing is known of that.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    tracks: np.ndarray | None = None
 
 
 def check_pair(images: np.ndarray, labels: np.ndarray, images_name: str, labels_name: str) -> None:

@@ -1,7 +1,7 @@
 """Images of the user's own: what each way to keep them hands on, and how it becomes a checked train and test split."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.progress import Progress
 from failure_atlas.images.frame import CHANGES, BadImageError, Frame, check_shown, frame_image, tell_changes
 from failure_atlas.images.image_set import ImageSet
-from failure_atlas.images.problems import Label, Problem, find_copies
+from failure_atlas.images.problems import Label, Problem, find_copies, with_action
 
 MOST_CLASSES = 256
 LEAST_LEVELS = 32  # of 256 grey levels: no set of pictures that can be told apart uses fewer
@@ -26,10 +26,14 @@ MISSING = (
 
 @dataclass(frozen=True)
 class OwnImage:
-    """One image, not yet read.  read: uint8 [H, W] or [H, W, 1 or 3]; it raises BadImageError."""
+    """One image, not yet read.  read: uint8 [H, W] or [H, W, 1 or 3]; it raises BadImageError.
+
+    track: the same number for images of one thing, which are nearly copies; None: nothing is known of that.
+    """
 
     label: Label
     read: Callable[[], np.ndarray]
+    track: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,22 @@ class Framed:
     """Images that can be used.
 
     images: uint8 [N, C, H, W].  labels: N.  class_names: of the labels 0, 1, ...  warnings: what is odd about all.
+    tracks: N, see `OwnImage`.
     """
 
     images: np.ndarray
     labels: list[Label]
     class_names: tuple[str, ...]
     warnings: list[str]
+    tracks: list[int | None]
 
     def select(self, split: str) -> ImageSet:
         """Those of one split, with the index of the class as label."""
         index = {name: number for number, name in enumerate(self.class_names)}
         rows = [row for row, label in enumerate(self.labels) if label.split == split]
         labels = np.array([index[self.labels[row].class_name] for row in rows], np.int64)
-        return ImageSet(self.images[rows], labels)
+        tracks = [track for row in rows if (track := self.tracks[row]) is not None]
+        return ImageSet(self.images[rows], labels, np.array(tracks, np.int64) if tracks else None)
 
 
 Part = tuple[str, np.ndarray, np.ndarray, str]  # a split's name ('' for none), its images, labels, what to call them
@@ -90,13 +97,34 @@ def list_arrays(
     return OwnImages(found, tuple(names.values()), from_float, warnings)
 
 
-def frame_own(own: OwnImages, frame: Frame) -> tuple[Framed, list[Problem], dict[str, int]]:
+def choose_names(names: Sequence[str], wanted: Sequence[str] | None, key: str = "prepare_images.classes") -> list[str]:
+    """Those class names that are wanted, None: all, in the order of `names`; StageError for one that is not there.
+
+    key: where they are wanted.
+    """
+    for name in wanted or ():
+        if name not in names:
+            raise StageError(f"{key}: got {name!r}; allowed: {', '.join(names)}")
+    return [name for name in names if wanted is None or name in wanted]
+
+
+def choose_classes(own: OwnImages, wanted: Sequence[str] | None) -> OwnImages:
+    """The images of some classes, None: all; what lies in no class stays.  StageError if there is no such class."""
+    names = choose_names(own.class_names, wanted)
+    kept = {"", *names}
+    images = [image for image in own.images if image.label.class_name in kept]
+    return replace(own, images=images, class_names=tuple(names))
+
+
+def frame_own(own: OwnImages, frame: Frame, *, whole: bool = False) -> tuple[Framed, list[Problem], dict[str, int]]:
     """Read, convert and frame every image; find copies.
 
+    whole: copies and images that show nothing are kept, as others published them; copies are listed all the same.
     Returns the images without problems, the problems, and how many of the readable images were changed in which way.
     """
     images = np.zeros((len(own.images), frame.channels, frame.size_px, frame.size_px), np.uint8)
     labels: list[Label] = []
+    tracks: list[int | None] = []
     bad: list[Problem] = []
     changes = dict.fromkeys(CHANGES, 0)
     ends: list[tuple[int, int]] = []
@@ -105,20 +133,27 @@ def frame_own(own: OwnImages, frame: Frame) -> tuple[Framed, list[Problem], dict
             try:
                 pixels = image.read()
                 ends += [(int(pixels.min()), int(pixels.max()))] if pixels.size else []
-                check_shown(pixels)
+                if not whole:
+                    check_shown(pixels)
                 images[len(labels)] = frame_image(pixels, frame)
             except BadImageError as error:
                 bad.append(Problem(image.label, error.kind, str(error)))
             else:
                 labels.append(image.label)
+                tracks.append(image.track)
                 for change in tell_changes(pixels.shape, frame):
                     changes[change] += 1
             progress.advance()
     images = images[: len(labels)]
     copies = find_copies(images, labels)
-    good = [row for row in range(len(labels)) if row not in copies]
     warnings = [*own.warnings, *check_range(np.array(ends, np.uint8).reshape(-1, 2))]
-    framed = Framed(images[good], [labels[row] for row in good], own.class_names, warnings)
+    if whole:
+        kept = with_action(list(copies.values()), "kept")
+        return Framed(images, labels, own.class_names, warnings, tracks), [*bad, *kept], changes
+    good = [row for row in range(len(labels)) if row not in copies]
+    framed = Framed(
+        images[good], [labels[row] for row in good], own.class_names, warnings, [tracks[row] for row in good]
+    )
     return framed, [*bad, *copies.values()], changes
 
 

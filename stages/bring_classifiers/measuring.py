@@ -28,7 +28,7 @@ from failure_atlas.corruptions.corruptions import corrupt_split
 from failure_atlas.corruptions.registry import choose_steps
 from failure_atlas.images.frame import Frame, frame_all
 from failure_atlas.images.image_set import ImageSet, Severities, to_unit
-from failure_atlas.images.sources import FOLDER_VARIABLE, MNIST, load_idx_split
+from failure_atlas.images.sources import DIGITS, FOLDER_VARIABLE, MNIST, load_idx_split
 from failure_atlas.statistics.estimates import proportion
 from stages.bring_classifiers.checks import Rebuild, check_all, classify, settle, spread
 from stages.bring_classifiers.mistakes import TRIED, guess_by_neighbour, judge_accuracy, try_usual
@@ -154,7 +154,10 @@ def _measure_unseen(
     prepare = load_section(params, PrepareImagesParams, "prepare_images")
     section = load_section(params, CorruptImagesParams, "corrupt_images")
     held = load_idx_split(MNIST, Path(folder), "test")
-    clean = ImageSet(frame_all(held.images, Frame(prepare.size_px, prepare.channels, prepare.fit)), held.labels)
+    chosen = np.array([DIGITS.index(name) for name in class_names])  # in rising order, also of a part of the classes
+    rows = np.isin(held.labels, chosen)
+    framed = frame_all(held.images[rows], Frame(prepare.size_px, prepare.channels, prepare.fit))
+    clean = ImageSet(framed, np.searchsorted(chosen, held.labels[rows]))
     how = section.model_dump(include={"seed", "clean_fraction", "severities"})
     corrupted, severities = corrupt_split(clean, KEY, choose_steps(section.recipe, section.table), **how)
     tests = {"clean": clean, "corrupted": corrupted}

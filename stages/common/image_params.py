@@ -7,20 +7,21 @@ from pydantic import Field, field_validator, model_validator
 from failure_atlas.core.fields import Section, Seed, Text, WholeNumber
 from failure_atlas.corruptions.registry import check_names, choose_steps
 
-PUBLISHED = ("mnist-5k", "mnist", "fashion-mnist")
+PUBLISHED = ("mnist-5k", "mnist", "fashion-mnist", "gtsrb")
 
 
 class PrepareImagesParams(Section):
     """Which data set, what its images become, and how one without a split of its own is split."""
 
-    source: Literal["mnist-5k", "mnist", "fashion-mnist", "npz", "image-folder", "mnist-format"]
+    source: Literal["mnist-5k", "mnist", "fashion-mnist", "gtsrb", "npz", "image-folder", "mnist-format"]
     seed: Seed
     test_fraction: Annotated[float, Field(gt=0, le=0.5)]
     size_px: Annotated[Literal[32, 64, 128], WholeNumber]
     channels: Annotated[Literal[1, 3], WholeNumber]
-    fit: Literal["pad", "resize"]
+    fit: Literal["pad", "resize", "stretch"]
     on_problem: Literal["stop", "drop"]
     class_names: Annotated[list[Text], Field(min_length=2, max_length=256)] | None
+    classes: Annotated[list[Text], Field(min_length=2, max_length=256)] | None
     leave_out_mnist_5k: bool
 
     @model_validator(mode="after")
@@ -31,7 +32,16 @@ class PrepareImagesParams(Section):
         if self.class_names is not None and self.source not in ("npz", "mnist-format"):
             named = "its folders name the classes" if self.source == "image-folder" else "its classes have names"
             raise ValueError(f"class_names: null with source {self.source}: {named}")
+        if self.source == "gtsrb" and self.fit == "pad":
+            raise ValueError("fit is pad, but the images of source gtsrb are of 15 to 250 px; set stretch or resize")
         return self
+
+    @field_validator("classes")
+    @classmethod
+    def _each_once(cls, classes: list[str] | None) -> list[str] | None:
+        if classes is not None and len(set(classes)) < len(classes):
+            raise ValueError("each class at most once")
+        return classes
 
 
 Severity = Annotated[int, Field(ge=1, le=5)]

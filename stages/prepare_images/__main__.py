@@ -7,16 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from failure_atlas.core.arrays import write_arrays
-from failure_atlas.core.files import write_csv, write_json
+from failure_atlas.core.files import write_json
 from failure_atlas.drawing.images import draw_samples
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.frame import Frame
-from failure_atlas.images.problems import count_problems, tabulate_problems
-from stages.common.artefacts.images import named_arrays
+from failure_atlas.images.problems import count_problems
+from stages.common.artefacts.images import named_arrays, named_tracking
 from stages.common.command import OutOption, ParamsOption, run_stage
-from stages.common.image_params import PUBLISHED, PrepareImagesParams
+from stages.common.image_params import PrepareImagesParams
 from stages.common.params import load_section
-from stages.prepare_images.preparation import Prepared, count_by_class, prepare_own, prepare_published
+from stages.prepare_images.preparation import Prepared, count_by_class, prepare
 
 
 def main(
@@ -24,7 +24,7 @@ def main(
     params: ParamsOption = Path("params.yaml"),
     downloads: Annotated[
         Path,
-        typer.Option(help="Folder that keeps downloaded files; used by mnist and fashion-mnist without MNIST_DIR."),
+        typer.Option(help="Folder that keeps downloaded files, where MNIST_DIR and GTSRB_DIR name none."),
     ] = Path(".downloads"),
     own_images: Annotated[
         Path, typer.Option(help="Folder with images of your own; read by npz, image-folder and mnist-format.")
@@ -32,22 +32,19 @@ def main(
 ) -> None:
     """Bring the data set into one form: uint8 images [N, channels, size, size] and labels, train and test, in Zarr.
 
-    The sources mnist and fashion-mnist read the folder named in the environment variable MNIST_DIR, or else download;
-    npz, image-folder and mnist-format read images of your own. What is wrong with an image stands in problems.csv.
+    The sources mnist, fashion-mnist and gtsrb read the folder named in the environment variable MNIST_DIR or
+    GTSRB_DIR, or else download; npz, image-folder and mnist-format read images of your own. What is wrong with an image
+    stands in problems.csv.
     """
     section = load_section(params, PrepareImagesParams, "prepare_images")
     frame = Frame(section.size_px, section.channels, section.fit)
-    if section.source in PUBLISHED:
-        prepared = prepare_published(section, frame, downloads)
-        write_csv(out / "problems.csv", tabulate_problems(prepared.problems))
-    else:
-        prepared = prepare_own(section, frame, own_images, out / "problems.csv")
+    prepared = prepare(section, frame, downloads, own_images, out / "problems.csv")
     train, test, class_names = prepared.train, prepared.test, prepared.class_names
     logging.info(
         "%s: %s training and %s test images", section.source, f"{len(train.labels):,}", f"{len(test.labels):,}"
     )
 
-    attributes = {"source": section.source, "class_names": list(class_names)}
+    attributes = {"source": section.source, "class_names": list(class_names)} | named_tracking(train)
     write_arrays(out / "images.zarr", named_arrays("train", train) | named_arrays("test", test), attributes)
     figure, table = draw_samples(train, class_names, f"{section.source}: training images by class")
     save_figure(figure, out / "figures" / "samples.png", table)

@@ -11,17 +11,16 @@ import numpy as np
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import write_csv
 from failure_atlas.core.seeds import numpy_stream
-from failure_atlas.images.frame import CHANGES, Frame, frame_all, tell_changes
+from failure_atlas.images.frame import Frame
+from failure_atlas.images.gtsrb import SIGNS_VARIABLE, fetch_gtsrb, read_gtsrb
 from failure_atlas.images.idx import read_mnist_format
 from failure_atlas.images.image_folder import read_image_folder
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.images.npz import read_npz
-from failure_atlas.images.own_images import OwnImages, check_class_names, frame_own
+from failure_atlas.images.own_images import OwnImages, check_class_names, choose_classes, frame_own, list_arrays
 from failure_atlas.images.problems import (
-    Label,
     Problem,
     check_class_sizes,
-    find_copies,
     refuse_problems,
     tabulate_problems,
     with_action,
@@ -37,7 +36,7 @@ from failure_atlas.images.sources import (
     load_mnist_5k,
     split_by_class,
 )
-from stages.common.image_params import PrepareImagesParams
+from stages.common.image_params import PUBLISHED, PrepareImagesParams
 
 READERS: dict[str, Callable[[Path, Sequence[str] | None], OwnImages]] = {
     "npz": read_npz,
@@ -60,57 +59,64 @@ class Prepared:
     warnings: Sequence[str] = ()
 
 
-def prepare_published(section: PrepareImagesParams, frame: Frame, downloads: Path) -> Prepared:
-    """A data set that others made and checked: it stays whole; what is listed is kept.
+def prepare(section: PrepareImagesParams, frame: Frame, downloads: Path, folder: Path, table: Path) -> Prepared:
+    """Read, frame and split what the source holds; `table` lists what is wrong with single images.
 
-    downloads: folder of what was fetched, where the environment variable MNIST_DIR names none.
+    A published set stays whole: copies in it are listed and kept.  Of the user's own images in `folder` problems stop
+    the run or are dropped.  downloads: see `read_published`.
+    Raises StageError if the source, its classes or, unless they are to be dropped, single images cannot be used.
     """
-    if section.source == "mnist-5k":
-        train, test = load_mnist_5k(section.seed, section.test_fraction)
-        class_names = DIGITS
-    else:
-        source = IDX_SOURCES[section.source]
-        class_names, named = source.class_names, os.environ.get(FOLDER_VARIABLE, "").strip()
-        held = Path(named) if named else find_package(source) or fetch_idx(source, downloads)
-        train, test = load_idx(source, held)
-        train = drop_mnist_5k(train) if section.leave_out_mnist_5k else train
-    changed = tell_changes(train.images.shape[1:], frame)
-    changes = {change: (len(train.labels) + len(test.labels)) * (change in changed) for change in CHANGES}
-    train, test = (ImageSet(frame_all(part.images, frame), part.labels) for part in (train, test))
-    labels = [
-        Label(split, f"{split}_images[{row}]", class_names[label])
-        for split, part in (("train", train), ("test", test))
-        for row, label in enumerate(part.labels.tolist())
-    ]
-    copies = find_copies(np.concatenate([train.images, test.images]), labels)
-    return Prepared(train, test, class_names, with_action(list(copies.values()), "kept"), changes)
-
-
-def prepare_own(section: PrepareImagesParams, frame: Frame, folder: Path, table: Path) -> Prepared:
-    """Images of the user's own: what is wrong with them stops the run or is dropped; `table` lists it either way.
-
-    Raises StageError if the folder, its classes or, unless they are to be dropped, single images cannot be used.
-    """
-    if not folder.is_dir():
-        raise StageError(f"{folder}: no such folder; prepare_images.source {section.source} reads your images from it")
-    if section.class_names is not None:
-        check_class_names(section.class_names, "prepare_images.class_names")
-    own = READERS[section.source](folder, section.class_names)
-    framed, problems, changes = frame_own(own, frame)
+    published = section.source in PUBLISHED
+    own = read_published(section, downloads) if published else read_own(section, folder)
+    own, where = choose_classes(own, section.classes), Path(section.source) if published else folder
+    framed, found, changes = frame_own(own, frame, whole=published)
     for warning in framed.warnings:
-        logging.warning("warning: %s: %s", folder, warning)
-    stop = section.on_problem == "stop"
-    write_csv(table, tabulate_problems(with_action(problems, "stopped") if stop else problems))
-    if stop:
-        refuse_problems(problems, len(own.images), folder, table)
+        logging.warning("warning: %s: %s", where, warning)
+    faults = [problem for problem in found if problem.action == "dropped"]
+    stopped = with_action(faults, "stopped") if section.on_problem == "stop" else []
+    problems = [*(stopped or faults), *(problem for problem in found if problem.action == "kept")]
+    write_csv(table, tabulate_problems(problems))
+    refuse_problems(stopped, len(own.images), where, table)
     if any(label.split for label in framed.labels):
         train, test = framed.select("train"), framed.select("test")
     else:
         stream = numpy_stream(section.seed, "prepare_images", "split")
         train, test = split_by_class(framed.select(""), section.test_fraction, stream)
-    counts = [count_by_class(part, own.class_names) for part in (train, test)]
-    check_class_sizes({name: (counts[0][name], counts[1][name]) for name in own.class_names}, FEWEST_TRAIN, FEWEST_TEST)
+    if not published:
+        counts = [count_by_class(part, own.class_names) for part in (train, test)]
+        sizes = {name: (counts[0][name], counts[1][name]) for name in own.class_names}
+        check_class_sizes(sizes, FEWEST_TRAIN, FEWEST_TEST)
     return Prepared(train, test, own.class_names, problems, changes, own.from_float, framed.warnings)
+
+
+def read_published(section: PrepareImagesParams, downloads: Path) -> OwnImages:
+    """A data set that others made and checked, with its split.
+
+    downloads: folder of what was fetched, where the environment variables MNIST_DIR and GTSRB_DIR name none.
+    """
+    named = os.environ.get(SIGNS_VARIABLE if section.source == "gtsrb" else FOLDER_VARIABLE, "").strip()
+    if section.source == "gtsrb":
+        return read_gtsrb(Path(named) if named else fetch_gtsrb(downloads))
+    if section.source == "mnist-5k":
+        train, test = load_mnist_5k(section.seed, section.test_fraction)
+        class_names = DIGITS
+    else:
+        source = IDX_SOURCES[section.source]
+        class_names = source.class_names
+        held = Path(named) if named else find_package(source) or fetch_idx(source, downloads)
+        train, test = load_idx(source, held)
+        train = drop_mnist_5k(train) if section.leave_out_mnist_5k else train
+    parts = [(split, part.images, part.labels, f"{split}_images") for split, part in (("train", train), ("test", test))]
+    return list_arrays(parts, class_names, section.source)
+
+
+def read_own(section: PrepareImagesParams, folder: Path) -> OwnImages:
+    """Images of the user's own; StageError if the folder or its classes cannot be used."""
+    if not folder.is_dir():
+        raise StageError(f"{folder}: no such folder; prepare_images.source {section.source} reads your images from it")
+    if section.class_names is not None:
+        check_class_names(section.class_names, "prepare_images.class_names")
+    return READERS[section.source](folder, section.class_names)
 
 
 def count_by_class(part: ImageSet, class_names: tuple[str, ...]) -> dict[str, int]:

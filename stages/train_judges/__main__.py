@@ -15,7 +15,7 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.judges.calibration import calibrate_across, fit_temperature
 from failure_atlas.judges.ensemble import SMALLEST, load_judge, save_ensemble
 from failure_atlas.statistics.estimates import read_estimate
-from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_training
+from stages.common.artefacts.images import read_class_names, read_images, read_severities, read_tracks, read_training
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
 from stages.train_judges.ensembles import (
@@ -51,7 +51,7 @@ def main(
     class_names = read_class_names(corrupted)
     test, severities = read_images(corrupted, "test"), read_severities(corrupted, "test")
     if section.released is None:
-        kept = share_images(section, read_images(images, "train").labels, judge)
+        kept = share_images(section, read_images(images, "train").labels, read_tracks(images), judge)
         training = {name: read_training(images, corrupted, "both", each) for name, each in kept.items()}
         ensembles = train_ensembles(section, training, class_names, device)
         if judge is not None:

@@ -26,18 +26,21 @@ from stages.train_judges.params import ReleasedParams, TrainJudgesParams
 ENSEMBLES = ("judge", "auditor")
 
 
-def share_images(section: TrainJudgesParams, labels: np.ndarray, judge: Path | None) -> dict[str, np.ndarray]:
-    """Which of the training images each ensemble learns from, bool [N]; labels: [N].
+def share_images(
+    section: TrainJudgesParams, labels: np.ndarray, tracks: np.ndarray, judge: Path | None
+) -> dict[str, np.ndarray]:
+    """Which of the training images each ensemble learns from, bool [N]; labels, tracks: [N].
 
-    One half of each class each, or all where the params say so, or where the judge is there already: then the auditor
-    alone learns.
+    One half of the tracks of each class each, as two images of one track are nearly one; or all where the params say
+    so, or where the judge is there already: then the auditor alone learns.
     """
     everything = np.full(len(labels), True)
     if judge is not None:
         return {"auditor": everything}
     if not section.disjoint_images:
         return dict.fromkeys(ENSEMBLES, everything)
-    half = draw_halves(labels, 1, numpy_stream(section.seed, "images of judge and auditor"))[0]
+    _, first, track = np.unique(tracks, return_index=True, return_inverse=True)
+    half = draw_halves(labels[first], 1, numpy_stream(section.seed, "images of judge and auditor"))[0][track]
     return {"judge": half, "auditor": ~half}
 
 

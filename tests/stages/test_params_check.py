@@ -119,6 +119,7 @@ FAULTS = [
     ("classifiers.nowhere", "train_classifiers", ": train_classifiers has no entry 'nowhere'; add it; entries there: "),
     ("check_claims.trained_on_clean", "klean", ": got 'klean'; allowed: a classifier that is trained here and under t"),
     ("walk_corner_cases.figure_classes", [3, 999], ".1: got 999; allowed: le"),
+    ("prepare_images.classes", ["3", "x"], ": got 'x'; allowed: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
     ("walk_corner_cases.figure_classes", [10], ": got 10; allowed: at most 9, the last class, counted from 0"),
     ("walk_corner_cases.start_samples", [9999, 10000], ": got 10000; allowed: at most 9,999, the last of sample_popul"),
     ("find_failures.start_samples", [9999, 10000], ": got 10000; allowed: at most 9,999, the last of sample_populatio"),

@@ -18,13 +18,32 @@ IMAGE_DIMENSIONS = ("sample", "channel", "y", "x")
 
 
 def named_arrays(split: Split, part: ImageSet) -> dict[str, NamedArray]:
-    """The arrays of one split under the names that `read_images` looks for."""
-    return {f"{split}_images": (part.images, IMAGE_DIMENSIONS), f"{split}_labels": (part.labels, ("sample",))}
+    """The arrays of one split under the names that `read_images` and, where they are known, `read_tracks` look for."""
+    arrays = {f"{split}_images": (part.images, IMAGE_DIMENSIONS), f"{split}_labels": (part.labels, ("sample",))}
+    return arrays if part.tracks is None else arrays | {f"{split}_tracks": (part.tracks, ("sample",))}
+
+
+TRACKED_ATTRIBUTE = "train_tracked"
+
+
+def named_tracking(train: ImageSet) -> dict[str, Any]:
+    """The attribute that tells `read_tracks` of the training images' tracks; where there are none, none."""
+    return {} if train.tracks is None else {TRACKED_ATTRIBUTE: True}
 
 
 def read_images(path: Path, split: Split) -> ImageSet:
     """Read one split of an images store; StageError if it is missing."""
     return ImageSet(read_array(path, f"{split}_images"), read_array(path, f"{split}_labels"))
+
+
+def read_tracks(path: Path) -> np.ndarray:
+    """Which training images show one thing and so are nearly copies: int64 [N], the same number for these.
+
+    A store that knows of none says that each image is one of its own.
+    """
+    if read_attributes(path).get(TRACKED_ATTRIBUTE):
+        return read_array(path, "train_tracks")
+    return np.arange(len(read_array(path, "train_labels")))
 
 
 def read_class_names(path: Path) -> list[str]:

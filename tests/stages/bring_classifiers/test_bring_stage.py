@@ -241,6 +241,18 @@ def test_the_known_test_images_are_told_and_where_mnist_is_at_hand_its_own_are_m
     refused(r"t10k-images-idx3-ubyte: missing, and so is t10k-images-idx3-ubyte\.gz", measure)
 
 
+def test_of_some_classes_mnists_own_images_of_these_are_measured(write_params, mnist_folder, monkeypatch):
+    monkeypatch.setenv("MNIST_DIR", str(mnist_folder))
+    labels = load_mnist_5k(seed=1, test_fraction=0.2)[0].labels[:60]
+
+    def answer(tests, *_):
+        return {name: np.eye(2)[test.labels] for name, test in tests.items()}  # always right
+
+    found, _ = measuring._measure_unseen(answer, write_params(SECTIONS), ["2", "7"], 1)
+    assert found["mnist_test"]["clean_test_accuracy"]["n"] == np.isin(labels, [2, 7]).sum()
+    assert found["mnist_test"]["corrupted_test_accuracy"]["value"] == 1
+
+
 def test_of_other_images_nothing_is_said(bring, monkeypatch, mnist_folder):
     """On MNIST itself, its test images are the run's."""
     monkeypatch.setenv("MNIST_DIR", str(mnist_folder))

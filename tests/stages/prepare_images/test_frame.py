@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failure_atlas.images import problems
-from failure_atlas.images.frame import BadImageError, Frame, check_shown, frame_all, frame_image
+from failure_atlas.images.frame import BadImageError, Frame, check_shown, frame_all, frame_image, tell_changes
 from tests.refusing import refused
 
 GREY_32 = Frame(32, 1, "pad")
@@ -48,6 +49,17 @@ def test_resize_pads_to_a_square_first():
     assert not framed[:23].any()
     assert not framed[-23:].any()
     assert (framed[26:38] == 200).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 45), (17, 20), (32, 32), (1, 40)])
+def test_stretch_scales_each_side_as_pytorch_does_without_antialiasing(height, width):
+    image = np.random.default_rng(2).integers(0, 256, (height, width, 3), np.uint8)
+    channels_first = torch.from_numpy(image).permute(2, 0, 1)[None].double()
+    twin = torch.nn.functional.interpolate(channels_first, (64, 64), mode="bilinear", align_corners=False)[0].numpy()
+    frame = Frame(64, 3, "stretch")
+    assert np.abs(frame_image(image, frame) - twin).max() <= 0.5 + 1e-9
+    assert tell_changes(image.shape, frame) == ["resized"]
+    assert tell_changes((64, 64, 3), frame) == []
 
 
 def test_grey_becomes_three_equal_channels_and_colour_becomes_luminance():

@@ -257,7 +257,7 @@ def test_natural_order():
     assert sorted(names, key=natural_order) == expected
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "jpg"])
+@pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "jpg", "ppm"])
 def test_pictures_of_each_format(tmp_path, suffix):
     slope = np.broadcast_to(np.arange(0, 240, 8, np.uint8)[None, :, None], (20, 30, 3))
     options = {"lossless": True} if suffix == "webp" else {"quality": 95} if suffix == "jpg" else {}
@@ -288,6 +288,24 @@ def test_modes_of_pictures(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     np.testing.assert_array_equal(again(Image.fromarray(grey), exif=exif), np.rot90(grey, -1))
+
+
+def test_netpbm_is_read_with_any_number_of_levels_and_without_changed_line_ends(tmp_path):
+    grey = COLOUR[0, :, :, 0]
+    path = tmp_path / "x.pgm"
+    path.write_bytes(b"P5\n30 20\n65535\n" + (grey.astype(">u2") * 257).tobytes())
+    np.testing.assert_array_equal(read_picture(path), grey)
+    path.write_bytes(b"P5 30 20 4095 " + (np.arange(600) * 4095 // 599).astype(">u2").tobytes())
+    assert np.abs(read_picture(path).ravel() - np.linspace(0, 255, 600)).max() < 0.6
+    path.write_bytes(b"P5\r30 20\r255\r" + grey.tobytes())  # one byte behind 255, as it has to be
+    np.testing.assert_array_equal(read_picture(path), grey)
+    path.write_bytes(b"P2\r\n2 2\r\n255\r\n1 2\r\n3 4\r\n")
+    assert read_picture(path).tolist() == [[1, 2], [3, 4]]
+    path = tmp_path / "x.ppm"
+    Image.fromarray(COLOUR[0]).save(path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n", 3))
+    with pytest.raises(BadImageError, match="its line ends are CR LF, as git or FTP write them into text"):
+        read_picture(path)
 
 
 def png_header(width, height):

@@ -16,7 +16,7 @@ from PIL import Image
 from failure_atlas.core.arrays import read_attributes
 from failure_atlas.images.image_set import to_unit
 from failure_atlas.images.sources import IDX_SOURCES
-from stages.common.artefacts.images import read_class_names, read_images
+from stages.common.artefacts.images import read_class_names, read_images, read_tracks
 from stages.prepare_images.__main__ import main
 from tests.house import ROOT
 from tests.refusing import refused
@@ -25,7 +25,8 @@ from tests.stages.running import Stage, read_metrics
 
 SECTION = {
     "source": "mnist-5k", "seed": 1, "test_fraction": 0.2, "size_px": 32, "channels": 1, "fit": "pad",
-    "on_problem": "stop", "class_names": None, "leave_out_mnist_5k": False,
+    "on_problem": "stop", "class_names": None, "classes": None,
+    "leave_out_mnist_5k": False,
 }  # fmt: skip
 # SHA-256 of pixels, then labels.
 DEFAULT_TRAINING_IMAGES = "12cb6f4ef52133a7a101361da71748b153ea0582a1b260f1246c8a0aa1b75418"
@@ -63,7 +64,7 @@ NO_NAMES = r"class_names: null with source {}: its {}"
 WRONG_PARAMS = [
     (
         {"source": "cifar"},
-        r"prepare_images\.source: got 'cifar'; allowed: 'mnist-5k', 'mnist', 'fashion-mnist', 'npz', ",
+        r"prepare_images\.source: got 'cifar'; allowed: 'mnist-5k', 'mnist', 'fashion-mnist', 'gtsrb', 'npz', ",
     ),
     ({"leave_out_mnist_5k": True}, r"leave_out_mnist_5k is true, which goes with source mnist alone, not .*mnist-5k"),
     ({"size_px": 48}, r"prepare_images\.size_px: got 48; allowed: 32, 64 or 128"),
@@ -169,6 +170,25 @@ def test_problems_stop_the_run_or_are_dropped_and_are_listed(tmp_path, run):
     assert metrics["train_images"] + metrics["test_images"] == 46
     assert metrics["images_by_problem"]["conflict"] == 2
     assert set(pd.read_csv(out / "problems.csv")["action"]) == {"dropped"}
+
+
+def test_of_some_classes_alone_no_other_is_read(tmp_path, run):
+    save_classes(tmp_path / "own", classes=4)
+    (tmp_path / "own" / "class 10" / "3.png").write_bytes(b"no image")
+    store = run(**OWN, own_images=tmp_path / "own", classes=["class 11", "class 8"]) / "images.zarr"
+    assert read_class_names(store) == ["class 8", "class 11"]
+    images = np.concatenate([read_images(store, split).images for split in ("train", "test")])
+    sources = [np.asarray(Image.open(path)) for name in ("8", "11") for path in (tmp_path / "own").glob(f"*{name}/*")]
+    assert {image[:, 17:47, 12:52].tobytes() for image in images} == {
+        np.moveaxis(image, -1, 0).tobytes() for image in sources
+    }
+    assert read_tracks(store).tolist() == list(range(20))  # nothing is known of tracks: each image by itself
+
+
+def test_a_published_set_keeps_some_classes_of_both_splits(run, out):
+    some, everything = (read_images(folder / "images.zarr", "test") for folder in (run(classes=["7", "2"]), out))
+    np.testing.assert_array_equal(some.images, everything.images[np.isin(everything.labels, [2, 7])])
+    assert np.bincount(some.labels).tolist() == [100, 100]
 
 
 def test_a_split_of_ones_own_is_kept_and_small_classes_are_named(tmp_path, run):

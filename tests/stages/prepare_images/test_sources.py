@@ -2,9 +2,7 @@
 
 import gzip
 import struct
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from failure_atlas.images.download import download
 from failure_atlas.images.idx import md5, parse_idx, unpack
 from failure_atlas.images.image_set import ImageSet
 from tests.refusing import refused
+from tests.stages.prepare_images.conftest import CONTENT
 from tests.stages.prepare_images.idx_files import idx_bytes, small_set, write_source
 
 
@@ -169,42 +168,6 @@ def test_the_package_of_the_operating_system_is_found_and_named(tmp_path):
         raise StageError("no connection")
 
     refused(rf"no connection; {hint}", sources.fetch_idx, source, tmp_path / "downloads", fail)
-
-
-CONTENT = np.random.default_rng(3).bytes(300_000)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT; each entry of the server's `plan` treats one request, the last one all that follow."""
-
-    def do_GET(self):
-        plan, asked = self.server.plan, self.headers.get("Range")
-        action = plan.pop(0) if len(plan) > 1 else plan[0]
-        self.server.ranges.append(asked)
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and action != "no ranges" else 0
-        if isinstance(action, int) or start >= len(CONTENT):
-            self.send_error(action if isinstance(action, int) else 416)
-            return
-        body = CONTENT[start:] if action != "other" else b"?" * (len(CONTENT) - start)
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: 100_000 if action == "cut" else None])
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.plan, running.ranges, running.url = ["whole"], [], f"http://127.0.0.1:{running.server_port}/file"
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
 
 
 def check(path):

@@ -8,11 +8,15 @@ import torch
 
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.errors import StageError
+from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_unit
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble, save_ensemble
+from failure_atlas.statistics.agreement import draw_halves
 from stages.common.artefacts.images import read_images
+from stages.common.params import load_section
 from stages.train_judges.__main__ import main
-from stages.train_judges.ensembles import compare_errors
+from stages.train_judges.ensembles import compare_errors, share_images
+from stages.train_judges.params import TrainJudgesParams
 from tests.stages.pinning import pin
 
 AUGMENTATION = {"rotation_degrees": 5.0, "scale": 0.05, "shear": 0.05, "shift": 0.01, "interpolation": "nearest"}
@@ -100,6 +104,24 @@ def test_judge_and_auditor_learn_from_different_images_one_half_of_each_class(ru
     for part in (judge, auditor):
         _, first = np.unique([image.tobytes() for image in part.images], return_index=True)
         assert (np.bincount(part.labels[first]) == 5).all()
+
+
+def test_no_track_is_shared_between_judge_and_auditor(tmp_path, write_params):
+    section = load_section(
+        write_params({"train_judges": SECTION | {"disjoint_images": True}}), TrainJudgesParams, "train_judges"
+    )
+    tracks = np.random.default_rng(3).permuted(
+        np.r_[np.arange(40) // 10, 10 + np.arange(30) // 6, 20 + np.arange(9) // 3]
+    )
+    labels = np.searchsorted([10, 20], tracks, side="right")
+    half = share_images(section, labels, tracks, None)["judge"]
+    learned, left = set(tracks[half]), set(tracks[~half])
+    assert not learned & left
+    assert [len([track for track in learned if track // 10 == label]) for label in range(3)] == [2, 2, 1]
+    alone = share_images(section, labels, np.arange(79), None)  # as where nothing is known of tracks
+    drawn = draw_halves(labels, 1, numpy_stream(1, "images of judge and auditor"))[0]
+    np.testing.assert_array_equal(alone["judge"], drawn)
+    np.testing.assert_array_equal(alone["auditor"], ~drawn)
 
 
 def test_an_auditor_is_trained_for_a_judge_that_is_there(run, tiny_images, monkeypatch):
