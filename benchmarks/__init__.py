@@ -1,1 +1,1 @@
-"""Figures of speed, run by `make bench`; apart from the tests, because a busy machine would fail them."""
+"""Measurements that docs quote, run by `make bench`; apart from the tests, because a busy machine would fail them."""

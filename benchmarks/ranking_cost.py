@@ -10,8 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks import _turns as turns
-from benchmarks._turns import PARAMS, ParamsOption
+from benchmarks._table import PARAMS, ParamsOption, print_table, run_benchmark
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.seeds import numpy_stream
@@ -82,7 +81,7 @@ def main(params: ParamsOption = PARAMS) -> None:
         f"Timed: {GRADIENT_SAMPLES} gradients, {TRIED_SAMPLES} samples tried, the fastest of {RUNS} runs.",
         f"{device}, torch threads {torch.get_num_threads()}, {dimensions} style dimensions, batch {section.batch_size}",
     ]
-    turns.print_table("Cost of the rankings", ["ranking", "samples", "passes", "seconds"], rows, notes)
+    print_table("Cost of the rankings", ["ranking", "samples", "passes", "seconds"], rows, notes)
 
 
 def _time(work: Callable[[], object]) -> float:
@@ -102,4 +101,4 @@ def _tell(name: str, samples: int, passes: int, seconds: float) -> list[str]:
 
 
 if __name__ == "__main__":
-    turns.run_benchmark(main)
+    run_benchmark(main)

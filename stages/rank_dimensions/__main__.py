@@ -29,36 +29,22 @@ from failure_atlas.ranking.scores import (
 from failure_atlas.statistics.agreement import draw_halves
 from failure_atlas.statistics.moments import measure_std
 from failure_atlas.world.show import CLASSIFIER, World
+from stages.common import command
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import StoredSamples, open_samples
 from stages.common.artefacts.ranking import GLOBAL, tabulate_ranking
-from stages.common.command import (
-    ClassifierOption,
-    GeneratorOption,
-    OutOption,
-    ParamsOption,
-    PopulationOption,
-    run_stage,
-)
 from stages.common.params import load_section
+from stages.rank_dimensions import summary
 from stages.rank_dimensions.figures import draw_scores, tabulate_scores
 from stages.rank_dimensions.params import RankDimensionsParams
-from stages.rank_dimensions.summary import (
-    summarize_agreement,
-    summarize_mass,
-    summarize_outputs,
-    summarize_separation,
-    tabulate_classes,
-    tell_score,
-)
 
 
 def main(
-    generator: GeneratorOption,
-    classifier: ClassifierOption,
-    population: PopulationOption,
-    out: OutOption,
-    params: ParamsOption = Path("params.yaml"),
+    generator: command.GeneratorOption,
+    classifier: command.ClassifierOption,
+    population: command.PopulationOption,
+    out: command.OutOption,
+    params: command.ParamsOption = Path("params.yaml"),
 ) -> None:
     """Rank the style dimensions by the mean gradient of the true-class softmax, globally and per class (paper, 2.2).
 
@@ -94,10 +80,10 @@ def main(
         "samples": len(styles),
         "style_dimensions": styles.shape[1],
         **how,
-        **summarize_outputs(scores.logits, true_class),
-        **summarize_agreement(scores.halves),
-        **summarize_mass(scores, names, partial(numpy_stream, section.seed)),
-        **summarize_separation(values, well, shown, styles.shape[1]),
+        **summary.summarize_outputs(scores.logits, true_class),
+        **summary.summarize_agreement(scores.halves),
+        **summary.summarize_mass(scores, names, partial(numpy_stream, section.seed)),
+        **summary.summarize_separation(values, well, shown, styles.shape[1]),
     }
     logging.info(
         "accuracy on the population %.3f; effective n %.0f of %d samples; two halves share %.0f %% of their top 10 "
@@ -109,7 +95,7 @@ def main(
     )
 
     write_csv(out / "ranking.csv", ranking)
-    write_csv(out / "classes.csv", tabulate_classes(well, true_class, scores.halves, names))
+    write_csv(out / "classes.csv", summary.tabulate_classes(well, true_class, scores.halves, names))
     write_arrays(
         out / "predictions.zarr",
         {
@@ -121,7 +107,7 @@ def main(
     )
     write_csv(out / "histograms.csv", tabulate_histograms(values, well, shown, section.histogram_bins))
     table = tabulate_scores(ranking)
-    save_figure(draw_scores(table, tell_score(how)), out / "figures" / "scores.png", table)
+    save_figure(draw_scores(table, summary.tell_score(how)), out / "figures" / "scores.png", table)
     write_json(out / "metrics.json", metrics)
 
 
@@ -162,4 +148,4 @@ def _difference(
 
 
 if __name__ == "__main__":
-    run_stage(main, "rank_dimensions")
+    command.run_stage(main, "rank_dimensions")
