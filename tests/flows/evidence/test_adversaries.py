@@ -348,7 +348,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     ),
     "deep difference": (
         forged(METRICS, lambda read: read | {"a": json.loads('{"a":' * 58 + "[" + "0," * 100_000 + "0]" + "}" * 58)}),
-        "a: the page shows None"
+        "a: the page shows nothing"
     ),
     "many values": (many_metrics, "values, with those before it more than"),
     "scripts that do not end": (
