@@ -14,7 +14,7 @@ import torch
 import typer
 from scipy import stats
 
-from benchmarks._table import print_table, run_benchmark
+from benchmarks import print_table, run_benchmark
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.files import require
 from failure_atlas.ranking.gradient_scores import SOFTMAX, average_gradients, weigh_classes

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks._table import PARAMS, ParamsOption, print_table, run_benchmark
+from benchmarks import PARAMS, ParamsOption, print_table, run_benchmark
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.files import require
 from failure_atlas.core.progress import Progress

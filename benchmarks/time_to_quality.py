@@ -16,8 +16,8 @@ import numpy as np
 import torch
 import typer
 
+from benchmarks import PARAMS, ParamsOption, print_table, run_benchmark
 from benchmarks import _published_step as published
-from benchmarks._table import PARAMS, ParamsOption, print_table, run_benchmark
 from failure_atlas.core.device import choose_dtype, fix_kernels
 from failure_atlas.core.files import require
 from failure_atlas.core.progress import Progress

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks._table import run_benchmark
+from benchmarks import run_benchmark
 from tests.flows.evidence.conftest import make_bundles
 from tests.flows.evidence.forging import BYTES, SECONDS, call_verify, mutate
 

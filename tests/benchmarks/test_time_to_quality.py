@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from benchmarks import _published_step as twin
-from benchmarks import time_to_quality
-from benchmarks._table import run_benchmark
+from benchmarks import run_benchmark, time_to_quality
 from failure_atlas.core.arrays import write_arrays
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.stylegan2.batches import Batches
