@@ -32,16 +32,7 @@ from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
-from stages.qualify_generator.figures import (
-    SHEET_COLUMNS,
-    draw_extractors,
-    draw_greys,
-    draw_nearest,
-    draw_real_above_generated,
-    draw_sample_sheet,
-    draw_shares,
-    draw_training_log,
-)
+from stages.qualify_generator import figures
 from stages.qualify_generator.params import QualifyGeneratorParams
 
 JUDGE, FEATURES = "judge", "features"
@@ -121,15 +112,15 @@ def main(
 
     folder, shown = out / "figures", pictures.cpu().numpy()
     sides = (test.images, test.labels, real), (shown, labels, predicted[0])
-    draw_real_above_generated(folder / "fig2_real_above_generated.png", names, *sides)
-    draw_nearest(folder / "nearest_training_images.png", shown, train.images, nearest)
+    figures.draw_real_above_generated(folder / "fig2_real_above_generated.png", names, *sides)
+    figures.draw_nearest(folder / "nearest_training_images.png", shown, train.images, nearest)
     _draw_shares(folder, metrics)
-    draw_extractors(folder / "extractors.png", metrics["kid_of_extractor"])
-    draw_greys(folder / "grey_values.png", greys)
-    pages = draw(np.arange(len(names)).repeat(SHEET_COLUMNS), numpy_stream(section.seed, "sample sheet"))
+    figures.draw_extractors(folder / "extractors.png", metrics["kid_of_extractor"])
+    figures.draw_greys(folder / "grey_values.png", greys)
+    pages = draw(np.arange(len(names)).repeat(figures.SHEET_COLUMNS), numpy_stream(section.seed, "sample sheet"))
     sheet = world.show(pages.styles, [], noise=pages.noise).images
-    draw_sample_sheet(folder / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
-    draw_training_log(folder / "training_log.png", log)
+    figures.draw_sample_sheet(folder / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
+    figures.draw_training_log(folder / "training_log.png", log)
     write_json(out / "metrics.json", metrics)
 
 
@@ -186,15 +177,15 @@ def _pick(name: str, looked: Sequence[Mapping[str, np.ndarray]]) -> list[np.ndar
     return [each[name] for each in looked if name in each]
 
 
-def _draw_shares(figures: Path, metrics: dict[str, Any]) -> None:
+def _draw_shares(folder: Path, metrics: dict[str, Any]) -> None:
     agreements = {
         source: metrics[f"{key}_per_class"] | {"all": {"value": metrics[key], **metrics[f"{key}_interval"]}}
         for source, key in (("real", "judge_accuracy_real"), ("generated", "label_consistency"))
     }
-    draw_shares(figures / "label_consistency.png", agreements, "class", "judge agrees with the label")
+    figures.draw_shares(folder / "label_consistency.png", agreements, "class", "judge agrees with the label")
     if kinds := metrics.get("severity_shares"):
         read = {source: {kind: share[source] for kind, share in kinds.items()} for source in ("real", "generated")}
-        draw_shares(figures / "severities.png", read, "severity", "share of images")
+        figures.draw_shares(folder / "severities.png", read, "severity", "share of images")
 
 
 def _count_classes(

@@ -15,17 +15,8 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.ranking import scores as scoring
 from failure_atlas.ranking.histograms import Columns, choose_dimensions, tabulate_histograms
-from failure_atlas.ranking.scores import (
-    FINITE_DIFFERENCE,
-    GRADIENT,
-    PopulationScores,
-    check_samples,
-    choose_score,
-    count_passes,
-    difference_population,
-    score_population,
-)
 from failure_atlas.statistics.agreement import draw_halves
 from failure_atlas.statistics.moments import measure_std
 from failure_atlas.world.show import CLASSIFIER, World
@@ -35,7 +26,7 @@ from stages.common.artefacts.population import StoredSamples, open_samples
 from stages.common.artefacts.ranking import GLOBAL, tabulate_ranking
 from stages.common.params import load_section
 from stages.rank_dimensions import summary
-from stages.rank_dimensions.figures import draw_scores, tabulate_scores
+from stages.rank_dimensions.figures import draw_scores, tabulate_scores, tell_score
 from stages.rank_dimensions.params import RankDimensionsParams
 
 
@@ -61,11 +52,11 @@ def main(
     world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device, len(names))
     std = measure_std(styles)
     how: dict[str, Any] = {}
-    if choose_score(section.score, under_test, params, classifier) == GRADIENT:
+    if scoring.choose_score(section.score, under_test, params, classifier) == scoring.GRADIENT:
         scores = _differentiate(section, world, samples)
     else:
         wanted = section.finite_difference_samples
-        check_samples(params, "rank_dimensions.finite_difference_samples", wanted, len(names), len(styles))
+        scoring.check_samples(params, "rank_dimensions.finite_difference_samples", wanted, len(names), len(styles))
         scores, how = _difference(section, world, samples, std)
     ranking = tabulate_ranking(scores.gradients, std, network.style_layout(), names, score_by=how.get("score"))
     predicted = scores.logits.argmax(axis=1)
@@ -107,25 +98,25 @@ def main(
     )
     write_csv(out / "histograms.csv", tabulate_histograms(values, well, shown, section.histogram_bins))
     table = tabulate_scores(ranking)
-    save_figure(draw_scores(table, summary.tell_score(how)), out / "figures" / "scores.png", table)
+    save_figure(draw_scores(table, tell_score(how)), out / "figures" / "scores.png", table)
     write_json(out / "metrics.json", metrics)
 
 
-def _differentiate(section: RankDimensionsParams, world: World, samples: StoredSamples) -> PopulationScores:
+def _differentiate(section: RankDimensionsParams, world: World, samples: StoredSamples) -> scoring.PopulationScores:
     halves = draw_halves(samples.true_class, section.split_halves, numpy_stream(section.seed, "halves"))
     with Progress("gradients", len(samples.styles), "samples") as progress:
-        return score_population(
+        return scoring.score_population(
             world, samples.styles, samples.true_class, halves, noise=samples.noise, advance=progress.advance
         )
 
 
 def _difference(
     section: RankDimensionsParams, world: World, samples: StoredSamples, std: np.ndarray
-) -> tuple[PopulationScores, dict[str, Any]]:
+) -> tuple[scoring.PopulationScores, dict[str, Any]]:
     """The scores and how they were made, for metrics; those without these keys are of gradients."""
-    passes = count_passes(len(samples.styles), section.finite_difference_samples, std)
+    passes = scoring.count_passes(len(samples.styles), section.finite_difference_samples, std)
     with Progress("finite differences", passes, "img") as progress:
-        scores = difference_population(
+        scores = scoring.difference_population(
             world,
             samples.styles,
             samples.true_class,
@@ -139,7 +130,7 @@ def _difference(
             advance=progress.advance,
         )
     return scores, {
-        "score": FINITE_DIFFERENCE,
+        "score": scoring.FINITE_DIFFERENCE,
         "score_samples": len(scores.gradient_mass),
         "score_step_std": section.finite_difference_step_std,
         "score_forward_passes": passes,

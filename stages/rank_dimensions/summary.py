@@ -1,6 +1,6 @@
 """What the stage reports: how well the classifier does on the population and how far the ranking can be trusted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from failure_atlas.ranking.scores import PopulationScores
 from failure_atlas.statistics.agreement import HalfMeans, correlate_ranks, share_direction, share_top
 from failure_atlas.statistics.estimates import flatten, proportion
 from stages.common.artefacts.ranking import GLOBAL
-from stages.rank_dimensions.figures import GRADIENT_SCORE
 
 SATURATED = 0.99
 COLUMNS_AT_ONCE = 16
@@ -20,16 +19,6 @@ AGREEMENT = {
     "split_half_spearman": (correlate_ranks, -1.0),
     "split_half_direction_agreement": (share_direction, 0.0),
 }  # how two rankings agree, and the least that there can be
-
-
-def tell_score(how: Mapping[str, Any]) -> str:
-    """What the score of a dimension is, on lines for an axis; how: empty for gradients."""
-    if not how:
-        return GRADIENT_SCORE
-    return (
-        "mean central difference\nof the true-class softmax per raw style unit\n"
-        f"(h = {how['score_step_std']:g} std, n = {how['score_samples']})"
-    )
 
 
 def summarize_agreement(halves: HalfMeans) -> dict[str, Any]:
