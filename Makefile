@@ -1,7 +1,7 @@
 # Each target sets up what it needs: a virtual environment in .venv, made once and again when its lists change.
 #
 #   make repro    the whole DAG, then what was found       make lint     style and types
-#   make test     lint, then all tests, one on each core   make bench    figures of speed
+#   make test     lint, then all tests, one on each core   make bench    measurements that docs quote
 #   make study    after `make repro`: external validity, real images of MNIST (downloaded), a second generator (40 minutes)
 #   make serve    a Prefect server and the schedule of prefect.yaml    make key      the key pair that signs evidence
 #   make clean    remove the environment and what tools keep; data, DVC's cache and logs stay

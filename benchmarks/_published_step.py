@@ -15,8 +15,6 @@ of labels beyond an embedding, the running mean of w, and the data loader. In fa
 before the convolution instead of a grouped transposed convolution, which is several times slower on a CPU, and a
 shortcut filters with stride.
 
-`per_sample_weights=False` gives the other form that NVIDIA's code has: scaled activations around shared weights.
-
 The networks' parameters are those of the project's own classes, so that the same weights must give the same images.
 """
 
@@ -47,17 +45,11 @@ class PublishedState:
     average: Generator
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
-    per_sample_weights: bool
     step: int = 0
 
 
 def start_training(
-    generator: Generator,
-    discriminator: Discriminator,
-    *,
-    learning_rate: float,
-    r1_interval_steps: int,
-    per_sample_weights: bool,
+    generator: Generator, discriminator: Discriminator, *, learning_rate: float, r1_interval_steps: int
 ) -> PublishedState:
     """Optimisers as published: Adam, the discriminator's corrected for lazy regularisation."""
     lazy = r1_interval_steps / (r1_interval_steps + 1)
@@ -68,7 +60,6 @@ def start_training(
         copy.deepcopy(generator).requires_grad_(False),
         torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=BETAS, eps=1e-8),
         torch.optim.Adam(discriminator.parameters(), lr=learning_rate * lazy, betas=betas, eps=1e-8),
-        per_sample_weights,
     )
 
 
@@ -82,14 +73,14 @@ def train_step(
     generator.requires_grad_(True)
     discriminator.requires_grad_(False)
     state.generator_optimizer.zero_grad(set_to_none=True)
-    fake = generate(generator, batch.z, batch.labels, batch.noise, per_sample_weights=state.per_sample_weights)
+    fake = generate(generator, batch.z, batch.labels, batch.noise)
     functional.softplus(-discriminate(discriminator, fake, batch.labels)).mean().backward()  # type: ignore[no-untyped-call]
     state.generator_optimizer.step()
 
     generator.requires_grad_(False)
     discriminator.requires_grad_(True)
     state.discriminator_optimizer.zero_grad(set_to_none=True)
-    fake = generate(generator, other.z, other.labels, other.noise, per_sample_weights=state.per_sample_weights)
+    fake = generate(generator, other.z, other.labels, other.noise)
     functional.softplus(discriminate(discriminator, fake, other.labels)).mean().backward()  # type: ignore[no-untyped-call]
     functional.softplus(-discriminate(discriminator, batch.real, batch.labels)).mean().backward()  # type: ignore[no-untyped-call]
     state.discriminator_optimizer.step()
@@ -110,12 +101,7 @@ def train_step(
 
 
 def generate(
-    generator: Generator,
-    z: torch.Tensor,
-    labels: torch.Tensor,
-    noise: Sequence[torch.Tensor],
-    *,
-    per_sample_weights: bool = True,
+    generator: Generator, z: torch.Tensor, labels: torch.Tensor, noise: Sequence[torch.Tensor]
 ) -> torch.Tensor:
     """Images [N, C, H, W], unclamped, of latents [N, Z] and labels [N]; noise: one [N, 1, H, W] per convolution."""
     w = generator.map_latents(z, labels)
@@ -126,11 +112,9 @@ def generate(
     image: torch.Tensor | None = None
     for level, to_image in enumerate(to_images):
         for _ in range(2 if level else 1):
-            x = _convolve(next(convs), x, next(affines)(w), next(noises), per_sample_weights)
+            x = _convolve(next(convs), x, next(affines)(w), next(noises))
         weight = to_image.weight[:, :, None, None] / math.sqrt(to_image.weight.shape[1])
-        styles = next(affines)(w)
-        layer_image = modulate_conv(x, weight, styles, demodulate=False, per_sample_weights=per_sample_weights)
-        layer_image = layer_image + to_image.bias[:, None, None]
+        layer_image = modulate_conv(x, weight, next(affines)(w), demodulate=False) + to_image.bias[:, None, None]
         image = layer_image if image is None else double(image) + layer_image
     if image is None:
         raise ValueError("the generator has no layers")
@@ -155,19 +139,13 @@ def discriminate(discriminator: Discriminator, images: torch.Tensor, labels: tor
     return (features * embedded).sum(dim=1) / math.sqrt(features.shape[1])
 
 
-def modulate_conv(
-    x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor, *, demodulate: bool, per_sample_weights: bool
-) -> torch.Tensor:
+def modulate_conv(x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor, *, demodulate: bool) -> torch.Tensor:
     """Convolve each sample of x [N, I, H, W] with weights [O, I, k, k] modulated by its styles [N, I]."""
     n, inputs, height, width = x.shape
     outputs, _, size, _ = weight.shape
     weights = weight[None] * styles[:, None, :, None, None]
-    scale = torch.rsqrt(weights.square().sum(dim=(2, 3, 4)) + DEMODULATION_EPSILON) if demodulate else None
-    if not per_sample_weights:
-        y = functional.conv2d(x * styles[:, :, None, None], weight, padding=size // 2)
-        return y if scale is None else y * scale[:, :, None, None]
-    if scale is not None:
-        weights = weights * scale[:, :, None, None, None]
+    if demodulate:
+        weights = weights * torch.rsqrt(weights.square().sum(dim=(2, 3, 4), keepdim=True) + DEMODULATION_EPSILON)
     grouped = weights.reshape(n * outputs, inputs, size, size)
     y = functional.conv2d(x.reshape(1, n * inputs, height, width), grouped, padding=size // 2, groups=n)
     return y.reshape(n, outputs, height, width)
@@ -188,12 +166,10 @@ def filter_fir(x: torch.Tensor, *, padding: int = 0, stride: int = 1, gain: floa
     return functional.conv2d(x, kernel, stride=stride, padding=padding, groups=x.shape[1])
 
 
-def _convolve(
-    conv: ModulatedConv, x: torch.Tensor, styles: torch.Tensor, noise: torch.Tensor, per_sample_weights: bool
-) -> torch.Tensor:
+def _convolve(conv: ModulatedConv, x: torch.Tensor, styles: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     weight = conv.weight / math.sqrt(conv.weight[0].numel())
     x = double(x) if conv.up else x
-    x = modulate_conv(x, weight, styles, demodulate=True, per_sample_weights=per_sample_weights)
+    x = modulate_conv(x, weight, styles, demodulate=True)
     return _activate(x + noise * conv.noise_strength + conv.bias[:, None, None])
 
 

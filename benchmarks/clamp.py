@@ -14,7 +14,7 @@ import torch
 import typer
 from scipy import stats
 
-from benchmarks import _turns as turns
+from benchmarks import print_table, run_benchmark
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.files import require
 from failure_atlas.ranking.gradient_scores import SOFTMAX, average_gradients, weigh_classes
@@ -74,7 +74,7 @@ def main(
             median = Estimate(**find_median(walks.shift_std, walks.reached))
             rows.append([name, way, reached.tell(), median.tell()])
     heads = ["classifier", "the clamp", f"walks that reach 0.50 within {FARTHEST_STD:.0f} std", "median shift, std"]
-    turns.print_table(f"Rankings of {samples:,} samples through and around the clamp", heads, rows, notes)
+    print_table(f"Rankings of {samples:,} samples through and around the clamp", heads, rows, notes)
 
 
 def synthesize_unclamped(generator: Generator, s: torch.Tensor, seeds: np.ndarray) -> torch.Tensor:
@@ -83,4 +83,4 @@ def synthesize_unclamped(generator: Generator, s: torch.Tensor, seeds: np.ndarra
 
 
 if __name__ == "__main__":
-    turns.run_benchmark(main)
+    run_benchmark(main)

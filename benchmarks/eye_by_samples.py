@@ -13,8 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks import _turns as turns
-from benchmarks._turns import PARAMS, ParamsOption
+from benchmarks import PARAMS, ParamsOption, print_table, run_benchmark
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.files import require
 from failure_atlas.core.progress import Progress
@@ -80,13 +79,13 @@ def main(
 
     told = [[name, compare(each).tell()] for name, each in changed.items()]
     told.append(["clean test images against corrupted ones", measure_kernel_distance(real[clean], real[~clean]).tell()])
-    turns.print_table("Kernel distance, times 1,000, of real images to real test images", ["", "[95 %]"], told, [])
+    print_table("Kernel distance, times 1,000, of real images to real test images", ["", "[95 %]"], told, [])
     heads, rows = ["n", "KID, real", "KID, generated", "Frechet", "floor", "ratio"], []
     for rows_of in (slice(each) for each in COUNTS if each <= n):
         kernels = [compare(each[rows_of]) for each in (other, made)]
         found = [*kernels, *measure_frechet(made[rows_of], other[rows_of], real[rows_of])]
         rows.append([f"{rows_of.stop:,}", *(replace(each, n=None).tell() for each in found)])
-    turns.print_table("Before the neutral eye, by the number of images of each set", heads, rows, [])
+    print_table("Before the neutral eye, by the number of images of each set", heads, rows, [])
 
 
 def read_clean(params: Path) -> tuple[ImageSet, ImageSet]:
@@ -119,4 +118,4 @@ def corrupt_by(
 
 
 if __name__ == "__main__":
-    turns.run_benchmark(main)
+    run_benchmark(main)

@@ -16,7 +16,7 @@ import pandas as pd
 import typer
 from sklearn.tree import DecisionTreeClassifier
 
-from benchmarks._turns import PARAMS, ParamsOption
+from benchmarks import PARAMS, ParamsOption
 from failure_atlas.attributes.registry import REGISTRY
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.modes.estimate import select_distinct

@@ -35,7 +35,7 @@ def main(
     for name in classifier or ["clean", "corrupted"]:
         opened = open_search(
             DATA / "train_stylegan2/generator.safetensors", DATA / f"train_classifiers/{name}/classifier.safetensors",
-            judges, DATA / "corrupt_images/images.zarr", DATA / "sample_populations", section,
+            judges, DATA / "corrupt_images/images.zarr", DATA / "sample_populations", DATA / "invert_images", section,
         )  # fmt: skip
         chosen = choose_starts(opened, section)
         begun = time.process_time()

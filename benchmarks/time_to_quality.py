@@ -16,11 +16,8 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks import _turns as turns
-from benchmarks._published_step import start_training
-from benchmarks._published_step import train_step as published_step
-from benchmarks._turns import PARAMS, ParamsOption
-from benchmarks.training_step import ALONE, PUBLISHED, PUBLISHED_EMA_KIMG, start_anew
+from benchmarks import PARAMS, ParamsOption, print_table, run_benchmark
+from benchmarks import _published_step as published
 from failure_atlas.core.device import choose_dtype, fix_kernels
 from failure_atlas.core.files import require
 from failure_atlas.core.progress import Progress
@@ -30,16 +27,22 @@ from failure_atlas.populations.sampling import draw_styles
 from failure_atlas.quality.kernel import measure_kernel_distance
 from failure_atlas.quality.neutral import load_neutral
 from failure_atlas.statistics.estimates import Estimate
+from failure_atlas.stylegan2.augmentation import AdaptiveProbability
+from failure_atlas.stylegan2.batches import Batches
 from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.stylegan2.state import TrainingState, new_state
 from failure_atlas.world.show import CPU, World
 from stages.common.artefacts.images import read_class_names, read_images
 from stages.common.params import load_section
 from stages.train_stylegan2.params import TrainStylegan2Params
 from stages.train_stylegan2.training import Schedule, train_step
+from stages.train_stylegan2.workers import Worker
 
 EYE = "neutral eye"
 PUBLISHED_RATE, PUBLISHED_R1 = 0.0025, 0.01  # for small images, as the published code sets them
-PUBLISHED_RAMP = 0.05
+PUBLISHED_EMA_KIMG, PUBLISHED_RAMP = 500.0, 0.05
+PUBLISHED = {"discriminator_stem": "pixels", "resampling": "fir"}  # how the twin begins and resamples
+ALONE = Worker(0, 1)
 SETTING = {"resume": None, "batch_size": 32, "ada_target": 0.0, "decay_fraction": 0.0, "feature_critic": None}
 Turn = Callable[[], tuple[Generator, int]]  # takes one step; the averaged generator and the images seen so far
 
@@ -85,7 +88,7 @@ def main(
         f"{name}: distance {bar:g} after {reached[name]:,.0f} s" if name in reached else f"{name}: {bar:g} not reached"
         for name in contenders
     ]
-    turns.print_table("Training time before the neutral eye", heads, rows, notes)
+    print_table("Training time before the neutral eye", heads, rows, notes)
 
 
 def _train_for(take: Turn, seconds: float) -> tuple[Generator, int, float]:
@@ -105,7 +108,7 @@ def look(generator: Generator, eye: Callable[[torch.Tensor], torch.Tensor], real
 
 def start_own(section: TrainStylegan2Params, images: ImageSet, names: list[str]) -> Turn:
     """The project's training, with the section's architecture, rate and precision."""
-    state, batches = start_anew(section, images, names, CPU, ALONE)
+    state, batches = start_anew(section, images, names)
     schedule = Schedule(section, 10**12, choose_dtype(section.precision, CPU))
 
     def take() -> tuple[Generator, int]:
@@ -117,26 +120,35 @@ def start_own(section: TrainStylegan2Params, images: ImageSet, names: list[str])
 
 def start_published(section: TrainStylegan2Params, images: ImageSet, names: list[str]) -> Turn:
     """The twin's training."""
-    fresh, batches = start_anew(section.model_copy(update=PUBLISHED), images, names, CPU, ALONE)
+    fresh, batches = start_anew(section.model_copy(update=PUBLISHED), images, names)
     interval, size = section.r1_interval_steps, section.batch_size
-    state = start_training(
-        fresh.generator,
-        fresh.discriminator,
-        learning_rate=PUBLISHED_RATE,
-        r1_interval_steps=interval,
-        per_sample_weights=True,
+    state = published.start_training(
+        fresh.generator, fresh.discriminator, learning_rate=PUBLISHED_RATE, r1_interval_steps=interval
     )
 
     def take() -> tuple[Generator, int]:
         seen = (state.step + 1) * size
-        half_life = min(PUBLISHED_EMA_KIMG * 1000, PUBLISHED_RAMP * seen)
-        published_step(
-            state, batches, r1_gamma=PUBLISHED_R1, r1_interval_steps=interval, ema_decay=0.5 ** (size / half_life)
-        )
+        decay = 0.5 ** (size / min(PUBLISHED_EMA_KIMG * 1000, PUBLISHED_RAMP * seen))
+        published.train_step(state, batches, r1_gamma=PUBLISHED_R1, r1_interval_steps=interval, ema_decay=decay)
         return state.average, seen
 
     return take
 
 
+def start_anew(section: TrainStylegan2Params, images: ImageSet, names: list[str]) -> tuple[TrainingState, Batches]:
+    """New networks of the section without augmentation, as the twin has none, and their batches."""
+    generator, discriminator = section.design_networks(len(names), images.images.shape[1])
+    off = AdaptiveProbability(0.0, section.ada_interval_steps, section.ada_kimg)
+    state = new_state(
+        generator, discriminator, off, names, learning_rate=section.learning_rate, seed=section.seed, device=CPU
+    )
+    batches = Batches(
+        images.images, images.labels, batch_size=section.batch_size, z_dim=section.z_dim,
+        noise_resolutions=state.generator.noise_resolutions(), seed=section.seed,
+        rows=slice(0, section.batch_size), device=CPU,
+    )  # fmt: skip
+    return state, batches
+
+
 if __name__ == "__main__":
-    turns.run_benchmark(main)
+    run_benchmark(main)

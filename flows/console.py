@@ -12,16 +12,8 @@ from flows.errors import FlowError
 
 LOG_WIDTH = 120  # columns, where there is no terminal
 _HINTS = (
-    "To track the changes with git",
-    "To enable auto staging",
-    "git add ",
-    "dvc config core.autostage",
-    "Use `dvc push`",
-    "Generating lock file",
-    "Updating lock file",
-    "Modifying stage",
-    "> ",
-    "Running stage",
+    *("To track the changes with git", "To enable auto staging", "git add ", "dvc config core.autostage"),
+    *("Use `dvc push`", "Generating lock file", "Updating lock file", "Modifying stage", "> ", "Running stage"),
 )
 
 

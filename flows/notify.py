@@ -1,12 +1,10 @@
 """Who is told how a re-evaluation ended: the log by default, and whom these two environment variables name.
 
 Nothing is sent anywhere unless one is set:
-FAILURE_ATLAS_WEBHOOK  an http(s) address that takes JSON `{text, subject, state}`, or a Prefect block `TYPE/NAME`
+FAILURE_ATLAS_WEBHOOK  an http(s) address that takes JSON `{text, subject, state}`, as the webhooks of chats do
 FAILURE_ATLAS_EMAIL    a mail server and who is to be told: `smtp://USER:PASSWORD@HOST:587?from=ADDRESS&to=ADDRESS`
 """
 
-import asyncio
-import inspect
 import json
 import os
 import re
@@ -18,7 +16,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 EXAMPLE = "smtp://USER:PASSWORD@HOST:587?from=ADDRESS&to=ADDRESS,ADDRESS"
@@ -103,53 +100,23 @@ def notify(notice: Notice) -> tuple[list[str], list[str]]:
             try:
                 send(target, notice)
                 told.append(_describe(variable, target))
-            except Exception as error:  # noqa: BLE001 - blocks are other people's code, and raise what they like
+            except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
                 faults.append(f"{variable}: {_describe(variable, target)} was not told ({_tell(error)})")
     return told, faults
 
 
 def _call_webhook(target: str, notice: Notice) -> None:
-    payload = {"text": notice.text, "subject": notice.subject, "state": notice.state}
     if not target.startswith(("http://", "https://")):
-        _call_block(target, notice, payload)
-        return
+        raise ValueError("allowed: an http(s) address")
+    payload = json.dumps({"text": notice.text, "subject": notice.subject, "state": notice.state})
     header = {"Content-Type": "application/json"}
-    request = urllib.request.Request(target, json.dumps(payload).encode(), header)  # noqa: S310 - the scheme is known
+    request = urllib.request.Request(target, payload.encode(), header)  # noqa: S310 - the scheme is known
     urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310 - as above
 
 
 def _describe(variable: str, target: str) -> str:
     """A target without its secrets: the path of a webhook's address, the password for a mail server."""
-    if variable == WEBHOOK and "://" not in target:
-        return f"block {target}"
-    return f"{'webhook' if variable == WEBHOOK else 'mail server'} at {urlsplit(target).hostname}"
-
-
-def _call_block(slug: str, notice: Notice, payload: Mapping[str, str]) -> None:
-    from prefect.blocks.abstract import NotificationBlock
-    from prefect.blocks.core import Block
-    from prefect.blocks.webhook import Webhook
-
-    if slug.count("/") != 1:
-        raise ValueError("allowed: an http(s) address, or a Prefect block as TYPE/NAME (`prefect block ls`)")
-    block: Any = _finish(Block.load(slug))
-    if isinstance(block, Webhook):
-        response = _finish(block.call(dict(payload)))
-        response.raise_for_status()
-    elif isinstance(block, NotificationBlock):
-        with block.raise_on_failure():  # else a notice that was refused passes for one that was taken
-            _finish(block.notify(notice.text, notice.subject))
-    else:
-        raise TypeError(f"a block of type {type(block).__name__} cannot send a notice")
-
-
-def _finish(pending: Any) -> Any:
-    """The result of a block's method, which is a coroutine for some blocks and a plain value for others."""
-
-    async def wait() -> Any:
-        return await asyncio.wait_for(pending, 3 * TIMEOUT_SECONDS)
-
-    return asyncio.run(wait()) if inspect.isawaitable(pending) else pending
+    return f"{'webhook' if variable == WEBHOOK else 'mail server'} at {urlsplit(target).hostname or '?'}"
 
 
 def _tell(error: Exception) -> str:

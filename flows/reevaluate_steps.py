@@ -1,7 +1,6 @@
 """What stands around a reproduction: pull, verdicts, bundle, comparison with the last accepted one, history."""
 
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,15 +56,13 @@ def require_evidence() -> None:
 def make_bundle(children: Children, on_line: Callable[[str], None]) -> Path:
     """Run `failure-atlas evidence`; returns the bundle's folder, which may be an earlier one of the same state.
 
-    Raises FlowError with the last line of the command if it fails, or if it leaves no bundle.
+    Raises FlowError with the last line of the command if it fails, or if it names no bundle.
     """
-    began = time.time()
     lines = _run_command(["evidence"], children, on_line, SAME_STATE)
     named = [folder for folder in _bundles() if any(folder.name in line for line in lines)]
-    made = named or [folder for folder in _bundles() if folder.stat().st_mtime >= began]
-    if not made:
-        raise FlowError(f"failure-atlas evidence ended well, but left no folder in {BUNDLES}/")
-    return max(made, key=lambda folder: folder.stat().st_mtime)
+    if not named:
+        raise FlowError(f"failure-atlas evidence ended well, but named no folder of {BUNDLES}/")
+    return max(named, key=lambda folder: folder.stat().st_mtime)
 
 
 def compare_bundles(old: Path, new: Path, children: Children, on_line: Callable[[str], None]) -> str:

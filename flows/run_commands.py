@@ -112,7 +112,7 @@ def reevaluate(
     configured to be told. The bundle is signed with the key of `failure-atlas key`. One whose criteria all pass becomes
     the accepted one (evidence/accepted holds its name).
 
-    FAILURE_ATLAS_WEBHOOK: an http(s) address or a Prefect block (TYPE/NAME) that is told how it ended.
+    FAILURE_ATLAS_WEBHOOK: an http(s) address, as of a chat, that is told how it ended.
     FAILURE_ATLAS_EMAIL: a mail server and whom to tell, smtp://USER:PASSWORD@HOST:587?from=ADDRESS&to=ADDRESS.
     By default only the log is told.
 

@@ -13,18 +13,7 @@ from PIL import Image
 
 from failure_atlas.core.errors import StageError
 from stages.__main__ import check_params
-from stages.report.documents import (
-    CLAIMS,
-    FIGURES,
-    MODES,
-    PAGES,
-    SHOWN,
-    TABLES,
-    VOCABULARY,
-    copy_pictures,
-    render_cell,
-    render_page,
-)
+from stages.report import documents
 from tests import yaml12 as yaml
 from tests.house import ROOT, read_dag, read_study, read_unused
 from tests.notebook import IN_DOCS, PICTURE, read_examples, run_example
@@ -129,53 +118,53 @@ def test_the_default_run_is_in_git() -> None:
 
 
 def test_the_pictures_are_few_shown_and_those_of_the_run() -> None:
-    pictures = {path.name: path for path in (ROOT / FIGURES).iterdir()}
-    assert sorted(pictures) == sorted(Path(shown).name for shown in SHOWN)
+    pictures = {path.name: path for path in (ROOT / documents.FIGURES).iterdir()}
+    assert sorted(pictures) == sorted(Path(shown).name for shown in documents.SHOWN)
     assert len(pictures) <= 10
     linked = {Path(target).name for page in DOCUMENTS for target in LINK.findall((ROOT / page).read_text("utf-8"))}
     assert pictures.keys() <= linked
     unchanged = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "dvc.lock"], cwd=ROOT, check=False)
-    for shown in SHOWN:
+    for shown in documents.SHOWN:
         made = ROOT / "data" / shown
         if unchanged.returncode == 0 and made.is_file():  # else there is no run, or another one
             assert made.read_bytes() == pictures[made.name].read_bytes(), "run: python -m stages.report.documents"
 
 
 def test_pictures_are_copied_where_the_run_has_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made, kept = tmp_path / "data" / SHOWN[0], tmp_path / FIGURES / Path(SHOWN[1]).name
+    made, kept = tmp_path / "data" / documents.SHOWN[0], tmp_path / documents.FIGURES / Path(documents.SHOWN[1]).name
     for path in (made, kept):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"picture")
-    copy_pictures(tmp_path)
-    assert capsys.readouterr().out == f"{FIGURES / made.name}\n"
-    assert {path.name: path.read_bytes() for path in (tmp_path / FIGURES).iterdir()} == dict.fromkeys(
+    documents.copy_pictures(tmp_path)
+    assert capsys.readouterr().out == f"{documents.FIGURES / made.name}\n"
+    assert {path.name: path.read_bytes() for path in (tmp_path / documents.FIGURES).iterdir()} == dict.fromkeys(
         (made.name, kept.name), b"picture"
     )
-    copy_pictures(tmp_path)
+    documents.copy_pictures(tmp_path)
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", documents.PAGES)
 def test_tables_hold_the_numbers_of_the_metrics_in_git(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     names = re.findall(r"<!-- table: (.*) -->", text)
     assert names
-    assert set(names) <= {*TABLES, CLAIMS, MODES, VOCABULARY}
-    assert render_page(text, ROOT, page) == text, "write the tables anew: python -m stages.report.documents"
+    assert set(names) <= {*documents.TABLES, documents.CLAIMS, documents.MODES, documents.VOCABULARY}
+    assert documents.render_page(text, ROOT, page) == text, "write the tables anew: python -m stages.report.documents"
 
 
 def test_a_table_that_nobody_makes_and_a_metric_that_nobody_measures_are_told(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"page\.md: table 'speed': allowed: accuracy, "):
-        render_page("<!-- table: speed -->\n<!-- end -->", ROOT, "page.md")
+        documents.render_page("<!-- table: speed -->\n<!-- end -->", ROOT, "page.md")
     path = tmp_path / "train_classifiers/clean/metrics.json"
     with pytest.raises(StageError, match="missing; make it with: dvc repro train_classifiers"):
-        render_cell(tmp_path, "train_classifiers/clean: accuracy")
+        documents.render_cell(tmp_path, "train_classifiers/clean: accuracy")
     path.parent.mkdir(parents=True)
     path.write_text('{"accuracy": {"value": 0.5, "low": null, "high": 0.75, "n": 1200}}', encoding="utf-8")
-    cell = render_cell(tmp_path, "train_classifiers/clean: accuracy", 2)
+    cell = documents.render_cell(tmp_path, "train_classifiers/clean: accuracy", 2)
     assert cell == "0.50 [\u2013, 0.75] of 1,200"
     with pytest.raises(StageError, match="holds no number loss"):
-        render_cell(tmp_path, "train_classifiers/clean: loss")
+        documents.render_cell(tmp_path, "train_classifiers/clean: loss")
 
 
 @pytest.mark.parametrize("classifier", ["clean", "corrupted"])

@@ -8,25 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from failure_atlas.attributes import known_changes as changes
 from failure_atlas.attributes.calibration import Calibration
-from failure_atlas.attributes.known_changes import (
-    BINARISE,
-    BREAK,
-    FILL_HOLES,
-    FINE,
-    THICKEN,
-    Change,
-    corrupt,
-    cut,
-    extend,
-    outline_finely,
-    saturate,
-    scale_contrast,
-    scale_grey,
-    scale_strokes,
-    tint,
-    warp,
-)
 from failure_atlas.attributes.outline import count_edges, join_frames, outline_strokes, split_frames
 from failure_atlas.attributes.registry import ATTRIBUTES, NAMES, REGISTRY
 from failure_atlas.attributes.view import find_centreline, to_grey
@@ -55,9 +38,9 @@ class KnownAmount:
     """
 
     text: str
-    apply: Change
+    apply: changes.Change
     amounts: Mapping[str, Amount]
-    start: Change | None = None
+    start: changes.Change | None = None
     holes: bool | None = None
     absolute: bool = False
 
@@ -76,15 +59,15 @@ def _trace(name: str, factor: float) -> Amount:
     """A thickness, a length or an area, without denoising and as finely as strokes are drawn, times a factor."""
 
     def amount(case: Case) -> np.ndarray:
-        fine = np.asarray(outline_finely(case.images).any(axis=1))
+        fine = np.asarray(changes.outline_finely(case.images).any(axis=1))
         if name == "area":
-            return np.asarray(fine.sum(axis=(1, 2)) * (factor / FINE**2))
+            return np.asarray(fine.sum(axis=(1, 2)) * (factor / changes.FINE**2))
         lines = find_centreline(fine)
         points = np.maximum(lines.sum(axis=(1, 2)), 1)
         if name == "length":
-            return np.asarray(points * (factor / FINE))
+            return np.asarray(points * (factor / changes.FINE))
         depth = split_frames(ndimage.distance_transform_edt(join_frames(fine)), len(fine))
-        return np.asarray(2 * factor / FINE * ((depth * lines).sum(axis=(1, 2)) / points - 0.25))
+        return np.asarray(2 * factor / changes.FINE * ((depth * lines).sum(axis=(1, 2)) / points - 0.25))
 
     return amount
 
@@ -110,7 +93,7 @@ def _cut_off(axis: int) -> Amount:
     """Of the strokes outlined in the wider image, where nothing is cut, what the frame cuts."""
 
     def amount(case: Case) -> np.ndarray:
-        wide = extend(case.images, axis)
+        wide = changes.extend(case.images, axis)
         mask = outline_strokes(to_grey(wide)).mask
         frame = case.images.shape[axis] * mask.shape[axis - 1] // wide.shape[axis]
         on_frame, inside = count_edges(np.take(mask, np.arange(frame), axis - 1))
@@ -161,7 +144,7 @@ def _degrade(noise_std: float, blur_px: float) -> KnownAmount:
     levels = {"noise": plus(noise_std), "blur": plus(blur_px)}
     usual = {noise_std, blur_px} <= {0, USUAL_NOISE, USUAL_BLUR_PX}
     rest = (_pick(*UNBLURRED) if blur_px else STILL) if usual else {}
-    return KnownAmount(", ".join(parts), corrupt(noise_std, blur_px), {**rest, **levels})
+    return KnownAmount(", ".join(parts), changes.corrupt(noise_std, blur_px), {**rest, **levels})
 
 
 TURN = np.radians(15)
@@ -171,33 +154,37 @@ KNOWN_AMOUNTS = (
     *(_degrade(0.0, blur_px) for blur_px in BLUR_STD_PX),
     _degrade(USUAL_NOISE, USUAL_BLUR_PX),
     _degrade(0.18, 3.0),  # the strongest of the default recipe
-    KnownAmount("contrast times 0.7", scale_contrast(0.7), {"contrast": times(0.7), **_pick("thickness", "area")}),
-    KnownAmount("grey raised by 0.2", scale_grey(0.7, 0.2), {"brightness": plus(0.2), **_pick("contrast")},
-                scale_grey(0.7)),
-    KnownAmount("sheared by 0.2", warp(xy=-0.2), {"slant": lean(0.2), **_pick("area", "holes", "pieces")}),
-    KnownAmount("sheared by -0.2", warp(xy=0.2), {"slant": lean(-0.2)}),
-    KnownAmount("turned by 15 degrees", warp(np.cos(TURN), np.sin(TURN), -np.sin(TURN), np.cos(TURN)),
+    KnownAmount("contrast times 0.7", changes.scale_contrast(0.7),
+                {"contrast": times(0.7), **_pick("thickness", "area")}),
+    KnownAmount("grey raised by 0.2", changes.scale_grey(0.7, 0.2), {"brightness": plus(0.2), **_pick("contrast")},
+                changes.scale_grey(0.7)),
+    KnownAmount("sheared by 0.2", changes.warp(xy=-0.2), {"slant": lean(0.2), **_pick("area", "holes", "pieces")}),
+    KnownAmount("sheared by -0.2", changes.warp(xy=0.2), {"slant": lean(-0.2)}),
+    KnownAmount("turned by 15 degrees", changes.warp(np.cos(TURN), np.sin(TURN), -np.sin(TURN), np.cos(TURN)),
                 {"rotation": plus(15), **_pick("area", "thickness", "length", "holes", "pieces")}),
-    KnownAmount("drawn anew, in full grey", BINARISE,
-                {name: _trace(name, 1) for name in ("thickness", "area", "length")}, BINARISE, absolute=True),
-    KnownAmount("strokes scaled by 1.2", scale_strokes(1.2),
-                {**_scale(1.2), **_pick("slant", "rotation", "aspect", "elongation", "holes", "pieces")}, BINARISE),
-    KnownAmount("strokes scaled by 0.8", scale_strokes(0.8), _scale(0.8), BINARISE),
-    KnownAmount("height times 1.15, width over 1.15", warp(yy=1.15, xx=1 / 1.15),
+    KnownAmount("drawn anew, in full grey", changes.BINARISE,
+                {name: _trace(name, 1) for name in ("thickness", "area", "length")}, changes.BINARISE, absolute=True),
+    KnownAmount("strokes scaled by 1.2", changes.scale_strokes(1.2),
+                {**_scale(1.2), **_pick("slant", "rotation", "aspect", "elongation", "holes", "pieces")},
+                changes.BINARISE),
+    KnownAmount("strokes scaled by 0.8", changes.scale_strokes(0.8), _scale(0.8), changes.BINARISE),
+    KnownAmount("height times 1.15, width over 1.15", changes.warp(yy=1.15, xx=1 / 1.15),
                 {"aspect": times(1.15**2), "elongation": times(1.15**2), "height": times(1.15),
                  "width": times(1 / 1.15), **_pick("size", "area")}),
-    KnownAmount("width times 1.15, height over 1.15", warp(yy=1 / 1.15, xx=1.15),
+    KnownAmount("width times 1.15, height over 1.15", changes.warp(yy=1 / 1.15, xx=1.15),
                 {"aspect": times(1.15**-2), "elongation": times(1.15**-2)}),
-    KnownAmount("shifted by 1.5 px to the right", warp(right=1.5), {"x": plus(1.5), **_pick("y", "size", "slant")}),
-    KnownAmount("shifted by 1.5 px down", warp(down=1.5), {"y": plus(1.5), **_pick("x")}),
-    KnownAmount("dilated by 1 px", THICKEN, {"thickness": plus(1), **_pick("pieces")}, BINARISE),
-    KnownAmount("holes filled", FILL_HOLES, {"holes": times(0)}, BINARISE, holes=True),
-    KnownAmount("a gap across the stroke", BREAK, {"pieces": _break_off, **_pick("holes")}, BINARISE, holes=False),
-    KnownAmount("half cut off at the bottom", cut(2), {"cut_off": _cut_off(2)}),
-    KnownAmount("half cut off on the right", cut(3), {"cut_off": _cut_off(3)}),
-    KnownAmount("red times 1.3, as bright as before", tint(1.3, 1, 1), {"red_green": _tint(0, (1.3, 1, 1))}),
-    KnownAmount("blue times 1.3, as bright as before", tint(1, 1, 1.3), {"blue_yellow": _tint(1, (1, 1, 1.3))}),
-    KnownAmount("half as far from grey", saturate(0.5), {"saturation": _saturate(0.5)}),
+    KnownAmount("shifted by 1.5 px to the right", changes.warp(right=1.5),
+                {"x": plus(1.5), **_pick("y", "size", "slant")}),
+    KnownAmount("shifted by 1.5 px down", changes.warp(down=1.5), {"y": plus(1.5), **_pick("x")}),
+    KnownAmount("dilated by 1 px", changes.THICKEN, {"thickness": plus(1), **_pick("pieces")}, changes.BINARISE),
+    KnownAmount("holes filled", changes.FILL_HOLES, {"holes": times(0)}, changes.BINARISE, holes=True),
+    KnownAmount("a gap across the stroke", changes.BREAK, {"pieces": _break_off, **_pick("holes")},
+                changes.BINARISE, holes=False),
+    KnownAmount("half cut off at the bottom", changes.cut(2), {"cut_off": _cut_off(2)}),
+    KnownAmount("half cut off on the right", changes.cut(3), {"cut_off": _cut_off(3)}),
+    KnownAmount("red times 1.3, as bright as before", changes.tint(1.3, 1, 1), {"red_green": _tint(0, (1.3, 1, 1))}),
+    KnownAmount("blue times 1.3, as bright as before", changes.tint(1, 1, 1.3), {"blue_yellow": _tint(1, (1, 1, 1.3))}),
+    KnownAmount("half as far from grey", changes.saturate(0.5), {"saturation": _saturate(0.5)}),
 )
 # fmt: on
 

@@ -7,14 +7,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from failure_atlas.attributes.outline import (
-    DENOISE_STD_PX,
-    ENLARGE,
-    Outlines,
-    join_frames,
-    outline_strokes,
-    split_frames,
-)
+from failure_atlas.attributes import outline
 from failure_atlas.images.image_set import LUMINANCE
 
 STRETCH_PX = 4.5  # of centreline over which grey is averaged against noise
@@ -33,7 +26,7 @@ def to_grey(images: np.ndarray) -> np.ndarray:
 
 def find_centreline(mask: np.ndarray) -> np.ndarray:
     """The skeleton of each mask, bool [N, H, W] (Zhang and Suen 1984)."""
-    return split_frames(skeletonize(join_frames(mask)), len(mask))  # type: ignore[no-untyped-call]
+    return outline.split_frames(skeletonize(outline.join_frames(mask)), len(mask))  # type: ignore[no-untyped-call]
 
 
 class Moments(NamedTuple):
@@ -67,7 +60,7 @@ class View:
     @cached_property
     def smooth(self) -> np.ndarray:
         """The same, denoised."""
-        return np.asarray(ndimage.gaussian_filter(self.grey, (0, DENOISE_STD_PX, DENOISE_STD_PX)))
+        return np.asarray(ndimage.gaussian_filter(self.grey, (0, outline.DENOISE_STD_PX, outline.DENOISE_STD_PX)))
 
     @cached_property
     def grey_range(self) -> tuple[np.ndarray, np.ndarray]:
@@ -76,9 +69,9 @@ class View:
         return low, high
 
     @cached_property
-    def outlines(self) -> Outlines:
+    def outlines(self) -> outline.Outlines:
         """Where the strokes are."""
-        return outline_strokes(self.grey)
+        return outline.outline_strokes(self.grey)
 
     @cached_property
     def empty(self) -> np.ndarray:
@@ -91,7 +84,7 @@ class View:
         if not self.figures:
             return np.ones(self.grey.shape, bool)
         count, height, width = self.grey.shape
-        strokes = self.outlines.mask.reshape(count, height, ENLARGE, width, ENLARGE).any(axis=(2, 4))
+        strokes = self.outlines.mask.reshape(count, height, outline.ENLARGE, width, outline.ENLARGE).any(axis=(2, 4))
         ground = ~ndimage.binary_dilation(strokes, np.ones((1, 2 * MARGIN_PX + 1, 2 * MARGIN_PX + 1), bool))
         ground[ground.sum(axis=(1, 2)) < LEAST_GROUND_PX] = True
         return np.asarray(ground)
@@ -118,7 +111,7 @@ class View:
     def ridge(self) -> np.ndarray:
         """Grey of the brightest tenth of the centreline, in the mean over stretches of 4.5 px: [N]."""
         weight = self.centreline.astype(float)
-        window = (0, *[int(STRETCH_PX * ENLARGE)] * 2)
+        window = (0, *[int(STRETCH_PX * outline.ENLARGE)] * 2)
         grey, weight = (ndimage.uniform_filter(each, window) for each in (self.outlines.raw * weight, weight))
         line = self.centreline
         stretches = np.where(line, grey / np.where(line, weight, 1), -np.inf).reshape(len(self), -1)
@@ -130,13 +123,13 @@ class View:
     @cached_property
     def distance(self) -> np.ndarray:
         """From each pixel of the mask to the background, float64 [N, 2H, 2W] in pixels of the mask."""
-        return split_frames(ndimage.distance_transform_edt(join_frames(self.outlines.mask)), len(self))
+        return outline.split_frames(ndimage.distance_transform_edt(outline.join_frames(self.outlines.mask)), len(self))
 
     @cached_property
     def moments(self) -> Moments:
         """Of the masks; NaN where one is empty."""
         mask = self.outlines.mask
-        rows, columns = ((np.arange(size) + 0.5) / ENLARGE - 0.5 for size in mask.shape[1:])
+        rows, columns = ((np.arange(size) + 0.5) / outline.ENLARGE - 0.5 for size in mask.shape[1:])
         with np.errstate(divide="ignore", invalid="ignore"):
             total = mask.sum(axis=(1, 2))
             by_row, by_column = mask.sum(axis=2), mask.sum(axis=1)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from failure_atlas.core.errors import StageError
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 
 ALL = "all"  # the scope of all samples, beside the classes' names
@@ -37,6 +39,20 @@ class Shifted:
     judge: np.ndarray
     draw: np.ndarray
     dimensions: int
+
+
+def read_order(table: pd.DataFrame, scope: str, style_dimensions: int) -> Order:
+    """Take one scope out of a ranking table; StageError unless it holds every dimension once."""
+    part = table[table["scope"] == scope].sort_values("rank", kind="stable")
+    dimensions = part["dimension"].to_numpy(np.int64)
+    if not np.array_equal(np.sort(dimensions), np.arange(style_dimensions)):
+        raise StageError(
+            f"ranking.csv: scope '{scope}' does not hold each of {style_dimensions} dimensions once; "
+            "make it again with: dvc repro rank_dimensions"
+        )
+    direction = np.zeros(style_dimensions, np.int64)
+    direction[dimensions] = part["direction"].to_numpy(np.int64)
+    return Order(dimensions, direction)
 
 
 def draw_sets(

@@ -10,22 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from failure_atlas.curves.curve import (
-    Curve,
-    Rise,
-    average_curves,
-    check_bins,
-    check_steps,
-    count_accuracy,
-    count_bins,
-    find_bin_rise,
-    find_step_rise,
-    measure_area,
-    measure_shift_area,
-    measure_shift_slope,
-    measure_slope,
-    split_bins,
-)
+from failure_atlas.curves import curve as curves
 from failure_atlas.curves.distance import (
     CENTRES,
     SCALINGS,
@@ -69,14 +54,14 @@ class Result:
     """
 
     key: Key
-    curve: Curve
+    curve: curves.Curve
     area: dict[str, Any]
     slope: dict[str, Any]
-    ceiling: Curve
+    ceiling: curves.Curve
     ceiling_area: dict[str, Any]
     avoidable_area: dict[str, Any]
     trend_p_value: float
-    rise: Rise
+    rise: curves.Rise
     influence: np.ndarray
     band: tuple[np.ndarray, np.ndarray] | None
 
@@ -100,16 +85,17 @@ def summarize_bins(
     distance, bins, tail_quantile: as for `bin_accuracy`.  counts: [R, N], of `draw_counts`, for the band, in
     which bins keep their samples; None for a draw among several, which are banded together.
     """
-    parts = split_bins(distance, bins, tail_quantile)
-    curve, ceiling, avoidable = (count_bins(distance, each, parts) for each in (well, judged, judged & ~well))
+    parts = curves.split_bins(distance, bins, tail_quantile)
+    curve, ceiling, avoidable = (curves.count_bins(distance, each, parts) for each in (well, judged, judged & ~well))
     influence = np.zeros((len(parts), len(distance)), np.float32)
     for row, part, accuracy in zip(influence, parts, curve.accuracy, strict=True):
         row[part] = (well[part] - accuracy) / len(part)
     band = None
     if counts is not None:
         band = band_shares(curve.accuracy, curve.n, resample_influence(curve.accuracy, influence, counts))
-    area, slope, trend, rise = measure_area(curve), measure_slope(curve), check_bins(curve), find_bin_rise(curve)
-    ceiling_area, avoidable_area = measure_area(ceiling), measure_area(avoidable)
+    area, slope = curves.measure_area(curve), curves.measure_slope(curve)
+    trend, rise = curves.check_bins(curve), curves.find_bin_rise(curve)
+    ceiling_area, avoidable_area = curves.measure_area(ceiling), curves.measure_area(avoidable)
     return Result(key, curve, area, slope, ceiling, ceiling_area, avoidable_area, trend, rise, influence, band)
 
 
@@ -120,16 +106,16 @@ def summarize_steps(
 
     counts: [R, N], of `draw_counts`.
     """
-    curve, ceiling = count_accuracy(shifts_std, correct), count_accuracy(shifts_std, judged)
+    curve, ceiling = curves.count_accuracy(shifts_std, correct), curves.count_accuracy(shifts_std, judged)
     band = None
     if correct.shape[1]:
         replicates = resample_means(correct, np.ones(correct.shape, bool), counts)
         band = band_shares(curve.accuracy, curve.n, replicates)
     area, ceiling_area, avoidable_area = (
-        measure_shift_area(shifts_std, each) for each in (correct, judged, judged & ~correct)
+        curves.measure_shift_area(shifts_std, each) for each in (correct, judged, judged & ~correct)
     )
-    slope, trend = measure_shift_slope(shifts_std, correct), check_steps(shifts_std, correct)
-    rise, nothing = find_step_rise(curve, correct), np.empty((len(shifts_std), 0), np.float32)
+    slope, trend = curves.measure_shift_slope(shifts_std, correct), curves.check_steps(shifts_std, correct)
+    rise, nothing = curves.find_step_rise(curve, correct), np.empty((len(shifts_std), 0), np.float32)
     return Result(key, curve, area, slope, ceiling, ceiling_area, avoidable_area, trend, rise, nothing, band)
 
 
@@ -144,7 +130,7 @@ def pool_draws(key: Key, draws: Sequence[Result], resampling: Resampling) -> Res
         values = np.array([getattr(draw, name)["value"] for draw in draws])
         return mean(values) | {"min": float(values.min()), "max": float(values.max())}
 
-    curve = average_curves([draw.curve for draw in draws])
+    curve = curves.average_curves([draw.curve for draw in draws])
     influence = np.mean([draw.influence for draw in draws], axis=0)
     shares = np.stack([draw.curve.accuracy for draw in draws])
     return Result(
@@ -152,11 +138,11 @@ def pool_draws(key: Key, draws: Sequence[Result], resampling: Resampling) -> Res
         curve,
         pool("area"),
         pool("slope"),
-        average_curves([draw.ceiling for draw in draws]),
+        curves.average_curves([draw.ceiling for draw in draws]),
         pool("ceiling_area"),
         pool("avoidable_area"),
         float(np.median([draw.trend_p_value for draw in draws])),
-        Rise(float("nan"), float("nan"), float(np.median([draw.rise.p_value for draw in draws]))),
+        curves.Rise(float("nan"), float("nan"), float(np.median([draw.rise.p_value for draw in draws]))),
         influence,
         band_draws(shares, len(draws) * curve.n, influence, resampling),
     )
@@ -235,5 +221,5 @@ def study_shifts(
     # Unlike bins of distance, draws hold different samples here: what samples add to the spread is in that of the
     # draws already, and one test is over all of them.
     pooled = pool_draws(random, [summarize(ALL, RANDOM, rows) for rows in draws], resampling.select(slice(0)))
-    trend = check_steps(shifted.shifts_std, shifted.classifier[RANDOM])
+    trend = curves.check_steps(shifted.shifts_std, shifted.classifier[RANDOM])
     return [*results, replace(pooled, trend_p_value=trend)]

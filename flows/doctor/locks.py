@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +175,7 @@ def _hash_object(path: Path) -> str:
 QUARANTINE = Path(".dvc/quarantine")
 
 
-def repair(root: Path, findings: list[Finding], now: datetime | None = None) -> list[tuple[Path, Path]]:
+def repair(root: Path, findings: list[Finding]) -> list[tuple[Path, Path]]:
     """Move what findings call movable into the quarantine; returns (from, to).
 
     The caller holds the project's run lock. Nothing is deleted: the folder of each repair is named by its time and
@@ -185,11 +184,11 @@ def repair(root: Path, findings: list[Finding], now: datetime | None = None) -> 
     """
     if is_dvc_at_work(root):
         raise FlowError("a run is at work in this project; wait for it or end it, then try again")
-    stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     moved = []
     for path in dict.fromkeys(path for finding in findings for path in finding.movable):
         inside = path.relative_to(root) if path.is_relative_to(root) else Path(*path.parts[1:])
-        target = _unused(root / QUARANTINE / stamp / inside)
+        target = root / QUARANTINE / stamp / inside
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             # A rename, since the quarantine lies beside the cache; a copy only if the cache is on another disk.
@@ -198,9 +197,3 @@ def repair(root: Path, findings: list[Finding], now: datetime | None = None) -> 
             raise FlowError(f"{path}: cannot be moved to {target} ({error.strerror}); move it by hand") from error
         moved.append((path, target))
     return moved
-
-
-def _unused(path: Path) -> Path:
-    """The path itself, or with a number if something is there."""
-    others = (path.with_name(f"{path.name}.{number}") for number in count(1))
-    return next(each for each in chain([path], others) if not each.exists())

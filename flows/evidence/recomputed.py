@@ -7,7 +7,6 @@ embeds must be those of the files.
 import csv
 import html
 import io
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +32,6 @@ CLAIMS_STAGE = "check_claims"
 CLAIMS = f"data/{CLAIMS_STAGE}"
 MOST_CRITERIA = 1000
 TABLE_BYTES = 4 << 20
-LEVELS = 4  # of a metrics file that a difference is looked for in
 MOST, LONGEST = 10, 10_000  # verdicts of one criterion, and bytes of a cell, that are looked at
 # In bytes and each in one pass: a page may be large, and a stranger's.
 _OPEN = re.compile(rb"<script\b", re.IGNORECASE)
@@ -144,24 +142,30 @@ def _read_object(contents: Contents, path: str) -> dict[str, Any]:
     return contents.parse(path, lambda data: expect(contents.json(data), dict, "content"))
 
 
-def _compare(path: str, wanted: Any, held: Any, key: str = "") -> Iterator[Problem]:
+def _compare(path: str, wanted: Any, held: Any) -> Iterator[Problem]:
     """Where a parsed file holds anything else than was computed."""
+    for key, value, found in _differ(wanted, held):
+        yield Problem(path, f"{key}: holds {found}; computed again from the metrics: {value}")
+
+
+def _differ(wanted: Any, held: Any, key: str = "") -> Iterator[tuple[str, str, str]]:
+    """Where two parsed files are unlike: the key, and what each holds there, in words; numbers may be rounded."""
     if isinstance(wanted, dict) and isinstance(held, dict):
         for name in sorted({*wanted, *held}):
             inner = f"{key}.{name}" if key else name
-            if name not in held or name not in wanted:
-                yield Problem(path, f"{inner}: {'missing' if name in wanted else 'nothing that was computed again'}")
+            if name in held and name in wanted:
+                yield from _differ(wanted[name], held[name], inner)
             else:
-                yield from _compare(path, wanted[name], held[name], inner)
+                one, two = (tell(side[name]) if name in side else "nothing" for side in (wanted, held))
+                yield inner, one, two
     elif isinstance(wanted, list) and isinstance(held, list) and len(wanted) == len(held):
         for place, (one, two) in enumerate(zip(wanted, held, strict=True)):
             name = one.get("id", place) if isinstance(one, dict) else place
-            yield from _compare(path, one, two, f"{key}.{name}" if key else str(name))
+            yield from _differ(one, two, f"{key}.{name}" if key else str(name))
     else:
         value = round_number(wanted)
-        same_kind = isinstance(value, bool) == isinstance(held, bool)
-        if not same_kind or value != held:
-            yield Problem(path, f"{key}: holds {tell(held)}; computed again from the metrics: {tell(value)}")
+        if isinstance(value, bool) != isinstance(held, bool) or held not in (value, wanted):
+            yield key, tell(value), tell(held)
 
 
 def _compare_tables(start: str, end: str, wanted: Sequence[Mapping[str, Any]], contents: Contents) -> Iterator[Problem]:
@@ -258,25 +262,11 @@ def compare_shown(page: str, shown: Mapping[str, Any], files: Mapping[str, Any])
         path = next((path for path in name_files(key) if path in files), None)
         if path is None:
             yield Problem(page, f"shows metrics of {key}, a file that the bundle does not hold")
-        elif not _equal(files[path], value):
-            yield Problem(page, f"{path}: {_first_difference(value, files[path])}")
-
-
-def _equal(one: Any, two: Any) -> bool:
-    """As JSON text: NaN equals NaN, and 1 is neither 1.0 nor true."""
-    return json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
+        else:
+            for place, held, found in _differ(files[path], value):
+                yield Problem(page, f"{path}: {place or 'all'}: the page shows {found}, the file holds {held}")
 
 
 def name_files(key: str) -> tuple[str, ...]:
     """The paths in the project that a key of the embedded metrics may stand for."""
     return key, f"data/{key}", f"data/{key}/metrics.json"
-
-
-def _first_difference(shown: Any, held: Any) -> str:
-    """Goes down where the two are unlike, at most LEVELS deep: each level is compared as a whole."""
-    path: list[str] = []
-    while isinstance(shown, dict) and isinstance(held, dict) and len(path) < LEVELS:
-        name = next(name for name in sorted({*shown, *held}) if not _equal(shown.get(name), held.get(name)))
-        path.append(name)
-        shown, held = shown.get(name), held.get(name)
-    return f"{'.'.join(path) or 'all of it'}: the page shows {tell(shown)}, the file holds {tell(held)}"

@@ -16,10 +16,9 @@ from flows.evidence.machine import compare_machines, compare_runs, describe_mach
 from flows.evidence.pipeline import PARAMS, WORKFLOW, PlannedStage, list_metrics, read_pipeline
 from flows.evidence.reading import Problem, Verdict
 from flows.evidence.spread import Tolerances, tell_largest
+from flows.evidence.verification import ENVIRONMENT, INVENTORY
 from flows.git import clone_commit
 
-INVENTORY = "inventory.json"
-ENVIRONMENT = "environment.json"
 SHOWN_DIFFERENCES = 3
 
 

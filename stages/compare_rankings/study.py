@@ -44,56 +44,36 @@ class Study:
 
     def rank(self, w: np.ndarray) -> tuple[gradient_scores.RankingPass, list[methods.Method]]:
         """Rank in every way, on one set of samples of which the cheaper ways take the first of every class; w: all."""
-        section, budget, std = self.section, self.budget, self.opened.samples.std
-        rows = gradient_scores.take_balanced(self.opened.samples.true_class, section.samples)
-        samples = self.opened.samples
+        section, budget, samples = self.section, self.budget, self.opened.samples
+        std, rows = samples.std, gradient_scores.take_balanced(samples.true_class, section.samples)
         styles, true_class, noise = samples.styles[rows], samples.true_class[rows], samples.noise[rows]
         ranked = gradient_scores.take_balanced(true_class, budget.samples)
         with self._progress("gradients", len(ranked)) as progress:
             gradients = gradient_scores.pass_gradients(
-                self.opened.world,
-                styles[ranked],
-                true_class[ranked],
-                std,
-                noise=noise[ranked],
-                few=budget.few or len(ranked),
-                split_halves=section.split_halves,
-                replicates=section.bootstrap_replicates,
-                random=self.stream("halves"),
-                steps=budget.steps,
-                advance=progress.advance,
-            )
+                self.opened.world, styles[ranked], true_class[ranked], std,
+                noise=noise[ranked], few=budget.few or len(ranked), split_halves=section.split_halves,
+                replicates=section.bootstrap_replicates, random=self.stream("halves"),
+                steps=budget.steps, advance=progress.advance,
+            )  # fmt: skip
         tried = gradient_scores.take_balanced(true_class, section.attfind_samples)
         trials = attfind.count_trials(len(tried), len(std))
         with Progress("AttFind", trials, "img") as progress:
             effects = attfind.find_effects(
-                self.opened.generator,
-                self.opened.classifier,
-                styles[tried],
-                true_class[tried],
+                self.opened.generator, self.opened.classifier, styles[tried], true_class[tried],
                 gradient_scores.weigh_classes(true_class[tried], np.ones((1, len(tried))))[0],
-                np.stack([self.opened.samples.styles.min(axis=0), self.opened.samples.styles.max(axis=0)]),
-                noise=noise[tried],
-                batch_size=section.batch_size,
-                advance=progress.advance,
-            )
+                np.stack([samples.styles.min(axis=0), samples.styles.max(axis=0)]),
+                noise=noise[tried], batch_size=section.batch_size, advance=progress.advance,
+            )  # fmt: skip
         count, varying = max(*section.top_k, section.walk_dimensions), np.where(std > 0, std, 1)
         principal = {
             "pca_w": methods.map_directions(self.opened.generator, methods.find_principal(w[rows], count)) / varying,
             "pca_s": methods.find_principal(styles / varying, count),
         }
         return gradients, methods.build_methods(
-            gradients,
-            effects,
-            principal,
-            samples=len(ranked),
-            passes=budget.passes,
-            few=budget.few,
-            attfind_samples=len(tried),
-            count=count,
-            random_draws=section.random_draws,
-            random=self.stream("random dimensions"),
-        )
+            gradients, effects, principal,
+            samples=len(ranked), passes=budget.passes, few=budget.few, attfind_samples=len(tried), count=count,
+            random_draws=section.random_draws, random=self.stream("random dimensions"),
+        )  # fmt: skip
 
     def move(self, ways: list[methods.Method]) -> Moved:
         """Choose the best of each kind on samples of their own (on those compared, luck would choose), and compare."""
@@ -138,15 +118,10 @@ class Study:
         steps, columns = held_out.collect_directions(ways, self.section.walk_dimensions)
         with Progress("walking from class means", int(sure.sum()) * len(steps), "walks") as progress:
             walks = held_out.walk_coarsely(
-                self.opened.world,
-                starts.styles[sure],
-                starts.true_class[sure],
-                steps * self.opened.samples.std,
-                noise=starts.noise[sure],
-                max_shift_std=self.section.max_shift_std,
-                confidence=self.opened.judge.confidence,
-                on_end=progress.advance,
-            )
+                self.opened.world, starts.styles[sure], starts.true_class[sure], steps * samples.std,
+                noise=starts.noise[sure], max_shift_std=self.section.max_shift_std,
+                confidence=self.opened.judge.confidence, on_end=progress.advance,
+            )  # fmt: skip
         return {label: walks.select(places) for label, places in columns.items()}, sure
 
     def test_influence(self, gradients: gradient_scores.RankingPass) -> influence.Influence:

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from torch import nn
 
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
-from failure_atlas.curves.shift import ALL, Order
+from failure_atlas.curves.shift import ALL, Order, read_order
 from failure_atlas.judges.ensemble import load_judge
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
@@ -79,20 +78,6 @@ def classify_images(inputs: Inputs, corrupted: Path) -> dict[str, np.ndarray]:
     real = read_images(require(corrupted, "corrupt_images"), "test")
     seen = {name: world.look(real.images, [CLASSIFIER]).predicted() for name, world in inputs.worlds.items()}
     return {name: predicted == real.labels for name, predicted in seen.items()}
-
-
-def read_order(table: pd.DataFrame, scope: str, style_dimensions: int) -> Order:
-    """Take one scope out of a ranking table; StageError unless it holds every dimension once."""
-    part = table[table["scope"] == scope].sort_values("rank", kind="stable")
-    dimensions = part["dimension"].to_numpy(np.int64)
-    if not np.array_equal(np.sort(dimensions), np.arange(style_dimensions)):
-        raise StageError(
-            f"ranking.csv: scope '{scope}' does not hold each of {style_dimensions} dimensions once; "
-            "make it again with: dvc repro rank_dimensions"
-        )
-    direction = np.zeros(style_dimensions, np.int64)
-    direction[dimensions] = part["direction"].to_numpy(np.int64)
-    return Order(dimensions, direction)
 
 
 def _read_orders(folder: Path, samples: Samples) -> dict[str, Order]:

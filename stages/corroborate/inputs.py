@@ -9,6 +9,7 @@ from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import read_json
 from failure_atlas.curves.distance import find_centres, measure_deviations
+from failure_atlas.curves.shift import read_order
 from failure_atlas.world.show import CLASSIFIER, World
 from stages.common.artefacts.inverted import RealImages, read_inverted
 from stages.common.artefacts.names import Names, read_names
@@ -70,14 +71,7 @@ def open_comparison(
     limit_keys(
         params, "corroborate", section, dict.fromkeys(("dimensions", "distance_dimensions"), (dimensions, DIMENSIONS))
     )
-    ranked = read_ranking(ranking)
-    ranked = ranked[ranked["scope"] == GLOBAL].sort_values("rank", kind="stable")
-    order, direction = ranked["dimension"].to_numpy(np.int64), np.zeros(dimensions, np.int64)
-    if not np.array_equal(np.sort(order), np.arange(dimensions)):
-        raise StageError(
-            f"{ranking / 'ranking.csv'}: scope '{GLOBAL}' does not hold each of {dimensions} dimensions once; make it "
-            "again with: dvc repro rank_dimensions"
-        )
+    order = read_order(read_ranking(ranking), GLOBAL, dimensions)
     real = read_inverted(inverted, painter, samples.class_names)
     whole, rates = read_json(inverted / "metrics.json", "invert_images"), f"{name}_case"
     if rates not in real.table or name not in whole["error_rates"]:
@@ -91,7 +85,6 @@ def open_comparison(
     # Of a class of which nothing is read rightly there is no centre, and it is left out.
     known = np.isfinite(centres).all(axis=1)
     kept &= known[real.true_class]
-    direction[order] = ranked["direction"].to_numpy(np.int64)
     chosen, some = real.select(kept), known[samples.true_class]
     samples = replace(
         samples, styles=samples.styles[some], true_class=samples.true_class[some], noise=samples.noise[some]
@@ -110,6 +103,6 @@ def open_comparison(
         case=case[kept],
         all_cases=int(whole["cases"][name]),
         error_rate=float(whole["error_rates"][name]["value"]),
-        order=order,
-        direction=direction,
+        order=order.dimensions,
+        direction=order.direction,
     )

@@ -16,15 +16,7 @@ from failure_atlas.world.show import JUDGE
 from stages.common import command
 from stages.common.artefacts.ranking import read_ranking
 from stages.common.params import load_section
-from stages.find_failures.attempts import (
-    FROM_REAL,
-    chain,
-    choose_starts,
-    draw_independent,
-    search,
-    start_from_real,
-    try_baselines,
-)
+from stages.find_failures import attempts
 from stages.find_failures.examination import Examined, examine
 from stages.find_failures.figures import write_figures, write_real
 from stages.find_failures.inputs import SCORER, open_search
@@ -57,14 +49,14 @@ def main(
     ranked = read_ranking(ranking)
     judges = {JUDGE: judge, AUDITOR: auditor} | ({SCORER: scorer} if scorer else {})
     opened = open_search(generator, classifier, judges, images, population, inverted, section)
-    starts = choose_starts(opened, section)
-    walks, nearest = search(opened, starts, section)
-    drawn, sampling = draw_independent(opened, section)
-    attempts = [nearest, chain(opened, drawn, sampling, section), sampling]
-    attempts += try_baselines(opened, starts, ranked, section)
-    with Progress("judging", len(attempts), "methods") as progress:
+    starts = attempts.choose_starts(opened, section)
+    walks, nearest = attempts.search(opened, starts, section)
+    drawn, sampling = attempts.draw_independent(opened, section)
+    tried = [nearest, attempts.chain(opened, drawn, sampling, section), sampling]
+    tried += attempts.try_baselines(opened, starts, ranked, section)
+    with Progress("judging", len(tried), "methods") as progress:
         examined: list[Examined] = []
-        for attempt in attempts:
+        for attempt in tried:
             examined.append(examine(opened, attempt, section))
             progress.advance()
     names, table = opened.samples.class_names, tabulate_starts(opened, starts, walks)
@@ -73,8 +65,8 @@ def main(
     logging.info(tell(metrics))
     kept = examined[:KEPT]
     if opened.inverted is not None:
-        real, pictures = start_from_real(opened, opened.inverted, section.real_starts)
-        walks, from_real = search(opened, real, section, FROM_REAL)
+        real, pictures = attempts.start_from_real(opened, opened.inverted, section.real_starts)
+        walks, from_real = attempts.search(opened, real, section, attempts.FROM_REAL)
         kept.append(examine(opened, from_real, section))
         real_table = tabulate_starts(opened, real, walks)
         metrics |= summarize_real(opened, real_table, kept[-1])

@@ -131,8 +131,8 @@ def _draw_starts(
     opened: Opened, seed: int, label: int, share: int
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
     """w, noise and running number of the first `share` good samples of a class, and how many were drawn for them."""
-    random, taken, drawn = numpy_stream(seed, "find_failures", "starts", label), [], 0
-    found = 0
+    random, drawn, found = numpy_stream(seed, "find_failures", "starts", label), 0, 0
+    taken = [(np.zeros((0, opened.generator.w_dim), np.float32), *np.zeros((2, 0), np.int64))]
     while found < share and drawn < MOST_DRAWN * share:
         count = min(ROUND, max(2 * share, 10))
         true_class = np.full(count, label)
@@ -144,12 +144,8 @@ def _draw_starts(
         rows = np.flatnonzero(good)[: share - found]
         taken.append((w[rows], noise[rows], drawn + rows))
         found, drawn = found + len(rows), drawn + (int(rows[-1]) + 1 if found + len(rows) == share else count)
-    w, noise, index = (np.concatenate(column) for column in zip(*taken, strict=True)) if taken else _nothing(opened)
+    w, noise, index = (np.concatenate(column) for column in zip(*taken, strict=True))
     return (w, noise, index), drawn
-
-
-def _nothing(opened: Opened) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return np.zeros((0, opened.generator.w_dim), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64)
 
 
 def draw_noise(opened: Opened, count: int, random: np.random.Generator) -> np.ndarray:

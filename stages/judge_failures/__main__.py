@@ -16,53 +16,30 @@ from failure_atlas.judges.failures import ALL, AUDITOR, tabulate_verdicts
 from failure_atlas.judges.realism import measure_deviation, score_realism
 from failure_atlas.judges.remoteness import Yardstick, fit_surroundings, represent
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from stages.common import command
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import read_samples
 from stages.common.artefacts.predictions import read_logits
-from stages.common.command import (
-    ClassifierOption,
-    GeneratorOption,
-    OutOption,
-    ParamsOption,
-    PopulationOption,
-    run_stage,
-)
 from stages.common.params import load_section
+from stages.judge_failures import inputs, summary
 from stages.judge_failures.examination import Examiner
 from stages.judge_failures.figures import save_figures
-from stages.judge_failures.inputs import (
-    CORNER_CASE,
-    POPULATION,
-    REAL,
-    claim_population,
-    load_critic,
-    load_judges,
-    read_test_images,
-    read_walks,
-)
 from stages.judge_failures.params import JudgeFailuresParams
 from stages.judge_failures.sheet import REVIEW_ID, choose_shown, number_reviews, tabulate_review
-from stages.judge_failures.summary import (
-    read_record,
-    summarize_failures,
-    summarize_real,
-    tabulate_directions,
-    tell_failures,
-)
 
 
 def main(
-    generator: GeneratorOption,
-    classifier: ClassifierOption,
+    generator: command.GeneratorOption,
+    classifier: command.ClassifierOption,
     judge: Annotated[Path, typer.Option(help="The judge, which gives the verdicts.")],
     auditor: Annotated[Path, typer.Option(help="A second judge, which no search has consulted.")],
     snapshot: Annotated[Path, typer.Option(help="The generator's training snapshot, for its discriminator.")],
     images: Annotated[Path, typer.Option(help="The images store of corrupt_images, for its test images.")],
-    population: PopulationOption,
+    population: command.PopulationOption,
     ranking: Annotated[Path, typer.Option(help="Result folder of rank_dimensions for this classifier.")],
     corner_cases: Annotated[Path, typer.Option(help="Result folder of walk_corner_cases for this classifier.")],
-    out: OutOption,
-    params: ParamsOption = Path("params.yaml"),
+    out: command.OutOption,
+    params: command.ParamsOption = Path("params.yaml"),
 ) -> None:
     """Give each claimed failure a verdict: true failure, label changed, unreadable, or still right (no failure yet).
 
@@ -75,13 +52,13 @@ def main(
     painter, network = load_networks(generator, classifier, device)
     samples = read_samples(population, painter)
     styles, true_class, names = samples.styles, samples.true_class, samples.class_names
-    judges = load_judges(judge, auditor, names, device)
-    critic = load_critic(snapshot, painter, device)
+    judges = inputs.load_judges(judge, auditor, names, device)
+    critic = inputs.load_critic(snapshot, painter, device)
     logits = read_logits(ranking, len(styles), len(names))
-    real = read_test_images(images, names)
-    walks, crossings, found = read_walks(corner_cases, styles.shape[1], names)
+    real = inputs.read_test_images(images, names)
+    walks, crossings, found = inputs.read_walks(corner_cases, styles.shape[1], names)
     pictures = read_array(population / "population.zarr", "images")
-    misses = claim_population(samples, pictures, logits.argmax(axis=1))
+    misses = inputs.claim_population(samples, pictures, logits.argmax(axis=1))
 
     networks = dict(zip((CLASSIFIER, JUDGE, AUDITOR), (network, *judges), strict=True))
     deviation = measure_deviation(critic, pictures, batch_size=size)
@@ -95,27 +72,29 @@ def main(
     examiner = Examiner(world, judges[1], critic, deviation, yardstick, names, confidence, section.seed, draws)
     with Progress("judging", (1 + draws) * (len(misses) + len(crossings) + len(found)), "img") as progress:
         by_source = {
-            POPULATION: examiner.examine(misses, logits[misses.index], progress.advance),
-            CORNER_CASE: examiner.examine(crossings, advance=progress.advance),
+            inputs.POPULATION: examiner.examine(misses, logits[misses.index], progress.advance),
+            inputs.CORNER_CASE: examiner.examine(crossings, advance=progress.advance),
         }
         true_failures = examiner.examine(found, advance=progress.advance)
     real_failures, wrong = examiner.examine_real(real)
     failures = pd.concat(by_source.values(), ignore_index=True)
     shown = choose_shown(failures, section.contact_sheet_samples, numpy_stream(section.seed, "contact sheet"))
     failures[REVIEW_ID] = number_reviews(len(failures), shown, numpy_stream(section.seed, "review sheet"))
-    verdicts = tabulate_verdicts({ALL: failures, **by_source, REAL: real_failures}, names)
-    metrics = summarize_failures(failures, true_failures, names, read_record(real_failures), section.seed)
-    metrics |= summarize_real(real_failures, wrong, yardstick.find_far(surroundings.own))
+    verdicts = tabulate_verdicts({ALL: failures, **by_source, inputs.REAL: real_failures}, names)
+    metrics = summary.summarize_failures(
+        failures, true_failures, names, summary.read_record(real_failures), section.seed
+    )
+    metrics |= summary.summarize_real(real_failures, wrong, yardstick.find_far(surroundings.own))
     metrics |= {"confidence": confidence, "far_out_percentile": section.far_out_percentile}
-    logging.info(tell_failures(metrics))
+    logging.info(summary.tell_failures(metrics))
 
     write_csv(out / "failures.csv", failures)
     write_csv(out / "true_failures.csv", true_failures)
-    write_csv(out / "directions.csv", tabulate_directions(walks, failures))
+    write_csv(out / "directions.csv", summary.tabulate_directions(walks, failures))
     write_csv(out / "review.csv", review := tabulate_review(failures))
     save_figures(out / "figures", verdicts, failures, [misses.images, crossings.images], shown, review)
     write_json(out / "metrics.json", metrics)
 
 
 if __name__ == "__main__":
-    run_stage(main, "judge_failures")
+    command.run_stage(main, "judge_failures")

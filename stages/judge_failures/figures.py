@@ -8,22 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from failure_atlas.drawing.style import (
-    MIS_COLOR,
-    RANDOM_COLOR,
-    WELL_COLOR,
-    new_figure,
-    save_figure,
-    shorten,
-    show_image,
-    tile,
-)
+from failure_atlas.drawing import style
 from failure_atlas.judges.failures import ALL
 from failure_atlas.judges.verdicts import LABEL_CHANGED, STILL_RIGHT, TRUE_FAILURE, UNREADABLE
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION, REAL
 from stages.judge_failures.sheet import REVIEW_COLUMNS, REVIEW_ID, tabulate_contact_sheet
 
-COLORS = {TRUE_FAILURE: MIS_COLOR, LABEL_CHANGED: WELL_COLOR, UNREADABLE: "#bbbbbb", STILL_RIGHT: "#a6dba0"}
+COLORS = {TRUE_FAILURE: style.MIS_COLOR, LABEL_CHANGED: style.WELL_COLOR, UNREADABLE: "#bbbbbb", STILL_RIGHT: "#a6dba0"}
 PLURALS = dict(zip(COLORS, ("true failures", "label changes", "unreadable", "still right"), strict=True))
 DARK_INK = (UNREADABLE, STILL_RIGHT)  # on light colours
 BARS = {POPULATION: "population", CORNER_CASE: "corner cases", REAL: "real test images"}
@@ -49,13 +40,13 @@ def save_figures(
     verdicts: see `tabulate_verdicts`.  images: those of the failures, in parts.  shown: verdict -> rows of failures.
     review: the blank form.
     """
-    save_figure(draw_verdicts(verdicts), folder / "verdicts.png", verdicts)
+    style.save_figure(draw_verdicts(verdicts), folder / "verdicts.png", verdicts)
     claimed = np.concatenate(images)
     contact = tabulate_contact_sheet(failures, shown, BLOCK_COLUMNS)
     blocks = [claimed[rows] for rows in shown.values()]
-    save_figure(draw_contact_sheet(blocks, contact), folder / "contact_sheet.png", contact)
+    style.save_figure(draw_contact_sheet(blocks, contact), folder / "contact_sheet.png", contact)
     order = failures[REVIEW_ID].to_numpy().argsort(kind="stable")[len(failures) - len(review) :]
-    save_figure(draw_review_sheet(claimed[order], review["id"].tolist()), folder / "review_sheet.png", review)
+    style.save_figure(draw_review_sheet(claimed[order], review["id"].tolist()), folder / "review_sheet.png", review)
 
 
 def draw_verdicts(table: pd.DataFrame) -> Figure:
@@ -63,12 +54,12 @@ def draw_verdicts(table: pd.DataFrame) -> Figure:
 
     table: see `tabulate_verdicts`; its source `all` stands for all claims.
     """
-    figure, axes = new_figure(1, 2, width=9.5, height=3.8)
+    figure, axes = style.new_figure(1, 2, width=9.5, height=3.8)
     sources = table[table["class"] == ALL]
     _stack(axes[0, 0], [(label, sources[sources["source"] == name]) for name, label in BARS.items()])
     axes[0, 0].set_title("by source")
     claims = table[(table["source"] == ALL) & (table["class"] != ALL)]
-    _stack(axes[0, 1], [(shorten(str(name)), own) for name, own in claims.groupby("class", sort=False)])
+    _stack(axes[0, 1], [(style.shorten(str(name)), own) for name, own in claims.groupby("class", sort=False)])
     axes[0, 1].set(title="all claimed failures, by meant class", ylabel="meant class")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
@@ -84,13 +75,15 @@ def draw_contact_sheet(images: Sequence[np.ndarray], table: pd.DataFrame) -> Fig
     height, width = images[0].shape[-2:]
     inches = ((height + GAP_PX) * rows * INCHES_PER_PX + 1.2, (width + GAP_PX) * BLOCK_COLUMNS * INCHES_PER_PX + 0.4)
     sheet_rows = -(-len(COLORS) // SHEET_COLUMNS)
-    figure, axes = new_figure(sheet_rows, SHEET_COLUMNS, width=SHEET_COLUMNS * inches[1], height=sheet_rows * inches[0])
+    figure, axes = style.new_figure(
+        sheet_rows, SHEET_COLUMNS, width=SHEET_COLUMNS * inches[1], height=sheet_rows * inches[0]
+    )
     if engine := figure.get_layout_engine():
         engine.set(wspace=0.07)  # type: ignore[call-arg]  # of the constrained layout: blocks stand apart
     for axis, verdict, block in zip(axes.flat, COLORS, images, strict=True):
         own = table[table["verdict"] == verdict]
         texts = [*map(_tell_claim, own["class"], own["predicted_class"], own["rival_class"], own["far_out"])]
-        colors = [WELL_COLOR if source == CORNER_CASE else "black" for source in own["source"]]
+        colors = [style.WELL_COLOR if source == CORNER_CASE else "black" for source in own["source"]]
         _show_block(axis, block, texts, colors, BLOCK_COLUMNS, rows)
         axis.set_title(f"{PLURALS[verdict]} ({len(block)} shown)", pad=16, color="black", fontsize=10)
     figure.suptitle(
@@ -107,7 +100,7 @@ def draw_review_sheet(images: np.ndarray, numbers: Sequence[int]) -> Figure:
     rows = max(1, -(-len(images) // REVIEW_COLUMNS))
     height, width = images.shape[-2:]
     size = ((width + GAP_PX) * REVIEW_COLUMNS * INCHES_PER_PX * 1.3, (height + GAP_PX) * rows * INCHES_PER_PX * 1.3)
-    figure, axes = new_figure(1, 1, width=size[0] + 0.2, height=size[1] + 0.5)
+    figure, axes = style.new_figure(1, 1, width=size[0] + 0.2, height=size[1] + 0.5)
     _show_block(axes[0, 0], images, [f"{number}" for number in numbers], ["black"] * len(images), REVIEW_COLUMNS, rows)
     axes[0, 0].set_title("ids as in review.csv", pad=16)
     return figure
@@ -120,7 +113,7 @@ def draw_confusions(tables: Sequence[tuple[str, str, pd.DataFrame]]) -> Figure:
     """
     columns = min(3, len(tables))
     rows = -(-len(tables) // columns)
-    figure, axes = new_figure(rows, columns, width=3.5 * columns, height=3.3 * rows)
+    figure, axes = style.new_figure(rows, columns, width=3.5 * columns, height=3.3 * rows)
     for axis in axes.flat[len(tables) :]:
         axis.set_axis_off()
     for axis, (first, second, counts) in zip(axes.flat, tables, strict=False):
@@ -163,14 +156,14 @@ def _show_block(
     """Images on one sheet of a fixed size, a text above each; a sheet without images says so."""
     height, width = images.shape[-2:]
     blank = np.full((columns * rows - len(images), *images.shape[1:]), 255, np.uint8)
-    show_image(axis, tile(np.concatenate([images, blank]), columns, GAP_PX))
+    style.show_image(axis, style.tile(np.concatenate([images, blank]), columns, GAP_PX))
     for place, (text, color) in enumerate(zip(texts, colors, strict=True)):
         top, left = place // columns * (height + GAP_PX), place % columns * (width + GAP_PX)
         axis.text(left + width / 2, top - 1.5, text, ha="center", va="bottom", fontsize=8, color=color)
     if not len(images):
-        axis.text(0.5, 0.9, "none", transform=axis.transAxes, ha="center", color=RANDOM_COLOR)
+        axis.text(0.5, 0.9, "none", transform=axis.transAxes, ha="center", color=style.RANDOM_COLOR)
 
 
 def _tell_claim(meant: str, said: str, rival: str, far_out: bool) -> str:
-    behind = f" ({shorten(rival, LETTERS)})" if said == meant else ""
-    return f"{shorten(meant, LETTERS)} \u2192 {shorten(said, LETTERS)}{behind}{FAR_OUT_MARK if far_out else ''}"
+    meant, said, rival = (style.shorten(each, LETTERS) for each in (meant, said, rival if said == meant else ""))
+    return f"{meant} \u2192 {said}{f' ({rival})' if rival else ''}{FAR_OUT_MARK if far_out else ''}"

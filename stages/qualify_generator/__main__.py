@@ -20,28 +20,9 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_bytes, to_unit
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.populations.sampling import draw_styles
+from failure_atlas.quality import extractors, grey
 from failure_atlas.quality.comparison import compare_features
 from failure_atlas.quality.copies import compare_nearness, find_nearest
-from failure_atlas.quality.extractors import (
-    NEUTRAL,
-    Seen,
-    compare_kernels,
-    compare_neutral,
-    compare_unseen,
-    count_draws,
-)
-from failure_atlas.quality.grey import (
-    GENERATED,
-    TEST,
-    TRAINING,
-    Looked,
-    compare_kinds,
-    compare_noise,
-    find_empty,
-    read_clean,
-    share_greys,
-    split_kinds,
-)
 from failure_atlas.quality.labels import compare_severities, measure_labels
 from failure_atlas.quality.manifold import count_classes, draw_matched
 from failure_atlas.quality.neutral import load_neutral
@@ -51,16 +32,7 @@ from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
-from stages.qualify_generator.figures import (
-    SHEET_COLUMNS,
-    draw_extractors,
-    draw_greys,
-    draw_nearest,
-    draw_real_above_generated,
-    draw_sample_sheet,
-    draw_shares,
-    draw_training_log,
-)
+from stages.qualify_generator import figures
 from stages.qualify_generator.params import QualifyGeneratorParams
 
 JUDGE, FEATURES = "judge", "features"
@@ -95,7 +67,7 @@ def main(
 
     # Every generated set has the labels of the test set, so that no difference comes from the shares of the classes.
     labels = test.labels[chosen]
-    eyes = {NEUTRAL: load_neutral(device), **_load_unseen(unseen or [], names, test.images.shape[1], device)}
+    eyes = {extractors.NEUTRAL: load_neutral(device), **_load_unseen(unseen or [], names, test.images.shape[1], device)}
     networks: dict[str, Classify] = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features, **eyes}
     world = World(network.synthesize, networks, section.batch_size, device)
     draw = partial(draw_styles, network, batch_size=section.batch_size)
@@ -105,14 +77,14 @@ def main(
         features, real = _split(look(test.images, [JUDGE]).logits[JUDGE], len(names))
         tested = look(test.images[chosen], list(eyes)).logits
         trained = [look(train.images[rows], asked).logits for rows, asked in _share_work(subsets, [FEATURES, *eyes], 1)]
-        shared = _share_work(drawn, [JUDGE, *eyes], count_draws(len(labels), len(drawn)))
+        shared = _share_work(drawn, [JUDGE, *eyes], extractors.count_draws(len(labels), len(drawn)))
         judged = [show(each.styles, asked, noise=each.noise, keep_images=False).logits for each, asked in shared]
     seen = [each[FEATURES] for each in trained]
     made, predicted = zip(*(_split(each[JUDGE], len(names)) for each in judged), strict=True)
     with Progress("comparing", (len(made) + len(seen)) * len(eyes), "sets") as progress:
         both = labels, train.labels[subsets[0]]
-        before = {name: Seen(_pick(name, judged), _pick(name, trained), tested[name], both) for name in eyes}
-        before[JUDGE] = Seen(made, seen, features[chosen], both)
+        before = {name: extractors.Seen(_pick(name, judged), _pick(name, trained), tested[name], both) for name in eyes}
+        before[JUDGE] = extractors.Seen(made, seen, features[chosen], both)
         metrics = _compare_before(before, section.neighbours, progress.advance)
     _refuse_stranger(section, metrics)
     metrics |= measure_labels(np.concatenate(predicted), np.tile(labels, section.repeats), real, test.labels, names)
@@ -126,29 +98,29 @@ def main(
     metrics |= compare_nearness(nearest.distance, nearest_real.distance)
     # As many images of each class from every source.
     sources = {
-        GENERATED: Looked(to_bytes(pictures).cpu().numpy(), made[0]),
-        TEST: Looked(test.images[chosen], features[chosen]),
-        TRAINING: Looked(train.images[subsets[0]], seen[0]),
+        grey.GENERATED: grey.Looked(to_bytes(pictures).cpu().numpy(), made[0]),
+        grey.TEST: grey.Looked(test.images[chosen], features[chosen]),
+        grey.TRAINING: grey.Looked(train.images[subsets[0]], seen[0]),
     }
-    clean = read_clean(Looked(train.images[rows], learned), severities.rows(rows).clean, sources)
+    clean = grey.read_clean(grey.Looked(train.images[rows], learned), severities.rows(rows).clean, sources)
     if clean:
-        metrics["clean_reading_accuracy"] = proportion(clean[TEST] == known.rows(chosen).clean)
-    kinds, empty = split_kinds(sources, clean), find_empty(train.images[severities.clean])
-    greys = {kind: {source: share_greys(each) for source, each in of.items()} for kind, of in kinds.items()}
-    noise = compare_noise(kinds, empty, partial(numpy_stream, section.seed, "noise pairs"))
-    _tell(metrics := metrics | compare_kinds(greys) | noise)
+        metrics["clean_reading_accuracy"] = proportion(clean[grey.TEST] == known.rows(chosen).clean)
+    kinds, empty = grey.split_kinds(sources, clean), grey.find_empty(train.images[severities.clean])
+    greys = {kind: {source: grey.share_greys(each) for source, each in of.items()} for kind, of in kinds.items()}
+    noise = grey.compare_noise(kinds, empty, partial(numpy_stream, section.seed, "noise pairs"))
+    _tell(metrics := metrics | grey.compare_kinds(greys) | noise)
 
-    figures, shown = out / "figures", pictures.cpu().numpy()
+    folder, shown = out / "figures", pictures.cpu().numpy()
     sides = (test.images, test.labels, real), (shown, labels, predicted[0])
-    draw_real_above_generated(figures / "fig2_real_above_generated.png", names, *sides)
-    draw_nearest(figures / "nearest_training_images.png", shown, train.images, nearest)
-    _draw_shares(figures, metrics)
-    draw_extractors(figures / "extractors.png", metrics["kid_of_extractor"])
-    draw_greys(figures / "grey_values.png", greys)
-    pages = draw(np.arange(len(names)).repeat(SHEET_COLUMNS), numpy_stream(section.seed, "sample sheet"))
+    figures.draw_real_above_generated(folder / "fig2_real_above_generated.png", names, *sides)
+    figures.draw_nearest(folder / "nearest_training_images.png", shown, train.images, nearest)
+    _draw_shares(folder, metrics)
+    figures.draw_extractors(folder / "extractors.png", metrics["kid_of_extractor"])
+    figures.draw_greys(folder / "grey_values.png", greys)
+    pages = draw(np.arange(len(names)).repeat(figures.SHEET_COLUMNS), numpy_stream(section.seed, "sample sheet"))
     sheet = world.show(pages.styles, [], noise=pages.noise).images
-    draw_sample_sheet(figures / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
-    draw_training_log(figures / "training_log.png", log)
+    figures.draw_sample_sheet(folder / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
+    figures.draw_training_log(folder / "training_log.png", log)
     write_json(out / "metrics.json", metrics)
 
 
@@ -166,7 +138,7 @@ def _load_unseen(paths: Sequence[Path], names: list[str], channels: int, device:
     """The features of each ensemble by the name of its file; one that was made for other images is left out."""
     eyes: dict[str, Classify] = {}
     for path in paths:
-        if path.stem in (NEUTRAL, JUDGE, FEATURES, *eyes):
+        if path.stem in (extractors.NEUTRAL, JUDGE, FEATURES, *eyes):
             raise StageError(
                 f"--unseen {path}: another extractor is called {path.stem}, too; give the file another name"
             )
@@ -184,18 +156,18 @@ SetT = TypeVar("SetT")
 
 def _share_work(sets: Sequence[SetT], networks: list[str], most: int) -> list[tuple[SetT, list[str]]]:
     """Each set with those that look at it: all, but the neutral eye, which is slow, only at the first `most` sets."""
-    others = [name for name in networks if name != NEUTRAL]
+    others = [name for name in networks if name != extractors.NEUTRAL]
     return [(each, networks if place < most else others) for place, each in enumerate(sets)]
 
 
-def _compare_before(seen: dict[str, Seen], neighbours: int, advance: Callable[[], None]) -> dict[str, Any]:
+def _compare_before(seen: dict[str, extractors.Seen], neighbours: int, advance: Callable[[], None]) -> dict[str, Any]:
     """The sets of images in the features of the judge, of the neutral eye, and of those that have not been seen."""
-    of_judge, neutral, kernels = seen[JUDGE], seen[NEUTRAL], compare_kernels(seen)
-    unseen = {name: each for name, each in seen.items() if name not in (NEUTRAL, JUDGE)}
+    of_judge, neutral, kernels = seen[JUDGE], seen[extractors.NEUTRAL], extractors.compare_kernels(seen)
+    unseen = {name: each for name, each in seen.items() if name not in (extractors.NEUTRAL, JUDGE)}
     return {
         **compare_features(of_judge.generated, of_judge.train, of_judge.test, neighbours, advance),
-        **compare_neutral(neutral, kernels[NEUTRAL]),
-        **compare_unseen(unseen, neighbours, len(neutral.test), advance),
+        **extractors.compare_neutral(neutral, kernels[extractors.NEUTRAL]),
+        **extractors.compare_unseen(unseen, neighbours, len(neutral.test), advance),
         "kid_of_extractor": kernels,
     }
 
@@ -205,15 +177,15 @@ def _pick(name: str, looked: Sequence[Mapping[str, np.ndarray]]) -> list[np.ndar
     return [each[name] for each in looked if name in each]
 
 
-def _draw_shares(figures: Path, metrics: dict[str, Any]) -> None:
+def _draw_shares(folder: Path, metrics: dict[str, Any]) -> None:
     agreements = {
         source: metrics[f"{key}_per_class"] | {"all": {"value": metrics[key], **metrics[f"{key}_interval"]}}
         for source, key in (("real", "judge_accuracy_real"), ("generated", "label_consistency"))
     }
-    draw_shares(figures / "label_consistency.png", agreements, "class", "judge agrees with the label")
+    figures.draw_shares(folder / "label_consistency.png", agreements, "class", "judge agrees with the label")
     if kinds := metrics.get("severity_shares"):
         read = {source: {kind: share[source] for kind, share in kinds.items()} for source in ("real", "generated")}
-        draw_shares(figures / "severities.png", read, "severity", "share of images")
+        figures.draw_shares(folder / "severities.png", read, "severity", "share of images")
 
 
 def _count_classes(

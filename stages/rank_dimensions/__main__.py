@@ -15,50 +15,27 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.ranking import scores as scoring
 from failure_atlas.ranking.histograms import Columns, choose_dimensions, tabulate_histograms
-from failure_atlas.ranking.scores import (
-    FINITE_DIFFERENCE,
-    GRADIENT,
-    PopulationScores,
-    check_samples,
-    choose_score,
-    count_passes,
-    difference_population,
-    score_population,
-)
 from failure_atlas.statistics.agreement import draw_halves
 from failure_atlas.statistics.moments import measure_std
 from failure_atlas.world.show import CLASSIFIER, World
+from stages.common import command
 from stages.common.artefacts.networks import load_networks
 from stages.common.artefacts.population import StoredSamples, open_samples
 from stages.common.artefacts.ranking import GLOBAL, tabulate_ranking
-from stages.common.command import (
-    ClassifierOption,
-    GeneratorOption,
-    OutOption,
-    ParamsOption,
-    PopulationOption,
-    run_stage,
-)
 from stages.common.params import load_section
-from stages.rank_dimensions.figures import draw_scores, tabulate_scores
+from stages.rank_dimensions import summary
+from stages.rank_dimensions.figures import draw_scores, tabulate_scores, tell_score
 from stages.rank_dimensions.params import RankDimensionsParams
-from stages.rank_dimensions.summary import (
-    summarize_agreement,
-    summarize_mass,
-    summarize_outputs,
-    summarize_separation,
-    tabulate_classes,
-    tell_score,
-)
 
 
 def main(
-    generator: GeneratorOption,
-    classifier: ClassifierOption,
-    population: PopulationOption,
-    out: OutOption,
-    params: ParamsOption = Path("params.yaml"),
+    generator: command.GeneratorOption,
+    classifier: command.ClassifierOption,
+    population: command.PopulationOption,
+    out: command.OutOption,
+    params: command.ParamsOption = Path("params.yaml"),
 ) -> None:
     """Rank the style dimensions by the mean gradient of the true-class softmax, globally and per class (paper, 2.2).
 
@@ -75,11 +52,11 @@ def main(
     world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device, len(names))
     std = measure_std(styles)
     how: dict[str, Any] = {}
-    if choose_score(section.score, under_test, params, classifier) == GRADIENT:
+    if scoring.choose_score(section.score, under_test, params, classifier) == scoring.GRADIENT:
         scores = _differentiate(section, world, samples)
     else:
         wanted = section.finite_difference_samples
-        check_samples(params, "rank_dimensions.finite_difference_samples", wanted, len(names), len(styles))
+        scoring.check_samples(params, "rank_dimensions.finite_difference_samples", wanted, len(names), len(styles))
         scores, how = _difference(section, world, samples, std)
     ranking = tabulate_ranking(scores.gradients, std, network.style_layout(), names, score_by=how.get("score"))
     predicted = scores.logits.argmax(axis=1)
@@ -94,10 +71,10 @@ def main(
         "samples": len(styles),
         "style_dimensions": styles.shape[1],
         **how,
-        **summarize_outputs(scores.logits, true_class),
-        **summarize_agreement(scores.halves),
-        **summarize_mass(scores, names, partial(numpy_stream, section.seed)),
-        **summarize_separation(values, well, shown, styles.shape[1]),
+        **summary.summarize_outputs(scores.logits, true_class),
+        **summary.summarize_agreement(scores.halves),
+        **summary.summarize_mass(scores, names, partial(numpy_stream, section.seed)),
+        **summary.summarize_separation(values, well, shown, styles.shape[1]),
     }
     logging.info(
         "accuracy on the population %.3f; effective n %.0f of %d samples; two halves share %.0f %% of their top 10 "
@@ -109,7 +86,7 @@ def main(
     )
 
     write_csv(out / "ranking.csv", ranking)
-    write_csv(out / "classes.csv", tabulate_classes(well, true_class, scores.halves, names))
+    write_csv(out / "classes.csv", summary.tabulate_classes(well, true_class, scores.halves, names))
     write_arrays(
         out / "predictions.zarr",
         {
@@ -125,21 +102,21 @@ def main(
     write_json(out / "metrics.json", metrics)
 
 
-def _differentiate(section: RankDimensionsParams, world: World, samples: StoredSamples) -> PopulationScores:
+def _differentiate(section: RankDimensionsParams, world: World, samples: StoredSamples) -> scoring.PopulationScores:
     halves = draw_halves(samples.true_class, section.split_halves, numpy_stream(section.seed, "halves"))
     with Progress("gradients", len(samples.styles), "samples") as progress:
-        return score_population(
+        return scoring.score_population(
             world, samples.styles, samples.true_class, halves, noise=samples.noise, advance=progress.advance
         )
 
 
 def _difference(
     section: RankDimensionsParams, world: World, samples: StoredSamples, std: np.ndarray
-) -> tuple[PopulationScores, dict[str, Any]]:
+) -> tuple[scoring.PopulationScores, dict[str, Any]]:
     """The scores and how they were made, for metrics; those without these keys are of gradients."""
-    passes = count_passes(len(samples.styles), section.finite_difference_samples, std)
+    passes = scoring.count_passes(len(samples.styles), section.finite_difference_samples, std)
     with Progress("finite differences", passes, "img") as progress:
-        scores = difference_population(
+        scores = scoring.difference_population(
             world,
             samples.styles,
             samples.true_class,
@@ -153,7 +130,7 @@ def _difference(
             advance=progress.advance,
         )
     return scores, {
-        "score": FINITE_DIFFERENCE,
+        "score": scoring.FINITE_DIFFERENCE,
         "score_samples": len(scores.gradient_mass),
         "score_step_std": section.finite_difference_step_std,
         "score_forward_passes": passes,
@@ -162,4 +139,4 @@ def _difference(
 
 
 if __name__ == "__main__":
-    run_stage(main, "rank_dimensions")
+    command.run_stage(main, "rank_dimensions")

@@ -1,12 +1,14 @@
 """How the scores of all dimensions fall with their rank; name_directions draws the leading ones with their names."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from failure_atlas.drawing.style import CLASS_COLORS, new_figure
 from stages.common.artefacts.ranking import GLOBAL
 
-GRADIENT_SCORE = "mean gradient of the true-class softmax\nper raw style unit"
 LEAST_SHOWN = 1e-4  # of the largest score: below it lie dimensions that change nothing
 
 
@@ -16,7 +18,17 @@ def tabulate_scores(ranking: pd.DataFrame) -> pd.DataFrame:
     return table.assign(absolute_score=ranking["score"].abs())
 
 
-def draw_scores(table: pd.DataFrame, score: str = GRADIENT_SCORE) -> Figure:
+def tell_score(how: Mapping[str, Any]) -> str:
+    """What the score of a dimension is, on lines for an axis; how: empty for gradients."""
+    if not how:
+        return "mean gradient of the true-class softmax\nper raw style unit"
+    return (
+        "mean central difference\nof the true-class softmax per raw style unit\n"
+        f"(h = {how['score_step_std']:g} std, n = {how['score_samples']})"
+    )
+
+
+def draw_scores(table: pd.DataFrame, score: str) -> Figure:
     """Size of the score against rank, of each ranking one line.
 
     table: see `tabulate_scores`.  score: what the score is, for the axis.

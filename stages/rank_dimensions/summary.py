@@ -1,24 +1,16 @@
 """What the stage reports: how well the classifier does on the population and how far the ranking can be trusted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from failure_atlas.ranking.histograms import (
-    Columns,
-    bootstrap_mass,
-    bound_null_ks,
-    count_effective,
-    measure_ks,
-    share_top_tenth,
-)
+from failure_atlas.ranking import histograms
 from failure_atlas.ranking.scores import PopulationScores
 from failure_atlas.statistics.agreement import HalfMeans, correlate_ranks, share_direction, share_top
 from failure_atlas.statistics.estimates import flatten, proportion
 from stages.common.artefacts.ranking import GLOBAL
-from stages.rank_dimensions.figures import GRADIENT_SCORE
 
 SATURATED = 0.99
 COLUMNS_AT_ONCE = 16
@@ -27,16 +19,6 @@ AGREEMENT = {
     "split_half_spearman": (correlate_ranks, -1.0),
     "split_half_direction_agreement": (share_direction, 0.0),
 }  # how two rankings agree, and the least that there can be
-
-
-def tell_score(how: Mapping[str, Any]) -> str:
-    """What the score of a dimension is, on lines for an axis; how: empty for gradients."""
-    if not how:
-        return GRADIENT_SCORE
-    return (
-        "mean central difference\nof the true-class softmax per raw style unit\n"
-        f"(h = {how['score_step_std']:g} std, n = {how['score_samples']})"
-    )
 
 
 def summarize_agreement(halves: HalfMeans) -> dict[str, Any]:
@@ -89,18 +71,20 @@ def summarize_mass(
 
     stream: the generator of the named draw.
     """
-    share = bootstrap_mass(share_top_tenth, scores.gradient_mass, stream("bootstrap"))
+    share = histograms.bootstrap_mass(histograms.share_top_tenth, scores.gradient_mass, stream("bootstrap"))
     scopes = {GLOBAL: np.ones(len(scores.true_class), bool)}
     scopes |= {name: scores.true_class == label for label, name in enumerate(class_names)}
     effective = {
-        scope: bootstrap_mass(count_effective, scores.gradient_squares[rows], stream("bootstrap", "effective n", scope))
+        scope: histograms.bootstrap_mass(
+            histograms.count_effective, scores.gradient_squares[rows], stream("bootstrap", "effective n", scope)
+        )
         for scope, rows in scopes.items()
     }
     return flatten("gradient_mass_top_tenth", share) | {"effective_n": effective}
 
 
 def summarize_separation(
-    values: dict[str, Columns], well: np.ndarray, chosen: pd.DataFrame, dimensions: int
+    values: dict[str, histograms.Columns], well: np.ndarray, chosen: pd.DataFrame, dimensions: int
 ) -> dict[str, Any]:
     """Kolmogorov-Smirnov statistic of well against mis: mean over the top dimensions, median over all of them.
 
@@ -110,9 +94,9 @@ def summarize_separation(
     """
     top = chosen.loc[chosen["group"] == "top", "dimension"].to_numpy()
     n, m = int(well.sum()), int((~well).sum())
-    summary: dict[str, Any] = {"n_well": n, "n_mis": m, "null_95": bound_null_ks(n, m)}
+    summary: dict[str, Any] = {"n_well": n, "n_mis": m, "null_95": histograms.bound_null_ks(n, m)}
     for name, columns in values.items():
         parts = (columns(slice(first, first + COLUMNS_AT_ONCE)) for first in range(0, dimensions, COLUMNS_AT_ONCE))
-        ks = np.concatenate([measure_ks(part[well], part[~well]) for part in parts])
+        ks = np.concatenate([histograms.measure_ks(part[well], part[~well]) for part in parts])
         summary[name] = {"top": ks[top].mean(), "median": np.median(ks)}
     return {"well_mis_ks": summary}

@@ -14,15 +14,9 @@ from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.drawing.style import save_figure
 from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.populations import spaces as probes
 from failure_atlas.populations.effects import PROBED_SAMPLES, measure_effects, summarize_effects
 from failure_atlas.populations.sampling import sample_in_parts
-from failure_atlas.populations.spaces import (
-    compare_roc_auc,
-    embed_spaces,
-    measure_class_separation,
-    roc_auc,
-    score_outcomes,
-)
 from failure_atlas.statistics.estimates import proportion
 from failure_atlas.statistics.moments import ClassMoments
 from failure_atlas.stylegan2.noise import CONSTANT, draw_seeds
@@ -89,7 +83,7 @@ def main(
     spaces = {name: first[name][:shown] for name in ("z", "w", "s")}
     world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device)
     predicted = world.show(spaces["s"], noise=first["noise"][:shown], keep_images=False).predicted()
-    planes = embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
+    planes = probes.embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
     figure, table = draw_spaces(planes, labels, predicted == labels, names)
 
     with Progress("moving each style dimension", PROBED_SAMPLES * network.style_dimensions, "img") as progress:
@@ -120,19 +114,19 @@ def _separate(
 ) -> dict[str, Any]:
     """Class and outcome separation of each space, the latter also with the class means subtracted."""
     options = {"folds": section.probe_folds, "seed": section.seed}
-    scores = {name: score_outcomes(space, well, **options) for name, space in spaces.items()}
+    scores = {name: probes.score_outcomes(space, well, **options) for name, space in spaces.items()}
     centred = {name: subtract_class_means(space, labels) for name, space in spaces.items()}
     return {
         "class_separation": {
-            name: measure_class_separation(space, labels, **options) for name, space in spaces.items()
+            name: probes.measure_class_separation(space, labels, **options) for name, space in spaces.items()
         },
-        "outcome_separation": {name: roc_auc(each, well) for name, each in scores.items()},
+        "outcome_separation": {name: probes.roc_auc(each, well) for name, each in scores.items()},
         "outcome_separation_difference": {
-            f"{better}_minus_{worse}": compare_roc_auc(scores[better], scores[worse], well)
+            f"{better}_minus_{worse}": probes.compare_roc_auc(scores[better], scores[worse], well)
             for better, worse in ("sw", "wz")
         },
         "outcome_separation_within_class": {
-            name: roc_auc(score_outcomes(space, well, **options), well) for name, space in centred.items()
+            name: probes.roc_auc(probes.score_outcomes(space, well, **options), well) for name, space in centred.items()
         },
     }
 

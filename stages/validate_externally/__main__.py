@@ -30,23 +30,10 @@ from stages.common.classifiers import expand_paths, parse_named_paths
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, PopulationOption, run_stage
 from stages.common.image_params import CorruptImagesParams
 from stages.common.params import DIMENSIONS, SAMPLES, limit_keys, load_section, read_params
+from stages.validate_externally import measures, results
 from stages.validate_externally.conditions import CORRUPTED, show_conditions
 from stages.validate_externally.figures import draw_correlations, draw_scatter
-from stages.validate_externally.measures import (
-    Generated,
-    compare_classes,
-    measure_real,
-    resample_generated,
-    resample_real,
-)
 from stages.validate_externally.params import ValidateExternallyParams
-from stages.validate_externally.results import (
-    compare_with_accuracy,
-    summarize_correlations,
-    tabulate_correlations,
-    tabulate_estimates,
-    tell_headline,
-)
 
 HALVINGS = 4  # of the population, behind the agreement of each ranking with itself
 
@@ -95,7 +82,7 @@ def main(
 
     shifts_std = space_shifts(section.max_shift_std, section.shift_step_std)
     work = section.samples + len(shifts_std) * section.shift_samples + len(shown) * len(labels)
-    generated: dict[str, Generated] = {}
+    generated: dict[str, measures.Generated] = {}
     overlap, right = {}, {}
     with Progress("classifiers", len(files) * work, "img") as progress:
         for name, world in worlds.items():
@@ -105,27 +92,27 @@ def main(
 
     binning: dict[str, Any] = {"bins": section.bins, "tail_quantile": section.tail_quantile}
     on_generated = {name: one.measure(shifts_std, **binning) for name, one in generated.items()}
-    on_real = {name: measure_real(correct, weights) for name, correct in right.items()}
+    on_real = {name: measures.measure_real(correct, weights) for name, correct in right.items()}
     streams = {what: numpy_stream(section.seed, "bootstrap", what) for what in ("generated", "real", "classifiers")}
     replicates = section.replicates
-    correlations = tabulate_correlations(
+    correlations = results.tabulate_correlations(
         on_generated,
         on_real,
-        resample_generated(list(generated.values()), shifts_std, replicates, streams["generated"], **binning),
-        resample_real(list(right.values()), weights, replicates, streams["real"]),
+        measures.resample_generated(list(generated.values()), shifts_std, replicates, streams["generated"], **binning),
+        measures.resample_real(list(right.values()), weights, replicates, streams["real"]),
         streams["classifiers"],
     )
-    estimates = tabulate_estimates(on_generated, on_real)
-    metrics = summarize_correlations(correlations, on_real, section.bar)
-    metrics |= compare_with_accuracy(
+    estimates = results.tabulate_estimates(on_generated, on_real)
+    metrics = results.summarize_correlations(correlations, on_real, section.bar)
+    metrics |= results.compare_with_accuracy(
         on_generated, on_real, replicates, section.strong, numpy_stream(section.seed, "bootstrap", "differences")
     )
     well = np.stack([one.well for one in generated.values()])
     on_average = np.stack([weights[CORRUPTED] @ correct for correct in right.values()])
-    metrics |= compare_classes(well, true_class, on_average, labels) | {
+    metrics |= measures.compare_classes(well, true_class, on_average, labels) | {
         "samples": section.samples, "real_images": len(labels), "ranking_top10_overlap": overlap
     }  # fmt: skip
-    logging.info(tell_headline(metrics))
+    logging.info(results.tell_headline(metrics))
     write_csv(out / "external_validity.csv", estimates)
     write_csv(out / "correlations.csv", correlations)
     save_figure(draw_scatter(estimates, correlations), out / "figures" / "external_validity.png", estimates)
@@ -150,7 +137,7 @@ def _list_files(classifier: list[str], trained: str | None, params: Path) -> dic
 
 def _measure(
     world: World, whole: Samples, shifts_std: np.ndarray, section: ValidateExternallyParams, progress: Progress
-) -> tuple[Generated, float]:
+) -> tuple[measures.Generated, float]:
     """One classifier on generated images, along its own ranking, and how far the rankings of two halves agree."""
     styles, true_class = whole.styles[: section.samples], whole.true_class[: section.samples]
     halves = draw_halves(true_class, HALVINGS, numpy_stream(section.seed, "halves"))
@@ -168,7 +155,7 @@ def _measure(
     )
     first, second = (means.mean(axis=1) for means in scores.halves.means())
     distance = measure_distances(deviations, order[: section.distance_dimensions])
-    return Generated(well, distance, correct, readable & ~correct), float(share_top(first, second).mean())
+    return measures.Generated(well, distance, correct, readable & ~correct), float(share_top(first, second).mean())
 
 
 def _check_sizes(params: Path, section: ValidateExternallyParams, whole: Samples) -> None:

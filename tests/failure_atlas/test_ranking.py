@@ -6,16 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from failure_atlas.ranking import histograms as figures
 from failure_atlas.ranking.doubt import draw_doubtful
-from failure_atlas.ranking.histograms import (
-    bootstrap_mass,
-    bound_null_ks,
-    choose_dimensions,
-    count_effective,
-    measure_ks,
-    share_top_tenth,
-    tabulate_histograms,
-)
 from failure_atlas.ranking.scores import choose_score, count_passes, difference_population, score_population
 from failure_atlas.statistics import agreement
 from failure_atlas.statistics.moments import ClassMoments
@@ -278,10 +270,15 @@ def test_rank_correlation_equals_scipy_with_ties(seed):
 
 
 def test_mass_of_the_top_tenth():
-    assert (share_top_tenth(np.ones(20)), share_top_tenth(np.r_[np.zeros(19), 5])) == (pytest.approx(0.1), 1)
-    assert np.isnan(share_top_tenth(np.zeros(20)))
+    assert (figures.share_top_tenth(np.ones(20)), figures.share_top_tenth(np.r_[np.zeros(19), 5])) == (
+        pytest.approx(0.1),
+        1,
+    )
+    assert np.isnan(figures.share_top_tenth(np.zeros(20)))
     mass = np.random.default_rng(0).exponential(size=500)
-    low, high = (bootstrap_mass(share_top_tenth, mass, np.random.default_rng(1))[end] for end in ("low", "high"))
+    low, high = (
+        figures.bootstrap_mass(figures.share_top_tenth, mass, np.random.default_rng(1))[end] for end in ("low", "high")
+    )
     assert low < 0.1 * (1 + np.log(10)) < high  # the exact share of an exponential
 
 
@@ -290,15 +287,15 @@ def test_ks_equals_scipy_with_ties(seed):
     random = np.random.default_rng(seed)
     a, b = random.integers(0, 6, (15, 3)).astype(float), random.integers(0, 9, (8, 3)).astype(float)
     expected = [stats.ks_2samp(a[:, column], b[:, column], method="asymp").statistic for column in range(3)]
-    np.testing.assert_allclose(measure_ks(a, b), expected, atol=1e-12)
+    np.testing.assert_allclose(figures.measure_ks(a, b), expected, atol=1e-12)
 
 
 def test_equal_distributions_stay_below_the_null_bound_in_95_percent():
-    assert np.isnan(measure_ks(np.zeros((3, 2)), np.zeros((0, 2)))).all()
-    assert np.isnan(bound_null_ks(3, 0))
+    assert np.isnan(figures.measure_ks(np.zeros((3, 2)), np.zeros((0, 2)))).all()
+    assert np.isnan(figures.bound_null_ks(3, 0))
     random = np.random.default_rng(5)
     a, b = random.normal(size=(150, 400)), random.normal(size=(250, 400))
-    assert 0.92 < (measure_ks(a, b) < bound_null_ks(150, 250)).mean() <= 0.99
+    assert 0.92 < (figures.measure_ks(a, b) < figures.bound_null_ks(150, 250)).mean() <= 0.99
 
 
 def test_figure_4_shows_top_and_other_dimensions_and_counts_all_samples():
@@ -306,10 +303,10 @@ def test_figure_4_shows_top_and_other_dimensions_and_counts_all_samples():
     styles, well = random.normal(size=(200, 5)).astype(np.float32), random.random(200) < 0.8
     gradients = moments(random.normal(size=(20, 5)), np.zeros(20, np.int64), 1)
     table = tabulate_ranking(gradients, np.r_[1.0, 1, 0, 1, 1], LAYOUT, ["0"])
-    shown = choose_dimensions(table[table["scope"] == "global"], 2, np.random.default_rng(1))
+    shown = figures.choose_dimensions(table[table["scope"] == "global"], 2, np.random.default_rng(1))
     assert list(shown["group"]) == ["top", "top", "random", "random"]
     assert sorted(shown["dimension"]) == [0, 1, 3, 4]  # the other does not vary
-    histograms = tabulate_histograms({"raw": lambda chosen: styles[:, chosen]}, well, shown, bins=8)
+    histograms = figures.tabulate_histograms({"raw": lambda chosen: styles[:, chosen]}, well, shown, bins=8)
     sums = histograms.groupby("dimension")[["well_share", "mis_share"]].sum()
     np.testing.assert_allclose(sums, 1)
     assert set(histograms["n_well"]) == {int(well.sum())}
@@ -317,5 +314,5 @@ def test_figure_4_shows_top_and_other_dimensions_and_counts_all_samples():
 
 def test_the_effective_n_counts_samples_of_equal_weight():
     for squares, wanted in ((np.full(9, 3.0), 9), (np.eye(9)[0], 1), (np.repeat([2.0, 0], [4, 5]), 4), ([3.0, 1], 1.6)):
-        assert count_effective(np.asarray(squares)) == pytest.approx(wanted)
-    assert np.isnan(count_effective(np.zeros(3)))
+        assert figures.count_effective(np.asarray(squares)) == pytest.approx(wanted)
+    assert np.isnan(figures.count_effective(np.zeros(3)))

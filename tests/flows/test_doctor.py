@@ -7,15 +7,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from flows.doctor.examination import KNOWN_BOUNDS, check_files, check_partial_files, check_versions, installed_versions
-from flows.doctor.locks import Level, check_cache, check_locks, repair
+from flows.doctor.examination import KNOWN_BOUNDS, check_files, check_versions, installed_versions
+from flows.doctor.locks import Level, check_cache, check_locks
 from flows.errors import FlowError
 from flows.run_commands import doctor
 from tests.flows.conftest import ROOT, Invoke, Project, open_project
@@ -196,15 +195,6 @@ def test_nothing_is_moved_while_dvc_is_at_work(examine: Examine, project: Projec
         holder.kill()
     assert path.exists()
     assert "moved" in examine("--repair")[1]
-
-
-def test_two_repairs_in_one_second_keep_both(project: Project) -> None:
-    now = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
-    for content in ("one", "two"):
-        (project.path / "a.partial").write_text(content)
-        repair(project.path, list(check_partial_files(project.path)), now)
-    folder = project.path / ".dvc/quarantine/20300102T030405Z"
-    assert [(folder / name).read_text() for name in ("a.partial", "a.partial.1")] == ["one", "two"]
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,8 @@ from scipy import ndimage
 from skimage.measure import euler_number, label
 from skimage.morphology import skeletonize
 
+from failure_atlas.attributes import calibration as calibrating
 from failure_atlas.attributes import outline
-from failure_atlas.attributes.calibration import (
-    BLUR_STD_PX,
-    NOISE_STD,
-    Scene,
-    calibrate,
-    corrupt_known,
-    measure_scatter,
-    round_grey,
-)
 from failure_atlas.attributes.registry import BLUR, GREYS, NAMES, NOISE, measure_images
 from failure_atlas.attributes.spectrum import fit_spectrum, measure_spectrum
 from failure_atlas.attributes.view import find_centreline, to_grey
@@ -25,7 +17,7 @@ from tests.strokes import calibrate_closed_form, measure_closed_form
 
 
 def measure(*images):
-    values = measure_images(round_grey(np.stack(images))[:, None])
+    values = measure_images(calibrating.round_grey(np.stack(images))[:, None])
     return {name: values[:, column] for column, name in enumerate(NAMES[:GREYS])}
 
 
@@ -95,7 +87,7 @@ def test_a_background_that_is_not_clipped_shows_the_noise_that_was_added(draw_ba
 def test_noise_breaks_no_stroke_and_opens_no_hole(digits):
     """The denoising before the cut is enough at the strongest noise of the default data, 0.18."""
     clean = measure_images(digits)
-    noisy = measure_images(corrupt_known(digits, 0.18, 0.0, np.random.default_rng(1)))
+    noisy = measure_images(calibrating.corrupt_known(digits, 0.18, 0.0, np.random.default_rng(1)))
     for name in ("holes", "pieces"):
         column = NAMES.index(name)
         assert (clean[:, column] == noisy[:, column]).mean() > 0.9, name
@@ -105,9 +97,9 @@ def test_noise_breaks_no_stroke_and_opens_no_hole(digits):
 
 def test_an_image_that_shows_nothing_is_nan_and_changes_no_other(draw_bar):
     empty, faint = np.zeros((32, 32)), np.full((32, 32), 0.4)
-    values = measure_images(round_grey(np.stack([empty, draw_bar(), faint]))[:, None])
+    values = measure_images(calibrating.round_grey(np.stack([empty, draw_bar(), faint]))[:, None])
     assert np.isnan(values[[0, 2]]).all()
-    np.testing.assert_array_equal(values[1:2], measure_images(round_grey(draw_bar()[None])[:, None]))
+    np.testing.assert_array_equal(values[1:2], measure_images(calibrating.round_grey(draw_bar()[None])[:, None]))
     assert measure_images(np.zeros((0, 1, 32, 32), np.uint8)).shape == (0, GREYS)
 
 
@@ -138,7 +130,7 @@ def test_a_whole_image_shows_its_noise_its_blur_and_its_grey(digits):
     noise, flank, contrast, brightness, *shape = measure_images(mosaic, figures=False).T
     np.testing.assert_allclose(brightness, mosaic.mean(axis=(1, 2, 3)) / 255)
     assert not np.any(shape)
-    changed = [corrupt_known(mosaic, *level, random) for level in ((0.08, 0.0), (0.0, 1.5))]
+    changed = [calibrating.corrupt_known(mosaic, *level, random) for level in ((0.08, 0.0), (0.0, 1.5))]
     noisy, blurred = (measure_images(images, figures=False) for images in changed)
     assert (noisy[:, 0] > noise).all()
     assert (blurred[:, 1] > flank).all()
@@ -178,21 +170,21 @@ LEVELS = list(product((0.0, 0.05, 0.1, 0.18), (0.0, 0.7, 1.2, 2.0, 2.5)))  # mos
 
 @pytest.fixture(scope="module")
 def calibration(digits, stream):
-    return calibrate(digits[:LEARNED], stream)
+    return calibrating.calibrate(digits[:LEARNED], stream)
 
 
 def test_the_corruption_is_scipys_blur_and_clipped_normal_noise(digits):
-    blurred = corrupt_known(digits[:3], 0.0, 1.0, np.random.default_rng(1))
+    blurred = calibrating.corrupt_known(digits[:3], 0.0, 1.0, np.random.default_rng(1))
     twin = ndimage.gaussian_filter(digits[:3] / 255, (0, 0, 1, 1), mode="nearest", truncate=4)
     assert np.abs(blurred - twin * 255).max() <= 0.5 + 1e-6
     grey = np.full((1, 1, 200, 200), 128, np.uint8)
-    noisy = corrupt_known(grey, 0.1, 0.0, np.random.default_rng(1)) / 255
+    noisy = calibrating.corrupt_known(grey, 0.1, 0.0, np.random.default_rng(1)) / 255
     assert noisy.std() == pytest.approx(0.1, rel=0.02)
 
 
 def test_noise_and_blur_are_read_of_other_images_in_batches_of_any_size(calibration, digits):
     for noise, blur_px in LEVELS:
-        images = corrupt_known(digits[LEARNED:], noise, blur_px, np.random.default_rng(2))
+        images = calibrating.corrupt_known(digits[LEARNED:], noise, blur_px, np.random.default_rng(2))
         values = calibration.measure(images)
         read_noise, read_blur = calibration.read_levels(values)
         assert read_noise.mean() == pytest.approx(noise, abs=0.015), (noise, blur_px)
@@ -207,17 +199,20 @@ def test_blur_of_frames_of_64_px_is_read_as_that_of_32(digits):
     random = np.random.default_rng(1)
     for wide in (1, 2):
         images = np.tile(digits, (1, 1, wide, wide))
-        tried = [(corrupt_known(images[:LEARNED], *each, random), each[1]) for each in product(NOISE_STD, BLUR_STD_PX)]
+        tried = [
+            (calibrating.corrupt_known(images[:LEARNED], *each, random), each[1])
+            for each in product(calibrating.NOISE_STD, calibrating.BLUR_STD_PX)
+        ]
         powers = np.concatenate([measure_spectrum(to_grey(each)) for each, _ in tried])
         reader = fit_spectrum(powers, np.repeat([level for _, level in tried], LEARNED))
         for level in LEVELS:
-            found = reader.read(measure_spectrum(to_grey(corrupt_known(images[LEARNED:], *level, random))))
+            found = reader.read(measure_spectrum(to_grey(calibrating.corrupt_known(images[LEARNED:], *level, random))))
             assert np.clip(found, 0, 3).mean() == pytest.approx(level[1], abs=0.35), (wide, level)
 
 
 def test_a_blurred_stroke_is_read_as_it_stands_and_mended_for_names_of_directions_alone(calibration, digits):
     images = digits[LEARNED:]
-    blurred = corrupt_known(images, 0.0, 1.5, np.random.default_rng(2))
+    blurred = calibrating.corrupt_known(images, 0.0, 1.5, np.random.default_rng(2))
     thickness = NAMES.index("thickness")
     clean, raw = calibration.measure(images), calibration.measure(blurred)
     widened = (raw - clean)[:, thickness].mean()
@@ -231,8 +226,8 @@ def test_a_blurred_stroke_is_read_as_it_stands_and_mended_for_names_of_direction
 def test_linear_responses_are_inverted_and_their_side_effects_mended_exactly_and_held_at_the_ends():
     form, values = calibrate_closed_form(), measure_closed_form([0.07, 0.9, 0.0, np.nan], [0.7, 98, -0.8, np.nan])
     for levels in (form.read_levels(values), form.read(values)[:, [NOISE, BLUR]].T):
-        np.testing.assert_allclose(levels[0], [0.07, NOISE_STD[-1], 0, np.nan], atol=1e-6)
-        np.testing.assert_allclose(levels[1], [0.7, BLUR_STD_PX[-1], 0, np.nan], atol=1e-6)
+        np.testing.assert_allclose(levels[0], [0.07, calibrating.NOISE_STD[-1], 0, np.nan], atol=1e-6)
+        np.testing.assert_allclose(levels[1], [0.7, calibrating.BLUR_STD_PX[-1], 0, np.nan], atol=1e-6)
     values = values[:1]
     values[:, 2] = 3 + 5 * 0.07 + 0.7
     mended = form.mend(values)
@@ -243,7 +238,7 @@ def test_linear_responses_are_inverted_and_their_side_effects_mended_exactly_and
 
 def test_blank_images_cannot_calibrate(stream):
     with pytest.raises(ValueError, match=r"0 images show a stroke at noise 0\.0 and blur 0\.0 px"):
-        calibrate(np.zeros((4, 1, 32, 32), np.uint8), stream)
+        calibrating.calibrate(np.zeros((4, 1, 32, 32), np.uint8), stream)
 
 
 def test_the_ground_is_read_through_noise_that_is_clipped(draw_bar):
@@ -283,7 +278,7 @@ def test_people_read_what_stands_in_the_image_and_of_its_scene(digits):
     mended, angle = form.mend(values), NAMES.index("rotation")
     np.testing.assert_array_equal(mended[:, angle], values[:, angle])  # it comes round: a mean effect says nothing
     assert (mended[:, 2] != values[:, 2]).all()
-    kinds = calibrate_closed_form(scene=Scene(strokes=False)).read(values)
+    kinds = calibrate_closed_form(scene=calibrating.Scene(strokes=False)).read(values)
     assert {name for name, column in zip(NAMES, kinds[0], strict=False) if np.isnan(column)} == {
         *("thickness", "pieces", "length")
     }
@@ -294,4 +289,4 @@ def test_the_spread_of_an_angle_is_that_on_a_circle():
     angles = np.random.default_rng(1).normal(90, 5, 200) + 40 * labels
     values[:, NAMES.index("rotation")] = (angles + 90) % 180 - 90
     assert np.ptp(values[:, NAMES.index("rotation")]) > 150
-    assert measure_scatter(values, labels)[NAMES.index("rotation")] == pytest.approx(5, rel=0.15)
+    assert calibrating.measure_scatter(values, labels)[NAMES.index("rotation")] == pytest.approx(5, rel=0.15)

@@ -9,19 +9,9 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from flows.evidence import inventory as listing
 from flows.evidence.attestation import make_keys, read_private_key
 from flows.evidence.bundle import make_bundle
-from flows.evidence.inventory import (
-    Inventory,
-    LockedStage,
-    dvc_md5,
-    hash_bytes,
-    hash_path,
-    keep_outermost,
-    list_files,
-    select_below,
-    take_inventory,
-)
 from flows.evidence.pipeline import compare_files, read_lock
 from flows.evidence.verification import verify
 from tests.flows.evidence.conftest import ROOT, commit, criterion, judged, make_project, repro
@@ -78,23 +68,23 @@ def check(project: Path) -> Callable[[], list[str]]:
     return lambda: [str(problem) for problem in verify(bundle, [key.public_key()], data=project).problems]
 
 
-def read_stages(project: Path) -> dict[str, LockedStage]:
+def read_stages(project: Path) -> dict[str, listing.LockedStage]:
     return read_lock((project / "dvc.lock").read_bytes())
 
 
-def take(project: Path) -> Inventory:
-    return take_inventory(project, read_stages(project), [])
+def take(project: Path) -> listing.Inventory:
+    return listing.take_inventory(project, read_stages(project), [])
 
 
 def test_each_file_is_listed_once_by_what_it_is_and_hashed_as_dvc_does(
     project: Path, check: Callable[[], list[str]]
 ) -> None:
     assert check() == []
-    stages, inventory, below = read_stages(project), take(project), hash_path(project, "data/rank")
+    stages, inventory, below = read_stages(project), take(project), listing.hash_path(project, "data/rank")
     assert stages["collect"].deps["data/rank"].endswith(".dir")
-    assert dvc_md5(below, "data/rank") == stages["collect"].deps["data/rank"]
+    assert listing.dvc_md5(below, "data/rank") == stages["collect"].deps["data/rank"]
     written = {f"{key}/{name}" for key in ("clean", "corrupted") for name in (".gitignore", "metrics.json", "scores")}
-    assert set(list_files(project, "data/rank")) == {"README.md", ".hidden", *written}
+    assert set(listing.list_files(project, "data/rank")) == {"README.md", ".hidden", *written}
     with chdir(project), Repo() as repo:
         assert repo.status() == {}
     assert list(compare_files(stages, inventory.files)) == []
@@ -105,9 +95,9 @@ def test_each_file_is_listed_once_by_what_it_is_and_hashed_as_dvc_does(
     }
     assert {"data/rank/README.md", "data/rank/.hidden", "data/rank/clean/.gitignore"} <= set(inventory.inputs)
     assert not any(name in inventory.files for name in IGNORED)
-    assert select_below(inventory.files, "data/rank", sorted(inventory.files)) == below
+    assert listing.select_below(inventory.files, "data/rank", sorted(inventory.files)) == below
     brought = {name: held for name, held in inventory.files.items() if name.startswith("data/brought/")}
-    assert brought == {name: hash_bytes(content) for name, content in BROUGHT.items()}
+    assert brought == {name: listing.hash_bytes(content) for name, content in BROUGHT.items()}
     assert "data/brought/x" in inventory.stages["collect"].deps
 
 
@@ -156,4 +146,4 @@ def test_a_change_of_any_file_in_a_folder_is_seen(
 
 
 def test_outermost_paths() -> None:
-    assert keep_outermost(["a/b", "a", "a/b/c", "ab", "c/d", "c/d"]) == ["a", "ab", "c/d"]
+    assert listing.keep_outermost(["a/b", "a", "a/b/c", "ab", "c/d", "c/d"]) == ["a", "ab", "c/d"]

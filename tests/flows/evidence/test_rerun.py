@@ -108,7 +108,7 @@ def make_toy(folder: Path) -> Toy:
     (project / "data/own").mkdir(parents=True)
     (project / "data/own/shift.txt").write_text("0\n")  # an image of one's own, which git does not hold
     (project / ".gitignore").write_text(
-        "logs/\nevidence/\n.dvc-site-cache/\n.prefect/\n__pycache__/\n.keys/\ndata/own/\n"
+        "logs/\n/evidence/\n.dvc-site-cache/\n.prefect/\n__pycache__/\n.keys/\ndata/own/\n"
     )
     (project / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
     # The project becomes a folder of a larger repository.

@@ -256,10 +256,6 @@ def test_metrics_of_another_form_are_named(run, results, edit, message):
     ("changes", "message"),
     [
         ({"trained_on_clean": "plain"}, r"check_claims\.trained_on_clean: got 'plain'; allowed: clean, corrupted"),
-        ({"trained_on_corrupted": "clean"}, r"trained_on_corrupted: got 'clean'; allowed: another classifier than"),
-        ({"corrupted_accuracy": 97}, r"check_claims\.corrupted_accuracy: got 97; allowed: "),
-        ({"significance": 0.5}, r"check_claims\.significance: got 0\.5; allowed: less than 0\.5"),
-        ({"bar": 1}, r"check_claims\.bar: unknown key"),
     ],
 )
 def test_wrong_params_name_key_value_and_what_is_allowed(run, results, changes, message):

@@ -126,12 +126,7 @@ def test_part_of_the_population_need_not_equal_the_ranking_of_all(run):
 
 
 WRONG_PARAMS = [
-    ({"fdr": 1.5}, r"compare_rankings\.fdr: got 1\.5; allowed: less than 1"),
-    ({"top_k": [3, 1]}, r"compare_rankings: allowed: top_k \[3, 1\] rising, each value once"),
-    ({"random_draws": 1}, r"compare_rankings\.random_draws: got 1; allowed: greater than or equal to 2"),
     ({"random_draws": 41}, r"compare_rankings\.held_out_samples: got 40; allowed: at least 41"),
-    ({"headline_k": 2}, r"compare_rankings: allowed: headline_k 2 must be one of top_k \[1, 3\]"),
-    ({"headline_shift_std": 4.0}, r"headline_shift_std 4\.0 must be one of shifts_std \[1\.0, 2\.0\]"),
     ({"samples": 201}, r"compare_rankings\.samples: got 201; allowed: 40 to 200"),
     ({"samples": 39}, r"compare_rankings\.samples: got 39; allowed: 40 to 200"),
     ({"attfind_samples": 9}, r"compare_rankings\.attfind_samples: got 9; allowed: 10 to 200"),

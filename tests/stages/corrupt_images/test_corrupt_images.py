@@ -67,23 +67,6 @@ def test_twice_gives_equal_bytes_and_keeps_order_and_labels(stage, out, tmp_path
         assert metrics[f"{split}_mean_change_grey_levels"] > 5
 
 
-WRONG_PARAMS = [
-    ({"severities": [1, 7]}, r"corrupt_images\.severities\.1: got 7; allowed: less than or equal to 5"),
-    ({"severities": [2, 2]}, r"corrupt_images\.severities: got \[2, 2\]; allowed: each severity at most once"),
-    ({"table": "imagenet"}, r"corrupt_images\.table: got 'imagenet'; allowed: 'imagenet-c', 'tiny-imagenet-c', 'c"),
-    ({"recipe": ["blurr"]}, r"\.recipe: got \['blurr'\]; allowed: names from: gaussian_noise, .*; there is no 'blurr'"),
-    ({"recipe": ["fog", "fog"]},
-     r"corrupt_images\.recipe: got \['fog', 'fog'\]; allowed: each corruption at most on"),
-    ({"recipe": ["saturate"], "table": "mnist-c"},
-     r"corrupt_images: allowed: table imagenet-c or tiny-imagenet-c or cifar-c with saturate in the recipe; got"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("changes", "message"), WRONG_PARAMS)
-def test_wrong_params_name_key_value_and_what_is_allowed(refuse, changes, message):
-    refuse(message, **changes)
-
-
 @pytest.mark.parametrize("recipe", [["impulse_noise"], ["rotate", "shot_noise", "jpeg_compression"]])
 def test_any_recipe_and_none_where_all_stays_clean(stage, run, recipe):
     out = run(recipe=recipe)

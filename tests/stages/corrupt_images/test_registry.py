@@ -5,13 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import ndimage
 
 from failure_atlas.core.seeds import numpy_stream, torch_stream
 from failure_atlas.corruptions import registry
-from failure_atlas.corruptions.blurs import blur, blur_matrix
 from failure_atlas.corruptions.corruptions import corrupt, draw_severities
 from failure_atlas.corruptions.registry import CIFAR_C, IMAGENET_C, REGISTRY, choose_steps
 from tests import yaml12 as yaml
@@ -176,23 +173,6 @@ def test_equals_the_slow_twin(name, channels, height, width):
     assert np.abs(fast.astype(int) - slow).max() <= 1
     assert (fast != slow).mean() < 1e-4
     np.testing.assert_array_equal(fast[0], images[0])
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 40), st.floats(0.3, 8))
-def test_blur_keeps_a_flat_image_and_the_grey_range(size, std):
-    matrix = blur_matrix(size, std, torch.float64)
-    torch.testing.assert_close(matrix.sum(1), torch.ones(size, dtype=torch.float64))
-    assert matrix.min() >= 0
-
-
-def test_blur_spreads_a_point_into_the_outer_product_of_two_gaussians():
-    image = torch.zeros(1, 1, 41, 31, dtype=torch.float64)
-    image[0, 0, 20, 15] = 1
-    spread = blur(image, 2.0)[0, 0]
-    y, x = torch.meshgrid(torch.arange(41) - 20.0, torch.arange(31) - 15.0, indexing="ij")
-    gauss = torch.exp(-(x**2 + y**2) / 8) * ((x.abs() <= 8) & (y.abs() <= 8))
-    torch.testing.assert_close(spread, (gauss / gauss.sum()).to(torch.float64), rtol=1e-6, atol=1e-9)
 
 
 def test_input_is_not_changed_and_progress_counts_every_corrupted_image():

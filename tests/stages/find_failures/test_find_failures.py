@@ -456,20 +456,6 @@ def test_mistakes_are_named(refuse, robust_judge, auditor, other_images, tmp_pat
     refuse(r"gone\.safetensors: missing; make it with: dvc repro train_judges$", auditor=tmp_path / "gone.safetensors")
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"confidence": 0.5}, r"find_failures\.confidence: got 0\.5; allowed: greater than 0\.5"),
-        ({"inside_share": 1.0}, r"find_failures\.inside_share: got 1\.0; allowed: less than 1"),
-        ({"class_samples": 9}, r"find_failures\.class_samples: got 9; allowed: greater than or equal to 10"),
-        ({"start_samples": [-1]}, r"find_failures\.start_samples\.0: got -1; allowed: greater than or equal to 0"),
-        ({"steps": 3}, r"find_failures\.steps: unknown key; allowed here: "),
-    ],
-)
-def test_wrong_params_are_named(refuse, changes, message):
-    refuse(message, **changes)
-
-
 def test_from_real_images_walks_start_at_their_reconstruction(run, out, tiny_inverted, tiny_generator, tiny_classifier):
     other = run(real_starts=8)
     starts = pd.read_csv(other / "starts.csv", dtype={"class": str})

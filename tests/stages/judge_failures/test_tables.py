@@ -7,15 +7,9 @@ import pytest
 from failure_atlas.judges.correction import Record
 from failure_atlas.statistics.estimates import wilson
 from stages.common.artefacts.population import Samples
+from stages.judge_failures import summary as tables
 from stages.judge_failures.inputs import CORNER_CASE, POPULATION, claim_population
 from stages.judge_failures.sheet import choose_shown, number_reviews, tabulate_review
-from stages.judge_failures.summary import (
-    read_record,
-    summarize_failures,
-    summarize_real,
-    tabulate_directions,
-    tell_failures,
-)
 
 NAMES = ["cat", "dog", "owl"]
 TRUE, CHANGED, NEITHER, RIGHT = "true failure", "label changed", "unreadable", "still right"
@@ -39,7 +33,7 @@ def test_directions_count_their_own_walks_and_give_shares_of_those_that_arrived(
     failures = {"source": [POPULATION, *[CORNER_CASE] * 3], "index": [0, 0, 1, 2]}
     failures |= {"verdict": [CHANGED, TRUE, NEITHER, TRUE], "readable": [True, True, True, False]}
     failures |= {"noise_draw": [pd.NA, 0, 0, 0]}
-    table = tabulate_directions(pd.DataFrame(walks), pd.DataFrame(failures))
+    table = tables.tabulate_directions(pd.DataFrame(walks), pd.DataFrame(failures))
     assert table[["dimension", "direction"]].to_numpy().tolist() == [[1, 1], [3, -1], [3, 1]]
     assert table["walks"].tolist() == [1, 1, 2]
     assert table["name"].tolist() == ["noise +", "", "wider; larger"]
@@ -81,13 +75,13 @@ def make_failures():
 
 def test_without_true_failures_nothing_is_confirmed_and_nothing_breaks():
     failures = make_failures()
-    summary = summarize_failures(failures, failures[:0], NAMES, RECORD, 1)
+    summary = tables.summarize_failures(failures, failures[:0], NAMES, RECORD, 1)
     assert summary["confirmed_true_failure_share"]["n"] == summary["agreed_true_failure_share"]["n"] == 0
     assert np.isnan(summary["confirmed_true_failure_share"]["value"])
     assert summary["confirmed_true_failure_point_meets_bar"] is None
     assert summary["confirmed_true_failure_verdict"] == "not decided"
     alarm = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
-    text = tell_failures(summary | {"judge_false_alarm_share": alarm})
+    text = tables.tell_failures(summary | {"judge_false_alarm_share": alarm})
     assert text.startswith("claimed failures: true 0.")
     assert "; of all claims, true and readable 0." in text
     assert "; true, corrected for the judge's mistakes 0." in text
@@ -101,7 +95,7 @@ def test_without_true_failures_nothing_is_confirmed_and_nothing_breaks():
 def test_the_bar_on_confirmed_failures_is_decided_by_the_interval(confirmed, of, meets, verdict):
     failures = make_failures()
     found = failures.head(of).assign(auditor_confirms=np.arange(of) < confirmed)
-    summary = summarize_failures(failures, found, NAMES, RECORD, 1)
+    summary = tables.summarize_failures(failures, found, NAMES, RECORD, 1)
     assert summary["agreed_true_failure_share"]["value"] == found["auditor_agrees"].mean()
     assert summary["confirmed_true_failure_point_meets_bar"] is meets
     assert summary["confirmed_true_failure_verdict"] == verdict
@@ -117,14 +111,14 @@ def test_draws_of_one_start_are_one_case_not_several():
     failures = make_failures()
     found = failures.head(60).assign(auditor_confirms=True, noise_draw=pd.array([0, 1] * 30, "Int64"))
     first = found[found["noise_draw"] == 0]
-    once, twice = (summarize_failures(failures, part, NAMES, RECORD, 1) for part in (first, found))
+    once, twice = (tables.summarize_failures(failures, part, NAMES, RECORD, 1) for part in (first, found))
     for key in ("confirmed_true_failure_share", "confirmed_true_failure_verdict"):
         assert twice[key] == once[key]
     assert (twice["confirmed_true_failure_share"]["n"], twice["confirmed_true_failure_verdict"]) == (30, "not decided")
     assert twice["true_failure_search"]["found"] == 60
     walks = {"dimension": 3, "layer": "b4", "kind": "conv", "direction": 1, "reached": True, "name": ""}
     own = failures[failures["source"] == CORNER_CASE].assign(index=range(30))
-    table = tabulate_directions(pd.DataFrame([walks] * 30), own)
+    table = tables.tabulate_directions(pd.DataFrame([walks] * 30), own)
     shares = [(each["verdict"] == TRUE).mean() for each in split_draws(own)]
     assert shares[0] != shares[1], "else this tests nothing"
     assert table["true_failure_share"][0] == pytest.approx(np.mean(shares))
@@ -133,7 +127,7 @@ def test_draws_of_one_start_are_one_case_not_several():
     # A class that has no walks under one draw is told of all draws: there its samples stand alone.
     cat = (failures["class"] == "cat") & (failures["noise_draw"] != 1).fillna(value=True)
     lacking = failures[cat | (failures["class"] != "cat")]
-    shares = summarize_failures(lacking, found, NAMES, RECORD, 1)["per_class"]["cat"]["true_failure_share"]
+    shares = tables.summarize_failures(lacking, found, NAMES, RECORD, 1)["per_class"]["cat"]["true_failure_share"]
     alone = failures[cat & failures["noise_draw"].isna()]
     expected = [(each["verdict"] == TRUE).mean() for each in (failures[cat], alone)]
     assert (shares["value"], shares["n"]) == (pytest.approx(np.mean(expected)), round((cat.sum() + len(alone)) / 2))
@@ -141,7 +135,7 @@ def test_draws_of_one_start_are_one_case_not_several():
 
 def test_readable_and_unreadable_make_up_the_true_failures_and_the_correction_has_the_same_base():
     failures = make_failures()
-    summary = summarize_failures(failures, failures[:9], NAMES, RECORD, 1)
+    summary = tables.summarize_failures(failures, failures[:9], NAMES, RECORD, 1)
     for part, rows in {
         "all": failures,
         "population": failures[failures["source"] == POPULATION],
@@ -164,7 +158,7 @@ def test_readable_and_unreadable_make_up_the_true_failures_and_the_correction_ha
         n = round(np.mean([len(each) for each in split_draws(rows)]))
         assert shares["readable_true_failure_share"]["n"] == shares["true_failure_share_corrected"]["n"] == n
     assert summary["true_failure_search"]["readable_share"]["value"] == failures[:9]["readable"].mean()
-    assert summary == summarize_failures(failures, failures[:9], NAMES, RECORD, 1)
+    assert summary == tables.summarize_failures(failures, failures[:9], NAMES, RECORD, 1)
     cat = failures[failures["class"] == "cat"]
     readable = np.mean([((each["verdict"] == TRUE) & each["readable"]).mean() for each in split_draws(cat)])
     assert summary["per_class"]["cat"]["readable_true_failure_share"]["value"] == pytest.approx(readable)
@@ -172,9 +166,9 @@ def test_readable_and_unreadable_make_up_the_true_failures_and_the_correction_ha
 
 def test_the_judges_record_is_counted_on_real_errors_and_far_ones_on_all():
     real = pd.DataFrame({"verdict": [TRUE, TRUE, CHANGED, NEITHER], "readable": [True, False, True, False]})
-    assert read_record(real) == Record(2, 1, 4)
+    assert tables.read_record(real) == Record(2, 1, 4)
     wrong, far = np.array([True] * 4 + [False] * 16), np.array([True, False] * 2 + [False] * 15 + [True])
-    summary = summarize_real(real, wrong, far)
+    summary = tables.summarize_real(real, wrong, far)
     assert (summary["judge_sensitivity"]["value"], summary["judge_false_alarm_share"]["value"]) == (0.5, 0.25)
     assert (summary["real_far_out_share"]["value"], summary["real_images"]["far_out_share"]["value"]) == (0.15, 0.5)
     assert summary["real_images"]["unreadable_true_failure_share"]["value"] == 0.25

@@ -105,18 +105,6 @@ def test_the_batch_size_moves_nothing_beyond_rounding_and_classes_may_be_left_ou
     assert read_metrics(other)["classes"]["share_named"] is None
 
 
-WRONG_PARAMS = [
-    ({"samples": 1}, r"name_directions\.samples: got 1; allowed: greater than or equal to 2"),
-    ({"step_std": 0}, r"name_directions\.step_std: got 0; allowed: greater than 0"),
-    ({"fdr": 1.0}, r"name_directions\.fdr: got 1\.0; allowed: less than 1"),
-]
-
-
-@pytest.mark.parametrize(("changes", "message"), WRONG_PARAMS)
-def test_wrong_params_are_named(refuse, changes, message):
-    refuse(message, **changes)
-
-
 def test_missing_or_foreign_inputs_are_named(refuse, tmp_path, tiny_ranking):
     ranking, histograms = tiny_ranking / "ranking.csv", tiny_ranking / "histograms.csv"
     few = pd.read_csv(ranking).query("dimension < 70").to_csv(index=False)

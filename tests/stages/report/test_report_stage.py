@@ -420,18 +420,3 @@ def test_a_missing_result_leaves_no_page(run, changed, tmp_path):
     with pytest.raises(StageError, match=r"generator\.safetensors: missing; make it with: dvc repro train_stylegan2"):
         run(changed, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"step_std": 0.01}, "report: allowed: max_shift_std 6 in steps of step_std 0.01 are more than 200 pictures"),
-        ({"dimensions": 0}, "report.dimensions: got 0"),
-        ({"max_shift_std": -1.0}, "report.max_shift_std: got -1"),
-        ({"batch_size": 2.5}, "report.batch_size: got 2.5"),
-        ({"speed": 1}, "report.speed: unknown key"),
-    ],
-)
-def test_params_out_of_range_are_named(run, results, tmp_path, changes, message):
-    with pytest.raises(StageError, match=re.escape(message)):
-        run(results, tmp_path / "out", **changes)

@@ -10,15 +10,8 @@ from scipy import stats
 from failure_atlas.core.arrays import read_array, read_attributes
 from failure_atlas.images.image_set import subtract_class_means
 from failure_atlas.populations import sampling
+from failure_atlas.populations import spaces as probes
 from failure_atlas.populations.effects import measure_effects, summarize_effects
-from failure_atlas.populations.spaces import (
-    compare_roc_auc,
-    embed,
-    embed_spaces,
-    measure_class_separation,
-    roc_auc,
-    score_outcomes,
-)
 from failure_atlas.stylegan2.generator import load_generator
 from stages.common.artefacts.images import read_class_names
 from stages.common.artefacts.population import DIMENSIONS, store_population, tabulate_styles
@@ -177,17 +170,17 @@ def draw_clusters(samples):
 
 def test_alone_or_side_by_side_the_bytes_are_equal():
     features, _ = draw_clusters(90)
-    spaces = embed_spaces({"one": features, "two": features[:, :3], "three": features}, perplexity=10, seed=1)
+    spaces = probes.embed_spaces({"one": features, "two": features[:, :3], "three": features}, perplexity=10, seed=1)
     assert (list(spaces), spaces["one"].shape) == (["one", "two", "three"], (90, 2))
     assert spaces["one"].tobytes() == spaces["three"].tobytes()
-    assert spaces["one"].tobytes() == embed(features, perplexity=10, seed=1).tobytes()
+    assert spaces["one"].tobytes() == probes.embed(features, perplexity=10, seed=1).tobytes()
     assert not np.allclose(spaces["one"], spaces["two"])
 
 
 def test_clusters_stay_clusters():
     features, labels = draw_clusters(90)
-    plane = embed(features, perplexity=10, seed=1)
-    assert np.isfinite(embed(features[:12], perplexity=30, seed=1)).all()  # which few samples lower
+    plane = probes.embed(features, perplexity=10, seed=1)
+    assert np.isfinite(probes.embed(features[:12], perplexity=30, seed=1)).all()  # which few samples lower
     distances = np.linalg.norm(plane[:, None] - plane, axis=2)
     np.fill_diagonal(distances, np.inf)
     assert (labels[distances.argmin(1)] == labels).mean() > 0.98
@@ -197,21 +190,21 @@ def test_classes_far_apart_are_told_apart():
     stream = np.random.default_rng(1)
     labels = np.arange(200) % 4
     features = stream.standard_normal((200, 6)) + 8 * np.eye(6)[labels]
-    separation = measure_class_separation(features, labels, folds=5, seed=1)
+    separation = probes.measure_class_separation(features, labels, folds=5, seed=1)
     assert (separation["value"], separation["n"]) == (1, 200)
-    assert measure_class_separation(features, labels, folds=5, seed=1) == separation
+    assert probes.measure_class_separation(features, labels, folds=5, seed=1) == separation
     assert separation["low"] < 1 == separation["high"]
 
 
 def separate(features, well):
-    return roc_auc(score_outcomes(features, well, folds=5, seed=1), well)
+    return probes.roc_auc(probes.score_outcomes(features, well, folds=5, seed=1), well)
 
 
 def test_noise_is_at_chance_however_many_dimensions():
     # 400 dimensions fit 200 samples perfectly; a probe scored on what it has not seen gains nothing.
     stream = np.random.default_rng(2)
     features, labels = stream.standard_normal((200, 400)), np.arange(200) % 4
-    separation = measure_class_separation(features, labels, folds=5, seed=1)
+    separation = probes.measure_class_separation(features, labels, folds=5, seed=1)
     assert separation["low"] < 0.25 < separation["high"]
     outcome = separate(features, stream.random(200) < 0.3)
     assert outcome["low"] < 0.5 < outcome["high"]
@@ -258,7 +251,7 @@ def test_auc_is_the_share_of_pairs_in_order(pairs):
         return
     upper, lower = scores[positive][:, None], scores[~positive]
     slow = ((upper > lower) + 0.5 * (upper == lower)).mean()
-    auc = roc_auc(scores.astype(float), positive)
+    auc = probes.roc_auc(scores.astype(float), positive)
     assert auc["value"] == pytest.approx(slow)
     assert 0 <= auc["low"] <= auc["value"] + 1e-12
     assert auc["value"] - 1e-12 <= auc["high"] <= 1
@@ -269,7 +262,7 @@ def test_auc_interval_covers_the_truth_as_often_as_it_claims():
     truth, hits = stats.norm.cdf(1 / np.sqrt(2)), 0
     for _ in range(400):
         positive = np.arange(120) < 60
-        auc = roc_auc(stream.standard_normal(120) + positive, positive)
+        auc = probes.roc_auc(stream.standard_normal(120) + positive, positive)
         hits += auc["low"] <= truth <= auc["high"]
     assert hits / 400 == pytest.approx(0.95, abs=0.03)
 
@@ -281,11 +274,11 @@ def test_the_difference_of_two_areas_is_that_of_pairs_and_its_interval_covers():
     for _ in range(400):
         common = stream.standard_normal(150)
         first, second = (common + 0.5 * stream.standard_normal(150) + gain * positive for gain in (1.2, 0.9))
-        found = compare_roc_auc(first, second, positive)
+        found = probes.compare_roc_auc(first, second, positive)
         truth = np.subtract(*(stats.norm.cdf(gain / np.sqrt(2 * 1.25)) for gain in (1.2, 0.9)))
         held.append(found["low"] <= truth <= found["high"])
-    each, other = (roc_auc(scores, positive) for scores in (first, second))
+    each, other = (probes.roc_auc(scores, positive) for scores in (first, second))
     assert found["value"] == pytest.approx(each["value"] - other["value"])
     assert found["high"] - found["low"] < 0.7 * (each["high"] - each["low"]), "what both share is not counted twice"
     assert 0.92 < np.mean(held) < 0.98
-    assert np.isnan(compare_roc_auc(first, np.full(150, np.nan), positive)["high"])
+    assert np.isnan(probes.compare_roc_auc(first, np.full(150, np.nan), positive)["high"])

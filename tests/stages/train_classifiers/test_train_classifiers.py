@@ -72,20 +72,6 @@ def test_both_sets_are_joined_and_entries_of_one_seed_differ(tmp_path, tiny_imag
     assert not np.array_equal(first, second)
 
 
-WRONG_PARAMS = [
-    ("small", {"train_on": "dirty"}, r"\.small\.train_on: got 'dirty'; allowed: 'clean', 'corrupted' or"),
-    ("small", {"augmentation": AUGMENTATION | {"scale": 3.0}}, r"\.small\.augmentation\.scale: got 3\.0; allowed: l"),
-    ("dirty", {}, r"\.dirty' is missing; sections here: small, judge"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "changes", "message"), WRONG_PARAMS)
-def test_wrong_params_name_key_value_and_what_is_allowed(tmp_path, write_params, tiny_images, name, changes, message):
-    params = write_params({"train_classifiers": {"small": ENTRY | changes, "judge": ENTRY}})
-    refused(f"train_classifiers{message}", main, name, tiny_images, tiny_images, tmp_path / "out", params)
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.mark.parametrize("missing", ["prepare_images", "corrupt_images"])
 def test_missing_images_name_the_stage_that_makes_them(tmp_path, write_params, tiny_images, missing):
     params = write_params({"train_classifiers": {"small": ENTRY}})

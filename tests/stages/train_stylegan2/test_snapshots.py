@@ -8,18 +8,10 @@ import torch
 
 from failure_atlas.core.weights import PinnedFile, load_tensors, save_tensors
 from failure_atlas.images.image_set import ImageSet
+from failure_atlas.stylegan2 import state as states
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.discriminator import Discriminator, DiscriminatorArchitecture
 from failure_atlas.stylegan2.generator import GeneratorArchitecture, load_generator, save_generator
-from failure_atlas.stylegan2.state import (
-    BETAS,
-    KIND,
-    load_discriminator,
-    load_released_generator,
-    new_state,
-    restore_state,
-    save_state,
-)
 from failure_atlas.stylegan2.widening import widen_discriminator
 from stages.train_stylegan2.session import start_state
 from stages.train_stylegan2.snapshots import main as change_snapshot
@@ -40,8 +32,8 @@ def test_a_killed_run_ends_with_the_bytes_of_an_unbroken_one(session, trained_wi
 
 def test_a_snapshot_leaves_out_the_moment_that_no_step_reads(trained):
     session, state = trained
-    assert BETAS[0] == 0
-    held, _ = load_tensors(session.snapshot, KIND)
+    assert states.BETAS[0] == 0
+    held, _ = load_tensors(session.snapshot, states.KIND)
     assert not any(name.endswith(".exp_avg") for name in held)
     restored = start_state(session)
     for each in (state, restored):
@@ -92,7 +84,7 @@ def test_of_several_snapshots_the_one_that_knows_the_classes_is_taken(session, t
     for name, class_names in (("digits", session.class_names), ("clothes", clothes)):
         state = start_state(session)
         state.class_names, state.images_seen = class_names, 1000 * len(name)
-        save_state(tmp_path / name, state)
+        states.save_state(tmp_path / name, state)
         pinned.append(PinnedFile(**pin(tmp_path / name)))
     digits = change(session, resume=pinned, total_kimg="resumed")
     assert finish(digits).images_seen == 6000
@@ -106,12 +98,12 @@ def test_a_wrong_resume_file_is_refused(session, tmp_path):
     altered.write_bytes(b"x")
     resumed = change(session, resume=[PinnedFile(path=str(altered), sha256="0" * 64)])
     refused(r"expected SHA-256 0{64}, found 2d711642b726b04401627ca9fbac32f5", start_state, resumed)
-    save_state(path := session.snapshot, start_state(session))
+    states.save_state(path := session.snapshot, start_state(session))
     wider = start_state(change(session, "other", generator_channels=[8, 8, 8, 16]))
-    refused(r"its generator has channels \[8, 8, 8, 8\], the params ask for", restore_state, path, wider)
+    refused(r"its generator has channels \[8, 8, 8, 8\], the params ask for", states.restore_state, path, wider)
     colours = replace(session.images, images=np.repeat(session.images.images, 3, axis=1))
     coloured = start_state(replace(session, images=colours, resume_root=tmp_path / "other"))
-    refused(r"image_channels 1, the data ask for 3; use .*stylegan2.resume: null", restore_state, path, coloured)
+    refused(r"image_channels 1, the data ask for 3; use .*stylegan2.resume: null", states.restore_state, path, coloured)
 
 
 CPU = torch.device("cpu")
@@ -127,7 +119,9 @@ def describe(channels, stem="space_to_depth"):
 def make_state(channels):
     generator = GeneratorArchitecture(8, 8, 3, 1, (8, 8, 8, 4), 1, "bilinear")
     augmentation = AdaptiveProbability(target=0.0, interval_steps=4, adjustment_kimg=500)
-    return new_state(generator, describe(channels), augmentation, list("abc"), learning_rate=0.01, seed=3, device=CPU)
+    return states.new_state(
+        generator, describe(channels), augmentation, list("abc"), learning_rate=0.01, seed=3, device=CPU
+    )
 
 
 @pytest.fixture
@@ -142,36 +136,38 @@ def draw(count=8):
 
 def test_the_discriminator_scores_as_it_did_in_training_and_one_that_cannot_be_used_is_named(tmp_path, state):
     path, broken = tmp_path / "snapshot.safetensors", tmp_path / "broken.safetensors"
-    save_state(path, state)
-    discriminator = load_discriminator(path, CPU)
+    states.save_state(path, state)
+    discriminator = states.load_discriminator(path, CPU)
     with torch.no_grad():
         torch.testing.assert_close(discriminator(*draw()), state.discriminator(*draw()))
     assert discriminator.architecture == state.discriminator.architecture
     assert not discriminator.training
     assert not any(parameter.requires_grad for parameter in discriminator.parameters())
-    tensors, description = load_tensors(path, KIND)
+    tensors, description = load_tensors(path, states.KIND)
     few = {name: tensor for name, tensor in tensors.items() if name != "discriminator.dense.weight"}
     other = description | {"discriminator": description["discriminator"] | {"depth": 3}}
     none = {name: value for name, value in description.items() if name != "discriminator"}
     for case in ((few, description), (tensors, other), (tensors, none)):
         save_tensors(broken, *case)
-        refused(r"broken\.safetensors: holds no discriminator that this version can", load_discriminator, broken, CPU)
+        refused(
+            r"broken\.safetensors: holds no discriminator that this version can", states.load_discriminator, broken, CPU
+        )
 
 
 def test_what_is_released_is_the_average_and_not_what_was_trained_last(tmp_path, state):
     with torch.no_grad():
         for parameter in state.average.parameters():
             parameter.add_(0.1)
-    save_state(tmp_path / "snapshot.safetensors", state)
+    states.save_state(tmp_path / "snapshot.safetensors", state)
     save_generator(tmp_path / "generator.safetensors", state.average)
-    released = load_released_generator(tmp_path / "snapshot.safetensors")
+    released = states.load_released_generator(tmp_path / "snapshot.safetensors")
     expected = load_generator(tmp_path / "generator.safetensors", CPU)
     styles = torch.ones(3, expected.style_dimensions)
     torch.testing.assert_close(released.synthesize(styles), expected.synthesize(styles))
     assert not released.training
     assert not any(parameter.requires_grad for parameter in released.parameters())
     path = tmp_path / "generator.safetensors"
-    refused("holds a stylegan2-generator, needed: a stylegan2-snapshot", load_released_generator, path)
+    refused("holds a stylegan2-generator, needed: a stylegan2-snapshot", states.load_released_generator, path)
 
 
 def make_narrow(stem="space_to_depth"):
@@ -216,16 +212,16 @@ def test_a_widened_snapshot_is_restored_with_all_that_training_knew(tmp_path, st
             parameter.grad = torch.ones_like(parameter)
         getattr(state, f"{network}_optimizer").step()
     state.images_seen, state.log = 640, [{"kimg": 0.6}]
-    save_state(tmp_path / "narrow.safetensors", state)
+    states.save_state(tmp_path / "narrow.safetensors", state)
     change_snapshot(tmp_path / "narrow.safetensors", tmp_path / "wide.safetensors", list(WIDE))
 
     wide = make_state(WIDE)
-    restore_state(tmp_path / "wide.safetensors", wide)
+    states.restore_state(tmp_path / "wide.safetensors", wide)
     assert (wide.images_seen, wide.log, wide.class_names) == (640, [{"kimg": 0.6}], list("abc"))
     with torch.no_grad():
         expected = state.discriminator(*draw())
         torch.testing.assert_close(wide.discriminator(*draw()), expected, rtol=1e-4, atol=1e-5)
-    before, after = (load_tensors(tmp_path / f"{name}.safetensors", KIND)[0] for name in ("narrow", "wide"))
+    before, after = (load_tensors(tmp_path / f"{name}.safetensors", states.KIND)[0] for name in ("narrow", "wide"))
     for name in before:
         if not name.startswith("discriminator"):
             assert torch.equal(before[name], after[name]), name
@@ -246,7 +242,7 @@ def test_one_noise_scale_for_a_layer_becomes_that_of_each_of_its_channels(sessio
     """The same function, with all that training knew; the other way round nothing fits."""
     params = {"noise_scale": "layer", "total_kimg": 1}
     before = finish(change(session, "layer", **params))
-    save_state(tmp_path / "layer.safetensors", before)
+    states.save_state(tmp_path / "layer.safetensors", before)
     held = PinnedFile(**pin(tmp_path / "layer.safetensors"))
     after = start_state(change(session, "channel", noise_scale="channel", total_kimg=2, resume=[held]))
     s, seeds = torch.randn(3, after.generator.style_dimensions), np.arange(3)
@@ -261,7 +257,7 @@ def test_one_noise_scale_for_a_layer_becomes_that_of_each_of_its_channels(sessio
     assert torch.equal(moments["exp_avg_sq"], known["exp_avg_sq"].expand(8, 1, 1))
     finish(change(session, "channel", noise_scale="channel", total_kimg=2, resume=[held]))
 
-    save_state(tmp_path / "channel.safetensors", after)
+    states.save_state(tmp_path / "channel.safetensors", after)
     held = PinnedFile(**pin(tmp_path / "channel.safetensors"))
     wanted = change(session, "back", noise_scale="layer", total_kimg=2, resume=[held])
     refused("its generator has noise_scale channel, the params ask for layer", start_state, wanted)

@@ -5,13 +5,7 @@ import pytest
 from scipy import stats
 
 from failure_atlas.statistics.estimates import proportion
-from stages.validate_externally import measures
-from stages.validate_externally.results import (
-    compare_with_accuracy,
-    find_correlation,
-    summarize_correlations,
-    tabulate_correlations,
-)
+from stages.validate_externally import measures, results
 
 SHIFTS = np.arange(5.0)
 
@@ -96,7 +90,7 @@ def correlate(real_of, replicates=300):
     measured = np.array([[generated[str(k)][name]["value"] for k in range(10)] for name in measures.MEASURES]) + spread
     seen = np.array([[real_of(k) for k in range(10)]] * 2)
     seen = np.broadcast_to(seen, (replicates, 2, 10))
-    return tabulate_correlations(generated, real, measured, seen, np.random.default_rng(1)), real
+    return results.tabulate_correlations(generated, real, measured, seen, np.random.default_rng(1)), real
 
 
 @pytest.mark.parametrize(
@@ -111,7 +105,7 @@ def test_each_measure_has_its_own_verdict_on_the_bar(real_of, verdicts):
     table, real = correlate(real_of)
     assert len(table) == 2 * 5 * 2
     assert set(table["n"]) == {10}
-    row = find_correlation(table, "spearman", "avoidable area", "clean")
+    row = results.find_correlation(table, "spearman", "avoidable area", "clean")
     assert row["low"] <= row["value"] <= row["high"]
     assert row["small_sample_low"] <= row["value"] <= row["small_sample_high"]
     assert row["sample_low"] <= row["sample_high"]
@@ -119,7 +113,7 @@ def test_each_measure_has_its_own_verdict_on_the_bar(real_of, verdicts):
         assert row["value"] == row["low"] == pytest.approx(-1)
         assert row["small_sample_high"] > -1
         assert row["sample_high"] <= -0.9
-    metrics = summarize_correlations(table, real, 0.9)
+    metrics = results.summarize_correlations(table, real, 0.9)
     assert metrics["verdicts"] == dict(zip(measures.MEASURES, verdicts, strict=True))
     assert metrics["verdict"] == verdicts[0]
     assert metrics["real_accuracy_range"] == sorted([real_of(0), max(map(real_of, range(10)), key=abs)])
@@ -139,7 +133,7 @@ def test_what_a_measure_adds_to_accuracy_is_a_paired_difference():
     }  # fmt: skip
     generated = {str(k): {name: {"value": each[k]} for name, each in values.items()} for k in range(12)}
     accuracies = {str(k): {"all corruptions": {"value": real[k]}} for k in range(12)}
-    found = compare_with_accuracy(generated, accuracies, 400, 0.7, random)
+    found = results.compare_with_accuracy(generated, accuracies, 400, 0.7, random)
     plain = stats.spearmanr(values["population accuracy"], real).statistic
     added = found["adds_to_accuracy"]
     assert set(added) == set(measures.MEASURES) - {"population accuracy"}
@@ -151,7 +145,7 @@ def test_what_a_measure_adds_to_accuracy_is_a_paired_difference():
     plain = stats.spearmanr(values["population accuracy"][strong], real[strong]).statistic
     assert found["spearman_of_strong"]["population accuracy"]["value"] == pytest.approx(plain)
     assert found["adds_to_accuracy_of_strong"]["distance area"]["value"] == pytest.approx(1 - plain)
-    assert "spearman_of_strong" not in compare_with_accuracy(generated, accuracies, 400, 0.99, random)
+    assert "spearman_of_strong" not in results.compare_with_accuracy(generated, accuracies, 400, 0.99, random)
 
 
 def test_failures_by_class_against_real_ones():
