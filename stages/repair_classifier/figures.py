@@ -18,14 +18,19 @@ def draw_gains(table: pd.DataFrame, name: str) -> Figure:
     figure, axes = new_figure(1, len(REAL_TESTS), width=12.0, height=3.6)
     for panel, test in zip(axes[0], REAL_TESTS, strict=True):
         own = table[(table["test"] == test) & (table["mixture"] != PLAIN)]
-        labels = [f"{row['mixture']}\n{row['generator']}".strip() for row in own.to_dict("records")]
-        _draw_bars(panel, own, "over_plain", np.where(own["over_plain_low"] > 0, WELL_COLOR, RANDOM_COLOR))
+        labels = [row["mixture"] + f" ({row['generator']})" * bool(row["generator"]) for row in own.to_dict("records")]
+        worse = np.where(own["over_plain_high"] < 0, MIS_COLOR, RANDOM_COLOR)
+        _draw_bars(panel, own, "over_plain", np.where(own["over_plain_low"] > 0, WELL_COLOR, worse))
         panel.set_yticks(range(len(own)), labels if test == REAL_TESTS[0] else [""] * len(own), fontsize=7)
         panel.axvline(0, color="black", linewidth=0.8)
         panel.invert_yaxis()
         panel.set_xlabel("points more than plain training (bars: 95 %)")
         panel.set_title(TITLES[test])
-    figure.suptitle(f"{shorten(name, 40)}: what training again with found failures gains, budget equal", fontsize=10)
+    best = table.loc[table.loc[table["test"] == "recipe", "over_plain"].idxmax(), ["mixture", "generator"]]
+    own = table[(table["mixture"] == best["mixture"]) & (table["generator"] == best["generator"])].set_index("test")
+    clean, recipe, outside = (f"{own.loc[test, 'over_plain']:+.2f}" for test in REAL_TESTS)
+    told = f"{best['mixture']}: {recipe} points by the recipe, {outside} outside it, {clean} on clean images"
+    figure.suptitle(f"{shorten(name, 40)}, trained again with {told}", fontsize=10)
     return figure
 
 
