@@ -58,17 +58,11 @@ def test_bounds_are_rounded_each_as_its_attribute_is():
     assert mode.round(np.array([2, 5, 0])) == Mode(2, {0: (0.12, 1.99), 2: (None, 15.0)})
 
 
-NAMES, CLASSES = ("noise", "blur", "holes"), ["3", "ä, 8"]
-
-
 @pytest.mark.parametrize("mode", [Mode(1, {2: (None, 0.1), 0: (1e-9, 1.0)}), Mode(None, {1: (0.1, None)}), Mode(0)])
-def test_what_is_defined_is_read_again(mode):
-    assert read_mode(mode.define(NAMES, CLASSES), NAMES, CLASSES) == mode
-
-
-@pytest.mark.parametrize(
-    ("definition", "message"),
-    [
+def test_what_is_defined_is_read_again_and_nothing_else(mode):
+    names = ("noise", "blur", "holes"), ["3", "ä, 8"]
+    assert read_mode(mode.define(*names), *names) == mode
+    for definition, message in (
         ("nan", "Expecting value"),
         ('["3", {}]', "no class and bounds"),
         ('{"class": "3"}', r"no class and bounds \('bounds'\)"),
@@ -76,7 +70,5 @@ def test_what_is_defined_is_read_again(mode):
         ('{"class": "3", "bounds": {"blur": ["1", null]}}', "a bound that is no number"),
         ('{"class": "4", "bounds": {}}', "there is no class 4"),
         ('{"class": null, "bounds": {"slant": [1, null]}}', "there is no attribute slant"),
-    ],
-)
-def test_what_defines_no_mode_of_these_attributes_and_classes_is_refused(definition, message):
-    refused(message, read_mode, definition, NAMES, CLASSES, error=ValueError)
+    ):
+        refused(message, read_mode, definition, *names, error=ValueError)

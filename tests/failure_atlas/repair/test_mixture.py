@@ -1,7 +1,6 @@
 """What is mixed: shares of what is shown, each image as often as the next, and nothing by the order of names."""
 
 import numpy as np
-import pytest
 
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.repair.mixture import mix
@@ -37,13 +36,10 @@ def test_what_is_drawn_depends_on_the_seed_and_not_on_the_order_of_sources():
     assert first == again != other
 
 
-@pytest.mark.parametrize(
-    ("mixture", "message"),
-    [
+def test_shares_that_are_none_and_sets_without_images_are_refused():
+    for mixture, message in (
         ([("real", 0.5), ("made", 0.4)], r"shares \[0\.5, 0\.4\] do not add up to 1"),
         ([], r"shares \[\] do not add up to 1"),
         ([("real", 0.5), ("none", 0.5)], "none holds no images"),
-    ],
-)
-def test_shares_that_are_none_and_sets_without_images_are_refused(mixture, message):
-    refused(message, mix, mixture, SOURCES, 10, np.random.default_rng(1), error=ValueError)
+    ):
+        refused(message, mix, mixture, SOURCES, 10, np.random.default_rng(1), error=ValueError)
