@@ -38,9 +38,8 @@ DIGITS = 3
 MISSING = "–"
 SMALL = 1e-4  # below it a number, a p-value, is told by its size
 FIGURES = Path("docs/figures")
-SHOWN = (  # at most eleven: each run that is committed adds them to git once more
+SHOWN = (  # at most ten: each run that is committed adds them to git once more
     "qualify_generator/figures/fig2_real_above_generated.png",
-    "sample_populations/figures/fig3_spaces.png",
     "name_directions/corrupted/figures/fig4_well_against_mis.png",
     "walk_corner_cases/corrupted/figures/fig5_degradation_class3.png",
     "walk_corner_cases/corrupted/figures/fig7_corner_cases.png",
