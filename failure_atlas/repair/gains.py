@@ -13,8 +13,8 @@ def cross_mean(values: np.ndarray) -> Estimate:
 
     The variance is that of the networks' means over S plus that of the images' means over I; what stands in both, the
     interaction over S I, is not subtracted (multiway clustering: Cameron, Gelbach and Miller 2011). It holds the true
-    mean in 93 to 97 % of cases with 3 to 8 networks; in 92 % with 3 if images hardly count. Student's quantile, for networks are few (Satterthwaite 1946).  Of one network, or one
-    image, nothing is known but the mean.
+    mean in 93 to 97 % of cases with 3 to 8 networks; in 92 % with 3 if images hardly count.  Student's quantile, for
+    networks are few (Satterthwaite 1946).  Of one network, or one image, nothing is known but the mean.
     """
     images = values.shape[1]
     if not values.size:
