@@ -2,7 +2,7 @@
 #
 #   make repro    the whole DAG, then what was found       make lint     style and types
 #   make test     lint, then all tests, one on each core   make bench    measurements that docs quote
-#   make study    after `make repro`: external validity, real images of MNIST (downloaded), a second generator (40 minutes)
+#   make study    after `make repro`: validity on real images of MNIST (downloaded), a second generator, repair (95 minutes)
 #   make serve    a Prefect server and the schedule of prefect.yaml    make key      the key pair that signs evidence
 #   make clean    remove the environment and what tools keep; data, DVC's cache and logs stay
 #

@@ -29,7 +29,9 @@ from failure_atlas.attributes.spectrum import SpectrumReader, fit_spectrum, meas
 from failure_atlas.attributes.view import to_grey
 from failure_atlas.corruptions.blurs import blur
 from failure_atlas.images.image_set import subtract_class_means
+from failure_atlas.statistics.moments import Rows
 
+AT_ONCE = 1000  # images in memory
 NOISE_STD = (0.0, 0.05, 0.1, 0.18, 0.26)
 BLUR_STD_PX = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 MOST = 0.5  # of the images
@@ -93,6 +95,14 @@ class Calibration:
     def measure(self, images: np.ndarray) -> np.ndarray:
         """M measurements of images of this scene, before they are mended, and R powers of their spectra: [N, M + R]."""
         return np.column_stack([measure_images(images, figures=self.scene.figures), measure_spectrum(to_grey(images))])
+
+    def measure_all(self, images: Rows, advance: Callable[[int], object] = lambda _: None) -> np.ndarray:
+        """The same of images in memory or on disk, part by part; advance: told how many are done."""
+        parts = []
+        for first in range(0, len(images), AT_ONCE):
+            parts.append(self.measure(images[first : first + AT_ONCE]))
+            advance(len(parts[-1]))
+        return np.concatenate(parts)
 
     def read_levels(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The noise and the blur that real images would need to measure the same; values: [N, M + R].

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from PIL import Image
+from torch.nn import functional
 
 from failure_atlas.core.errors import StageError
 
@@ -121,11 +123,6 @@ def _resize(square: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def _stretch(pixels: np.ndarray, size_px: int) -> np.ndarray:
-    scaled = pixels.astype(np.float64)
-    for axis, held in enumerate(pixels.shape[:2]):
-        place = np.clip((np.arange(size_px) + 0.5) * held / size_px - 0.5, 0, held - 1)
-        before = place.astype(int)
-        share = np.expand_dims(place - before, (1, 2) if axis == 0 else (0, 2))
-        after = np.minimum(before + 1, held - 1)
-        scaled = scaled.take(before, axis) * (1 - share) + scaled.take(after, axis) * share
-    return np.rint(scaled).astype(np.uint8)
+    planes = torch.from_numpy(pixels.astype(np.float64)).permute(2, 0, 1)[None]
+    scaled = functional.interpolate(planes, (size_px, size_px), mode="bilinear", align_corners=False)[0]
+    return np.asarray(np.rint(scaled.permute(1, 2, 0).numpy()), np.uint8)

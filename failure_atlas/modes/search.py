@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import xlog1py, xlogy
 from sklearn.tree import DecisionTreeClassifier
 
+from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.modes.estimate import select_distinct
 from failure_atlas.modes.mode import Bounds, Mode, cover
 
@@ -145,6 +146,13 @@ class Samples:
         found = [self.prune(self.refine(each)) for each in self.propose() if each.conditions]
         best = max(found, key=self.worth, default=Mode())
         return best if self.worth(best) > 0 else None
+
+
+def draw_half(samples: int, seed: int) -> np.ndarray:
+    """The half that no search sees, and that tells the rates, bool [samples]."""
+    half = np.zeros(samples, bool)
+    half[numpy_stream(seed, "halves").permutation(samples)[: samples // 2]] = True
+    return half
 
 
 def search_modes(

@@ -8,7 +8,6 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.decisions.summary import COLUMNS, CORROBORATED, VERDICTS
 from failure_atlas.modes.estimate import (
     count_effective,
@@ -19,7 +18,7 @@ from failure_atlas.modes.estimate import (
     test_excess,
 )
 from failure_atlas.modes.mode import Mode, cover
-from failure_atlas.modes.search import find_modes, search_modes
+from failure_atlas.modes.search import draw_half, find_modes, search_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, subtract
 from stages.common.artefacts.ranking import GLOBAL
 from stages.common.mode_params import FindModesParams
@@ -56,8 +55,7 @@ class Findings:
 
 def find(evidence: Evidence, section: FindModesParams) -> Findings:
     """Search one half, keep what the other half bears out; then the same within each mode."""
-    made, half = evidence.generated, np.zeros(len(evidence.generated.true_class), bool)
-    half[numpy_stream(section.seed, "halves").permutation(len(half))[: len(half) // 2]] = True
+    made, half = evidence.generated, draw_half(len(evidence.generated.true_class), section.seed)
     settings: dict[str, Any] = {
         "least_share": section.least_share, "most_share": section.most_share,
         "decimals": np.array([each.bound_decimals for each in evidence.attributes]),

@@ -92,7 +92,6 @@ def _corrupt_clean(
     with Progress("corrupting", len(rows), "img") as progress:
         changed = corrupt(images[rows], severities, steps, open_streams(seed, "planted"), advance=progress.advance)
     with Progress("measuring", len(rows), "img") as progress:
-        values = measured.calibration.read(measured.calibration.measure(changed))
-        progress.advance(len(rows))
+        values = measured.calibration.read(measured.calibration.measure_all(changed, progress.advance))
     levels = {step.key: severity.astype(float) for step, severity in zip(steps, severities, strict=True)}
     return Pool(measured.pick(values, chosen), true_class[rows], levels, rows)

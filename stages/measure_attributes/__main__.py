@@ -23,7 +23,7 @@ from stages.common.command import OutOption, ParamsOption, PopulationOption, run
 from stages.common.params import load_section
 from stages.measure_attributes.figures import draw_calibration, draw_confusion, draw_errors
 from stages.measure_attributes.params import MeasureAttributesParams
-from stages.measure_attributes.study import measure_stored, open_images, read_clean, summarize, tabulate_attributes
+from stages.measure_attributes.study import open_images, read_clean, summarize, tabulate_attributes
 
 
 def main(
@@ -49,7 +49,7 @@ def main(
         except ValueError as error:
             raise StageError(f"{clean_images}: cannot be calibrated on: {error}; raise check_images") from error
     with Progress("measuring", len(made) + len(real), "img") as progress:
-        values, of_real = (measure_stored(each, calibration, progress.advance) for each in (made, real))
+        values, of_real = (calibration.measure_all(each, progress.advance) for each in (made, real))
     spread = calibration.scene.keep(measure_spread(calibration.mend(values), samples.true_class))
     with Progress("examining readings", len(examined) * len(KNOWN_AMOUNTS), "img") as progress:
         errors = measure_errors(examined, calibration, partial(stream, "errors"), progress.advance)

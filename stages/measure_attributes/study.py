@@ -1,13 +1,12 @@
 """What is measured and from what: the clean images, the two stores, and the tables of the result."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from failure_atlas.attributes.calibration import Calibration, Scene, measure_scatter, unwrap
+from failure_atlas.attributes.calibration import Scene, measure_scatter, unwrap
 from failure_atlas.attributes.errors import state_errors
 from failure_atlas.attributes.registry import ATTRIBUTES
 from failure_atlas.core.arrays import StoredRows
@@ -15,8 +14,6 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
 from failure_atlas.statistics.estimates import flatten, proportion
 from stages.common.artefacts.images import read_images
-
-AT_ONCE = 1000  # images in memory
 
 
 def read_clean(path: Path, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -43,22 +40,6 @@ def open_images(path: Path, name: str, made_by: str, clean: np.ndarray) -> Store
             f"{path}: images of {form}, the clean ones are of {needed}; make it again with: dvc repro {made_by}"
         )
     return stored
-
-
-def measure_stored(
-    stored: StoredRows, calibration: Calibration, advance: Callable[[int], object] = lambda _: None
-) -> np.ndarray:
-    """Measure all images of a store before they are mended, [N, M]; memory is that of one shard."""
-    return np.concatenate(list(_measure_parts(stored, calibration, advance)))
-
-
-def _measure_parts(
-    stored: StoredRows, calibration: Calibration, advance: Callable[[int], object]
-) -> Iterator[np.ndarray]:
-    for first in range(0, len(stored), AT_ONCE):
-        part = stored[first : first + AT_ONCE]
-        yield calibration.measure(part)
-        advance(len(part))
 
 
 def tabulate_attributes(

@@ -32,7 +32,6 @@ from stages.repair_classifier.params import RepairClassifierParams
 
 CLEAN, RECIPE, OUTSIDE, HELD_OUT, POPULATION = "clean", "recipe", "outside", "held out", "population"
 REAL_TESTS = (CLEAN, RECIPE, OUTSIDE)
-AT_ONCE = 2000  # images whose attributes are measured at once
 REAL, MORE, MORE_IN_MODES = "real", "more", "more/modes"
 
 
@@ -40,7 +39,7 @@ REAL, MORE, MORE_IN_MODES = "real", "more", "more/modes"
 class Looked:
     """Images with their labels, what they look like (float64 [N, M], all attributes), and how sure a judge is of them.
 
-    probability: [N], of the class that was meant; 1 for real images.
+    probability: [N], of the class that was meant; 1 where no judge was asked.
     """
 
     images: ImageSet
@@ -121,12 +120,8 @@ def draw_pools(
 
 def measure(images: np.ndarray, measured: Measured) -> np.ndarray:
     """All attributes of images, float64 [N, M]."""
-    parts = []
     with Progress("measuring", len(images), "img") as progress:
-        for part in np.array_split(images, max(1, len(images) // AT_ONCE)):
-            parts.append(measured.calibration.measure(part))
-            progress.advance(len(part))
-    return np.asarray(measured.calibration.read(np.concatenate(parts)), np.float64)
+        return measured.calibration.read(measured.calibration.measure_all(images, progress.advance))
 
 
 def corrupt_anew(
@@ -214,7 +209,7 @@ def open_inputs(
         real=_look(real, measure(real.images, measured)), more=_look(more, measure(more.images, measured)),
         pools=draw_pools(painters, measured, section),
         modes=found, sentences=sentences, tests=tests,
-        population=Looked(made, measured.population.astype(np.float64), probability),
+        population=_look(made, measured.population.astype(np.float64)),
         real_test=_look(real_test, of_test.images.astype(np.float64)),
         auditor_sure=probability >= sure.confidence, kinds=section.outside, kind_of=kind_of,
     )  # fmt: skip

@@ -60,9 +60,9 @@ class Arm:
         """Generated images alone, as many, of the same generator."""
         return replace(self, kind=GENERATED, failures=0.0)
 
-    def compose(self, sources: Mapping[str, ImageSet]) -> Mixture:
+    def compose(self, sources: Mapping[str, ImageSet], real: str = REAL) -> Mixture:
         """Names of sets and their shares; failures by mode in equal shares of all modes that have any."""
-        parts = [(REAL, 1 - self.added)]
+        parts = [(real, 1 - self.added)]
         if self.kind == ADDED_MORE:
             parts.append((MORE, self.added))
         elif self.generator:

@@ -1,7 +1,7 @@
 """Faults planted in the training data: images of a cell get another label, or are withheld. Are they repaired?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.modes.mode import Mode, cover
-from failure_atlas.modes.search import find_modes
+from failure_atlas.modes.search import draw_half, find_modes
 from failure_atlas.statistics.estimates import Estimate, estimate_share, mean, read_estimate
 from stages.common.mode_params import FindModesParams
 from stages.repair_classifier.inputs import POPULATION, RECIPE, Inputs, Looked
@@ -22,7 +22,7 @@ from stages.repair_classifier.params import RepairClassifierParams
 from stages.repair_classifier.trainings import Job, Trainer
 
 RELABELLED, WITHHELD = "relabelled", "withheld"
-POOL, ADDED = "pool", "generated/pool"
+POOL = "pool"
 TRIES = 1000
 THIRD = 1 / 3  # of the failure rate before is the most that is left after a repair
 
@@ -89,18 +89,17 @@ def try_plants(
     )
     found = [_search(read[POPULATION], inputs, modes) for read in before]
     readable = pool.probability >= section.least_probability
-    sources = planted | {ADDED: pool.select(readable)}
-    jobs = []
+    added = pool.select(readable)
+    sources, jobs = dict(planted), list[Job]()
     for place, (read, kinds) in enumerate(zip(before, found, strict=True)):
         failed = (read[POOL] != pool.images.labels) & readable
         members = [each & failed for each in cover(kinds, pool.looks, pool.images.labels)]
         own = {f"modes/{place}/{row}": pool.select(each) for row, each in enumerate(members) if each.any()}
-        sources |= own
-        real = (f"planted/{place}", round(1 - arm.added, 9))
-        generated = arm.added - arm.failures if own else arm.added
-        mixtures = [[real, (ADDED, arm.added)], [real, (ADDED, round(generated, 9))]]
-        mixtures[1] += [(name, round(arm.failures / len(own), 9)) for name in own]
-        jobs += [Job(tuple(mixture), seed, (RECIPE,)) for mixture in mixtures]
+        sources |= {f"generated/{place}": added} | own
+        repair = replace(arm, kind=BY_MODE, generator=str(place))
+        alone = repair.without_failures
+        for each in (alone, repair if own else alone):
+            jobs.append(Job(each.compose(sources, f"planted/{place}"), seed, (RECIPE,)))
     after = trainer.renew(sources, tests).train_all(jobs, "repairing")
     rows = []
     for place, plant in enumerate(plants):
@@ -115,10 +114,10 @@ def try_plants(
 
 def _search(predicted: np.ndarray, inputs: Inputs, modes: FindModesParams) -> list[Mode]:
     """Modes of a network in the population, as find_modes looks for them; by the index of all attributes."""
-    seen, offered, half = inputs.population, inputs.offered, np.zeros(len(predicted), bool)
-    half[numpy_stream(modes.seed, "halves").permutation(len(half))[: len(half) // 2]] = True
+    seen, offered = inputs.population, inputs.offered
     found, _ = find_modes(
-        seen.looks[:, offered], seen.images.labels, predicted != seen.images.labels, half, most=modes.most_modes,
+        seen.looks[:, offered], seen.images.labels, predicted != seen.images.labels,
+        draw_half(len(predicted), modes.seed), most=modes.most_modes,
         least_share=modes.least_share, most_share=modes.most_share, fdr=modes.fdr,
         decimals=np.array([REGISTRY[inputs.measured.names[each]].bound_decimals for each in offered]),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from stages.repair_classifier.mixtures import ADDED_MORE, PLAIN, REPAIRS, Arm
 
 Right = Mapping[Arm, Mapping[str, np.ndarray]]  # by arm and test: bool [S, I]
 REPAIRED, NOT_DECIDED, WORSE = "repaired", "not decided", "worse"
+ALL_CONTROLS = {"plain": PLAIN, "more": ADDED_MORE}  # of every arm
 PLANTS = "plants"
 GENERATED_SURE = "generated, the auditor sure"
 FEWEST = 6  # images: of fewer, all turned right by chance, are no rarity (two-sided sign test: 2 / 2^6 = 0.03)
@@ -30,21 +31,24 @@ def subtract_right(right: Right, first: Arm, second: Arm, test: str) -> np.ndarr
     return right[first][test].astype(float) - right[second][test]
 
 
+def list_controls(arm: Arm, arms: Sequence[Arm]) -> dict[str, Arm]:
+    """What an arm is held against, but for itself: plain, more of the same, generated images alone of its generator."""
+    controls = {name: next(each for each in arms if each.kind == kind) for name, kind in ALL_CONTROLS.items()}
+    controls |= {"generated": arm.without_failures} if arm.generator else {}
+    return {name: other for name, other in controls.items() if other != arm}
+
+
 def tabulate_mixtures(right: Right, arms: Sequence[Arm], inputs: Inputs) -> pd.DataFrame:
     """mixtures.csv: each arm on each test, and its gains over the controls, in percent and points."""
-    plain = next(arm for arm in arms if arm.kind == PLAIN)
-    more = next(arm for arm in arms if arm.kind == ADDED_MORE)
     rows = []
     for arm in arms:
-        own = arm.without_failures if arm.generator else None
         for test, kept in _list_tests(inputs):
             row: dict[str, Any] = {"mixture": arm.kind, "generator": arm.generator, "added": arm.added}
             row |= {"failures": arm.failures, "test": test, "trainings": len(right[arm][RECIPE])}
             name = OUTSIDE if test.startswith(OUTSIDE) else test
             row |= _tell("accuracy", cross_mean(right[arm][name][:, kept].astype(float)))
-            for control, other in (("plain", plain), ("more", more), ("generated", own)):
-                if other is not None and other != arm:
-                    row |= _tell(f"over_{control}", cross_mean(subtract_right(right, arm, other, name)[:, kept]))
+            for control, other in list_controls(arm, arms).items():
+                row |= _tell(f"over_{control}", cross_mean(subtract_right(right, arm, other, name)[:, kept]))
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -94,18 +98,16 @@ def summarize(
 
     best: by generator, the repair that read the most held-out images rightly.
     """
-    plain = next(arm for arm in arms if arm.kind == PLAIN)
-    more = next(arm for arm in arms if arm.kind == ADDED_MORE)
     told: dict[str, Any] = {"accuracy": {}, "gain": {}}
     for arm in arms:
         accuracy = {test: cross_mean(right[arm][test].astype(float)) for test in REAL_TESTS}
         told["accuracy"][arm.key] = {test: _in_points(each).as_dict() for test, each in accuracy.items()}
         if arm.kind in REPAIRS:
-            controls = {"plain": plain, "more": more, "generated": arm.without_failures}
-            gains = {of: cross_mean(subtract_right(right, arm, each, RECIPE)) for of, each in controls.items()}
+            controls = list_controls(arm, arms).items()
+            gains = {of: cross_mean(subtract_right(right, arm, each, RECIPE)) for of, each in controls}
             told["gain"][arm.key] = {of: _in_points(each).as_dict() for of, each in gains.items()}
     for name, arm in best.items():
-        own = arm.without_failures
+        plain, more, own = list_controls(arm, arms).values()
         group: dict[str, Any] = {"mixture": arm.kind, "added": arm.added, "failures": arm.failures}
         for key, first, second, test in (
             ("gain_over_generated", arm, own, RECIPE), ("gain_over_more", arm, more, RECIPE),

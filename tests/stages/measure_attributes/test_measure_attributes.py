@@ -15,7 +15,7 @@ from stages.common.artefacts.attributes import DIMENSIONS, read_measured
 from stages.common.artefacts.images import named_arrays
 from stages.measure_attributes.__main__ import main
 from stages.measure_attributes.figures import draw_calibration
-from stages.measure_attributes.study import measure_stored, open_images
+from stages.measure_attributes.study import open_images
 from tests.refusing import refused
 from tests.stages.running import Stage, read_metrics
 from tests.strokes import calibrate_closed_form, measure_closed_form
@@ -146,9 +146,8 @@ def test_a_store_is_read_in_parts(tmp_path, out):
         targets["images"][:] = images
     calibration = read_measured(out).calibration
     seen = []
-    found = measure_stored(
-        open_images(tmp_path / "population.zarr", "images", "sample_populations", images), calibration, seen.append
-    )
+    stored = open_images(tmp_path / "population.zarr", "images", "sample_populations", images)
+    found = calibration.measure_all(stored, seen.append)
     np.testing.assert_array_equal(found, calibration.measure(images))
     assert seen == [1000, 1000, 300]
 
