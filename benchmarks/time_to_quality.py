@@ -145,7 +145,7 @@ def start_anew(section: TrainStylegan2Params, images: ImageSet, names: list[str]
     batches = Batches(
         images.images, images.labels, batch_size=section.batch_size, z_dim=section.z_dim,
         noise_resolutions=state.generator.noise_resolutions(), seed=section.seed,
-        rows=slice(0, section.batch_size), device=CPU,
+        rows=slice(0, section.batch_size), device=CPU, balance=section.class_balance,
     )  # fmt: skip
     return state, batches
 

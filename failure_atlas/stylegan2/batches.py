@@ -27,7 +27,11 @@ class Batch:
 
 
 class Batches:
-    """Draws batches from a training set, each image once per epoch in an order that the seed fixes."""
+    """Draws batches from a training set, in an order that the seed fixes.
+
+    An epoch shows as many images as there are, of each class n ** (1 - balance) of its n over the sum of all classes':
+    with a balance of 0 each image once, with 1 every class equally often.
+    """
 
     def __init__(
         self,
@@ -40,12 +44,16 @@ class Batches:
         seed: int,
         rows: slice,
         device: torch.device,
+        balance: float = 0.0,
     ) -> None:
         """images: uint8 [N, C, H, W]; labels: int64 [N]; rows: this worker's part of each batch."""
         self._images = torch.from_numpy(images)
         self._labels = torch.from_numpy(labels)
         self._batch_size, self._z_dim, self._noise_resolutions = batch_size, z_dim, noise_resolutions
         self._seed, self._rows, self._device = seed, rows, device
+        self._classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        self._quotas = _share_out(len(labels), np.array([len(each) ** (1 - balance) for each in self._classes]))
+        self._balance = balance
         self._orders: dict[int, np.ndarray] = {}
 
     def draw(self, step: int) -> Batch:
@@ -73,5 +81,21 @@ class Batches:
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:
             self._orders = {kept: order for kept, order in self._orders.items() if kept == epoch - 1}
-            self._orders[epoch] = numpy_stream(self._seed, "epoch", epoch).permutation(len(self._images))
+            stream = numpy_stream(self._seed, "epoch", epoch)
+            shown = np.arange(len(self._images)) if self._balance == 0 else self._draw_shares(stream)
+            self._orders[epoch] = stream.permutation(shown)
         return self._orders[epoch]
+
+    def _draw_shares(self, stream: np.random.Generator) -> np.ndarray:
+        """Of each class as many images as its quota, all of them before one comes again."""
+        drawn = [
+            np.concatenate([stream.permutation(each) for _ in range(-(-quota // len(each)))])[:quota]
+            for each, quota in zip(self._classes, self._quotas, strict=True)
+        ]
+        return np.concatenate(drawn)
+
+
+def _share_out(total: int, weights: np.ndarray) -> list[int]:
+    """Whole numbers that add up to `total`, in proportion to the weights to within 1."""
+    ends = np.round(np.cumsum(weights) / weights.sum() * total).astype(int)
+    return np.diff(ends, prepend=0).tolist()

@@ -52,6 +52,7 @@ class TrainStylegan2Params(Section):
     minibatch_std_group: Annotated[int, Field(ge=1, le=64)]
     # Optimisation.
     batch_size: Annotated[int, Field(ge=2, le=4096)]
+    class_balance: Annotated[float, Field(ge=0, le=1)]
     precision: Precision
     learning_rate: Annotated[float, Field(gt=0, le=0.1)]
     decay_fraction: Annotated[float, Field(ge=0, le=1)]

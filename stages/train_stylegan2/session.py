@@ -199,5 +199,6 @@ def _train(
         seed=params.seed,
         rows=worker.rows(params.batch_size),
         device=session.device,
+        balance=params.class_balance,
     )
     train(state, batches, schedule, worker, on_tick)

@@ -52,6 +52,24 @@ def test_average_has_the_stated_half_life():
     assert schedule.ema_decay_at(200) == pytest.approx(0.5 ** (100 / 200))  # the ramp
 
 
+@pytest.mark.parametrize(("balance", "shares"), [(0.0, [0.8, 0.15, 0.05]), (0.5, None), (1.0, [1 / 3] * 3)])
+def test_rare_classes_are_shown_as_often_as_the_balance_says(balance, shares):
+    labels = np.repeat([0, 1, 2], [320, 60, 20])
+    images = np.arange(400).astype(np.uint8).reshape(400, 1, 1, 1)
+    whole = Batches(
+        images, labels, batch_size=40, z_dim=3, noise_resolutions=[4], seed=5, rows=slice(0, 40), device=CPU,
+        balance=balance,
+    )  # fmt: skip
+    seen = np.concatenate([whole.indices(step) for step in range(10)])
+    expected = np.sqrt([320, 60, 20]) / np.sqrt([320, 60, 20]).sum() if shares is None else np.array(shares)
+    assert np.bincount(labels[seen]) == pytest.approx(400 * expected, abs=1)
+    often = np.bincount(seen, minlength=400)
+    for label in range(3):  # within a class no image again before all others
+        assert np.ptp(often[labels == label]) <= 1
+    again = np.concatenate([whole.indices(10 + step) for step in range(10)])
+    assert not np.array_equal(seen, again)
+
+
 def test_each_image_is_seen_once_an_epoch_and_workers_share_the_batch():
     images, labels = np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1), np.arange(30) % 10
 

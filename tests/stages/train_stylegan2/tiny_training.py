@@ -13,7 +13,7 @@ PARAMS = TrainStylegan2Params(
     discriminator_channels=[8, 8, 8, 8], discriminator_stem="space_to_depth", resampling="bilinear",
     noise_scale="channel", minibatch_std_group=4, batch_size=96, precision="float32", learning_rate=0.003,
     decay_fraction=0.5, r1_gamma=0.05, r1_interval_steps=4, ema_kimg=1.0, ema_ramp=0.05, feature_critic=None,
-    ada_target=0.1, ada_interval_steps=2, ada_kimg=5.0, snapshot_kimg=1,
+    ada_target=0.1, ada_interval_steps=2, ada_kimg=5.0, snapshot_kimg=1, class_balance=0.0,
 )  # fmt: skip
 CRITIC = FeatureCriticParams(
     networks=[FeatureNetworkParams(network="plain", width=8), FeatureNetworkParams(network="residual", width=8)],
