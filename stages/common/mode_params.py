@@ -1,6 +1,8 @@
 """The section `find_modes` of params.yaml, which find_planted reads, too."""
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from failure_atlas.core.fields import BatchSize, Section, Seed, Text
 
@@ -20,11 +22,15 @@ class Exposure(Section):
         return self
 
 
-class Cost(Section):
-    """What a confusion costs, where others cost 1; names of classes."""
+# DVC drops the quotes of "3" when it writes params anew.
+ClassName = Annotated[Text, BeforeValidator(lambda held: str(held) if isinstance(held, int) else held)]
 
-    true: Text
-    read_as: Text
+
+class Cost(Section):
+    """What a confusion costs, where others cost 1; names of classes, null: any. Of two that fit the later one counts."""
+
+    true_class: ClassName | None
+    read_as: ClassName | None
     cost: float = Field(ge=0, le=1e9)
 
 
