@@ -18,6 +18,7 @@ from flows.evidence_commands import evidence, key, verify
 from flows.gates_command import gates
 from flows.image_command import image
 from flows.run_commands import doctor, metrics, reevaluate, reproduce, serve
+from flows.world_command import world
 
 app = typer.Typer(
     add_completion=True,
@@ -39,7 +40,7 @@ def describe_command(command: Callable[..., None]) -> str:
     return (getdoc(command) or "").replace("\n\nExamples:", "\n\n\b\nExamples:")
 
 
-for each in (reproduce, metrics, gates, compare, image, evidence, verify, key, reevaluate, serve, doctor):
+for each in (reproduce, world, metrics, gates, compare, image, evidence, verify, key, reevaluate, serve, doctor):
     app.command(help=describe_command(each))(each)
 
 

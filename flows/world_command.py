@@ -1,0 +1,143 @@
+"""`failure-atlas world`: set params.yaml for another world, one file of params, every other line left as it is."""
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from failure_atlas.core.text import escape
+from flows.console import require_project, say
+from flows.errors import FlowError
+from flows.project import PARAMS, check_params, hold_lock, write_atomically
+
+WORLDS = Path("worlds")  # NAME.yaml: the params that differ there, in the form of params.yaml
+ENDLESS = 1 << 20  # columns: a value stays on its line
+
+
+class Edit(NamedTuple):
+    """Characters `start` to `end` of a text become `new`; key: the param that they belong to."""
+
+    start: int
+    end: int
+    new: str
+    key: str
+
+
+def world(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One of worlds/; without it they are listed.")
+    ] = None,
+) -> None:
+    """Set all params that another world needs: images, corruptions, widths of the generator, bars, costs.
+
+    What worlds/NAME.yaml holds is written into params.yaml, whose comments and other values stay. Nothing is run.
+    Results of the world before stay in DVC's cache: going back takes no new training.
+
+    Examples:
+      failure-atlas world                              which there are
+      failure-atlas world traffic_signs && make repro  German traffic signs, in colour, to the report
+      git checkout params.yaml && make repro           back to digits
+    """
+    require_project()
+    known = sorted(path.stem for path in WORLDS.glob("*.yaml"))
+    if name is None:
+        for each in known:
+            first = (WORLDS / f"{each}.yaml").read_text(encoding="utf-8").partition("\n")[0]
+            print(f"{each:<16} {first.removeprefix('# ')}")
+        return
+    if name not in known:
+        raise FlowError(f"{escape(name)}: no such world; worlds/ holds: {', '.join(known) or 'none'}")
+    with hold_lock():
+        before = PARAMS.read_text(encoding="utf-8")
+        after, keys = enter_world(before, WORLDS / f"{name}.yaml")
+        if not keys:
+            say(f"params.yaml is set for {name} already")
+            return
+        write_atomically(PARAMS, after)
+        try:
+            check_params()
+        except FlowError:
+            write_atomically(PARAMS, before)
+            raise
+    say(f"{len(keys)} params set for {name}: {', '.join(keys)}")
+    say("next: failure-atlas reproduce; back: git checkout params.yaml")
+
+
+def enter_world(text: str, file: Path) -> tuple[str, list[str]]:
+    """The text of params.yaml with the values of a world's file, and the params that they change.
+
+    FlowError for a file that is no mapping, and for a key that params.yaml lacks or whose value covers several lines.
+    """
+    try:
+        values = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+        root = YAML(typ="safe", pure=True).compose(text)
+    except (YAMLError, ValueError) as error:
+        raise FlowError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or not isinstance(root, MappingNode):
+        raise FlowError(f"{file if isinstance(root, MappingNode) else PARAMS}: no mapping of sections")
+    edits = sorted(_find_edits(text, root, values, str(file)))
+    for edit in reversed(edits):
+        text = text[: edit.start] + edit.new + text[edit.end :]
+    return text, [edit.key for edit in edits]
+
+
+def _find_edits(text: str, node: Node, values: Mapping[str, Any], where: str, above: str = "") -> Iterator[Edit]:
+    """What has to change below a node; the items of a list go by their `id`."""
+    held = {}
+    if isinstance(node, MappingNode):
+        held = {key.value: value for key, value in node.value}
+    elif isinstance(node, SequenceNode):
+        items = [dict((key.value, value) for key, value in each.value) for each in node.value]
+        held = {item["id"].value: each for item, each in zip(items, node.value, strict=True)}
+    for name, value in values.items():
+        key = f"{above}{name}"
+        if name not in held:
+            yield _insert(text, node, name, value, f"{where}: {key}")
+        elif isinstance(value, dict) and isinstance(held[name], MappingNode | SequenceNode):
+            yield from _find_edits(text, held[name], value, where, f"{key}.")
+        elif (new := write_flow(value)) != write_flow(_read(text, held[name], f"{where}: {key}")):
+            yield _replace(text, held[name], new, key)
+
+
+def _read(text: str, node: Node, where: str) -> Any:
+    """The value of a node that stands on one line."""
+    if not isinstance(node, ScalarNode) and not node.flow_style:
+        raise FlowError(f"{where}: params.yaml has a block of lines there; a world sets single values and [lists]")
+    return YAML(typ="safe").load(text[node.start_mark.index : node.end_mark.index])
+
+
+def _replace(text: str, node: Node, new: str, key: str) -> Edit:
+    """A comment behind the value keeps its column where there is room."""
+    start, end = node.start_mark.index, node.end_mark.index
+    rest = text[end:].partition("\n")[0]
+    if rest.lstrip().startswith("#"):
+        spaces, room = len(rest) - len(rest.lstrip()), 0 if "\n" in text[start:end] else end - start - len(new)
+        new += " " * max(2, spaces + room)
+        end += spaces
+    return Edit(start, end, new, key)
+
+
+def _insert(text: str, node: Node, name: str, value: Any, where: str) -> Edit:
+    """A new line at the end of a block; only the entries of classifiers have keys that may be left out."""
+    key = where.partition(": ")[2]
+    if not isinstance(node, MappingNode) or node.flow_style or not key.startswith("train_classifiers."):
+        raise FlowError(f"{where}: params.yaml has no such key")
+    last = node.value[-1][1].end_mark.index
+    end = last + len(text[last:].partition("\n")[0])
+    return Edit(end, end, f"\n{' ' * node.value[0][0].start_mark.column}{name}: {write_flow(value)}", key)
+
+
+def write_flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    yaml, stream = YAML(), io.StringIO()
+    yaml.default_flow_style, yaml.width = True, ENDLESS
+    yaml.representer.add_representer(
+        type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    yaml.dump([value], stream)
+    return stream.getvalue().strip()[1:-1]
