@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from failure_atlas.core.text import escape
 from flows.console import require_project, say
@@ -29,9 +29,7 @@ class Edit(NamedTuple):
 
 
 def world(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One of worlds/; without it they are listed.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of worlds/; without it a list.")] = None,
 ) -> None:
     """Set all params that another world needs: images, corruptions, widths of the generator, bars, costs.
 
@@ -92,7 +90,7 @@ def _find_edits(text: str, node: Node, values: Mapping[str, Any], where: str, ab
     if isinstance(node, MappingNode):
         held = {key.value: value for key, value in node.value}
     elif isinstance(node, SequenceNode):
-        items = [dict((key.value, value) for key, value in each.value) for each in node.value]
+        items = [{key.value: value for key, value in each.value} for each in node.value]
         held = {item["id"].value: each for item, each in zip(items, node.value, strict=True)}
     for name, value in values.items():
         key = f"{above}{name}"
@@ -106,7 +104,7 @@ def _find_edits(text: str, node: Node, values: Mapping[str, Any], where: str, ab
 
 def _read(text: str, node: Node, where: str) -> Any:
     """The value of a node that stands on one line."""
-    if not isinstance(node, ScalarNode) and not node.flow_style:
+    if isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
         raise FlowError(f"{where}: params.yaml has a block of lines there; a world sets single values and [lists]")
     return YAML(typ="safe").load(text[node.start_mark.index : node.end_mark.index])
 

@@ -98,4 +98,4 @@ class Batches:
 def _share_out(total: int, weights: np.ndarray) -> list[int]:
     """Whole numbers that add up to `total`, in proportion to the weights to within 1."""
     ends = np.round(np.cumsum(weights) / weights.sum() * total).astype(int)
-    return np.diff(ends, prepend=0).tolist()
+    return [int(share) for share in np.diff(ends, prepend=0)]

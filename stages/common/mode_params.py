@@ -27,7 +27,7 @@ ClassName = Annotated[Text, BeforeValidator(lambda held: str(held) if isinstance
 
 
 class Cost(Section):
-    """What a confusion costs, where others cost 1; names of classes, null: any. Of two that fit the later one counts."""
+    """What a confusion costs, where others cost 1; null: any class. Of two that fit, the later one counts."""
 
     true_class: ClassName | None
     read_as: ClassName | None

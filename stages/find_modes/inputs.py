@@ -201,10 +201,9 @@ def weigh(
         for name in (each.true_class, each.read_as):
             if name is not None and name not in class_names:
                 raise StageError(f"{where}.costs: got '{name}'; allowed: {', '.join(class_names)}")
-        true, read_as = (
-            each_class if name is None else each_class[[class_names.index(name)]]
-            for name in (each.true_class, each.read_as)
+        rows, columns = (
+            each_class if name is None else [class_names.index(name)] for name in (each.true_class, each.read_as)
         )
-        costs[np.ix_(true, read_as)] = each.cost
+        costs[np.ix_(rows, columns)] = each.cost
     np.fill_diagonal(costs, 0.0)
     return weights, costs[made.true_class, made.predicted]

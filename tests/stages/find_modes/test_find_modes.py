@@ -263,7 +263,7 @@ ONE_SIDE = r"find_modes\.operating_domain\.exposure\.0: .*above or below, one of
         (use(costs=[{"true_class": "3", "read_as": "x", "cost": 2}]), r"costs: got 'x'; allowed: 0, 1, 2, "),
         (
             use(costs=[{"true_class": "3", "read_as": "8", "cost": -1}]),
-            r"costs\.0\.cost: got -1.*; allowed: greater than or",
+            r"costs\.0\.cost: got -1.*; allowed: greater",
         ),
         ({"fdr": 0.5}, r"find_modes\.fdr: got 0\.5; allowed: less than 0\.5"),
         ({"modes": 3}, r"find_modes\.modes: unknown key; allowed here: "),
