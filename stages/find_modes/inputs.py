@@ -196,14 +196,14 @@ def weigh(
             f"{held.above if held.above is not None else held.below} cannot hold in {held.share:g} of use: it holds in "
             f"{holds[int(error.args[0])].mean():.3f} of the population, beside the other conditions"
         ) from error
-    costs, each_class = np.ones((len(class_names), len(class_names))), np.arange(len(class_names))
+    costs = np.ones((len(class_names), len(class_names)))
     for each in domain.costs:
         for name in (each.true_class, each.read_as):
             if name is not None and name not in class_names:
                 raise StageError(f"{where}.costs: got '{name}'; allowed: {', '.join(class_names)}")
         rows, columns = (
-            each_class if name is None else [class_names.index(name)] for name in (each.true_class, each.read_as)
+            slice(None) if name is None else class_names.index(name) for name in (each.true_class, each.read_as)
         )
-        costs[np.ix_(rows, columns)] = each.cost
+        costs[rows, columns] = each.cost
     np.fill_diagonal(costs, 0.0)
     return weights, costs[made.true_class, made.predicted]
