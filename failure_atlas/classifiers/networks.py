@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.weights import load_tensors, save_tensors
@@ -29,31 +30,58 @@ def is_differentiable(classifier: Callable[[torch.Tensor], torch.Tensor]) -> boo
 
 GROUPS = 8
 MEAN, STD = 0.25, 0.35  # about those of framed digits; the first layer learns the rest
+FLATTEST = 0.02  # standard deviation below which contrast is no longer drawn out: two grey levels of noise
 
 
 class Classifier(nn.Module):
     """Images to features to logits.
 
+    standardize: each image is brought to mean 0 and a standard deviation near 1 first, so that a dark one looks like a
+    light one.  grid: the last layer sees the maps averaged in grid x grid places; 1: over the whole image.
     architecture: the arguments that build it again, for the checkpoint.
     """
 
-    def __init__(self, network: str, classes: int, width: int = 32, channels: int = 1) -> None:
+    def __init__(
+        self,
+        network: str,
+        classes: int,
+        width: int = 32,
+        channels: int = 1,
+        standardize: bool = False,
+        grid: int = 1,
+    ) -> None:
         super().__init__()
         self.architecture: dict[str, Any] = {
-            "network": network, "classes": classes, "width": width, "channels": channels
+            "network": network, "classes": classes, "width": width, "channels": channels,
+            **({"standardize": True} if standardize else {}), **({"grid": grid} if grid > 1 else {}),
         }  # fmt: skip
+        self.standardize, self.grid = standardize, grid
         self.trunk, features = TRUNKS[network](channels, width)
-        self.head = nn.Linear(features, classes)
+        self.head = nn.Linear(features * grid**2, classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits [N, classes] of images [N, C, H, W], float32 in [0, 1]."""
-        logits: torch.Tensor = self.head(self.features(images))
-        return logits
+        return self.examine(images)[1]
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The representation before the last layer, [N, F]."""
-        maps: torch.Tensor = self.trunk((images - MEAN) / STD)
-        return maps.mean(dim=(2, 3))
+        """The representation before the last layer, averaged over places, [N, F]."""
+        return self._map(images).mean(dim=(2, 3))
+
+    def examine(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `features` and `forward` give, [N, F] and [N, classes], for the price of the second."""
+        maps = self._map(images)
+        features = maps.mean(dim=(2, 3))
+        placed = features if self.grid == 1 else functional.adaptive_avg_pool2d(maps, self.grid).flatten(1)
+        return features, self.head(placed)
+
+    def _map(self, images: torch.Tensor) -> torch.Tensor:
+        if self.standardize:
+            variance, mean = torch.var_mean(images, (1, 2, 3), correction=0, keepdim=True)
+            seen = (images - mean) / (variance + FLATTEST**2).sqrt()
+        else:
+            seen = (images - MEAN) / STD
+        maps: torch.Tensor = self.trunk(seen)
+        return maps
 
 
 def build_plain(channels: int, width: int) -> tuple[nn.Module, int]:

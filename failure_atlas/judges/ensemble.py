@@ -49,8 +49,8 @@ class Ensemble(nn.Module):
     def examine(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What `features` and `forward` give, [N, F] and [N, classes], for the price of the second."""
         first, *others = self.members
-        features = self.features(images)
-        logits = [first.head(features), *(member(images) for member in others)]  # type: ignore[operator]
+        features, logits_of_first = first.examine(images)  # type: ignore[operator]
+        logits = [logits_of_first, *(member(images) for member in others)]
         mean = torch.stack([each.double().softmax(dim=1) for each in logits]).mean(dim=0)
         return features, (mean.clamp_min(SMALLEST).log() / self.temperature).log_softmax(dim=1)
 

@@ -56,7 +56,8 @@ def train_ensembles(
     with Progress("training judges", total, "img") as progress:
         for name, members in trained.items():
             for place, member in enumerate(getattr(section, name)):
-                network = Classifier(member.network, len(class_names), member.width, training[name].images.shape[1])
+                built = member.model_dump(exclude={"seed"})
+                network = Classifier(classes=len(class_names), channels=training[name].images.shape[1], **built)
                 train(
                     network,
                     training[name],

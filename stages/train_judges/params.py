@@ -15,6 +15,8 @@ class MemberParams(Section):
     network: Literal["plain", "residual", "mixer", "pooled"]
     width: Annotated[int, Field(ge=8, le=512, multiple_of=8)]
     seed: Seed
+    standardize: bool = False
+    grid: Annotated[int, Field(ge=1, le=8)] = 1
 
 
 class ReleasedParams(Section):

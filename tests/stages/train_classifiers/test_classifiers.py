@@ -41,6 +41,31 @@ def test_shapes_and_logits_are_linear_in_the_features(network, channels, size):
 
 
 @pytest.mark.parametrize("network", TRUNKS)
+def test_a_grid_keeps_places_apart_and_features_do_not(network):
+    images = torch.rand(4, 1, 32, 32)
+    mirrored, classifier = images.flip(3), build(network, grid=2)
+    assert classifier.head.in_features == 4 * classifier.features(images).shape[1]
+    features, logits = classifier.examine(images)
+    assert torch.equal(features, classifier.features(images))
+    assert torch.equal(logits, classifier(images))
+    with torch.no_grad():  # a head that looks at the left places alone
+        classifier.head.weight.view(4, -1, 2, 2)[..., 1] = 0
+    assert not torch.allclose(classifier(images), classifier(mirrored), atol=1e-3)
+
+
+@pytest.mark.parametrize("network", TRUNKS)
+def test_standardised_images_look_alike_whatever_their_light(network):
+    classifier, images = build(network, standardize=True), torch.rand(4, 1, 32, 32)
+    plain, standardised = (
+        (each(0.3 * images + 0.1) - each(images)).abs().mean().item() for each in (build(network), classifier)
+    )
+    assert standardised < plain / 10
+    flat = torch.full((1, 1, 32, 32), 0.5, requires_grad=True)
+    classifier(flat).sum().backward()
+    assert flat.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("network", TRUNKS)
 def test_each_image_stands_alone_and_the_input_is_kept(network):
     classifier = build(network)
     images = torch.rand(6, 1, 32, 32)
