@@ -28,13 +28,14 @@ from failure_atlas.images.image_set import ImageSet
 
 
 class AugmentationParams(Section):
-    """Limits of the random affine changes of shape; all 0: none."""
+    """Limits of the random affine changes of shape, and of those of light; all 0: none."""
 
     rotation_degrees: Annotated[float, Field(ge=0, le=45)]
     scale: Annotated[float, Field(ge=0, le=1)]
     shear: Annotated[float, Field(ge=0, le=1)]
     shift: Annotated[float, Field(ge=0, le=0.5)]
     interpolation: Literal["bilinear", "nearest"]
+    light: Annotated[float, Field(ge=0, le=4)] = 0.0
 
 
 class Recipe(Section):
@@ -76,6 +77,17 @@ def warp(images: torch.Tensor, maps: torch.Tensor, interpolation: str) -> torch.
     """
     grid = functional.affine_grid(maps.to(images), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode=interpolation, padding_mode="reflection", align_corners=False)
+
+
+def relight(images: torch.Tensor, light: float, generator: torch.Generator) -> torch.Tensor:
+    """Images [N, C, H, W] in [0, 1], each with its mean and its contrast multiplied by random factors of their own.
+
+    light: 0.5 stands for factors from 1 / 1.5 to 1.5.
+    """
+    drawn = torch.rand(2, len(images), 1, 1, 1, generator=generator) * 2 - 1
+    brightness, contrast = torch.exp(drawn * math.log1p(light)).to(images)
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    return (mean * brightness + (images - mean) * contrast).clamp(0, 1)
 
 
 SHARDS = 2
@@ -150,7 +162,10 @@ def train(
     classifier.to(device)
     images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
     order, shapes = torch_stream(seed, *names, "order"), torch_stream(seed, *names, "shapes")
-    limits, dtype = recipe.augmentation.model_dump(exclude={"interpolation"}), choose_dtype(recipe.precision, device)
+    limits, dtype = (
+        recipe.augmentation.model_dump(exclude={"interpolation", "light"}),
+        choose_dtype(recipe.precision, device),
+    )
     size, groups = recipe.batch_size, _groups(classifier, recipe.weight_decay)
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, fused=True)
     # As many images whatever the size of the set, so that a larger one takes no longer.
@@ -168,6 +183,8 @@ def train(
             if any(limits.values()):
                 maps = draw_affine(size, shapes, **limits).to(batch)
                 batch = warp(batch, maps, recipe.augmentation.interpolation)
+            if recipe.augmentation.light:
+                batch = relight(batch, recipe.augmentation.light, shapes)
             batch = batch.contiguous(memory_format=LAYOUT)
             loss, right = set_gradient(classifier, batch, labels[chosen], workers, dtype)
             if not math.isfinite(loss):

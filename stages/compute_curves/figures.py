@@ -154,8 +154,8 @@ def _draw_each_k(
 def _draw_each_classifier(axes: Sequence[Axes], results: Sequence[Result], label: str) -> None:
     """A panel for each classifier, with its classes."""
     for name, ax in zip(_names(results), axes, strict=True):
-        _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
         ax.set(title=name, xlabel=label)
+        _draw_scopes(ax, select(results, classifier=name, dimensions="top"))
 
 
 def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> None:
@@ -172,8 +172,13 @@ def _draw_with_control(ax: Axes, results: Sequence[Result], names: Sequence[str]
 
 
 def _draw_scopes(ax: Axes, results: Sequence[Result]) -> None:
-    scopes = [result.key.scope for result in results if result.key.scope != ALL]
-    for result in sorted(results, key=lambda result: result.key.scope == ALL):  # black last, on top
+    """A line for each class, of many for those with the least area; then all classes in black, on top."""
+    classes = [result for result in results if result.key.scope != ALL]
+    if len(classes) > len(CLASS_COLORS):
+        classes = sorted(classes, key=lambda result: np.nanmean(result.curve.accuracy))[: len(CLASS_COLORS)]
+        ax.set_xlabel(f"{ax.get_xlabel()}; the {len(classes)} worst classes")
+    scopes = [result.key.scope for result in classes]
+    for result in [*classes, *(result for result in results if result.key.scope == ALL)]:
         scope = result.key.scope
         color = "black" if scope == ALL else CLASS_COLORS[scopes.index(scope) % len(CLASS_COLORS)]
         _draw_line(ax, result, color, shorten(scope, 10), WHOLE if scope == ALL else CLASS, bars=False)

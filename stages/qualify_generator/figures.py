@@ -15,6 +15,7 @@ from failure_atlas.drawing.style import MIS_COLOR, RANDOM_COLOR, WELL_COLOR, new
 from failure_atlas.quality.copies import Nearest
 from failure_atlas.quality.grey import EDGES, GENERATED, TEST, TRAINING, Kinds, average
 
+MOST_LEVEL_NAMES = 12  # below an axis; more are turned upright
 ROWS_PER_CLASS = 4
 NEAREST_SHOWN = 16
 SHEET_COLUMNS = 16
@@ -68,7 +69,8 @@ def draw_shares(path: Path, shares: Mapping[str, Mapping[str, dict[str, Any]]], 
     ]
     table = pd.DataFrame(rows).rename(columns={"value": "share"})
     names = list(next(iter(shares.values())))
-    figure, axes = new_figure(1, 1, width=1.6 + 0.55 * len(names), height=3.2)
+    crowded = len(names) > MOST_LEVEL_NAMES
+    figure, axes = new_figure(1, 1, width=1.6 + (0.22 if crowded else 0.55) * len(names), height=3.2)
     ax = axes[0, 0]
     for offset, (source, color) in zip((-0.12, 0.12), (("real", WELL_COLOR), ("generated", MIS_COLOR)), strict=True):
         part = table[table["source"] == source]
@@ -77,7 +79,7 @@ def draw_shares(path: Path, shares: Mapping[str, Mapping[str, dict[str, Any]]], 
         places = np.arange(len(part)) + offset
         ax.errorbar(places, part["share"], errors, fmt="o", color=color, label=source, markersize=4, capsize=2)
     ax.set(xticks=np.arange(len(names)), xlabel=xlabel, ylabel=ylabel)
-    ax.set_xticklabels([name.replace("_", "\n") for name in names])
+    ax.set_xticklabels([name.replace("_", "\n") for name in names], rotation=90 if crowded else 0)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     save_figure(figure, path, table)
 

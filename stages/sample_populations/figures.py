@@ -32,7 +32,10 @@ def draw_spaces(
     axes[0, 0].set_ylabel("class")
     axes[1, 0].set_ylabel("outcome")
     colors = {class_names[label]: CLASS_COLORS[label % len(CLASS_COLORS)] for label in np.unique(labels)}
-    _explain(axes[0, -1], colors)
+    if len(colors) > len(CLASS_COLORS):
+        axes[0, 0].set_ylabel(f"class: {len(colors)} in {len(CLASS_COLORS)} colours")
+    else:
+        _explain(axes[0, -1], colors)
     _explain(axes[1, -1], {"well-classified": WELL_COLOR, "misclassified": MIS_COLOR})
     classes = [class_names[label] for label in labels]
     table = pd.DataFrame({"sample": np.arange(len(labels)), "class": classes, "well": well})

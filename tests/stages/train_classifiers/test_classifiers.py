@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from failure_atlas.classifiers import evaluation, training
 from failure_atlas.classifiers.evaluation import tabulate_severities
 from failure_atlas.classifiers.networks import TRUNKS, Classifier, load_classifier, save_classifier
-from failure_atlas.classifiers.training import initialise
+from failure_atlas.classifiers.training import initialise, relight
 from failure_atlas.core.weights import save_tensors
 from failure_atlas.drawing.classifiers import draw_severities
 from failure_atlas.images.image_set import ImageSet, Severities
@@ -63,6 +63,18 @@ def test_standardised_images_look_alike_whatever_their_light(network):
     flat = torch.full((1, 1, 32, 32), 0.5, requires_grad=True)
     classifier(flat).sum().backward()
     assert flat.grad.isfinite().all()
+
+
+def test_light_changes_brightness_and_contrast_of_each_image_within_its_limits():
+    images = 0.4 + 0.2 * torch.rand(200, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    lit = relight(images, 0.5, torch.Generator().manual_seed(2))
+    (std, mean), (lit_std, lit_mean) = (torch.std_mean(each, dim=(1, 2, 3)) for each in (images, lit))
+    for ratio in (lit_mean / mean, lit_std / std):
+        assert 1 / 1.5 - 1e-4 < ratio.min() < 0.7
+        assert 1.45 < ratio.max() < 1.5 + 1e-4
+    correlation = torch.corrcoef(torch.stack([lit_mean / mean, lit_std / std]))[0, 1]
+    assert abs(correlation) < 0.2
+    assert relight(images * 4 - 1.5, 4.0, torch.Generator().manual_seed(2)).aminmax() == (0, 1)
 
 
 @pytest.mark.parametrize("network", TRUNKS)
