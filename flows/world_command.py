@@ -121,12 +121,13 @@ def _replace(text: str, node: Node, new: str, key: str) -> Edit:
 
 
 def _insert(text: str, node: Node, name: str, value: Any, where: str) -> Edit:
-    """A new line at the end of a block; only the entries of classifiers have keys that may be left out."""
-    key = where.partition(": ")[2]
-    if not isinstance(node, MappingNode) or node.flow_style or not key.startswith("train_classifiers."):
+    """A key that may be left out: at the end of its line, or on a line of its own. The checker refuses others."""
+    if not isinstance(node, MappingNode) or not node.value:
         raise FlowError(f"{where}: params.yaml has no such key")
-    last = node.value[-1][1].end_mark.index
-    end = last + len(text[last:].partition("\n")[0])
+    end, key = node.value[-1][1].end_mark.index, where.partition(": ")[2]
+    if node.flow_style:
+        return Edit(end, end, f", {name}: {write_flow(value)}", key)
+    end += len(text[end:].partition("\n")[0])
     return Edit(end, end, f"\n{' ' * node.value[0][0].start_mark.column}{name}: {write_flow(value)}", key)
 
 
