@@ -6,6 +6,7 @@ const find = (id) => document.getElementById(id);
 const [classifierPick, classPick, directionPick, slider] = ["pick-classifier", "pick-class", "pick-direction", "shift"].map(find);
 const THUMB_PX = 22; // width of the slider's thumb, as in the style
 const CURVE = { width: 1000, height: 140 };
+const MOST_ROWS = 12, LEAST_SHOWN = 0.02; // classes in the table of probabilities; probability that is worth a row among more
 
 const last = data.shifts_std.length - 1;
 const farthest = data.shifts_std[last];
@@ -103,11 +104,15 @@ function showFrame() {
     const row = rows[label];
     row.classList.toggle("meant", label === meant);
     row.querySelector("th").textContent = data.class_names[label] + (label === meant ? " (meant)" : "");
+    let likely = label === meant;
     for (const [who, probabilities] of [["classifier", move.probabilities], ["judge", data.moves[move.move].judge]]) {
       const value = probabilities[index][label];
       row.querySelector(`.${who} .bar`).style.width = `${value * 100}%`;
       row.querySelector(`.${who} .value`).textContent = formatProbability(value);
+      likely = likely || value >= LEAST_SHOWN;
     }
+    // Of many classes only those that somebody thinks of.
+    row.hidden = rows.length > MOST_ROWS && !likely;
   });
 }
 

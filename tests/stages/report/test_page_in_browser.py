@@ -115,6 +115,27 @@ def test_a_request_from_the_page_would_be_seen_and_is_forbidden(open_page):
     assert not any(url.startswith("https") for url in page.sent)
 
 
+def test_of_many_classes_only_those_that_somebody_thinks_of_have_a_row(open_page):
+    page = open_page()
+    choose_crossing(page)
+    assert page.locator("#bars tbody tr:visible").count() == 10
+    page.evaluate(
+        """() => {
+          for (const [place, value] of [0, 0, 0, 0.5, 0].entries()) {
+            data.class_names.push(`more ${place}`);
+            find("bars").tBodies[0].append(makeRow());
+            const both = [chosen().probabilities, data.moves[chosen().move].judge];
+            both.flat().forEach((row) => row.push(value));
+          }
+          showFrame();
+        }"""
+    )
+    names = page.locator("#bars tbody tr:visible th").all_text_contents()
+    assert "more 3" in names
+    assert any("(meant)" in name for name in names)
+    assert not {"more 0", "more 4"} & set(names)
+
+
 def test_the_slider_changes_image_bars_and_words(open_page):
     page = open_page()
     data, move, label = choose_crossing(page)
