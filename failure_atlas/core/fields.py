@@ -11,6 +11,8 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what every generator of rand
 BatchSize = Annotated[int, Field(ge=1, le=10_000)]  # images at once
 Count = Annotated[int, Field(ge=1, le=1_000_000)]  # samples, images or dimensions: what disk and memory may hold
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
+# Where DVC writes params anew it drops the quotes of "3" between braces.
+ClassName = Annotated[Text, BeforeValidator(lambda held: str(held) if type(held) is int else held)]
 
 
 class Section(BaseModel):

@@ -1,10 +1,8 @@
 """The section `find_modes` of params.yaml, which find_planted reads, too."""
 
-from typing import Annotated
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
-
-from failure_atlas.core.fields import BatchSize, Section, Seed, Text
+from failure_atlas.core.fields import BatchSize, ClassName, Section, Seed, Text
 
 
 class Exposure(Section):
@@ -20,10 +18,6 @@ class Exposure(Section):
         if (self.above is None) == (self.below is None):
             raise ValueError("above or below, one of them")
         return self
-
-
-# DVC drops the quotes of "3" when it writes params anew.
-ClassName = Annotated[Text, BeforeValidator(lambda held: str(held) if isinstance(held, int) else held)]
 
 
 class Cost(Section):
