@@ -69,49 +69,45 @@ def world(
 def enter_world(text: str, file: Path) -> tuple[str, list[str]]:
     """The text of params.yaml with the values of a world's file, and the params that they change.
 
-    FlowError for a file that is no mapping, and for a key that params.yaml lacks or whose value covers several lines.
+    FlowError for a file that is no mapping, and for a key below one that params.yaml lacks.
     """
     try:
         values = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-        root = YAML(typ="safe", pure=True).compose(text)
+        held, root = YAML(typ="safe").load(text), YAML(typ="safe", pure=True).compose(text)
     except (YAMLError, ValueError) as error:
         raise FlowError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict) or not isinstance(root, MappingNode):
-        raise FlowError(f"{file if isinstance(root, MappingNode) else PARAMS}: no mapping of sections")
-    edits = sorted(_find_edits(text, root, values, str(file)))
+    if not isinstance(values, dict) or not isinstance(held, dict):
+        raise FlowError(f"{file if isinstance(held, dict) else PARAMS}: no mapping of sections")
+    edits = sorted(_find_edits(text, root, held, values, str(file)))
     for edit in reversed(edits):
         text = text[: edit.start] + edit.new + text[edit.end :]
     return text, [edit.key for edit in edits]
 
 
-def _find_edits(text: str, node: Node, values: Mapping[str, Any], where: str, above: str = "") -> Iterator[Edit]:
-    """What has to change below a node; the items of a list go by their `id`."""
-    held = {}
+def _find_edits(
+    text: str, node: Node, held: Any, values: Mapping[str, Any], where: str, above: str = ""
+) -> Iterator[Edit]:
+    """What has to change below a node, whose value is `held`; the items of a list go by their `id`."""
     if isinstance(node, MappingNode):
-        held = {key.value: value for key, value in node.value}
-    elif isinstance(node, SequenceNode):
-        items = [{key.value: value for key, value in each.value} for each in node.value]
-        held = {item["id"].value: each for item, each in zip(items, node.value, strict=True)}
+        nodes = {key.value: value for key, value in node.value}
+    else:
+        nodes = {item["id"]: each for item, each in zip(held, node.value, strict=True)}
+        held = {item["id"]: item for item in held}
     for name, value in values.items():
         key = f"{above}{name}"
-        if name not in held:
+        if name not in nodes:
             yield _insert(text, node, name, value, f"{where}: {key}")
-        elif isinstance(value, dict) and isinstance(held[name], MappingNode | SequenceNode):
-            yield from _find_edits(text, held[name], value, where, f"{key}.")
-        elif (new := write_flow(value)) != write_flow(_read(text, held[name], f"{where}: {key}")):
-            yield _replace(text, held[name], new, key)
+        elif isinstance(value, dict) and isinstance(held[name], dict | list):
+            yield from _find_edits(text, nodes[name], held[name], value, where, f"{key}.")
+        elif held[name] != value:
+            yield _replace(text, nodes[name], value, key)
 
 
-def _read(text: str, node: Node, where: str) -> Any:
-    """The value of a node that stands on one line."""
-    if isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
-        raise FlowError(f"{where}: params.yaml has a block of lines there; a world sets single values and [lists]")
-    return YAML(typ="safe").load(text[node.start_mark.index : node.end_mark.index])
-
-
-def _replace(text: str, node: Node, new: str, key: str) -> Edit:
-    """A comment behind the value keeps its column where there is room."""
-    start, end = node.start_mark.index, node.end_mark.index
+def _replace(text: str, node: Node, value: Any, key: str) -> Edit:
+    """A comment behind the value keeps its column where there is room; of a block of items each keeps a line."""
+    start, end, new = node.start_mark.index, _find_end(node), write_flow(value)
+    if isinstance(node, SequenceNode) and not node.flow_style and isinstance(value, list) and value:
+        new = f"\n{' ' * node.start_mark.column}".join(f"- {write_flow(each)}" for each in value)
     rest = text[end:].partition("\n")[0]
     if rest.lstrip().startswith("#"):
         spaces, room = len(rest) - len(rest.lstrip()), 0 if "\n" in text[start:end] else end - start - len(new)
@@ -120,11 +116,19 @@ def _replace(text: str, node: Node, new: str, key: str) -> Edit:
     return Edit(start, end, new, key)
 
 
+def _find_end(node: Node) -> int:
+    """Where the last value inside a node ends; YAML has a block end where the next one begins."""
+    while isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
+        last = node.value[-1]
+        node = last[1] if isinstance(node, MappingNode) else last
+    return int(node.end_mark.index)
+
+
 def _insert(text: str, node: Node, name: str, value: Any, where: str) -> Edit:
     """A key that may be left out: at the end of its line, or on a line of its own. The checker refuses others."""
     if not isinstance(node, MappingNode) or not node.value:
         raise FlowError(f"{where}: params.yaml has no such key")
-    end, key = node.value[-1][1].end_mark.index, where.partition(": ")[2]
+    end, key = _find_end(node.value[-1][1]), where.partition(": ")[2]
     if node.flow_style:
         return Edit(end, end, f", {name}: {write_flow(value)}", key)
     end += len(text[end:].partition("\n")[0])
@@ -138,5 +142,8 @@ def write_flow(value: Any) -> str:
     yaml.representer.add_representer(
         type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
     )
-    yaml.dump([value], stream)
+    if isinstance(value, dict | list):
+        yaml.dump(value, stream)
+        return stream.getvalue().strip()
+    yaml.dump([value], stream)  # a single value would end in "..."
     return stream.getvalue().strip()[1:-1]
