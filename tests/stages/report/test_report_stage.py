@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from io import BytesIO
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -79,9 +80,25 @@ def decode(uri):
     return base64.b64decode(uri.split(",", 1)[1])
 
 
-def test_twice_gives_equal_bytes_in_batches_of_any_size(run, results, page_file, hash_folder, tmp_path):
-    other = run(results, tmp_path / "out", batch_size=7)
-    assert page_file.read_text().replace("batch_size: 50", "batch_size: 7") == other.read_text()
+def read_pixels(uri):
+    return np.asarray(Image.open(BytesIO(decode(uri))), np.int16)
+
+
+PICTURE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+")
+
+
+def test_twice_gives_equal_bytes_and_batches_of_any_size_the_same_but_for_rounding(
+    run, results, page_file, hash_folder, tmp_path
+):
+    other = run(results, tmp_path / "out", batch_size=7).read_text()
+    page = page_file.read_text().replace("batch_size: 50", "batch_size: 7")
+    assert PICTURE.sub("", page) == PICTURE.sub("", other)
+    pictures, others = (list(map(read_pixels, PICTURE.findall(text))) for text in (page, other))
+    assert len(pictures) == len(others) > 10
+    # A pixel between two grey levels may fall to either side: convolutions add up in an order that the batch decides.
+    apart = np.concatenate([np.abs(one - two).ravel() for one, two in zip(pictures, others, strict=True)])
+    assert apart.max() <= 1
+    assert apart.mean() < 1e-4
     hashes = hash_folder(page_file.parent)
     run(results, tmp_path / "out")
     assert hash_folder(tmp_path / "out") == hashes
