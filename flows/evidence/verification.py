@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from failure_atlas.decisions.acceptance import Verdict as Decision
 from flows.evidence import pipeline, recomputed
 from flows.evidence.attestation import Claims
+from flows.evidence.case import CASE_TITLES, COPIES, compare_case
 from flows.evidence.crate import README, compare_crate
 from flows.evidence.folder import Contents, compare_bundle, follow_chain, open_signed
 from flows.evidence.inventory import Inventory, compare_data, hash_file
@@ -19,7 +20,9 @@ from flows.evidence.spread import find_faults
 
 INVENTORY, ENVIRONMENT, STAGES = "inventory.json", "environment.json", "stages.json"
 CRATE = "ro-crate-metadata.json"
-OWN = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}  # files of the bundle that are no copies, beside its envelope
+# Files of the bundle that are no copies, beside its envelope.
+RECORDS = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}
+OWN = {*RECORDS, *CASE_TITLES, *COPIES}
 RERUN = "the metrics and figures, from params and code as they are in the commit (--rerun computes them)"
 # Stages without which there is no evidence, and what they make.
 NEEDED: dict[str, set[str]] = {"acceptance": {GATES, COUNTS}, "report": set()}
@@ -110,6 +113,11 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
         verdict.note("verdicts", recomputed.compare_verdicts(params, plan, contents, decided), told)
         shown = recomputed.compare_report(contents, decided)
         verdict.note("report", shown, "shows these verdicts, and the metrics as they are")
+        if claims.schema > 1:
+            told = "argument, clauses and what is known of the tool, made again from params and metrics"
+            verdict.note("case", compare_case(params, decided, contents), told)
+        else:
+            verdict.lines.append(("case", "none: the bundle is of schema 1, which had no case", True))
     if data is None:
         verdict.lines.append(("data", "not checked", True))
         return
@@ -128,9 +136,11 @@ def _require_stages(plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
 
 def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
     wanted = pipeline.choose_files(plan, inventory.files)
-    for name in sorted({*wanted, *OWN} - claims.files.keys()):
+    own = {*RECORDS, *(CASE_TITLES if claims.schema > 1 else ())}
+    allowed = own | set(COPIES if claims.schema > 1 else ())
+    for name in sorted({*wanted, *own} - claims.files.keys()):
         yield Problem(name, f"missing in the bundle, where {WORKFLOW} wants it")
-    for name in sorted(claims.files.keys() - wanted - OWN):
+    for name in sorted(claims.files.keys() - wanted - allowed):
         yield Problem(name, f"nothing that {WORKFLOW} wants in a bundle")
     told = {name: sha256 for name, sha256 in claims.files.items() if name not in OWN} | claims.others
     for name in sorted({*told, *inventory.files}):
