@@ -180,7 +180,8 @@ def _draw_head(top: Node, skeleton: Node, contexts: Sequence[Node], width: float
     height = LINE_PX * (len(row_lines) + 1) + 2 * PAD
     halves = contexts[: (len(contexts) + 1) // 2], contexts[(len(contexts) + 1) // 2 :]
     side = (middle - box / 2) - COLUMN_GAP - 3 * GAP
-    parts, depth = [], GAP + height
+    parts: list[str] = []
+    depth = float(GAP + height)
     for place, half in enumerate(halves):
         y = float(GAP)
         for node in half:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from failure_atlas.assurance.tool import COPIES
 from failure_atlas.decisions.acceptance import Verdict as Decision
 from flows.evidence import pipeline, recomputed
 from flows.evidence.attestation import Claims
-from flows.evidence.case import CASE_TITLES, COPIES, compare_case
+from flows.evidence.case import CASE_TITLES, compare_case
 from flows.evidence.crate import README, compare_crate
 from flows.evidence.folder import Contents, compare_bundle, follow_chain, open_signed
 from flows.evidence.inventory import Inventory, compare_data, hash_file
@@ -115,7 +116,7 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
         verdict.note("report", shown, "shows these verdicts, and the metrics as they are")
         if claims.schema > 1:
             told = "argument, clauses and what is known of the tool, made again from params and metrics"
-            verdict.note("case", compare_case(params, decided, contents), told)
+            verdict.note("case", compare_case(params, decided, contents, inventory), told)
         else:
             verdict.lines.append(("case", "none: the bundle is of schema 1, which had no case", True))
     if data is None:

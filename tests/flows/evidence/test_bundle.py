@@ -37,7 +37,10 @@ def test_what_a_bundle_holds(lasting: Made) -> None:
         *("README.md", ENVELOPE, "dvc.lock", "dvc.yaml", "environment.json", "inventory.json", "params.yaml"),
         *("ro-crate-metadata.json", "stages.json", "data/measure/metrics.json", "data/report/report.html"),
         *(f"data/acceptance/{name}" for name in ("gates.csv", "gates.json", "metrics.json")),
-        *(f"case/{name}" for name in ("argument.gsn.yaml", "argument.svg", "clauses.csv", "tool.csv")),
+        *(
+            f"case/{name}"
+            for name in ("argument.gsn.yaml", "argument.svg", "clauses.csv", "ml-bom.cdx.json", "tool.csv")
+        ),
         "data/measure/figures/numbers.csv",  # not the PNG, not the numbers; whether DVC caches it or not
     }
     inventory = json.loads((lasting.newest / "inventory.json").read_text())
