@@ -33,7 +33,16 @@ from tests.house import (
 # The third draws a page, and Student's t is of SciPy.
 FLOWS_MAY_IMPORT = {
     *("dvc", "failure_atlas", "flows", "networkx", "packaging", "prefect", "rich", "typer"),
-    *("cryptography", "google", "in_toto_attestation", "rocrate", "ruamel", "securesystemslib", "voluptuous"),
+    *(
+        "cryptography",
+        "google",
+        "in_toto_attestation",
+        "rfc3161_client",
+        "rocrate",
+        "ruamel",
+        "securesystemslib",
+        "voluptuous",
+    ),
     *("jinja2", "markupsafe", "scipy"),
     *sys.stdlib_module_names,
 }

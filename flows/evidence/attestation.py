@@ -46,6 +46,7 @@ from flows.git import Revision
 KEY_FOLDER, PRIVATE, PUBLIC = Path(".keys"), "evidence.pem", "evidence.pub.pem"
 KEY_BYTES = 1 << 16
 ENVELOPE = "attestation.dsse.json"  # its file in a bundle
+STAMP, STAMP_BYTES = "attestation.tsr", 1 << 16  # a time stamp over the envelope, beside it
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from flows.errors import FlowError
 from flows.evidence import pipeline
-from flows.evidence.attestation import ENVELOPE, seal, write_statement
+from flows.evidence.attestation import ENVELOPE, STAMP, seal, write_statement
 from flows.evidence.case import CASE_TITLES, build_case, list_weights, read_copies
 from flows.evidence.crate import README, Run, describe_crate
 from flows.evidence.folder import as_previous, find_last
@@ -22,6 +22,7 @@ from flows.evidence.machine import describe_machine, describe_runs, read_stage_t
 from flows.evidence.pipeline import LOCK_FILE, PARAMS, WORKFLOW
 from flows.evidence.reading import UnreadableError, check_name, expect, parse_json, parse_yaml
 from flows.evidence.recomputed import GATES
+from flows.evidence.stamp import ask_stamp
 from flows.evidence.verification import CRATE, ENVIRONMENT, INVENTORY, OWN, STAGES, verify
 from flows.git import Revision, read_revision
 
@@ -46,12 +47,14 @@ def make_bundle(
     out: Path | None = None,
     previous: Path | None = None,
     trusted: Sequence[Ed25519PublicKey] = (),
+    authority: str | None = None,
 ) -> Path:
     """Make the bundle of the project in the current folder; returns its folder.
 
     out: where to, by default evidence/NAME, the name being the commit and the digest of dvc.lock, shortened.
     previous: the bundle to follow; by default the end of the chain in the folder that `out` lies in.
-    trusted: keys that earlier bundles are signed with, beside this one.
+    trusted: keys that earlier bundles are signed with, beside this one.  authority: URL of a time stamping authority
+    that is asked for a stamp; None for none.
     Raises FlowError that names the file if the results are not those of dvc.lock.
     """
     project = Path.cwd()
@@ -109,6 +112,8 @@ def make_bundle(
         out.name, files, inventory, revision, table, last and last[0], last[1].place + 1 if last else 0
     )
     contents[ENVELOPE] = seal(payload, key)
+    if authority is not None:
+        contents[STAMP] = ask_stamp(authority, contents[ENVELOPE])
     _write_folder(out, contents, project, keys)
     return out
 
