@@ -36,7 +36,7 @@ def case(
     require_project()
     if not stale_ok:
         require_current()
-    from flows.evidence.case import build_case, list_weights, read_copies  # late: not for --help
+    from flows.evidence.case import FOLDERS, build_case, read_copies  # late: not for --help
     from flows.evidence.inventory import hash_path
     from flows.evidence.pipeline import PARAMS
     from flows.evidence.reading import UnreadableError, expect, parse_yaml, read_plain
@@ -48,12 +48,8 @@ def case(
 
     try:
         params = expect(parse_yaml(Path(PARAMS).read_bytes()), dict, PARAMS)
-        made_of = {
-            path: held
-            for stage in ("train_classifiers", "bring_classifiers")
-            for path, held in hash_path(Path(), f"data/{stage}").items()
-        }
-        made = build_case(params, read_gates(GATES), read, list_weights(made_of))
+        files = {path: held for folder in FOLDERS for path, held in hash_path(Path(), folder).items()}
+        made = build_case(params, read_gates(GATES), read, files)
     except (UnreadableError, ValueError, KeyError, TypeError) as error:
         raise FlowError(f"no case can be made: {error}; see `python -m stages` and `dvc repro acceptance`") from error
     for path, content in {**made.files, **copies}.items():

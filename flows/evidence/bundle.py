@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from flows.errors import FlowError
 from flows.evidence import pipeline
 from flows.evidence.attestation import ENVELOPE, STAMP, seal, write_statement
-from flows.evidence.case import CASE_TITLES, build_case, list_weights, read_copies
+from flows.evidence.case import CASE_TITLES, build_case, read_copies
 from flows.evidence.crate import README, Run, describe_crate
 from flows.evidence.folder import as_previous, find_last
-from flows.evidence.inventory import hash_bytes, take_inventory, write_json
+from flows.evidence.inventory import FileHash, hash_bytes, take_inventory, write_json
 from flows.evidence.machine import describe_machine, describe_runs, read_stage_table
 from flows.evidence.pipeline import LOCK_FILE, PARAMS, WORKFLOW
 from flows.evidence.reading import UnreadableError, check_name, expect, parse_json, parse_yaml
@@ -103,7 +103,7 @@ def make_bundle(
             | {"git": {"commit": revision.commit, "changed": revision.changed, "url": revision.url}}
         ),
     }
-    contents |= _make_case(project, contents, list_weights(inventory.files))
+    contents |= _make_case(project, contents, inventory.files)
     files = {path: hash_bytes(data) for path, data in contents.items()}
     crate = describe_crate(_tell_run(project, out.name, revision), files, ENVELOPE, inventory, table, TITLES)
     contents[CRATE] = write_json(crate)
@@ -118,13 +118,13 @@ def make_bundle(
     return out
 
 
-def _make_case(project: Path, contents: dict[str, bytes], weights: dict[str, str]) -> dict[str, bytes]:
+def _make_case(project: Path, contents: dict[str, bytes], hashes: dict[str, FileHash]) -> dict[str, bytes]:
     """The files of the case, with copies of what is known of the tool; contents: the other files of the bundle."""
     copies = read_copies(project)
     try:
         criteria = expect(parse_json(contents[GATES])["criteria"], list, "criteria")
         params = expect(parse_yaml(contents[PARAMS]), dict, PARAMS)
-        return copies | dict(build_case(params, criteria, (contents | copies).get, weights).files)
+        return copies | dict(build_case(params, criteria, (contents | copies).get, hashes).files)
     except (ValueError, KeyError, TypeError) as error:
         raise FlowError(f"no case can be made of {GATES} and {PARAMS}: {error}; run `dvc repro acceptance`") from error
 

@@ -11,7 +11,7 @@ import pytest
 
 from flows.errors import FlowError
 from flows.evidence.attestation import BUILD_TYPES
-from flows.evidence.case import ARGUMENT, BOM, CLAUSES, PICTURE, TOOL
+from flows.evidence.case import ARGUMENT, BOM, CLAUSES, CROISSANT, PICTURE, TOOL
 from flows.evidence.verification import verify
 from tests import yaml12 as yaml
 from tests.flows.evidence.conftest import ROOT, Made, commit, edit_statement, sign_again, write_params
@@ -127,7 +127,7 @@ def test_the_command_writes_what_a_bundle_holds(made: Made, monkeypatch: pytest.
     monkeypatch.chdir(made.project)
     code, output = call("case", "--out", "elsewhere")
     assert code == 0
-    assert output.splitlines() == [f"elsewhere/{name}" for name in (ARGUMENT, PICTURE, CLAUSES, TOOL, BOM)]
+    assert output.splitlines() == [f"elsewhere/{name}" for name in (ARGUMENT, PICTURE, CLAUSES, TOOL, BOM, CROISSANT)]
     for name in output.splitlines():
         assert (made.project / name).read_bytes() == (made.newest / name.removeprefix("elsewhere/")).read_bytes()
     write_params(made.project, 3)
