@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from failure_atlas.assurance.hazards import Hazard
-from failure_atlas.assurance.stages import STAGES, Stage, place_criterion
+from failure_atlas.assurance.stages import STAGES, Stage, find_letters, place_criterion
 from failure_atlas.decisions.acceptance import FAIL, PASS
 from failure_atlas.decisions.summary import Mode, names_classifier, tell_percent
 from failure_atlas.statistics.estimates import read_estimate
@@ -109,9 +109,11 @@ def _argue_stage(stage: Stage, basis: Basis) -> list[Node]:
     placed = {str(each["id"]): place_criterion(each) for each in basis.criteria}
     own = [name for name, places in placed.items() if stage.id in places]
     nodes, below = [], []
+    supports = [find_letters(str(each["supports"])) for each in basis.criteria if each["id"] in own]
+    named = [letter for letter in stage.letters if letter in set[str]().union(*supports)]
     if own:
-        letters = _bracket(stage.letters)
-        goal = Node(f"{GOAL}-{stage.id}-met", f"{stage.claim} {letters}", tuple(f"{GOAL}-{name}" for name in own))
+        claim = f"{stage.claim} {_bracket(named)}".strip()
+        goal = Node(f"{GOAL}-{stage.id}-met", claim, tuple(f"{GOAL}-{name}" for name in own))
         argued = [each for each in basis.criteria if placed[str(each["id"])][-1] == stage.id]
         nodes += [goal, *(node for each in argued for node in _argue_criterion(each, basis))]
         below.append(goal.id)
@@ -119,7 +121,9 @@ def _argue_stage(stage: Stage, basis: Basis) -> list[Node]:
         hazards = _argue_hazards(basis)
         nodes += hazards
         below.append(hazards[0].id)
-    left = Node(f"{GOAL}-{stage.id}-open", f"{stage.open_claim} {_bracket(stage.open_letters)}", status=UNDEVELOPED)
+    bare = [letter for letter in stage.letters if letter not in named]
+    told = f"{stage.open_claim} {_bracket([*bare, *stage.open_letters])}"
+    left = Node(f"{GOAL}-{stage.id}-open", told, status=UNDEVELOPED)
     number = STAGES.index(stage) + 1
     whole = Node(f"{GOAL}-{stage.id}", f"AMLAS stage {number} is assured: {stage.name.lower()}.", (*below, left.id))
     return [whole, *nodes, left]

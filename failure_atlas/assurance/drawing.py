@@ -127,7 +127,8 @@ def fill(text: str, width: float) -> list[str]:
 def shorten(node: Node) -> list[str]:
     """What a solution shows in its circle: value, interval, count, and the hash of its file."""
     found = node.facts["found"].replace(" [", "\n[").replace("], n=", "]\nn=").replace(", n=", "\nn=")
-    return [*found.split("\n"), node.facts["verdict"], f"# {node.facts['sha256'][:8]}"]
+    lines = [part for line in found.split("\n") for part in fill(line, SIDE - PAD)]
+    return [*lines, node.facts["verdict"], f"# {node.facts['sha256'][:8]}"]
 
 
 def is_open(node: Node) -> bool:

@@ -145,6 +145,9 @@ def test_criteria_stand_in_the_stages_that_their_letters_name() -> None:
     assert place_criterion({"supports": SUPPORTS[3]}) == ["verification"]
     nodes = read(build("pass", "pass", "fail"))
     assert nodes["G-learning-met"]["supportedBy"] == ["G-c1"]
+    assert "[Z]" in nodes["G-verification-met"]["text"]
+    assert "[AA]" not in nodes["G-verification-met"]["text"], "no criterion names it"
+    assert "[AA] [BB] [CC]" in nodes["G-verification-open"]["text"]
     assert nodes["G-deployment-met"]["supportedBy"] == ["G-c2"]
     assert "Nothing is argued of other" in nodes["A-hazards"]["text"]
 
