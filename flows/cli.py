@@ -9,6 +9,7 @@ from types import FrameType
 
 import typer
 
+from flows.case_command import case
 from flows.compare_command import compare
 from flows.console import say
 from flows.environment import prepare_environment
@@ -40,7 +41,7 @@ def describe_command(command: Callable[..., None]) -> str:
     return (getdoc(command) or "").replace("\n\nExamples:", "\n\n\b\nExamples:")
 
 
-for each in (reproduce, world, metrics, gates, compare, image, evidence, verify, key, reevaluate, serve, doctor):
+for each in (reproduce, world, metrics, gates, compare, image, case, evidence, verify, key, reevaluate, serve, doctor):
     app.command(help=describe_command(each))(each)
 
 

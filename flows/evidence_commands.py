@@ -42,6 +42,7 @@ def evidence(
     key_file: Annotated[Path, typer.Option("--key", "-k", help="Private key in PEM.")] = Path(".keys/evidence.pem"),
     previous: Annotated[Path | None, typer.Option("--previous", help="Bundle to follow; default: the newest.")] = None,
     trust: Annotated[list[Path] | None, typer.Option("--trust", help="Public key of earlier bundles.")] = None,
+    timestamp: Annotated[str | None, typer.Option("--timestamp", help="URL of an RFC 3161 authority to ask.")] = None,
 ) -> None:
     """Make a signed bundle of the results as they stand: evidence for who need not trust its maker.
 
@@ -55,6 +56,7 @@ def evidence(
       failure-atlas evidence --out evidence/release-1          under a name of your own
       failure-atlas evidence --key ~/atlas-keys/evidence.pem   signed with another key
       failure-atlas evidence --previous evidence/1a2b3c4d-...  after this bundle
+      failure-atlas evidence --timestamp URL                   with an authority's stamp: it existed then
 
     Exit code: 0 made, 1 not made (named in the last line; nothing is left behind), 2 wrong command line.
     """
@@ -67,7 +69,7 @@ def evidence(
     with hold_lock():
         trusted = [read_public_key(path) for path in trust or []]
         try:
-            made = make_bundle(read_private_key(key_file), out, previous, trusted)
+            made = make_bundle(read_private_key(key_file), out, previous, trusted, timestamp)
         except OSError as error:
             raise FlowError(f"{error.filename}: cannot be read ({error.strerror}); run `dvc repro` first") from error
     print(made)
@@ -84,6 +86,10 @@ def verify(
     keys: Annotated[list[Path] | None, typer.Option("--key", "-k", help="Public key to trust; or several.")] = None,
     alone: Annotated[bool, typer.Option("--alone", help="Leave the bundles before this one out.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Run the recorded commit afresh, and compare.")] = False,
+    authority: Annotated[list[Path] | None, typer.Option("--authority", help="Root of a stamping authority.")] = None,
+    key_list: Annotated[
+        Path | None, typer.Option("--keys", help="List of keys with dates: see docs/evidence.md.")
+    ] = None,
 ) -> None:
     """Check an evidence bundle: is all of it as it was signed, and does it agree with itself and the data?
 
@@ -99,6 +105,10 @@ def verify(
     Python, packages, threads) all outputs must have the same bytes; on another kind the metrics must agree within the
     spread that was measured over five seeds (flows/evidence/spread.csv).
 
+    With --authority a bundle needs an RFC 3161 stamp of that authority: the time from which on it surely existed, held
+    against the time that it states. With --keys a key counts only from its date to its end; once replaced or revoked,
+    only for what a stamp shows to be older.
+
     The chain cannot show that a bundle newer than this one is missing: note the digest that `failure-atlas evidence`
     tells.
 
@@ -112,15 +122,19 @@ def verify(
     """
     from flows.evidence.attestation import key_id, read_public_key
     from flows.evidence.reading import show
+    from flows.evidence.stamp import read_authorities, read_key_list
     from flows.evidence.verification import RERUN
     from flows.evidence.verification import verify as check
 
     project, repository = _choose_project(bundle, data, no_data)
     if rerun and repository is None:
         raise FlowError("--rerun: no project here; stand in a clone that has the commit, or name it with --data")
-    paths = _choose_keys(bundle, keys)
+    listed = read_key_list(key_list) if key_list else {}
+    spans = dict(listed.values()) if key_list else None
+    paths = _choose_keys(bundle, [*(keys or ()), *listed] or None)
     trusted = [read_public_key(path) for path in paths]
-    verdict = check(bundle, trusted, project, None if alone else bundle.resolve().parent)
+    roots, chain = read_authorities(authority or []), None if alone else bundle.resolve().parent
+    verdict = check(bundle, trusted, project, chain, authorities=roots, spans=spans)
     if rerun and repository is not None and verdict.accepted:
         from flows.evidence.rerun import rerun as run_again
 

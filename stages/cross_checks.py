@@ -152,6 +152,16 @@ def _check_criteria(document: Document) -> None:
             document.refuse(f"acceptance.criteria.{index}.metric ({criterion.id})", criterion.metric, allowed)
 
 
+def _check_hazards(document: Document) -> None:
+    """Of own images that tell their classes themselves, nothing is known yet."""
+    names = document.class_names
+    for index, hazard in enumerate(document.sections["acceptance"].hazards if names is not None else ()):
+        for key, held in (("true_class", hazard.true_class), ("read_as", hazard.read_as)):
+            if held is not None and held not in (names or ()):
+                allowed = f"null (any), or a class: {', '.join(names or ())}"
+                document.refuse(f"acceptance.hazards.{index}.{key} ({hazard.id})", held, allowed)
+
+
 RULES: tuple[tuple[tuple[str, ...], Callable[[Document], None]], ...] = (
     (("prepare_images", "train_stylegan2"), _check_widths),
     (("prepare_images", "sample_populations"), _check_shares),
@@ -160,6 +170,7 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[Document], None]], ...] = (
     (("prepare_images", "walk_corner_cases"), _check_figure_classes),
     (("check_claims",), _check_claims),
     (("acceptance",), _check_criteria),
+    (("prepare_images", "acceptance"), _check_hazards),
 )
 
 

@@ -33,7 +33,16 @@ from tests.house import (
 # The third draws a page, and Student's t is of SciPy.
 FLOWS_MAY_IMPORT = {
     *("dvc", "failure_atlas", "flows", "networkx", "packaging", "prefect", "rich", "typer"),
-    *("cryptography", "google", "in_toto_attestation", "rocrate", "ruamel", "securesystemslib", "voluptuous"),
+    *(
+        "cryptography",
+        "google",
+        "in_toto_attestation",
+        "rfc3161_client",
+        "rocrate",
+        "ruamel",
+        "securesystemslib",
+        "voluptuous",
+    ),
     *("jinja2", "markupsafe", "scipy"),
     *sys.stdlib_module_names,
 }
@@ -247,7 +256,7 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
     assert len(tiny) <= 29, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 28_800), (True, 22_450)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 29_900), (True, 23_050)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()

@@ -154,12 +154,17 @@ def decide_own(criteria: Sequence[Content], name: str) -> tuple[str, str]:
 
     What holds one against another names the first of the two.
     """
-    own = [each for each in criteria if name in re.split(r"[/.]|: |_minus_[^.]*", str(each.get("metric", "")))]
+    own = [each for each in criteria if names_classifier(str(each.get("metric", "")), name)]
     if not own:
         return UNASKED, f"none of {len(criteria)} criteria names it"
     count = Counter(str(each["verdict"]) for each in own)
     verdict = next((each for each in (FAIL, NOT_ASSESSABLE) if count[each]), PASS)
     return verdict, ", ".join(f"{count[each]} {each}" for each in (PASS, FAIL, NOT_ASSESSABLE))
+
+
+def names_classifier(metric: str, name: str) -> bool:
+    """Whether a metric, as a criterion names it, is of a classifier."""
+    return name in re.split(r"[/.]|: |_minus_[^.]*", metric)
 
 
 def tell_percent(estimate: Estimate) -> str:

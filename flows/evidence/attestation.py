@@ -46,10 +46,13 @@ from flows.git import Revision
 KEY_FOLDER, PRIVATE, PUBLIC = Path(".keys"), "evidence.pem", "evidence.pub.pem"
 KEY_BYTES = 1 << 16
 ENVELOPE = "attestation.dsse.json"  # its file in a bundle
+STAMP, STAMP_BYTES = "attestation.tsr", 1 << 16  # a time stamp over the envelope, beside it
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "urn:failure-atlas:dvc-repro:v1"
+# What a bundle holds, by the version of its form: in 1 there was no case. `verify` reads the last two.
+BUILD_TYPES = {"urn:failure-atlas:dvc-repro:v1": 1, "urn:failure-atlas:dvc-repro:v2": 2}
+BUILD_TYPE, SCHEMA = max(BUILD_TYPES.items(), key=lambda each: each[1])
 BUILDER = "urn:failure-atlas:builder:local"
 IN_BUNDLE, IN_PROJECT = "bundle", "project"  # where the path of a subject starts
 VERSIONS = ("failure-atlas", "dvc")  # that the statement tells; a checkout that is not installed has none of its own
@@ -182,7 +185,7 @@ class Claims:
     """What a statement says that `verify` checks.
 
     files: SHA-256 of each file of the bundle.  others: of the files of the project beside them that the run read or
-    wrote.  place: 0 for the first bundle of a chain.
+    wrote.  place: 0 for the first bundle of a chain.  schema: the version of its form.
     """
 
     name: str
@@ -192,6 +195,7 @@ class Claims:
     changed: list[str]
     previous: Previous | None
     place: int
+    schema: int = SCHEMA
 
 
 def write_statement(
@@ -251,8 +255,8 @@ def read_statement(payload: bytes) -> Claims:
         read = expect(parse_json(payload), dict, "statement")
         _require_statement(read)
         definition = read["predicate"]["buildDefinition"]
-        if definition["buildType"] != BUILD_TYPE:
-            raise ValueError(f"buildType {definition['buildType']}")
+        if definition["buildType"] not in BUILD_TYPES:
+            raise ValueError(f"buildType {tell(definition['buildType'])}; read are {', '.join(BUILD_TYPES)}")
         external, internal = definition["externalParameters"], definition["internalParameters"]
         subjects = {check_name(entry["name"]): entry for entry in read["subject"]}
         if len(subjects) < len(read["subject"]):
@@ -270,6 +274,7 @@ def read_statement(payload: bytes) -> Claims:
             [expect(path, str, "changed") for path in expect(internal["changed"], list, "changed")],
             Previous(_read_folder(before["name"]), _read_digest(before["digest"]["sha256"])) if before else None,
             expect(internal["place"], int, "place"),
+            BUILD_TYPES[definition["buildType"]],
         )
     except (KeyError, TypeError, IndexError, AttributeError, json_format.ParseError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error

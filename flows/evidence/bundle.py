@@ -13,13 +13,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from flows.errors import FlowError
 from flows.evidence import pipeline
-from flows.evidence.attestation import ENVELOPE, seal, write_statement
+from flows.evidence.attestation import ENVELOPE, STAMP, seal, write_statement
+from flows.evidence.case import CASE_TITLES, build_case, read_copies
 from flows.evidence.crate import README, Run, describe_crate
 from flows.evidence.folder import as_previous, find_last
-from flows.evidence.inventory import hash_bytes, take_inventory, write_json
+from flows.evidence.inventory import FileHash, hash_bytes, take_inventory, write_json
 from flows.evidence.machine import describe_machine, describe_runs, read_stage_table
 from flows.evidence.pipeline import LOCK_FILE, PARAMS, WORKFLOW
-from flows.evidence.reading import UnreadableError, check_name
+from flows.evidence.reading import UnreadableError, check_name, expect, parse_json, parse_yaml
+from flows.evidence.recomputed import GATES
+from flows.evidence.stamp import ask_stamp
 from flows.evidence.verification import CRATE, ENVIRONMENT, INVENTORY, OWN, STAGES, verify
 from flows.git import Revision, read_revision
 
@@ -33,6 +36,7 @@ TITLES = {
     ENVELOPE: "in-toto statement with SLSA provenance in a signed DSSE envelope",
     LOCK_FILE: "DVC's record of the run",
     PARAMS: "Params of the run",
+    **CASE_TITLES,
 }
 CRATE_TITLE = "All of this as an RO-Crate: files, stages, what each read and wrote"
 HALF = ".partial-"
@@ -43,12 +47,14 @@ def make_bundle(
     out: Path | None = None,
     previous: Path | None = None,
     trusted: Sequence[Ed25519PublicKey] = (),
+    authority: str | None = None,
 ) -> Path:
     """Make the bundle of the project in the current folder; returns its folder.
 
     out: where to, by default evidence/NAME, the name being the commit and the digest of dvc.lock, shortened.
     previous: the bundle to follow; by default the end of the chain in the folder that `out` lies in.
-    trusted: keys that earlier bundles are signed with, beside this one.
+    trusted: keys that earlier bundles are signed with, beside this one.  authority: URL of a time stamping authority
+    that is asked for a stamp; None for none.
     Raises FlowError that names the file if the results are not those of dvc.lock.
     """
     project = Path.cwd()
@@ -97,6 +103,7 @@ def make_bundle(
             | {"git": {"commit": revision.commit, "changed": revision.changed, "url": revision.url}}
         ),
     }
+    contents |= _make_case(project, contents, inventory.files)
     files = {path: hash_bytes(data) for path, data in contents.items()}
     crate = describe_crate(_tell_run(project, out.name, revision), files, ENVELOPE, inventory, table, TITLES)
     contents[CRATE] = write_json(crate)
@@ -105,8 +112,21 @@ def make_bundle(
         out.name, files, inventory, revision, table, last and last[0], last[1].place + 1 if last else 0
     )
     contents[ENVELOPE] = seal(payload, key)
+    if authority is not None:
+        contents[STAMP] = ask_stamp(authority, contents[ENVELOPE])
     _write_folder(out, contents, project, keys)
     return out
+
+
+def _make_case(project: Path, contents: dict[str, bytes], hashes: dict[str, FileHash]) -> dict[str, bytes]:
+    """The files of the case, with copies of what is known of the tool; contents: the other files of the bundle."""
+    copies = read_copies(project)
+    try:
+        criteria = expect(parse_json(contents[GATES])["criteria"], list, "criteria")
+        params = expect(parse_yaml(contents[PARAMS]), dict, PARAMS)
+        return copies | dict(build_case(params, criteria, (contents | copies).get, hashes).files)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FlowError(f"no case can be made of {GATES} and {PARAMS}: {error}; run `dvc repro acceptance`") from error
 
 
 def _write_readme(name: str, revision: Revision) -> bytes:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from flows.errors import FlowError
 from flows.evidence import reading
-from flows.evidence.attestation import ENVELOPE, Claims, Previous, open_envelope, read_statement
+from flows.evidence.attestation import ENVELOPE, STAMP, STAMP_BYTES, Claims, Previous, open_envelope, read_statement
 from flows.evidence.inventory import hash_chunks
 from flows.evidence.reading import FILE_BYTES, Budget, Problem, UnreadableError, read_plain
 
@@ -58,6 +58,8 @@ def compare_bundle(bundle: Path, claims: Claims, budget: Budget | None = None) -
     wanted = claims.files
     found, folders = reading.list_plain(bundle)
     found.pop(ENVELOPE, None)
+    if 0 <= found.get(STAMP, 0) <= STAMP_BYTES:
+        found.pop(STAMP, None)  # made after the statement; `verify` checks it by the authority's certificate
     known = {parent.as_posix() for name in wanted for parent in Path(name).parents}
     for name in sorted(folders - known):
         yield Problem(name, "extra folder; the statement lists nothing in it")

@@ -1,25 +1,42 @@
 """All checks of a bundle, in the order in which each may rest on those before it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain as chained
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.x509 import Certificate
 
+from failure_atlas.assurance.tool import COPIES
 from failure_atlas.decisions.acceptance import Verdict as Decision
 from flows.evidence import pipeline, recomputed
-from flows.evidence.attestation import Claims
+from flows.evidence.attestation import STAMP, Claims
+from flows.evidence.case import CASE_TITLES, compare_case
 from flows.evidence.crate import README, compare_crate
 from flows.evidence.folder import Contents, compare_bundle, follow_chain, open_signed
 from flows.evidence.inventory import Inventory, compare_data, hash_file
 from flows.evidence.pipeline import LOCK_FILE, PARAMS, WORKFLOW, PlannedStage
-from flows.evidence.reading import YAML_BYTES, Budget, Problem, UnreadableError, Verdict, expect, parse_yaml
+from flows.evidence.reading import (
+    YAML_BYTES,
+    Budget,
+    Problem,
+    UnreadableError,
+    Verdict,
+    expect,
+    parse_json,
+    parse_yaml,
+    read_plain,
+)
 from flows.evidence.recomputed import COUNTS, GATES
 from flows.evidence.spread import find_faults
+from flows.evidence.stamp import Span, check_key, compare_times, read_stamp
 
 INVENTORY, ENVIRONMENT, STAGES = "inventory.json", "environment.json", "stages.json"
 CRATE = "ro-crate-metadata.json"
-OWN = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}  # files of the bundle that are no copies, beside its envelope
+# Files of the bundle that are no copies, beside its envelope.
+RECORDS = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}
+OWN = {*RECORDS, *CASE_TITLES, *COPIES}
 RERUN = "the metrics and figures, from params and code as they are in the commit (--rerun computes them)"
 # Stages without which there is no evidence, and what they make.
 NEEDED: dict[str, set[str]] = {"acceptance": {GATES, COUNTS}, "report": set()}
@@ -31,12 +48,15 @@ def verify(
     data: Path | None = None,
     chain: Path | None = None,
     name: str | None = None,
+    authorities: Sequence[Certificate] = (),
+    spans: Mapping[str, Span] | None = None,
 ) -> Verdict:
     """Check a bundle: signature, name, files, dvc.yaml against all that tells of it, verdicts, report, data, chain.
 
     keys: the public keys that are trusted; one of them must have signed.  data: the project whose files are compared
     with the recorded hashes.  chain: the folder with the bundles before.  None leaves either out.
-    name: of the folder, where it is not yet under its own.
+    name: of the folder, where it is not yet under its own.  authorities: roots of time stamping authorities; with any,
+    a bundle needs a stamp of theirs.  spans: when each key held, by its id; None where that is not asked.
     What a file says is read only if the signature holds and every file is as it was signed.
     """
     verdict = Verdict()
@@ -56,22 +76,82 @@ def verify(
     verdict.note("name", others, "that of the folder is the one signed")
     if verdict.note("files", compare_bundle(bundle, claims), f"{len(claims.files) + 1} files, none missing or extra"):
         _verify_contents(Contents(bundle, claims), claims, data, verdict)
+    stamped = _note_time(bundle, signed.key, authorities, spans, verdict)
     if chain is None:
         verdict.lines.append(("chain", "not checked", True))
     else:
         passed = list(follow_chain(chain, claims, keys))
         problems = [each for each in passed if isinstance(each, Problem)]
-        before = len(passed) - len(problems)
+        earlier = [each for each in passed if not isinstance(each, Problem)]
+        before = len(earlier)
+        if not problems:
+            problems += _compare_stamps(chain, earlier, keys, stamped, authorities, spans)
         verdict.note("chain", problems, f"{before} bundles before this one, back to the first")
     verdict.unchecked += [
         RERUN,
         *(["the data (--data compares them)"] if data is None else []),
         *(["the bundles before this one"] if chain is None else []),
         "what the report says in words and pictures",
-        "times and environment",
+        "times and environment" if stamped is None else "the environment, and times before the stamp",
         "that no newer bundle exists",
     ]
     return verdict
+
+
+def _note_time(
+    bundle: Path,
+    key: str,
+    authorities: Sequence[Certificate],
+    spans: Mapping[str, Span] | None,
+    verdict: Verdict,
+) -> datetime | None:
+    """Since when a bundle has existed, if an authority says so; and whether its key held then."""
+    stamped: datetime | None = None
+    if authorities:
+        try:
+            stamped = read_stamp(bundle, authorities)
+        except UnreadableError as error:
+            verdict.note("time", [Problem(error.path, error.what)], "")
+            return None
+        if stamped is None:
+            verdict.note("time", [Problem(STAMP, "missing; --authority asks for a stamp")], "")
+        else:
+            found = chained.from_iterable(compare_times(stamped, stated, CRATE) for stated in _read_made(bundle))
+            verdict.note("time", found, f"existed at {stamped.isoformat(timespec='seconds')}, as its stamp says")
+    elif (bundle / STAMP).exists():
+        verdict.lines.append(("time", "its stamp is not checked: name the authority's root with --authority", True))
+    if spans is not None:
+        verdict.note("key dates", check_key(key, spans, stamped), "the key held then, as the list of keys says")
+    return stamped
+
+
+def _read_made(bundle: Path) -> Iterator[str]:
+    """When a bundle says that it was made."""
+    graph = expect(parse_json(read_plain(bundle, CRATE)), dict, "crate")["@graph"]
+    yield next(str(each.get("datePublished", "")) for each in graph if each.get("@id") == "./")
+
+
+def _compare_stamps(
+    chain: Path,
+    earlier: Sequence[Claims],
+    keys: Sequence[Ed25519PublicKey],
+    stamped: datetime | None,
+    authorities: Sequence[Certificate],
+    spans: Mapping[str, Span] | None,
+) -> Iterator[Problem]:
+    """Where bundles of a chain are stamped in another order, or their keys did not hold.
+
+    The stamp of a later one shows of those before it, whose digests lead to it, that they existed then.
+    """
+    for claims in earlier:
+        path = chain / claims.name
+        own = read_stamp(path, authorities) if authorities else None
+        if own is not None and stamped is not None and own > stamped:
+            yield Problem(f"{claims.name}/{STAMP}", "stamped later than the bundle that follows it")
+        stamped = own or stamped
+        if spans is not None:
+            for problem in check_key(open_signed(path, keys).key, spans, stamped):
+                yield Problem(f"{claims.name}/{problem.path}", problem.what)
 
 
 def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verdict: Verdict) -> None:
@@ -110,6 +190,11 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
         verdict.note("verdicts", recomputed.compare_verdicts(params, plan, contents, decided), told)
         shown = recomputed.compare_report(contents, decided)
         verdict.note("report", shown, "shows these verdicts, and the metrics as they are")
+        if claims.schema > 1:
+            told = "argument, clauses and what is known of the tool, made again from params and metrics"
+            verdict.note("case", compare_case(params, decided, contents, inventory), told)
+        else:
+            verdict.lines.append(("case", "none: the bundle is of schema 1, which had no case", True))
     if data is None:
         verdict.lines.append(("data", "not checked", True))
         return
@@ -128,9 +213,11 @@ def _require_stages(plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
 
 def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
     wanted = pipeline.choose_files(plan, inventory.files)
-    for name in sorted({*wanted, *OWN} - claims.files.keys()):
+    own = {*RECORDS, *(CASE_TITLES if claims.schema > 1 else ())}
+    allowed = own | set(COPIES if claims.schema > 1 else ())
+    for name in sorted({*wanted, *own} - claims.files.keys()):
         yield Problem(name, f"missing in the bundle, where {WORKFLOW} wants it")
-    for name in sorted(claims.files.keys() - wanted - OWN):
+    for name in sorted(claims.files.keys() - wanted - allowed):
         yield Problem(name, f"nothing that {WORKFLOW} wants in a bundle")
     told = {name: sha256 for name, sha256 in claims.files.items() if name not in OWN} | claims.others
     for name in sorted({*told, *inventory.files}):

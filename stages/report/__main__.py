@@ -22,7 +22,7 @@ from stages.report.measures import show_comparison, show_distances, show_quality
 from stages.report.page import Explorer, PageSection, Text, render_page
 from stages.report.params import ReportParams
 from stages.report.results import Results
-from stages.report.verdicts import show_claims, show_verdicts
+from stages.report.verdicts import show_argument, show_claims, show_verdicts
 from stages.report.wording import TEXTS
 
 TITLE = "On what does the classifier fail, and how far is it from failing?"
@@ -49,6 +49,7 @@ def main(
             show_atlas(read, summaries, strips),
             PageSection("explorer", EXPLORER, [Text(explained), Explorer()], folded=False),
             show_verdicts(read),
+            show_argument(read, read_params(params)),
             show_failures(read),
             show_distances(read),
             show_comparison(read),

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from failure_atlas.assurance.clauses import support_clauses
 from failure_atlas.attributes.registry import ATTRIBUTES, COLOUR, FIGURE, STROKE
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import read_json, replacing, require
@@ -26,13 +27,15 @@ PAGES = (
     "README.md",
     "docs/atlas.md",
     "docs/attributes.md",
+    "docs/case.md",
     "docs/findings.md",
     "docs/generator.md",
     "docs/images.md",
     "docs/real_images.md",
     "docs/repair.md",
 )
-CLAIMS, VOCABULARY, MODES = "claims", "attributes", "modes"  # the tables that are not of metrics alone
+# The tables that are not of metrics alone.
+CLAIMS, VOCABULARY, MODES, CLAUSES = "claims", "attributes", "modes", "clauses"
 BOTH = ("clean", "corrupted")
 DIGITS = 3
 MISSING = "–"
@@ -130,12 +133,24 @@ def render_modes(root: Path) -> list[str]:
     return lines
 
 
+def render_clauses(root: Path) -> list[str]:
+    """Every clause with what supports it in the default run, and what of it nothing here supports."""
+    heads = ("clause", "about", "here", "by", "what is not shown", "read in")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for each in support_clauses(read_json(root / "data/acceptance/gates.json", "acceptance")["criteria"]):
+        clause = each.clause
+        by = "; ".join(filter(None, [each.criteria, clause.artefacts])) or MISSING
+        cells = [f"{clause.standard} {clause.clause}", clause.asks, each.state, by, clause.missing or MISSING]
+        lines.append(f"| {' | '.join([*cells, clause.source])} |")
+    return lines
+
+
 def render_page(text: str, root: Path, page: str) -> str:
     """A page with all its tables written anew; StageError for a name that there is no table of."""
 
     def replace(found: re.Match[str]) -> str:
         name = found[1]
-        others = {CLAIMS: render_claims, VOCABULARY: render_attributes, MODES: render_modes}
+        others = {CLAIMS: render_claims, VOCABULARY: render_attributes, MODES: render_modes, CLAUSES: render_clauses}
         if name not in {*TABLES, *others}:
             raise StageError(f"{page}: table '{name}': allowed: {', '.join(sorted([*TABLES, *others]))}")
         lines = others[name](root) if name in others else render_table(name, root)

@@ -24,11 +24,12 @@ class Badge:
 
 @dataclass(frozen=True)
 class Download:
-    """A file inside the page; uri: a data URI.  words: what it holds."""
+    """A file inside the page; uri: a data URI.  words: what it holds.  form: what kind of file it is."""
 
     name: str
     uri: str
     words: str = "Numbers"
+    form: str = "CSV"
 
 
 class Block:

@@ -5,10 +5,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from failure_atlas.assurance.argument import build_argument
+from failure_atlas.assurance.basis import gather
+from failure_atlas.assurance.drawing import TITLE, draw_argument, measure_picture
+from failure_atlas.assurance.notation import write_module
+from failure_atlas.core.errors import StageError
 from failure_atlas.decisions.claims import MULTIPLICITY
 from failure_atlas.statistics.estimates import FAILS, HOLDS, NOT_DECIDED, read_estimate
-from stages.report.page import Badge, Block, PageSection, Table, Text
-from stages.report.results import MADE, Results
+from stages.report.page import Badge, Block, Download, PageSection, Picture, Table, Text
+from stages.report.results import MADE, Results, embed
 from stages.report.wording import TEXTS, TIED, tell_estimate
 
 GATES, CLAIMS = "acceptance/gates.json", "check_claims/claims.json"
@@ -40,6 +45,31 @@ def show_verdicts(results: Results) -> PageSection:
         results.read_metrics("acceptance")
     blocks += _tell_brought(results, criteria or [])
     return PageSection("verdicts", "Verdicts against the acceptance criteria", blocks, told=told)
+
+
+def show_argument(results: Results, params: Mapping[str, Any]) -> PageSection:
+    """The argument over criteria and hazards as a picture, with the file that other tools read.
+
+    params: content of params.yaml.  StageError for hazards that name no criterion.
+    """
+
+    def read(path: str) -> bytes | None:
+        name = path.removeprefix("data/")
+        return results.read(name) if results.has(name) else None
+
+    criteria = read_criteria(results)
+    if criteria is None:
+        return PageSection("argument", TITLE, [Text(TEXTS["no_argument"])])
+    try:
+        argument = build_argument(gather(params, criteria, read))
+    except ValueError as error:
+        raise StageError(f"{error}; see the section acceptance of params.yaml") from error
+    drawn = draw_argument(argument, TITLE)
+    file = Download("argument.gsn.yaml", embed(write_module(argument).encode(), "application/yaml"), "Argument", "YAML")
+    told = f"goals: {argument.tell()}"
+    uri = embed(drawn.encode(), "image/svg+xml")
+    picture = Picture(TITLE, TEXTS["argument"], f"{TITLE}; {told}", uri, *measure_picture(drawn), file)
+    return PageSection("argument", TITLE, [picture], told=told)
 
 
 def read_criteria(results: Results) -> list[dict[str, Any]] | None:

@@ -73,7 +73,9 @@ def whole():
     document[KEY]["mine"] = "bring_classifiers"
     document["bring_classifiers"] = {"mine": MINE}
     document["train_stylegan2"]["feature_critic"] = CRITIC
-    document["acceptance"]["criteria"] = document["acceptance"]["criteria"][:3]
+    section = document["acceptance"]
+    section["criteria"] = section["criteria"][:3]
+    section["hazards"] = [section["hazards"][0] | {"criteria": [section["criteria"][2]["id"]]}]
     check_document(document, FILE)
     return document
 
@@ -161,6 +163,9 @@ FAULTS = [
     (CRITERION, "rank_dimensions: population_accuracy", "before the colon rank_dimensions/NAME, NAME a classifier"),
     (CRITERION, "rank_dimensions/mine: samples", "before the colon rank_dimensions/clean or rank_dimensions/corr"),
     (CRITERION, "bring_classifiers/mine: clean_test_accuracy", "before the colon another folder"),
+    ("acceptance.hazards.1.true_class", "seven", " (seven_read_as_9): got 'seven'; allowed: null (any), or a class: 0"),
+    ("acceptance.hazards.0.criteria", ["none"], "acceptance: allowed: in hazard read_as_8 ids of criteria, not none"),
+    ("acceptance.hazards.0.severity", "bad", ": got 'bad'; allowed: 'minor', 'major', 'hazardous' or 'catastrophic'"),
     (CRITERION, "compute_curves: mine.area", "after the colon clean, corrupted, paired"),
     (CRITERION, "compute_curves: paired.clean_minus_corrupted.area", "after the colon corrupted_minus_clean"),
 ]  # fmt: skip

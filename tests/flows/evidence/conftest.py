@@ -106,10 +106,12 @@ def judged(metrics: str) -> dict[str, Any]:
 
 
 def criterion(metric: str, **others: Any) -> dict[str, Any]:
-    """The section `acceptance` with a criterion that passes and one that fails."""
+    """The section `acceptance` with a criterion that passes and one that fails, and a hazard that one bears on."""
     words = {"id": "mean", "comparison": ">=", "reason": "because", "supports": "a clause", "needs_generator": False}
     both = [{}, {"id": "small", "comparison": "<="}]
-    return {"criteria": [{**words, "metric": metric, "bar": 0.1, **others, **change} for change in both]}
+    hazard = {"id": "taken", "read_as": "one", "severity": "minor", "requirement": "Few are.", "criteria": ["mean"]}
+    criteria = [{**words, "metric": metric, "bar": 0.1, **others, **change} for change in both]
+    return {"criteria": criteria, "hazards": [hazard]}
 
 
 STAGES = {

@@ -17,6 +17,7 @@ from flows.cli import app
 from flows.errors import FlowError
 from flows.evidence.attestation import ENVELOPE, key_id, make_keys, read_private_key, read_public_key
 from flows.evidence.bundle import make_bundle
+from flows.evidence.case import CASE_TITLES
 from flows.evidence.folder import find_last
 from flows.evidence.inventory import hash_bytes
 from flows.evidence.verification import verify
@@ -37,6 +38,7 @@ def test_what_a_bundle_holds(lasting: Made) -> None:
         *("README.md", ENVELOPE, "dvc.lock", "dvc.yaml", "environment.json", "inventory.json", "params.yaml"),
         *("ro-crate-metadata.json", "stages.json", "data/measure/metrics.json", "data/report/report.html"),
         *(f"data/acceptance/{name}" for name in ("gates.csv", "gates.json", "metrics.json")),
+        *CASE_TITLES,
         "data/measure/figures/numbers.csv",  # not the PNG, not the numbers; whether DVC caches it or not
     }
     inventory = json.loads((lasting.newest / "inventory.json").read_text())

@@ -34,7 +34,7 @@ def test_good_bundle_is_accepted(lasting: Made) -> None:
     lines = {name: text for name, text, good in verdict.lines if good}
     assert list(lines) == [
         *("signature", "name", "files", "stages", "dvc.lock", "copies", "crate", "metrics", "verdicts", "report"),
-        *("data", "chain"),
+        *("case", "data", "chain"),
     ]
     assert lines["chain"] == "1 bundles before this one, back to the first"
     assert lines["stages"].startswith("4 stages of dvc.yaml")

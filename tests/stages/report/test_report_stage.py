@@ -9,6 +9,7 @@ from functools import partial
 from html.parser import HTMLParser
 from io import BytesIO
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -26,11 +27,15 @@ from stages.report.params import ReportParams
 from stages.report.results import Results
 from stages.report.verdicts import show_claims, show_verdicts
 from stages.report.wording import TIED, tell_estimate
+from tests import yaml12 as yaml
+from tests.gsn import check_gsn
 from tests.modes import write_modes
 from tests.stages.report.conftest import SECTION
 from tests.stages.report.results_tree import CLAIMED, NAMES, build_metrics, edit_json
 
-ORDER = ["answers", "atlas", "explorer", "verdicts", "failures", "distance", "comparison", "quality", "claims", "basis"]
+ORDER = ["answers", "atlas", "explorer", "verdicts", "argument"]
+ORDER += ["failures", "distance", "comparison", "quality", "claims", "basis"]
+DRAWN, WRITTEN = "data:image/svg+xml;base64,", "data:application/yaml;base64,"  # the argument
 MOST_BYTES = 8_000_000
 
 
@@ -236,6 +241,8 @@ def test_what_a_run_has_of_its_own_is_told_and_else_is_not(outline, changed, run
 
 def test_figures_and_their_numbers_are_the_files(outline, results, page_file):
     images, links = outline.find("img"), [link for link in outline.find("a") if "download" in link]
+    images = [image for image in images if not image["src"].startswith(DRAWN)]
+    links = [link for link in links if not link["href"].startswith(WRITTEN)]
     strips = {image["id"]: image["href"] for image in outline.find("image")}
     shown = [pixels(decode(uri)) for uri in (*(image["src"] for image in images), *strips.values())]
     files = {pixels(path.read_bytes()) for folder in (results, page_file.parent) for path in folder.rglob("*.png")}
@@ -253,6 +260,22 @@ def test_figures_and_their_numbers_are_the_files(outline, results, page_file):
     for path in [*results.rglob("figures/*.csv"), *results.rglob("tables/*.csv"), *results.rglob("modes.csv")]:
         assert path.read_bytes() in offered, path
     assert len(page_file.read_bytes()) < MOST_BYTES / 4  # of small pictures
+
+
+def test_the_argument_is_drawn_from_the_verdicts_and_modes_shown(outline, results, run, changed, tmp_path):
+    (image,) = [image for image in outline.find("img") if image["src"].startswith(DRAWN)]
+    (link,) = [link for link in outline.find("a") if link["href"].startswith(WRITTEN)]
+    nodes = yaml.safe_load(decode(link["href"]))
+    assert check_gsn(nodes) == []
+    status = {name: nodes[f"G-{name}"]["status"] for name in ("sound", "weak", "vague")}
+    assert status == {"sound": "supported", "weak": "refuted", "vague": "undeveloped"}
+    made = hashlib.sha256((results / "train_classifiers/first/metrics.json").read_bytes()).hexdigest()
+    assert nodes["Sn-sound"]["sha256"] == made
+    drawn = ElementTree.fromstring(decode(image["src"]))  # noqa: S314  our own
+    assert {key: drawn.attrib[key] for key in ("width", "height")} == {key: image[key] for key in ("width", "height")}
+    assert f"# {made[:8]}" in "".join(drawn.itertext())
+    (changed / "acceptance/gates.json").unlink()
+    assert "No argument can be made: no acceptance criteria were checked." in read(run(changed, tmp_path / "o")).text
 
 
 def pixels(content):
@@ -332,8 +355,8 @@ def test_the_page_names_nothing_outside_itself(page_file, outline, results):
     text = page_file.read_text(encoding="utf-8")
     assert outline.tags.isdisjoint({"link", "iframe", "object", "embed", "base"})
     pictures = [image["src"] for image in outline.find("img")] + [image["href"] for image in outline.find("image")]
-    assert all(uri.startswith("data:image/webp;base64,") for uri in pictures)
-    assert all(link["href"].startswith(("#", "data:text/csv;base64,")) for link in outline.find("a"))
+    assert all(uri.startswith(("data:image/webp;base64,", DRAWN)) for uri in pictures)
+    assert all(link["href"].startswith(("#", "data:text/csv;base64,", WRITTEN)) for link in outline.find("a"))
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", text).replace("http-equiv", "")
     assert str(results) not in text
 
