@@ -135,6 +135,7 @@ class _Maker:
     """Stands for a name of the file; calling it makes plain data. Nothing of it can be changed by the file."""
 
     __slots__ = ("_make",)
+    _make: Callable[..., Any]
 
     def __init__(self, make: Callable[..., Any]) -> None:
         object.__setattr__(self, "_make", make)
@@ -168,10 +169,11 @@ def _read_number(kind: Any, data: Any) -> Any:
 
 def _hold_module(meta: Any, *_: Any) -> HeldModule:
     """In place of importing the source code in `meta`, which is dropped."""
-    held = (meta.get("class_name"), meta.get("state")) if isinstance(meta, dict) else (None, None)
-    if not isinstance(held[0], str) or not isinstance(held[1], dict):
+    held = meta if isinstance(meta, dict) else {}
+    class_name, state = held.get("class_name"), held.get("state")
+    if not isinstance(class_name, str) or not isinstance(state, dict):
         raise RefusedError("a persistent object without class_name and state")
-    return HeldModule(*held)
+    return HeldModule(class_name, state)
 
 
 def _hold_storage(data: Any) -> bytes:

@@ -187,5 +187,5 @@ def _filter(x: torch.Tensor) -> torch.Tensor:
     """The filter of StyleGAN2 along both axes, one after the other, times 4 for the zeros in between."""
     taps = torch.tensor(TAPS, dtype=x.dtype)
     taps = 2 * taps / taps.sum()
-    rows = sum(tap * x[:, :, place : x.shape[2] - 3 + place] for place, tap in enumerate(taps))
-    return sum(tap * rows[:, :, :, place : x.shape[3] - 3 + place] for place, tap in enumerate(taps))  # type: ignore[return-value,index,union-attr]
+    rows = torch.stack([tap * x[:, :, place : x.shape[2] - 3 + place] for place, tap in enumerate(taps)]).sum(0)
+    return torch.stack([tap * rows[:, :, :, place : x.shape[3] - 3 + place] for place, tap in enumerate(taps)]).sum(0)

@@ -168,8 +168,10 @@ class Generator(nn.Module):
 
     def _add_conv(self, name: str, inputs: int, outputs: int, resolution_px: int, *, up: bool) -> None:
         held = self.architecture
-        options = {"filter_last": held.filter_last, "clamp": held.clamp, "noise_scale": held.noise_scale}
-        conv = ModulatedConv(inputs, outputs, resolution_px, up=up, resampling=held.resampling, **options)
+        conv = ModulatedConv(
+            inputs, outputs, resolution_px, up=up,
+            resampling=held.resampling, noise_scale=held.noise_scale, filter_last=held.filter_last, clamp=held.clamp,
+        )  # fmt: skip
         self.convs.append(conv)
         self._add_affine(name, "conv", inputs, resolution_px)
 
