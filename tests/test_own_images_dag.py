@@ -104,6 +104,9 @@ def commands(params: dict[str, Any]) -> list[tuple[str, list[str]]]:
         entries = params[stage["foreach"].strip("${}")] if "foreach" in stage else {"": ""}
         for key, item in entries.items():
             filled = command.replace("${key}", key).replace("${item}", str(item))
+            filled = filled.replace("${generator}", params["generator"])
+            for name, value in item.items() if isinstance(item, dict) else ():
+                filled = filled.replace(f"${{item.{name}}}", str(value))
             for name, value in params["check_claims"].items():
                 filled = filled.replace(f"${{check_claims.{name}}}", str(value))
             words = shlex.split(filled)

@@ -188,6 +188,7 @@ def to_unit(raw: torch.Tensor) -> torch.Tensor:
 
 
 KIND = "stylegan2-generator"
+NO_SNAPSHOT = "no snapshot"  # the kind of what stands in a snapshot's place beside a brought generator
 
 
 def save_generator(path: Path, generator: Generator) -> None:

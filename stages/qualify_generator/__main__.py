@@ -57,7 +57,7 @@ def main(
     precision, recall, label consistency; and the same distances before eyes that had no part in the generator.
     """
     section, device = load_section(params, QualifyGeneratorParams, "qualify_generator"), choose_device()
-    log = pd.read_csv(require(training_log, "train_stylegan2"))
+    log = pd.read_csv(require(training_log, "train_stylegan2"))  # empty of a generator that was brought
     names = read_class_names(require(images, "corrupt_images"))
     train, test = read_images(images, "train"), read_images(images, "test")
     network, ensemble = _load_networks(generator, judge, names, device)
@@ -119,8 +119,9 @@ def main(
     figures.draw_greys(folder / "grey_values.png", greys)
     pages = draw(np.arange(len(names)).repeat(figures.SHEET_COLUMNS), numpy_stream(section.seed, "sample sheet"))
     sheet = world.show(pages.styles, [], noise=pages.noise).images
-    figures.draw_sample_sheet(folder / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
-    figures.draw_training_log(folder / "training_log.png", log)
+    figures.draw_sample_sheet(folder / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1] if len(log) else None)
+    if len(log):
+        figures.draw_training_log(folder / "training_log.png", log)
     write_json(out / "metrics.json", metrics)
 
 
