@@ -105,6 +105,11 @@ class Generator(nn.Module):
             inputs = outputs
         self.style_dimensions = sum(layer.channels for layer in self._layout)
 
+    @property
+    def conditional(self) -> bool:
+        """Whether the class of a sample can be asked for."""
+        return self.architecture.conditional
+
     def style_layout(self) -> list[StyleLayer]:
         """The layers of S in order."""
         return list(self._layout)

@@ -20,6 +20,7 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_bytes, to_unit
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.populations.sampling import draw_styles
+from failure_atlas.populations.unconditional import label_with
 from failure_atlas.quality import extractors, grey
 from failure_atlas.quality.comparison import compare_features
 from failure_atlas.quality.copies import compare_nearness, find_nearest
@@ -57,7 +58,7 @@ def main(
     precision, recall, label consistency; and the same distances before eyes that had no part in the generator.
     """
     section, device = load_section(params, QualifyGeneratorParams, "qualify_generator"), choose_device()
-    log = pd.read_csv(require(training_log, "train_stylegan2"))  # empty of a generator that was brought
+    log = pd.read_csv(require(training_log, "train_stylegan2"))
     names = read_class_names(require(images, "corrupt_images"))
     train, test = read_images(images, "train"), read_images(images, "test")
     network, ensemble = _load_networks(generator, judge, names, device)
@@ -70,7 +71,8 @@ def main(
     eyes = {extractors.NEUTRAL: load_neutral(device), **_load_unseen(unseen or [], names, test.images.shape[1], device)}
     networks: dict[str, Classify] = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features, **eyes}
     world = World(network.synthesize, networks, section.batch_size, device)
-    draw = partial(draw_styles, network, batch_size=section.batch_size)
+    judged_alone = World(network.synthesize, {JUDGE: ensemble}, section.batch_size, device)
+    draw = partial(draw_styles, network, batch_size=section.batch_size, label=label_with(judged_alone))
     drawn = [draw(labels, numpy_stream(section.seed, "latents", repeat)) for repeat in range(section.repeats)]
     with Progress("judging", len(test.labels) + len(labels) * (1 + len(subsets) + len(drawn)), "img") as progress:
         look, show = partial(world.look, advance=progress.advance), partial(world.show, advance=progress.advance)
@@ -120,8 +122,7 @@ def main(
     pages = draw(np.arange(len(names)).repeat(figures.SHEET_COLUMNS), numpy_stream(section.seed, "sample sheet"))
     sheet = world.show(pages.styles, [], noise=pages.noise).images
     figures.draw_sample_sheet(folder / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1] if len(log) else None)
-    if len(log):
-        figures.draw_training_log(folder / "training_log.png", log)
+    figures.draw_training_log(folder / "training_log.png", log)
     write_json(out / "metrics.json", metrics)
 
 

@@ -164,8 +164,11 @@ def draw_sample_sheet(path: Path, images: np.ndarray, class_names: Sequence[str]
 def draw_training_log(path: Path, log: pd.DataFrame) -> None:
     """Draw losses, the discriminator's scores, and the overfitting signal with the augmentation it called for.
 
-    Where the log has a gap, as of a training that was led by other means for a while, so have the lines.
+    Where the log has a gap, as of a training that was led by other means for a while, so have the lines. Of an empty
+    log, that of a generator that was brought, nothing is drawn.
     """
+    if log.empty:
+        return
     shown = log.where(log["kimg"].diff().fillna(0) <= LARGEST_GAP_KIMG)
     figure, axes = new_figure(1, 3, width=10, height=2.8)
     panels = [
