@@ -86,7 +86,7 @@ def check_document(document: dict[str, Any], path: Path, *, partial: bool = Fals
         elif not partial and not (room not in SHARED and hasattr(_params_of(room), "PROFILE")):
             raise StageError(f"{path}: section '{room}' is missing; it is needed by the stage of that name")
     classifiers = check_classifiers(document, path) if KEY in document or not partial else {}
-    checked = Document(path, sections, classifiers, check_generator(document, path))
+    checked = Document(path, sections, classifiers, check_generator(document, path, partial=partial))
     check_across(checked)
     return checked
 
@@ -121,9 +121,9 @@ def check_room(room: str, node: Any, path: Path) -> Section | dict[str, Section]
     return {name: check_section(node[name], model, f"{room}.{name}", path) for name in names}
 
 
-def check_generator(document: dict[str, Any], path: Path) -> str:
+def check_generator(document: dict[str, Any], path: Path, *, partial: bool) -> str:
     """Whose images later stages show, as the key `generator` says; StageError if nothing of that name makes any."""
-    held = document.get(GENERATOR, TRAINED)
+    held = document.get(GENERATOR, TRAINED if partial else None)
     allowed = [TRAINED, *(f"bring_generator/{name}" for name in document.get("bring_generator") or {})]
     if held not in allowed:
         raise StageError(f"{path}: {GENERATOR}: got {shorten(held)}; allowed: {' or '.join(allowed)}")

@@ -18,6 +18,7 @@ from stages.common.image_params import PUBLISHED
 from stages.compare_rankings.params import check_sizes
 from stages.train_stylegan2.session import check_resumed, choose_snapshot
 
+TRAINED_PX = (32, 128)
 GENERATOR, TRAINED = "generator", "train_stylegan2"  # the key of params, and what it names unless one was brought
 CLASSES = dict(zip(PUBLISHED, (DIGITS, DIGITS, GARMENTS, SIGNS), strict=True))
 
@@ -83,6 +84,9 @@ def check_files(document: Document) -> None:
 def _check_widths(document: Document) -> None:
     widths = document.sections["train_stylegan2"].generator_channels
     size_px = document.sections["prepare_images"].size_px
+    if not TRAINED_PX[0] <= size_px <= TRAINED_PX[1]:
+        allowed = f"{TRAINED_PX[0]} to {TRAINED_PX[1]} where the generator is trained here; of other images, bring one"
+        document.refuse("prepare_images.size_px", size_px, f"{allowed} (docs/generators.md)")
     if 2 << len(widths) != size_px:
         needed = f"{size_px.bit_length() - 2} widths, one for each of 4, 8, 16, ... px up to prepare_images.size_px, "
         document.refuse("train_stylegan2.generator_channels", widths, f"{needed}{size_px}")

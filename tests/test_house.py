@@ -286,6 +286,22 @@ def test_lines_are_counted_without_words_about_them() -> None:
     assert count_code(text) == 5
 
 
+def test_dvc_lets_a_brought_generator_stand_in_for_the_trained_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params |= {"generator": "bring_generator/mine", "bring_generator": {"mine": {"file": "a.pkl", "sha256": "0" * 64}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site-cache"))
+    Repo.init(no_scm=True).close()
+    dag = flows_dag()
+    assert "bring_generator@mine" in dag.needs["sample_populations"]
+    assert "bring_generator@mine" in dag.needs["judge_failures@clean"]
+    assert "train_stylegan2" not in dag.upstream(["report"]), "which would train what nobody looks at"
+
+
 def test_dvc_takes_a_brought_classifier_through_the_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params[KEY]["mine"] = "bring_classifiers"

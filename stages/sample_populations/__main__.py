@@ -38,10 +38,10 @@ from stages.sample_populations.params import SamplePopulationsParams
 def main(
     generator: GeneratorOption,
     classifier: ClassifierOption,
-    judge: Annotated[Path, typer.Option(help="The judge, which says of what class an unconditional sample is.")],
     images: Annotated[Path, typer.Option(help="An images store of the same data set, for the names of its classes.")],
     out: OutOption,
     params: ParamsOption = Path("params.yaml"),
+    judge: Annotated[Path | None, typer.Option(help="Who says of what class a sample of no known class is.")] = None,
 ) -> None:
     """Sample a class-balanced population as z, w, s, image and label (paper 2.1.2).
 
@@ -124,9 +124,11 @@ def main(
 
 
 def open_judged(
-    judge: Path, names: list[str], network: Generator, batch_size: int, device: torch.device
+    judge: Path | None, names: list[str], network: Generator, batch_size: int, device: torch.device
 ) -> JudgedClasses:
     """The judge as the one who says what class a sample is of."""
+    if judge is None:
+        raise StageError("--judge: missing, and the generator knows no classes; name the judge of train_judges")
     ensemble = load_judge(require(judge, "train_judges"), names, device)
     world = World(network.synthesize, {JUDGE: ensemble}, batch_size, device, len(names))
     return JudgedClasses(world, ensemble.confidence, [], [])

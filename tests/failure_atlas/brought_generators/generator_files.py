@@ -50,6 +50,11 @@ def random_tensors(
             if kernel == 3:
                 shapes |= {f"{at}.noise_const": (size, size), f"{at}.noise_strength": ()}
     tensors = {name: torch.randn(shape, generator=stream) for name, shape in shapes.items()}
+    for name, held in tensors.items():  # few pixels are saturated, and noise does not drown the rest
+        held *= 0.1 if "noise_strength" in name else 0.3 if "torgb" in name and "affine" not in name else 1.0
+        held *= 100 if "mapping.fc" in name else 1.0  # as at the start of a training, for the gain is 0.01
+    if classes:
+        tensors["mapping.fc0.weight"][:, dim:] *= 4  # the class shows more than the sample
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
     filters = [f"synthesis.b{size}.{name}" for size in sizes for name in ("conv0", "conv1")[size == 4 :]]
     return tensors | {f"{name}.resample_filter": taps[:, None] * taps for name in filters}

@@ -133,7 +133,7 @@ def test_of_an_unconditional_generator_the_judge_says_the_class(run, refuse, unc
     images = sample_population(network, draw_latents(1, 60, 8), draw_noise(1, 60), balanced, batch_size=60).images
     network, names = teach(images, balanced, seed=1, steps=60), [str(label) for label in range(10)]
     sureness = Ensemble([network], names)(torch.from_numpy(images).float() / 255).softmax(dim=1).amax(dim=1)
-    judge = Ensemble([network], names, confidence=sureness.median().item())
+    judge = Ensemble([network], names, confidence=float(np.median(sureness.detach().numpy())))
     save_ensemble(tmp_path / "judge.safetensors", judge)
     out = run(**params, judge=tmp_path / "judge.safetensors")
     held = read_population(out / "population.zarr")
