@@ -131,7 +131,7 @@ def _of_nvidia(content: Any) -> Published:
         raise RefusedError(f"no network G_ema but {_tell(content)}")
     found = dict(held.walk())
     if "synthesis.b4" not in found or "mapping.fc0" not in found:
-        raise RefusedError(f"a {held.class_name} of {_some(found)}, which is no StyleGAN2")
+        raise RefusedError(f"a {held.class_name} of {_some(filter(None, found))}, which is no StyleGAN2")
     z_dim = _number(held, "z_dim")
     if z_dim < 1:
         raise RefusedError(f"a mapping network of z_dim {z_dim}")
