@@ -65,14 +65,13 @@ def main(
     counts = _count_classes(params, section, test.labels, train.labels, len(names))
     chosen = draw_matched(test.labels, counts, 1, numpy_stream(section.seed, "test subset"))[0]
     subsets = draw_matched(train.labels, counts, section.repeats, numpy_stream(section.seed, "train subsets"))
-
     # Every generated set has the labels of the test set, so that no difference comes from the shares of the classes.
     labels = test.labels[chosen]
     eyes = {extractors.NEUTRAL: load_neutral(device), **_load_unseen(unseen or [], names, test.images.shape[1], device)}
     networks: dict[str, Classify] = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features, **eyes}
     world = World(network.synthesize, networks, section.batch_size, device)
-    judged_alone = World(network.synthesize, {JUDGE: ensemble}, section.batch_size, device)
-    draw = partial(draw_styles, network, batch_size=section.batch_size, label=label_with(judged_alone))
+    label = label_with(World(network.synthesize, {JUDGE: ensemble}, section.batch_size, device))
+    draw = partial(draw_styles, network, batch_size=section.batch_size, label=label)
     drawn = [draw(labels, numpy_stream(section.seed, "latents", repeat)) for repeat in range(section.repeats)]
     with Progress("judging", len(test.labels) + len(labels) * (1 + len(subsets) + len(drawn)), "img") as progress:
         look, show = partial(world.look, advance=progress.advance), partial(world.show, advance=progress.advance)

@@ -57,18 +57,7 @@ def main(
         require(generator, "train_stylegan2"), require(classifier, "train_classifiers"), device, channels_last=False
     )
     names = read_class_names(require(images, "corrupt_images"))
-    if len(names) != network.num_classes:
-        raise StageError(
-            f"{images}: has {len(names)} classes, the generator makes {network.num_classes}; use the images that it "
-            "learned from"
-        )
-    shown = min(section.tsne_samples, section.samples)
-    needed = section.probe_folds * network.num_classes
-    if shown < needed:
-        raise StageError(
-            f"{params}: sample_populations: got {section.samples} samples and {section.tsne_samples} tsne_samples; "
-            f"allowed: at least {needed} of each, one sample of every class in every probe fold"
-        )
+    shown = _check_sizes(section, network.num_classes, names, images, params)
 
     judged: JudgedClasses | None = None
     kept: dict[str, list[np.ndarray]] = {
@@ -121,6 +110,22 @@ def main(
     write_csv(out / "style_dimensions.csv", styles)
     save_figure(figure, out / "figures" / "fig3_spaces.png", table)
     write_json(out / "metrics.json", metrics)
+
+
+def _check_sizes(section: SamplePopulationsParams, classes: int, names: list[str], images: Path, params: Path) -> int:
+    """How many samples are shown in figure 3; StageError if they are too few, or the images are of other classes."""
+    if len(names) != classes:
+        raise StageError(
+            f"{images}: has {len(names)} classes, the generator makes {classes}; use the images that it learned from"
+        )
+    shown = min(section.tsne_samples, section.samples)
+    needed = section.probe_folds * classes
+    if shown < needed:
+        raise StageError(
+            f"{params}: sample_populations: got {section.samples} samples and {section.tsne_samples} tsne_samples; "
+            f"allowed: at least {needed} of each, one sample of every class in every probe fold"
+        )
+    return shown
 
 
 def open_judged(
