@@ -251,7 +251,7 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
         if name.name != "__init__.py" and text.count("\n") <= TINY:
             tiny.append(str(name))
     assert not long, "\n".join(long)
-    assert len(tiny) <= 29, "\n".join(tiny)
+    assert len(tiny) <= 30, "\n".join(tiny)
 
 
 @pytest.mark.parametrize(("is_test", "most"), [(False, 29_700), (True, 23_100)], ids=["code", "tests"])
