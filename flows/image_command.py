@@ -101,7 +101,7 @@ def _explain(files: Sequence[Path], wanted: Sequence[str], true_class: str | Non
         return bad
     judges = DATA / "train_judges"
     results = Files(
-        DATA / "train_stylegan2" / "generator.safetensors", chosen, judges / "judge.safetensors",
+        DATA / params["generator"] / "generator.safetensors", chosen, judges / "judge.safetensors",
         judges / "auditor.safetensors", DATA / "sample_populations",
     )  # fmt: skip
     atlas = open_atlas(results, _read_settings(params))
@@ -215,7 +215,7 @@ def _read_params() -> dict[str, Any]:
 
     try:
         read = parse_yaml(PARAMS.read_bytes())
-        for section in ("classifiers", "prepare_images", "invert_images", "find_failures"):
+        for section in ("classifiers", "generator", "prepare_images", "invert_images", "find_failures"):
             read[section]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FlowError(f"{PARAMS}: cannot be read ({error}); check it with: python -m stages") from error

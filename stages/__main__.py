@@ -20,9 +20,11 @@ from stages.common.classifiers import KEY, check_classifiers, check_name
 from stages.common.image_params import CorruptImagesParams, PrepareImagesParams
 from stages.common.mode_params import FindModesParams
 from stages.common.params import check_section, read_params, shorten
-from stages.cross_checks import Document, check_across, check_files
+from stages.cross_checks import GENERATOR, TRAINED, Document, check_across, check_files
 
 BROUGHT = Path("data/brought")  # as dvc.yaml has it
+NAMED = {*ENTRIES, "bring_generator"}  # sections of named entries
+MAY_BE_EMPTY = ("bring_classifiers", "bring_generator")  # nobody has to bring one
 PASSED = "params.yaml is good\n"  # always the same, so that what rests on it runs no more often
 # What several stages read; each other section stands in the params.py of its stage.
 SHARED: dict[str, type[Section]] = {
@@ -72,9 +74,11 @@ def check_params(path: Path, *, partial: bool = False) -> Document:
 
 def check_document(document: dict[str, Any], path: Path, *, partial: bool = False) -> Document:
     """The same of what was read of a params file; path: for messages."""
-    unknown = [name for name in document if name not in (KEY, *ROOMS)]
+    unknown = [name for name in document if name not in (KEY, GENERATOR, *ROOMS)]
     if unknown:
-        raise StageError(f"{path}: {unknown[0]}: no stage of that name; sections: {', '.join([KEY, *ROOMS])}")
+        raise StageError(
+            f"{path}: {unknown[0]}: no stage of that name; sections: {', '.join([KEY, GENERATOR, *ROOMS])}"
+        )
     sections = {}
     for room in ROOMS:
         if room in document:
@@ -82,7 +86,7 @@ def check_document(document: dict[str, Any], path: Path, *, partial: bool = Fals
         elif not partial and not (room not in SHARED and hasattr(_params_of(room), "PROFILE")):
             raise StageError(f"{path}: section '{room}' is missing; it is needed by the stage of that name")
     classifiers = check_classifiers(document, path) if KEY in document or not partial else {}
-    checked = Document(path, sections, classifiers)
+    checked = Document(path, sections, classifiers, check_generator(document, path, partial=partial))
     check_across(checked)
     return checked
 
@@ -107,14 +111,23 @@ def check_rewritten(path: Path) -> None:
 def check_room(room: str, node: Any, path: Path) -> Section | dict[str, Section]:
     """Check one stage's section; those of classifiers have one section per entry."""
     model: type[Section] = SHARED[room] if room in SHARED else _params_of(room).MODEL
-    if room not in ENTRIES:
+    if room not in NAMED:
         return check_section(node, model, room, path)
-    may_be_empty = room == "bring_classifiers"  # nobody has to bring one
+    may_be_empty = room in MAY_BE_EMPTY
     if not isinstance(node, dict) or not (node or may_be_empty):
         allowed = "named entries, or {} for none" if may_be_empty else "at least one named entry"
         raise StageError(f"{path}: {room}: got {shorten(node)}; allowed: {allowed}")
     names = [check_name(name, room, path) for name in node]
     return {name: check_section(node[name], model, f"{room}.{name}", path) for name in names}
+
+
+def check_generator(document: dict[str, Any], path: Path, *, partial: bool) -> str:
+    """Whose images later stages show, as the key `generator` says; StageError if nothing of that name makes any."""
+    held = document.get(GENERATOR, TRAINED if partial else None)
+    allowed = [TRAINED, *(f"bring_generator/{name}" for name in document.get("bring_generator") or {})]
+    if held not in allowed:
+        raise StageError(f"{path}: {GENERATOR}: got {shorten(held)}; allowed: {' or '.join(allowed)}")
+    return str(held)
 
 
 def check_all_brought(document: dict[str, Any], brought: Path) -> None:

@@ -18,6 +18,8 @@ from stages.common.image_params import PUBLISHED
 from stages.compare_rankings.params import check_sizes
 from stages.train_stylegan2.session import check_resumed, choose_snapshot
 
+TRAINED_PX = (32, 128)
+GENERATOR, TRAINED = "generator", "train_stylegan2"  # the key of params, and what it names unless one was brought
 CLASSES = dict(zip(PUBLISHED, (DIGITS, DIGITS, GARMENTS, SIGNS), strict=True))
 
 
@@ -26,12 +28,13 @@ class Document:
     """A params file whose sections are good, each by itself.
 
     sections: by name, validated; a mapping of entries where there are several.  classifiers: name -> section of those
-    under test.
+    under test.  generator: what makes the images of later stages; rules of a training count where that is one.
     """
 
     path: Path
     sections: Mapping[str, Any]
     classifiers: Mapping[str, str]
+    generator: str = TRAINED
 
     @property
     def class_names(self) -> list[str] | None:
@@ -60,8 +63,13 @@ class Document:
 def check_across(document: Document) -> None:
     """Raise StageError for the first rule that does not hold; rules over sections that are not there are left out."""
     for rooms, rule in RULES:
-        if all(room in document.sections for room in rooms):
+        if all(room in document.sections and _counts(document, room) for room in rooms):
             rule(document)
+
+
+def _counts(document: Document, room: str) -> bool:
+    """Whether rules speak of a section: of a training that makes no image of later stages they do not."""
+    return room != TRAINED or document.generator == TRAINED
 
 
 def check_files(document: Document) -> None:
@@ -69,13 +77,16 @@ def check_files(document: Document) -> None:
     sections = document.sections
     if {"prepare_images", "train_judges"} <= sections.keys():
         _check_judges(document)
-    if {"prepare_images", "train_stylegan2"} <= sections.keys():
+    if {"prepare_images", TRAINED} <= sections.keys() and _counts(document, TRAINED):
         _check_snapshot(document)
 
 
 def _check_widths(document: Document) -> None:
     widths = document.sections["train_stylegan2"].generator_channels
     size_px = document.sections["prepare_images"].size_px
+    if not TRAINED_PX[0] <= size_px <= TRAINED_PX[1]:
+        allowed = f"{TRAINED_PX[0]} to {TRAINED_PX[1]} where the generator is trained here; of other images, bring one"
+        document.refuse("prepare_images.size_px", size_px, f"{allowed} (docs/generators.md)")
     if 2 << len(widths) != size_px:
         needed = f"{size_px.bit_length() - 2} widths, one for each of 4, 8, 16, ... px up to prepare_images.size_px, "
         document.refuse("train_stylegan2.generator_channels", widths, f"{needed}{size_px}")
@@ -84,7 +95,7 @@ def _check_widths(document: Document) -> None:
 def _check_limits(document: Document) -> None:
     """No more dimensions than the generator has, no more samples than there are; see LIMITS."""
     for source, key, less, what, limited in LIMITS:
-        if source in document.sections:
+        if source in document.sections and _counts(document, source):
             most = getattr(document.sections[source], key) - less
             for room, limited_key in limited:
                 if room in document.sections:

@@ -75,7 +75,8 @@ def read_dag(file: str = "dvc.yaml", section: str = SECTIONS[0]) -> dict[str, di
     Paths start at the root, whatever folder the file is in; links in study/ lead to the folders of code.
     The stage that checks the params is no room and left out.
     """
-    document = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
+    text = (ROOT / file).read_text(encoding="utf-8").replace("${generator}", "train_stylegan2")
+    document = yaml.safe_load(text)
     stages = {name: _body_of(stage, section) for name, stage in document["stages"].items() if name != CHECK}
     for stage in stages.values():
         for kind in {"deps", "outs", "metrics", "plots"} & stage.keys():

@@ -62,7 +62,8 @@ FILES = {"dvc.yaml": ("params.yaml", "data"), "study/dvc.yaml": ("study/params.y
 def test_stages_packages_sections_and_folders_are_one(file: str) -> None:
     params, folder = FILES[file]
     dag = read_dag(file)
-    sections = [name for name in yaml.safe_load((ROOT / params).read_text(encoding="utf-8")) if name != KEY]
+    read = yaml.safe_load((ROOT / params).read_text(encoding="utf-8"))
+    sections = [name for name in read if name not in (KEY, "generator")]  # which of several, no stage's section
     assert [name for name in dag if name in sections] == sections, "in the order of the DAG"
     assert all(name in sections or "../params.yaml" in str(stage["params"]) for name, stage in dag.items())
     for name, stage in dag.items():
@@ -86,7 +87,13 @@ def test_every_room_is_a_stage_of_the_dag_or_of_the_study() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_stage_reads_what_a_stage_above_it_leaves(section: str) -> None:
-    above = {"brought", "own_images", "released", CHECK}  # what people bring, and what no room makes
+    above = {
+        "brought",
+        "brought_generator",
+        "own_images",
+        "released",
+        CHECK,
+    }  # what people bring, and what no room makes
     for name, stage in read_dag(section=section).items():
         read = {Path(dep).parts[1] for dep in stage["deps"] if dep.startswith("data/")}
         assert read <= above, name
@@ -233,7 +240,7 @@ def test_git_holds_few_and_small_results() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "most"), [("README.md", 150), ("dvc.yaml", 550), ("study/dvc.yaml", 365), ("params.yaml", 350)]
+    ("file", "most"), [("README.md", 150), ("dvc.yaml", 575), ("study/dvc.yaml", 365), ("params.yaml", 360)]
 )
 def test_what_people_read_is_short(file: str, most: int) -> None:
     assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= most
@@ -253,10 +260,10 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
         if name.name != "__init__.py" and text.count("\n") <= TINY:
             tiny.append(str(name))
     assert not long, "\n".join(long)
-    assert len(tiny) <= 29, "\n".join(tiny)
+    assert len(tiny) <= 30, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 29_900), (True, 23_050)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 31_000), (True, 23_900)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()
@@ -286,6 +293,22 @@ def test_lines_are_counted_without_words_about_them() -> None:
         '"""A module\nof two."""\n\nx = 1  # one\n# none\n\n\ndef f():\n    """F."""\n    return [\n        x\n    ]\n'
     )
     assert count_code(text) == 5
+
+
+def test_dvc_lets_a_brought_generator_stand_in_for_the_trained_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params |= {"generator": "bring_generator/mine", "bring_generator": {"mine": {"file": "a.pkl", "sha256": "0" * 64}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site-cache"))
+    Repo.init(no_scm=True).close()
+    dag = flows_dag()
+    assert "bring_generator@mine" in dag.needs["sample_populations"]
+    assert "bring_generator@mine" in dag.needs["judge_failures@clean"]
+    assert "train_stylegan2" not in dag.upstream(["report"]), "which would train what nobody looks at"
 
 
 def test_dvc_takes_a_brought_classifier_through_the_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

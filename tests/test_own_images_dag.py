@@ -1,6 +1,7 @@
-"""Every stage's command on images of a user's own, with a classifier of the user's own beside those trained here.
+"""Every stage's command on a user's own images, generator and classifier, beside classifiers trained here.
 
-The images: colour, 64 px, four classes with odd names.  The classifier: module and weights, of another input and order.
+The images: colour, 64 px, four classes with odd names.  The generator: a pickle, whose images later stages show.  The
+classifier: module and weights, of another input and order.
 """
 
 import base64
@@ -25,8 +26,10 @@ from failure_atlas.core.arrays import read_array
 from failure_atlas.judges.ensemble import Ensemble, save_ensemble
 from failure_atlas.stylegan2.generator import load_generator
 from tests import yaml12 as yaml
+from tests.failure_atlas.brought_generators.generator_files import build_ada, random_tensors, write_pickle
 from tests.house import ROOT
 from tests.project import shrink_params
+from tests.stages.pinning import pin
 from tests.stages.tiny_networks import fit, teach_population
 
 pytestmark = pytest.mark.slow
@@ -104,6 +107,9 @@ def commands(params: dict[str, Any]) -> list[tuple[str, list[str]]]:
         entries = params[stage["foreach"].strip("${}")] if "foreach" in stage else {"": ""}
         for key, item in entries.items():
             filled = command.replace("${key}", key).replace("${item}", str(item))
+            filled = filled.replace("${generator}", params["generator"])
+            for name, value in item.items() if isinstance(item, dict) else ():
+                filled = filled.replace(f"${{item.{name}}}", str(value))
             for name, value in params["check_claims"].items():
                 filled = filled.replace(f"${{check_claims.{name}}}", str(value))
             words = shlex.split(filled)
@@ -164,7 +170,12 @@ def stand_in() -> Iterator[Callable[[Path], None]]:
 def project(tmp_path_factory: pytest.TempPathFactory, stand_in: Callable[[Path], None]) -> Path:
     """The `data` of a folder in which every stage has run, in this process."""
     folder = tmp_path_factory.mktemp("own")
-    params = write_params(folder, CHANGES, training_images=256)
+    (folder / "data/brought_generator").mkdir(parents=True)
+    network = build_ada(random_tensors(64, 4, classes=len(NAMES)), 256)
+    pinned = pin(write_pickle(folder / "data/brought_generator/network.pkl", network))
+    world = {"file": "network.pkl", "sha256": pinned["sha256"]}
+    own = {"bring_generator": {"world": world}, "generator": "bring_generator/world"}
+    params = write_params(folder, CHANGES | own, training_images=256)
     images, labels = draw_images()
     (folder / "data/own_images").mkdir(parents=True)
     (folder / "data/released").symlink_to(ROOT / "data/released")
@@ -182,14 +193,14 @@ def project(tmp_path_factory: pytest.TempPathFactory, stand_in: Callable[[Path],
     return folder / "data"
 
 
-def write_params(folder: Path, changes: dict[str, dict[str, Any]], training_images: int) -> dict[str, Any]:
+def write_params(folder: Path, changes: dict[str, Any], training_images: int) -> dict[str, Any]:
     """The params of a run, which are returned; training_images: shown to each classifier."""
     path = folder / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     shrink_params(path)
     params: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     for section, changed in changes.items():
-        params[section] |= changed
+        params[section] = params[section] | changed if isinstance(changed, dict) else changed
     for entry in params["train_classifiers"].values():
         entry["training_images"] = training_images
     if "mine" in params["classifiers"]:

@@ -7,12 +7,14 @@ import numpy as np
 import torch
 
 from failure_atlas.core.arrays import SHARD_ROWS
+from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_bytes
 from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.stylegan2.noise import CONSTANT, draw_seeds
 
 SHARD_SAMPLES = 1_000
+MOST_TRIES = 50  # samples of an unconditional generator for each that is wanted of some class
 LEAST_PER_CLASS = 4  # two samples in each half of a class
 
 
@@ -43,6 +45,10 @@ def balance_labels(samples: int, classes: int) -> np.ndarray:
     return np.arange(samples, dtype=np.int64) % classes
 
 
+# Styles [N, D] and the seeds of their noise [N] -> the classes that are seen in their images, int64 [N].
+Label = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
 @dataclass(frozen=True)
 class Drawn:
     """styles: [N, D] float32.  noise: int64 [N], the seed of each sample's noise.  true_class: [N] int64."""
@@ -59,13 +65,20 @@ def draw_styles(
     batch_size: int | None = None,
     *,
     constant_noise: bool = False,
+    label: Label | None = None,
 ) -> Drawn:
     """Fresh samples z -> w -> s, no truncation.
 
     samples: how many, with the classes in turn, or the true class of each.  batch_size: by default all at once.
     constant_noise: the generator's own noise for all, in place of one for each sample. Fewer samples are the first of
     more.
+    label: of a generator that knows no classes: how many samples are then of the classes that come up; where the true
+    class of each is given, samples are drawn until there are enough of each.  Raises StageError if there never are.
     """
+    if not generator.conditional:
+        if label is None:
+            raise ValueError("an unconditional generator, and nothing that says which class a sample is of")
+        return _draw_labelled(generator, samples, random, batch_size, constant_noise, label)
     true_class = balance_labels(samples, generator.num_classes) if isinstance(samples, int) else samples
     z, size = random.standard_normal((len(true_class), generator.z_dim), np.float32), batch_size or len(true_class)
     device, parts = next(generator.parameters()).device, []
@@ -75,6 +88,51 @@ def draw_styles(
             parts.append(generator.map_styles(generator.map_latents(latents, labels)).cpu().numpy())
     noise = np.full(len(z), CONSTANT) if constant_noise else draw_seeds(len(z), random.spawn(1)[0])
     return Drawn(np.concatenate(parts), noise, true_class)
+
+
+def _draw_labelled(
+    generator: Generator, samples: int | np.ndarray, random: np.random.Generator, batch_size: int | None,
+    constant_noise: bool, label: Label,
+) -> Drawn:  # fmt: skip
+    """Samples of the classes that are seen in them; see `draw_styles`."""
+    wanted = np.zeros(samples, np.int64) if isinstance(samples, int) else samples
+    streams, device = random.spawn(2), next(generator.parameters()).device
+    parts: list[Drawn] = []
+    found = np.zeros(0, np.int64)
+    for _ in range(MOST_TRIES):
+        z = streams[0].standard_normal((len(wanted), generator.z_dim), np.float32)
+        noise = np.full(len(z), CONSTANT) if constant_noise else draw_seeds(len(z), streams[1])
+        styles = []
+        with torch.no_grad():
+            for first in range(0, len(z), batch_size or len(z)):
+                latents = torch.from_numpy(z[first : first + (batch_size or len(z))]).to(device)
+                unused = torch.zeros(len(latents), dtype=torch.int64, device=device)
+                styles.append(generator.map_styles(generator.map_latents(latents, unused)).cpu().numpy())
+        drawn = np.concatenate(styles)
+        parts.append(Drawn(drawn, noise, label(drawn, noise)))
+        if isinstance(samples, int):
+            return parts[0]
+        found = np.concatenate([part.true_class for part in parts])
+        rows = _choose_rows(found, wanted)
+        if rows is not None:
+            every = [np.concatenate([getattr(part, name) for part in parts]) for name in ("styles", "noise")]
+            return Drawn(every[0][rows], every[1][rows], wanted)
+    short = int((np.bincount(found, minlength=wanted.max() + 1)[wanted] / np.bincount(wanted)[wanted]).argmin())
+    raise StageError(
+        f"generator: an unconditional one, and of {len(found)} samples the judge sees {(found == wanted[short]).sum()} "
+        f"of class {wanted[short]}, needed: {(wanted == wanted[short]).sum()}; bring a generator that makes all classes"
+    )
+
+
+def _choose_rows(found: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
+    """Of the samples found, the first of each class that is wanted, in the order wanted; None if there are too few."""
+    rows = np.empty(len(wanted), np.int64)
+    for each in np.unique(wanted):
+        there, places = np.flatnonzero(found == each), np.flatnonzero(wanted == each)
+        if len(there) < len(places):
+            return None
+        rows[places] = there[: len(places)]
+    return rows
 
 
 @dataclass(frozen=True)

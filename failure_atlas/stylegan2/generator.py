@@ -24,6 +24,9 @@ class GeneratorArchitecture:
 
     noise_scale: how strong noise is, is learned for each `layer` (StyleGAN2) or each `channel` (StyleGAN): then the
     style of one channel can say how noisy an image is.
+    Of brought generators alone: conditional: False where the class changes nothing.  filter_last: convolutions that
+    double the size filter behind the convolution, as published, not before it.  clamp: of each layer's output, which
+    kept training in float16 in bounds.
     """
 
     z_dim: int
@@ -34,6 +37,9 @@ class GeneratorArchitecture:
     image_channels: int
     resampling: Resampling
     noise_scale: NoiseScale = "layer"
+    conditional: bool = True
+    filter_last: bool = False
+    clamp: float | None = None
 
     @property
     def size_px(self) -> int:
@@ -41,8 +47,10 @@ class GeneratorArchitecture:
         return 2 << len(self.channels)
 
     def describe(self) -> dict[str, object]:
-        """As plain JSON."""
-        return asdict(self) | {"channels": list(self.channels)}
+        """As plain JSON; what only brought generators have is left out where it is as in all others."""
+        usual = {"conditional": True, "filter_last": False, "clamp": None}
+        held = {key: value for key, value in asdict(self).items() if key not in usual or value != usual[key]}
+        return held | {"channels": list(self.channels)}
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,8 @@ class Generator(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.z_dim, self.w_dim, self.num_classes = architecture.z_dim, architecture.w_dim, architecture.num_classes
-        self.mapping = MappingNetwork(self.z_dim, self.w_dim, self.num_classes, architecture.mapping_layers)
+        embedded = self.num_classes if architecture.conditional else 0
+        self.mapping = MappingNetwork(self.z_dim, self.w_dim, embedded, architecture.mapping_layers)
         self.constant = nn.Parameter(torch.randn(architecture.channels[0], 4, 4))
         self.convs, self.to_images, self.affines = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         self._layout: list[StyleLayer] = []
@@ -91,10 +100,15 @@ class Generator(nn.Module):
             if level > 0:
                 self._add_conv(f"b{resolution}.conv0", inputs, outputs, resolution, up=True)
             self._add_conv(f"b{resolution}.conv1", outputs, outputs, resolution, up=False)
-            self.to_images.append(ToImage(outputs, architecture.image_channels))
+            self.to_images.append(ToImage(outputs, architecture.image_channels, architecture.clamp))
             self._add_affine(f"b{resolution}.torgb", "torgb", outputs, resolution)
             inputs = outputs
         self.style_dimensions = sum(layer.channels for layer in self._layout)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the class of a sample can be asked for."""
+        return self.architecture.conditional
 
     def style_layout(self) -> list[StyleLayer]:
         """The layers of S in order."""
@@ -158,8 +172,11 @@ class Generator(nn.Module):
         return [layer.resolution_px for layer in self._layout if layer.kind == "conv"]
 
     def _add_conv(self, name: str, inputs: int, outputs: int, resolution_px: int, *, up: bool) -> None:
-        resampling, noise_scale = self.architecture.resampling, self.architecture.noise_scale
-        conv = ModulatedConv(inputs, outputs, resolution_px, up=up, resampling=resampling, noise_scale=noise_scale)
+        held = self.architecture
+        conv = ModulatedConv(
+            inputs, outputs, resolution_px, up=up,
+            resampling=held.resampling, noise_scale=held.noise_scale, filter_last=held.filter_last, clamp=held.clamp,
+        )  # fmt: skip
         self.convs.append(conv)
         self._add_affine(name, "conv", inputs, resolution_px)
 
@@ -176,6 +193,7 @@ def to_unit(raw: torch.Tensor) -> torch.Tensor:
 
 
 KIND = "stylegan2-generator"
+NO_SNAPSHOT = "no snapshot"  # the kind of what stands in a snapshot's place beside a brought generator
 
 
 def save_generator(path: Path, generator: Generator) -> None:

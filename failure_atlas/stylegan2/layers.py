@@ -79,12 +79,15 @@ LEARNING_RATE_SCALE = 0.01
 
 
 class MappingNetwork(nn.Module):
-    """Normalised latent and normalised class embedding, through fully connected layers."""
+    """Normalised latent and normalised class embedding, through fully connected layers.
+
+    num_classes: 0 where there is no embedding, and labels change nothing.
+    """
 
     def __init__(self, z_dim: int, w_dim: int, num_classes: int, layers: int) -> None:
         super().__init__()
-        self.embedding = EqualizedLinear(num_classes, w_dim)
-        widths = [z_dim + w_dim, *[w_dim] * layers]
+        self.embedding = EqualizedLinear(num_classes, w_dim) if num_classes else None
+        widths = [z_dim + (w_dim if num_classes else 0), *[w_dim] * layers]
         self.layers = nn.ModuleList(
             EqualizedLinear(inputs, outputs, learning_rate_scale=LEARNING_RATE_SCALE)
             for inputs, outputs in pairwise(widths)
@@ -93,8 +96,10 @@ class MappingNetwork(nn.Module):
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """z: [N, z_dim] standard normal; labels: [N] int64. Returns w [N, w_dim]."""
-        classes = nn.functional.one_hot(labels, self.num_classes).to(z.dtype)
-        x = torch.cat([normalize_second_moment(z), normalize_second_moment(self.embedding(classes))], dim=1)
+        x = normalize_second_moment(z)
+        if self.embedding is not None:
+            classes = nn.functional.one_hot(labels, self.num_classes).to(z.dtype)
+            x = torch.cat([x, normalize_second_moment(self.embedding(classes))], dim=1)
         for layer in self.layers:
             x = activate(layer(x))
         return x
@@ -120,6 +125,13 @@ def downsample(x: torch.Tensor, resampling: Resampling) -> torch.Tensor:
         return functional.avg_pool2d(x, 2)
     channels = x.shape[1]
     return functional.conv2d(x, _kernel(x).expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels)
+
+
+def smooth(x: torch.Tensor) -> torch.Tensor:
+    """Filter what a transposed convolution of stride 2 left, [N, C, 2 H + 1, 2 W + 1], to [N, C, 2 H, 2 W]."""
+    channels = x.shape[1]
+    kernel = (_kernel(x) * 4).expand(channels, 1, 4, 4)  # zeros inserted between pixels quarter the mean
+    return functional.conv2d(x, kernel, padding=1, groups=channels)
 
 
 def _kernel(x: torch.Tensor) -> torch.Tensor:

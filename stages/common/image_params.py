@@ -16,7 +16,7 @@ class PrepareImagesParams(Section):
     source: Literal["mnist-5k", "mnist", "fashion-mnist", "gtsrb", "npz", "image-folder", "mnist-format"]
     seed: Seed
     test_fraction: Annotated[float, Field(gt=0, le=0.5)]
-    size_px: Annotated[Literal[32, 64, 128], WholeNumber]
+    size_px: Annotated[Literal[16, 32, 64, 128, 256, 512, 1024], WholeNumber]
     channels: Annotated[Literal[1, 3], WholeNumber]
     fit: Literal["pad", "resize", "stretch"]
     on_problem: Literal["stop", "drop"]

@@ -8,6 +8,7 @@ import numpy as np
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.populations.sampling import Drawn, draw_styles
+from failure_atlas.populations.unconditional import label_with
 from failure_atlas.ranking import attfind, gradient_scores, held_out, influence, methods
 from failure_atlas.walks.crossing import LEVEL
 from failure_atlas.walks.starts import choose_starts
@@ -147,7 +148,8 @@ class Study:
 
     def _draw(self, count: int, name: str) -> Drawn:
         constant = self.opened.samples.constant_noise
-        return draw_styles(self.opened.generator, count, self.stream(name), constant_noise=constant)
+        label = label_with(self.opened.world)
+        return draw_styles(self.opened.generator, count, self.stream(name), constant_noise=constant, label=label)
 
     def _progress(self, what: str, samples: int) -> Progress:
         each = 1 if self.budget.steps is None else self.budget.passes

@@ -212,6 +212,8 @@ def draw_independent(opened: Opened, section: FindFailuresParams) -> tuple[Indep
             noise = draw_noise(opened, ROUND, random)[: len(z)]
             true_class = np.arange(first, first + len(z), dtype=np.int64) % classes
             w = opened.locate(z, true_class)
+            if not opened.generator.conditional:  # a sample is of the class that the judge sees in it
+                true_class = opened.latents.show(w, [JUDGE], noise=noise, keep_images=False).predicted(JUDGE)
             confidence, most = opened.judge.confidence, np.full(len(z), DOUBTFUL)
             level = measure_levels(opened.latents, w, true_class, noise, confidence, most)
             parts.append((z, w, noise, true_class, level))

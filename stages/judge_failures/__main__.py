@@ -13,7 +13,6 @@ from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.judges.failures import ALL, AUDITOR, tabulate_verdicts
-from failure_atlas.judges.realism import measure_deviation, score_realism
 from failure_atlas.judges.remoteness import Yardstick, fit_surroundings, represent
 from failure_atlas.world.show import CLASSIFIER, JUDGE, World
 from stages.common import command
@@ -61,9 +60,7 @@ def main(
     misses = inputs.claim_population(samples, pictures, logits.argmax(axis=1))
 
     networks = dict(zip((CLASSIFIER, JUDGE, AUDITOR), (network, *judges), strict=True))
-    deviation = measure_deviation(critic, pictures, batch_size=size)
-    with Progress("realism of the population", len(styles), "img") as progress:
-        realism = score_realism(critic, pictures, true_class, deviation, batch_size=size, advance=progress.advance)
+    deviation, realism = inputs.measure_realism(critic, pictures, true_class, size)
     surroundings = fit_surroundings(represent(judges[1], real.images, batch_size=size))
     yardstick = Yardstick(surroundings, true_class, realism, section.far_out_percentile)
     confidence = judges[0].confidence
@@ -85,6 +82,7 @@ def main(
         failures, true_failures, names, summary.read_record(real_failures), section.seed
     )
     metrics |= summary.summarize_real(real_failures, wrong, yardstick.find_far(surroundings.own))
+    metrics |= {} if critic else {"realism_measured": False}
     metrics |= {"confidence": confidence, "far_out_percentile": section.far_out_percentile}
     logging.info(summary.tell_failures(metrics))
 

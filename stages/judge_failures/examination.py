@@ -26,14 +26,14 @@ READABLE = "readable"  # as the class that was meant, by the model of people in 
 class Examiner:
     """All that is needed to examine a claim.
 
-    world: with CLASSIFIER, JUDGE and AUDITOR.  auditor: itself, for its features and its confidence.  deviation: see
-    `realism.measure_deviation`.  confidence: the judge's.  seed: of the noise that readability is asked under, and of
-    the fresh noise, of which there are `noise_draws`.
+    world: with CLASSIFIER, JUDGE and AUDITOR.  auditor: itself, for its features and its confidence.  critic: None
+    where realism is not measured.  deviation: see `realism.measure_deviation`.  confidence: the judge's.  seed: of the
+    noise that readability is asked under, and of the fresh noise, of which there are `noise_draws`.
     """
 
     world: World
     auditor: Ensemble
-    critic: Discriminator
+    critic: Discriminator | None
     deviation: float
     yardstick: Yardstick
     class_names: Sequence[str]
@@ -55,7 +55,9 @@ class Examiner:
         shown = replace(shown, images=claims.images, logits={**shown.logits, **known})
         opinions = self._tabulate(claims.source, claims.index, shown, claims.true_class)
         stick, size = self.yardstick, self.world.batch_size
-        if claims.source == POPULATION:
+        if self.critic is None:
+            realism = np.full(len(claims.images), np.nan)
+        elif claims.source == POPULATION:
             # Measured once: a sample that is measured again may, by rounding, come out below itself.
             realism = stick.realism[claims.index]
         else:

@@ -11,10 +11,13 @@ import torch
 from failure_atlas.core.arrays import read_array, read_attributes
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import require
+from failure_atlas.core.progress import Progress
+from failure_atlas.core.weights import read_description
 from failure_atlas.images.image_set import ImageSet
 from failure_atlas.judges.ensemble import Ensemble, load_judge
+from failure_atlas.judges.realism import measure_deviation, score_realism
 from failure_atlas.stylegan2.discriminator import Discriminator
-from failure_atlas.stylegan2.generator import Generator
+from failure_atlas.stylegan2.generator import NO_SNAPSHOT, Generator
 from failure_atlas.stylegan2.state import load_discriminator
 from stages.common.artefacts.images import read_class_names, read_images
 from stages.common.artefacts.population import Samples
@@ -99,8 +102,13 @@ def load_judges(
     return judges
 
 
-def load_critic(snapshot: Path, generator: Generator, device: torch.device) -> Discriminator:
-    """The discriminator of a snapshot; StageError if it was not trained on images such as the generator makes."""
+def load_critic(snapshot: Path, generator: Generator, device: torch.device) -> Discriminator | None:
+    """The discriminator of a snapshot, or None beside a generator that was brought, which has none.
+
+    Raises StageError if it was not trained on images such as the generator makes.
+    """
+    if read_description(snapshot).get("kind") == NO_SNAPSHOT:
+        return None
     critic = load_discriminator(snapshot, device)
     seen, made = critic.architecture, generator.architecture
     held = (seen.num_classes, seen.image_channels, 2 << len(seen.channels))
@@ -110,6 +118,18 @@ def load_critic(snapshot: Path, generator: Generator, device: torch.device) -> D
         remedy = "use the snapshot of the same training"
         raise StageError(f"{snapshot}: its discriminator {told.format(*held, *needed)}; {remedy}")
     return critic
+
+
+def measure_realism(
+    critic: Discriminator | None, images: np.ndarray, true_class: np.ndarray, batch_size: int
+) -> tuple[float, np.ndarray]:
+    """The deviation that the critic meets in the population, and its score of each sample [N]; NaN without a critic."""
+    if critic is None:
+        return np.nan, np.full(len(images), np.nan)
+    deviation = measure_deviation(critic, images, batch_size=batch_size)
+    with Progress("realism of the population", len(images), "img") as progress:
+        advance = progress.advance
+        return deviation, score_realism(critic, images, true_class, deviation, batch_size=batch_size, advance=advance)
 
 
 def read_test_images(path: Path, class_names: Sequence[str]) -> ImageSet:

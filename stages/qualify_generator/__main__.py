@@ -20,6 +20,7 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_bytes, to_unit
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.populations.sampling import draw_styles
+from failure_atlas.populations.unconditional import label_with
 from failure_atlas.quality import extractors, grey
 from failure_atlas.quality.comparison import compare_features
 from failure_atlas.quality.copies import compare_nearness, find_nearest
@@ -64,13 +65,13 @@ def main(
     counts = _count_classes(params, section, test.labels, train.labels, len(names))
     chosen = draw_matched(test.labels, counts, 1, numpy_stream(section.seed, "test subset"))[0]
     subsets = draw_matched(train.labels, counts, section.repeats, numpy_stream(section.seed, "train subsets"))
-
     # Every generated set has the labels of the test set, so that no difference comes from the shares of the classes.
     labels = test.labels[chosen]
     eyes = {extractors.NEUTRAL: load_neutral(device), **_load_unseen(unseen or [], names, test.images.shape[1], device)}
     networks: dict[str, Classify] = {JUDGE: partial(_examine, ensemble), FEATURES: ensemble.features, **eyes}
     world = World(network.synthesize, networks, section.batch_size, device)
-    draw = partial(draw_styles, network, batch_size=section.batch_size)
+    label = label_with(World(network.synthesize, {JUDGE: ensemble}, section.batch_size, device))
+    draw = partial(draw_styles, network, batch_size=section.batch_size, label=label)
     drawn = [draw(labels, numpy_stream(section.seed, "latents", repeat)) for repeat in range(section.repeats)]
     with Progress("judging", len(test.labels) + len(labels) * (1 + len(subsets) + len(drawn)), "img") as progress:
         look, show = partial(world.look, advance=progress.advance), partial(world.show, advance=progress.advance)
@@ -119,7 +120,7 @@ def main(
     figures.draw_greys(folder / "grey_values.png", greys)
     pages = draw(np.arange(len(names)).repeat(figures.SHEET_COLUMNS), numpy_stream(section.seed, "sample sheet"))
     sheet = world.show(pages.styles, [], noise=pages.noise).images
-    figures.draw_sample_sheet(folder / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1])
+    figures.draw_sample_sheet(folder / "sample_sheet.png", sheet, names, log["kimg"].iloc[-1] if len(log) else None)
     figures.draw_training_log(folder / "training_log.png", log)
     write_json(out / "metrics.json", metrics)
 

@@ -148,10 +148,17 @@ def draw_nearest(path: Path, generated: np.ndarray, train: np.ndarray, nearest: 
     save_figure(figure, path, table)
 
 
-def draw_sample_sheet(path: Path, images: np.ndarray, class_names: Sequence[str], kimg: float) -> None:
-    """Sixteen samples of each class, [classes * 16, C, H, W], one class a row; the CSV names the rows."""
+def draw_sample_sheet(path: Path, images: np.ndarray, class_names: Sequence[str], kimg: float | None) -> None:
+    """Sixteen samples of each class, [classes * 16, C, H, W], one class a row; the CSV names the rows.
+
+    kimg: thousand images seen in training; None where nobody knows.
+    """
     figure, axes = new_figure(1, 1, width=5.6, height=0.35 * len(class_names) + 0.4)
-    show_image(axes[0, 0], tile(images, SHEET_COLUMNS), f"generated, one class a row, after {kimg:g} kimg")
+    show_image(
+        axes[0, 0],
+        tile(images, SHEET_COLUMNS),
+        "generated, one class a row" + ("" if kimg is None else f", after {kimg:g} kimg"),
+    )
     rows = {"row": range(len(class_names)), "class": class_names, "kimg": kimg, "n": SHEET_COLUMNS}
     save_figure(figure, path, pd.DataFrame(rows))
 
@@ -159,8 +166,11 @@ def draw_sample_sheet(path: Path, images: np.ndarray, class_names: Sequence[str]
 def draw_training_log(path: Path, log: pd.DataFrame) -> None:
     """Draw losses, the discriminator's scores, and the overfitting signal with the augmentation it called for.
 
-    Where the log has a gap, as of a training that was led by other means for a while, so have the lines.
+    Where the log has a gap, as of a training that was led by other means for a while, so have the lines. Of an empty
+    log, that of a generator that was brought, nothing is drawn.
     """
+    if log.empty:
+        return
     shown = log.where(log["kimg"].diff().fillna(0) <= LARGEST_GAP_KIMG)
     figure, axes = new_figure(1, 3, width=10, height=2.8)
     panels = [

@@ -20,6 +20,7 @@ from failure_atlas.images.image_set import ImageSet
 from failure_atlas.judges.ensemble import Ensemble, load_judge
 from failure_atlas.modes.mode import Mode, cover, read_mode
 from failure_atlas.populations.sampling import draw_styles
+from failure_atlas.populations.unconditional import label_with
 from failure_atlas.stylegan2.generator import Generator, load_generator
 from failure_atlas.world.show import JUDGE, World
 from stages.common.artefacts.attributes import Measured, read_measured
@@ -107,8 +108,9 @@ def draw_pools(
     """Fresh images of each generator, what they look like, and what the judge that goes with it says of them."""
     device, pools = choose_device(), {}
     for name, (painter, judge) in painters.items():
-        drawn = draw_styles(painter, section.pool, numpy_stream(section.seed, "pool", name), section.batch_size)
         world = World(painter.synthesize, {JUDGE: judge}, section.batch_size, device, painter.num_classes)
+        random, label = numpy_stream(section.seed, "pool", name), label_with(world)
+        drawn = draw_styles(painter, section.pool, random, section.batch_size, label=label)
         with Progress(f"drawing from {name}", section.pool, "img") as progress:
             shown = world.show(drawn.styles, noise=drawn.noise, advance=progress.advance)
         pools[name] = Looked(

@@ -21,7 +21,7 @@ from stages.report.failures import show_failures
 from stages.report.measures import show_comparison, show_distances, show_quality
 from stages.report.page import Explorer, PageSection, Text, render_page
 from stages.report.params import ReportParams
-from stages.report.results import Results
+from stages.report.results import TRAINED, Results
 from stages.report.verdicts import show_argument, show_claims, show_verdicts
 from stages.report.wording import TEXTS
 
@@ -40,7 +40,7 @@ def main(
     figures of judges and classifiers, drawn from the tables that their trainings left.
     """
     section = load_section(params, ReportParams, "report")
-    read = Results(results, read_classifiers(params))
+    read = Results(results, read_classifiers(params), read_params(params).get("generator", TRAINED))
     explained = TEXTS["explorer"].format(max_shift_std=section.max_shift_std)
     with TemporaryDirectory() as drawn:
         summaries = summarise_all(read)

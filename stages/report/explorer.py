@@ -52,7 +52,7 @@ class Move:
 
 def explore(results: Results, section: ReportParams, device: torch.device) -> dict[str, Any]:
     """Pictures and opinions along the leading directions of each class, for each classifier, as the page holds them."""
-    generator = results.locate("train_stylegan2/generator.safetensors")
+    generator = results.locate(f"{results.generator}/generator.safetensors")
     population = results.locate("sample_populations/population.zarr").parent
     loaded = {
         name: load_networks(generator, results.locate(f"{made_by}/{name}/classifier.safetensors"), device)

@@ -14,6 +14,7 @@ from failure_atlas.decisions.metrics import Metrics
 from stages.report.page import Download
 
 METRICS = "metrics.json"
+TRAINED = "train_stylegan2"  # in the same: what made the generator, trained or brought
 MADE = "classifiers"  # in tables of metrics: the stage that made the classifier, trained or brought
 TEXT_COLUMNS = ("scope", "class", "predicted_class", "rival_class", "judge_class", "auditor_class", "method", "budget")
 
@@ -22,12 +23,12 @@ class Results:
     """Reads files by their name below the folder of all results, such as `rank_dimensions/clean/metrics.json`.
 
     The first part of a name is the stage that makes the file.
-    classifiers: those under test, each with the stage that made it.
+    classifiers: those under test, each with the stage that made it.  generator: the folder of the one that was used.
     digests: SHA-256 by name, of every file read.  metrics: the content of every metrics.json read, by name.
     """
 
-    def __init__(self, folder: Path, classifiers: Mapping[str, str]) -> None:
-        self.folder, self.classifiers = folder, classifiers
+    def __init__(self, folder: Path, classifiers: Mapping[str, str], generator: str = TRAINED) -> None:
+        self.folder, self.classifiers, self.generator = folder, classifiers, generator
         self.digests: dict[str, str] = {}
         self.metrics: dict[str, Any] = {}
 
@@ -71,6 +72,7 @@ class Results:
 
     def read_metrics(self, place: str) -> Metrics:
         """The metrics of a stage; place: its folder, such as `rank_dimensions/clean`."""
+        place = self.generator if place == TRAINED else place
         name = f"{place}/{METRICS}"
         if name not in self.metrics:
             self.metrics[name] = read_json(self.locate(name), _stage(name))

@@ -14,7 +14,18 @@ import typer
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.stylegan2.generator import Generator, GeneratorArchitecture
-from stages.__main__ import BROUGHT, KEY, PASSED, ROOMS, check_all_brought, check_document, check_params, main
+from stages.__main__ import (
+    BROUGHT,
+    GENERATOR,
+    KEY,
+    MAY_BE_EMPTY,
+    PASSED,
+    ROOMS,
+    check_all_brought,
+    check_document,
+    check_params,
+    main,
+)
 from stages.acceptance import known_metrics
 from stages.common.classifier_params import ENTRIES, complete_entries
 from stages.cross_checks import check_files
@@ -87,7 +98,7 @@ def fault_of(document, partial=False):
 def test_the_projects_own_params_are_good():
     check_params(ROOT / "params.yaml")
     check_params(ROOT / "study" / "params.yaml", partial=True)
-    assert sorted({*PARAMS, *STUDY} - {KEY}) == ROOMS
+    assert sorted({*PARAMS, *STUDY} - {KEY, GENERATOR}) == ROOMS
 
 
 FAULTS = [
@@ -113,7 +124,7 @@ FAULTS = [
     ("train_classifiers.wide", None, ": got None; allowed: a valid dictionary"),
     ("bring_classifiers.mine", {"load": "m:Net", "weights": "."}, ".weights: got '.'; allowed: the name of a file ins"),
     ("bring_classifiers.mine", {"load": "m:Net", "weights": "w" * 256}, ".weights: got 'www"),
-    ("train_clasifiers", {}, f": no stage of that name; sections: {KEY}, {', '.join(ROOMS)}"),
+    ("train_clasifiers", {}, f": no stage of that name; sections: {KEY}, {GENERATOR}, {', '.join(ROOMS)}"),
     ("classifiers", {}, ": got {}; allowed: at least one line `NAME: SECTION`, where SECTION, train"),
     ("classifiers", ["clean"], ": got ['clean']; allowed: at least one line"),
     ("classifiers.My net", "train_classifiers", "classifiers: got the name 'My net'; allowed: lower case"),
@@ -153,6 +164,12 @@ FAULTS = [
     ("compare_rankings.samples", 20_000, ": got 20000; allowed: 205 to 10000"),
     ("sample_populations.samples", 10**10, ": got 10000000000; allowed: less than"),
     ("sample_populations.samples", 39, ": got 39; allowed: at least 50: 4 of each"),
+    ("prepare_images.size_px", 256, "prepare_images.size_px: got 256; allowed: 32 to 128 where the generator is trai"),
+    ("generator", "mine", "generator: got 'mine'; allowed: train_stylegan2"),
+    ("generator", "bring_generator/mine", "generator: got 'bring_generator/mine'; allowed: train_stylegan2"),
+    ("generator", ["x"], "generator: got ['x']; allowed: train_stylegan2"),
+    ("bring_generator", [], "bring_generator: got []; allowed: named entries, or {} for none"),
+    ("bring_generator.mine", {"file": "a/b.pkl", "sha256": "0" * 64}, "bring_generator.mine.file: got 'a/b.pkl'"),
     ("prepare_images.size_px", 64, "train_stylegan2.generator_channels: got [64, 64, 32, 16]; allowed: 5 widths, one "),
     (CRITERION, "qualify_generators: frechet_ratio", "got 'qualify_generators: frechet_ratio'; allowed: before th"),
     (CRITERION, "qualify_generator: frechet", "allowed: after the colon copies_share, frechet_distance, "),
@@ -279,7 +296,7 @@ def test_a_wrong_value_stops_dvc_before_anything_old_is_deleted(tmp_path):
     assert "Stage 'prepare_images' didn't change, skipping" in again.stdout
 
 
-@pytest.mark.parametrize("room", [room for room in PARAMS if room not in (KEY, "bring_classifiers")])
+@pytest.mark.parametrize("room", [room for room in PARAMS if room not in (KEY, GENERATOR, *MAY_BE_EMPTY)])
 def test_each_section_is_needed_and_checked(room):
     document = copy.deepcopy(PARAMS)
     section = document.pop(room)
@@ -365,6 +382,17 @@ def test_entries_are_shown_with_what_holds_where_a_key_is_left_out():
     assert found["bring_classifiers"]["mine"]["outputs"] == "logits"
     told = r"^params\.yaml: train_classifiers\.clean\.train_on: missing; add it$"
     refused(told, complete_entries, {"train_classifiers": {"clean": {}}}, FILE)
+
+
+def test_rules_of_a_training_do_not_count_where_a_generator_was_brought():
+    brought = put(PARAMS, "bring_generator", {"mine": {"file": "network.pkl", "sha256": "0" * 64}})
+    brought = put(brought, "prepare_images.size_px", 256)
+    refused("size_px: got 256", check_document, brought, FILE)
+    brought = put(brought, "generator", "bring_generator/mine")
+    assert check_document(brought, FILE).generator == "bring_generator/mine"
+    check_document(put(brought, "compute_curves.shift_dimensions", 513), FILE)
+    del brought["generator"]
+    refused("generator: got None; allowed: train_stylegan2 or bring_generator/mine", check_document, brought, FILE)
 
 
 def test_of_an_entry_that_is_not_under_test_the_folder_alone_has_to_be_there(tmp_path):

@@ -15,6 +15,7 @@ from tests import yaml12 as yaml
 
 PARAMS = {
     "classifiers": {"one": "train_classifiers", "two": "train_classifiers"},
+    "generator": "train_stylegan2",
     "prepare_images": {"size_px": 32, "channels": 1, "fit": "pad"},
     "invert_images": {"seed": 1, "inside_share": 0.99, "steps": 3, "style_steps": 2, "batch_size": 50},
     "find_failures": {

@@ -13,9 +13,10 @@ from failure_atlas.classifiers.networks import load_classifier
 from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import numpy_stream
+from failure_atlas.core.weights import save_tensors
 from failure_atlas.judges.ensemble import load_ensemble
 from failure_atlas.judges.verdicts import READINGS, VERDICTS, give_verdicts, read_labels
-from failure_atlas.stylegan2.generator import load_generator
+from failure_atlas.stylegan2.generator import NO_SNAPSHOT, load_generator
 from failure_atlas.stylegan2.noise import draw_seeds
 from failure_atlas.walks.true_failures import weigh_failures
 from failure_atlas.world.show import World
@@ -61,6 +62,16 @@ def out(tmp_path_factory, inputs):
     with demanding_noise():
         main(**inputs, out=folder / "out", params=folder / "params.yaml")
     return folder / "out"
+
+
+def test_without_a_discriminator_realism_is_not_measured(run, out, tmp_path):
+    save_tensors(tmp_path / "none.safetensors", {}, {"kind": NO_SNAPSHOT})
+    without = run(snapshot=tmp_path / "none.safetensors")
+    assert json.loads((without / "metrics.json").read_text(encoding="utf-8"))["realism_measured"] is False
+    told, known = read_table(without / "failures.csv"), read_table(out / "failures.csv")
+    assert told["realism"].isna().all()
+    assert not told["far_out_in_realism"].any()
+    pd.testing.assert_series_equal(told["verdict"], known["verdict"])
 
 
 def read_table(path):

@@ -67,7 +67,7 @@ WRONG_PARAMS = [
         r"prepare_images\.source: got 'cifar'; allowed: 'mnist-5k', 'mnist', 'fashion-mnist', 'gtsrb', 'npz', ",
     ),
     ({"leave_out_mnist_5k": True}, r"leave_out_mnist_5k is true, which goes with source mnist alone, not .*mnist-5k"),
-    ({"size_px": 48}, r"prepare_images\.size_px: got 48; allowed: 32, 64 or 128"),
+    ({"size_px": 48}, r"prepare_images\.size_px: got 48; allowed: 16, 32, 64, 128, 256, 512 or 1024"),
     ({"class_names": ["a", "b"]}, NO_NAMES.format("mnist-5k", "classes have names")),
     (
         {"source": "image-folder", "class_names": ["a", "b"]},

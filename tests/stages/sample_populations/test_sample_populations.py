@@ -1,5 +1,8 @@
 """The stage on a tiny generator and classifier: its results, a second run, batch sizes, and mistakes."""
 
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,13 +11,16 @@ import zarr
 
 from failure_atlas.classifiers.networks import Classifier, save_classifier
 from failure_atlas.core.arrays import read_array, read_attributes, write_arrays
-from failure_atlas.populations.sampling import Population, draw_noise
-from failure_atlas.stylegan2.generator import load_generator
+from failure_atlas.core.errors import StageError
+from failure_atlas.judges.ensemble import Ensemble, save_ensemble
+from failure_atlas.populations.sampling import Population, draw_latents, draw_noise, sample_population
+from failure_atlas.stylegan2.generator import Generator, load_generator, save_generator
 from failure_atlas.stylegan2.noise import CONSTANT
 from stages.common.artefacts.images import read_class_names
 from stages.common.artefacts.population import DIMENSIONS, read_samples
 from stages.sample_populations.__main__ import main
 from tests.stages.running import Stage, read_metrics
+from tests.stages.tiny_networks import teach
 
 SECTION = {
     "seed": 1, "samples": 60, "noise": "sample", "mean_noise_draws": 3, "batch_size": 25, "tsne_samples": 50,
@@ -106,3 +112,49 @@ def test_files_that_are_missing_mixed_up_or_of_another_data_set(refuse, tmp_path
         ({"generator": tiny_classifier}, r"classifier\.safetensors: holds a classifier, needed: a stylegan2-generator"),
     ):
         refuse(message, **given)
+
+
+@pytest.fixture
+def unconditional(tmp_path, tiny_generator):
+    """The tiny generator, which no longer heeds the label."""
+    network = load_generator(tiny_generator, torch.device("cpu"))
+    own = Generator(replace(network.architecture, conditional=False))
+    state = {name: held for name, held in network.state_dict().items() if "embedding" not in name}
+    state["mapping.layers.0.weight"] = state["mapping.layers.0.weight"][:, :8]
+    own.load_state_dict(state)
+    save_generator(tmp_path / "unconditional.safetensors", own)
+    return tmp_path / "unconditional.safetensors"
+
+
+def test_of_an_unconditional_generator_the_judge_says_the_class(run, unconditional, tmp_path):
+    params = {"generator": unconditional, "samples": 60, "tsne_samples": 60, "probe_folds": 2}
+    network = load_generator(unconditional, torch.device("cpu"))
+    balanced = np.arange(60) % 10
+    images = sample_population(network, draw_latents(1, 60, 8), draw_noise(1, 60), balanced, batch_size=60).images
+    network, names = teach(images, balanced, seed=1, steps=60), [str(label) for label in range(10)]
+    sureness = Ensemble([network], names)(torch.from_numpy(images).float() / 255).softmax(dim=1).amax(dim=1)
+    judge = Ensemble([network], names, confidence=float(np.median(sureness.detach().numpy())))
+    save_ensemble(tmp_path / "judge.safetensors", judge)
+    out = run(**params, judge=tmp_path / "judge.safetensors")
+    held = read_population(out / "population.zarr")
+    opinions = judge(torch.from_numpy(held.images).float() / 255).softmax(dim=1).detach().numpy()
+    assert np.array_equal(held.labels, opinions.argmax(axis=1))
+    told, unsure = read_metrics(out)["classes_from_judge"], opinions.max(axis=1) < judge.confidence
+    assert 0 < told["unsure_samples"] == unsure.sum() < 60
+    assert sum(each["unsure_samples"] for each in told["per_class"].values()) == unsure.sum()
+    assert [each["samples"] for each in told["per_class"].values()] == np.bincount(held.labels, minlength=10).tolist()
+    rare = save_ensemble_of_one_class(tmp_path / "rare.safetensors", judge)
+    message = r"the judge sees 0 of 60 samples as 0; needed: one in each of 2 probe_folds; raise samples"
+    with pytest.raises(StageError, match=message):
+        run("other", **params, judge=rare)
+    assert not list((tmp_path / "other").iterdir())
+
+
+def save_ensemble_of_one_class(path, judge):
+    """A judge that sees 9 in everything."""
+    network = deepcopy(judge.members[0])
+    for parameter in [*network.parameters()][-2:]:
+        parameter.data.zero_()
+    [*network.parameters()][-1].data[9] = 9.0
+    save_ensemble(path, Ensemble([network], judge.class_names))
+    return path

@@ -1,0 +1,1 @@
+"""Generators made elsewhere: read without running what their files carry, converted, and proven."""
