@@ -1,7 +1,7 @@
 """Clauses of standards and law: what in a run supports each, and what of it nothing here supports.
 
-clauses.csv says in words of this project what a clause is about, never its text. "By subject" there: of a standard that
-is not public only the table of contents was read. A clause is supported, never met: that is for an assessor to say.
+clauses.csv says in words of this project what a clause is about, never its text. "By subject" there: a standard that
+is not public, told from summaries of its contents. A clause is supported, never met: that is for an assessor to say.
 """
 
 import csv

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from failure_atlas.core.fields import Section, Text
+from failure_atlas.core.fields import ClassName, Section, Text
 from failure_atlas.decisions.summary import Mode
 
 MOST_HAZARDS = 100
@@ -22,8 +22,8 @@ class Hazard(Section):
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
-    true_class: Text | None = None
-    read_as: Text | None = None
+    true_class: ClassName | None = None
+    read_as: ClassName | None = None
     severity: Literal["minor", "major", "hazardous", "catastrophic"]
     requirement: Text
     criteria: list[Text] = Field(min_length=1, max_length=100)

@@ -135,7 +135,7 @@ def render_modes(root: Path) -> list[str]:
 
 def render_clauses(root: Path) -> list[str]:
     """Every clause with what supports it in the default run, and what of it nothing here supports."""
-    heads = ("clause", "about", "here", "by", "what is not shown", "read in")
+    heads = ("clause", "about", "here", "by", "what is not shown", "source")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for each in support_clauses(read_json(root / "data/acceptance/gates.json", "acceptance")["criteria"]):
         clause = each.clause
