@@ -87,7 +87,8 @@ def relight(images: torch.Tensor, light: float, generator: torch.Generator) -> t
     drawn = torch.rand(2, len(images), 1, 1, 1, generator=generator) * 2 - 1
     brightness, contrast = torch.exp(drawn * math.log1p(light)).to(images)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    return (mean * brightness + (images - mean) * contrast).clamp(0, 1)
+    lit: torch.Tensor = mean * brightness + (images - mean) * contrast
+    return lit.clamp(0, 1)
 
 
 SHARDS = 2
