@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
@@ -150,13 +151,20 @@ def test_seeded_cases_of_time(stamped: Made, authority: tuple[str, Path], tmp_pa
 def test_a_chain_that_was_stamped_in_another_order_is_seen(stamped: Made, authority: tuple[str, Path]) -> None:
     before = stamped.bundles[1]
     assert told(stamped, authority[1], chain=before.parent) == []
-    import time
-
     time.sleep(1.1)  # stamps tell seconds
     (before / STAMP).write_bytes(ask_stamp(authority[0], (before / ENVELOPE).read_bytes()))
     assert told(stamped, authority[1], chain=before.parent) == [
         f"{before.name}/{STAMP}: stamped later than the bundle that follows it"
     ]
+
+
+def test_the_keys_of_all_bundles_of_a_chain_have_to_hold(stamped: Made, authority: tuple[str, Path]) -> None:
+    earlier = [each for each in stamped.bundles if each != stamped.newest]
+    problems = told(stamped, authority[1], chain=stamped.newest.parent, spans={})
+    where = {ENVELOPE, *(f"{each.name}/{ENVELOPE}" for each in earlier)}
+    assert {each.partition(": ")[0] for each in problems} == where
+    assert all("which the list of keys does not name" in each for each in problems)
+    assert len(problems) == len(where) > 1
 
 
 def test_keys_are_rotated_and_revoked(
