@@ -333,7 +333,9 @@ def test_real_images_are_walked_from_beside_all_else(run, out, tiny_inverted, ti
     assert own["starts"] == 12
     assert own["walks"] == 3 * (12 - own["starts_in_doubt"])
     assert own["starts_in_doubt"] == 0  # those in doubt are not chosen
-    assert (other / "corner_cases.csv").read_bytes() == (out / "corner_cases.csv").read_bytes()
+    # The same but for rounding: convolutions add up in an order that the size of a batch decides.
+    cases, before = (pd.read_csv(each / "corner_cases.csv") for each in (other, out))
+    pd.testing.assert_frame_equal(cases, before, rtol=1e-4, atol=1e-5)
     assert not list((out / "figures").glob("*_real*"))
     assert sorted(path.name for path in (other / "figures").glob("*_real*.png")) == [
         "fig5_degradation_real_class0.png", "fig5_degradation_real_class2.png", "fig7_corner_cases_real.png",
