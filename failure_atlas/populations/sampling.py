@@ -80,14 +80,20 @@ def draw_styles(
             raise ValueError("an unconditional generator, and nothing that says which class a sample is of")
         return _draw_labelled(generator, samples, random, batch_size, constant_noise, label)
     true_class = balance_labels(samples, generator.num_classes) if isinstance(samples, int) else samples
-    z, size = random.standard_normal((len(true_class), generator.z_dim), np.float32), batch_size or len(true_class)
-    device, parts = next(generator.parameters()).device, []
+    z = random.standard_normal((len(true_class), generator.z_dim), np.float32)
+    styles = _map_latents(generator, z, true_class, batch_size)
+    noise = np.full(len(z), CONSTANT) if constant_noise else draw_seeds(len(z), random.spawn(1)[0])
+    return Drawn(styles, noise, true_class)
+
+
+def _map_latents(generator: Generator, z: np.ndarray, true_class: np.ndarray, batch_size: int | None) -> np.ndarray:
+    """Styles [N, D] of latents [N, Z] and classes [N], in batches."""
+    size, device, parts = batch_size or len(z), next(generator.parameters()).device, []
     with torch.no_grad():
         for rows in (slice(first, first + size) for first in range(0, len(z), size)):
             latents, labels = (torch.from_numpy(each[rows]).to(device) for each in (z, true_class))
             parts.append(generator.map_styles(generator.map_latents(latents, labels)).cpu().numpy())
-    noise = np.full(len(z), CONSTANT) if constant_noise else draw_seeds(len(z), random.spawn(1)[0])
-    return Drawn(np.concatenate(parts), noise, true_class)
+    return np.concatenate(parts)
 
 
 def _draw_labelled(
@@ -96,19 +102,13 @@ def _draw_labelled(
 ) -> Drawn:  # fmt: skip
     """Samples of the classes that are seen in them; see `draw_styles`."""
     wanted = np.zeros(samples, np.int64) if isinstance(samples, int) else samples
-    streams, device = random.spawn(2), next(generator.parameters()).device
+    streams = random.spawn(2)
     parts: list[Drawn] = []
     found = np.zeros(0, np.int64)
     for _ in range(MOST_TRIES):
         z = streams[0].standard_normal((len(wanted), generator.z_dim), np.float32)
         noise = np.full(len(z), CONSTANT) if constant_noise else draw_seeds(len(z), streams[1])
-        styles = []
-        with torch.no_grad():
-            for first in range(0, len(z), batch_size or len(z)):
-                latents = torch.from_numpy(z[first : first + (batch_size or len(z))]).to(device)
-                unused = torch.zeros(len(latents), dtype=torch.int64, device=device)
-                styles.append(generator.map_styles(generator.map_latents(latents, unused)).cpu().numpy())
-        drawn = np.concatenate(styles)
+        drawn = _map_latents(generator, z, np.zeros(len(z), np.int64), batch_size)  # classes change nothing
         parts.append(Drawn(drawn, noise, label(drawn, noise)))
         if isinstance(samples, int):
             return parts[0]

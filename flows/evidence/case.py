@@ -117,9 +117,7 @@ def compare_case(
     for entry in entries:
         entry["found"] = {key: round_number(value) for key, value in entry["found"].items()}
     try:
-        case = build_case(
-            params, entries, lambda path: contents.read(path) if path in contents.files else None, inventory.files
-        )
+        case = build_case(params, entries, read, inventory.files)
     except (KeyError, TypeError, AttributeError) as error:
         raise UnreadableError(PARAMS, f"no case can be made of it ({tell(error)})") from error
     except UnreadableError:
