@@ -86,7 +86,7 @@ def tiny_population(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Pa
 @pytest.fixture(scope="session")
 def tiny_classifier(tmp_path_factory: pytest.TempPathFactory, _tiny_samples: Population) -> Path:
     """Weights file of a classifier that knows most images of `tiny_population`."""
-    classifier = teach(_tiny_samples.images, _tiny_samples.labels, seed=1, steps=40)
+    classifier = teach(_tiny_samples.images, _tiny_samples.labels, seed=1, steps=38)
     path = tmp_path_factory.mktemp("tiny_classifier") / "classifier.safetensors"
     save_classifier(path, classifier)
     return path

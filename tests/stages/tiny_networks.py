@@ -12,12 +12,15 @@ CLASSES = 10
 
 
 def teach(images: np.ndarray, labels: np.ndarray, *, seed: int, steps: int, classes: int = CLASSES) -> Classifier:
-    """A small network that knows most of these images, uint8 [N, C, H, W], after so many steps on all of them."""
+    """A small network that knows most of these images, uint8 [N, C, H, W], after so many steps on all of them.
+
+    It learns in double precision: in single, a processor's order of adding decides which images it ends up knowing.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = Classifier("plain", classes=classes, width=8, channels=images.shape[1])
-    fit(classifier, torch.from_numpy(images).float() / 255, torch.from_numpy(labels), rate=0.02, steps=steps)
-    return classifier.eval()
+        classifier = Classifier("plain", classes=classes, width=8, channels=images.shape[1]).double()
+    fit(classifier, torch.from_numpy(images).double() / 255, torch.from_numpy(labels), rate=0.01, steps=steps)
+    return classifier.float().eval()
 
 
 def fit(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, *, rate: float, steps: int) -> None:

@@ -26,10 +26,10 @@ from tests.stages.tiny_networks import teach_population
 
 SECTION = {
     "seed": 1, "starts": 30, "start_samples": [], "real_starts": 0, "confidence": 0.85, "judge_weight": 12.0,
-    "inside_share": 0.95, "step_std": 0.2, "most_steps": 20, "restart_steps": 8, "class_samples": 50, "chains": 20,
+    "inside_share": 0.95, "step_std": 0.2, "most_steps": 20, "restart_steps": 8, "class_samples": 50, "chains": 60,
     "baseline_starts": 20, "noise_draws": 2, "batch_size": 64,
 }  # fmt: skip
-GIVEN = [126, 124, 130, 41]  # one fails where it starts, two are near, from the last nothing is found
+GIVEN = [134, 124, 80, 199]  # one fails where it starts, two are near, from the last nothing is found
 CPU = torch.device("cpu")
 NAMES = [str(label) for label in range(10)]
 TEXT = dict.fromkeys(("class", "predicted_class", "rival_class", "judge_class", "auditor_class"), str)
@@ -286,7 +286,7 @@ def test_metrics_equal_a_recount_of_the_tables(wider):
     means = starts["found"][starts["start"] == "mean"]
     assert metrics["from_means"]["start_share"]["value"] == pytest.approx(means.mean(), rel=1e-5)
     methods = metrics["methods"]
-    tried = {NEAREST: len(drawn), CHAINS: 20, SAMPLES: 500}
+    tried = {NEAREST: len(drawn), CHAINS: SECTION["chains"], SAMPLES: 500}
     for method, count in tried.items():
         found = own if method == NEAREST else table[table["method"] == method]
         recount(found, methods[method])
