@@ -116,7 +116,8 @@ def verify(
 
     With --authority a bundle needs an RFC 3161 stamp of that authority: the time from which on it surely existed, held
     against the time that it states. With --keys a key counts only from its date to its end; once replaced or revoked,
-    only for what a stamp shows to be older.
+    only for what a stamp shows to be older; where the list names the newest bundle, this has to be it or follow it.
+    With --weights-key the bundle's signature of the weights (model.sig) has to be of that key.
 
     The chain cannot show that a bundle newer than this one is missing: note the digest that `failure-atlas evidence`
     tells, or have it named in the list of keys.
