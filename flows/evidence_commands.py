@@ -43,6 +43,9 @@ def evidence(
     previous: Annotated[Path | None, typer.Option("--previous", help="Bundle to follow; default: the newest.")] = None,
     trust: Annotated[list[Path] | None, typer.Option("--trust", help="Public key of earlier bundles.")] = None,
     timestamp: Annotated[str | None, typer.Option("--timestamp", help="URL of an RFC 3161 authority to ask.")] = None,
+    weights_key: Annotated[
+        Path | None, typer.Option("--weights-key", help="Elliptic-curve key: OpenSSF signature of the weights.")
+    ] = None,
 ) -> None:
     """Make a signed bundle of the results as they stand: evidence for who need not trust its maker.
 
@@ -57,6 +60,7 @@ def evidence(
       failure-atlas evidence --key ~/atlas-keys/evidence.pem   signed with another key
       failure-atlas evidence --previous evidence/1a2b3c4d-...  after this bundle
       failure-atlas evidence --timestamp URL                   with an authority's stamp: it existed then
+      failure-atlas evidence --weights-key weights.pem         with model.sig over all weights (docs/case.md)
 
     Exit code: 0 made, 1 not made (named in the last line; nothing is left behind), 2 wrong command line.
     """
@@ -64,12 +68,14 @@ def evidence(
     from flows.evidence.attestation import ENVELOPE, read_private_key, read_public_key
     from flows.evidence.bundle import make_bundle  # late: not for --help
     from flows.evidence.inventory import hash_file
+    from flows.evidence.weights import read_weights_key
     from flows.project import hold_lock
 
     with hold_lock():
         trusted = [read_public_key(path) for path in trust or []]
         try:
-            made = make_bundle(read_private_key(key_file), out, previous, trusted, timestamp)
+            signer = read_weights_key(weights_key, private=True) if weights_key else None
+            made = make_bundle(read_private_key(key_file), out, previous, trusted, timestamp, signer)
         except OSError as error:
             raise FlowError(f"{error.filename}: cannot be read ({error.strerror}); run `dvc repro` first") from error
     print(made)
@@ -90,6 +96,9 @@ def verify(
     key_list: Annotated[
         Path | None, typer.Option("--keys", help="List of keys with dates: see docs/evidence.md.")
     ] = None,
+    weights_key: Annotated[
+        Path | None, typer.Option("--weights-key", help="Public key that has to have signed the weights.")
+    ] = None,
 ) -> None:
     """Check an evidence bundle: is all of it as it was signed, and does it agree with itself and the data?
 
@@ -107,10 +116,11 @@ def verify(
 
     With --authority a bundle needs an RFC 3161 stamp of that authority: the time from which on it surely existed, held
     against the time that it states. With --keys a key counts only from its date to its end; once replaced or revoked,
-    only for what a stamp shows to be older.
+    only for what a stamp shows to be older; where the list names the newest bundle, this has to be it or follow it.
+    With --weights-key the bundle's signature of the weights (model.sig) has to be of that key.
 
     The chain cannot show that a bundle newer than this one is missing: note the digest that `failure-atlas evidence`
-    tells.
+    tells, or have it named in the list of keys.
 
     Examples:
       failure-atlas verify evidence/1a2b3c4d-5e6f7a8b                    in the project that made it
@@ -125,16 +135,18 @@ def verify(
     from flows.evidence.stamp import read_authorities, read_key_list
     from flows.evidence.verification import RERUN
     from flows.evidence.verification import verify as check
+    from flows.evidence.weights import read_weights_key
 
     project, repository = _choose_project(bundle, data, no_data)
     if rerun and repository is None:
         raise FlowError("--rerun: no project here; stand in a clone that has the commit, or name it with --data")
-    listed = read_key_list(key_list) if key_list else {}
+    listed, newest = read_key_list(key_list) if key_list else ({}, None)
     spans = dict(listed.values()) if key_list else None
     paths = _choose_keys(bundle, [*(keys or ()), *listed] or None)
     trusted = [read_public_key(path) for path in paths]
     roots, chain = read_authorities(authority or []), None if alone else bundle.resolve().parent
-    verdict = check(bundle, trusted, project, chain, authorities=roots, spans=spans)
+    signer = read_weights_key(_choose_keys(bundle, [weights_key])[0], private=False) if weights_key else None
+    verdict = check(bundle, trusted, project, chain, authorities=roots, spans=spans, newest=newest, weights_key=signer)
     if rerun and repository is not None and verdict.accepted:
         from flows.evidence.rerun import rerun as run_again
 

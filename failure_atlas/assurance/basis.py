@@ -53,7 +53,10 @@ def tell_domain(params: Mapping[str, Any]) -> str:
         f"{each['above'] if each.get('above') is not None else each.get('below')} in {each['share']:g} of use"
         for each in domain.get("exposure", [])
     ]
-    costs = [f"{each['true']} read as {each['read_as']} costs {each['cost']:g}" for each in domain.get("costs", [])]
+    costs = [
+        f"{each['true_class'] or 'any class'} read as {each['read_as'] or 'any other'} costs {each['cost']:g}"
+        for each in domain.get("costs", [])
+    ]
     told.append(f"Exposure: {_list(exposure)}." if exposure else "Exposure: that of the generator's population.")
     told.append(f"Costs: {_list(costs)}." if costs else "Every confusion costs 1.")
     return " ".join(told)

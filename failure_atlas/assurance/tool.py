@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
+from itertools import islice
 from typing import Any
 
 from failure_atlas.decisions.metrics import find_estimate
 from failure_atlas.statistics.estimates import Estimate
 
 ABSENT = "not measured here"
+MOST = 100  # points of a curve
 COLUMNS = ("evidence", "found", "file", "sha256", "not_shown")
 
 
@@ -24,6 +26,7 @@ COLUMNS = ("evidence", "found", "file", "sha256", "not_shown")
 class Evidence:
     """One measurement of the tool.  source: its file in a project.  key: of the metric; empty where tests are counted.
 
+    A source in CSV is a curve, with a row for each of its points; where there is none, nothing is said of it.
     name: of its copy in a case; empty where a bundle holds the file under its own path.
     """
 
@@ -39,10 +42,13 @@ class Evidence:
         return f"case/tool/{self.name}" if self.name else self.source
 
 
-PLANTED, VALIDITY = "study/data/find_planted/metrics.json", "study/data/validate_externally/metrics.json"
+PLANTED, CURVE = "study/data/find_planted/metrics.json", "study/data/find_planted/curve.csv"
+VALIDITY = "study/data/validate_externally/metrics.json"
 ENTRIES = (
     Evidence("planted blind spots of a classifier that were found", PLANTED, "planted_recovered_share",
              "blind spots of other shapes than those planted, or smaller; other data", "find_planted.json"),
+    Evidence("those found that cover {low:g} to {high:g} % of images and fail in {rate:g} % of these", CURVE, "",
+             "spots of other shapes; other data; a rate here rests on few spots", "find_planted_curve.csv"),
     Evidence("reported kinds of input that were not planted", PLANTED, "reported_false_share",
              "how often a kind is false of a classifier that nobody spoilt", "find_planted.json"),
     Evidence("true failures of the judge that people call some", "data/train_judges/metrics.json",
@@ -66,13 +72,33 @@ def write_tool(read: Callable[[str], bytes | None]) -> str:
     table.writerow(COLUMNS)
     for each in ENTRIES:
         content = read(each.path)
-        found = ABSENT if content is None else _measure(each, content)
-        digest = "" if content is None else hashlib.sha256(content).hexdigest()
-        table.writerow([each.about, found, each.path if content is not None else "", digest, each.not_shown])
+        if content is None:
+            rows, whole = [] if each.source.endswith(".csv") else [(each.about, ABSENT)], ("", "")
+        else:
+            rows, whole = _measure(each, content), (each.path, hashlib.sha256(content).hexdigest())
+        table.writerows([*row, *whole, each.not_shown] for row in rows)
     return text.getvalue()
 
 
-def _measure(each: Evidence, content: bytes) -> str:
+def _measure(each: Evidence, content: bytes) -> list[tuple[str, str]]:
+    """What each row of the table says first; ValueError that names the file where it cannot be read."""
+    if not each.source.endswith(".csv"):
+        return [(each.about, _measure_one(each, content))]
+    try:
+        points = islice(csv.DictReader(StringIO(content.decode())), MOST)
+        read = [{name: float(value) for name, value in point.items()} for point in points]
+        return [
+            (
+                each.about.format(low=100 * at["support_low"], high=100 * at["support_high"], rate=100 * at["rate"]),
+                Estimate(at["share"], at["share_low"], at["share_high"], int(at["n"])).tell(),
+            )
+            for at in read
+        ]
+    except (ValueError, TypeError, KeyError, OverflowError, csv.Error) as error:
+        raise ValueError(f"{each.path}: no curve ({type(error).__name__})") from error
+
+
+def _measure_one(each: Evidence, content: bytes) -> str:
     """The metric in words, or the count of tests; ValueError that names the file where it cannot be read."""
     if not each.key:
         return f"{len(re.findall(rb'^def test_', content, re.MULTILINE))} tests"

@@ -50,9 +50,11 @@ STAMP, STAMP_BYTES = "attestation.tsr", 1 << 16  # a time stamp over the envelop
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
-# What a bundle holds, by the version of its form: in 1 there was no case. `verify` reads the last two.
-BUILD_TYPES = {"urn:failure-atlas:dvc-repro:v1": 1, "urn:failure-atlas:dvc-repro:v2": 2}
-BUILD_TYPE, SCHEMA = max(BUILD_TYPES.items(), key=lambda each: each[1])
+# By the version of a bundle's form: 2 named no schema of metrics and signed no weights. `verify` reads the last two.
+BUILD_TYPES = ("urn:failure-atlas:dvc-repro:v2", "urn:failure-atlas:dvc-repro:v3")
+# Of what metrics.json files hold: to be raised where a key goes, or comes to mean something else. Bundles before named
+# none, which is 0. `verify` reads the last two; stages do not write it, for it would stand in every result alike.
+METRICS_SCHEMA = 1
 BUILDER = "urn:failure-atlas:builder:local"
 IN_BUNDLE, IN_PROJECT = "bundle", "project"  # where the path of a subject starts
 VERSIONS = ("failure-atlas", "dvc")  # that the statement tells; a checkout that is not installed has none of its own
@@ -81,20 +83,14 @@ def make_keys(folder: Path) -> tuple[Path, Path, str]:
 def read_private_key(path: Path) -> Ed25519PrivateKey:
     """Read a private key; FlowError if it is missing, open to others, or no Ed25519 key."""
     advice = "make one with `failure-atlas key`, or name yours with --key"
-    key: Ed25519PrivateKey = _read_key(
-        path, Ed25519PrivateKey, partial(load_pem_private_key, password=None), "private key", advice
-    )
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        told = f"mode {mode:04o}, so others may read the private key; allowed: 0600 (chmod 600 {path})"
-        raise FlowError(f"{path}: {told}")
+    key: Ed25519PrivateKey = read_key(path, Ed25519PrivateKey, "Ed25519", advice)
     return key
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
     """Read a public key; FlowError if it is missing or no Ed25519 key."""
     advice = f"get it ({PUBLIC}) from whoever signed the bundle, and name it with --key"
-    key: Ed25519PublicKey = _read_key(path, Ed25519PublicKey, load_pem_public_key, "public key", advice)
+    key: Ed25519PublicKey = read_key(path, Ed25519PublicKey, "Ed25519", advice, private=False)
     return key
 
 
@@ -104,7 +100,10 @@ def key_id(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def _read_key(path: Path, kind: Any, load: Callable[[bytes], object], what: str, advice: str) -> Any:
+def read_key(path: Path, kind: Any, allowed: str, advice: str, private: bool = True) -> Any:
+    """Read a key of a kind, of which `allowed` is the name; FlowError with advice if it is none, or open to others."""
+    load: Callable[[bytes], object] = partial(load_pem_private_key, password=None) if private else load_pem_public_key
+    what = "private key" if private else "public key"
     real = Path(os.path.realpath(path))  # links are followed: whoever names a key chose it
     try:
         key = load(read_plain(real.parent, real.name, KEY_BYTES))
@@ -113,7 +112,11 @@ def _read_key(path: Path, kind: Any, load: Callable[[bytes], object], what: str,
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise FlowError(f"{path}: no {what} in PEM without a password; {advice}") from error
     if not isinstance(key, kind):
-        raise FlowError(f"{path}: a {what} of another kind; allowed: Ed25519; {advice}")
+        raise FlowError(f"{path}: a {what} of another kind; allowed: {allowed}; {advice}")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if private and mode & 0o077:
+        told = f"mode {mode:04o}, so others may read the private key; allowed: 0600 (chmod 600 {path})"
+        raise FlowError(f"{path}: {told}")
     return key
 
 
@@ -185,7 +188,7 @@ class Claims:
     """What a statement says that `verify` checks.
 
     files: SHA-256 of each file of the bundle.  others: of the files of the project beside them that the run read or
-    wrote.  place: 0 for the first bundle of a chain.  schema: the version of its form.
+    wrote.  place: 0 for the first bundle of a chain.
     """
 
     name: str
@@ -195,7 +198,6 @@ class Claims:
     changed: list[str]
     previous: Previous | None
     place: int
-    schema: int = SCHEMA
 
 
 def write_statement(
@@ -223,14 +225,14 @@ def write_statement(
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "buildDefinition": {
-                "buildType": BUILD_TYPE,
+                "buildType": BUILD_TYPES[-1],
                 "externalParameters": {
                     "run": name,
                     "workflow": "dvc.yaml",
                     "params": "params.yaml",
                     "previous": previous and {"name": previous.name, "digest": {"sha256": previous.sha256}},
                 },
-                "internalParameters": {"place": place, "changed": revision.changed},
+                "internalParameters": {"place": place, "changed": revision.changed, "metrics": METRICS_SCHEMA},
                 "resolvedDependencies": [
                     source,
                     *(_describe(path, inventory.files[path], IN_PROJECT) for path in inventory.inputs),
@@ -258,6 +260,8 @@ def read_statement(payload: bytes) -> Claims:
         if definition["buildType"] not in BUILD_TYPES:
             raise ValueError(f"buildType {tell(definition['buildType'])}; read are {', '.join(BUILD_TYPES)}")
         external, internal = definition["externalParameters"], definition["internalParameters"]
+        if (metrics := internal.get("metrics", 0)) not in (METRICS_SCHEMA - 1, METRICS_SCHEMA):
+            raise ValueError(f"metrics of schema {tell(metrics)}; read are {METRICS_SCHEMA} and the one before")
         subjects = {check_name(entry["name"]): entry for entry in read["subject"]}
         if len(subjects) < len(read["subject"]):
             raise ValueError("two subjects of one name")
@@ -274,7 +278,6 @@ def read_statement(payload: bytes) -> Claims:
             [expect(path, str, "changed") for path in expect(internal["changed"], list, "changed")],
             Previous(_read_folder(before["name"]), _read_digest(before["digest"]["sha256"])) if before else None,
             expect(internal["place"], int, "place"),
-            BUILD_TYPES[definition["buildType"]],
         )
     except (KeyError, TypeError, IndexError, AttributeError, json_format.ParseError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from flows.errors import FlowError
@@ -24,6 +25,7 @@ from flows.evidence.reading import UnreadableError, check_name, expect, parse_js
 from flows.evidence.recomputed import GATES
 from flows.evidence.stamp import ask_stamp
 from flows.evidence.verification import CRATE, ENVIRONMENT, INVENTORY, OWN, STAGES, verify
+from flows.evidence.weights import SIGNATURE, sign_weights
 from flows.git import Revision, read_revision
 
 BUNDLES = Path("evidence")
@@ -36,6 +38,7 @@ TITLES = {
     ENVELOPE: "in-toto statement with SLSA provenance in a signed DSSE envelope",
     LOCK_FILE: "DVC's record of the run",
     PARAMS: "Params of the run",
+    SIGNATURE: "OpenSSF model-signing signature of the weights, where --weights-key was given",
     **CASE_TITLES,
 }
 CRATE_TITLE = "All of this as an RO-Crate: files, stages, what each read and wrote"
@@ -48,13 +51,14 @@ def make_bundle(
     previous: Path | None = None,
     trusted: Sequence[Ed25519PublicKey] = (),
     authority: str | None = None,
+    weights_key: EllipticCurvePrivateKey | None = None,
 ) -> Path:
     """Make the bundle of the project in the current folder; returns its folder.
 
     out: where to, by default evidence/NAME, the name being the commit and the digest of dvc.lock, shortened.
     previous: the bundle to follow; by default the end of the chain in the folder that `out` lies in.
     trusted: keys that earlier bundles are signed with, beside this one.  authority: URL of a time stamping authority
-    that is asked for a stamp; None for none.
+    that is asked for a stamp; None for none.  weights_key: that signs the weights, too; None for no such signature.
     Raises FlowError that names the file if the results are not those of dvc.lock.
     """
     project = Path.cwd()
@@ -103,6 +107,8 @@ def make_bundle(
             | {"git": {"commit": revision.commit, "changed": revision.changed, "url": revision.url}}
         ),
     }
+    if weights_key is not None:
+        contents[SIGNATURE] = sign_weights(inventory.files, weights_key)
     contents |= _make_case(project, contents, inventory.files)
     files = {path: hash_bytes(data) for path, data in contents.items()}
     crate = describe_crate(_tell_run(project, out.name, revision), files, ENVELOPE, inventory, table, TITLES)

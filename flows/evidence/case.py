@@ -4,6 +4,7 @@ Built by the library from params, verdicts and results, so that a project, a bun
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -21,7 +22,7 @@ from failure_atlas.assurance.tool import COPIES, write_tool
 from failure_atlas.decisions.acceptance import Verdict as Decision
 from flows.evidence.folder import Contents
 from flows.evidence.inventory import FileHash, Inventory, write_json
-from flows.evidence.pipeline import PARAMS
+from flows.evidence.pipeline import PAGE, PARAMS
 from flows.evidence.reading import Problem, UnreadableError, tell
 from flows.evidence.recomputed import round_number
 
@@ -39,6 +40,7 @@ CASE_TITLES = {
     CROISSANT: "The data set as Croissant 1.0, every file with its SHA-256",
     TOOL: "What is known of this tool itself, and what that does not show",
 }
+EMBEDDED = {PICTURE: b"image/svg+xml", ARGUMENT: b"application/yaml"}  # in the page, too: all of their kind
 NEAR = 15  # characters around a difference that are told
 _ELEMENT = re.compile(r"^([A-Za-z]+-\S+):$")
 
@@ -127,6 +129,10 @@ def compare_case(
     for path, wanted in case.files.items():
         if (held := contents.read(path)) != wanted:
             yield Problem(path, _differ(wanted.decode(), held.decode(errors="replace")))
+    page = contents.read(PAGE) if PAGE in contents.files else b""
+    for path, kind in EMBEDDED.items():
+        if {*re.findall(rb"data:%s;base64,([\w+/=]*)" % re.escape(kind), page)} != {b64encode(case.files[path])}:
+            yield Problem(PAGE, f"embeds another {Path(path).name} than params and metrics give, or none")
 
 
 def _differ(wanted: str, held: str) -> str:

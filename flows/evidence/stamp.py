@@ -1,14 +1,15 @@
-"""Since when a bundle has existed: RFC 3161 time stamps, and keys that hold from one date to another.
+"""Since when a bundle has existed, and whether it is the newest: RFC 3161 time stamps, and keys that hold for a time.
 
 A stamp is an authority's signature over the digest of the envelope and a time; it lies beside the envelope, which
 cannot hold it. Whoever checks names the authority's root certificate. Times that a maker states are held against the
 stamp; what a stamp cannot show is that a bundle did not exist before it. https://www.rfc-editor.org/rfc/rfc3161
 """
 
+import re
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,18 @@ from flows.evidence.reading import Problem, UnreadableError, read_plain
 LIST_BYTES, MOST_KEYS = 1 << 20, 1000
 SECONDS = 30  # for an authority to answer
 NEAR = timedelta(hours=1)  # between the time that a bundle states and its stamp
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The bundle that a signer says is the newest.
+
+    sha256: of its envelope.  at: when that was said.  until: when it will be said anew, at the latest.
+    """
+
+    sha256: str
+    at: datetime
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -98,16 +111,19 @@ def compare_times(stamped: datetime, stated: str, path: str) -> Iterator[Problem
         yield Problem(path, f"says it was made at {_tell(made)}, stamped at {_tell(stamped)}: {what}")
 
 
-def read_key_list(path: Path) -> dict[Path, tuple[str, Span]]:
+def read_key_list(path: Path) -> tuple[dict[Path, tuple[str, Span]], Newest | None]:
     """A list of keys with dates: file of each -> its id and when it holds; FlowError that names the entry.
 
     TOML: `[[keys]]` with `file` (a public key, beside the list), `from`, and `until` or `revoked`: dates with a zone.
+    Also returns what its table `newest` says, None where it has none.
     """
     try:
-        entries = tomllib.loads(path.read_bytes()[:LIST_BYTES].decode())["keys"]
+        read = tomllib.loads(path.read_bytes()[:LIST_BYTES].decode())
+        entries, newest = read["keys"], read.get("newest")
         if not isinstance(entries, list) or not 0 < len(entries) <= MOST_KEYS:
             raise ValueError(f"keys: allowed: 1 to {MOST_KEYS} entries")
-        return {path.parent / str(each["file"]): _read_entry(path, place, each) for place, each in enumerate(entries)}
+        keys = {path.parent / str(each["file"]): _read_entry(path, place, each) for place, each in enumerate(entries)}
+        return keys, None if newest is None else _read_newest(newest)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise FlowError(f"--keys {path}: no list of keys ({error}); docs/evidence.md shows one") from error
 
@@ -116,11 +132,37 @@ def _read_entry(path: Path, place: int, entry: Mapping[str, Any]) -> tuple[str, 
     if unknown := sorted(entry.keys() - {"file", "from", "until", "revoked"}):
         raise ValueError(f"keys.{place}.{unknown[0]}: unknown; allowed: file, from, until, revoked")
     times = {name: entry[name] for name in ("from", "until", "revoked") if name in entry}
-    if "from" not in times or any(not isinstance(each, datetime) or each.tzinfo is None for each in times.values()):
+    if "from" not in times or not _are_times(*times.values()):
         raise ValueError(f"keys.{place}: from, until, revoked: dates with a time zone, such as 2026-01-31T00:00:00Z")
     ends = [times[name] for name in ("until", "revoked") if name in times]
     key = read_public_key(path.parent / str(entry["file"]))
     return key_id(key), Span(times["from"], min(ends) if ends else None, "revoked" in times)
+
+
+def _read_newest(entry: Mapping[str, Any]) -> Newest:
+    newest = Newest(**entry)
+    if not isinstance(newest.sha256, str) or not re.fullmatch("[0-9a-f]{64}", newest.sha256):
+        raise ValueError("newest.sha256: 64 hexadecimal digits, as `failure-atlas evidence` tells them")
+    if not _are_times(newest.at, newest.until):
+        raise ValueError("newest: at, until: dates with a time zone, such as 2026-01-31T00:00:00Z")
+    return newest
+
+
+def _are_times(*values: object) -> bool:
+    return all(isinstance(each, datetime) and each.tzinfo is not None for each in values)
+
+
+def check_newest(sha256: str, before: Collection[str], newest: Newest, now: datetime) -> Iterator[Problem]:
+    """Whether a bundle may be withheld that is newer than this one.
+
+    sha256: of this one's envelope.  before: of the envelopes that it follows.
+    """
+    if newest.sha256 not in {sha256, *before}:
+        what = f"the list of keys named {newest.sha256[:16]} at {_tell(newest.at)}, and this neither is nor follows it"
+        yield Problem(ENVELOPE, f"not the newest: {what}; ask for that bundle, with its chain")
+    if now >= newest.until:
+        what = f"the list of keys told until {_tell(newest.until)} which bundle is the newest"
+        yield Problem(ENVELOPE, f"perhaps not the newest: {what}; ask for a list that still holds")
 
 
 def check_key(key: str, spans: Mapping[str, Span], stamped: datetime | None) -> Iterator[Problem]:

@@ -1,10 +1,11 @@
 """All checks of a bundle, in the order in which each may rest on those before it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain as chained
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509 import Certificate
 
@@ -30,13 +31,14 @@ from flows.evidence.reading import (
 )
 from flows.evidence.recomputed import COUNTS, GATES
 from flows.evidence.spread import find_faults
-from flows.evidence.stamp import Span, check_key, compare_times, read_stamp
+from flows.evidence.stamp import Newest, Span, check_key, check_newest, compare_times, read_stamp
+from flows.evidence.weights import SIGNATURE, compare_weights
 
 INVENTORY, ENVIRONMENT, STAGES = "inventory.json", "environment.json", "stages.json"
 CRATE = "ro-crate-metadata.json"
 # Files of the bundle that are no copies, beside its envelope.
 RECORDS = {INVENTORY, ENVIRONMENT, STAGES, README, CRATE}
-OWN = {*RECORDS, *CASE_TITLES, *COPIES}
+OWN = {*RECORDS, *CASE_TITLES, *COPIES, SIGNATURE}
 RERUN = "the metrics and figures, from params and code as they are in the commit (--rerun computes them)"
 # Stages without which there is no evidence, and what they make.
 NEEDED: dict[str, set[str]] = {"acceptance": {GATES, COUNTS}, "report": set()}
@@ -50,6 +52,8 @@ def verify(
     name: str | None = None,
     authorities: Sequence[Certificate] = (),
     spans: Mapping[str, Span] | None = None,
+    newest: Newest | None = None,
+    weights_key: EllipticCurvePublicKey | None = None,
 ) -> Verdict:
     """Check a bundle: signature, name, files, dvc.yaml against all that tells of it, verdicts, report, data, chain.
 
@@ -57,6 +61,7 @@ def verify(
     with the recorded hashes.  chain: the folder with the bundles before.  None leaves either out.
     name: of the folder, where it is not yet under its own.  authorities: roots of time stamping authorities; with any,
     a bundle needs a stamp of theirs.  spans: when each key held, by its id; None where that is not asked.
+    newest: what the signer says is the newest bundle.  weights_key: that has to have signed the weights.
     What a file says is read only if the signature holds and every file is as it was signed.
     """
     verdict = Verdict()
@@ -75,8 +80,9 @@ def verify(
     others = [Problem(other, another) for other in sorted(names - {claims.name})]
     verdict.note("name", others, "that of the folder is the one signed")
     if verdict.note("files", compare_bundle(bundle, claims), f"{len(claims.files) + 1} files, none missing or extra"):
-        _verify_contents(Contents(bundle, claims), claims, data, verdict)
+        _verify_contents(Contents(bundle, claims), claims, data, weights_key, verdict)
     stamped = _note_time(bundle, signed.key, authorities, spans, verdict)
+    follows = {claims.previous.sha256} if claims.previous else set()
     if chain is None:
         verdict.lines.append(("chain", "not checked", True))
     else:
@@ -84,16 +90,20 @@ def verify(
         problems = [each for each in passed if isinstance(each, Problem)]
         earlier = [each for each in passed if not isinstance(each, Problem)]
         before = len(earlier)
+        follows |= {each.previous.sha256 for each in earlier if each.previous}
         if not problems:
             problems += _compare_stamps(chain, earlier, keys, stamped, authorities, spans)
         verdict.note("chain", problems, f"{before} bundles before this one, back to the first")
+    if newest is not None:
+        told = f"as the list of keys said at {newest.at.isoformat()}, which holds until {newest.until.isoformat()}"
+        verdict.note("newest", check_newest(signed.sha256, follows, newest, datetime.now(UTC)), told)
     verdict.unchecked += [
         RERUN,
         *(["the data (--data compares them)"] if data is None else []),
         *(["the bundles before this one"] if chain is None else []),
         "what the report says in words and pictures",
         "times and environment" if stamped is None else "the environment, and times before the stamp",
-        "that no newer bundle exists",
+        "that no newer bundle exists" + (f" since {newest.at.isoformat()}" if newest else ""),
     ]
     return verdict
 
@@ -154,7 +164,9 @@ def _compare_stamps(
                 yield Problem(f"{claims.name}/{problem.path}", problem.what)
 
 
-def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verdict: Verdict) -> None:
+def _verify_contents(
+    contents: Contents, claims: Claims, data: Path | None, weights_key: EllipticCurvePublicKey | None, verdict: Verdict
+) -> None:
     """Check what the files of a bundle say against each other, and against the data."""
     try:
         inventory = contents.parse(INVENTORY, lambda text: Inventory.from_json(contents.json(text)))
@@ -190,11 +202,12 @@ def _verify_contents(contents: Contents, claims: Claims, data: Path | None, verd
         verdict.note("verdicts", recomputed.compare_verdicts(params, plan, contents, decided), told)
         shown = recomputed.compare_report(contents, decided)
         verdict.note("report", shown, "shows these verdicts, and the metrics as they are")
-        if claims.schema > 1:
-            told = "argument, clauses and what is known of the tool, made again from params and metrics"
-            verdict.note("case", compare_case(params, decided, contents, inventory), told)
-        else:
-            verdict.lines.append(("case", "none: the bundle is of schema 1, which had no case", True))
+        told = "argument, clauses and what is known of the tool, made again from params and metrics"
+        verdict.note("case", compare_case(params, decided, contents, inventory), told)
+    if SIGNATURE in claims.files or weights_key is not None:
+        told = "signed by the key given" if weights_key else "as the inventory has them; name the key that signed them"
+        told += "" if weights_key else " with --weights-key"
+        verdict.note("weights", compare_weights(contents, inventory.files, weights_key), told)
     if data is None:
         verdict.lines.append(("data", "not checked", True))
         return
@@ -213,11 +226,10 @@ def _require_stages(plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
 
 def _compare_copies(claims: Claims, inventory: Inventory, plan: Mapping[str, PlannedStage]) -> Iterator[Problem]:
     wanted = pipeline.choose_files(plan, inventory.files)
-    own = {*RECORDS, *(CASE_TITLES if claims.schema > 1 else ())}
-    allowed = own | set(COPIES if claims.schema > 1 else ())
+    own = {*RECORDS, *CASE_TITLES}
     for name in sorted({*wanted, *own} - claims.files.keys()):
         yield Problem(name, f"missing in the bundle, where {WORKFLOW} wants it")
-    for name in sorted(claims.files.keys() - wanted - allowed):
+    for name in sorted(claims.files.keys() - wanted - OWN):
         yield Problem(name, f"nothing that {WORKFLOW} wants in a bundle")
     told = {name: sha256 for name, sha256 in claims.files.items() if name not in OWN} | claims.others
     for name in sorted({*told, *inventory.files}):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failure_atlas.assurance.argument import REFUTED, SUPPORTED, TOP, UNDEVELOPED, Argument, Basis, build_argument
+from failure_atlas.assurance.basis import tell_domain
 from failure_atlas.assurance.clauses import NONE, read_clauses, support_clauses
 from failure_atlas.assurance.drawing import draw_argument, fill
 from failure_atlas.assurance.hazards import Hazard, check_hazards, read_hazards
@@ -201,3 +202,12 @@ def test_clauses_of_the_projects_criteria_are_known_and_told_with_their_verdicts
     assert found["AMLAS [DD]"].state == UNDEVELOPED
     assert found["AMLAS [EE]"].state == NONE
     assert all(each.asks and each.source and (each.missing or each.artefacts or each.clause) for each in clauses)
+
+
+def test_the_operating_domain_tells_what_confusions_cost() -> None:
+    params = {
+        "prepare_images": {"source": "mnist"},
+        "corrupt_images": {"recipe": [], "severities": [1], "table": "mnist", "clean_fraction": 1},
+        "find_modes": {"operating_domain": {"costs": [{"true_class": "3", "read_as": None, "cost": 5}]}},
+    }
+    assert tell_domain(params).endswith("Costs: 3 read as any other costs 5.")

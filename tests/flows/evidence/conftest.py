@@ -28,7 +28,7 @@ params = json.loads(pathlib.Path("params.yaml").read_text())["draw"]
 out = pathlib.Path("data/draw/numbers")
 out.mkdir(parents=True, exist_ok=True)
 draw = random.Random(params["seed"])
-for name in ("a", "b", "below/c"):
+for name in ("a", "b", "below/c.safetensors"):
     (out / name).parent.mkdir(exist_ok=True)
     (out / name).write_text("".join(f"{draw.random()}\\n" for _ in range(params["count"])))
 """
@@ -72,17 +72,27 @@ with (out / "gates.csv").open("w", newline="") as file:
 """
 
 REPORT = """
-import html, json, pathlib, sys
+import base64, html, json, pathlib, sys
+from failure_atlas.assurance.argument import build_argument
+from failure_atlas.assurance.basis import gather
+from failure_atlas.assurance.drawing import TITLE, draw_argument
+from failure_atlas.assurance.notation import write_module
 out = pathlib.Path("data/report")
 out.mkdir(parents=True, exist_ok=True)
 shown = {name: json.loads(pathlib.Path(f"data/{name}").read_text()) for name in sys.argv[1:]}
+gates = json.loads(pathlib.Path("data/acceptance/gates.json").read_text())["criteria"]
+params, read = json.loads(pathlib.Path("params.yaml").read_text()), lambda path: pathlib.Path(path).read_bytes()
+argument = build_argument(gather(params, gates, read))
+drawn, written = (base64.b64encode(each(argument).encode()).decode()
+                  for each in (lambda argument: draw_argument(argument, TITLE), write_module))
 rows = "".join(
     '<tr><th scope="row">' + html.escape(f"{gate['id']} ({gate['metric']})").replace("/", "/<wbr>")
     + '</th><td><span class="badge good">' + gate["verdict"] + "</span></td></tr>"
-    for gate in json.loads(pathlib.Path("data/acceptance/gates.json").read_text())["criteria"])
+    for gate in gates)
 out.joinpath("report.html").write_text(
     f"<!doctype html><title>Report</title><table>{rows}</table>"
-    f'<script type="application/json" id="metrics">{json.dumps(shown)}</script><p>All is well.</p>')
+    f'<script type="application/json" id="metrics">{json.dumps(shown)}</script><p>All is well.</p>'
+    f'<img src="data:image/svg+xml;base64,{drawn}"><a href="data:application/yaml;base64,{written}">Argument</a>')
 """
 
 
@@ -99,6 +109,7 @@ def judged(metrics: str) -> dict[str, Any]:
         },
         "report": {
             "cmd": f"python work/report.py {metrics.removeprefix('data/')} acceptance/metrics.json",
+            "params": ["acceptance"],
             "deps": ["work/report.py", metrics, "data/acceptance/gates.json", "data/acceptance/metrics.json"],
             "outs": ["data/report/report.html"],
         },

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.errors import FlowError
-from flows.evidence.attestation import ENVELOPE, key_id, make_keys, read_private_key, read_public_key
+from flows.evidence.attestation import ENVELOPE, METRICS_SCHEMA, key_id, make_keys, read_private_key, read_public_key
 from flows.evidence.bundle import make_bundle
 from flows.evidence.case import CASE_TITLES
 from flows.evidence.folder import find_last
@@ -43,7 +43,12 @@ def test_what_a_bundle_holds(lasting: Made) -> None:
     }
     inventory = json.loads((lasting.newest / "inventory.json").read_text())
     listed = set(inventory["files"])
-    assert {"data/draw/numbers/below/c", "data/measure/figures/numbers.png", "work/draw.py", "params.yaml"} < listed
+    assert {
+        "data/draw/numbers/below/c.safetensors",
+        "data/measure/figures/numbers.png",
+        "work/draw.py",
+        "params.yaml",
+    } < listed
     assert inventory["metrics"] == ["data/acceptance/metrics.json", "data/measure/metrics.json"]
     table = json.loads((lasting.newest / "stages.json").read_text())
     assert [(row["stage"], row["state"]) for row in table] == [
@@ -55,7 +60,7 @@ def test_what_a_bundle_holds(lasting: Made) -> None:
     assert said["resolvedDependencies"][0]["digest"]["gitCommit"] == head
     assert lasting.newest.name.startswith(head[:8] + "-")
     assert said["externalParameters"]["previous"]["name"] == lasting.bundles[0].name
-    assert said["internalParameters"] == {"place": 1, "changed": []}
+    assert said["internalParameters"] == {"place": 1, "changed": [], "metrics": METRICS_SCHEMA}
     assert json.loads((lasting.newest / "environment.json").read_text())["git"]["changed"] == []
 
 

@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.errors import FlowError
-from flows.evidence.attestation import BUILD_TYPES
+from flows.evidence.attestation import METRICS_SCHEMA
 from flows.evidence.case import ARGUMENT, BOM, CLAUSES, CROISSANT, PICTURE, TOOL
+from flows.evidence.pipeline import PAGE
 from flows.evidence.verification import verify
 from tests import yaml12 as yaml
 from tests.flows.evidence.conftest import ROOT, Made, commit, edit_statement, sign_again, write_params
@@ -55,6 +57,8 @@ SPOILT: list[tuple[Spoil, str, str]] = [
     (drop_hazard, ARGUMENT, "G-requirements: holds"),
     (lambda bundle, _: (bundle / ARGUMENT).write_bytes(b"\xff"), ARGUMENT, "holds"),
     (lambda bundle, _: replace(bundle, PICTURE, "✗ refuted", "✓ supported"), PICTURE, "✗ refuted"),
+    (lambda bundle, _: replace(bundle, PAGE, "svg+xml;base64,", "svg+xml;base64,A"), PAGE, "another argument.svg than"),
+    (lambda bundle, _: replace(bundle, PAGE, "application/yaml", "text/plain"), PAGE, "another argument.gsn.yaml than"),
     (lambda bundle, _: replace(bundle, CLAUSES, ",none,", ",supported,"), CLAUSES, ",none,"),
     (lambda bundle, _: replace(bundle, TOOL, "not measured here", "100 tests"), TOOL, "100 tests"),
     (lambda bundle, _: replace(bundle, BOM, '"version": 1', '"version": 2'), BOM, '"version": 2'),
@@ -84,8 +88,12 @@ def test_case_of_a_bundle(lasting: Made) -> None:
 
 
 def test_what_is_known_of_the_tool_is_copied_and_checked(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = "study/data/find_planted/metrics.json"
+    source, points = "study/data/find_planted/metrics.json", "study/data/find_planted/curve.csv"
     (made.project / source).parent.mkdir(parents=True)
+    names = "rate,support_low,support_high,found,n,share,share_low,share_high"
+    (made.project / points).write_text(
+        f"{names}\n0.1,0.005,0.01,3,40,0.075,0.02,0.2\n0.9,0.05,0.2,30,40,0.75,0.6,0.9\n"
+    )
     shutil.copy(ROOT / source, made.project / source)
     commit(made.project, "a study")
     monkeypatch.chdir(made.project)
@@ -94,33 +102,43 @@ def test_what_is_known_of_the_tool_is_copied_and_checked(made: Made, monkeypatch
     table = list(csv.DictReader(StringIO((third / TOOL).read_text())))
     held = json.loads((ROOT / source).read_text())
     assert table[0]["found"].startswith(f"{held['planted_recovered_share']:.3g} [")
-    assert table[0]["not_shown"]
+    curve = [row for row in table if row["file"] == "case/tool/find_planted_curve.csv"]
+    assert [row["found"] for row in curve] == ["0.075 [0.02, 0.2], n=40", "0.75 [0.6, 0.9], n=40"]
+    assert curve[0]["evidence"] == "those found that cover 0.5 to 1 % of images and fail in 10 % of these"
+    assert all(row["not_shown"] for row in table)
     assert verify(third, made.keys, made.project, third.parent).accepted
     replace(third, "case/tool/find_planted.json", '"planted_recovered_share": 0.', '"planted_recovered_share": 0.9')
     sign_again(third, made.key)
+    replace(third, "case/tool/find_planted_curve.csv", "0.075", "0.975")
+    sign_again(third, made.key)
     assert [problem.path for problem in verify(third, made.keys).problems] == [TOOL]
+    replace(third, "case/tool/find_planted_curve.csv", "0.975", "many")
+    sign_again(third, made.key)
+    assert "find_planted_curve.csv: no curve (ValueError)" in str(verify(third, made.keys).problems[0])
 
 
-def test_a_bundle_of_the_schema_before_is_read_and_one_of_another_is_not(made: Made) -> None:
-    bundle, (first, *_) = made.newest, BUILD_TYPES
+@pytest.mark.parametrize(
+    ("build_type", "metrics", "told"),
+    [
+        ("v2", None, []),
+        ("v3", METRICS_SCHEMA - 1, []),
+        ("v1", None, ["buildType 'urn:failure-atlas:dvc-repro:v1'; read are urn:failure-atlas:dvc-repro:v2, urn:"]),
+        ("v3", METRICS_SCHEMA + 1, [f"metrics of schema {METRICS_SCHEMA + 1}; read are {METRICS_SCHEMA} and the one"]),
+    ],
+)
+def test_the_last_two_schemas_of_bundles_and_metrics_are_read(
+    made: Made, build_type: str, metrics: int | None, told: list[str]
+) -> None:
+    def change(statement: dict[str, Any]) -> None:
+        definition = statement["predicate"]["buildDefinition"]
+        definition["buildType"] = f"urn:failure-atlas:dvc-repro:{build_type}"
+        del definition["internalParameters"]["metrics"]
+        definition["internalParameters"] |= {} if metrics is None else {"metrics": metrics}
 
-    def redefine(build_type: str) -> None:
-        sign_again(bundle, made.key)
-        edit_statement(bundle, made.key, lambda read: read["predicate"]["buildDefinition"].update(buildType=build_type))
-
-    redefine(first)
-    told = [str(problem) for problem in verify(bundle, made.keys).problems]
-    assert told[0] == f"{ARGUMENT}: nothing that dvc.yaml wants in a bundle"
-    shutil.rmtree(bundle / "case")
-    crate = json.loads((bundle / "ro-crate-metadata.json").read_text())
-    crate["@graph"] = [each for each in crate["@graph"] if not str(each["@id"]).startswith("case/")]
-    (bundle / "ro-crate-metadata.json").write_text(json.dumps(crate))
-    redefine(first)
-    verdict = verify(bundle, made.keys)
-    assert verdict.problems == []
-    assert ("case", "none: the bundle is of schema 1, which had no case", True) in verdict.lines
-    redefine("urn:failure-atlas:dvc-repro:v9")
-    assert "buildType 'urn:failure-atlas:dvc-repro:v9'; read are" in str(verify(bundle, made.keys).problems[0])
+    edit_statement(made.newest, made.key, change)
+    problems = [str(problem) for problem in verify(made.newest, made.keys).problems]
+    assert len(problems) == len(told)
+    assert all(what in problem for what, problem in zip(told, problems, strict=True))
 
 
 def test_the_command_writes_what_a_bundle_holds(made: Made, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

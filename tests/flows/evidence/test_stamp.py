@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -24,6 +25,7 @@ from tests.flows.evidence.test_bundle import call
 
 OPENSSL = shutil.which("openssl")
 pytestmark = pytest.mark.skipif(OPENSSL is None, reason="openssl, which is the authority here, is not installed")
+LISTED = '[[keys]]\nfile = "KEY"\nfrom = 2020-01-01T00:00:00Z\n'
 CONFIG = """
 [tsa]
 default_tsa = one
@@ -195,6 +197,28 @@ def test_keys_are_rotated_and_revoked(
     assert "no stamp shows that it was before" in output
 
 
+def test_a_newest_bundle_that_is_withheld_is_seen(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made.project)
+    first, second = (f"evidence/{each.name}" for each in made.bundles)
+    fork = str(make_bundle(made.key, Path("evidence/fork"), previous=made.bundles[0]))
+
+    def check(bundle: str, listed: str, *more: str, days: int = 9) -> str:
+        now, digest = datetime.now(UTC), sha256((made.project / listed / ENVELOPE).read_bytes()).hexdigest()
+        newest = f'[newest]\nsha256 = "{digest}"\nat = {now.isoformat()}\nuntil = {(now + timedelta(days)).isoformat()}'
+        Path("keys.toml").write_text(LISTED.replace("KEY", ".keys/evidence.pub.pem") + newest)
+        code, output = call("verify", bundle, "--keys", "keys.toml", "--no-data", *more)
+        assert (code == 1) == ("BAD  newest" in output)
+        return output
+
+    assert f"that no newer bundle exists since {datetime.now(UTC):%Y-%m-%d}" in check(second, second)
+    assert "ok   newest" in check(second, first, "--alone"), "made after the list"
+    told = "the list of keys named"
+    assert f"not the newest: {told}" in check(first, second)
+    assert f"not the newest: {told}" in check(fork, second)
+    assert "not the newest" not in check(fork, first)
+    assert "perhaps not the newest: the list of keys told until" in check(second, second, days=-1)
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
@@ -203,10 +227,14 @@ def test_keys_are_rotated_and_revoked(
         ('[[keys]]\nfile = "a"\nfrom = 2020-01-01', "dates with a time zone"),
         ('[[keys]]\nfile = "a"\nto = 1', "keys.0.to: unknown; allowed: file, from, until, revoked"),
         ('[[keys]]\nfile = "a"\nfrom = 2020-01-01T00:00:00Z', "a: cannot read the key"),
+        (LISTED + '[newest]\nsha256 = "ab"\nat = 1\nuntil = 1', "newest.sha256: 64 hexadecimal digits"),
+        (LISTED + f'[newest]\nsha256 = "{"ab" * 32}"\nat = 1\nuntil = 1', "newest: at, until: dates with a time zone"),
+        (LISTED + "[newest]\nto = 1", "unexpected keyword argument 'to'"),
     ],
 )
 def test_lists_of_keys_that_are_none(lasting: Made, tmp_path: Path, text: str, what: str) -> None:
-    (tmp_path / "keys.toml").write_text(text)
+    key = lasting.project / ".keys/evidence.pub.pem"
+    (tmp_path / "keys.toml").write_text(text.replace("KEY", str(key)))
     with pytest.raises(FlowError, match=what):
         call("verify", str(lasting.newest), "--keys", str(tmp_path / "keys.toml"))
 

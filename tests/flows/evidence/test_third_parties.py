@@ -50,7 +50,9 @@ def test_in_toto_accepts_the_statement(lasting: Made) -> None:
     assert provenance.run_details.builder.id
     subjects = {subject.name: subject.digest["sha256"] for subject in statement.subject}
     assert len(subjects) == len(statement.subject), "in-toto wants each name once"
-    assert {"data/draw/numbers/below/c", "data/report/report.html", "dvc.lock", "inventory.json"} <= set(subjects)
+    assert {"data/draw/numbers/below/c.safetensors", "data/report/report.html", "dvc.lock", "inventory.json"} <= set(
+        subjects
+    )
     inputs = {entry.name for entry in provenance.build_definition.resolved_dependencies}
     assert inputs == {"source", "params.yaml", *(f"work/{name}.py" for name in ("draw", "measure", "accept", "report"))}
 

@@ -150,7 +150,7 @@ def test_data_that_differ_are_named(made: Made) -> None:
     whole = path.read_bytes()
     path.write_bytes(b"9" + whole[1:])
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # unseen by DVC
-    (made.project / "data/draw/numbers/below/c").unlink()
+    (made.project / "data/draw/numbers/below/c.safetensors").unlink()
     (made.project / "data/draw/numbers/d").write_text("0.5\n")
     lock = made.project / "dvc.lock"
     lock.write_text(lock.read_text() + "\n")
@@ -159,7 +159,7 @@ def test_data_that_differ_are_named(made: Made) -> None:
         r"data/draw/numbers/a: the bundle says sha256 [0-9a-f]{16}, the data hold [0-9a-f]{16}", told[0]
     )
     assert told[1:] == [
-        "data/draw/numbers/below/c: missing in the data; the bundle lists it",
+        "data/draw/numbers/below/c.safetensors: missing in the data; the bundle lists it",
         "data/draw/numbers/d: extra in the data; the bundle does not list it",
         "dvc.lock: another one in the data than in the bundle; has the project moved on since?",
     ]

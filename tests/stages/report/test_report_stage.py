@@ -18,6 +18,8 @@ from PIL import Image
 
 from failure_atlas.core.errors import StageError
 from failure_atlas.statistics.estimates import read_estimate
+from flows.evidence.case import ARGUMENT, build_case
+from flows.evidence.case import PICTURE as PICTURE_FILE
 from stages.report.atlas import answer, draw_strips, show_atlas, summarise_all
 from stages.report.explorer import explore
 from stages.report.failures import show_failures
@@ -262,7 +264,7 @@ def test_figures_and_their_numbers_are_the_files(outline, results, page_file):
     assert len(page_file.read_bytes()) < MOST_BYTES / 4  # of small pictures
 
 
-def test_the_argument_is_drawn_from_the_verdicts_and_modes_shown(outline, results, run, changed, tmp_path):
+def test_the_argument_is_drawn_from_the_verdicts_and_modes_shown(outline, results, run, changed, page_file, tmp_path):
     (image,) = [image for image in outline.find("img") if image["src"].startswith(DRAWN)]
     (link,) = [link for link in outline.find("a") if link["href"].startswith(WRITTEN)]
     nodes = yaml.safe_load(decode(link["href"]))
@@ -274,6 +276,11 @@ def test_the_argument_is_drawn_from_the_verdicts_and_modes_shown(outline, result
     drawn = ElementTree.fromstring(decode(image["src"]))  # noqa: S314  our own
     assert {key: drawn.attrib[key] for key in ("width", "height")} == {key: image[key] for key in ("width", "height")}
     assert f"# {made[:8]}" in "".join(drawn.itertext())
+    params = yaml.safe_load((page_file.parents[1] / "params.yaml").read_text())
+    criteria = json.loads((results / "acceptance/gates.json").read_text())["criteria"]
+    held = {f"data/{path.relative_to(results)}": path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    case = build_case(params, criteria, held.get, {}).files  # `verify` holds the page against it
+    assert (case[PICTURE_FILE], case[ARGUMENT]) == (decode(image["src"]), decode(link["href"]))
     (changed / "acceptance/gates.json").unlink()
     assert "No argument can be made: no acceptance criteria were checked." in read(run(changed, tmp_path / "o")).text
 
