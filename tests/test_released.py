@@ -2,7 +2,9 @@
 
 import hashlib
 import itertools
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ import torch
 from safetensors import safe_open
 
 from failure_atlas.core.weights import check_pinned, read_description
-from failure_atlas.images.sources import FASHION_MNIST
+from failure_atlas.images.gtsrb import SIGNS
 from failure_atlas.judges.ensemble import load_ensemble
 from failure_atlas.stylegan2.augmentation import AdaptiveProbability
 from failure_atlas.stylegan2.state import TrainingState, check_architecture, new_state, restore_state
@@ -22,11 +24,11 @@ from tests import yaml12 as yaml
 from tests.house import ROOT
 
 RELEASED = ROOT / "data" / "released"
-MOST_BYTES = 36_000_000
+MOST_BYTES = 41_000_000
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-JUDGES, CLOTHES_JUDGES = TrainJudgesParams.model_validate(PARAMS["train_judges"]).released or []
+(JUDGES,) = TrainJudgesParams.model_validate(PARAMS["train_judges"]).released or []
 SECTION = TrainStylegan2Params.model_validate(PARAMS["train_stylegan2"])
-SNAPSHOT, CLOTHES = SECTION.resume or []
+(SNAPSHOT,) = SECTION.resume or []
 
 
 def restore_released(section: TrainStylegan2Params, class_names: list[str]) -> TrainingState:
@@ -79,15 +81,21 @@ def test_every_hash_is_that_of_the_file() -> None:
     assert all(found[name] in card for name in found if name.endswith(".safetensors"))
 
 
-def test_clothes_have_a_generator_and_judges_of_their_own() -> None:
-    names = list(FASHION_MNIST.class_names)
-    assert choose_snapshot([SNAPSHOT, CLOTHES], names) == Path(CLOTHES.path)
-    assert choose_snapshot([SNAPSHOT, CLOTHES], list("0123456789")) == Path(SNAPSHOT.path)
-    held, expected = read_description(ROOT / CLOTHES.path), read_description(ROOT / SNAPSHOT.path)
-    for network in ("generator", "discriminator"):  # params describe one architecture, which fits both
-        check_architecture(Path(CLOTHES.path), network, held[network], expected[network])
-    for file in (CLOTHES_JUDGES.judge, CLOTHES_JUDGES.auditor):
-        assert load_ensemble(check_pinned(file, "train_judges.released"), torch.device("cpu")).class_names == names
+def test_traffic_signs_have_a_generator_and_judges_of_their_own() -> None:
+    world = yaml.safe_load((ROOT / "worlds/traffic_signs.yaml").read_text(encoding="utf-8"))
+    section = TrainStylegan2Params.model_validate(PARAMS["train_stylegan2"] | world["train_stylegan2"])
+    assert section.resume is not None
+    path = choose_snapshot(section.resume, list(SIGNS))
+    held = read_description(ROOT / path)
+    designs = section.design_networks(43, image_channels=3)
+    for network, design in zip(("generator", "discriminator"), designs, strict=True):
+        check_architecture(path, network, held[network], json.loads(json.dumps(asdict(design))))
+    judges = TrainJudgesParams.model_validate(PARAMS["train_judges"] | world["train_judges"])
+    (released,) = judges.released or []
+    for name, members in (("judge", judges.judge), ("auditor", judges.auditor)):
+        ensemble = load_ensemble(check_pinned(getattr(released, name), "train_judges.released"), torch.device("cpu"))
+        assert ensemble.class_names == list(SIGNS)
+        assert [each.architecture["network"] for each in ensemble.members] == [each.network for each in members]
 
 
 @pytest.mark.parametrize("name", ["judge", "auditor"])

@@ -39,11 +39,7 @@ class AugmentationParams(Section):
 
 
 class Recipe(Section):
-    """How long, how fast and on what changes a classifier is trained; part of params that train one.
-
-    class_balance: 0 shows each class as often as the images hold it, 1 all equally often: n images of a class as
-    n ** (1 - class_balance).
-    """
+    """How long, how fast and on what changes of shape a classifier is trained; part of params that train one."""
 
     training_images: Annotated[int, Field(ge=1, le=1_000_000_000)]
     batch_size: Annotated[int, Field(ge=2, le=4096)]
@@ -51,7 +47,6 @@ class Recipe(Section):
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     augmentation: AugmentationParams
-    class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 def draw_affine(
@@ -168,13 +163,15 @@ def train(
     classifier.to(device)
     images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
     order, shapes = torch_stream(seed, *names, "order"), torch_stream(seed, *names, "shapes")
-    limits = recipe.augmentation.model_dump(exclude={"interpolation", "light"})
-    dtype = choose_dtype(recipe.precision, device)
+    limits, dtype = (
+        recipe.augmentation.model_dump(exclude={"interpolation", "light"}),
+        choose_dtype(recipe.precision, device),
+    )
     size, groups = recipe.batch_size, _groups(classifier, recipe.weight_decay)
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, fused=True)
     # As many images whatever the size of the set, so that a larger one takes no longer.
     steps = math.ceil(recipe.training_images / size)
-    batches = draw_batches(labels.cpu(), size, order, recipe.class_balance)
+    batches = draw_batches(len(labels), size, order)
     classifier.to(memory_format=LAYOUT)  # type: ignore[call-overload]  # its stub leaves this argument out
     curve, losses, correct, shown = [], 0.0, 0, 0
     with shard_workers() as workers:
@@ -215,23 +212,12 @@ def one_cycle(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
 
 
-def draw_batches(
-    labels: torch.Tensor, batch_size: int, generator: torch.Generator, class_balance: float = 0.0
-) -> Iterator[torch.Tensor]:
-    """Endless batches of indices into labels, int64 [N].
-
-    Without balance one shuffle of all N after the other, so that none is shown twice before the rest; with it each is
-    drawn anew.
-    """
-    weights = labels.bincount().double()[labels] ** -class_balance
+def draw_batches(n: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Endless batches of indices: one shuffle of all n after the other, so that none is shown twice before the rest."""
     waiting = torch.empty(0, dtype=torch.int64)
     while True:
         while len(waiting) < batch_size:
-            if class_balance:
-                drawn = torch.multinomial(weights, len(labels), replacement=True, generator=generator)
-            else:
-                drawn = torch.randperm(len(labels), generator=generator)
-            waiting = torch.cat([waiting, drawn])
+            waiting = torch.cat([waiting, torch.randperm(n, generator=generator)])
         yield waiting[:batch_size]
         waiting = waiting[batch_size:]
 

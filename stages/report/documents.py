@@ -9,6 +9,8 @@ import math
 import re
 import shutil
 import tomllib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,12 +32,13 @@ PAGES = (
     "docs/case.md",
     "docs/findings.md",
     "docs/generator.md",
-    "docs/images.md",
     "docs/real_images.md",
     "docs/repair.md",
+    "docs/traffic-signs.md",
 )
 # The tables that are not of metrics alone.
 CLAIMS, VOCABULARY, MODES, CLAUSES = "claims", "attributes", "modes", "clauses"
+SIGNS_MODES, SIGNS = "modes_of_signs", "docs/traffic_signs/metrics"
 BOTH = ("clean", "corrupted")
 DIGITS = 3
 MISSING = "–"
@@ -114,21 +117,26 @@ def render_attributes(root: Path) -> list[str]:
     return lines
 
 
-def render_modes(root: Path) -> list[str]:
-    """Every kind of input on which a classifier fails: generated rates, and those of MNIST's 10,000 in the study."""
-    heads = ("classifier", "kind of input", "share of the domain", "misread there", "elsewhere", "of real images",
-             "verdict", "of the second generator's", "verdict")  # fmt: skip
+def render_modes(root: Path, folder: str = "study/data") -> list[str]:
+    """Every kind of input on which a classifier fails: rates of generated images, of real ones, of a second generator.
+
+    folder: of the run, from the root; the study's has MNIST's 10,000 as real images, and a second generator.
+    """
+    run = root / folder / "find_modes"
+    tables = {name: pd.read_csv(require(run / name / "modes.csv", "find_modes")) for name in BOTH}
+    second = all("second_rate" in table for table in tables.values())
+    heads = ["classifier", "kind of input", "share of the domain", "misread there", "elsewhere"]
+    heads += ["of real images", "verdict"] + ["of the second generator's", "verdict"] * second
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for name in BOTH:
-        table = pd.read_csv(require(root / "study/data/find_modes" / name / "modes.csv", "find_modes"))
+    for name, table in tables.items():
         for row in table.to_dict("records"):
 
             def tell(key: str, n: str = "n", row: dict[Any, Any] = row) -> str:
                 return f"{row[key]:.2f} [{row[f'{key}_low']:.2f}, {row[f'{key}_high']:.2f}] of {int(row[n]):,}"
 
-            cells = [f"`{name}`", row["sentence"], f"{row['share']:.3f}", tell("rate"), f"{row['rate_elsewhere']:.3f}",
-                     tell("real_rate", "n_real"), row["verdict"], tell("second_rate", "n_second"),
-                     row["second_verdict"]]  # fmt: skip
+            cells = [f"`{name}`", row["sentence"], f"{row['share']:.3f}", tell("rate"), f"{row['rate_elsewhere']:.3f}"]
+            cells += [tell("real_rate", "n_real"), row["verdict"]]
+            cells += [tell("second_rate", "n_second"), row["second_verdict"]] if second else []
             lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -150,7 +158,10 @@ def render_page(text: str, root: Path, page: str) -> str:
 
     def replace(found: re.Match[str]) -> str:
         name = found[1]
-        others = {CLAIMS: render_claims, VOCABULARY: render_attributes, MODES: render_modes, CLAUSES: render_clauses}
+        others: dict[str, Callable[[Path], list[str]]] = {
+            CLAIMS: render_claims, VOCABULARY: render_attributes, MODES: render_modes, CLAUSES: render_clauses,
+            SIGNS_MODES: partial(render_modes, folder=SIGNS),
+        }  # fmt: skip
         if name not in {*TABLES, *others}:
             raise StageError(f"{page}: table '{name}': allowed: {', '.join(sorted([*TABLES, *others]))}")
         lines = others[name](root) if name in others else render_table(name, root)
