@@ -2,9 +2,7 @@
 
 import hashlib
 import itertools
-import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -89,7 +87,7 @@ def test_traffic_signs_have_a_generator_and_judges_of_their_own() -> None:
     held = read_description(ROOT / path)
     designs = section.design_networks(43, image_channels=3)
     for network, design in zip(("generator", "discriminator"), designs, strict=True):
-        check_architecture(path, network, held[network], json.loads(json.dumps(asdict(design))))
+        check_architecture(path, network, held[network], design.describe())
     judges = TrainJudgesParams.model_validate(PARAMS["train_judges"] | world["train_judges"])
     (released,) = judges.released or []
     for name, members in (("judge", judges.judge), ("auditor", judges.auditor)):
