@@ -58,7 +58,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "find_failures": {"starts": 8, "start_samples": [79], "confidence": 0.6, "most_steps": 20},
     "compute_curves": {"shift_dimensions": 3, "max_shift_std": 2.0},
     "report": {"dimensions": 1, "max_shift_std": 2.0},
-    "walk_corner_cases": {"start_samples": [], "figure_classes": [3, 8]},
+    "walk_corner_cases": {"start_samples": list(range(8)), "figure_classes": [3, 8]},
 }
 REPEATED = (
     "rank_dimensions", "name_directions", "compare_rankings", "walk_corner_cases", "measure_robustness",
@@ -145,7 +145,7 @@ def teach(data: Path) -> None:
 
     So little training makes nothing that they recognise; without this no walk would start and no figure be drawn.
     """
-    under_test = teach_population(data / "sample_populations", seed=1, steps=40, classes=len(NAMES))
+    under_test = teach_population(data / "sample_populations", seed=1, steps=120, classes=len(NAMES))
     for name in ("clean", "corrupted"):
         save_classifier(data / f"train_classifiers/{name}/classifier.safetensors", under_test)
 
