@@ -44,6 +44,9 @@ class BroughtMember(nn.Module):
 
     def examine(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What `features` and `forward` give, [N, F] and [N, classes], for the price of the second."""
+        if not len(images):  # of which the network is not asked: as wide as those of one
+            features, logits = self.examine(images.new_zeros(1, *images.shape[1:]))
+            return features[:0], logits[:0]
         seen: list[torch.Tensor] = []
         hooks = [each.register_forward_pre_hook(lambda _, shown: seen.append(shown[0])) for each in self._head]
         try:

@@ -62,7 +62,7 @@ def test_features_are_what_the_last_linear_layer_sees():
     features, logits = member.examine(images)
     torch.testing.assert_close(features, layers[:3](images))
     torch.testing.assert_close(logits, layers(images))
-    torch.testing.assert_close(member.features(images), features)
+    assert (member.features(images[:0]).shape, member(images[:0]).shape) == ((0, 6), (0, 10))
 
 
 def test_what_cannot_judge_is_refused(judge, keep):
