@@ -16,6 +16,7 @@ from failure_atlas.stylegan2.state import check_architecture
 from stages.acceptance.known_metrics import check_metric
 from stages.common.image_params import PUBLISHED
 from stages.compare_rankings.params import check_sizes
+from stages.train_judges.params import BROUGHT, ENSEMBLES
 from stages.train_stylegan2.session import check_resumed, choose_snapshot
 
 TRAINED_PX = (32, 128)
@@ -114,6 +115,17 @@ LIMITS: tuple[tuple[str, str, int, str, tuple[tuple[str, str], ...]], ...] = (
 )  # fmt: skip
 
 
+def _check_brought_judges(document: Document) -> None:
+    """Entries for both, where they are brought, and neither of them under test."""
+    entries = document.sections["bring_classifiers"]
+    for name in ENSEMBLES if document.sections["train_judges"].released == BROUGHT else ():
+        if name not in entries:
+            allowed = f"brought with an entry bring_classifiers.{name} (docs/generators.md); entries there: "
+            document.refuse("train_judges.released", BROUGHT, allowed + (", ".join(entries) or "none"))
+        if name in document.classifiers:
+            document.refuse(f"classifiers.{name}", "bring_classifiers", "another name: no judge is under test")
+
+
 def _check_shares(document: Document) -> None:
     """Enough samples of each class."""
     section = document.sections["sample_populations"]
@@ -179,6 +191,7 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[Document], None]], ...] = (
     ((), _check_limits),
     (("prepare_images", "train_stylegan2", "sample_populations", "compare_rankings"), _check_rankings),
     (("prepare_images", "walk_corner_cases"), _check_figure_classes),
+    (("bring_classifiers", "train_judges"), _check_brought_judges),
     (("check_claims",), _check_claims),
     (("acceptance",), _check_criteria),
     (("prepare_images", "acceptance"), _check_hazards),
@@ -189,15 +202,15 @@ def _check_judges(document: Document) -> None:
     """The first released pair that knows the classes, as the stage takes it; of unknown classes, all are looked at."""
     channels = document.sections["prepare_images"].channels
     known = []
-    for index, released in enumerate(document.sections["train_judges"].released or []):
+    for index, released in enumerate(document.sections["train_judges"].pairs):
         key = f"train_judges.released.{index}"
         pinned = {f"{key}.judge": released.judge, f"{key}.auditor": released.auditor}
         held = [read_description(check_pinned(each, place)) for place, each in pinned.items()]
         known += [", ".join(map(str, each.get("class_names", []))) for each in held]
         if document.class_names is None or any(each.get("class_names") != document.class_names for each in held):
             continue
-        sees = {member["channels"] for each in held for member in each["architectures"]}
-        if sees != {channels}:
+        sees = {member["channels"] for each in held for member in each.get("architectures", [])}
+        if sees - {channels}:
             seen = ", ".join(map(str, sorted(sees)))
             allowed = f"{seen}, what the networks of {key} see; or set train_judges.released: null"
             document.refuse("prepare_images.channels", channels, allowed)

@@ -263,7 +263,7 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
     assert len(tiny) <= 30, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 31_110), (True, 24_070)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 31_150), (True, 24_150)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()
@@ -314,13 +314,16 @@ def test_dvc_lets_a_brought_generator_stand_in_for_the_trained_one(
 def test_dvc_takes_a_brought_classifier_through_the_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params[KEY]["mine"] = "bring_classifiers"
-    params["bring_classifiers"] = {"mine": {"load": "net:Net", "weights": "weights.pt"}}
+    names = ("mine", "judge", "auditor")
+    params["bring_classifiers"] = {name: {"load": "net:Net", "weights": "weights.pt"} for name in names}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site-cache"))
     Repo.init(no_scm=True).close()
     needs = flows_dag().needs
+    judges = {f"bring_classifiers@{name}" for name in ("judge", "auditor")}
+    assert needs["train_judges"] & {f"bring_classifiers@{name}" for name in names} == judges  # no other trains them
     repeated, trained = ({name.split("@")[0] for name in needs if name.endswith(end)} for end in ("@mine", "@clean"))
     assert repeated - {"bring_classifiers"} == trained - {"train_classifiers"}
     for name in repeated - {"bring_classifiers", "name_directions"}:  # the last looks at the ranking alone

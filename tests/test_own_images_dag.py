@@ -1,7 +1,8 @@
-"""Every stage's command on a user's own images, generator and classifier, beside classifiers trained here.
+"""Every stage's command on a user's own images, generator, judges and classifier, beside classifiers trained here.
 
-The images: colour, 64 px, four classes with odd names.  The generator: a pickle, whose images later stages show.  The
-classifier: module and weights, of another input and order.
+The images: colour, 64 px, four classes with odd names.  The generator: a pickle, whose images later stages show, and
+which knows no classes.  The classifier: module and weights, of another input and order; the judge: another of its kind;
+the auditor: a function without gradients.
 """
 
 import base64
@@ -21,10 +22,11 @@ import torch
 import typer
 from PIL import Image
 
+from failure_atlas.brought_generators.convert import convert
+from failure_atlas.brought_generators.published import read_published
 from failure_atlas.classifiers.networks import load_classifier, save_classifier
 from failure_atlas.core.arrays import read_array
-from failure_atlas.judges.ensemble import Ensemble, save_ensemble
-from failure_atlas.stylegan2.generator import load_generator
+from failure_atlas.stylegan2.generator import Generator, load_generator
 from tests import yaml12 as yaml
 from tests.failure_atlas.brought_generators.generator_files import build_ada, random_tensors, write_pickle
 from tests.house import ROOT
@@ -36,17 +38,17 @@ pytestmark = pytest.mark.slow
 
 NAMES = ["$5_note$", "n.a.", "007", "<b>all</b>"]
 IMAGES_PER_CLASS = 40
-BRINGS = "stages.bring_classifiers"
 # Half the size of the images, normalised, the classes in reverse.
 BROUGHT = {
     "load": "net:Net", "weights": "weights.pt", "arguments": {"classes": len(NAMES)}, "class_order": NAMES[::-1],
     "input": {"size_px": 32, "fit": "resize", "mean": [0.25], "std": [0.25]},
 }  # fmt: skip
+ANSWERS = {"predict": "box:predict"} | {key: BROUGHT[key] for key in ("class_order", "input")}
 CHANGES: dict[str, dict[str, Any]] = {
     "classifiers": {"mine": "bring_classifiers"},
     "prepare_images": {"source": "npz", "size_px": 64, "channels": 3, "test_fraction": 0.25},
-    "bring_classifiers": {"mine": BROUGHT},
-    "train_judges": {"training_images": 128},  # what is trained is taught once more below
+    "bring_classifiers": {"mine": BROUGHT, "judge": BROUGHT, "auditor": ANSWERS},
+    "train_judges": {"released": "brought", "confidence": 0.6},
     "train_stylegan2": {"generator_channels": [4] * 5, "discriminator_channels": [4] * 5},
     "qualify_generator": {"samples": 40},
     "sample_populations": {"samples": 80, "tsne_samples": 60},
@@ -56,7 +58,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "find_failures": {"starts": 8, "start_samples": [79], "confidence": 0.6, "most_steps": 20},
     "compute_curves": {"shift_dimensions": 3, "max_shift_std": 2.0},
     "report": {"dimensions": 1, "max_shift_std": 2.0},
-    "walk_corner_cases": {"start_samples": [], "figure_classes": [3, 8]},
+    "walk_corner_cases": {"start_samples": list(range(8)), "figure_classes": [3, 8]},
 }
 REPEATED = (
     "rank_dimensions", "name_directions", "compare_rankings", "walk_corner_cases", "measure_robustness",
@@ -70,6 +72,20 @@ class Net(nn.Sequential):
     def __init__(self, classes):
         layers = [nn.Conv2d(3, 16, 5, stride=2), nn.ReLU(), nn.Conv2d(16, 16, 5, stride=2), nn.ReLU(), nn.Flatten()]
         super().__init__(*layers, nn.Linear(16 * 5 * 5, classes))
+"""
+BOX = f"""
+from pathlib import Path
+
+import torch
+from net import Net
+
+net = Net({len(NAMES)}).eval()
+net.load_state_dict(torch.load(Path(__file__).with_name("weights.pt"), weights_only=True))
+
+
+def predict(images):
+    with torch.no_grad():
+        return net(torch.from_numpy(images)).numpy()
 """
 # Acceptance speaks of a brought classifier where a criterion names it.
 CRITERION = {
@@ -125,36 +141,45 @@ def run_command(module: str, arguments: list[str]) -> None:
 
 
 def teach(data: Path) -> None:
-    """Let classifiers, judge and auditor go on learning, from generated images.
+    """Let the classifiers under test go on learning, from generated images.
 
     So little training makes nothing that they recognise; without this no walk would start and no figure be drawn.
     """
-    under_test, judge, auditor = (
-        teach_population(data / "sample_populations", seed=seed, steps=40, classes=len(NAMES)) for seed in (1, 2, 3)
-    )
+    under_test = teach_population(data / "sample_populations", seed=1, steps=120, classes=len(NAMES))
     for name in ("clean", "corrupted"):
         save_classifier(data / f"train_classifiers/{name}/classifier.safetensors", under_test)
-    for name, one in (("judge", judge), ("auditor", auditor)):
-        save_ensemble(data / f"train_judges/{name}.safetensors", Ensemble([one], NAMES, confidence=0.6))
 
 
-def write_brought(data: Path) -> None:
-    """Module and weights as a user brings them, learned elsewhere: on the images and on generated ones."""
-    population, prepared = data / "sample_populations/population.zarr", data / "prepare_images/images.zarr"
-    images = [read_array(population, "images"), read_array(prepared, "train_images")]
-    labels = [read_array(population, "labels"), read_array(prepared, "train_labels")]
-    shown = torch.from_numpy(np.concatenate(images)).float() / 255
+def write_brought(data: Path, generator: Generator) -> None:
+    """Modules and weights as a user brings them, learned elsewhere: on the images and on generated ones.
+
+    The classes of these are quarters of all, from dark to light, which the judge will see in the population.
+    """
+    noise = np.arange(200)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(5)
+        z = torch.randn(len(noise), generator.z_dim)
+        styles = generator.map_styles(generator.map_latents(z, torch.zeros(len(noise), dtype=torch.int64)))
+        made = generator.synthesize(styles, noise)
+    quarters = made.mean(dim=(1, 2, 3)).argsort().argsort() * len(NAMES) // len(noise)
+    prepared = data / "prepare_images/images.zarr"
+    real = torch.from_numpy(read_array(prepared, "train_images")).float() / 255
+    labels = torch.cat([quarters, torch.from_numpy(read_array(prepared, "train_labels"))])
+    shown = torch.cat([made, real])
     shown = torch.nn.functional.interpolate(shown, size=32, mode="bilinear", antialias=True)
     names: dict[str, Any] = {}
     exec(SOURCE, names)  # noqa: S102 - the module that is brought
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(4)
-        net = names["Net"](len(NAMES))
-    fit(net, (shown - 0.25) / 0.25, len(NAMES) - 1 - torch.from_numpy(np.concatenate(labels)), rate=0.003, steps=40)
-    folder = data / "brought/mine"
-    folder.mkdir(parents=True)
-    (folder / "net.py").write_text(SOURCE, encoding="utf-8")
-    torch.save(net.state_dict(), folder / "weights.pt")
+    for seed, name in enumerate(CHANGES["bring_classifiers"], start=4):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            net = names["Net"](len(NAMES))
+        fit(net, (shown - 0.25) / 0.25, len(NAMES) - 1 - labels, rate=0.003, steps=60)
+        folder = data / "brought" / name
+        folder.mkdir(parents=True)
+        (folder / "net.py").write_text(SOURCE, encoding="utf-8")
+        if name == "auditor":
+            (folder / "box.py").write_text(BOX, encoding="utf-8")
+        torch.save(net.state_dict(), folder / "weights.pt")
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +196,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, stand_in: Callable[[Path],
     """The `data` of a folder in which every stage has run, in this process."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "data/brought_generator").mkdir(parents=True)
-    network = build_ada(random_tensors(64, 4, classes=len(NAMES)), 256)
-    pinned = pin(write_pickle(folder / "data/brought_generator/network.pkl", network))
+    file = write_pickle(folder / "data/brought_generator/network.pkl", build_ada(random_tensors(64, 4, classes=0), 256))
+    pinned = pin(file)
     world = {"file": "network.pkl", "sha256": pinned["sha256"]}
     own = {"bring_generator": {"world": world}, "generator": "bring_generator/world"}
     params = write_params(folder, CHANGES | own, training_images=256)
@@ -181,15 +206,12 @@ def project(tmp_path_factory: pytest.TempPathFactory, stand_in: Callable[[Path],
     (folder / "data/released").symlink_to(ROOT / "data/released")
     np.savez(folder / "data/own_images/images.npz", images=images, labels=labels, class_names=np.array(NAMES))
     stand_in(folder)
-    late = [command for command in commands(params) if command[0] == BRINGS]  # its weights are made on the way
     for module, arguments in commands(params):
-        if module != BRINGS:
-            run_command(module, arguments)
+        run_command(module, arguments)
+        if module == "stages.prepare_images":  # from which those learn that are brought
+            write_brought(folder / "data", convert(read_published(file, "file"), len(NAMES)))
         if module == "stages.sample_populations":
             teach(folder / "data")
-            write_brought(folder / "data")
-            for command in late:
-                run_command(*command)
     return folder / "data"
 
 

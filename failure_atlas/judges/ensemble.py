@@ -9,11 +9,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from failure_atlas.brought.checkpoint import KIND as BROUGHT
+from failure_atlas.brought.checkpoint import REFUSED
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.errors import StageError
-from failure_atlas.core.weights import load_tensors, save_tensors
+from failure_atlas.core.weights import load_tensors, read_description, save_tensors
+from failure_atlas.judges.brought_member import BroughtMember, load_member
 
 KIND = "ensemble"
+OPINION = ("class_names", "temperature", "confidence")
 SMALLEST = 1e-12  # probability that a logarithm is taken of
 
 
@@ -26,7 +30,7 @@ class Ensemble(nn.Module):
 
     def __init__(
         self,
-        members: Sequence[Classifier],
+        members: Sequence[Classifier | BroughtMember],
         class_names: Sequence[str],
         temperature: float = 1.0,
         confidence: float = 0.8,
@@ -56,27 +60,34 @@ class Ensemble(nn.Module):
 
 
 def save_ensemble(path: Path, ensemble: Ensemble) -> None:
-    """Write an ensemble so that `load_ensemble` needs nothing but this file."""
-    description = {
-        "kind": KIND,
-        "architectures": [member.architecture for member in ensemble.members],
-        "class_names": ensemble.class_names,
-        "temperature": ensemble.temperature,
-        "confidence": ensemble.confidence,
-    }
-    save_tensors(path, ensemble.members.state_dict(), description)
+    """Write an ensemble so that `load_ensemble` needs nothing but this file, and of a brought member its folder."""
+    opinion = {key: getattr(ensemble, key) for key in OPINION}
+    first = ensemble.members[0]
+    if isinstance(first, BroughtMember):
+        save_tensors(path, first.brought.network.state_dict(), first.describe(path) | opinion)
+        return
+    architectures = [member.architecture for member in ensemble.members]
+    save_tensors(path, ensemble.members.state_dict(), {"kind": KIND, "architectures": architectures, **opinion})
 
 
 def load_ensemble(path: Path, device: torch.device) -> Ensemble:
     """The ensemble of a file, in evaluation mode, its parameters without gradients.
 
+    Of a brought member the code is run again, from the folder that it was brought in and that must be as it was.
     Raises StageError if the file is missing, damaged, or holds networks that this version does not know.
     """
+    if read_description(path).get("kind") not in (BROUGHT, REFUSED):
+        return load_without_code(path, device)
+    member = load_member(path, device)
+    return Ensemble([member], **{key: held for key, held in member.description.items() if key in OPINION}).eval()
+
+
+def load_without_code(path: Path, device: torch.device) -> Ensemble:
+    """`load_ensemble` of networks made here alone: a file from elsewhere must not name code to be run."""
     tensors, description = load_tensors(path, KIND)
     try:
         members = [Classifier(**architecture) for architecture in description["architectures"]]
-        kept = {key: description[key] for key in ("class_names", "temperature", "confidence")}
-        ensemble = Ensemble(members, **kept)
+        ensemble = Ensemble(members, **{key: description[key] for key in OPINION})
         ensemble.members.load_state_dict(tensors)
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

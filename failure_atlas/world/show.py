@@ -14,6 +14,7 @@ Synthesize = Callable[..., torch.Tensor]
 Classify = Callable[[torch.Tensor], torch.Tensor]  # images -> logits, or log-probabilities, [N, classes]
 CPU = torch.device("cpu")
 CLASSIFIER, JUDGE = "classifier", "judge"  # the names of networks where there is one of each
+MOST_VALUES = 2**26  # of the largest layer of a batch: 256 MiB, and with gradients about 20 times as much in all
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class Shown:
 class World:
     """A generator and the networks that look at its images, fed with NumPy arrays; memory is bounded by batch_size.
 
-    networks: by name; each treats images independently. They see the unrounded image.  classes: how many they tell
-    apart, where there may be no styles to learn it from.
+    networks: by name; each treats images independently. They see the unrounded image.  batch_size: samples at once;
+    fewer where a layer of the generator would hold more than MOST_VALUES.  classes: how many they tell apart, where
+    there may be no styles to learn it from.
     """
 
     synthesize: Synthesize
@@ -59,6 +61,13 @@ class World:
     batch_size: int = 250
     device: torch.device = CPU
     classes: int = 0
+
+    def __post_init__(self) -> None:
+        """Lower batch_size where images are large; a published generator of 256 px gets 16, of 1024 px 4."""
+        network = getattr(self.synthesize, "__self__", None)  # a function that is no generator's has no layers
+        widths = enumerate(getattr(getattr(network, "architecture", None), "channels", ()))
+        largest = max((width * (4 << level) ** 2 for level, width in widths), default=1)
+        object.__setattr__(self, "batch_size", min(self.batch_size, max(MOST_VALUES // largest, 1)))
 
     def show(
         self,

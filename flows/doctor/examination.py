@@ -118,7 +118,8 @@ def check_leftovers(root: Path) -> Iterator[Finding]:
         return
     made = outs | {above for out in outs for above in out.parents}
     shared = sorted(path for path in needed & made - outs if path.is_dir())
-    left = [child for path in shared for child in sorted(path.iterdir()) if child.is_dir() and child not in made]
+    inside = [child for path in shared for child in sorted(path.iterdir()) if child.is_dir()]
+    left = [child for child in inside if child not in made | needed]
     for path in left:
         shown, above = path.relative_to(root), path.parent.relative_to(root)
         yield find_wrong(f"{shown}: made by no stage now, but stages depend on {above}", path)

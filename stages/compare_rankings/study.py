@@ -63,7 +63,7 @@ class Study:
                 self.opened.generator, self.opened.classifier, styles[tried], true_class[tried],
                 gradient_scores.weigh_classes(true_class[tried], np.ones((1, len(tried))))[0],
                 np.stack([samples.styles.min(axis=0), samples.styles.max(axis=0)]),
-                noise=noise[tried], batch_size=section.batch_size, advance=progress.advance,
+                noise=noise[tried], batch_size=self.opened.world.batch_size, advance=progress.advance,
             )  # fmt: skip
         count, varying = max(*section.top_k, section.walk_dimensions), np.where(std > 0, std, 1)
         principal = {

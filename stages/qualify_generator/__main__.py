@@ -18,6 +18,7 @@ from failure_atlas.core.files import require, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_bytes, to_unit
+from failure_atlas.judges.brought_member import BroughtMember
 from failure_atlas.judges.ensemble import Ensemble, load_ensemble
 from failure_atlas.populations.sampling import draw_styles
 from failure_atlas.populations.unconditional import label_with
@@ -144,7 +145,7 @@ def _load_unseen(paths: Sequence[Path], names: list[str], channels: int, device:
                 f"--unseen {path}: another extractor is called {path.stem}, too; give the file another name"
             )
         ensemble = load_ensemble(path, device)
-        first = cast(Classifier, ensemble.members[0])
+        first = cast(Classifier | BroughtMember, ensemble.members[0])
         if ensemble.class_names != names or first.architecture["channels"] != channels:
             logging.warning("%s is left out: it was made for images of other classes or channels", path)
             continue

@@ -59,6 +59,7 @@ def main(
     names = read_class_names(require(images, "corrupt_images"))
     shown = _check_sizes(section, network.num_classes, names, images, params)
 
+    world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device)
     judged: JudgedClasses | None = None
     kept: dict[str, list[np.ndarray]] = {
         name: [] for name in ("z", "w", "s", "noise", "labels")
@@ -70,7 +71,7 @@ def main(
     with Progress("sampling", section.samples, "img") as progress:
         parts = sample_in_parts(
             network, section.seed, section.samples,
-            batch_size=section.batch_size, constant_noise=constant, advance=progress.advance,
+            batch_size=world.batch_size, constant_noise=constant, advance=progress.advance,
         )  # fmt: skip
         if not network.conditional:
             judged = open_judged(judge, names, network, section.batch_size, device)
@@ -83,7 +84,6 @@ def main(
     first = {name: np.concatenate(rows) for name, rows in kept.items()}
     labels = first["labels"][:shown]
     spaces = {name: first[name][:shown] for name in ("z", "w", "s")}
-    world = World(network.synthesize, {CLASSIFIER: under_test}, section.batch_size, device)
     predicted = world.show(spaces["s"], noise=first["noise"][:shown], keep_images=False).predicted()
     planes = probes.embed_spaces(spaces, perplexity=section.perplexity, seed=section.seed)
     figure, table = draw_spaces(planes, labels, predicted == labels, names)
@@ -91,7 +91,7 @@ def main(
     with Progress("moving each style dimension", PROBED_SAMPLES * network.style_dimensions, "img") as progress:
         effects = measure_effects(
             network, first["s"][:PROBED_SAMPLES], spread.std(),
-            noise=first["noise"][:PROBED_SAMPLES], batch_size=section.batch_size, advance=progress.advance,
+            noise=first["noise"][:PROBED_SAMPLES], batch_size=world.batch_size, advance=progress.advance,
         )  # fmt: skip
     styles = pd.concat([tabulate_styles(network.style_layout()), effects], axis=1)
 

@@ -19,15 +19,15 @@ from stages.common.artefacts.images import read_class_names, read_images, read_s
 from stages.common.command import OutOption, ParamsOption, run_stage
 from stages.common.params import load_section
 from stages.train_judges.ensembles import (
-    ENSEMBLES,
     compare_errors,
     measure_ensemble,
     refuse_strangers,
     share_images,
+    take_brought,
     take_over,
     train_ensembles,
 )
-from stages.train_judges.params import TrainJudgesParams
+from stages.train_judges.params import BROUGHT, ENSEMBLES, TrainJudgesParams
 
 
 def main(
@@ -38,6 +38,7 @@ def main(
     judge: Annotated[
         Path | None, typer.Option(help="An ensemble to take as the judge; the auditor then learns from all images.")
     ] = None,
+    brought: Annotated[Path | None, typer.Option(help="Results of bring_classifiers, of which judges may be.")] = None,
 ) -> None:
     """Train two ensembles, or take them over, and calibrate them on real test images.
 
@@ -58,6 +59,8 @@ def main(
             ensembles = {"judge": load_judge(judge, class_names, device)} | ensembles
     elif judge is not None:
         raise StageError("--judge: train_judges.released is taken over whole; set it to null to train an auditor alone")
+    elif section.released == BROUGHT:
+        ensembles = take_brought(brought, class_names, device)
     else:
         ensembles, people = take_over(section, class_names, test.images.shape[1], device)
 

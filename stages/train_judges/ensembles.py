@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from failure_atlas.classifiers.evaluation import calibration_error, calibration_interval, measure_accuracy
-from failure_atlas.classifiers.networks import Classifier
+from failure_atlas.classifiers.networks import Classifier, is_differentiable
 from failure_atlas.classifiers.training import train
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.files import read_json
@@ -17,13 +17,11 @@ from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.core.weights import check_pinned
 from failure_atlas.images.image_set import ImageSet, Severities
 from failure_atlas.judges.calibration import measure_surprise
-from failure_atlas.judges.ensemble import Ensemble, load_ensemble
+from failure_atlas.judges.ensemble import Ensemble, load_judge, load_without_code
 from failure_atlas.judges.verdicts import LABEL_CHANGED, READINGS, read_labels
 from failure_atlas.statistics.agreement import draw_halves, measure_phi
 from failure_atlas.statistics.estimates import flatten, mean, proportion
-from stages.train_judges.params import ReleasedParams, TrainJudgesParams
-
-ENSEMBLES = ("judge", "auditor")
+from stages.train_judges.params import BROUGHT, ENSEMBLES, ReleasedParams, TrainJudgesParams
 
 
 def share_images(
@@ -80,10 +78,11 @@ def take_over(
     Raises StageError if none knows them, it sees other channels, or people saw another judge.
     """
     known = []
-    for index, released in enumerate(section.released or []):
+    for index, released in enumerate(section.pairs):
         key = f"train_judges.released.{index}"
         ensembles = {
-            name: load_ensemble(check_pinned(getattr(released, name), f"{key}.{name}"), device) for name in ENSEMBLES
+            name: load_without_code(check_pinned(getattr(released, name), f"{key}.{name}"), device)
+            for name in ENSEMBLES
         }
         if all(ensemble.class_names == class_names for ensemble in ensembles.values()):
             members = [member for ensemble in ensembles.values() for member in ensemble.members]
@@ -99,6 +98,30 @@ def take_over(
         f"train_judges.released: knows {'; '.join(dict.fromkeys(map(', '.join, known)))}; the images show "
         f"{', '.join(class_names)}; set train_judges.released: null to train judges on them"
     )
+
+
+def take_brought(folder: Path | None, class_names: list[str], device: torch.device) -> dict[str, Ensemble]:
+    """The classifiers `judge` and `auditor` of a folder of bring_classifiers, each alone in its ensemble.
+
+    Raises StageError if one is missing, was refused or has changed since, if the judge gives no gradients, or if the
+    auditor is the judge once more.
+    """
+    if folder is None:
+        raise StageError(f"train_judges.released: got {BROUGHT}, but no --brought says where; set it to null")
+    ensembles = {name: load_judge(folder / name / "classifier.safetensors", class_names, device) for name in ENSEMBLES}
+    judge, auditor = (ensembles[name].members[0] for name in ENSEMBLES)
+    if not is_differentiable(judge):
+        raise StageError(
+            "bring_classifiers.judge: is a black box, and searches follow its gradient; bring it with load or onnx (an "
+            "auditor may be a black box)"
+        )
+    held, other = judge.state_dict(), auditor.state_dict()
+    if held.keys() == other.keys() and all(torch.equal(each, other[name]) for name, each in held.items()):
+        raise StageError(
+            "bring_classifiers.auditor: is the same network as bring_classifiers.judge, which it is to check; bring "
+            "another, at best of another family and trained on other images"
+        )
+    return ensembles
 
 
 def _read_people(released: ReleasedParams, key: str) -> dict[str, Any]:
@@ -127,12 +150,14 @@ def refuse_strangers(
         for name, each in low.items()
     )
     remedy = (
-        "train longer (train_judges.training_images, learning_rate), or mend the images and labels"
-        if section.released is None
-        else "the released judges take their class names for granted and know other images: set train_judges.released: "
+        "the released judges take their class names for granted and know other images: set train_judges.released: "
         "null to train judges on these; a released generator knows others, too: train_stylegan2.resume: null and a "
         "number for total_kimg"
     )
+    if section.released is None:
+        remedy = "train longer (train_judges.training_images, learning_rate), or mend the images and labels"
+    elif section.released == BROUGHT:
+        remedy = f"see the warnings in data/bring_classifiers/{next(iter(low))}/metrics.json, or bring another network"
     raise StageError(
         f"train_judges.accuracy_floor: got {section.accuracy_floor:g}, of {classes} classes an accuracy of "
         f"{floor:.3f} (always naming the largest class: {chance:.3f}), but {told} of {len(labels)} real test images; "

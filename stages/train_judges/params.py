@@ -19,6 +19,10 @@ class MemberParams(Section):
     grid: Annotated[int, Field(ge=1, le=8)] = 1
 
 
+ENSEMBLES = ("judge", "auditor")
+BROUGHT = "brought"  # of `released`: the entries `judge` and `auditor` of bring_classifiers are taken over
+
+
 class ReleasedParams(Section):
     """Ensembles that are taken over instead of trained."""
 
@@ -33,10 +37,15 @@ class TrainJudgesParams(Recipe):
     seed: Seed
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     accuracy_floor: Annotated[float, Field(ge=0, lt=1)]
-    released: Annotated[list[ReleasedParams], Field(min_length=1, max_length=100)] | None
+    released: Annotated[list[ReleasedParams], Field(min_length=1, max_length=100)] | Literal["brought"] | None
     judge: Annotated[list[MemberParams], Field(min_length=1, max_length=100)]
     auditor: Annotated[list[MemberParams], Field(min_length=1, max_length=100)]
     disjoint_images: bool
+
+    @property
+    def pairs(self) -> list[ReleasedParams]:
+        """The released pairs of files; none where judges are trained or brought."""
+        return self.released if isinstance(self.released, list) else []
 
 
 MODEL = TrainJudgesParams

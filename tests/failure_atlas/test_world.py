@@ -1,5 +1,7 @@
 """The central act on a linear world, whose images, answers and gradients are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -151,3 +153,14 @@ def test_styles_are_moved_in_a_copy(pair):
     moved = move_styles(pair.styles, np.full(N, 3), np.arange(N, dtype=float))
     np.testing.assert_allclose((moved - pair.styles)[:, 3], np.arange(N), rtol=1e-12)
     assert not np.delete(moved - pair.styles, 3, axis=1).any()
+
+
+@pytest.mark.parametrize(("widths", "most"), [((64, 64, 32, 16), 250), ((512, 512, 512, 512, 256, 128, 64), 16)])
+def test_fewer_images_are_made_at_once_where_layers_are_large(pair, widths, most):
+    class Painter(LinearPair):
+        architecture = SimpleNamespace(channels=widths)  # of 32 and 256 px
+
+    told = []
+    world = World(Painter().synthesize, {CLASSIFIER: pair.classify})
+    world.show(np.repeat(pair.styles, 400 // N, axis=0), keep_images=False, advance=told.append)
+    assert max(told) == world.batch_size == most

@@ -109,6 +109,8 @@ FAULTS = [
     ("train_classifiers", None, ": got None; allowed: at least one named entry"),
     ("train_classifiers", {}, ": got {}; allowed: at least one named entry"),
     ("train_classifiers", [1], ": got [1]; allowed: at least one named entry"),
+    ("train_judges.released", "brought", ": got 'brought'; allowed: brought with an entry bring_classifiers.judge"),
+    ("train_judges.released", "bring", ": got 'bring'; allowed: a valid list or 'brought'"),
     ("bring_classifiers", None, ": got None; allowed: named entries, or {} for none"),
     ("bring_classifiers.mine", {}, ": allowed: exactly one of load, onnx, predict, url"),
     ("bring_classifiers.mine", {"load": "my_model"}, ".load: got 'my_model'; allowed: module:name, e.g. my_model:buil"),
@@ -393,6 +395,14 @@ def test_rules_of_a_training_do_not_count_where_a_generator_was_brought():
     check_document(put(brought, "compute_curves.shift_dimensions", 513), FILE)
     del brought["generator"]
     refused("generator: got None; allowed: train_stylegan2 or bring_generator/mine", check_document, brought, FILE)
+
+
+def test_no_brought_judge_is_under_test():
+    entries = {"bring_classifiers": dict.fromkeys(("judge", "auditor"), MINE)}
+    document = put(PARAMS, "train_judges.released", "brought") | entries
+    check_document(document, FILE)
+    told = refused("", check_document, put(document, f"{KEY}.auditor", "bring_classifiers"), FILE)
+    assert "classifiers.auditor: got 'bring_classifiers'; allowed: another name: no judge is under test" in told
 
 
 def test_of_an_entry_that_is_not_under_test_the_folder_alone_has_to_be_there(tmp_path):
