@@ -234,7 +234,7 @@ def git_files(*patterns: str) -> list[Path]:
 def test_git_holds_few_and_small_results() -> None:
     sizes = {str(path.relative_to(ROOT)): path.stat().st_size for path in git_files("data", "study/data")}
     assert len(sizes) <= 105, "\n".join(sorted(sizes))
-    assert sum(sizes.values()) <= 36_000_000, sorted(sizes.items(), key=lambda each: -each[1])[:10]
+    assert sum(sizes.values()) <= 41_000_000, sorted(sizes.items(), key=lambda each: -each[1])[:10]
     large = {name: size for name, size in sizes.items() if size > 50_000 and not name.startswith("data/released/")}
     assert not large, "let DVC cache them, and data/.gitignore name them"
 
