@@ -31,7 +31,7 @@ def move_data(
     FlowError with the one line that says why if it refuses, or if it is still gone after the last wait.
     """
     folder, options = require_store(project), ["--force"] if verb == "pull" else []
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", verb, "--quiet", *options, *targets]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", verb, *options, *targets]
     for wait in (*WAITS, None):
         fault = f"{folder}: the folder is not there" if folder and not folder.is_dir() else ""
         if not fault:

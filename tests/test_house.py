@@ -29,10 +29,10 @@ from tests.house import (
     rooms,
 )
 
-# networkx is the form of DVC's graph. The second row makes and checks evidence; ruamel reads dvc.lock as DVC does.
+# distributed, if it is installed, runs stages elsewhere. networkx is the form of DVC's graph. The second row makes and checks evidence; ruamel reads dvc.lock as DVC does.
 # The third draws a page, and Student's t is of SciPy.
 FLOWS_MAY_IMPORT = {
-    *("dvc", "failure_atlas", "flows", "networkx", "packaging", "prefect", "rich", "typer"),
+    *("distributed", "dvc", "failure_atlas", "flows", "networkx", "packaging", "prefect", "rich", "typer"),
     *(
         "cryptography",
         "google",

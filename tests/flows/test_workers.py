@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from flows import workers
 from flows.children import Children
+from flows.dag import read_changes
 from flows.environment import prepare_environment
 from flows.errors import FlowError
 from flows.git import run_git
@@ -21,7 +23,7 @@ from flows.outcome import Outcome, StageRun
 from flows.server import find_free_port
 from flows.stage_run import run_stage
 from flows.workers import open_workers
-from tests.flows.conftest import Project, open_project, stage, wait_until
+from tests.flows.conftest import Bucket, Project, open_project, stage, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -134,15 +136,13 @@ def crew(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         yield crew
 
 
-def run(*stages: str, children: Children | None = None, lines: list[str] | None = None) -> list[StageRun]:
+def run(
+    *stages: str, children: Children | None = None, lines: list[str] | None = None, study: bool = False
+) -> list[StageRun]:
     """Run stages one after the other, as the flow does."""
     own, on_line = children or Children(), (lines if lines is not None else []).append
-    with open_workers(study=False) as elsewhere:
+    with open_workers(study) as elsewhere:
         return [run_stage(each, force=False, children=own, on_line=on_line, elsewhere=elsewhere) for each in stages]
-
-
-def read_errors(*stages: str) -> set[str]:
-    return {each.error for each in run(*stages)}
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +209,34 @@ def test_a_run_that_is_stopped_ends_its_stage_on_the_worker(crew: Crew) -> None:
         assert running.result(timeout=60)[1].error == "the run was stopped"
     wait_until(lambda: "sleep 300" not in str(crew.project.processes()), 20, crew.project.processes)
     assert (crew.project.path / "dvc.lock").read_bytes() == lock
+
+
+def test_the_study_of_a_project_whose_results_lie_in_a_bucket(
+    crew: Crew, template: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the study reads was made here, is in no store yet, and of a DVC project other than its own."""
+    (crew.place / "fast").touch()
+    crew.project.dvc("repro", "-q", "prepare")
+    study = crew.project.path / "study"
+    shutil.copytree(template, study)
+    stages = {"use": stage("cat ../raw ../table > used; cat used > used.json", "used", "../raw ../table")}
+    stages["use"]["metrics"] = [{"used.json": {"cache": False}}]
+    (study / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    (study / ".gitignore").write_text("used\n.dvc/cache\n.dvc/tmp\n")
+    bucket.start()
+    for folder in (crew.project.path, study):
+        config = folder / ".dvc/config"
+        remote = f"['remote \"store\"']\n    url = s3://bucket/{folder.name}\n    endpointurl = {bucket.url}\n"
+        config.write_text(
+            config.read_text().split("['remote")[0].replace("[core]", "[core]\n    remote = store", 1) + remote
+        )
+    commit(crew.project)
+    os.environ.update(bucket.user)
+    crew.hire("one", **bucket.user)
+    monkeypatch.chdir(study)
+    assert [(each.outcome, each.error) for each in run("use", study=True)] == [(Outcome.DONE, "")]
+    assert Path("used").read_text() == Path("used.json").read_text() == "source\na: 1\n1\n"
+    assert read_changes("use") == []
 
 
 def test_what_is_not_as_the_run_needs_it_is_told_in_one_line(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
