@@ -12,6 +12,7 @@ from flows.dag import open_repo
 from flows.errors import FlowError
 
 WAITS = (2, 5, 10, 20, 30, 60, 60, 60)  # seconds between attempts: a store that is gone for four minutes is waited for
+POLL_SECONDS = 0.2
 # What no waiting mends; the words of S3's client and of ssh's.
 REFUSALS = ("forbidden", "denied", "unauthorized", "credentials", "signature", "invalidaccesskey", "permission")
 
@@ -42,7 +43,9 @@ def move_data(
         if wait is None or children.stopped or any(word in fault.lower() for word in REFUSALS):
             raise FlowError(f"dvc {verb}: the store: {fault}; try in {project.resolve()}: dvc {verb} {targets[0]}")
         on_line(f"the store does not answer ({fault}); dvc {verb} again in {wait} s")
-        time.sleep(wait)
+        deadline = time.monotonic() + wait
+        while time.monotonic() < deadline and not children.stopped:
+            time.sleep(POLL_SECONDS)
 
 
 def find_fault(lines: Sequence[str], code: int) -> str:

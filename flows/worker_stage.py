@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from failure_atlas.core.files import replacing
 from flows.children import Children
 from flows.dag import LOCK_FILE, read_entry
 from flows.environment import prepare_environment
@@ -115,7 +116,8 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
     """Write what `read_files` read elsewhere."""
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(content)
+        with replacing(root / path) as half:
+            half.write_bytes(content)
 
 
 def look_at_clone(checkout: Checkout) -> str:

@@ -180,9 +180,8 @@ def _require_workers(client: Any, address: str, checkout: Checkout) -> None:
         raise FlowError(f"no worker at {address} within {WORKERS_SECONDS} s; {START.format(address)}") from error
     for worker, held in client.scheduler_info()["workers"].items():
         if held["nthreads"] != 1:
-            raise FlowError(
-                f"worker {worker}: {held['nthreads']} threads; a clone runs one stage at a time: --nthreads 1"
-            )
+            told = f"{held['nthreads']} threads, and a clone runs one stage at a time; {START.format(address)}"
+            raise FlowError(f"worker {worker}: {told}")
     places: list[str] = []
     for worker, place in client.run(look_at_clone, checkout, on_error="return").items():
         if isinstance(place, BaseException):

@@ -52,7 +52,7 @@ def write_pipeline(project: Project, remote: str, *settings: str) -> None:
     (project.path / "source").write_text("source\n")
     (project.path / "params.yaml").write_text("a: 1\n")
     (project.path / ".gitignore").write_text(
-        ".dvc/cache/\n.dvc/tmp/\nlogs/\n.prefect/\n.dvc-site-cache/\nraw\nfast\nslow\nreport\n"
+        ".dvc/cache/\n.dvc/config.local\n.dvc/tmp/\nlogs/\n.prefect/\n.dvc-site-cache/\nraw\nfast\nslow\nreport\n"
     )
     project.dvc("remote", "add", "--default", "store", remote)
     for name, value in zip(settings[::2], settings[1::2], strict=True):
@@ -224,12 +224,10 @@ def test_the_study_of_a_project_whose_results_lie_in_a_bucket(
     (study / "dvc.yaml").write_text(json.dumps({"stages": stages}))
     (study / ".gitignore").write_text("used\n.dvc/cache\n.dvc/tmp\n")
     bucket.start()
+    config = (crew.project.path / ".dvc/config").read_text()
+    remote = f"s3://bucket/atlas\n    endpointurl = {bucket.url}"
     for folder in (crew.project.path, study):
-        config = folder / ".dvc/config"
-        remote = f"['remote \"store\"']\n    url = s3://bucket/{folder.name}\n    endpointurl = {bucket.url}\n"
-        config.write_text(
-            config.read_text().split("['remote")[0].replace("[core]", "[core]\n    remote = store", 1) + remote
-        )
+        (folder / ".dvc/config").write_text(config.replace(str(crew.place / "store"), remote))
     commit(crew.project)
     os.environ.update(bucket.user)
     crew.hire("one", **bucket.user)
