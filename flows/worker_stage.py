@@ -96,13 +96,13 @@ def run_in_clone(order: Order) -> Finished:
         write_files(Path(), order.files)
         for project, outs in order.pulls.items():
             move_data("pull", outs, Path(project), children, on_line)
-        project = Path(order.checkout.projects[-1])
-        with chdir(project):
+        own = Path(order.checkout.projects[-1])
+        with chdir(own):
             run = run_stage(order.stage, force=order.force, children=children, on_line=on_line)
             entry = read_entry(order.stage)
         if run.outcome is Outcome.FAILED:
             return Finished(run)
-        move_data("push", [order.stage], project, children, on_line)
+        move_data("push", [order.stage], own, children, on_line)
         return Finished(run, entry, read_files(Path(), order.makes))
 
 

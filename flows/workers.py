@@ -71,12 +71,13 @@ def open_workers(study: bool) -> Iterator[Elsewhere | None]:
         from distributed import Client
     except ImportError as error:
         raise FlowError(f"{ADDRESS}: {address}, and Dask is not installed: pip install -e '.[machines]'") from error
+    connect: Any = Client  # which has no types
     root, projects = (Path(".."), (".", str(STUDY))) if study else (Path(), (".",))
     routes, written = _read_routes(root, projects)
     checkout = Checkout(read_revision(root).commit, frozenset(written), projects)
     require_checkout(root, checkout, "workers have what is committed; commit it, and bring their clones there")
     try:
-        client: Any = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise FlowError(f"{ADDRESS}: no Dask scheduler answers at {address} ({tell(error)}); dask scheduler") from error
     with client:

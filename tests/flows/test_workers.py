@@ -211,6 +211,16 @@ def test_a_run_that_is_stopped_ends_its_stage_on_the_worker(crew: Crew) -> None:
     assert (crew.project.path / "dvc.lock").read_bytes() == lock
 
 
+def test_a_scheduler_that_ends_is_told_and_ends_what_its_workers_run(crew: Crew) -> None:
+    crew.hire("one")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, "prepare", "slow")
+        wait_until((crew.place / "begun").exists, 300, "begin of the slow stage")
+        crew.kill("scheduler")
+        assert running.result(timeout=120)[1].error == f"the Dask scheduler at {crew.address} has ended"
+    wait_until(lambda: "sleep 300" not in str(crew.project.processes()), 60, crew.project.processes)
+
+
 def test_the_study_of_a_project_whose_results_lie_in_a_bucket(
     crew: Crew, template: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
