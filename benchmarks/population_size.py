@@ -27,9 +27,10 @@ from stages.common.artefacts.images import named_arrays
 
 CLASSES = 10
 KIB_PER_MIB = 1024
+NETWORKS = "--generator generator.safetensors --classifier classifier.safetensors --params params.yaml"
 STAGES = {
-    "sample_populations": ("--images", "images.zarr", "--out", "population"),
-    "rank_dimensions": ("--population", "population", "--out", "ranking"),
+    "sample_populations": "--images images.zarr --out population",
+    "rank_dimensions": "--population population --out ranking",
 }
 
 
@@ -66,11 +67,10 @@ def make_inputs(folder: Path, params: Path, samples: int) -> None:
 
 def run_stage(stage: str, folder: Path) -> tuple[float, float]:
     """The most MiB that one stage held at a time, and its seconds; StageError if it fails."""
-    code = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    networks = ("--generator", "generator.safetensors", "--classifier", "classifier.safetensors")
-    command = [sys.executable, "-m", f"stages.{stage}", *networks, *STAGES[stage], "--params", "params.yaml"]
+    command = [sys.executable, "-m", f"stages.{stage}", *f"{NETWORKS} {STAGES[stage]}".split()]
     started = time.monotonic()
     with (folder / "log").open("w") as log:
+        code = os.environ | {"PYTHONPATH": str(Path.cwd())}
         process = subprocess.Popen(command, cwd=folder, env=code, stdout=log, stderr=log)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

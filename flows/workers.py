@@ -16,6 +16,7 @@ from typing import Any
 
 from dvc.repo import Repo
 
+from flows import worker_stage
 from flows.children import Children
 from flows.dag import LOCK_FILE, open_repo, read_entry, restore_entry, tell
 from flows.errors import FlowError
@@ -24,17 +25,6 @@ from flows.outcome import Outcome, StageRun
 from flows.project import STUDY
 from flows.stage_run import Elsewhere
 from flows.store import move_data
-from flows.worker_stage import (
-    VARIABLES,
-    Checkout,
-    Finished,
-    Order,
-    look_at_clone,
-    read_files,
-    require_checkout,
-    run_in_clone,
-    write_files,
-)
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"  # Dask's own variable
 CONNECT_SECONDS, WORKERS_SECONDS, POLL_SECONDS = 30, 60, 0.2
@@ -74,8 +64,10 @@ def open_workers(study: bool) -> Iterator[Elsewhere | None]:
     connect: Any = Client  # which has no types
     root, projects = (Path(".."), (".", str(STUDY))) if study else (Path(), (".",))
     routes, written = _read_routes(root, projects)
-    checkout = Checkout(read_revision(root).commit, frozenset(written), projects)
-    require_checkout(root, checkout, "workers have what is committed; commit it, and bring their clones there")
+    checkout = worker_stage.Checkout(read_revision(root).commit, frozenset(written), projects)
+    worker_stage.require_checkout(
+        root, checkout, "workers have what is committed; commit it, and bring their clones there"
+    )
     try:
         client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -88,7 +80,9 @@ def open_workers(study: bool) -> Iterator[Elsewhere | None]:
 class Workers:
     """The workers of one run, and what of its data the store is known to hold."""
 
-    def __init__(self, client: Any, address: str, root: Path, checkout: Checkout, routes: dict[str, Route]) -> None:
+    def __init__(
+        self, client: Any, address: str, root: Path, checkout: worker_stage.Checkout, routes: dict[str, Route]
+    ) -> None:
         self.client, self.address, self.root, self.checkout, self.routes = client, address, root, checkout, routes
         self.topic, self.stored, self.storing = f"stages-{uuid.uuid4().hex}", set[tuple[str, str]](), Lock()
         self.listeners: dict[str, Callable[[str], None]] = {}
@@ -101,21 +95,23 @@ class Workers:
         """
         self.listeners[stage] = on_line
         order = self._write_order(stage, force, children, on_line)
-        future = self.client.submit(run_in_clone, order, key=f"{stage}-{uuid.uuid4().hex}", pure=False)
+        future = self.client.submit(worker_stage.run_in_clone, order, pure=False)
         try:
             self._wait(future, children, on_line)
             error = future.exception()
             if future.cancelled() or error is not None:
                 told = tell(error) if error is not None else f"the Dask scheduler at {self.address} has ended"
                 return StageRun(stage, Outcome.FAILED, error=told)
-            finished: Finished = future.result()
+            finished: worker_stage.Finished = future.result()
         finally:
             future.cancel()
         if finished.run.outcome is not Outcome.FAILED:
             self._take_over(stage, finished, children, on_line)
         return finished.run
 
-    def _write_order(self, stage: str, force: bool, children: Children, on_line: Callable[[str], None]) -> Order:
+    def _write_order(
+        self, stage: str, force: bool, children: Children, on_line: Callable[[str], None]
+    ) -> worker_stage.Order:
         route = self.routes[stage]
         with self.storing:
             for project, outs in route.pulls.items():
@@ -123,15 +119,15 @@ class Workers:
                     move_data("push", missing, self.root / project, children, on_line)
                     self.stored.update((project, out) for out in missing)
         locks = {each: self.root / each / LOCK_FILE for each in self.checkout.projects}
-        return Order(
+        return worker_stage.Order(
             stage=stage,
             force=force,
             checkout=self.checkout,
             locks={each: path.read_text("utf-8") if path.is_file() else "" for each, path in locks.items()},
             pulls=route.pulls,
-            files=read_files(self.root, route.reads),
+            files=worker_stage.read_files(self.root, route.reads),
             makes=route.makes,
-            variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
+            variables={name: os.environ[name] for name in worker_stage.VARIABLES if name in os.environ},
             topic=self.topic,
         )
 
@@ -150,7 +146,9 @@ class Workers:
                 on_line(f"no worker is left; {START.format(self.address)}")
             time.sleep(POLL_SECONDS)
 
-    def _take_over(self, stage: str, finished: Finished, children: Children, on_line: Callable[[str], None]) -> None:
+    def _take_over(
+        self, stage: str, finished: worker_stage.Finished, children: Children, on_line: Callable[[str], None]
+    ) -> None:
         """Put the entry into dvc.lock and the outs into place; as before if the store does not give them."""
         before = read_entry(stage)
         self._write_entry(stage, finished.entry)
@@ -159,7 +157,7 @@ class Workers:
         except FlowError:
             self._write_entry(stage, before)
             raise
-        write_files(self.root, finished.files or {})
+        worker_stage.write_files(self.root, finished.files or {})
         with self.storing:
             self.stored.update((self.checkout.projects[-1], out) for out in self.routes[stage].pushes)
 
@@ -173,7 +171,7 @@ class Workers:
             self.listeners[stage](line)
 
 
-def _require_workers(client: Any, address: str, checkout: Checkout) -> None:
+def _require_workers(client: Any, address: str, checkout: worker_stage.Checkout) -> None:
     """FlowError unless there is a worker, and each stands in a clone of its own that can run stages."""
     try:
         client.wait_for_workers(1, timeout=WORKERS_SECONDS)
@@ -184,7 +182,7 @@ def _require_workers(client: Any, address: str, checkout: Checkout) -> None:
             told = f"{held['nthreads']} threads, and a clone runs one stage at a time; {START.format(address)}"
             raise FlowError(f"worker {worker}: {told}")
     places: list[str] = []
-    for worker, place in client.run(look_at_clone, checkout, on_error="return").items():
+    for worker, place in client.run(worker_stage.look_at_clone, checkout, on_error="return").items():
         if isinstance(place, BaseException):
             raise FlowError(tell(place) if isinstance(place, FlowError) else f"worker {worker}: {tell(place)}")
         if place in places:
@@ -194,30 +192,26 @@ def _require_workers(client: Any, address: str, checkout: Checkout) -> None:
 
 def _read_routes(root: Path, projects: tuple[str, ...]) -> tuple[dict[str, Route], set[str]]:
     """The route of each stage of the last project, and git's files that runs write, as paths from the root."""
-
-    def from_root(path: str) -> str:
-        return os.path.relpath(path, root)
-
-    cached, plain, stages = dict[str, list[str]](), list[str](), list[Any]()
+    stages, outs = list[Any](), list[tuple[str, Any]]()
     for project in projects:
         with open_repo(root / project) as repo:
             stages = list(repo.index.stages)
-            cached[project] = [out.fs_path for stage in stages for out in stage.outs if out.use_cache]
-            plain += [out.fs_path for stage in stages for out in stage.outs if not out.use_cache]
+            outs += [(project, out) for stage in stages for out in stage.outs]
+
+    def relate(project: str, out: Any) -> str:
+        return os.path.relpath(out.fs_path, root / project if out.use_cache else root)
+
     routes = {}
     for stage in stages:
         deps = [dep.fs_path for dep in stage.deps if dep.protocol == "local"]
-        pulls = {
-            project: [os.path.relpath(out, root / project) for out in outs if _touches(out, deps)]
-            for project, outs in cached.items()
-        }
-        routes[stage.addressing] = Route(
-            {project: outs for project, outs in pulls.items() if outs},
-            [os.path.relpath(out.fs_path) for out in stage.outs if out.use_cache],
-            [from_root(out) for out in plain if _touches(out, deps)],
-            [from_root(out.fs_path) for out in stage.outs if not out.use_cache],
-        )
-    return routes, {from_root(out) for out in plain} | {str(Path(project, LOCK_FILE)) for project in projects}
+        read = [(project, out) for project, out in outs if _touches(out.fs_path, deps)]
+        route = routes[stage.addressing] = Route({}, [], [], [])
+        for project, out in read:
+            (route.pulls.setdefault(project, []) if out.use_cache else route.reads).append(relate(project, out))
+        for out in stage.outs:
+            (route.pushes if out.use_cache else route.makes).append(relate(projects[-1], out))
+    written = {relate(project, out) for project, out in outs if not out.use_cache}
+    return routes, written | {str(Path(project, LOCK_FILE)) for project in projects}
 
 
 def _touches(out: str, deps: Iterable[str]) -> bool:

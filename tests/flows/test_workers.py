@@ -30,33 +30,25 @@ pytestmark = pytest.mark.slow
 START = "start one in a clone: dask worker "
 SLOW = "echo half > slow; touch $RENDEZVOUS/begun; test -e $RENDEZVOUS/fast || sleep 300; cat raw > slow"
 STAGES = ("prepare", "fast", "slow", "report")
+IGNORED = (*(f".dvc/{name}" for name in ("cache", "config.local", "tmp")), "logs", ".*/", "!.dvc", *STAGES[1:], "raw")
 OUTS = ("raw", "table", "fast", "slow", "report", "report.json", "dvc.lock")
 
 
-def write_pipeline(project: Project, remote: str, *settings: str) -> None:
+def write_pipeline(project: Project, remote: str) -> None:
     """`prepare` feeds `fast` and `slow`, `report` needs both; DVC caches neither a table nor the metrics."""
+    plain, metrics = {"table": {"cache": False}}, {"metrics": [{"report.json": {"cache": False}}]}
     project.write_stages(
-        prepare=stage("echo 1 > table; cat source params.yaml > raw", "raw", "source", params=["a"]),
-        fast=stage("cat raw table > fast", "fast", "raw table"),
+        prepare=stage("echo 1 > table; cat source params.yaml > raw", "", "source", params=["a"])
+        | {"outs": ["raw", plain]},
+        fast=stage("(cat raw table; echo $OMP_NUM_THREADS) > fast", "fast", "raw table"),
         slow=stage(SLOW, "slow", "raw"),
-        report=stage(
-            "cat fast slow table > report; echo '{\"x\": 1}' > report.json",
-            "report",
-            "fast slow table",
-            metrics=[{"report.json": {"cache": False}}],
-        ),
+        report=stage("cat fast slow table > report; echo '{}' > report.json", "report", "fast slow table", **metrics),
     )
-    body = json.loads((project.path / "dvc.yaml").read_text())
-    body["stages"]["prepare"]["outs"].append({"table": {"cache": False}})
-    (project.path / "dvc.yaml").write_text(json.dumps(body))
     (project.path / "source").write_text("source\n")
     (project.path / "params.yaml").write_text("a: 1\n")
-    (project.path / ".gitignore").write_text(
-        ".dvc/cache/\n.dvc/config.local\n.dvc/tmp/\nlogs/\n.prefect/\n.dvc-site-cache/\nraw\nfast\nslow\nreport\n"
-    )
+    (project.path / ".gitignore").write_text("\n".join(IGNORED))
+    project.environment["OMP_NUM_THREADS"] = "3"
     project.dvc("remote", "add", "--default", "store", remote)
-    for name, value in zip(settings[::2], settings[1::2], strict=True):
-        project.dvc("remote", "modify", "store", name, value)
     run_git(project.path, "init", "--quiet")
     commit(project)
 
@@ -72,22 +64,17 @@ class Crew:
 
     def __init__(self, project: Project, place: Path) -> None:
         self.project, self.place = project, place
-        self.scheduler_port = find_free_port()
-        self.address = f"tcp://127.0.0.1:{self.scheduler_port}"
+        port = find_free_port()
+        self.address = f"tcp://127.0.0.1:{port}"
         self.environment = {"DASK_SCHEDULER_ADDRESS": self.address, "RENDEZVOUS": str(place)}
-        options = ("--host", "127.0.0.1", "--port", str(self.scheduler_port), "--no-dashboard")
+        options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
         self.started = {"scheduler": self._start("scheduler", place, *options)}
 
     def _start(self, kind: str, folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
         with (self.place / f"{folder.name}-{kind}.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "dask", kind, *arguments],
-                cwd=folder,
-                env=self.project.environment | self.environment | environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            command, told = [sys.executable, "-m", "dask", kind, *arguments], {"stdout": log, "stderr": log}
+            full = self.project.environment | self.environment | environment
+            return subprocess.Popen(command, cwd=folder, env=full, start_new_session=True, **told)
 
     def hire(self, name: str, *arguments: str, **environment: str) -> None:
         """Start a worker in a clone, which is made on the first call."""
@@ -102,15 +89,10 @@ class Crew:
         process.kill()
         process.wait()
 
-    def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
-        return self.project.run("reproduce", *arguments, **self.environment, **environment)
-
     def who_has_begun(self) -> str:
         """The clone in which the slow stage is at work."""
-        (at_work,) = {
-            Path(f"/proc/{n}/cwd").readlink() for n, c in self.project.processes().items() if "sleep 300" in c
-        }
-        return at_work.name
+        (number,) = (number for number, command in self.project.processes().items() if command == "sleep 300 ")
+        return Path(f"/proc/{number}/cwd").readlink().name
 
 
 @contextmanager
@@ -166,8 +148,8 @@ def test_two_workers_leave_the_bytes_of_one_machine_though_one_is_killed(
     (tmp_path / "store").mkdir()
     write_pipeline(served_project, str(tmp_path / "store"))
     with open_crew(served_project, tmp_path) as crew:
-        crew.hire("one")
-        crew.hire("two")
+        for name in ("one", "two"):
+            crew.hire(name, OMP_NUM_THREADS="1")  # as Dask's nanny sets it
         with served_project.running("reproduce", **crew.environment) as process:
             wait_until((tmp_path / "begun").exists, 300, "begin of the slow stage")
             served_project.wait_for_file("fast", 300)  # beside it, by the other worker
