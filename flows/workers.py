@@ -29,7 +29,7 @@ from flows.store import move_data
 ADDRESS = "DASK_SCHEDULER_ADDRESS"  # Dask's own variable
 CONNECT_SECONDS, WORKERS_SECONDS, POLL_SECONDS = 30, 60, 0.2
 ALONE_SECONDS = 600.0  # without any worker, until a run gives up
-START = "start one in a clone: dask worker {} --nthreads 1 --no-nanny"
+START = "start one in a clone, as docs/several-machines.md says"
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,10 @@ class Workers:
             if self.client.scheduler_info()["workers"]:
                 seen, told = time.monotonic(), False
             elif time.monotonic() - seen > ALONE_SECONDS:
-                raise FlowError(f"no worker at {self.address} for {ALONE_SECONDS:g} s; {START.format(self.address)}")
+                raise FlowError(f"no worker at {self.address} for {ALONE_SECONDS:g} s; {START}")
             elif not told:
                 told = True
-                on_line(f"no worker is left; {START.format(self.address)}")
+                on_line(f"no worker is left; {START}")
             time.sleep(POLL_SECONDS)
 
     def _take_over(
@@ -176,10 +176,10 @@ def _require_workers(client: Any, address: str, checkout: worker_stage.Checkout)
     try:
         client.wait_for_workers(1, timeout=WORKERS_SECONDS)
     except TimeoutError as error:
-        raise FlowError(f"no worker at {address} within {WORKERS_SECONDS} s; {START.format(address)}") from error
+        raise FlowError(f"no worker at {address} within {WORKERS_SECONDS} s; {START}") from error
     for worker, held in client.scheduler_info()["workers"].items():
         if held["nthreads"] != 1:
-            told = f"{held['nthreads']} threads, and a clone runs one stage at a time; {START.format(address)}"
+            told = f"{held['nthreads']} threads, and a clone runs one stage at a time: --nthreads 1"
             raise FlowError(f"worker {worker}: {told}")
     places: list[str] = []
     for worker, place in client.run(worker_stage.look_at_clone, checkout, on_error="return").items():
