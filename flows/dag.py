@@ -18,7 +18,7 @@ from flows.project import PARAMS, State, read_state, write_atomically
 
 DAG_FILE = "dvc.yaml"
 SOURCES = (Path(DAG_FILE), PARAMS)  # all that the stages and their edges depend on
-LOCK_FILE = Path("dvc.lock")
+LOCK_FILE, LOCK_HEAD = Path("dvc.lock"), "schema: '2.0'\nstages:\n"
 _ENTRY = re.compile(r"^  (\S+):$", re.MULTILINE)  # as DVC writes it; what a stage holds is indented further
 ALWAYS_CHANGED = "always changed"  # what DVC says of a stage that is declared to run every time
 
@@ -66,10 +66,10 @@ class Dag:
 
 
 @contextmanager
-def open_repo() -> Iterator[Repo]:
-    """The DVC project in the current folder; FlowError if DVC cannot read it."""
+def open_repo(project: Path | None = None) -> Iterator[Repo]:
+    """The DVC project in a folder, by default the current one; FlowError if DVC cannot read it."""
     try:
-        with Repo(_wait_for_lock=True) as repo:
+        with Repo(None if project is None else str(project), _wait_for_lock=True) as repo:
             yield repo
     except DvcException as error:
         raise FlowError(f"DVC cannot read this project: {tell(error)}") from error
@@ -182,8 +182,9 @@ def read_entry(stage: str) -> str:
 
 
 def restore_entry(stage: str, entry: str) -> None:
-    """Put back the lines that one stage had, none if `entry` is empty; the caller holds DVC's lock."""
+    """Put in the lines of one stage as DVC wrote them, none if `entry` is empty; the caller holds DVC's lock."""
     head, parts = _split()
+    head = head or LOCK_HEAD
     before, parts[stage] = parts.get(stage, ""), entry
     if before == entry:
         return

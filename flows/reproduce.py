@@ -24,7 +24,8 @@ from flows.errors import FlowError
 from flows.metrics import METRIC_HEADER, STAGE_HEADER, Metric, markdown_table, metric_rows, read_metrics, stage_rows
 from flows.outcome import WORDS, Outcome, StageRun, log_run
 from flows.project import AT_ONCE, STUDY, check_params, hold_lock
-from flows.stage_run import run_stage
+from flows.stage_run import Elsewhere, run_stage
+from flows.workers import open_workers
 
 
 @flow(name="reproduce", task_runner=cast("TaskRunner[Any]", ThreadPoolTaskRunner()), persist_result=False)
@@ -34,7 +35,8 @@ def reproduce(
     """Bring stages up to date: the targets and what they need, or all of dvc.yaml.
 
     targets: names as `dvc repro` takes them.  force: run stages even if nothing has changed.  max_workers: how many
-    stages may run at once.  study: do so in study/, a DVC project of its own.
+    stages may run at once here; of Dask workers (DASK_SCHEDULER_ADDRESS) each runs one.  study: do so in study/, a DVC
+    project of its own.
     The state holds a StageRun for each stage; it is failed, and names the failed stages, if any has failed.
     """
     if max_workers < 1:
@@ -45,7 +47,8 @@ def reproduce(
             with chdir(STUDY if study else "."):
                 dag, changes = read_all_changes()
                 order = read_order()
-                runs = _run_stages(dag.select(targets), changes, force, max_workers)
+                with open_workers(study) as elsewhere:
+                    runs = _run_stages(dag.select(targets), changes, force, max_workers, elsewhere)
                 restore_order(order, dag.stages)
                 metrics = read_metrics(dag.entries)
     except FlowError as error:
@@ -61,12 +64,14 @@ class Shared:
     """What the stages of one run share.
 
     before: what had changed before the run. It is all that has where everything that a stage needs was cached.
-    runs: of the stages that have ended.  slots: to be held while a stage is at work.
+    runs: of the stages that have ended.  slots: to be held while a stage is at work here.  elsewhere: where else.
     """
 
-    def __init__(self, dag: Dag, before: Mapping[str, list[str]], force: bool, max_workers: int) -> None:
-        self.dag, self.before, self.force = dag, before, force
-        self.children, self.slots = Children(), Semaphore(max_workers)
+    def __init__(
+        self, dag: Dag, before: Mapping[str, list[str]], force: bool, max_workers: int, elsewhere: Elsewhere | None
+    ) -> None:
+        self.dag, self.before, self.force, self.elsewhere = dag, before, force, elsewhere
+        self.children, self.slots = Children(), Semaphore(max_workers if elsewhere is None else len(dag.needs))
         self.runs: dict[str, StageRun] = {}
         self.flow_run = str(runtime.flow_run.name)
 
@@ -82,7 +87,14 @@ class Shared:
                 return StageRun(stage, Outcome.NOT_RUN, error="the run was stopped")
             untouched = all(self.runs[name].outcome is Outcome.CACHED for name in self.dag.needs[stage])
             changes = self.before.get(stage, []) if untouched else None
-            return run_stage(stage, force=self.force, children=self.children, on_line=on_line, changes=changes)
+            return run_stage(
+                stage,
+                force=self.force,
+                children=self.children,
+                on_line=on_line,
+                changes=changes,
+                elsewhere=self.elsewhere,
+            )
 
 
 @task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
@@ -101,9 +113,11 @@ def bring_up_to_date(stage: str, shared: Shared) -> State[StageRun]:
     return state(name=run.outcome.value, message=told, data=run)
 
 
-def _run_stages(dag: Dag, before: Mapping[str, list[str]], force: bool, max_workers: int) -> list[StageRun]:
+def _run_stages(
+    dag: Dag, before: Mapping[str, list[str]], force: bool, max_workers: int, elsewhere: Elsewhere | None
+) -> list[StageRun]:
     """Run each stage of a DAG as soon as what it needs has ended; returns one StageRun each, in the DAG's order."""
-    shared = Shared(dag, before, force, max_workers)
+    shared = Shared(dag, before, force, max_workers, elsewhere)
     futures: dict[str, PrefectFuture[Any]] = {}
     try:
         for stage in dag.stages:

@@ -38,7 +38,7 @@ def reproduce(
 
     Each stage runs through DVC, so a stage whose inputs have not changed is not run again. With a Prefect server
     (PREFECT_API_URL) the run is reported there, else, if there is anything to do, to a temporary server that ends with
-    it.
+    it. With a Dask scheduler (DASK_SCHEDULER_ADDRESS) its workers run the stages, each in a clone of the project.
 
     Examples:
       failure-atlas reproduce                          everything

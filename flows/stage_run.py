@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 
@@ -15,6 +16,7 @@ from dvc.repo import Repo
 from flows.children import Children
 from flows.console import is_hint
 from flows.dag import ALWAYS_CHANGED, read_changes, read_entry, restore_entry, tell
+from flows.errors import FlowError
 from flows.outcome import Outcome, StageRun
 
 MAX_REASON_LENGTH = 160
@@ -27,6 +29,7 @@ NOT_STORED = "failed to transfer"  # DVC goes on and exits with 0 after this one
 _FAILURE = "ERROR: failed to reproduce"
 FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 MIB = 2**20
+Elsewhere = Callable[[str, bool, Children, Callable[[str], None]], StageRun]  # stage, force, children, on_line
 _TARGET = re.compile(r"-> '(.+\.tmp)'$")  # where a transfer ended that DVC says has failed
 
 
@@ -37,11 +40,13 @@ def run_stage(
     children: Children,
     on_line: Callable[[str], None],
     changes: Sequence[str] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> StageRun:
     """Bring one stage up to date with DVC; what it needs must be up to date.
 
     on_line: receives every line that DVC and the stage print.  force: run it even if nothing has changed.
-    changes: what is known to have changed; by default DVC is asked.
+    changes: what is known to have changed; by default DVC is asked.  elsewhere: runs it on another machine, and puts
+    its results here.
     It counts as done only if DVC exits with 0, no output failed to reach the cache, and nothing differs from
     dvc.lock or the cache afterwards.
     """
@@ -56,6 +61,10 @@ def run_stage(
         if not changes and not force:
             return end(Outcome.CACHED)
         reason = reason or "; ".join(changes)
+        if elsewhere is not None:
+            run = replace(elsewhere(stage, force, children, on_line), reason=reason)
+            error = run.error or _find_left(stage)
+            return replace(run, outcome=Outcome.FAILED, error=error) if error else run
         on_line(f"running ({shorten(reason, MAX_REASON_LENGTH, placeholder=' ...')})")
         entry = read_entry(stage)
         code, lines = children.stream([*DVC, *(["--force"] if force else []), stage], on_line)
@@ -64,7 +73,7 @@ def run_stage(
         if lost := next((line for line in lines if NOT_STORED in line), ""):
             return end(Outcome.FAILED, _take_back(stage, entry, lines, lost.strip().removeprefix("ERROR: ")))
         error = find_error(lines, code) if code else _find_left(stage)
-    except (DvcException, OSError) as fault:
+    except (DvcException, FlowError, OSError) as fault:
         return end(Outcome.FAILED, tell(fault))
     restored = any(RESTORED in line for line in lines)
     return end(Outcome.FAILED if error else Outcome.RESTORED if restored else Outcome.DONE, error)

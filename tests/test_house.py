@@ -29,10 +29,10 @@ from tests.house import (
     rooms,
 )
 
-# networkx is the form of DVC's graph. The second row makes and checks evidence; ruamel reads dvc.lock as DVC does.
-# The third draws a page, and Student's t is of SciPy.
+# distributed, if it is there, runs stages elsewhere; networkx is the form of DVC's graph. The second row makes and
+# checks evidence; ruamel reads dvc.lock as DVC does. The third draws a page, and Student's t is of SciPy.
 FLOWS_MAY_IMPORT = {
-    *("dvc", "failure_atlas", "flows", "networkx", "packaging", "prefect", "rich", "typer"),
+    *("distributed", "dvc", "failure_atlas", "flows", "networkx", "packaging", "prefect", "rich", "typer"),
     *(
         "cryptography",
         "google",
@@ -263,7 +263,7 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
     assert len(tiny) <= 30, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 31_150), (True, 24_150)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 31_620), (True, 24_495)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()

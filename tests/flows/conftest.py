@@ -20,6 +20,7 @@ from socketserver import BaseServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 import typer
 from dvc.repo import Repo
@@ -27,7 +28,7 @@ from typer.testing import CliRunner
 
 from flows.children import end_supervised
 from flows.project import read_lines
-from flows.server import find_free_port, start_server, wait_for_api
+from flows.server import find_free_port, probe_api, start_server, wait_for_api
 
 ROOT = Path(__file__).parents[2]
 Invoke = Callable[..., tuple[int, str]]
@@ -158,6 +159,44 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: Any, every: 
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(every)
+
+
+class Bucket:
+    """An S3 server on this machine, not started yet, with one bucket and one user who may use it."""
+
+    def __init__(self) -> None:
+        self.port = find_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.user = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_DEFAULT_REGION": "us-east-1"}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server, with nothing in it but the bucket; from the fifth request on it asks for keys."""
+        command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(self.port)]
+        quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, env=os.environ | {"INITIAL_NO_AUTH_ACTION_COUNT": "4"}, **quiet)
+        wait_until(lambda: probe_api(f"{self.url}/moto-api") in (None, "HTTP 404"), 120, "S3 server")
+        options = {"endpoint_url": self.url, "region_name": "us-east-1"}
+        anybody = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        users, store = boto3.client("iam", **options, **anybody), boto3.client("s3", **options, **anybody)
+        users.create_user(UserName="user")
+        allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+        users.put_user_policy(UserName="user", PolicyName="all", PolicyDocument=json.dumps(allowed))
+        made = users.create_access_key(UserName="user")["AccessKey"]
+        store.create_bucket(Bucket="bucket")
+        self.user |= {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]}
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    bucket = Bucket()
+    yield bucket
+    bucket.stop()
 
 
 @contextmanager
