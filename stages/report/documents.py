@@ -117,14 +117,13 @@ def render_attributes(root: Path) -> list[str]:
     return lines
 
 
-def render_modes(root: Path, folder: str = "study/data", names: tuple[str, ...] = BOTH) -> list[str]:
+def render_modes(root: Path, folder: str = "study/data") -> list[str]:
     """Every kind of input on which a classifier fails: rates of generated images, of real ones, of a second generator.
 
-    folder: of the run, from the root; the study's has MNIST's 10,000 as real images, and a second generator.  names: of
-    the classifiers.
+    folder: of the run, from the root; the study's has MNIST's 10,000 as real images, and a second generator.
     """
     run = root / folder / "find_modes"
-    tables = {name: pd.read_csv(require(run / name / "modes.csv", "find_modes")) for name in names}
+    tables = {name: pd.read_csv(require(run / name / "modes.csv", "find_modes")) for name in BOTH}
     second = all("second_rate" in table for table in tables.values())
     heads = ["classifier", "kind of input", "share of the domain", "misread there", "elsewhere"]
     heads += ["of real images", "verdict"] + ["of the second generator's", "verdict"] * second
@@ -161,7 +160,7 @@ def render_page(text: str, root: Path, page: str) -> str:
         name = found[1]
         others: dict[str, Callable[[Path], list[str]]] = {
             CLAIMS: render_claims, VOCABULARY: render_attributes, MODES: render_modes, CLAUSES: render_clauses,
-            SIGNS_MODES: partial(render_modes, folder=SIGNS, names=("clean",)),
+            SIGNS_MODES: partial(render_modes, folder=SIGNS),
         }  # fmt: skip
         if name not in {*TABLES, *others}:
             raise StageError(f"{page}: table '{name}': allowed: {', '.join(sorted([*TABLES, *others]))}")
