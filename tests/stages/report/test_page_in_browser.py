@@ -201,9 +201,7 @@ def test_the_crossing_is_marked_where_the_thumb_stands_at_that_shift(open_page):
 
 def test_a_direction_that_never_crosses_has_no_mark(open_page):
     page = open_page()
-    choose_crossing(page)
-    # Whether the small tree has one depends on the processor: its networks are trained there.
-    page.evaluate("() => { Object.assign(chosen(), {crossing_std: null, in_doubt_at_start: false}); showDirection(); }")
+    choose(page, lambda move: move["crossing_std"] is None and not move["in_doubt_at_start"])
     assert not page.locator("#crossing").is_visible()
     assert "does not fall to 0.50 within 6 std" in page.locator("#crossing-text").text_content()
 
