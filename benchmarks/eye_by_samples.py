@@ -6,6 +6,7 @@ From MNIST's 60,000 and 10,000 images if MNIST_DIR is set, else from those of th
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +31,7 @@ from failure_atlas.quality.kernel import measure_kernel_distance
 from failure_atlas.quality.manifold import count_classes, draw_matched
 from failure_atlas.quality.neutral import load_neutral
 from failure_atlas.statistics.estimates import Estimate
-from failure_atlas.stylegan2.state import load_released_generator
+from failure_atlas.stylegan2.state import SNAPSHOT, load_released_generator
 from failure_atlas.world.show import World
 from stages.common.artefacts.images import read_images
 from stages.common.image_params import CorruptImagesParams, PrepareImagesParams
@@ -39,14 +40,11 @@ from stages.prepare_images.preparation import read_published
 
 COUNTS = (250, 500, 1_000, 2_000, 5_000, 10_000)
 CHANGED = 2_000  # images of each yardstick
-CHANGES = {
-    "as they are": (0, 0), "all corruptions one severity stronger": (1, 1), "blur one severity stronger": (1, 0),
-    "noise one severity stronger": (0, 1),
-}  # fmt: skip
 
 
 def main(
     params: ParamsOption = PARAMS,
+    snapshot: Annotated[Path, typer.Option(help="The generator: a snapshot of this world.")] = SNAPSHOT,
     most: Annotated[int, typer.Option(min=COUNTS[0], help="Images of each set; 7 s for 1,000 on two cores.")] = 10_000,
 ) -> None:
     """Measure the released generator and real images before the neutral eye, in sets of several sizes."""
@@ -57,13 +55,13 @@ def main(
     places = np.empty(len(test.labels), int)
     places[np.argsort(test.labels, kind="stable")] = np.argsort(train.labels, kind="stable")
     train, labels = choose(train, places), test.labels
-    generator, device = load_released_generator(), choose_device()
+    generator, device = load_released_generator(snapshot), choose_device()
     world = World(generator.synthesize, {NEUTRAL: load_neutral(device)}, device=device)
     shown, clean = corrupt_by(params, test, "test")
     drawn = draw_styles(generator, test.labels, numpy_stream(1, "latents"), 250)
     n = len(test.labels)
-    few = choose(train, np.arange(min(CHANGED, n)))
-    with Progress("looking", 3 * n + len(CHANGES) * len(few.labels), "img") as progress:
+    few, changes = choose(train, np.arange(min(CHANGED, n))), name_changes(params)
+    with Progress("looking", 3 * n + len(changes) * len(few.labels), "img") as progress:
 
         def look(images: np.ndarray) -> np.ndarray:
             return world.look(images, advance=progress.advance).logits[NEUTRAL]
@@ -71,7 +69,7 @@ def main(
         real, other = look(shown), look(corrupt_by(params, train, "train")[0])
         shown_made = world.show(drawn.styles, noise=drawn.noise, keep_images=False, advance=progress.advance)
         made = shown_made.logits[NEUTRAL]
-        changed = {name: look(corrupt_by(params, few, "train", by)[0]) for name, by in CHANGES.items()}
+        changed = {name: look(corrupt_by(params, few, "train", by)[0]) for name, by in changes.items()}
 
     def compare(features: np.ndarray) -> Estimate:
         of = labels[: len(features)]
@@ -102,13 +100,18 @@ def read_clean(params: Path) -> tuple[ImageSet, ImageSet]:
     return train, test
 
 
+def name_changes(params: Path) -> dict[str, list[int]]:
+    """By how many severities each step of the recipe is stronger."""
+    recipe = load_section(params, CorruptImagesParams, "corrupt_images").recipe
+    alone = {f"{name} one severity stronger": [int(each == name) for each in recipe] for name in recipe}
+    return {"as they are": [0] * len(recipe), "all corruptions one severity stronger": [1] * len(recipe), **alone}
+
+
 def choose(images: ImageSet, rows: np.ndarray) -> ImageSet:
     return ImageSet(images.images[rows], images.labels[rows])
 
 
-def corrupt_by(
-    params: Path, images: ImageSet, split: str, by: tuple[int, int] = (0, 0)
-) -> tuple[np.ndarray, np.ndarray]:
+def corrupt_by(params: Path, images: ImageSet, split: str, by: Sequence[int] = (0,)) -> tuple[np.ndarray, np.ndarray]:
     """The images after the recipe, its steps stronger by so many severities, and which are left clean."""
     section = load_section(params, CorruptImagesParams, "corrupt_images")
     steps, stream = choose_steps(section.recipe, section.table), numpy_stream(1, split)

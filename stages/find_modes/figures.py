@@ -1,6 +1,7 @@
 """The modes side by side, a strip of pictures for each, and the map."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -17,6 +18,7 @@ from stages.find_modes.inputs import Evidence
 
 MARKS = {CORROBORATED: (WELL_COLOR, "o"), CONTRADICTED: (MIS_COLOR, "X"), TOO_FEW: (RANDOM_COLOR, "s")}
 GENERATED = "black"
+MOST_LETTERS = 5  # of both names of a pair, for which there is room above each image
 
 
 def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Figure:
@@ -49,24 +51,40 @@ def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Fi
 
 
 def draw_pictures(place: int, found: Findings, evidence: Evidence, most: int) -> Figure:
-    """Generated failures of a mode on the left, real ones on the right, with what they are read as."""
+    """Generated failures of a mode on the left, the true ones first, real ones on the right; what they are read as."""
     figure, axes = new_figure(1, 2, width=9.0, height=1.1)
-    confirmed = found.members[place] & found.half & evidence.confirmed
-    sides = ((evidence.generated, confirmed, "generated"), (evidence.real, found.real_members[place], "real"))
-    for panel, (seen, member, title) in zip(axes[0], sides, strict=True):
-        rows = np.flatnonzero(member & seen.wrong)[:most]
+    true, none = np.flatnonzero(evidence.confirmed), np.zeros(0, np.int64)
+    sides = (
+        (evidence.generated, found.members[place] & found.half, true, "generated"),
+        (evidence.real, found.real_members[place], none, "real"),
+    )
+    for panel, (seen, member, first, title) in zip(axes[0], sides, strict=True):
+        failures = np.flatnonzero(member & seen.wrong)
+        rows = np.concatenate([failures[np.isin(failures, first)], failures[~np.isin(failures, first)]])[:most]
+        if len(first):
+            title += f" ({np.isin(rows, first).sum()} of {len(rows)} true failures)"
         panel.set_axis_off()
         answers = "none is misread"
         if len(rows):
             blank = np.full((most - len(rows), *seen.images.shape[1:]), 255, np.uint8)  # equal sizes in all strips
             show_image(panel, tile(np.concatenate([seen.images[rows], blank]), most))
-            names = [
-                [shorten(evidence.class_names[label], 8) for label in each[rows]]
-                for each in (seen.true_class, seen.predicted)
-            ]
-            answers = "  ".join(f"{true}\N{RIGHTWARDS ARROW}{read}" for true, read in zip(*names, strict=True))
+            answers = _tell_answers(
+                [[evidence.class_names[label] for label in each[rows]] for each in (seen.true_class, seen.predicted)]
+            )
         panel.set_title(f"{title}: {answers}", fontsize=8)
     return figure
+
+
+def _tell_answers(names: Sequence[Sequence[str]]) -> str:
+    """What each image shows and is read as; where names are long, of the commonest pair alone.
+
+    names: true classes and answers.
+    """
+    pairs = Counter(f"{true}\N{RIGHTWARDS ARROW}{read}" for true, read in zip(*names, strict=True))
+    if max(map(len, pairs)) <= MOST_LETTERS:
+        return "  ".join(f"{true}\N{RIGHTWARDS ARROW}{read}" for true, read in zip(*names, strict=True))
+    (pair, count), *_ = pairs.most_common(1)
+    return f"{shorten(pair, 40)} {count} of {len(names[0])}"
 
 
 def draw_map(table: pd.DataFrame, evidence: Evidence, name: str) -> Figure:

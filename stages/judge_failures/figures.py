@@ -59,8 +59,11 @@ def draw_verdicts(table: pd.DataFrame) -> Figure:
     _stack(axes[0, 0], [(label, sources[sources["source"] == name]) for name, label in BARS.items()])
     axes[0, 0].set_title("by source")
     claims = table[(table["source"] == ALL) & (table["class"] != ALL)]
-    _stack(axes[0, 1], [(style.shorten(str(name)), own) for name, own in claims.groupby("class", sort=False)])
-    axes[0, 1].set(title="all claimed failures, by meant class", ylabel="meant class")
+    counts, most = claims.groupby("class", sort=False)["n"].first(), len(style.CLASS_COLORS)
+    told = f": the {most} with most" if len(counts) > most else ""
+    bars = [(str(name), claims[claims["class"] == name]) for name in counts.index if name in counts.nlargest(most)]
+    _stack(axes[0, 1], [(style.shorten(name), own) for name, own in bars])
+    axes[0, 1].set(title=f"all claimed failures, by meant class{told}", ylabel="meant class")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure

@@ -68,6 +68,11 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str 
     note: on the slopes that walks follow, where they are no gradients.
     """
     figure, axes = style.new_figure(1, 2, width=10.5, height=3.9)
+    told, most = "", len(style.CLASS_COLORS)
+    if len(class_names) > most:
+        halved = curves[(curves["panel"] == CLASSES) & (curves["share"] <= 0.5)].groupby("scope")["distance_std"].min()
+        class_names = halved.reindex(class_names).nsmallest(most).index.tolist()
+        told = f": the {len(class_names)} that fall to half first"
     colors = {name: style.CLASS_COLORS[label % len(style.CLASS_COLORS)] for label, name in enumerate(class_names)}
     looks = [(CLASSES, name, colors[name], 1.0, CLASS_BAND) for name in class_names]
     looks += [(CLASSES, ALL, "black", 2.0, BAND)]
@@ -82,7 +87,7 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str 
             own["distance_std"], own["low"], own["high"], step="post", color=color, alpha=opacity, linewidth=0
         )
     label = "straight distance of the joint walk, in std" + (f"\n{note}" if note else "")
-    axes[0, 0].set(title="all samples, by class; bands: 95 %", xlabel=label)
+    axes[0, 0].set(title=f"all samples, by class{told}; bands: 95 %", xlabel=label)
     axes[0, 0].set_ylabel("share for which no failure is found yet")
     axes[0, 1].set(title="well-classified samples, by the kind of walk", xlabel="straight distance of the walk, in std")
     for ax in axes.flat:
@@ -96,14 +101,18 @@ def draw_joint_walks(shown: Mapping[str, Shown], table: pd.DataFrame, note: str 
 
     shown: of the same starts as the rows of the table, by place.  note: as in `draw_robustness`.
     """
-    entries = table.to_dict("records")
+    most = len(style.CLASS_COLORS)
+    told = f", the {most} shortest" if len(table) > most else ""
+    table = table.reset_index(drop=True)
+    chosen = table["distance_std"].nsmallest(most).index.sort_values()
+    entries = table.loc[chosen].to_dict("records")
     width, height = len(COLUMNS) * CELL_WIDTH, len(entries) * CELL_HEIGHT
     figure, axes = style.new_figure(1, 1, width=width * INCHES_PER_IMAGE + 0.4, height=height * INCHES_PER_IMAGE + 0.8)
     ax = axes[0, 0]
     for row, entry in enumerate(entries):
         top = row * CELL_HEIGHT
         ax.text(-0.12, top + 0.5, style.shorten(entry["class"]), ha="right", va="center", fontsize=10)
-        images = [shown[place].images[row] for place in (START, JOINT, JOINT, BEYOND, SINGLE)]
+        images = [shown[place].images[chosen[row]] for place in (START, JOINT, JOINT, BEYOND, SINGLE)]
         for column, (image, text) in enumerate(zip(images, _caption(entry), strict=True)):
             left = column * CELL_WIDTH
             pixels = np.moveaxis(image, 0, -1) if len(image) == 3 else image[0]
@@ -122,7 +131,7 @@ def draw_joint_walks(shown: Mapping[str, Shown], table: pd.DataFrame, note: str 
     ax.set_axis_off()
     ax.set_title(
         (f"{note}\n" if note else "")
-        + "joint walks from the mean style of each class: straight distance in std, what the classifier (C)\n"
+        + f"joint walks from the mean style of each class{told}: straight distance in std, what the classifier (C)\n"
         "and the judge (J) see, and the verdict (still right: C sees the class yet); red: never fell to 0.50"
     )
     return figure

@@ -70,7 +70,9 @@ def draw_shares(path: Path, shares: Mapping[str, Mapping[str, dict[str, Any]]], 
     table = pd.DataFrame(rows).rename(columns={"value": "share"})
     names = list(next(iter(shares.values())))
     crowded = len(names) > MOST_LEVEL_NAMES
-    figure, axes = new_figure(1, 1, width=1.6 + (0.22 if crowded else 0.55) * len(names), height=3.2)
+    figure, axes = new_figure(
+        1, 1, width=1.6 + (0.22 if crowded else 0.55) * len(names), height=4.4 if crowded else 3.2
+    )
     ax = axes[0, 0]
     for offset, (source, color) in zip((-0.12, 0.12), (("real", WELL_COLOR), ("generated", MIS_COLOR)), strict=True):
         part = table[table["source"] == source]
