@@ -1,7 +1,7 @@
 """An argument as the YAML that gsn2x reads (https://jonasthewolf.github.io/gsn2x/), version 4.
 
 Every text is a double-quoted scalar, which YAML shares with JSON, so that no word of a param or a class name can be
-read as anything else. Facts stand as further attributes, which `gsn2x --layers metric,sha256` shows.
+read as anything else. Facts stand as further attributes, which `gsn2x -l=metric -l=sha256` shows.
 """
 
 import json
