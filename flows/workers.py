@@ -181,8 +181,12 @@ def _require_workers(client: Any, address: str, checkout: worker_stage.Checkout)
         if held["nthreads"] != 1:
             told = f"{held['nthreads']} threads, and a clone runs one stage at a time: --nthreads 1"
             raise FlowError(f"worker {worker}: {told}")
+    from distributed.comm import CommClosedError
+
     places: list[str] = []
     for worker, place in client.run(worker_stage.look_at_clone, checkout, on_error="return").items():
+        if isinstance(place, CommClosedError):
+            continue  # it died while it was asked; whoever comes in its place is asked again at each stage
         if isinstance(place, BaseException):
             raise FlowError(tell(place) if isinstance(place, FlowError) else f"worker {worker}: {tell(place)}")
         if place in places:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from distributed import Client
+from distributed.comm import CommClosedError
 
 from flows import workers
 from flows.children import Children
@@ -263,6 +265,10 @@ def test_what_is_not_as_the_run_needs_it_is_told_in_one_line(crew: Crew, monkeyp
     (clone / ".dvc/config.local").unlink()
     with open_workers(study=False):
         pass
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "run", lambda *_, **__: {"tcp://gone": CommClosedError("died while it was asked")})
+        with open_workers(study=False):
+            pass
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", f"tcp://127.0.0.1:{find_free_port()}")
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
     assert refused().startswith(f"DASK_SCHEDULER_ADDRESS: no Dask scheduler answers at {os.environ[workers.ADDRESS]} (")
