@@ -137,7 +137,7 @@ class Workers:
         while not future.done():
             if children.stopped:
                 raise FlowError("the run was stopped")
-            if self.client.scheduler_info()["workers"]:
+            if self._has_workers():
                 seen, told = time.monotonic(), False
             elif time.monotonic() - seen > ALONE_SECONDS:
                 raise FlowError(f"no worker at {self.address} for {ALONE_SECONDS:g} s; {START}")
@@ -161,6 +161,12 @@ class Workers:
         with self.storing:
             self.stored.update((self.checkout.projects[-1], out) for out in self.routes[stage].pushes)
 
+    def _has_workers(self) -> bool:
+        try:
+            return bool(self.client.nthreads())
+        except OSError:
+            return True  # the scheduler is gone, which the future tells
+
     def _write_entry(self, stage: str, entry: str) -> None:
         with Repo(_wait_for_lock=True) as repo, repo.lock:
             restore_entry(stage, entry)
@@ -177,10 +183,9 @@ def _require_workers(client: Any, address: str, checkout: worker_stage.Checkout)
         client.wait_for_workers(1, timeout=WORKERS_SECONDS)
     except TimeoutError as error:
         raise FlowError(f"no worker at {address} within {WORKERS_SECONDS} s; {START}") from error
-    for worker, held in client.scheduler_info()["workers"].items():
-        if held["nthreads"] != 1:
-            told = f"{held['nthreads']} threads, and a clone runs one stage at a time: --nthreads 1"
-            raise FlowError(f"worker {worker}: {told}")
+    for worker, threads in client.nthreads().items():
+        if threads != 1:
+            raise FlowError(f"worker {worker}: {threads} threads, and a clone runs one stage at a time: --nthreads 1")
     from distributed.comm import CommClosedError
 
     places: list[str] = []
