@@ -84,7 +84,7 @@ def _tell_answers(names: Sequence[Sequence[str]]) -> str:
     if max(map(len, pairs)) <= MOST_LETTERS:
         return "  ".join(f"{true}\N{RIGHTWARDS ARROW}{read}" for true, read in zip(*names, strict=True))
     (pair, count), *_ = pairs.most_common(1)
-    return f"{shorten(pair, 40)} {count} of {len(names[0])}"
+    return f"{shorten(pair, 32)} {count} of {len(names[0])}"
 
 
 def draw_map(table: pd.DataFrame, evidence: Evidence, name: str) -> Figure:
