@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -53,7 +53,7 @@ def main(
 
 def _bring_file(
     section: BringGeneratorParams, folder: Path, entry: str, names: list[str], shape: tuple[int, ...], out: Path
-) -> tuple[dict[str, object], dict[str, object]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write what a published file becomes; what it was made of, and metrics."""
     file, key = folder / str(section.file), f"bring_generator.{entry}"
     _check_hash(file, str(section.sha256), key)
@@ -80,7 +80,7 @@ def _bring_file(
 
 def _bring_module(
     section: BringGeneratorParams, folder: Path, entry: str, names: list[str], shape: tuple[int, ...], out: Path
-) -> tuple[dict[str, object], dict[str, object]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write a module as it was checked; what it was made of, and metrics."""
     own, key = folder / entry, f"bring_generator.{entry}"
     check_brought(section.code, own, key)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from failure_atlas.brought.code import tell
 from failure_atlas.brought.generator import GeneratorForm
@@ -14,7 +13,7 @@ from failure_atlas.core.device import device_of
 from failure_atlas.core.errors import StageError
 from failure_atlas.core.seeds import torch_stream
 
-PROBED = 24  # samples
+PROBED = 8  # samples, which fit memory with their gradients
 TOLERANCE = 1e-3  # of the largest value, or of 1: above rounding, on a GPU, too; below what batches or noise change
 NOTHING = 1e-6  # of an image in [0, 1]: what rounding may change
 GIVEN = {"map_latents": "[{}, w_dim]", "map_styles": "[{}, styles]", "synthesize": "[{}, channels, height, width]"}
@@ -35,7 +34,7 @@ class Checks:
     idle: tuple[str, ...]
 
 
-def count_classes(network: nn.Module, names: Sequence[str], key: str) -> int:
+def count_classes(network: Any, names: Sequence[str], key: str) -> int:
     """How many classes the module knows: 0, or those of the data; StageError if it has not what a generator has."""
     for part in PARTS:
         if not hasattr(network, part):
@@ -50,13 +49,13 @@ def count_classes(network: nn.Module, names: Sequence[str], key: str) -> int:
     return len(names) if network.num_classes else 0
 
 
-def examine(network: nn.Module, labels: Sequence[int], key: str, *, conditional: bool) -> tuple[GeneratorForm, Checks]:
+def examine(network: Any, labels: Sequence[int], key: str, *, conditional: bool) -> tuple[GeneratorForm, Checks]:
     """What a module is to the stages, and what was looked at; StageError in one line if it cannot be analysed.
 
     labels: its own label of each class of the data, 0 where it knows none.  key: the entry's place in params.
     """
     device = device_of(network)
-    z = torch.randn(PROBED, int(network.z_dim), generator=torch_stream(1, "probe")).to(device)  # type: ignore[arg-type]
+    z = torch.randn(PROBED, network.z_dim, generator=torch_stream(1, "probe")).to(device)
     own = torch.tensor(labels, device=device)[torch.arange(PROBED, device=device) % len(labels)]
     with torch.no_grad():
         w, *of_w = _probe(network, "map_latents", [z, own], key)
@@ -78,22 +77,18 @@ def examine(network: nn.Module, labels: Sequence[int], key: str, *, conditional:
     return form, Checks(PROBED, repeat, alone, idle)
 
 
-def _probe(network: nn.Module, method: str, given: list[torch.Tensor], key: str) -> tuple[torch.Tensor, float, float]:
+def _probe(network: Any, method: str, given: list[torch.Tensor], key: str) -> tuple[torch.Tensor, float, float]:
     """What a method gives, and how far a second call is off, and one for each sample alone."""
     answer, again = (_ask(network, method, given, key) for _ in range(2))
-    rows = zip(*(each.split(1) for each in given), strict=True)
+    rows = zip(*(torch.split(each, 1) for each in given), strict=True)
     alone = torch.cat([_ask(network, method, list(row), key) for row in rows])
     told = f"{key}.load: two calls of {method} with the same input differ by {{:.2g}}: something is drawn at random; "
     repeat = _compare(answer, again, f"{told}draw it once, in __init__, and keep it as a buffer")
     told = f"{key}.load: what {method} gives for a sample changes by {{:.2g}} with the batch that it is in; "
-    return (
-        answer,
-        repeat,
-        _compare(answer, alone, f"{told}let it use no statistics of a batch"),
-    )
+    return answer, repeat, _compare(answer, alone, f"{told}let it use no statistics of a batch")
 
 
-def _ask(network: nn.Module, method: str, given: list[torch.Tensor], key: str) -> torch.Tensor:
+def _ask(network: Any, method: str, given: list[torch.Tensor], key: str) -> torch.Tensor:
     """What a method gives; StageError unless it is one finite float32 row for each sample."""
     needed = GIVEN[method].format(len(given[0]))
     try:
@@ -106,9 +101,7 @@ def _ask(network: nn.Module, method: str, given: list[torch.Tensor], key: str) -
         told = f"{list(answer.shape)} of {answer.dtype}".replace("torch.", "")
         if answer.dim() == needed.count(",") + 1 and len(answer) == len(given[0]) and answer.dtype == torch.float32:
             if not bool(answer.isfinite().all()):
-                raise StageError(
-                    f"{key}.load: {method} gives numbers that are not finite (NaN or infinite); correct it"
-                )
+                raise StageError(f"{key}.load: {method} gives NaN or infinite numbers; correct its code or weights")
             return answer
     raise StageError(f"{key}.load: {method} gives {told}; needed: a tensor {needed} of float32")
 
@@ -122,10 +115,11 @@ def _compare(first: torch.Tensor, second: torch.Tensor, told: str) -> float:
     return difference
 
 
-def _read_layout(network: nn.Module, styles: int, key: str) -> list[tuple[str, int]]:
+def _read_layout(network: Any, styles: int, key: str) -> list[tuple[str, int]]:
     """Name and channels of each part of S; StageError unless they cover it once."""
-    held = network.style_layout()  # type: ignore[operator]
-    layers = [tuple(each) for each in held] if isinstance(held, (list, tuple)) else []
+    held = network.style_layout()
+    pairs = held if isinstance(held, (list, tuple)) else []
+    layers = [tuple(each) if isinstance(each, (list, tuple)) else () for each in pairs]
     if not layers or not all(map(_is_layer, layers)) or len(dict(layers)) < len(layers):
         raise StageError(
             f"{key}.load: style_layout gives {held!r:.100}; needed: a list of (name, channels), each name once, of "
@@ -145,24 +139,24 @@ def _is_layer(held: tuple[Any, ...]) -> bool:
 
 
 def _find_idle(
-    network: nn.Module, w: torch.Tensor, s: torch.Tensor, images: torch.Tensor, layers: list[tuple[str, int]], key: str
+    network: Any, w: torch.Tensor, s: torch.Tensor, images: torch.Tensor, layers: list[tuple[str, int]], key: str
 ) -> tuple[str, ...]:
     """Layers that change no image; StageError if the styles of another one have no gradient, or if w has none."""
     remedy = "its code cuts it (detach, no_grad, NumPy, a new tensor); rankings and searches follow gradients"
     with torch.enable_grad():
         leaf = w.clone().requires_grad_(True)
-        styles = network.map_styles(leaf)  # type: ignore[operator]
+        styles = network.map_styles(leaf)
         if not styles.requires_grad:
             raise StageError(f"{key}.load: no gradient reaches w through map_styles: {remedy}")
-        painted = network.synthesize(styles)  # type: ignore[operator]
+        painted = network.synthesize(styles)
         if not painted.requires_grad:
             raise StageError(f"{key}.load: no gradient reaches s through synthesize: {remedy}")
         uneven = torch.linspace(-1, 1, painted[0].numel(), device=painted.device)
         to_w, to_s = torch.autograd.grad((painted.flatten(1) * uneven).sum(), (leaf, styles))
     if not bool(to_w.isfinite().all() and to_s.isfinite().all()):
         raise StageError(f"{key}.load: gradients are not finite (a root or norm at 0?); correct its code")
-    idle = []
-    for (name, _), columns in zip(layers, torch.arange(s.shape[1]).split([each[1] for each in layers]), strict=True):
+    idle, places = [], torch.split(torch.arange(s.shape[1]), [channels for _, channels in layers])
+    for (name, _), columns in zip(layers, places, strict=True):
         moved = s.clone()
         moved[:, columns] = s[:, columns].roll(1, 0)
         with torch.no_grad():

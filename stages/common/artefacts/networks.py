@@ -26,7 +26,7 @@ def load_networks(
         # Gradients on CPU are 1.3 to 1.6 times as fast with the channels of a pixel side by side. What was brought may
         # not bear it: `x.view(len(x), -1)` after a convolution would fail.
         if channels_last and type(network) in (Generator, Classifier):
-            network.to(memory_format=torch.channels_last)
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     world = World(generator_network.synthesize, {CLASSIFIER: classifier_network}, device=device)
     one = np.ones((1, generator_network.style_dimensions), np.float32)
     classes = world.show(one, keep_images=False).logits[CLASSIFIER].shape[1]
