@@ -87,11 +87,8 @@ def test_classes_come_in_the_order_of_the_data_or_from_the_judge(bring):
     own = load_generator(bring() / "generator.safetensors", CPU)
     turned = load_generator(bring(entry={"class_order": NAMES[::-1]}) / "generator.safetensors", CPU)
     assert torch.equal(turned.map_latents(z, label), own.map_latents(z, 9 - label))
-    blind = (
-        ("self.num_classes = 16, classes", "self.num_classes = 16, None"),
-        ("labels, self.num_classes", "labels, 10"),
-    )
-    blind = load_generator(bring(*blind) / "generator.safetensors", CPU)
+    changed = ("= 16, classes", "= 16, None"), ("labels, self.num_classes", "labels, 10")
+    blind = load_generator(bring(*changed) / "generator.safetensors", CPU)
     assert (own.conditional, blind.conditional, blind.num_classes) == (True, False, 10)
     assert torch.equal(blind.map_latents(z, label), blind.map_latents(z, 9 - label))
 
@@ -139,24 +136,25 @@ PAINTED, STYLES = "torch.sigmoid(self.paint(torch.relu(x)))", "return self.to_st
         (("return torch.sigmoid", "with torch.no_grad(): return torch.sigmoid"), "no gradient reaches s through syn"),
         ((STYLES, "return self.to_styles(w).detach()"), "no gradient reaches w through map_styles: its code cuts"),
         (("gain[:", "gain.detach()[:"), "no gradient reaches the styles of gain, which change images: its code cuts"),
-        (("import torch\n", "import torch, sys\nsys.exit()\n"), "its code ends the program"),
+        (("return [(", "import sys; sys.exit(); return [("), "its code ends the program"),
+        (("return [(", "open(__file__, 'a').write('#'); return [("), r"net\.py: written by its own code; let it write"),
     ],
 )  # fmt: skip
 def test_what_is_no_generator_is_told_and_leaves_nothing(bring, tmp_path, changed, told):
-    refused(rf"bring_generator\.mine(\.load)?: .*{told}", bring, changed)
+    refused(told, bring, changed)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"size_px": 16}, r"mine: makes images of 1 channels and 16 px, the data's have 1 and 32; set prepare_images\.c"),
+        ({"size_px": 16}, r"mine: makes images of 1 channels and 16 px, the data's have 1 and 32; set prepare_im"),
         ({"entry": {"class_order": ["0", "1"]}}, r"class_order: got 0, 1; allowed: each of the data's classes once"),
         ({"entry": {"truncation": 0.5}}, "truncation only beside file; it stands beside load, which takes none"),
         ({"entry": {"file": "network.pkl"}}, "exactly one of file and load; it has file and load"),
         ({"entry": {"load": None}}, "exactly one of file and load; it has none of them"),
         ({"entry": {"load": None, "file": "network.pkl"}}, "file with its sha256; the latter is missing"),
-        ({"entry": {"weights": "gone.pt"}}, r"mine\.weights: no file .*mine/gone\.pt; files there: net\.py, weights\.pt"),
+        ({"entry": {"weights": "gone.pt"}}, r"mine\.weights: no file .*mine/gone\.pt; files there: net\.py, weights"),
         ({"entry": {"load": "other:Net"}}, r"mine\.load: got 'other:Net'; .* holds no module other, and none is inst"),
     ],
 )  # fmt: skip
