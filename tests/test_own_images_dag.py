@@ -54,7 +54,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "train_stylegan2": {"generator_channels": [4] * 5, "discriminator_channels": [4] * 5},
     "qualify_generator": {"samples": 40},
     "sample_populations": {"samples": 80, "tsne_samples": 60},
-    "compare_rankings": {"samples": 40, "attfind_samples": 6, "held_out_samples": 8},
+    "compare_rankings": {"samples": 40, "attfind_samples": 8, "held_out_samples": 8},
     "measure_robustness": {"samples": 8, "greedy_samples": 2},
     "invert_images": {"images": 12, "errors": 4, "steps": 1, "style_steps": 1},
     "find_failures": {"starts": 8, "start_samples": [79], "confidence": 0.6, "most_steps": 20},
