@@ -19,7 +19,7 @@ _HOMES = {
     "fit_domain": "search.domain",
     "invert": "inversion.invert",
     "load_classifier": "brought.checkpoint",
-    "load_generator": "stylegan2.generator",
+    "load_generator": "brought.generator",
     "load_judge": "judges.ensemble",
     "load_released_generator": "stylegan2.state",
     "load_released_judge": "judges.ensemble",

@@ -263,7 +263,7 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
     assert len(tiny) <= 30, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 31_620), (True, 24_495)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 31_885), (True, 24_660)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()
@@ -299,13 +299,15 @@ def test_dvc_lets_a_brought_generator_stand_in_for_the_trained_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params |= {"generator": "bring_generator/mine", "bring_generator": {"mine": {"file": "a.pkl", "sha256": "0" * 64}}}
+    entries = {"other": {"file": "a.pkl", "sha256": "0" * 64}, "mine": {"load": "net:Decoder"}}
+    params |= {"generator": "bring_generator/mine", "bring_generator": entries}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site-cache"))
     Repo.init(no_scm=True).close()
     dag = flows_dag()
+    assert "bring_generator@other" in dag.needs
     assert "bring_generator@mine" in dag.needs["sample_populations"]
     assert "bring_generator@mine" in dag.needs["judge_failures@clean"]
     assert "train_stylegan2" not in dag.upstream(["report"]), "which would train what nobody looks at"

@@ -126,17 +126,49 @@ def save_brought(
 
     hashes: of the folder's files, from before they were read.
     """
-    description = {
-        "kind": KIND,
-        "name": name,
-        "entry": entry.model_dump(),
-        # From the file: the two move together, and neither has to stand in the current folder.
-        "folder": Path(os.path.relpath(folder, path.parent)).as_posix(),
-        "files": hashes,
-        "image_shape": list(classifier.image_shape),
-        "class_names": classifier.class_names,
-    }
+    shown = {"image_shape": list(classifier.image_shape), "class_names": classifier.class_names}
+    description = {"kind": KIND} | describe_code(path, entry, folder, name, hashes) | shown
     save_tensors(path, classifier.network.state_dict(), description)
+
+
+def describe_code(
+    path: Path, entry: BringClassifierParams, folder: Path, name: str, hashes: dict[str, str]
+) -> dict[str, Any]:
+    """What a file at this path says of the code that makes its network, see `restore_network`."""
+    # From the file: the two move together, and neither has to stand in the current folder.
+    place = Path(os.path.relpath(folder, path.parent)).as_posix()
+    return {"name": name, "entry": entry.model_dump(), "folder": place, "files": hashes}
+
+
+def restore_network(
+    path: Path, kind: str, room: str, needed: Sequence[str]
+) -> tuple[nn.Module, BringClassifierParams, dict[str, Any]]:
+    """The network of a file with its weights, the entry that it was made of, and what else the file says.
+
+    Its code is imported from the folder again, of which every file has to be the one that was brought.
+    kind: "brought classifier", or what else it has to be.  room: the stage that brought it.  needed: what the file has
+    to say.  Raises StageError as `load_brought`.
+    """
+    tensors, description = load_tensors(path, kind)
+    try:
+        name, files, folder, *_ = (description[key] for key in ("name", "files", "folder", *needed))
+        entry = BringClassifierParams.model_validate(description["entry"])
+    except (KeyError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise StageError(
+            f"{path}: holds no {kind} that this version can read ({reason}); bring it again with: dvc repro {room}"
+        ) from error
+    brought = Path(os.path.normpath(path.parent / folder))
+    check_files(brought, files, f"{room}@{name}")
+    network = build_network(entry, brought, f"{room}.{name}")
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise StageError(
+            f"{path}: its weights do not fit what {room}.{name} now makes ({str(error).splitlines()[0]}); was another "
+            f"version of a package installed? bring it again with: dvc repro {room}@{name}"
+        ) from error
+    return network, entry, description
 
 
 def save_refused(path: Path, name: str, refused: str) -> None:
@@ -157,29 +189,9 @@ def load_brought(path: Path, device: torch.device) -> Adapter:
             f"{path}: {description['refused']} (so it was when {description['name']} was not under test yet); correct "
             f"that, and bring it again with: dvc repro -f bring_classifiers@{description['name']}"
         )
-    tensors, description = load_tensors(path, KIND)
-    try:
-        name, files, folder = description["name"], description["files"], description["folder"]
-        entry = BringClassifierParams.model_validate(description["entry"])
-        shape, class_names = description["image_shape"], description["class_names"]
-    except (KeyError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise StageError(
-            f"{path}: holds no classifier that this version can read ({reason}); bring it again with: dvc repro "
-            "bring_classifiers"
-        ) from error
-    brought = Path(os.path.normpath(path.parent / folder))
-    check_files(brought, files, name)
-    key = f"bring_classifiers.{name}"
-    network = build_network(entry, brought, key)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise StageError(
-            f"{path}: its weights do not fit what {key} now makes ({str(error).splitlines()[0]}); was another version "
-            f"of a package installed? bring it again with: dvc repro bring_classifiers@{name}"
-        ) from error
-    return adapt(network, entry, shape, class_names, key).to(device).requires_grad_(False)
+    network, entry, description = restore_network(path, KIND, "bring_classifiers", ("image_shape", "class_names"))
+    told = description["image_shape"], description["class_names"], f"bring_classifiers.{description['name']}"
+    return adapt(network, entry, *told).to(device).requires_grad_(False)
 
 
 def load_classifier(path: Path, device: torch.device) -> nn.Module:

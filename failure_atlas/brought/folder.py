@@ -64,28 +64,28 @@ def hash_files(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hash_file(path) for path in _list_files(folder)}
 
 
-def check_files(folder: Path, expected: dict[str, str], name: str) -> None:
-    """Raise StageError with the expected and the found hash if a file is not the one that was brought as `name`."""
+def check_files(folder: Path, expected: dict[str, str], stage: str) -> None:
+    """Raise StageError with the expected and the found hash if a file is not the one that `stage` brought."""
     found = hash_files(folder)
     for file in sorted({*expected, *found}):
         before, now = expected.get(file), found.get(file)
         if before != now:
             told = [f"SHA-256 {each}" if each else "no such file" for each in (before, now)]
             raise StageError(
-                f"{folder / file}: expected {told[0]}, found {told[1]}; restore the folder, or bring the classifier "
-                f"again with: dvc repro bring_classifiers@{name}"
+                f"{folder / file}: expected {told[0]}, found {told[1]}; restore the folder, or bring it "
+                f"again with: dvc repro {stage}"
             )
 
 
 def check_unwritten(folder: Path, hashes: dict[str, str]) -> None:
-    """Raise StageError if brought code has written into its folder: each later stage would find another classifier."""
+    """Raise StageError if brought code has written into its folder: each later stage would find another network."""
     changed = sorted({name for name, _ in hashes.items() ^ hash_files(folder).items()})
     if changed:
-        raise StageError(f"{folder / changed[0]}: written by the classifier's own code; let it write elsewhere")
+        raise StageError(f"{folder / changed[0]}: written by its own code; let it write elsewhere")
 
 
 def _list_files(folder: Path, *, elsewhere: bool = False) -> list[Path]:
-    """The files of a folder; elsewhere: the classifier itself is a server or an installed package."""
+    """The files of a folder; elsewhere: what is brought is itself a server or an installed package."""
     inside = sorted(folder.rglob("*"))
     for path in inside:
         if path.is_symlink() and path.is_dir():
@@ -97,7 +97,7 @@ def _list_files(folder: Path, *, elsewhere: bool = False) -> list[Path]:
     if files:
         return files
     held = "holds no file" if folder.is_dir() else "no such folder"
-    advice = "put the classifier's files there"
+    advice = "put its files there"
     if elsewhere:
         advice = (
             "nothing else tells DVC when the classifier changes; name it and its version in a file there: "

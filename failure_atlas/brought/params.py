@@ -28,7 +28,7 @@ def _check_file(name: str) -> str:
         or not name.isprintable()
         or {"/", ".."} & set(parts)
     ):
-        raise ValueError("the name of a file inside the classifier's own folder, e.g. weights.safetensors")
+        raise ValueError("the name of a file inside its own folder, e.g. weights.safetensors")
     return name
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from failure_atlas.brought.checkpoint import load_classifier
+from failure_atlas.brought.generator import load_generator
 from failure_atlas.classifiers.networks import is_differentiable
 from failure_atlas.core.arrays import read_array, read_attributes
 from failure_atlas.core.device import choose_device
@@ -22,7 +23,7 @@ from failure_atlas.judges.failures import AUDITOR
 from failure_atlas.search.domain import Domain, enter_latents, fit_domain
 from failure_atlas.search.nearest import Nearest, Steering, aim_above, walk_to_failures
 from failure_atlas.statistics.moments import measure_std
-from failure_atlas.stylegan2.generator import Generator, load_generator
+from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import CLASSIFIER, JUDGE, Shown, World
 
 

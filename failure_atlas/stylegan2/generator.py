@@ -55,10 +55,13 @@ class GeneratorArchitecture:
 
 @dataclass(frozen=True)
 class StyleLayer:
-    """Where the styles of one layer stand in s; place: its number among the layers of its kind."""
+    """Where the styles of one layer stand in s; place: its number among the layers of its kind.
+
+    Of a brought module nothing more is known: kind `style`, resolution_px 0.
+    """
 
     name: str
-    kind: Literal["conv", "torgb"]
+    kind: Literal["conv", "torgb", "style"]
     resolution_px: int
     offset: int
     channels: int

@@ -7,11 +7,11 @@ from typing import Annotated
 import torch
 import typer
 
+from failure_atlas.brought.generator import load_generator
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.files import write_csv, write_json
 from failure_atlas.core.progress import Progress
 from failure_atlas.drawing.style import save_figure
-from failure_atlas.stylegan2.generator import load_generator
 from failure_atlas.world.show import World
 from stages.common.artefacts.attributes import read_measured
 from stages.common.artefacts.names import collect_names

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 import typer
 
+from failure_atlas.brought.generator import load_generator
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
@@ -29,7 +30,7 @@ from failure_atlas.quality.labels import compare_severities, measure_labels
 from failure_atlas.quality.manifold import count_classes, draw_matched
 from failure_atlas.quality.neutral import load_neutral
 from failure_atlas.statistics.estimates import Estimate, proportion
-from failure_atlas.stylegan2.generator import Generator, load_generator
+from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import Classify, World
 from stages.common.artefacts.images import read_class_names, read_images, read_severities
 from stages.common.command import GeneratorOption, OutOption, ParamsOption, run_stage

@@ -339,8 +339,8 @@ def test_what_dvc_would_refuse_is_refused(tmp_path, text, fault):
 
 
 BROUGHT_FOLDERS = [
-    ({"load": "net:Net"}, None, "{folder}: no such folder; put the classifier's files there, or remove its entry"),
-    ({"onnx": "net.onnx"}, "", "{folder}: holds no file; put the classifier's files there, or remove its entry"),
+    ({"load": "net:Net"}, None, "{folder}: no such folder; put its files there, or remove its entry"),
+    ({"onnx": "net.onnx"}, "", "{folder}: holds no file; put its files there, or remove its entry"),
     ({"load": "net:Net", "weights": "best.pt"}, "net.py last.pt",
      "bring_classifiers.mine.weights: no file {folder}/best.pt; files there: last.pt, net.py"),
     ({"load": "net:Net", "weights": "best.pt"}, "net.py best.pt.dvc",
@@ -432,9 +432,7 @@ def test_the_command_prints_one_line_and_ends_with_1(write_params, capsys, tmp_p
     assert capsys.readouterr() == ("", "")
     under_test = {"classifiers": PARAMS["classifiers"] | {"mine": "bring_classifiers"}}
     write_params(put(PARAMS, ("bring_classifiers", "mine"), {"load": "net:Net"}) | under_test)
-    assert told(path).startswith(
-        "error: data/brought/mine: no such folder; put the classifier's files there, or remove"
-    )
+    assert told(path).startswith("error: data/brought/mine: no such folder; put its files there, or remove")
     assert "no such params file" in told(path.parent / "gone.yaml")
     write_params(put(PARAMS, ("sample_populations", "samples"), 0))
     assert told(path) == f"error: {path}: sample_populations.samples: got 0; allowed: greater than or equal to 1\n"

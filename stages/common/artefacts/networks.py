@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from failure_atlas.brought.checkpoint import load_classifier
+from failure_atlas.brought.generator import load_generator
 from failure_atlas.classifiers.networks import Classifier
 from failure_atlas.core.errors import StageError
-from failure_atlas.stylegan2.generator import Generator, load_generator
+from failure_atlas.stylegan2.generator import Generator
 from failure_atlas.world.show import CLASSIFIER, World
 
 
@@ -24,7 +25,7 @@ def load_networks(
     for network in (generator_network, classifier_network):
         # Gradients on CPU are 1.3 to 1.6 times as fast with the channels of a pixel side by side. What was brought may
         # not bear it: `x.view(len(x), -1)` after a convolution would fail.
-        if channels_last and isinstance(network, (Generator, Classifier)):
+        if channels_last and type(network) in (Generator, Classifier):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     world = World(generator_network.synthesize, {CLASSIFIER: classifier_network}, device=device)
     one = np.ones((1, generator_network.style_dimensions), np.float32)

@@ -128,9 +128,9 @@ COLUMNS = ("dimension", "layer", "channel", "resolution_px", "kind")
 
 
 def tabulate_styles(layout: Sequence[StyleLayer]) -> pd.DataFrame:
-    """One row per style dimension, in the order of s; kind is `conv` or `torgb`."""
+    """One row per style dimension, in the order of s; kind is that of `StyleLayer`."""
     rows = [
-        (layer.offset + channel, layer.name, channel, layer.resolution_px, layer.kind)
+        (layer.offset + channel, layer.name, channel, layer.resolution_px or None, layer.kind)
         for layer in layout
         for channel in range(layer.channels)
     ]

@@ -140,7 +140,7 @@ def test_downstream_only_what_was_brought_is_loaded(brought, keep):
     refused(tell("weights.pt", sha, "no such file"), load)
     (brought / "weights.pt").write_bytes(held)
     save_tensors(out, tensors, description | {"entry": {"load": 3}})
-    refused("holds no classifier that this version can read .*; bring it again with", load)
+    refused("holds no brought classifier that this version can read .*; bring it again with", load)
     tensors.pop("level")
     save_tensors(out, tensors, description)
     refused(r"its weights do not fit what bring_classifiers\.mine now makes", load)

@@ -30,7 +30,7 @@ def bring(tmp_path, tiny_images):
         entry = {"file": file.name, "sha256": pin(file)["sha256"]} | (changed or {})
         params = tmp_path / "params.yaml"
         params.write_text(yaml.safe_dump({"bring_generator": {"mine": entry}}), encoding="utf-8")
-        main("mine", file, tiny_images, tmp_path / out, params)
+        main("mine", tmp_path, tiny_images, tmp_path / out, params)
         return tmp_path / out
 
     return bring
@@ -99,8 +99,8 @@ def test_mistakes_are_told_and_leave_nothing(bring, tmp_path, options, told):
 
 def test_a_file_that_is_not_there_is_named(tmp_path, tiny_images, bring):
     bring()
-    told = r"bring_generator\.mine\.file: no file .*gone\.pkl; put the generator's file there"
-    refused(told, main, "mine", tmp_path / "gone.pkl", tiny_images, tmp_path / "none", tmp_path / "params.yaml")
+    told = r"bring_generator\.mine\.file: no file .*gone/network\.pkl; put the generator's file there"
+    refused(told, main, "mine", tmp_path / "gone", tiny_images, tmp_path / "none", tmp_path / "params.yaml")
 
 
 def test_a_conversion_that_is_not_proven_stops(bring, monkeypatch, tmp_path):
