@@ -28,6 +28,7 @@ from flows.store import move_data
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"  # Dask's own variable
 CONNECT_SECONDS, WORKERS_SECONDS, POLL_SECONDS = 30, 60, 0.2
+ASK_SECONDS = 2.0  # between questions to the scheduler, which every stage of a run asks
 ALONE_SECONDS = 600.0  # without any worker, until a run gives up
 START = "start one in a clone, as docs/several-machines.md says"
 
@@ -133,17 +134,19 @@ class Workers:
 
     def _wait(self, future: Any, children: Children, on_line: Callable[[str], None]) -> None:
         """Return when a worker has ended the stage; FlowError if the run stops, or no worker is left for long."""
-        seen, told = time.monotonic(), False
+        seen, asked, told = time.monotonic(), 0.0, False
         while not future.done():
             if children.stopped:
                 raise FlowError("the run was stopped")
-            if self._has_workers():
-                seen, told = time.monotonic(), False
-            elif time.monotonic() - seen > ALONE_SECONDS:
-                raise FlowError(f"no worker at {self.address} for {ALONE_SECONDS:g} s; {START}")
-            elif not told:
-                told = True
-                on_line(f"no worker is left; {START}")
+            if time.monotonic() - asked > ASK_SECONDS:
+                asked = time.monotonic()
+                if self._has_workers():
+                    seen, told = asked, False
+                elif asked - seen > ALONE_SECONDS:
+                    raise FlowError(f"no worker at {self.address} for {ALONE_SECONDS:g} s; {START}")
+                elif not told:
+                    told = True
+                    on_line(f"no worker is left; {START}")
             time.sleep(POLL_SECONDS)
 
     def _take_over(
