@@ -67,10 +67,12 @@ class _Pool:
 
     def __init__(self, address: str) -> None:
         try:
+            from dask import config
             from distributed import Client
         except ImportError as error:
             raise StageError(f"{ADDRESS}: {address}, and Dask is missing: pip install -e '.[machines]'") from error
         connect: Any = Client  # which has no types
+        config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})  # networks are large, and sent once
         self.address, self.told = address, False
         self.sent: WeakKeyDictionary[nn.Module, tuple[list[tuple[int, int]], Any]] = WeakKeyDictionary()
         try:

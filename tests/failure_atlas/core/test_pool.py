@@ -69,6 +69,7 @@ def taken(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The parts that workers have computed since; this process has the address."""
     parts, take = list[Any](), pool._Pool._take
     monkeypatch.setattr(pool._Pool, "_take", lambda *given: parts.append(take(*given)) or parts[-1])
+    monkeypatch.setattr(pool, "WORKERS_SECONDS", 300.0)  # on a busy machine they start slowly
     monkeypatch.setenv(ADDRESS, crew.address)
     return parts
 
