@@ -27,7 +27,7 @@ from failure_atlas.core.device import choose_device
 from failure_atlas.core.errors import StageError
 
 ADDRESS = "FAILURE_ATLAS_SAMPLES_SCHEDULER"
-CONNECT_SECONDS, WORKERS_SECONDS, POLL_SECONDS = 30.0, 60.0, 1.0
+CONNECT_SECONDS, WORKERS_SECONDS, POLL_SECONDS = 30.0, 60.0, 30.0
 ALONE_SECONDS = 600.0  # without any worker, until a stage gives up
 AHEAD = 2  # parts for each thread of the workers: one at work, one that waits there
 HOW = f"start them as docs/several-machines.md says, or unset {ADDRESS}: one process does it alone"
@@ -146,9 +146,13 @@ class _Pool:
     def _take(self, future: Any, tallies: list[Tally]) -> Any:
         """The result of one part, when it is there."""
         since, told = time.monotonic(), False
-        while not future.done():
+        while True:
             try:
-                future.exception(timeout=POLL_SECONDS)
+                if error := future.exception(timeout=POLL_SECONDS):
+                    break
+                if future.cancelled():
+                    raise self._tell_loss()
+                result, counts = future.result(timeout=POLL_SECONDS)  # computed anew if its worker is gone
             except TimeoutError:
                 if self._count_threads():
                     since, told = time.monotonic(), False
@@ -157,17 +161,14 @@ class _Pool:
                 elif not told:
                     logging.warning("%s: no worker is left at %s; start one", ADDRESS, self.address)
                     told = True
-        if future.cancelled():
-            raise self._tell_loss()
-        if error := future.exception():
-            if isinstance(error, StageError):
-                raise error
-            reason = f"{type(error).__name__}: {str(error).split(chr(10), 1)[0]}"
-            raise StageError(f"{ADDRESS}: workers at {self.address} failed ({reason}); {HOW}") from error
-        result, counts = future.result()
-        for tally, count in zip(tallies, counts, strict=True):
-            tally.count += count
-        return result
+                continue
+            for tally, count in zip(tallies, counts, strict=True):
+                tally.count += count
+            return result
+        if isinstance(error, StageError):
+            raise error
+        reason = f"{type(error).__name__}: {str(error).split(chr(10), 1)[0]}"
+        raise StageError(f"{ADDRESS}: workers at {self.address} failed ({reason}); {HOW}") from error
 
     def _tell_loss(self) -> StageError:
         return StageError(f"{ADDRESS}: the Dask scheduler at {self.address} has ended; {HOW}")
