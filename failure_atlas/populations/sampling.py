@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from failure_atlas.core.arrays import SHARD_ROWS
+from failure_atlas.core.device import device_of
 from failure_atlas.core.errors import StageError
+from failure_atlas.core.pool import compute_parts
 from failure_atlas.core.seeds import numpy_stream
 from failure_atlas.images.image_set import to_bytes
 from failure_atlas.stylegan2.generator import Generator
@@ -164,18 +167,25 @@ def sample_population(
     """
     if not 0 < len(z) == len(labels) == len(noise):
         raise ValueError(f"{len(z)} latent vectors, {len(noise)} seeds of noise and {len(labels)} labels")
-    device = next(generator.parameters()).device
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    batches = (slice(first, first + batch_size) for first in range(0, len(z), batch_size))
+    parts = []
+    for part in compute_parts(partial(_follow, generator), ((z[rows], noise[rows], labels[rows]) for rows in batches)):
+        parts.append(part)
+        advance(len(part[0]))
+    w, s, images = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Population(z, noise, w, s, images, labels)
+
+
+def _follow(
+    generator: Generator, z: np.ndarray, noise: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """w, s and images of one batch."""
+    device = device_of(generator)
     with torch.no_grad():
-        for start in range(0, len(z), batch_size):
-            rows = slice(start, start + batch_size)
-            w = generator.map_latents(torch.from_numpy(z[rows]).to(device), torch.from_numpy(labels[rows]).to(device))
-            s = generator.map_styles(w)
-            images = to_bytes(generator.synthesize(s, noise[rows]))
-            parts.append((w.cpu().numpy(), s.cpu().numpy(), images.cpu().numpy()))
-            advance(len(w))
-    w_all, s_all, images_all = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Population(z, noise, w_all, s_all, images_all, labels)
+        w = generator.map_latents(torch.from_numpy(z).to(device), torch.from_numpy(labels).to(device))
+        s = generator.map_styles(w)
+        images = to_bytes(generator.synthesize(s, noise))
+    return w.cpu().numpy(), s.cpu().numpy(), images.cpu().numpy()
 
 
 def sample_in_parts(

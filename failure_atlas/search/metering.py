@@ -5,35 +5,33 @@ of one core that does FLOPS of them; `make bench` holds that rate against the cl
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from failure_atlas.classifiers.networks import is_differentiable
+from failure_atlas.core.pool import Tally
 from failure_atlas.world.show import World
 
 FLOPS = 4.0e10  # a second, of one core in float32 on networks as small as these (benchmarks/search.py)
 
 
-@dataclass
-class Meter:
-    """flops: counted so far. A network that is no code of PyTorch (a server, an ONNX session) counts nothing."""
-
-    flops: float = 0.0
+class Meter(Tally):
+    """Its count is of flops. A network that is no code of PyTorch (a server, an ONNX session) counts nothing."""
 
     @property
     def cpu_seconds(self) -> float:
         """Of one core, at the stated rate."""
-        return self.flops / FLOPS
+        return self.count / FLOPS
 
     def watch(self, network: Callable[..., torch.Tensor], example: torch.Tensor) -> Callable[..., torch.Tensor]:
         """The same network, counted; example: [1, ...], one of its inputs."""
         plain, steep = _count(network, example, gradient=False), _count(network, example, gradient=True)
 
         def counted(inputs: torch.Tensor, *more: Any) -> torch.Tensor:
-            self.flops += len(inputs) * (steep if torch.is_grad_enabled() and inputs.requires_grad else plain)
+            self.count += len(inputs) * (steep if torch.is_grad_enabled() and inputs.requires_grad else plain)
             return network(inputs, *more)
 
         return counted

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 
+from failure_atlas.core.pool import compute_parts
 from failure_atlas.images.image_set import to_bytes
 from failure_atlas.stylegan2.noise import draw_seeds
 from failure_atlas.walks.crossing import LEVEL, find_crossings
 from failure_atlas.walks.single import Walks
-from failure_atlas.world.show import CLASSIFIER, JUDGE, World
+from failure_atlas.world.show import CLASSIFIER, JUDGE, World, select_seeds
 
 TOLERANCE_STD = 1e-3
 
@@ -50,20 +52,22 @@ def weigh_failures(
     one in bytes that is stored: the classifier must be wrong on both, and the smaller of the judge's two probabilities
     counts. At the edge of a failure, where a search ends, rounding alone turns many answers.
     """
+    batches = ((styles[rows], select_seeds(noise, rows), true_class[rows]) for rows in world.split(len(styles)))
+    return np.concatenate(list(compute_parts(partial(_weigh_batch, world), batches)))
 
+
+def _weigh_batch(world: World, styles: np.ndarray, noise: np.ndarray | None, true_class: np.ndarray) -> np.ndarray:
     def ask(network: str, images: torch.Tensor) -> np.ndarray:
         return np.asarray(world.ask(network, images).double().softmax(dim=1).cpu().numpy())
 
-    weight = np.zeros(len(styles))
-    for rows, images in world.make_images(styles, noise):
-        own = true_class[rows]
-        # The judge is the slower of the two: it is asked about wrong answers only.
-        wrong = np.flatnonzero(tell_wrong(ask(CLASSIFIER, images), own))
-        stored = to_bytes(images[wrong]).float() / 255
-        still = np.flatnonzero(tell_wrong(ask(CLASSIFIER, stored), own[wrong]))
-        wrong, stored = wrong[still], stored[still]
-        seen = [ask(JUDGE, shown)[np.arange(len(wrong)), own[wrong]] for shown in (images[wrong], stored)]
-        weight[rows.start + wrong] = np.minimum(*seen)
+    weight, ((_, images),) = np.zeros(len(styles)), world.make_images(styles, noise)
+    # The judge is the slower of the two: it is asked about wrong answers only.
+    wrong = np.flatnonzero(tell_wrong(ask(CLASSIFIER, images), true_class))
+    stored = to_bytes(images[wrong]).float() / 255
+    still = np.flatnonzero(tell_wrong(ask(CLASSIFIER, stored), true_class[wrong]))
+    wrong, stored = wrong[still], stored[still]
+    seen = [ask(JUDGE, shown)[np.arange(len(wrong)), true_class[wrong]] for shown in (images[wrong], stored)]
+    weight[wrong] = np.minimum(*seen)
     return weight
 
 

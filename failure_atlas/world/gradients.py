@@ -6,10 +6,12 @@ logarithm of it, its logit, or its log-odds.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
+from failure_atlas.core.pool import compute_parts
 from failure_atlas.statistics.moments import Rows
 from failure_atlas.world.show import CLASSIFIER, Classify, World, move_styles, select_seeds
 
@@ -98,15 +100,14 @@ def differentiate(
         nothing = {name: np.zeros((0, width)) for name in targets}
         yield Slopes(slice(0, 0), dict.fromkeys(targets, np.zeros(0)), nothing, np.zeros((0, world.classes)))
         return
-    for rows in world.split(len(styles)):
-        batch, labels = styles[rows], torch.from_numpy(true_class[rows]).to(world.device)
-        if differences is None:
-            found = _by_autograd(world, world.networks[network], targets, rows, batch, noise, labels)
-        else:
-            steps = Differences(differences.dimensions[rows], differences.steps[rows])
-            found = _by_differences(world, network, targets, rows, batch, noise, labels, steps, advance)
-        advance(len(batch))
-        yield found
+    batches = ((rows, styles[rows], select_seeds(noise, rows), true_class[rows]) for rows in world.split(len(styles)))
+    if differences is None:
+        found = compute_parts(partial(_by_autograd, world, world.networks[network], targets), batches)
+    else:
+        found = (_by_differences(world, network, targets, *batch, differences, advance) for batch in batches)
+    for slopes in found:
+        advance(slopes.rows.stop - slopes.rows.start)
+        yield slopes
 
 
 def _by_autograd(
@@ -116,11 +117,12 @@ def _by_autograd(
     rows: slice,
     styles: np.ndarray,
     noise: np.ndarray | None,
-    labels: torch.Tensor,
+    true_class: np.ndarray,
 ) -> Slopes:
+    labels = torch.from_numpy(true_class).to(world.device)
     with torch.enable_grad():
         leaf = torch.from_numpy(styles).to(world.device).requires_grad_(True)
-        logits = classify(world.paint(leaf, noise, rows))
+        logits = classify(world.paint(leaf, noise))
         values = {name: target(logits, labels) for name, target in targets.items()}
         gradients = {}
         for place, (name, value) in enumerate(values.items(), start=1):
@@ -136,33 +138,49 @@ def _by_differences(
     rows: slice,
     styles: np.ndarray,
     noise: np.ndarray | None,
-    labels: torch.Tensor,
-    along: Differences,
+    true_class: np.ndarray,
+    differences: Differences,
     advance: Callable[[int], object],
 ) -> Slopes:
-    seeds = select_seeds(noise, rows)
-    logits = world.ask(network, next(iter(world.make_images(styles, seeds)))[1]).double()
-    slopes = {name: np.zeros(along.dimensions.shape) for name in targets}
-    row, place = np.nonzero(along.steps)
+    labels, dimensions, steps = torch.from_numpy(true_class), differences.dimensions[rows], differences.steps[rows]
+    logits = world.ask(network, next(iter(world.make_images(styles, noise)))[1]).double()
+    slopes = {name: np.zeros(dimensions.shape) for name in targets}
+    row, place = np.nonzero(steps)
     at_once = max(1, world.batch_size // 2)
-    for first in range(0, len(row), at_once):
-        some, where = row[first : first + at_once], place[first : first + at_once]
-        dimension, step = along.dimensions[some, where], along.steps[some, where]
-        up, down = move_styles(styles[some], dimension, step), move_styles(styles[some], dimension, -step)
-        # The step as float32 holds it, so that rounding of s + h makes no error of the slope.
-        index = np.arange(len(some))
-        width = up[index, dimension].astype(np.float64) - down[index, dimension]
-        own_noise = None if seeds is None else np.tile(seeds[some], 2)
-        ends = [world.ask(network, images) for _, images in world.make_images(np.concatenate([up, down]), own_noise)]
-        own = labels[torch.from_numpy(np.tile(some, 2)).to(labels.device)]
-        for name, value in _numpy(
-            {name: target(torch.cat(ends).double(), own) for name, target in targets.items()}
-        ).items():
-            high, low = value.astype(np.float64).reshape(2, -1)
-            slopes[name][some, where] = (high - low) / width
-        advance(2 * len(some))
-    values = _numpy({name: target(logits, labels) for name, target in targets.items()})
+    cuts = [slice(first, first + at_once) for first in range(0, len(row), at_once)]
+    lines = (
+        (styles[at], select_seeds(noise, at), true_class[at], dimensions[at, along], steps[at, along])
+        for at, along in ((row[cut], place[cut]) for cut in cuts)
+    )
+    found = compute_parts(partial(_difference, world, network, targets), lines)
+    for cut, each in zip(cuts, found, strict=True):
+        for name, slope in each.items():
+            slopes[name][row[cut], place[cut]] = slope
+        advance(2 * len(row[cut]))
+    values = _numpy({name: target(logits, labels.to(world.device)) for name, target in targets.items()})
     return Slopes(rows, values, slopes, logits.cpu().numpy())
+
+
+def _difference(
+    world: World,
+    network: str,
+    targets: Mapping[str, Target],
+    styles: np.ndarray,
+    noise: np.ndarray | None,
+    true_class: np.ndarray,
+    dimension: np.ndarray,
+    step: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Slopes of each target [K], each along one dimension [K] of its own; step: [K]."""
+    up, down = move_styles(styles, dimension, step), move_styles(styles, dimension, -step)
+    # The step as float32 holds it, so that rounding of s + h makes no error of the slope.
+    index = np.arange(len(styles))
+    width = up[index, dimension].astype(np.float64) - down[index, dimension]
+    seeds = None if noise is None else np.tile(noise, 2)
+    ends = [world.ask(network, images) for _, images in world.make_images(np.concatenate([up, down]), seeds)]
+    own, logits = torch.from_numpy(np.tile(true_class, 2)).to(world.device), torch.cat(ends).double()
+    values = {name: target(logits, own).double().cpu().numpy().reshape(2, -1) for name, target in targets.items()}
+    return {name: (high - low) / width for name, (high, low) in values.items()}
 
 
 def _numpy(tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:

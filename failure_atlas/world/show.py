@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 
+from failure_atlas.core.pool import compute_parts
 from failure_atlas.images.image_set import to_bytes, to_unit
 from failure_atlas.statistics.moments import Rows
 
@@ -84,15 +86,9 @@ class World:
         noise.  advance: told the number of images done after each batch.
         The result depends on batch_size by float rounding only.
         """
-        images: list[np.ndarray] = []
-        said: dict[str, list[np.ndarray]] = {name: [] for name in (self.networks if networks is None else networks)}
-        for _, made in self.make_images(styles, noise):
-            if keep_images or not len(made):
-                images.append(to_bytes(made).cpu().numpy())
-            self._ask(made, said)
-            advance(len(made))
-        kept = np.concatenate(images) if images else np.zeros((0, *made.shape[1:]), np.uint8)
-        return Shown(kept, {name: np.concatenate(parts) for name, parts in said.items()})
+        split, chosen = self.split(len(styles)), list(self.networks if networks is None else networks)
+        batches = ((styles[rows], select_seeds(noise, rows)) for rows in split)
+        return _join(compute_parts(partial(self._show_batch, chosen, keep_images), batches), split, advance)
 
     def look(
         self,
@@ -102,12 +98,10 @@ class World:
         advance: Callable[[int], object] = lambda _: None,
     ) -> Shown:
         """Ask the networks about images as they are stored, uint8 [N, channels, H, W]; the rest as `show`."""
-        said: dict[str, list[np.ndarray]] = {name: [] for name in (self.networks if networks is None else networks)}
-        for rows in self.split(len(images)):
-            batch = to_unit(images[rows]).to(self.device)
-            self._ask(batch, said)
-            advance(len(batch))
-        return Shown(images, {name: np.concatenate(parts) for name, parts in said.items()})
+        split, chosen = self.split(len(images)), list(self.networks if networks is None else networks)
+        batches = ((images[rows],) for rows in split)
+        shown = _join(compute_parts(partial(self._look_at_batch, chosen), batches), split, advance)
+        return Shown(images, shown.logits)
 
     def make_images(
         self, styles: np.ndarray | Rows, noise: np.ndarray | None = None
@@ -118,12 +112,12 @@ class World:
         """
         for rows in self.split(len(styles)):
             with torch.no_grad():
-                images = self.paint(torch.from_numpy(styles[rows]).to(self.device), noise, rows)
+                images = self.paint(torch.from_numpy(styles[rows]).to(self.device), select_seeds(noise, rows))
             yield rows, images
 
-    def paint(self, styles: torch.Tensor, noise: np.ndarray | None, rows: slice) -> torch.Tensor:
-        """Images [n, channels, H, W] of one batch of styles [n, D]; noise: of all samples, of whom these are `rows`."""
-        return self.synthesize(styles) if noise is None else self.synthesize(styles, noise[rows])
+    def paint(self, styles: torch.Tensor, noise: np.ndarray | None) -> torch.Tensor:
+        """Images [n, channels, H, W] of one batch of styles [n, D]; noise: [n], or None for the constant noise."""
+        return self.synthesize(styles) if noise is None else self.synthesize(styles, noise)
 
     def split(self, n: int) -> list[slice]:
         """The batches of n rows; one empty one of none."""
@@ -137,9 +131,25 @@ class World:
         with torch.no_grad():
             return self.networks[network](images) if len(images) else images.new_zeros(0, self.classes)
 
-    def _ask(self, images: torch.Tensor, said: dict[str, list[np.ndarray]]) -> None:
-        for name, parts in said.items():
-            parts.append(self.ask(name, images).cpu().numpy())
+    def _show_batch(self, networks: list[str], keep: bool, styles: np.ndarray, noise: np.ndarray | None) -> Shown:
+        with torch.no_grad():
+            made = self.paint(torch.from_numpy(styles).to(self.device), noise)
+        return self._ask(networks, to_bytes(made[: None if keep else 0]).cpu().numpy(), made)
+
+    def _look_at_batch(self, networks: list[str], images: np.ndarray) -> Shown:
+        return self._ask(networks, images[:0], to_unit(images).to(self.device))
+
+    def _ask(self, networks: list[str], kept: np.ndarray, images: torch.Tensor) -> Shown:
+        return Shown(kept, {name: self.ask(name, images).cpu().numpy() for name in networks})
+
+
+def _join(batches: Iterator[Shown], split: list[slice], advance: Callable[[int], object]) -> Shown:
+    parts = []
+    for rows, shown in zip(split, batches, strict=True):
+        parts.append(shown)
+        advance(rows.stop - rows.start)
+    said = {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits}
+    return Shown(np.concatenate([part.images for part in parts]), said)
 
 
 def select_seeds(noise: np.ndarray | None, rows: np.ndarray | slice) -> np.ndarray | None:
