@@ -13,6 +13,7 @@ import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
@@ -153,6 +154,8 @@ class _Pool:
                 if future.cancelled():
                     raise self._tell_loss()
                 result, counts = future.result(timeout=POLL_SECONDS)  # computed anew if its worker is gone
+            except CancelledError as lost:
+                raise self._tell_loss() from lost
             except TimeoutError:
                 if self._count_threads():
                     since, told = time.monotonic(), False
