@@ -189,7 +189,7 @@ def _require_workers(client: Any, address: str, checkout: worker_stage.Checkout)
     for worker, threads in client.nthreads().items():
         if threads != 1:
             raise FlowError(f"worker {worker}: {threads} threads, and a clone runs one stage at a time: --nthreads 1")
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     places: list[str] = []
     for worker, place in client.run(worker_stage.look_at_clone, checkout, on_error="return").items():

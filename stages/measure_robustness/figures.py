@@ -71,7 +71,7 @@ def draw_robustness(curves: pd.DataFrame, class_names: Sequence[str], note: str 
     told, most = "", len(style.CLASS_COLORS)
     if len(class_names) > most:
         halved = curves[(curves["panel"] == CLASSES) & (curves["share"] <= 0.5)].groupby("scope")["distance_std"].min()
-        class_names = halved.reindex(class_names).nsmallest(most).index.tolist()
+        class_names = halved.reindex(list(class_names)).nsmallest(most).index.tolist()
         told = f": the {len(class_names)} that fall to half first"
     colors = {name: style.CLASS_COLORS[label % len(style.CLASS_COLORS)] for label, name in enumerate(class_names)}
     looks = [(CLASSES, name, colors[name], 1.0, CLASS_BAND) for name in class_names]
