@@ -53,16 +53,16 @@ def draw_modes(table: pd.DataFrame, metrics: Mapping[str, Any], name: str) -> Fi
 def draw_pictures(place: int, found: Findings, evidence: Evidence, most: int) -> Figure:
     """Generated failures of a mode on the left, the true ones first, real ones on the right; what they are read as."""
     figure, axes = new_figure(1, 2, width=9.0, height=1.1)
-    true, none = np.flatnonzero(evidence.confirmed), np.zeros(0, np.int64)
+    real = found.real_members[place]
     sides = (
-        (evidence.generated, found.members[place] & found.half, true, "generated"),
-        (evidence.real, found.real_members[place], none, "real"),
+        (evidence.generated, found.members[place] & found.half, evidence.confirmed, "generated"),
+        (evidence.real, real, np.zeros(len(real), bool), "real"),
     )
-    for panel, (seen, member, first, title) in zip(axes[0], sides, strict=True):
+    for panel, (seen, member, true, title) in zip(axes[0], sides, strict=True):
         failures = np.flatnonzero(member & seen.wrong)
-        rows = np.concatenate([failures[np.isin(failures, first)], failures[~np.isin(failures, first)]])[:most]
-        if len(first):
-            title += f" ({np.isin(rows, first).sum()} of {len(rows)} true failures)"
+        rows = failures[np.argsort(~true[failures], kind="stable")][:most]
+        if true.any():
+            title += f" ({true[rows].sum()} of {len(rows)} true failures)"
         panel.set_axis_off()
         answers = "none is misread"
         if len(rows):
@@ -80,11 +80,11 @@ def _tell_answers(names: Sequence[Sequence[str]]) -> str:
 
     names: true classes and answers.
     """
-    pairs = Counter(f"{true}\N{RIGHTWARDS ARROW}{read}" for true, read in zip(*names, strict=True))
+    pairs = [f"{true}\N{RIGHTWARDS ARROW}{read}" for true, read in zip(*names, strict=True)]
     if max(map(len, pairs)) <= MOST_LETTERS:
-        return "  ".join(f"{true}\N{RIGHTWARDS ARROW}{read}" for true, read in zip(*names, strict=True))
-    (pair, count), *_ = pairs.most_common(1)
-    return f"{shorten(pair, 32)} {count} of {len(names[0])}"
+        return "  ".join(pairs)
+    (pair, count), *_ = Counter(pairs).most_common(1)
+    return f"{shorten(pair, 32)} {count} of {len(pairs)}"
 
 
 def draw_map(table: pd.DataFrame, evidence: Evidence, name: str) -> Figure:

@@ -61,8 +61,8 @@ def draw_verdicts(table: pd.DataFrame) -> Figure:
     claims = table[(table["source"] == ALL) & (table["class"] != ALL)]
     counts, most = claims.groupby("class", sort=False)["n"].first(), len(style.CLASS_COLORS)
     told = f", the {most} with most" if len(counts) > most else ""
-    bars = [(str(name), claims[claims["class"] == name]) for name in counts.index if name in counts.nlargest(most)]
-    _stack(axes[0, 1], [(style.shorten(name), own) for name, own in bars])
+    shown = claims[claims["class"].isin(counts.nlargest(most).index)].groupby("class", sort=False)
+    _stack(axes[0, 1], [(style.shorten(str(name)), own) for name, own in shown])
     axes[0, 1].set(title=f"claimed failures by meant class{told}", ylabel="meant class")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
