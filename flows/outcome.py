@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from flows.project import append_line
+from flows.project import append_line, read_lines
 
 RUN_LOG = Path("logs/flows.jsonl")
 
@@ -46,3 +46,8 @@ def log_run(run: StageRun, flow_run: str) -> None:
     """Append one stage of a flow run as a line of JSON."""
     held = {key: value for key, value in asdict(run).items() if value or key == "seconds"}
     append_line(RUN_LOG, {"flow_run": flow_run, **held, "finished": datetime.now(UTC).isoformat(timespec="seconds")})
+
+
+def read_seconds() -> dict[str, float]:
+    """What each stage took when it last ran to its end, in seconds, as far as the log of this project knows."""
+    return {run["stage"]: run["seconds"] for run in read_lines(RUN_LOG) if run.get("outcome") == Outcome.DONE}

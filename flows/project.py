@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -108,9 +109,13 @@ def check_params(study: bool = False) -> None:
                 told = f"{escape(Path(place, name))}: a name that is not UTF-8, and DVC takes no other; rename it"
                 raise FlowError(told) from error
     if CHECKER.is_file():
-        _check(read_state(PARAMS))
-        if study:
-            _check(read_state(STUDY / PARAMS), "--params", str(STUDY / PARAMS), "--partial")
+        with ThreadPoolExecutor() as threads:  # each check waits for a process of its own
+            checks = [threads.submit(_check, read_state(PARAMS))]
+            if study:
+                partial = ("--params", str(STUDY / PARAMS), "--partial")
+                checks.append(threads.submit(_check, read_state(STUDY / PARAMS), *partial))
+        for check in checks:
+            check.result()
 
 
 @cache

@@ -21,14 +21,14 @@ from flows.children import Children
 from flows.dag import LOCK_FILE, open_repo, read_entry, restore_entry, tell
 from flows.errors import FlowError
 from flows.git import read_revision
-from flows.outcome import Outcome, StageRun
+from flows.outcome import Outcome, StageRun, read_seconds
 from flows.project import STUDY
 from flows.stage_run import Elsewhere
 from flows.store import move_data
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"  # Dask's own variable
 CONNECT_SECONDS, WORKERS_SECONDS, POLL_SECONDS = 30, 60, 0.2
-ASK_SECONDS = 2.0  # between questions to the scheduler, which every stage of a run asks
+ASK_SECONDS = 2.0  # between questions to the scheduler
 ALONE_SECONDS = 600.0  # without any worker, until a run gives up
 START = "start one in a clone, as docs/several-machines.md says"
 
@@ -86,6 +86,8 @@ class Workers:
     ) -> None:
         self.client, self.address, self.root, self.checkout, self.routes = client, address, root, checkout, routes
         self.topic, self.stored, self.storing = f"stages-{uuid.uuid4().hex}", set[tuple[str, str]](), Lock()
+        self.asking, self.asked, self.alone = Lock(), 0.0, 0.0
+        self.took = read_seconds()
         self.listeners: dict[str, Callable[[str], None]] = {}
         client.subscribe_topic(self.topic, self._hear)
 
@@ -96,7 +98,9 @@ class Workers:
         """
         self.listeners[stage] = on_line
         order = self._write_order(stage, force, children, on_line)
-        future = self.client.submit(worker_stage.run_in_clone, order, pure=False)
+        # The longest first: begun last, it would keep one worker busy while the others have nothing left to do.
+        longest = self.took.get(stage, 0.0)
+        future = self.client.submit(worker_stage.run_in_clone, order, pure=False, priority=longest)
         try:
             self._wait(future, children, on_line)
             error = future.exception()
@@ -134,20 +138,26 @@ class Workers:
 
     def _wait(self, future: Any, children: Children, on_line: Callable[[str], None]) -> None:
         """Return when a worker has ended the stage; FlowError if the run stops, or no worker is left for long."""
-        seen, asked, told = time.monotonic(), 0.0, False
+        told = False
         while not future.done():
             if children.stopped:
                 raise FlowError("the run was stopped")
-            if time.monotonic() - asked > ASK_SECONDS:
-                asked = time.monotonic()
-                if self._has_workers():
-                    seen, told = asked, False
-                elif asked - seen > ALONE_SECONDS:
-                    raise FlowError(f"no worker at {self.address} for {ALONE_SECONDS:g} s; {START}")
-                elif not told:
-                    told = True
-                    on_line(f"no worker is left; {START}")
+            alone = self._count_seconds_alone()
+            if alone > ALONE_SECONDS:
+                raise FlowError(f"no worker at {self.address} for {ALONE_SECONDS:g} s; {START}")
+            if alone and not told:
+                on_line(f"no worker is left; {START}")
+            told = alone > 0
             time.sleep(POLL_SECONDS)
+
+    def _count_seconds_alone(self) -> float:
+        """For how long there has been no worker; the scheduler is asked now and then, for all stages that wait."""
+        with self.asking:
+            passed = time.monotonic() - self.asked
+            if passed > ASK_SECONDS:
+                self.alone = 0.0 if self._has_workers() else self.alone + min(passed, 2 * ASK_SECONDS)
+                self.asked = time.monotonic()
+            return self.alone
 
     def _take_over(
         self, stage: str, finished: worker_stage.Finished, children: Children, on_line: Callable[[str], None]
@@ -228,4 +238,5 @@ def _read_routes(root: Path, projects: tuple[str, ...]) -> tuple[dict[str, Route
 
 def _touches(out: str, deps: Iterable[str]) -> bool:
     """Whether one of the paths is the out, lies in it, or holds it."""
-    return any(Path(dep).is_relative_to(out) or Path(out).is_relative_to(dep) for dep in deps)
+    out = out + os.sep  # as text, because there are many of both: pathlib takes seconds
+    return any((dep := given + os.sep).startswith(out) or out.startswith(dep) for given in deps)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from flows.dag import read_changes
 from flows.environment import prepare_environment
 from flows.errors import FlowError
 from flows.git import run_git
-from flows.outcome import Outcome, StageRun
+from flows.outcome import Outcome, StageRun, log_run
 from flows.server import find_free_port
 from flows.stage_run import run_stage
-from flows.workers import open_workers
+from flows.worker_stage import Checkout, Order
+from flows.workers import Route, Workers, open_workers
 from tests.flows.conftest import Bucket, Project, open_project, stage, wait_until
 
 pytestmark = pytest.mark.slow
@@ -229,6 +230,48 @@ def test_the_study_of_a_project_whose_results_lie_in_a_bucket(
     assert [(each.outcome, each.error) for each in run("use", study=True)] == [(Outcome.DONE, "")]
     assert Path("used").read_text() == Path("used.json").read_text() == "source\na: 1\n1\n"
     assert read_changes("use") == []
+
+
+class NoWorkers:
+    """A scheduler of which all workers are gone, as Dask's client shows it."""
+
+    def __init__(self) -> None:
+        self.asked, self.priorities = 0, dict[str, float]()
+
+    def subscribe_topic(self, *_: object) -> None:
+        pass
+
+    def submit(self, _: object, order: Order, priority: float, **__: object) -> Future[None]:
+        self.priorities[order.stage] = priority
+        return Future()
+
+    def nthreads(self) -> dict[str, int]:
+        self.asked += 1
+        return {}
+
+
+def test_the_longest_stage_has_precedence_and_one_stage_asks_for_all_whether_there_are_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for outcome, seconds in ((Outcome.DONE, 4.5), (Outcome.DONE, 7.5), (Outcome.FAILED, 90.0), (Outcome.CACHED, 0.0)):
+        log_run(StageRun("long", outcome, seconds), "a run")
+    monkeypatch.setattr(workers, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(workers, "ALONE_SECONDS", 1.0)
+    client, stages, told = NoWorkers(), ("long", "new", "another"), list[str]()
+    routes = {name: Route({}, [], [], []) for name in stages}
+    crew = Workers(client, "tcp://here", tmp_path, Checkout("commit", frozenset(), (".",)), routes)
+
+    def wait(name: str) -> str:
+        with pytest.raises(FlowError) as fault:
+            crew.run(name, False, Children(), told.append)
+        return str(fault.value)
+
+    with ThreadPoolExecutor() as threads:
+        assert {*threads.map(wait, stages)} == {f"no worker at tcp://here for 1 s; {START}"}
+    assert client.priorities == {"long": 7.5, "new": 0.0, "another": 0.0}
+    assert told == [f"no worker is left; {START}"] * 3
+    assert client.asked <= 5
 
 
 def test_what_is_not_as_the_run_needs_it_is_told_in_one_line(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
