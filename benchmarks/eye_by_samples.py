@@ -61,7 +61,7 @@ def main(
     drawn = draw_styles(generator, test.labels, numpy_stream(1, "latents"), 250)
     n = len(test.labels)
     few, changes = choose(train, np.arange(min(CHANGED, n))), name_changes(params)
-    with Progress("looking", 3 * n + len(changes) * len(few.labels), "img") as progress:
+    with Progress("looking", 3 * n + (len(changes) + (shown.shape[1] > 1)) * len(few.labels), "img") as progress:
 
         def look(images: np.ndarray) -> np.ndarray:
             return world.look(images, advance=progress.advance).logits[NEUTRAL]
@@ -70,6 +70,8 @@ def main(
         shown_made = world.show(drawn.styles, noise=drawn.noise, keep_images=True, advance=progress.advance)
         made = shown_made.logits[NEUTRAL]
         changed = {name: look(corrupt_by(params, few, "train", by)[0]) for name, by in changes.items()}
+        if shown.shape[1] > 1:
+            changed["finest detail without its least colour"] = look(drop_colour(corrupt_by(params, few, "train")[0]))
 
     def compare(features: np.ndarray) -> Estimate:
         of = labels[: len(features)]
@@ -103,16 +105,32 @@ def read_clean(params: Path) -> tuple[ImageSet, ImageSet]:
     return train, test
 
 
-def measure_colours(images: np.ndarray) -> float:
-    """Mean share of the finest detail's variance in the direction of colour that has least of it.
+def split_detail(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Images [N, C, H, W] without their finest detail, and that detail, [N, C, H W]; its colours.
 
-    images: [N, C, H, W]. 1 / C where each channel has a noise of its own, 0 where fewer noises make all channels.
+    The finest detail is what a pixel has beyond the mean of its four neighbours. Its colours are principal components
+    over the pixels of an image: variances [N, C], least first, and directions [N, C, C], in columns.
     """
-    inner, (up, down) = images[..., 1:-1, 1:-1].astype(float), (slice(None, -2), slice(2, None))
-    around = [images[..., 1:-1, side] for side in (up, down)] + [images[..., side, 1:-1] for side in (up, down)]
-    detail = (inner - np.mean(around, axis=0)).reshape(*images.shape[:2], -1)
-    variances = np.linalg.eigvalsh(np.stack([np.cov(each) for each in detail]))
+    held = np.pad(images.astype(float), ((0, 0), (0, 0), (1, 1), (1, 1)), "edge")
+    inner, ends = slice(1, -1), (slice(None, -2), slice(2, None))
+    around = [held[:, :, inner, end] for end in ends] + [held[:, :, end, inner] for end in ends]
+    smooth = np.mean(around, axis=0).reshape(*images.shape[:2], -1)
+    detail = images.reshape(smooth.shape) - smooth
+    return smooth, detail, *np.linalg.eigh(np.stack([np.cov(each) for each in detail]))
+
+
+def measure_colours(images: np.ndarray) -> float:
+    """Mean share of the finest detail's variance in its least colour: 1 / C where each channel has its own noise."""
+    variances = split_detail(images)[2]
     return float((variances[:, 0] / variances.sum(axis=1).clip(1e-12)).mean())
+
+
+def drop_colour(images: np.ndarray) -> np.ndarray:
+    """The images with the least colour of their finest detail taken out, uint8 [N, C, H, W]."""
+    smooth, detail, _, directions = split_detail(images)
+    least = directions[:, :, :1]
+    kept = smooth + detail - least @ (least.transpose(0, 2, 1) @ detail)
+    return kept.round().clip(0, 255).astype(np.uint8).reshape(images.shape)
 
 
 def name_changes(params: Path) -> dict[str, list[int]]:

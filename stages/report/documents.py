@@ -132,6 +132,8 @@ def render_modes(root: Path, folder: str = "study/data") -> list[str]:
         for row in table.to_dict("records"):
 
             def tell(key: str, n: str = "n", row: dict[Any, Any] = row) -> str:
+                if not row[n]:
+                    return f"{MISSING} of 0"
                 return f"{row[key]:.2f} [{row[f'{key}_low']:.2f}, {row[f'{key}_high']:.2f}] of {int(row[n]):,}"
 
             cells = [f"`{name}`", row["sentence"], f"{row['share']:.3f}", tell("rate"), f"{row['rate_elsewhere']:.3f}"]
