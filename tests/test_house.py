@@ -263,7 +263,7 @@ def test_no_function_is_long_and_few_modules_are_tiny() -> None:
     assert len(tiny) <= 30, "\n".join(tiny)
 
 
-@pytest.mark.parametrize(("is_test", "most"), [(False, 32_110), (True, 24_910)], ids=["code", "tests"])
+@pytest.mark.parametrize(("is_test", "most"), [(False, 32_150), (True, 24_935)], ids=["code", "tests"])
 def test_the_project_is_small(is_test: bool, most: int) -> None:
     """Lines that hold code: no docstring, comment or empty line is counted."""
     rooms: Counter[str] = Counter()
