@@ -165,7 +165,10 @@ def test_two_workers_leave_the_bytes_of_one_machine_though_one_is_killed(
     assert read_results(served_project) == made
 
 
-def test_a_worker_killed_again_and_again_goes_on_in_its_clone(crew: Crew, made: dict[str, bytes]) -> None:
+def test_a_worker_killed_again_and_again_goes_on_in_its_clone(
+    crew: Crew, made: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "ASK_SECONDS", 0.2)  # a new worker may be there within two seconds
     crew.hire("one")
     lines: list[str] = []
     with ThreadPoolExecutor(1) as pool:
