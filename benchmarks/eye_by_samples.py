@@ -2,6 +2,7 @@
 
 How kernel distance and Frechet ratio change with the number of samples, for real training images and for the released
 generator; and how far from real test images real ones lie whose corruptions were changed by hand: a yardstick for bars.
+In colour also whether the finest detail has as many colours as that of real images.
 From MNIST's 60,000 and 10,000 images if MNIST_DIR is set, else from those of the default run (`make repro`).
 """
 
@@ -40,6 +41,7 @@ from stages.prepare_images.preparation import read_published
 
 COUNTS = (250, 500, 1_000, 2_000, 5_000, 10_000)
 CHANGED = 2_000  # images of each yardstick
+UNCHANGED = "as they are"
 
 
 def main(
@@ -60,8 +62,11 @@ def main(
     shown, clean = corrupt_by(params, test, "test")
     drawn = draw_styles(generator, test.labels, numpy_stream(1, "latents"), 250)
     n = len(test.labels)
-    few, changes = choose(train, np.arange(min(CHANGED, n))), name_changes(params)
-    with Progress("looking", 3 * n + (len(changes) + (shown.shape[1] > 1)) * len(few.labels), "img") as progress:
+    few, in_colour = choose(train, np.arange(min(CHANGED, n))), shown.shape[1] > 1
+    changes = {name: corrupt_by(params, few, "train", by)[0] for name, by in name_changes(params).items()}
+    if in_colour:
+        changes["finest detail without its least colour"] = drop_colour(changes[UNCHANGED])
+    with Progress("looking", 3 * n + len(changes) * len(few.labels), "img") as progress:
 
         def look(images: np.ndarray) -> np.ndarray:
             return world.look(images, advance=progress.advance).logits[NEUTRAL]
@@ -69,9 +74,7 @@ def main(
         real, other = look(shown), look(corrupt_by(params, train, "train")[0])
         shown_made = world.show(drawn.styles, noise=drawn.noise, keep_images=True, advance=progress.advance)
         made = shown_made.logits[NEUTRAL]
-        changed = {name: look(corrupt_by(params, few, "train", by)[0]) for name, by in changes.items()}
-        if shown.shape[1] > 1:
-            changed["finest detail without its least colour"] = look(drop_colour(corrupt_by(params, few, "train")[0]))
+        changed = {name: look(images) for name, images in changes.items()}
 
     def compare(features: np.ndarray) -> Estimate:
         of = labels[: len(features)]
@@ -86,7 +89,7 @@ def main(
         found = [*kernels, *measure_frechet(made[rows_of], other[rows_of], real[rows_of])]
         rows.append([f"{rows_of.stop:,}", *(replace(each, n=None).tell() for each in found)])
     print_table("Before the neutral eye, by the number of images of each set", heads, rows, [])
-    if shown.shape[1] > 1:
+    if in_colour:
         shares = [f"{measure_colours(each):.3f}" for each in (shown, shown_made.images)]
         print_table("Finest detail: share of the least of its colour directions", ["real", "made"], [shares], [])
 
@@ -137,7 +140,7 @@ def name_changes(params: Path) -> dict[str, list[int]]:
     """By how many severities each step of the recipe is stronger."""
     recipe = load_section(params, CorruptImagesParams, "corrupt_images").recipe
     alone = {f"{name} one severity stronger": [int(each == name) for each in recipe] for name in recipe}
-    return {"as they are": [0] * len(recipe), "all corruptions one severity stronger": [1] * len(recipe), **alone}
+    return {UNCHANGED: [0] * len(recipe), "all corruptions one severity stronger": [1] * len(recipe), **alone}
 
 
 def choose(images: ImageSet, rows: np.ndarray) -> ImageSet:

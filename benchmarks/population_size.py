@@ -1,8 +1,7 @@
 """Peak memory and processor time of sampling and ranking against the size of the population.
 
 The two stages run as DVC would run them, each in a process of its own, with a tiny untrained generator and classifier:
-what grows with the number of samples is the same for large ones. `--sizes 1000000` takes 16 minutes of one
-core.
+what grows with the number of samples is the same for large ones. `--sizes 1000000` takes 16 minutes of one core.
 """
 
 import os
