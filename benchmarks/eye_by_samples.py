@@ -2,7 +2,7 @@
 
 How kernel distance and Frechet ratio change with the number of samples, for real training images and for the released
 generator; and how far from real test images real ones lie whose corruptions were changed by hand: a yardstick for bars.
-In colour also whether the finest detail has as many colours as that of real images.
+In colour also whether the finest detail is as strong and has as many colours as that of real images.
 From MNIST's 60,000 and 10,000 images if MNIST_DIR is set, else from those of the default run (`make repro`).
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
 
 from benchmarks import PARAMS, ParamsOption, print_table, run_benchmark
@@ -60,8 +61,7 @@ def main(
     generator, device = load_released_generator(snapshot), choose_device()
     world = World(generator.synthesize, {NEUTRAL: load_neutral(device)}, device=device)
     shown, clean = corrupt_by(params, test, "test")
-    drawn = draw_styles(generator, test.labels, numpy_stream(1, "latents"), 250)
-    n = len(test.labels)
+    drawn, n = draw_styles(generator, test.labels, numpy_stream(1, "latents"), 250), len(test.labels)
     few, in_colour = choose(train, np.arange(min(CHANGED, n))), shown.shape[1] > 1
     changes = {name: corrupt_by(params, few, "train", by)[0] for name, by in name_changes(params).items()}
     if in_colour:
@@ -90,8 +90,12 @@ def main(
         rows.append([f"{rows_of.stop:,}", *(replace(each, n=None).tell() for each in found)])
     print_table("Before the neutral eye, by the number of images of each set", heads, rows, [])
     if in_colour:
-        shares = [f"{measure_colours(each):.3f}" for each in (shown, shown_made.images)]
-        print_table("Finest detail: share of the least of its colour directions", ["real", "made"], [shares], [])
+        sets = {"real": shown[~clean], "real, left clean": shown[clean], "generated": shown_made.images}
+        for conv in generator.convs:
+            torch.nn.init.zeros_(conv.noise_strength)
+        sets["generated without noise"] = world.show(drawn.styles[:CHANGED], [], keep_images=True).images
+        told = [[name, *measure_detail(each)] for name, each in sets.items()]
+        print_table("Finest detail: standard deviation, share of its least colour", ["", "of 255", "share"], told, [])
 
 
 def read_clean(params: Path) -> tuple[ImageSet, ImageSet]:
@@ -122,10 +126,14 @@ def split_detail(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return smooth, detail, *np.linalg.eigh(np.stack([np.cov(each) for each in detail]))
 
 
-def measure_colours(images: np.ndarray) -> float:
-    """Mean share of the finest detail's variance in its least colour: 1 / C where each channel has its own noise."""
+def measure_detail(images: np.ndarray) -> tuple[str, str]:
+    """Of the finest detail: the median standard deviation, and the mean share of its variance in its least colour.
+
+    That share is 1 / C where each channel has noise of its own.
+    """
     variances = split_detail(images)[2]
-    return float((variances[:, 0] / variances.sum(axis=1).clip(1e-12)).mean())
+    whole = variances.sum(axis=1)
+    return f"{np.median(np.sqrt(whole / images.shape[1])):.1f}", f"{(variances[:, 0] / whole.clip(1e-12)).mean():.3f}"
 
 
 def drop_colour(images: np.ndarray) -> np.ndarray:

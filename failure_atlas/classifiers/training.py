@@ -163,10 +163,8 @@ def train(
     classifier.to(device)
     images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
     order, shapes = torch_stream(seed, *names, "order"), torch_stream(seed, *names, "shapes")
-    limits, dtype = (
-        recipe.augmentation.model_dump(exclude={"interpolation", "light"}),
-        choose_dtype(recipe.precision, device),
-    )
+    limits = recipe.augmentation.model_dump(exclude={"interpolation", "light"})
+    dtype = choose_dtype(recipe.precision, device)
     size, groups = recipe.batch_size, _groups(classifier, recipe.weight_decay)
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, fused=True)
     # As many images whatever the size of the set, so that a larger one takes no longer.

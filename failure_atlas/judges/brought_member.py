@@ -28,9 +28,9 @@ class BroughtMember(nn.Module):
         self.differentiable = brought.differentiable
         self.architecture: dict[str, Any] = {"channels": brought.image_shape[0]}
         layers = [] if isinstance(brought.network, FixedBatch) else list(brought.network.modules())
-        heads = [each for each in layers if isinstance(each, nn.Linear)]
-        last = [each for each in heads if each.out_features == len(brought.class_names)][-1:]
-        self._head = last  # a list: it is the network's
+        classes = len(brought.class_names)
+        heads = [each for each in layers if isinstance(each, nn.Linear) and each.out_features == classes]
+        self._head = heads[-1:]  # a list: it is the network's
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits [N, classes] of images [N, C, H, W], float32 in [0, 1]."""

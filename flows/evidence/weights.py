@@ -93,11 +93,8 @@ def compare_weights(
 
 def _write_statement(files: Mapping[str, FileHash]) -> dict[str, Any]:
     names = sorted((name for name in files if name.endswith(WEIGHTS)), key=PurePosixPath)
-    digests = [files[name].sha256 for name in names]
-    resources = [
-        {"name": name, "algorithm": "sha256", "digest": each} for name, each in zip(names, digests, strict=True)
-    ]
-    whole = hashlib.sha256(bytes.fromhex("".join(digests))).hexdigest()
+    resources = [{"name": name, "algorithm": "sha256", "digest": files[name].sha256} for name in names]
+    whole = hashlib.sha256(bytes.fromhex("".join(each["digest"] for each in resources))).hexdigest()
     # Links are followed: DVC may link an output to its cache.
     form = {"method": "files", "hash_type": "sha256", "allow_symlinks": True}
     return {
