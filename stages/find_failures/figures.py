@@ -14,11 +14,11 @@ from stages.find_failures.attempts import DRAWN
 from stages.find_failures.examination import Examined
 from stages.find_failures.summary import read_distances
 
-SHOWN, PER_CLASS = 50, 5
-GAP_PX = 9  # room for the text above a pair, in image pixels
+SHOWN, COLUMNS, REAL_COLUMNS = 50, 5, 4
+LINE_PX = 9  # room for a line of text above a pair, in image pixels
 INCHES_PER_PX = 0.018
-LETTERS = 5  # of a class name above a pair
-REAL_COLUMNS = 4
+LETTERS, LINE_LETTERS = 5, 15  # of class names above a pair: of two in one line, and of one where any is longer
+ARROW = "\N{RIGHTWARDS ARROW}"
 SHEET = ["class", "predicted_class", "distance_std", "image_distance", "judge_probability", "auditor_probability",
          "auditor_confirms", "readable", "far_out"]  # fmt: skip
 
@@ -32,7 +32,7 @@ def write_figures(
     if len(rows):
         sheet = walked.table.loc[rows, SHEET]
         pairs = np.concatenate([walked.start_images[rows], walked.images[rows]], axis=3)
-        title = "start, and its nearest true failure: meant \N{RIGHTWARDS ARROW} classifier's class"
+        title = f"start, and its nearest true failure: meant {ARROW} classifier's class"
         save_figure(draw_pairs(pairs, sheet, title), folder / "failures.png", sheet)
     table = tabulate_survival(starts, class_names, farthest_std)
     save_figure(draw_survival(table), folder / "distance.png", table)
@@ -48,35 +48,37 @@ def write_real(folder: Path, walked: Examined, pictures: np.ndarray) -> None:
         sheet = walked.table.loc[rows, SHEET]
         begun = pictures[walked.attempt.row[rows]]
         triples = np.concatenate([begun, walked.start_images[rows], walked.images[rows]], axis=3)
-        title = "real image, reconstruction, nearest true failure: meant \N{RIGHTWARDS ARROW} classifier's class"
+        title = f"real image, reconstruction, nearest true failure: meant {ARROW} classifier's class"
         save_figure(draw_pairs(triples, sheet, title, REAL_COLUMNS), folder / "real_images.png", sheet)
 
 
 def _choose(table: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:
-    """The first five of each class, in the order of the starts, which is random; of few classes more of each."""
-    most = max(PER_CLASS, SHOWN // len(class_names))
+    """Equally many of each class, 50 in all at most: the first in the order of the starts, which is random."""
+    most = max(1, SHOWN // len(class_names))
     rows = [table.index[table["class"] == name][:most] for name in class_names]
     return np.concatenate(rows)[:SHOWN]
 
 
-def draw_pairs(pairs: np.ndarray, table: pd.DataFrame, title: str, columns: int = PER_CLASS) -> Figure:
+def draw_pairs(pairs: np.ndarray, table: pd.DataFrame, title: str, columns: int = COLUMNS) -> Figure:
     """Each start beside its nearest true failure; above, what was meant, what the classifier says, and how far.
 
     pairs: uint8 [K, C, H, 2 W], or 3 W.  table: K rows.  Red: the auditor is not sure of the class that was meant.
     """
     height, width = pairs.shape[2:]
     rows = -(-len(pairs) // columns)
-    padded = np.full((len(pairs), pairs.shape[1], height + GAP_PX, width), 255, np.uint8)
-    padded[:, :, GAP_PX:] = pairs
-    inches = columns * (width + 1) * INCHES_PER_PX + 0.2, rows * (height + GAP_PX + 1) * INCHES_PER_PX + 0.6
+    long = table[["class", "predicted_class"]].map(len).to_numpy().max() > LETTERS
+    letters, gap = (LINE_LETTERS, 2 * LINE_PX) if long else (LETTERS, LINE_PX)
+    padded = np.full((len(pairs), pairs.shape[1], height + gap, width), 255, np.uint8)
+    padded[:, :, gap:] = pairs
+    inches = columns * (width + 1) * INCHES_PER_PX + 0.2, rows * (height + gap + 1) * INCHES_PER_PX + 0.6
     figure, axes = new_figure(1, 1, width=inches[0], height=inches[1])
     show_image(axes[0, 0], tile(padded, columns))
     for place, row in enumerate(table.to_dict("records")):
-        left, top = place % columns * (width + 1), place // columns * (height + GAP_PX + 1)
-        text = f"{shorten(row['class'], LETTERS)} \N{RIGHTWARDS ARROW} {shorten(row['predicted_class'], LETTERS)}"
-        color = "black" if row["auditor_confirms"] else MIS_COLOR
-        told = f"{text}  {row['distance_std']:.1f} std"
-        axes[0, 0].text(left + width / 2, top + GAP_PX - 1.5, told, ha="center", va="bottom", fontsize=7, color=color)
+        left, top = place % columns * (width + 1), place // columns * (height + gap + 1)
+        meant, read = (shorten(row[name], letters) for name in ("class", "predicted_class"))
+        color, far = "black" if row["auditor_confirms"] else MIS_COLOR, f"{row['distance_std']:.1f} std"
+        told = f"{meant}  {far}\n{ARROW} {read}" if long else f"{meant} {ARROW} {read}  {far}"
+        axes[0, 0].text(left + width / 2, top + gap - 1.5, told, ha="center", va="bottom", fontsize=7, color=color)
     figure.suptitle(title, fontsize=9)
     return figure
 
