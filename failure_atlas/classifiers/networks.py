@@ -75,7 +75,7 @@ class Classifier(nn.Module):
         return features, self.head(placed)
 
     def _map(self, images: torch.Tensor) -> torch.Tensor:
-        if self.standardize:
+        if self.standardize and len(images):  # of none there is no variance, and torch warns
             variance, mean = torch.var_mean(images, (1, 2, 3), correction=0, keepdim=True)
             seen = (images - mean) / (variance + FLATTEST**2).sqrt()
         else:
