@@ -91,7 +91,7 @@ def main(
     print_table("Before the neutral eye, by the number of images of each set", heads, rows, [])
     if in_colour:
         sets = {"real": shown[~clean], "real, left clean": shown[clean], "generated": shown_made.images}
-        for conv in generator.convs:
+        for conv in generator.convs:  # nothing below wants its noise any more
             torch.nn.init.zeros_(conv.noise_strength)
         sets["generated without noise"] = world.show(drawn.styles[:CHANGED], [], keep_images=True).images
         told = [[name, *measure_detail(each)] for name, each in sets.items()]
